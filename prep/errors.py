@@ -1,0 +1,56 @@
+"""The only exceptions that users meet.
+
+Each carries one sentence that names the place and the fault, and a hint that says the fix.
+Front ends print both; nobody ever sees a traceback for something they can mend.
+"""
+
+EXIT_OK = 0
+EXIT_PROBLEMS = 1
+EXIT_USAGE = 2
+EXIT_RETRY = 3
+EXIT_INTERRUPTED = 130
+
+
+class UserError(Exception):
+    """A fault the user can mend.
+
+    Args:
+        message: One sentence: where and what.
+        hint: What to do about it; may be empty.
+    """
+
+    exit_code = EXIT_USAGE
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class ConfigError(UserError):
+    """A fault in ``shikomi.toml`` or in the options of a command."""
+
+
+class RetryError(UserError):
+    """A fault that may be gone next time: the network, a busy file."""
+
+    exit_code = EXIT_RETRY
+
+
+class UnreadableError(UserError):
+    """A file that cannot be used; the rest of the work goes on without it."""
+
+    exit_code = EXIT_PROBLEMS
+
+
+class MissingExtraError(UserError):
+    """A package of an optional extra is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"{package} is not installed, and this command needs it.",
+            f"Install it with: pip install 'shikomi[{extra}]'",
+        )

@@ -1,0 +1,176 @@
+"""Images as files: what they are (header only) and one safe way to their pixels.
+
+Every user of pixels (hashes, tagger, previews, export) decodes through ``decode``, so that all
+see the same picture: turned as EXIF says, transparency on white, RGB, 8 bits.
+"""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from prep.errors import UnreadableError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
+MASK_SUFFIXES = ("-masklabel.png", "-condlabel.png")
+MAX_PIXELS = 256_000_000
+"""Above this an image is taken for a decompression bomb (16,000 x 16,000)."""
+
+_ORIENTATION_TAG = 0x0112
+_SIDEWAYS = frozenset({5, 6, 7, 8})
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What the header says.
+
+    Attributes:
+        width: Pixels, after the EXIF turn.
+        height: Pixels, after the EXIF turn.
+        format: Pillow's name: PNG, JPEG, WEBP…
+        orientation: EXIF orientation, 1 (upright) to 8.
+        alpha: The file can hold transparency.
+        frames: More than 1 for animations; only the first is used.
+    """
+
+    width: int
+    height: int
+    format: str
+    orientation: int = 1
+    alpha: bool = False
+    frames: int = 1
+
+
+def is_image_name(name: str) -> bool:
+    """Is this the name of an image that is no mask or condition of another image?"""
+    lower = name.lower()
+    dot = lower.rfind(".")
+    return dot > 0 and lower[dot:] in SUFFIXES and not lower.endswith(MASK_SUFFIXES)
+
+
+def probe(path: Path) -> ImageInfo:
+    """Read the header only.
+
+    Raises:
+        UnreadableError: No image, a broken header, or far too many pixels.
+    """
+    with _open(path) as image:
+        orientation = _orientation(image)
+        width, height = image.size
+        if orientation in _SIDEWAYS:
+            width, height = height, width
+        return ImageInfo(
+            width,
+            height,
+            image.format or "?",
+            orientation,
+            "A" in image.getbands() or "transparency" in image.info,
+            getattr(image, "n_frames", 1),
+        )
+
+
+def decode(path: Path) -> Image.Image:
+    """Return the picture as people see it: RGB, turned by EXIF, transparency on white.
+
+    Raises:
+        UnreadableError: The file is no image, is cut off or broken, or is far too large.
+    """
+    with _open(path) as image:
+        try:
+            image.load()
+            return flatten(ImageOps.exif_transpose(image))
+        except Exception as error:  # decoders of broken files raise nearly anything
+            raise UnreadableError(f"{path.name}: {_reason(error)}") from error
+
+
+def decode_grey(path: Path, side: int) -> Image.Image:
+    """Return a grey picture of at least ``side`` pixels each way, for hashing.
+
+    JPEG files are decoded at a reduced size, which costs a third of a full decode; the EXIF turn
+    is applied to the small picture.
+
+    Raises:
+        UnreadableError: As ``decode``.
+    """
+    with _open(path) as image:
+        try:
+            image.draft("L", (side, side))
+            image.load()
+            small = image
+            if image.mode not in ("L", "RGB"):
+                small = flatten(image)
+            turned = _turn(small, _orientation(image))
+            return turned.convert("L")
+        except Exception as error:
+            raise UnreadableError(f"{path.name}: {_reason(error)}") from error
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """Convert any mode to RGB, composing transparency on white.
+
+    16-bit grey is scaled to 8 bits instead of being clipped, as plain conversion would.
+    """
+    if image.mode.startswith("I") or image.mode == "F":
+        image = image.convert("F").point(lambda value: value / 257.0).convert("L")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        layered = image.convert("RGBA")
+        white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, layered)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns from half of its own limit on; ours is checked below.
+            warnings.simplefilter("ignore")
+            image = Image.open(path)
+    except Exception as error:  # a hostile header may raise nearly anything
+        raise UnreadableError(f"{path.name}: {_reason(error)}") from error
+    if image.width * image.height > MAX_PIXELS:
+        size = f"{image.width}x{image.height}"
+        image.close()
+        raise UnreadableError(
+            f"{path.name}: {size} is more than {MAX_PIXELS:,} pixels (a decompression bomb?)"
+        )
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # broken EXIF must not cost the picture
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _turn(image: Image.Image, orientation: int) -> Image.Image:
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "the file is gone"
+    if isinstance(error, PermissionError):
+        return "no permission to read it"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image, whatever its name says"
+    if isinstance(error, Image.DecompressionBombError):
+        return "far too many pixels (a decompression bomb?)"
+    text = str(error).strip() or type(error).__name__
+    if "truncated" in text.lower():
+        return "the file is cut off"
+    return f"broken image data ({text})"

@@ -1,0 +1,280 @@
+"""Heavy work as directories that any number of front ends, alive or dead, can read.
+
+A job directory holds ``job.json`` (what runs), ``config.toml`` (complete and frozen, when the
+work has one), ``events.jsonl`` (the command's stdout: one event a line), ``log.txt`` (its
+stderr), ``commands.jsonl`` (what front ends ask for) and ``lock``, which the supervisor holds
+for life: *alive* means *locked*, whatever happens to process numbers.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prep import events
+from prep.errors import UserError
+from prep.files import write_text
+
+ENVIRONMENT_KEY = "SHIKOMI_JOB"
+"""Environment variable that tells a command which job directory it runs for."""
+
+_POLL = 0.2
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job directory."""
+
+    directory: Path
+
+    @property
+    def name(self) -> str:
+        """The name of the directory: its start time and what it does."""
+        return self.directory.name
+
+    @property
+    def events_file(self) -> Path:
+        """Where the events are appended."""
+        return self.directory / "events.jsonl"
+
+    @property
+    def commands_file(self) -> Path:
+        """Where front ends append what they want."""
+        return self.directory / "commands.jsonl"
+
+    @property
+    def log_file(self) -> Path:
+        """The standard error of the command."""
+        return self.directory / "log.txt"
+
+    def settings(self) -> "Settings":
+        """Read ``job.json``.
+
+        Raises:
+            UserError: The directory is no job.
+        """
+        try:
+            data = json.loads((self.directory / "job.json").read_text("utf-8"))
+            return Settings(**data)
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(f"{self.directory} is not a job.", "See: shikomi jobs") from error
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a job runs.
+
+    Attributes:
+        kind: The verb, as train or tag.
+        argv: The command; its stdout becomes ``events.jsonl``.
+        polls_commands: The command reads ``commands.jsonl`` itself and ends by itself after a
+            ``stop``; other commands are interrupted by the supervisor.
+        title: A line for people.
+    """
+
+    kind: str
+    argv: list[str]
+    polls_commands: bool = False
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a job stands: running, done, stopped, failed or lost (died without a word)."""
+
+    state: str
+    last: events.Event | None = None
+    progress: events.Event | None = None
+
+
+@dataclass
+class Follower:
+    """Reads a job's events from where it left off, whole lines only."""
+
+    job: Job
+    offset: int = 0
+    _rest: bytes = field(default=b"", repr=False)
+
+    def poll(self) -> list[events.Event]:
+        """Return the events that have arrived since the last call."""
+        try:
+            with self.job.events_file.open("rb") as file:
+                file.seek(self.offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        self.offset += len(data)
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        found = (events.from_json(line.decode("utf-8", "replace")) for line in lines if line)
+        return [event for event in found if event is not None]
+
+
+def create(folder: Path, settings: Settings, config: str = "") -> Job:
+    """Make a job directory ``<time>-<kind>`` below ``folder``; it does not run yet."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    number = 0
+    while True:
+        directory = folder / f"{stamp}-{settings.kind}{f'-{number}' if number else ''}"
+        try:
+            directory.mkdir(parents=True)
+            break
+        except FileExistsError:
+            number += 1
+    if config:
+        write_text(directory / "config.toml", config)
+    job = Job(directory)
+    save_settings(job, settings)
+    return job
+
+
+def save_settings(job: Job, settings: Settings) -> None:
+    """Write ``job.json``."""
+    body: dict[str, Any] = dict(settings.__dict__)
+    write_text(job.directory / "job.json", json.dumps(body, indent=2, ensure_ascii=False) + "\n")
+
+
+def start(job: Job) -> None:
+    """Run the job, detached: closing the terminal or losing SSH does not stop it.
+
+    Starting the directory of a job that ended runs its command again, which resumes.
+
+    Raises:
+        UserError: It runs already, or did not come up.
+    """
+    if alive(job):
+        raise UserError(f"The job {job.name} runs already.", "Follow it with: shikomi jobs follow")
+    job.commands_file.unlink(missing_ok=True)
+    (job.directory / "began").unlink(missing_ok=True)
+    with job.log_file.open("ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "prep.supervise", str(job.directory)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=child_environment(),
+        )
+    _wait_until_up(job)
+
+
+def child_environment() -> dict[str, str]:
+    """Return the environment for child processes: this installation's packages can be imported."""
+    root = str(Path(__file__).resolve().parent.parent)
+    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _wait_until_up(job: Job, limit: float = 30.0) -> None:
+    """Wait until the supervisor has taken the lock (or has already come and gone)."""
+    end = time.monotonic() + limit
+    began = job.directory / "began"
+    while time.monotonic() < end:
+        if began.exists():
+            return
+        time.sleep(0.02)
+    raise UserError(f"The job {job.name} did not start.", f"Look at {job.log_file}.")
+
+
+def send(job: Job, command: str, **extra: Any) -> None:
+    """Ask a running job for something: ``stop``, ``kill``, ``save``, ``sample``."""
+    line = json.dumps({"t": round(time.time(), 3), "command": command, **extra})
+    with job.commands_file.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def commands(job: Job, offset: int = 0) -> tuple[list[str], int]:
+    """Return the commands that were sent after byte ``offset``, and the new offset."""
+    try:
+        data = job.commands_file.read_bytes()
+    except FileNotFoundError:
+        return [], 0
+    if offset > len(data):
+        offset = 0
+    end = data.rfind(b"\n") + 1
+    found = []
+    for line in data[offset:end].splitlines():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            found.append(str(json.loads(line)["command"]))
+    return found, max(end, offset)
+
+
+def alive(job: Job) -> bool:
+    """Is the job running, that is: is its lock held?"""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return _alive_windows(job)
+    try:
+        with (job.directory / "lock").open("r+b") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return True
+            return False
+    except FileNotFoundError:
+        return False
+
+
+def _alive_windows(job: Job) -> bool:
+    """On Windows a file that another process has locked cannot be locked again."""
+    import msvcrt
+
+    try:
+        with (job.directory / "lock").open("r+b") as file:
+            locking: Any = msvcrt
+            try:
+                locking.locking(file.fileno(), locking.LK_NBLCK, 1)
+            except OSError:
+                return True
+            return False
+    except FileNotFoundError:
+        return False
+
+
+def status(job: Job) -> Status:
+    """Read where the job stands from its lock and its events."""
+    last: events.Event | None = None
+    progress: events.Event | None = None
+    for event in Follower(job).poll():
+        if isinstance(event, events.Progress | events.Metric):
+            progress = event
+        last = event
+    if alive(job):
+        return Status("running", last, progress)
+    if isinstance(last, events.Finished):
+        return Status("done" if last.reason == "done" else "stopped", last, progress)
+    if isinstance(last, events.Failed):
+        return Status("failed", last, progress)
+    began = (job.directory / "began").exists()
+    return Status("lost" if began else "new", last, progress)
+
+
+def follow(job: Job) -> Iterator[events.Event]:
+    """Yield the job's events from its beginning until it has ended."""
+    follower = Follower(job)
+    while True:
+        running = alive(job)
+        yield from follower.poll()
+        if not running:
+            yield from follower.poll()
+            return
+        time.sleep(_POLL)
+
+
+def listed(folder: Path) -> Sequence[Job]:
+    """Return the jobs below ``folder``, newest first."""
+    if not folder.is_dir():
+        return []
+    found = [Job(path.parent) for path in folder.glob("*/job.json")]
+    return sorted(found, key=lambda job: job.name, reverse=True)

@@ -1,0 +1,349 @@
+"""A project: a folder, and ``shikomi.toml`` with what the user intends for it.
+
+Any folder opens, also one that only holds images or kohya folders; the file is made when
+something needs saving. Settings are typed once, here (and in ``train.config`` for training):
+the same models give the file, the flags, the forms and the documentation.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, get_args
+
+import tomlkit
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tomlkit.exceptions import TOMLKitError
+
+from prep.buckets import Buckets
+from prep.errors import ConfigError
+from prep.files import write_text
+
+FILE_NAME = "shikomi.toml"
+STATE_NAME = ".shikomi"
+
+_FOLDER = re.compile(r"(\d+)_(.*)", re.DOTALL)
+
+
+class Section(BaseModel):
+    """Frozen, no unknown keys; the text below each field is its documentation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class ProjectSection(Section):
+    """What is made, and for which model family."""
+
+    name: str = ""
+    """Name of the LoRA and of the files made for it; the folder's name when empty."""
+    family: Literal["sd15", "sdxl"] = "sd15"
+    """Base model family: sd15 (Stable Diffusion 1.5) or sdxl."""
+    resolution: int = Field(512, ge=64, le=4096)
+    """Training resolution, pixels: 512 or 768 for SD 1.5, 1024 for SDXL."""
+
+
+class BucketSection(Section):
+    """Aspect-ratio buckets, as in sd-scripts."""
+
+    step: int = Field(64, ge=8, le=256)
+    """Every side of a bucket is a multiple of this, pixels."""
+    minimum: int = Field(256, ge=8)
+    """Shortest side of a bucket, pixels."""
+    maximum: int = Field(1024, ge=8)
+    """Longest side of a bucket, pixels."""
+    no_upscale: bool = False
+    """Never enlarge: small images get small buckets."""
+
+
+class ConceptSection(Section):
+    """One folder of images that teaches one thing."""
+
+    trigger: str = ""
+    """Trigger word; comes first in every caption of the folder."""
+    repeats: int | None = Field(None, ge=1)
+    """How often each image is seen per epoch; when absent, the number before `_` in the folder's
+    name, else 1."""
+    prune: tuple[str, ...] = ()
+    """Tags of the concept itself, left out of captions so that the trigger word absorbs them."""
+    regularization: bool = False
+    """These are regularisation images: they hold the class in place."""
+
+
+class CaptionSection(Section):
+    """Rules that turn what the tagger saw into captions."""
+
+    extension: Literal[".txt", ".caption"] = ".txt"
+    """Ending of caption files."""
+    always_first: tuple[str, ...] = ()
+    """Tags that come right after the trigger word when present, in this order."""
+    drop: tuple[str, ...] = ()
+    """Tags that never enter a caption."""
+    replace: dict[str, str] = Field(default_factory=dict)
+    """Tags to rename: old = new."""
+
+
+class TaggerSection(Section):
+    """The WD tagger."""
+
+    model: str = ""
+    """A folder with model.onnx and selected_tags.csv, or a name on the Hugging Face hub."""
+    general: float = Field(0.35, ge=0.0, le=1.0)
+    """A general tag is taken from this score on."""
+    character: float = Field(0.85, ge=0.0, le=1.0)
+    """A character tag is taken from this score on."""
+    ratings: bool = False
+    """Write the rating as a tag."""
+
+
+class Settings(Section):
+    """All of ``shikomi.toml``."""
+
+    project: ProjectSection = ProjectSection()
+    buckets: BucketSection = BucketSection()
+    concepts: dict[str, ConceptSection] = Field(default_factory=dict)
+    """By folder name below the dataset folder."""
+    captions: CaptionSection = CaptionSection()
+    tagger: TaggerSection = TaggerSection()
+    train: dict[str, Any] = Field(default_factory=dict)
+    """Checked by the trainer, which owns these settings."""
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One folder of images, as trainers will see it."""
+
+    folder: str
+    name: str
+    repeats: int
+    settings: ConceptSection
+
+    @property
+    def trigger(self) -> str:
+        """The trigger word, or an empty text."""
+        return self.settings.trigger
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder and its settings; ``root`` is absolute."""
+
+    root: Path
+    settings: Settings
+
+    @classmethod
+    def open(cls, path: Path) -> "Project":
+        """Open any folder of images as a project.
+
+        Raises:
+            ConfigError: No such folder, or ``shikomi.toml`` has faults (all are named).
+        """
+        root = path.expanduser().resolve()
+        if not root.is_dir():
+            fault = "is a file, not a folder" if root.exists() else "does not exist"
+            raise ConfigError(
+                f"{path} {fault}.", "Give a folder of images, or make a project: shikomi init DIR"
+            )
+        return cls(root, read_settings(root / FILE_NAME))
+
+    @property
+    def file(self) -> Path:
+        """``shikomi.toml``."""
+        return self.root / FILE_NAME
+
+    @property
+    def name(self) -> str:
+        """The name of the LoRA."""
+        return self.settings.project.name or parse_folder(self.root.name)[1] or "lora"
+
+    @property
+    def dataset(self) -> Path:
+        """Where the images are: ``dataset/`` when there is one, else the folder itself."""
+        folder = self.root / "dataset"
+        return folder if folder.is_dir() else self.root
+
+    @property
+    def models(self) -> Path:
+        """Where base checkpoints are."""
+        return self.root / "model"
+
+    @property
+    def output(self) -> Path:
+        """Where training sets, LoRAs, samples and grids go."""
+        return self.root / "output"
+
+    @property
+    def state(self) -> Path:
+        """``.shikomi``: caches, journal, jobs, trash."""
+        return self.root / STATE_NAME
+
+    @property
+    def jobs(self) -> Path:
+        """Where job directories are."""
+        return self.state / "jobs"
+
+    @property
+    def buckets(self) -> Buckets:
+        """The buckets of this project's training resolution."""
+        side, section = self.settings.project.resolution, self.settings.buckets
+        minimum, maximum = min(section.minimum, side), max(section.maximum, side)
+        return Buckets((side, side), section.step, minimum, maximum, section.no_upscale)
+
+    def relative(self, path: Path) -> str:
+        """Return ``path`` as the index and all events name it: relative, with slashes."""
+        return path.relative_to(self.root).as_posix()
+
+    def concept_folder(self, path: str) -> str:
+        """Return the folder, below the dataset folder, that decides over the image ``path``.
+
+        It is the first folder below the dataset folder, or ``.`` for images right inside it.
+        """
+        inside = PurePosixPath(path).relative_to(self.relative(self.dataset))
+        return inside.parts[0] if len(inside.parts) > 1 else "."
+
+    def concept(self, folder: str) -> Concept:
+        """Return the concept of a folder below the dataset folder."""
+        section = self.settings.concepts.get(folder, ConceptSection())
+        label = self.dataset.name if folder == "." else folder
+        repeats, name = parse_folder(label)
+        return Concept(folder, name, section.repeats or repeats or 1, section)
+
+    def saved(self, changes: Mapping[str, Any]) -> "Project":
+        """Merge ``changes`` (nested tables) into ``shikomi.toml`` and return the new project.
+
+        Comments and order of the file are kept; a value of ``None`` removes its key.
+
+        Raises:
+            ConfigError: The result would have faults; nothing is written.
+        """
+        document = _parse(self.file)
+        _merge(document, changes)
+        settings = _validated(document.unwrap(), self.file)
+        write_text(self.file, tomlkit.dumps(document))
+        return Project(self.root, settings)
+
+
+def parse_folder(name: str) -> tuple[int | None, str]:
+    """Split ``10_mychara`` into its repeats and its name, as sd-scripts does.
+
+    Example:
+        >>> parse_folder("10_mychara"), parse_folder("photos")
+        ((10, 'mychara'), (None, 'photos'))
+    """
+    match = _FOLDER.fullmatch(name)
+    return (int(match[1]), match[2]) if match else (None, name)
+
+
+def read_settings(file: Path) -> Settings:
+    """Read ``shikomi.toml``; a missing file means the defaults.
+
+    Raises:
+        ConfigError: With every fault of the file: place, fault and nearest known key.
+    """
+    return _validated(_parse(file).unwrap(), file)
+
+
+def _parse(file: Path) -> tomlkit.TOMLDocument:
+    try:
+        return tomlkit.parse(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return tomlkit.document()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not UTF-8 text.", "Save it as UTF-8.") from error
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
+    except TOMLKitError as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}") from error
+
+
+def _merge(table: Any, changes: Mapping[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and value:
+            if key not in table:
+                table[key] = tomlkit.table()
+            _merge(table[key], value)
+        elif value is None:
+            table.pop(key, None)
+        else:
+            table[key] = list(value) if isinstance(value, tuple) else value
+
+
+def _validated(data: dict[str, Any], file: Path) -> Settings:
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        faults = describe_faults(error, Settings)
+        raise ConfigError(f"{file}: " + "; ".join(faults)) from error
+
+
+def describe_faults(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Put each fault of a validation into one clause, with the nearest known key.
+
+    Args:
+        error: What pydantic found.
+        model: The model it was found in; its field names are the known keys.
+    """
+    faults = []
+    for fault in error.errors():
+        place = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            known = _known_keys(model, fault["loc"][:-1])
+            near = get_close_matches(str(fault["loc"][-1]), known, 1, 0.5)
+            clause = f"unknown key {place}" + (
+                f" (did you mean {near[0]}?)" if near else f" (known: {', '.join(known)})"
+            )
+        else:
+            message = fault["msg"][0].lower() + fault["msg"][1:]
+            clause = f"{place}: {message}, not {fault['input']!r}"
+        faults.append(clause)
+    return faults
+
+
+def _known_keys(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    """Return the field names of the table at ``place`` inside ``model``."""
+    for part in place:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            continue  # the name of a concept: its own table follows
+        candidates = (field.annotation, *get_args(field.annotation))
+        found = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if found:
+            model = found[0]
+    return list(model.model_fields)
+
+
+TEMPLATE = """\
+# shikomi project. Everything here may be edited by hand; comments are kept.
+
+[project]
+name = {name}          # name of the LoRA
+family = "sd15"        # sd15 or sdxl
+resolution = 512       # 512 or 768 for SD 1.5, 1024 for SDXL
+
+[captions]
+always_first = []      # right after the trigger word, when present
+drop = []              # tags that never enter a caption
+
+# One table for each folder below dataset/:
+# [concepts.10_mychara]
+# trigger = "mychara"  # first in every caption
+# prune = []           # tags of the character itself, absorbed by the trigger word
+"""
+
+
+def initialise(folder: Path) -> Project:
+    """Make the folders of a new project and its ``shikomi.toml``; nothing existing is changed.
+
+    Raises:
+        ConfigError: ``folder`` is a file.
+        UserError: It may not be written.
+    """
+    root = folder.expanduser().resolve()
+    if root.exists() and not root.is_dir():
+        raise ConfigError(f"{folder} is a file.", "Choose another name for the project folder.")
+    name = root.name.replace('"', "")
+    if not (root / FILE_NAME).exists():
+        write_text(root / FILE_NAME, TEMPLATE.format(name=tomlkit.item(name).as_string()))
+    for part in ("dataset", "model", "output"):
+        (root / part).mkdir(exist_ok=True)
+    return Project.open(root)

@@ -1,0 +1,139 @@
+"""The process that owns a job directory while it runs: ``python -m prep.supervise DIR``.
+
+Small on purpose: it takes the lock, runs the command, passes on stop and kill, and says so in
+``events.jsonl`` when the command dies without a word (killed for memory, a crash in C code).
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from prep import events, jobs
+
+_POLL = 0.1
+_GRACE = 10.0
+"""Seconds between asking a process group to end and killing it."""
+_LOG_TAIL = 2000
+
+
+def main() -> int:
+    """Run the job whose directory is the first argument."""
+    job = jobs.Job(Path(sys.argv[1]))
+    with (job.directory / "lock").open("a+b") as lock:
+        if not _take(lock):
+            return 3
+        (job.directory / "began").touch()
+        return _run(job)
+
+
+def _take(lock: IO[bytes]) -> bool:
+    """Lock the open file for the life of this process.
+
+    A POSIX record lock, since an flock would live on in a forked data-loader worker.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return _take_windows(lock)
+    try:
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _take_windows(lock: IO[bytes]) -> bool:
+    import msvcrt
+
+    locking: Any = msvcrt
+    try:
+        locking.locking(lock.fileno(), locking.LK_NBLCK, 1)
+    except OSError:
+        return False
+    return True
+
+
+def _run(job: jobs.Job) -> int:
+    settings = job.settings()
+    before = jobs.Follower(job)
+    before.poll()
+    environment = {**jobs.child_environment(), jobs.ENVIRONMENT_KEY: str(job.directory)}
+    with job.events_file.open("ab") as out, job.log_file.open("ab") as log:
+        try:
+            child = subprocess.Popen(
+                settings.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
+                start_new_session=True,
+                env=environment,
+            )
+        except OSError as error:
+            _say(job, events.Failed(f"The command did not start: {error}"))
+            return 2
+        code = _watch(job, child, settings.polls_commands)
+    _account_for(job, code, jobs.Follower(job, before.offset))
+    return code
+
+
+def _watch(job: jobs.Job, child: "subprocess.Popen[bytes]", polls_commands: bool) -> int:
+    offset, stops = 0, 0
+    while child.poll() is None:
+        found, offset = jobs.commands(job, offset)
+        for command in found:
+            stops += command == "stop"
+            if command == "kill" or stops > 1:
+                _kill(child)
+            elif command == "stop" and not polls_commands:
+                _signal(child, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_POLL)
+    return child.returncode
+
+
+def _signal(child: "subprocess.Popen[bytes]", number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        if hasattr(os, "killpg"):
+            os.killpg(child.pid, number)
+        else:
+            child.send_signal(number)
+
+
+def _kill(child: "subprocess.Popen[bytes]") -> None:
+    """End the whole process group: politely, then for certain."""
+    _signal(child, signal.SIGTERM)
+    end = time.monotonic() + _GRACE
+    while child.poll() is None and time.monotonic() < end:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_POLL)
+    _signal(child, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def _account_for(job: jobs.Job, code: int, run: jobs.Follower) -> None:
+    """Add the last event of this run when the command could not write it itself."""
+    if any(isinstance(event, events.Finished | events.Failed) for event in run.poll()):
+        return
+    if code == 0:
+        _say(job, events.Finished({}))
+        return
+    why = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+    tail = job.log_file.read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace").strip()
+    hint = "Not enough memory is the usual reason." if code == -9 else ""
+    lines = tail.splitlines()
+    _say(job, events.Failed(f"The command {why}. {lines[-1] if lines else ''}".strip(), hint, code))
+
+
+def _say(job: jobs.Job, event: events.Event) -> None:
+    data = events.to_json(event)
+    whole = not job.events_file.exists() or job.events_file.read_bytes()[-1:] in (b"", b"\n")
+    with job.events_file.open("a", encoding="utf-8") as file:
+        file.write(data + "\n" if whole else "\n" + data + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
