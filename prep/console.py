@@ -1,0 +1,211 @@
+"""How the command line shows events: a progress bar on stderr, results on stdout, or JSON lines.
+
+stdout is data, stderr is narration, exit codes are an interface; every verb goes through ``show``.
+"""
+
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from prep import events
+from prep.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEMS, UserError
+
+Printer = Callable[[events.Event], str | None]
+
+
+def show(
+    stream: Iterator[events.Event],
+    *,
+    json: bool = False,
+    printer: Printer | None = None,
+    summary: Callable[[dict[str, Any]], str] | None = None,
+) -> int:
+    """Run an operation to its end and show its events.
+
+    Args:
+        stream: The operation; it is closed in every case.
+        json: Print every event as a JSON line on stdout, and nothing else.
+        printer: Returns the text for stdout of one event, or ``None`` for no text.
+        summary: Returns the text for the summary of the last event.
+
+    Returns:
+        The exit code: 0 done, 1 done with problems, 130 interrupted, else that of the error.
+    """
+    view = _Lines() if json else _Human(printer or (lambda _: None), summary or _plain_summary)
+    code = EXIT_OK
+    try:
+        with _terminated_as_interrupt():
+            for event in stream:
+                view.event(event)
+                code = max(code, _code_of(event))
+    except KeyboardInterrupt:
+        _close(stream)
+        view.event(events.Finished(view.partial(), "interrupted"))
+        return EXIT_INTERRUPTED
+    except UserError as error:
+        view.event(events.Failed(error.message, error.hint, error.exit_code))
+        return error.exit_code
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        sys.stdout = None  # nothing must flush into it at exit
+        return EXIT_OK
+    finally:
+        _close(stream)
+        view.close()
+    return code
+
+
+def guarded(action: Callable[[], int]) -> int:
+    """Run something that may raise UserError; print the error as ``show`` would."""
+    try:
+        return action()
+    except UserError as error:
+        print_error(error)
+        return error.exit_code
+
+
+def print_error(error: UserError) -> None:
+    """Print a fault and its fix to stderr."""
+    sys.stderr.write(f"shikomi: {error.message}\n")
+    if error.hint:
+        sys.stderr.write(f"  {error.hint}\n")
+
+
+def _close(stream: Iterator[events.Event]) -> None:
+    close = getattr(stream, "close", None)
+    if close is not None:
+        close()
+
+
+def _code_of(event: events.Event) -> int:
+    if isinstance(event, events.Failed):
+        return event.exit_code
+    return EXIT_PROBLEMS if isinstance(event, events.Skipped) else EXIT_OK
+
+
+class _terminated_as_interrupt:  # noqa: N801  (reads as a verb where it is used)
+    """Treat SIGTERM as Ctrl+C while an operation runs, so that it cleans up, too."""
+
+    def __enter__(self) -> None:
+        self._old: Any = None
+        try:
+            self._old = signal.signal(signal.SIGTERM, self._interrupt)
+        except ValueError:  # not in the main thread
+            self._old = None
+
+    def __exit__(self, *_: object) -> None:
+        if self._old is not None:
+            signal.signal(signal.SIGTERM, self._old)
+
+    @staticmethod
+    def _interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+
+class _Lines:
+    """Events as JSON lines on stdout."""
+
+    def __init__(self) -> None:
+        self._done: dict[str, int] = {}
+
+    def event(self, event: events.Event) -> None:
+        if isinstance(event, events.Progress):
+            self._done[event.what] = event.done
+        sys.stdout.write(events.to_json(event) + "\n")
+        sys.stdout.flush()
+
+    def partial(self) -> dict[str, Any]:
+        return dict(self._done)
+
+    def close(self) -> None:
+        pass
+
+
+class _Human:
+    """A progress bar on stderr when it is a terminal; results as text on stdout."""
+
+    def __init__(self, printer: Printer, summary: Callable[[dict[str, Any]], str]) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        self._printer, self._summary = printer, summary
+        self._skipped: Counter[str] = Counter()
+        self._console = Console(stderr=True, highlight=False)
+        self._bar = Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=self._console,
+            transient=True,
+            disable=not sys.stderr.isatty(),
+        )
+        self._tasks: dict[str, Any] = {}
+        self._done: dict[str, int] = {}
+        self._bar.start()
+
+    def event(self, event: events.Event) -> None:
+        if isinstance(event, events.Progress):
+            self._progress(event.what, event.done, event.total, event.note)
+        elif isinstance(event, events.Metric):
+            note = "" if event.average_loss is None else f"loss {event.average_loss:.4f}"
+            self._progress("training", event.step, event.total, note)
+        elif isinstance(event, events.Skipped):
+            self._skipped[event.reason] += 1
+            self._say(f"skipped {event.path}: {event.reason}")
+        elif isinstance(event, events.Warned):
+            self._say(f"warning: {event.message} {event.hint}".rstrip())
+        elif isinstance(event, events.Failed):
+            self._say(f"shikomi: {event.message}" + (f"\n  {event.hint}" if event.hint else ""))
+        elif isinstance(event, events.Finished):
+            self._finish(event)
+        self._print(self._printer(event))
+
+    def partial(self) -> dict[str, Any]:
+        return dict(self._done)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+    def _progress(self, what: str, done: int, total: int, note: str) -> None:
+        self._done[what] = done
+        if what not in self._tasks:
+            self._tasks[what] = self._bar.add_task(what, total=total or None, note=note)
+        self._bar.update(self._tasks[what], completed=done, total=total or None, note=note)
+
+    def _finish(self, event: events.Finished) -> None:
+        self._bar.stop()
+        if event.reason != "done":
+            sys.stderr.write(f"{event.reason}: what was finished by then is kept.\n")
+        self._print(self._summary(event.summary))
+
+    def _print(self, text: str | None) -> None:
+        if text:
+            self._bar.stop() if self._bar.finished else None
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+
+    def _say(self, text: str) -> None:
+        self._bar.console.print(text, markup=False, soft_wrap=True)
+
+
+def _plain_summary(summary: dict[str, Any]) -> str:
+    return "  ".join(
+        f"{name.replace('_', ' ')}: {_short(value)}" for name, value in summary.items()
+    )
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return str(value) if isinstance(value, str | int | Path) or value is None else repr(value)

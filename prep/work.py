@@ -1,0 +1,55 @@
+"""``work.db``: what cannot be computed again, and therefore must never be thrown away.
+
+The journal of edits, exclusions, and the hand decisions behind captions. Its schema grows by
+migrations; the list below is only ever appended to.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from prep.errors import UserError
+
+MIGRATIONS = (
+    """
+    CREATE TABLE edits(
+        id INTEGER PRIMARY KEY, t REAL NOT NULL, title TEXT NOT NULL, state TEXT NOT NULL);
+    CREATE TABLE changes(
+        edit INTEGER NOT NULL REFERENCES edits(id), path TEXT NOT NULL, what TEXT NOT NULL,
+        before TEXT, after TEXT, PRIMARY KEY(edit, path, what)) WITHOUT ROWID;
+    CREATE TABLE exclusions(path TEXT PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE hand(
+        path TEXT PRIMARY KEY, compiled TEXT NOT NULL, plus TEXT NOT NULL, minus TEXT NOT NULL
+        ) WITHOUT ROWID;
+    """,
+)
+
+
+def prepare(file: Path) -> None:
+    """Create ``work.db`` or bring it up to date.
+
+    Raises:
+        UserError: The file is damaged, was made by a newer version, or may not be written.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    connection: sqlite3.Connection | None = None
+    try:
+        connection = sqlite3.connect(file, timeout=30)
+        connection.execute("PRAGMA journal_mode=WAL")
+        with connection:
+            # Take the write lock before looking, so that two front ends cannot both migrate.
+            connection.execute("BEGIN IMMEDIATE")
+            version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(MIGRATIONS):
+                raise UserError(f"{file} was made by a newer shikomi.", "Update shikomi.")
+            for number, script in enumerate(MIGRATIONS[version:], version + 1):
+                for statement in filter(str.strip, script.split(";")):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={number}")
+    except sqlite3.Error as error:
+        raise UserError(
+            f"{file} cannot be used: {error}.",
+            "It holds the journal: restore it from a backup, or move it away.",
+        ) from error
+    finally:
+        if connection is not None:
+            connection.close()
