@@ -92,6 +92,51 @@ class Change(Event):
 
 
 @dataclass(frozen=True)
+class Image(Event):
+    """One image of a listing; ``width`` and ``height`` are pixels after the EXIF turn."""
+
+    kind: ClassVar[str] = "image"
+    path: str
+    width: int
+    height: int
+    caption: str | None
+    excluded: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class TagCount(Event):
+    """One tag and the number of images whose caption has it."""
+
+    kind: ClassVar[str] = "tag"
+    name: str
+    count: int
+
+
+@dataclass(frozen=True)
+class HistoryEntry(Event):
+    """One edit of the journal; ``state`` is done or undone."""
+
+    kind: ClassVar[str] = "edit"
+    id: int
+    time: float
+    title: str
+    state: str
+    changes: int
+
+
+@dataclass(frozen=True)
+class JobState(Event):
+    """One job of a listing; ``state`` is new, running, done, stopped, failed or lost."""
+
+    kind: ClassVar[str] = "job"
+    name: str
+    state: str
+    title: str
+    directory: str
+
+
+@dataclass(frozen=True)
 class Bucket(Event):
     """One bucket and the images that a trainer puts in it."""
 

@@ -1,0 +1,93 @@
+"""The rules of the house, as tests: import direction, file and function sizes, what loads what."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("prep", "train", "tui", "tests", "benchmarks", "sample_data")
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
+
+HEAVY = ("torch", "diffusers", "transformers", "accelerate", "onnxruntime")
+
+
+def sources() -> list[Path]:
+    found = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    return [path for path in found if "work" not in path.relative_to(ROOT).parts]
+
+
+def modules_after(code: str) -> set[str]:
+    """Run code in a fresh interpreter and return the top-level packages that it loaded."""
+    script = f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return {line.partition(".")[0] for line in run.stdout.splitlines()}
+
+
+def test_no_file_is_too_long() -> None:
+    lengths = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in sources()}
+    assert lengths
+    assert {name: n for name, n in lengths.items() if n > MAX_FILE_LINES} == {}
+
+
+def test_no_function_is_too_long() -> None:
+    long = {}
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                if lines > MAX_FUNCTION_LINES:
+                    long[f"{path.relative_to(ROOT)}:{node.name}"] = lines
+    assert long == {}
+
+
+def test_imports_point_one_way() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def package_modules(package: str) -> list[str]:
+    found = []
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if parts[-1] == "__main__":
+            continue
+        found.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    return found
+
+
+def importing(modules: list[str]) -> str:
+    return "\n".join(f"import {name}" for name in modules)
+
+
+def test_prep_loads_neither_torch_nor_textual_nor_onnxruntime() -> None:
+    loaded = modules_after(importing(package_modules("prep")))
+    assert loaded.isdisjoint({*HEAVY, "textual"})
+
+
+def test_the_terminal_application_loads_no_torch() -> None:
+    loaded = modules_after(importing(package_modules("tui")))
+    assert "textual" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_training_settings_and_commands_load_no_torch() -> None:
+    loaded = modules_after("import train.config, train.command, train.start, train.cli")
+    assert loaded.isdisjoint({*HEAVY, "textual"})
+
+
+@pytest.mark.parametrize("arguments", ["--help", "--version"])
+def test_help_is_light(arguments: str) -> None:
+    code = f"import sys; sys.argv = ['shikomi', '{arguments}']\nfrom tui.cli import main\nmain()"
+    loaded = modules_after(code)
+    assert loaded.isdisjoint({*HEAVY, "textual", "pydantic", "cv2", "PIL"})

@@ -1,0 +1,1 @@
+"""The terminal application, and the front door of the command line."""

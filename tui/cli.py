@@ -1,0 +1,96 @@
+"""The front door: one command, ``shikomi``, whose verbs are imported only when they are used.
+
+``shikomi --help`` therefore loads no torch, no onnxruntime and no Textual.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from prep import __version__
+from prep.console import print_error
+from prep.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
+
+_EPILOGUE = """\
+Every verb takes --json, which prints its events as JSON lines.
+
+Exit codes: 0 done; 1 done, with problems or skipped items; 2 wrong usage or configuration; \
+3 worth trying again; 130 interrupted."""
+
+app = App(
+    name="shikomi",
+    version=__version__,
+    help="Prepare, caption and train LoRA datasets. Without a verb: the terminal application.",
+    help_epilogue=_EPILOGUE,
+    help_flags=["--help", "-h"],
+    result_action="return_value",
+)
+jobs = App(name="jobs", help="List, follow and stop heavy work.", result_action="return_value")
+
+COMMANDS = {
+    "init": ("prep.cli:init", "Make a new project."),
+    "scan": ("prep.cli:scan", "Find images and captions; list what cannot be read."),
+    "ls": ("prep.cli:ls", "List images."),
+    "tags": ("prep.cli:tags", "Count tags."),
+    "edit": ("prep.cli:edit", "Add, remove or rename tags in many captions."),
+    "exclude": ("prep.cli:exclude", "Leave images out, or take them in again."),
+    "concept": ("prep.cli:concept", "Set a concept's trigger word, repeats and pruned tags."),
+    "undo": ("prep.cli:undo", "Take back the newest edit."),
+    "redo": ("prep.cli:redo", "Make again what was undone."),
+    "history": ("prep.cli:history", "List the edits."),
+}
+JOB_COMMANDS = {
+    "list": ("prep.cli:jobs_list", "List jobs and where they stand."),
+    "follow": ("prep.cli:jobs_follow", "Show a job's progress until it ends."),
+    "stop": ("prep.cli:jobs_stop", "Ask a job to save and end."),
+}
+
+for _name, (_target, _help) in COMMANDS.items():
+    app.command(_target, name=_name, help=_help)
+for _name, (_target, _help) in JOB_COMMANDS.items():
+    jobs.command(_target, name=_name, help=_help)
+app.command(jobs)
+
+
+@app.default
+def open_application(
+    project: Annotated[Path, Parameter(help="Project folder, or any folder of images.")] = Path(),
+    /,
+) -> int:
+    """Open the terminal application."""
+    if not sys.stdout.isatty():
+        raise UserError(
+            "The terminal application needs a terminal.",
+            "For scripts there are verbs: shikomi --help",
+        )
+    from tui.app import run
+
+    return run(project)
+
+
+def main() -> int:
+    """Run the command line; never show a traceback for something that users can mend."""
+    # Option faults come from pydantic; a link to its manual would not help here.
+    os.environ.setdefault("PYDANTIC_ERRORS_INCLUDE_URL", "0")
+    try:
+        result = app(sys.argv[1:], exit_on_error=False, print_error=True)
+    except UserError as error:
+        print_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if type(error).__module__.startswith("cyclopts"):
+            return EXIT_USAGE  # cyclopts has printed what is wrong
+        raise
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
