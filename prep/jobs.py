@@ -153,13 +153,14 @@ def start(job: Job) -> None:
     job.commands_file.unlink(missing_ok=True)
     (job.directory / "began").unlink(missing_ok=True)
     with job.log_file.open("ab") as log:
-        subprocess.Popen(
+        subprocess.run(
             [sys.executable, "-m", "prep.supervise", str(job.directory)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
             env=child_environment(),
+            check=False,
         )
     _wait_until_up(job)
 

@@ -19,10 +19,14 @@ _POLL = 0.1
 _GRACE = 10.0
 """Seconds between asking a process group to end and killing it."""
 _LOG_TAIL = 2000
+_SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has no SIGKILL
 
 
 def main() -> int:
     """Run the job whose directory is the first argument."""
+    if hasattr(os, "fork") and os.fork():
+        # The front end waits for this process only, so that it is never left with a zombie.
+        os._exit(0)
     job = jobs.Job(Path(sys.argv[1]))
     with (job.directory / "lock").open("a+b") as lock:
         if not _take(lock):
@@ -76,24 +80,28 @@ def _run(job: jobs.Job) -> int:
         except OSError as error:
             _say(job, events.Failed(f"The command did not start: {error}"))
             return 2
-        code = _watch(job, child, settings.polls_commands)
-    _account_for(job, code, jobs.Follower(job, before.offset))
+        code, asked = _watch(job, child, settings.polls_commands)
+    _account_for(job, code, asked, jobs.Follower(job, before.offset))
     return code
 
 
-def _watch(job: jobs.Job, child: "subprocess.Popen[bytes]", polls_commands: bool) -> int:
-    offset, stops = 0, 0
+def _watch(
+    job: jobs.Job, child: "subprocess.Popen[bytes]", polls_commands: bool
+) -> tuple[int, bool]:
+    """Pass commands on until the child ends; return its code and whether that was asked for."""
+    offset, stops, killed = 0, 0, False
     while child.poll() is None:
         found, offset = jobs.commands(job, offset)
         for command in found:
             stops += command == "stop"
             if command == "kill" or stops > 1:
+                killed = True
                 _kill(child)
             elif command == "stop" and not polls_commands:
                 _signal(child, signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_POLL)
-    return child.returncode
+    return child.returncode, killed or stops > 0
 
 
 def _signal(child: "subprocess.Popen[bytes]", number: int) -> None:
@@ -111,21 +119,25 @@ def _kill(child: "subprocess.Popen[bytes]") -> None:
     while child.poll() is None and time.monotonic() < end:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_POLL)
-    _signal(child, getattr(signal, "SIGKILL", signal.SIGTERM))
+    _signal(child, _SIGKILL)
 
 
-def _account_for(job: jobs.Job, code: int, run: jobs.Follower) -> None:
+def _account_for(job: jobs.Job, code: int, asked: bool, run: jobs.Follower) -> None:
     """Add the last event of this run when the command could not write it itself."""
     if any(isinstance(event, events.Finished | events.Failed) for event in run.poll()):
         return
-    if code == 0:
-        _say(job, events.Finished({}))
+    if code == 0 or asked:
+        _say(job, events.Finished({}, "stopped" if asked else "done"))
         return
     why = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
     tail = job.log_file.read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace").strip()
-    hint = "Not enough memory is the usual reason." if code == -9 else ""
-    lines = tail.splitlines()
-    _say(job, events.Failed(f"The command {why}. {lines[-1] if lines else ''}".strip(), hint, code))
+    hint = "Not enough memory is the usual reason." if code == -_SIGKILL else ""
+    line = tail.splitlines()[-1] if tail else ""
+    # As shells do: a signal counts as 128 + its number.
+    _say(
+        job,
+        events.Failed(f"The command {why}. {line}".strip(), hint, code if code > 0 else 128 - code),
+    )
 
 
 def _say(job: jobs.Job, event: events.Event) -> None:
