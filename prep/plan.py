@@ -1,6 +1,6 @@
 """Repeats, exposures and steps, with the arithmetic shown.
 
-Steps of an epoch are counted as sd-scripts does (FORMATS of ``library/train_util.py``): each
+Steps of an epoch are counted as sd-scripts does (``library/train_util.py``): each
 bucket gives ceil(images x repeats / batch) batches, the last one short; batches are then divided
 among processes and accumulated.
 """
