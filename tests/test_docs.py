@@ -1,0 +1,85 @@
+"""What is written for users is true: commands, options, README's commands, links."""
+
+import importlib.util
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cyclopts import App
+
+from tui.cli import COMMANDS, JOB_COMMANDS, app
+
+ROOT = Path(__file__).resolve().parent.parent
+LINK = re.compile(r"\[[^\]]+\]\(([^)#]+)[^)]*\)")
+
+
+def all_commands(parent: App, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], App]]:
+    for name in parent:
+        if not name.startswith("-"):
+            child = parent[name]
+            yield (*path, name), child
+            yield from all_commands(child, (*path, name))
+
+
+def code_blocks(text: str) -> list[str]:
+    return re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def test_every_command_and_option_has_help() -> None:
+    found = list(all_commands(app))
+    assert len(found) > len(COMMANDS) + len(JOB_COMMANDS)
+    for path, command in found:
+        assert command.help, path
+        if command.default_command is None:
+            continue
+        for argument in command.assemble_argument_collection():
+            if argument.show:
+                assert argument.parameter.help, (*path, argument.name)
+
+
+def test_the_reference_is_up_to_date() -> None:
+    spec = importlib.util.spec_from_file_location("regenerate", ROOT / "docs" / "regenerate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "docs" / "cli.md").read_text("utf-8") == module.complete(), (
+        "run: python docs/regenerate.py"
+    )
+
+
+def test_readme_begins_with_the_two_commands() -> None:
+    demo, tests = code_blocks((ROOT / "README.md").read_text("utf-8"))[:2]
+    assert demo.count("\n") == tests.count("\n") == 1
+    assert "'.[train]'" in demo
+    assert demo.rstrip().endswith("/shikomi demo")
+    assert "'.[test]'" in tests
+    assert tests.rstrip().endswith("-m pytest")
+
+
+def test_every_command_in_the_documents_exists() -> None:
+    known = {path[0] for path, _ in all_commands(app)}
+    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for block in code_blocks(document.read_text("utf-8")):
+            for verb in re.findall(r"(?:^|/|&& )shikomi ([a-z]+)", block, re.MULTILINE):
+                assert verb in known, (document.name, verb)
+
+
+@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/cli.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    file = ROOT / name
+    for target in LINK.findall(file.read_text("utf-8")):
+        if not target.startswith("http"):
+            assert (file.parent / target).exists(), target
+
+
+def test_the_demo_world_is_small() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "sample_data"], cwd=ROOT, capture_output=True, text=True
+    )
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    files = [ROOT / name for name in listed.stdout.split("\0") if name]
+    assert 0 < sum(path.stat().st_size for path in files) < 15_000_000
