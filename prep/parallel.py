@@ -1,0 +1,53 @@
+"""Run a function over many items in threads, with a bounded number under way.
+
+Decoders and hashes release the interpreter lock, so threads are enough; the bound keeps memory
+flat when the consumer is slower than the workers.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+def workers() -> int:
+    """Return how many threads to use: one per core that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def ordered(
+    function: Callable[[In], Out], items: Iterable[In], threads: int = 0
+) -> Generator[tuple[In, Out], None, None]:
+    """Yield ``(item, function(item))`` in the order of ``items``.
+
+    At most twice as many calls are under way as there are threads. Closing the generator drops
+    what has not begun and waits for what has.
+
+    Args:
+        function: Called in a worker thread.
+        items: Taken from one by one, in the thread that iterates.
+        threads: 0 for one per core.
+
+    Raises:
+        Exception: Whatever ``function`` raises, when its turn comes.
+    """
+    count = threads or workers()
+    with ThreadPoolExecutor(count) as pool:
+        running: deque[tuple[In, Future[Out]]] = deque()
+        try:
+            for item in items:
+                running.append((item, pool.submit(function, item)))
+                if len(running) >= 2 * count:
+                    first, future = running.popleft()
+                    yield first, future.result()
+            while running:
+                first, future = running.popleft()
+                yield first, future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
