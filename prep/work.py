@@ -18,8 +18,8 @@ MIGRATIONS = (
         before TEXT, after TEXT, PRIMARY KEY(edit, path, what)) WITHOUT ROWID;
     CREATE TABLE exclusions(path TEXT PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE hand(
-        path TEXT PRIMARY KEY, compiled TEXT NOT NULL, plus TEXT NOT NULL, minus TEXT NOT NULL
-        ) WITHOUT ROWID;
+        id INTEGER PRIMARY KEY, path TEXT NOT NULL, text TEXT NOT NULL, compiled TEXT NOT NULL,
+        plus TEXT NOT NULL, minus TEXT NOT NULL, UNIQUE(path, text));
     """,
 )
 

@@ -1,0 +1,93 @@
+"""Which processor onnxruntime runs on, found out without a word on stderr.
+
+onnxruntime-gpu asked for CUDA on a machine without it prints C++ and Python errors before it
+falls back. So the driver and the CUDA libraries are tried here first, and the reason for staying
+on the CPU is kept for whoever wants to show it.
+"""
+
+import contextlib
+import ctypes
+import io
+import shutil
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+
+_FATAL = 4
+_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+_LIBRARY = (
+    "onnxruntime_providers_cuda.dll"
+    if sys.platform == "win32"
+    else "libonnxruntime_providers_cuda.so"
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A provider, and why it is not CUDA (empty when it is).
+
+    Attributes:
+        provider: ``CUDAExecutionProvider`` or ``CPUExecutionProvider``.
+        reason: One clause.
+        gpu_idle: An NVIDIA GPU seems to be there, and is not used.
+    """
+
+    provider: str
+    reason: str = ""
+    gpu_idle: bool = False
+
+
+def quiet_runtime() -> Any:
+    """Import onnxruntime and keep its C++ side from writing to stderr."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(_FATAL)
+    return onnxruntime
+
+
+def choose(device: str = "auto") -> Choice:
+    """Return the best provider that will work; ``device`` is ``auto``, ``cpu`` or ``cuda``."""
+    if device == "cpu":
+        return Choice(CPU, "the CPU was asked for")
+    runtime = quiet_runtime()
+    if CUDA not in runtime.get_available_providers():
+        return Choice(CPU, "this onnxruntime was built for the CPU only", gpu_present())
+    fault = _load_fault(_DRIVER)
+    if fault:
+        return Choice(CPU, f"no NVIDIA driver ({fault})", gpu_present())
+    _preload(runtime)
+    fault = _load_fault(str(Path(runtime.__file__).parent / "capi" / _LIBRARY))
+    if fault:
+        return Choice(CPU, f"the CUDA libraries do not load ({fault})", gpu_present())
+    return Choice(CUDA)
+
+
+def gpu_present() -> bool:
+    """Does this machine seem to have an NVIDIA GPU, whether or not it can be used?"""
+    return Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi") is not None
+
+
+def _load_fault(library: str) -> str:
+    try:
+        ctypes.CDLL(library)
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+def _preload(runtime: Any) -> None:
+    """Load CUDA's libraries from their pip packages, where there are any.
+
+    A failure is told by loading onnxruntime's own library afterwards.
+    """
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.suppress(Exception),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        runtime.preload_dlls()
