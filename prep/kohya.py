@@ -1,0 +1,70 @@
+"""The dataset file of kohya sd-scripts: which folders, at which resolution, how captions are used.
+
+Only keys that sd-scripts accepts (``library/config_util.py``), since it refuses files with others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tomlkit
+
+from prep import captions
+from prep.project import Concept, Project
+
+_COMMENT = "Made by shikomi export, and made again by it unless you change this file."
+
+
+@dataclass(frozen=True)
+class Subset:
+    """One folder of the training set; ``folder`` is written as it is."""
+
+    folder: str
+    concept: Concept
+
+
+def export_folder(concept: Concept) -> str:
+    """Return where a concept's images go: ``10_mychara``, or ``reg/1_class``.
+
+    The same names work without the dataset file, as ``--train_data_dir`` and ``--reg_data_dir``.
+    """
+    name = f"{concept.repeats}_{concept.name}"
+    return f"reg/{name}" if concept.settings.regularization else name
+
+
+def dataset_toml(
+    project: Project, subsets: Sequence[Subset], batch_size: int, *, shuffle: bool
+) -> str:
+    """Return the text of ``dataset.toml``.
+
+    The images are cut to their buckets already; the bucket settings make the trainer find the
+    same buckets again.
+    """
+    buckets = project.buckets
+    dataset: dict[str, Any] = {
+        "resolution": buckets.resolution[0],
+        "batch_size": batch_size,
+        "enable_bucket": True,
+        "min_bucket_reso": buckets.minimum,
+        "max_bucket_reso": buckets.maximum,
+        "bucket_reso_steps": buckets.step,
+        "bucket_no_upscale": buckets.no_upscale,
+        "subsets": [_subset(subset) for subset in subsets],
+    }
+    general = {
+        "caption_extension": project.settings.captions.extension,
+        "shuffle_caption": shuffle,
+    }
+    return f"# {_COMMENT}\n" + tomlkit.dumps({"general": general, "datasets": [dataset]})
+
+
+def _subset(subset: Subset) -> dict[str, Any]:
+    concept = subset.concept
+    table: dict[str, Any] = {
+        "image_dir": subset.folder,
+        "num_repeats": concept.repeats,
+        "class_tokens": concept.trigger or concept.name,
+        # The trigger word stays in front when tags are shuffled.
+        "keep_tokens": len(captions.split(concept.trigger)),
+    }
+    return table | ({"is_reg": True} if concept.settings.regularization else {})

@@ -1,0 +1,298 @@
+"""Write a training set: images cut to their buckets, captions, and ``dataset.toml``.
+
+What the preview showed is what is written, pixel for pixel. A second export writes only what has
+changed; files that somebody else made or changed are left alone and reported. A killed export is
+finished by the next one.
+"""
+
+import glob
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from prep import events, hash_store, kohya
+from prep.errors import ConfigError, UnreadableError, UserError
+from prep.files import text_hash, write_bytes
+from prep.images import is_image_name
+from prep.index import ImageRow, Index
+from prep.manifest import Entry, Manifest, State, entry_of
+from prep.ops.plan import step_settings
+from prep.parallel import ordered
+from prep.project import Project, Section
+from prep.training_set import Format, TrainingSet, Wish, training_set
+
+_SAVE_EVERY = 500
+"""Images between two savings of the manifest: the work that a power cut costs at most."""
+
+
+class ExportOptions(Section):
+    """Where the training set goes, and how it is written."""
+
+    out: Path | None = None
+    """Folder of the training set; output/dataset of the project when not given."""
+    format: Format = "webp"
+    """Lossless WebP (small) or PNG (read by everything)."""
+    relative: bool = False
+    """Write folders into dataset.toml relative to it, so that the training set can be moved;
+    shikomi reads that, sd-scripts only when it is started inside the training set."""
+    shuffle: bool = True
+    """Let the trainer shuffle the tags at every step; the trigger word stays first."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Files to write for one source, with what lies there now, among ``names``, all of them."""
+
+    source: str
+    names: Sequence[str]
+    files: Sequence[tuple[Wish, State]]
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What became of a wish: ``entry`` is ``None`` when a foreign file is in the way."""
+
+    wish: Wish
+    before: State
+    entry: Entry | None
+
+
+def run(project: Project, options: ExportOptions | None = None) -> Iterator[events.Event]:
+    """Write the training set of the usable images.
+
+    Yields:
+        Progress; Written per file; Skipped for images and captions that cannot be used and for
+        files in the way; Warned; Finished with ``images``, ``written`` and ``unchanged``
+        (files), ``removed`` and ``dataset_toml`` (its path).
+
+    Raises:
+        ConfigError: The folder cannot hold a training set, or there is nothing to export.
+        UserError: The disk is full, or the folder may not be written.
+    """
+    options = options or ExportOptions()
+    folder = export_target(project, options.out)
+    with Index(project) as index:
+        rows = yield from _usable(index)
+    wanted = training_set(project, rows, options.format)
+    for subset in wanted.subsets:
+        export_target(project, folder / subset.folder)  # it may be a link into the dataset
+    dataset_file = _dataset_file(project, folder, wanted, options)
+    manifest = Manifest(folder)
+    export = _Export(project, folder, manifest)
+    try:
+        yield from export.write([*_sources(wanted), (dataset_file.name, [dataset_file])])
+        yield from export.remove_stale()
+        manifest.save()
+    except BaseException:
+        with suppress(UserError):  # the disk may be full; the claims are on it already
+            manifest.save()
+        raise
+    yield from export.warnings(wanted)
+    count = {"images": len(wanted.examples), **export.count}
+    yield events.Finished({**count, "dataset_toml": str(folder / dataset_file.name)})
+
+
+def _sources(wanted: TrainingSet) -> Iterator[tuple[str, Sequence[Wish]]]:
+    for example in wanted.examples:
+        yield example.source, [wish for wish in (example.image, example.caption) if wish]
+
+
+def export_target(project: Project, out: Path | None) -> Path:
+    """Return the absolute folder to export to.
+
+    Raises:
+        ConfigError: It is a file, or it and the dataset would be mixed up.
+    """
+    folder = (out or project.output / "dataset").expanduser().resolve()
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file.", "Give a folder for the training set.")
+    inside_own_output = folder.is_relative_to(project.output)
+    mixed = folder.is_relative_to(project.dataset) and not inside_own_output
+    if mixed or project.dataset.is_relative_to(folder) or folder.is_relative_to(project.state):
+        raise ConfigError(
+            f"{folder} and the dataset {project.dataset} would be mixed up.",
+            f"Give another folder, as {project.output / 'dataset'}.",
+        )
+    return folder
+
+
+def _usable(index: Index) -> Generator[events.Event, None, list[ImageRow]]:
+    """Return the images to export, hashed; skip those that cannot be used."""
+    for row in index.select():
+        reason = row.error or row.caption_error
+        if reason and row.excluded is None:
+            yield events.Skipped(row.path, reason)
+    yield from hash_store.hash_contents(index, index.usable())
+    rows = [row for row in index.usable() if row.caption_error is None]
+    if not rows:
+        raise ConfigError(
+            "There are no usable images to export.", f"Put some below {index.project.dataset}."
+        )
+    return rows
+
+
+def _dataset_file(
+    project: Project, folder: Path, wanted: TrainingSet, options: ExportOptions
+) -> Wish:
+    """Return ``dataset.toml``.
+
+    sd-scripts looks up a relative ``image_dir`` from wherever it is started, so absolute is the
+    safe choice; shikomi's own trainer looks it up from the dataset file.
+    """
+    subsets = [
+        subset if options.relative else replace(subset, folder=str(folder / subset.folder))
+        for subset in wanted.subsets
+    ]
+    batch_size = step_settings(project).batch_size
+    text = kohya.dataset_toml(project, subsets, batch_size, shuffle=options.shuffle)
+    return Wish("dataset.toml", f"toml {text_hash(text)}", partial(text.encode, "utf-8"))
+
+
+class _Export:
+    """One export under way; the manifest knows what is done."""
+
+    def __init__(self, project: Project, folder: Path, manifest: Manifest) -> None:
+        self._project, self._folder, self._manifest = project, folder, manifest
+        self._wanted: set[str] = set()
+        self._remade: list[str] = []
+        self.count = Counter(written=0, unchanged=0, removed=0)
+
+    def write(self, sources: Iterable[tuple[str, Sequence[Wish]]]) -> Iterator[events.Event]:
+        """Make the files of each source that are missing or outdated; ours are replaced."""
+        tasks = []
+        for source, wishes in sources:
+            self._wanted.update(wish.name for wish in wishes)
+            files = [(wish, state) for wish in wishes if (state := self._to_write(wish))]
+            for wish, state in files:
+                if state is State.CHANGED:
+                    yield self._in_the_way(wish.name, "changed since it was exported")
+            todo = [(wish, state) for wish, state in files if state is not State.CHANGED]
+            tasks.append(_Task(source, [wish.name for wish in wishes], todo))
+        tasks = [task for task in tasks if task.files]
+        ours = [w.name for task in tasks for w, s in task.files if s is not State.FOREIGN]
+        if tasks:
+            self._manifest.claim(ours)
+        yield from self._carry_out(tasks)
+
+    def _to_write(self, wish: Wish) -> State | None:
+        """Return what lies where the file should be made; ``None`` when all is well there."""
+        state = self._manifest.state(wish.name)
+        if state is State.OURS and self._manifest.has(wish.name, wish.recipe):
+            self.count["unchanged"] += 1
+            return None
+        return state
+
+    def _carry_out(self, tasks: Sequence[_Task]) -> Iterator[events.Event]:
+        throttle = events.Throttle()
+        with closing(ordered(self._attempt, tasks)) as results:
+            for done, (task, result) in enumerate(results, 1):
+                if isinstance(result, UnreadableError):
+                    # What was exported of it before is removed with everything not wanted.
+                    self._wanted.difference_update(task.names)
+                    name = Path(task.source).name
+                    yield events.Skipped(task.source, result.message.removeprefix(f"{name}: "))
+                else:
+                    yield from self._noted(result)
+                if done % _SAVE_EVERY == 0:
+                    self._manifest.save()
+                yield from events.tick("export", len(tasks), throttle, done)
+
+    def _attempt(self, task: _Task) -> list[_Result] | UnreadableError:
+        """Write the files of one source; runs in a thread."""
+        try:
+            return [self._made(wish, state) for wish, state in task.files]
+        except UnreadableError as error:
+            return error
+
+    def _made(self, wish: Wish, state: State) -> _Result:
+        data, file = wish.make(), self._folder / wish.name
+        if state is not State.FOREIGN:
+            write_bytes(file, data)
+        elif not file.is_file() or file.read_bytes() != data:
+            return _Result(wish, state, None)
+        return _Result(wish, state, entry_of(file, wish.recipe, data))
+
+    def _noted(self, results: Iterable[_Result]) -> Iterator[events.Event]:
+        for result in results:
+            name = result.wish.name
+            if result.entry is None:
+                yield self._in_the_way(name, "made by somebody else")
+                continue
+            if result.before is State.FOREIGN:
+                # The same bytes: fine, but not ours to replace or remove some day.
+                self.count["unchanged"] += 1
+                continue
+            self._manifest.record(name, result.entry)
+            self.count["written"] += 1
+            if result.before is State.OURS and is_image_name(name):
+                self._remade.append(name)
+            yield events.Written(self._shown(name))
+
+    def remove_stale(self) -> Iterator[events.Event]:
+        """Remove what we made and is no longer wanted; what was changed since is left."""
+        for name in self._manifest.names():
+            if name in self._wanted:
+                continue
+            file, state = self._folder / name, self._manifest.state(name)
+            if state is State.CHANGED:
+                yield events.Warned(
+                    f"{self._shown(name)} is no longer part of the set, but was changed by hand.",
+                    "It was left there: remove it, or move it away.",
+                )
+            elif state is State.OURS:
+                file.unlink(missing_ok=True)
+                self.count["removed"] += 1
+                if is_image_name(name):
+                    self._remade.append(name)
+            self._manifest.forget(name)
+            with suppress(OSError):  # it holds other files
+                file.parent.rmdir()
+
+    def warnings(self, wanted: TrainingSet) -> Iterator[events.Event]:
+        """Say what a trainer would make of the folder that the user may not expect."""
+        bare = Counter(example.folder for example in wanted.examples if example.caption is None)
+        for folder, count in sorted(bare.items()):
+            yield events.Warned(
+                f"{count} images in {folder} have neither caption nor trigger word.",
+                "The trainer will take the name of the folder. Caption them with: shikomi tag",
+            )
+        for subset in wanted.subsets:
+            yield from self._foreign_images(subset.folder)
+        caches = [cache for name in self._remade for cache in self._latent_caches(name)]
+        if caches:
+            yield events.Warned(
+                f"{len(caches)} latent caches belong to images that have changed"
+                f" ({self._shown(caches[0])}, …).",
+                "sd-scripts would go on training on the old pixels: delete these .npz files.",
+            )
+
+    def _foreign_images(self, folder: str) -> Iterator[events.Event]:
+        files = sorted(file.name for file in (self._folder / folder).glob("*") if file.is_file())
+        others = [
+            name for name in files if is_image_name(name) and f"{folder}/{name}" not in self._wanted
+        ]
+        if others:
+            yield events.Warned(
+                f"{self._shown(folder)} holds {len(others)} images that are not of this training"
+                f" set ({others[0]}, …), and trainers read them too.",
+                "Move them away, or export to an empty folder.",
+            )
+
+    def _latent_caches(self, name: str) -> Iterator[str]:
+        """Yield the .npz files that sd-scripts keeps beside an image; it never checks them."""
+        place, stem = (self._folder / name).parent, glob.escape(Path(name).stem)
+        for pattern in (f"{stem}.npz", f"{stem}_*x*.npz"):
+            yield from (file.relative_to(self._folder).as_posix() for file in place.glob(pattern))
+
+    def _in_the_way(self, name: str, whose: str) -> events.Skipped:
+        return events.Skipped(
+            self._shown(name), f"{whose}; it was left as it is: delete it to have it written"
+        )
+
+    def _shown(self, name: str) -> str:
+        file = self._folder / name
+        inside = file.is_relative_to(self._project.root)
+        return self._project.relative(file) if inside else str(file)
