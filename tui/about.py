@@ -1,0 +1,62 @@
+"""Facts about one image in a few words."""
+
+from prep.buckets import Fit
+from prep.index import ImageRow
+from prep.project import Project
+
+_TURNS = {
+    2: "mirrored",
+    3: "turned by 180°",
+    4: "flipped",
+    5: "turned and mirrored",
+    6: "turned by 90°",
+    7: "turned and mirrored",
+    8: "turned by 270°",
+}
+
+
+def size_text(size: int) -> str:
+    """Return a file size for people.
+
+    Example:
+        >>> size_text(900), size_text(2_100_000)
+        ('900 B', '2.1 MB')
+    """
+    if size < 1000:
+        return f"{size} B"
+    return f"{size / 1e3:.0f} kB" if size < 1_000_000 else f"{size / 1e6:.1f} MB"
+
+
+def fit_text(fit: Fit) -> str:
+    """Return how an image meets its bucket.
+
+    Example:
+        >>> from prep.buckets import Buckets
+        >>> fit_text(Buckets((512, 512)).fit((256, 256)))
+        'bucket 512x512 · enlarged x2.00'
+    """
+    parts = [f"bucket {fit.bucket[0]}x{fit.bucket[1]}"]
+    if fit.cut >= 0.005:
+        parts.append(f"{fit.cut:.0%} cut off")
+    if fit.upscaled:
+        parts.append(f"enlarged x{fit.scale:.2f}")
+    return " · ".join(parts)
+
+
+def about(project: Project, row: ImageRow) -> str:
+    """Return what is known of an image, for the lines below its picture."""
+    if row.error is not None:
+        return f"{row.path}\ncannot be used: {row.error}"
+    facts = [f"{row.width}x{row.height} {row.format}", size_text(row.size)]
+    if row.alpha:
+        facts.append("transparent")
+    if row.orientation in _TURNS:
+        facts.append(f"EXIF: {_TURNS[row.orientation]}")
+    if row.frames > 1:
+        facts.append(f"first of {row.frames} frames")
+    lines = [row.path, " · ".join(facts), fit_text(project.buckets.fit((row.width, row.height)))]
+    if row.excluded is not None:
+        lines.append(f"excluded: {row.excluded}")
+    if row.caption_error is not None:
+        lines.append(row.caption_error)
+    return "\n".join(lines)

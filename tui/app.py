@@ -1,0 +1,283 @@
+"""The terminal application: stages as modes, one session, and what works everywhere.
+
+Everything slow runs in workers. Work that must outlive a screen (the scan, following jobs) belongs
+to the application, since workers die with the node that started them.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rich.markup import escape
+from textual import work
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.message import Message
+from textual.screen import Screen
+from textual.worker import Worker, get_current_worker
+
+from prep import events, jobs
+from prep.edits import Outcome
+from prep.ops import scan
+from prep.project import Project
+from tui import commands, screens, stages
+from tui.dialogs.help import Help
+from tui.dialogs.question import Question
+from tui.follow import JobView
+from tui.notices import SECONDS, report_worker
+from tui.palette import TableProvider
+from tui.session import Session
+from tui.stage_screen import StageScreen
+from tui.widgets.job_strip import outcome
+
+FOLLOW_SECONDS = 0.25
+"""How often job directories are looked at."""
+_REFRESH_SECONDS = 1.0
+"""How often lists are filled anew while a scan runs."""
+
+
+@dataclass
+class ScanProgress(Message):
+    """How many files the scan has looked at."""
+
+    files: int
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest count matters."""
+        return isinstance(message, ScanProgress)
+
+
+@dataclass
+class ScanDone(Message):
+    """The scan has ended."""
+
+    summary: dict[str, Any]
+
+
+class ShikomiApp(App[None]):
+    """One open project."""
+
+    TITLE = "shikomi"
+    CSS_PATH = "app.tcss"
+    COMMANDS: ClassVar = {*App.COMMANDS, TableProvider}
+    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("app")
+    # Textual declares these as instance variables, so ClassVar would be a type error.
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (150, "-very-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-high")]  # noqa: RUF012
+    DEFAULT_MODE = "images"
+
+    def __init__(self, project: Project) -> None:
+        super().__init__()
+        self.session = Session(self, project)
+        self.survey = stages.Survey()
+        self._scan_text = ""
+        self._since_refresh = 0.0
+        for mode, screen in screens.SCREENS.items():
+            self.add_mode(mode, partial(screen, self.session))
+
+    # ---- life ----------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        """Start what runs as long as the application."""
+        self.sub_title = self.session.project.name
+        self.session.dataset_changed.subscribe(self, self._dataset_changed)
+        self.session.edited.subscribe(self, self._edited)
+        self.session.jobs_changed.subscribe(self, self._job_changed)
+        self._follow_jobs()
+        self.action_rescan()
+
+    def on_unmount(self) -> None:
+        """End the threads."""
+        self.session.close()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Report what went wrong."""
+        report_worker(self, event)
+
+    def on_app_focus(self) -> None:
+        """Look for changes when the user comes back from another program."""
+        self.action_rescan()
+
+    # ---- scan ----------------------------------------------------------------------------
+
+    def action_rescan(self) -> None:
+        """Bring the index up to date, unless that is being done."""
+        if not any(w.group == "scan" and w.is_running for w in self.workers):
+            self._scan()
+
+    @work(group="scan", thread=True, exit_on_error=False)
+    def _scan(self) -> None:
+        worker, stream = get_current_worker(), scan.run(self.session.project)
+        try:
+            for event in stream:
+                if worker.is_cancelled:
+                    return
+                if isinstance(event, events.Progress):
+                    self.post_message(ScanProgress(event.done))
+                elif isinstance(event, events.Finished):
+                    self.post_message(ScanDone(event.summary))
+        finally:
+            # Closed by the thread that iterates; anything else would raise.
+            getattr(stream, "close", lambda: None)()
+
+    def on_scan_progress(self, message: ScanProgress) -> None:
+        """Show what has been found so far; the lists can be used meanwhile."""
+        self._scan_text = f"scanning… {message.files} images"
+        self._show_strip()
+        now = asyncio.get_running_loop().time()
+        if now - self._since_refresh > _REFRESH_SECONDS:
+            self._since_refresh = now
+            self.session.dataset_changed.publish("scan")
+
+    def on_scan_done(self) -> None:
+        """Show everything."""
+        self._scan_text = ""
+        self._show_strip()
+        self.session.dataset_changed.publish("scanned")
+
+    # ---- rail and strip ------------------------------------------------------------------
+
+    def _dataset_changed(self, _reason: str) -> None:
+        self._take_survey()
+
+    @work(group="survey", exclusive=True, exit_on_error=False)
+    async def _take_survey(self) -> None:
+        self.survey = await self.session.queries.run(stages.survey)
+        self.show_states()
+
+    def show_states(self) -> None:
+        """Show the states of the stages and the job strip on the present screen."""
+        for screen in self.screen_stack:
+            if isinstance(screen, StageScreen):
+                screen.show_states(stages.states(self.survey, self.session.board))
+        self._show_strip()
+
+    def _show_strip(self) -> None:
+        board = self.session.board
+        ended = [view for view in board.newest() if view.watched and not view.running]
+        for screen in self.screen_stack:
+            if isinstance(screen, StageScreen):
+                screen.show_jobs(board.running(), self._scan_text, ended[0] if ended else None)
+
+    # ---- jobs ----------------------------------------------------------------------------
+
+    @work(group="follow", exclusive=True, exit_on_error=False)
+    async def _follow_jobs(self) -> None:
+        while True:
+            found = await asyncio.to_thread(self.session.board.poll)
+            for view in self.session.board.apply(found):
+                self.session.jobs_changed.publish(view)
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    def _job_changed(self, view: JobView) -> None:
+        self.show_states()
+        if not view.watched or view.running:
+            return
+        failed = isinstance(view.end, events.Failed)
+        hint = view.end.hint if isinstance(view.end, events.Failed) else ""
+        severe = failed or view.state == "lost"
+        if view.state == "lost":
+            hint = f"It died without a word; see {view.job.log_file}."
+        self.notify(
+            escape(f"{outcome(view)}\n{hint}".strip()),
+            severity="error" if severe else "information",
+            timeout=SECONDS,
+        )
+        self.action_rescan()
+
+    def action_stop_job(self) -> None:
+        """Ask the newest running job to stop; the second time it is ended at once."""
+        running = self.session.board.running()
+        if not running:
+            self.notify("No job is running.")
+            return
+        self.stop(running[0])
+
+    def stop(self, view: JobView) -> None:
+        """Ask a job to stop; the second time it is ended at once."""
+        view.stops += 1
+        jobs.send(view.job, "stop" if view.stops == 1 else "kill")
+        again = "It finishes its step and saves. Again: end it at once."
+        self.notify(escape(f"{view.title}: {'stopping. ' + again if view.stops == 1 else 'ended'}"))
+
+    # ---- edits ---------------------------------------------------------------------------
+
+    @work(group="undo", exit_on_error=False)
+    async def action_undo(self) -> None:
+        """Take back the newest edit."""
+        done = await self.session.undo()
+        self.notify(escape(f"Undone: {done.title}") if done.edit else "Nothing to undo.")
+
+    @work(group="undo", exit_on_error=False)
+    async def action_redo(self) -> None:
+        """Make the edit again that was undone last."""
+        done = await self.session.redo()
+        self.notify(escape(f"Done again: {done.title}") if done.edit else "Nothing to redo.")
+
+    def _edited(self, done: Outcome) -> None:
+        if len(done.changed) > 1:
+            self.notify(escape(f"{done.title}: {len(done.changed)} images. u takes it back."))
+        if done.conflicts:
+            path, reason = done.conflicts[0]
+            more = f" (and {len(done.conflicts) - 1} more)" if len(done.conflicts) > 1 else ""
+            self.notify(
+                escape(f"{path}: {reason}{more}"),
+                title="Left alone",
+                severity="warning",
+                timeout=SECONDS,
+            )
+            self.action_rescan()
+
+    # ---- around --------------------------------------------------------------------------
+
+    async def action_go(self, mode: str) -> None:
+        """Go to a stage."""
+        if len(self.screen_stack) == 1:
+            await self.switch_mode(mode)
+            self.show_states()
+
+    def action_help(self) -> None:
+        """Show all keys."""
+        self.push_screen(Help(str(self.current_mode)))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Offer of Textual's own commands those that the table has not."""
+        for command in super().get_system_commands(screen):
+            if command.title in ("Theme", "Screenshot"):
+                yield command
+
+    @work(group="quit", exclusive=True, exit_on_error=False)
+    async def _leave(self) -> None:
+        drafts = len(self.session.drafts)
+        if drafts:
+            text = f"{drafts} caption{'s are' if drafts > 1 else ' is'} typed but not saved."
+            answers = {"stay": "Go on", "leave": "Throw away and quit"}
+            if await self.push_screen_wait(Question("Quit?", text, answers)) != "leave":
+                return
+        running = self.session.board.running()
+        message = f"{len(running)} job(s) go on: shikomi jobs list" if running else None
+        self.exit(message=message)
+
+    async def action_quit(self) -> None:
+        """Leave, unless something typed would be lost."""
+        self._leave()
+
+
+def run(path: Path) -> int:
+    """Open the application on a project, or on any folder of images.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UserError: No such folder, or its ``shikomi.toml`` has faults.
+    """
+    app = ShikomiApp(Project.open(path))
+    app.run()
+    return app.return_code or 0

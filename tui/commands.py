@@ -1,0 +1,154 @@
+"""The one table of commands: key bindings, command palette and help screen are made from it.
+
+A command belongs to a scope: ``app`` works everywhere, a stage's name only there, ``list`` and
+``editor`` while such a widget has the focus. Keys in text fields type text, so letters are free
+for commands everywhere else.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+Run = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing a user can do.
+
+    Attributes:
+        key: Textual's name of the key; several are separated by commas.
+        action: Name of the action method, with its parameters.
+        title: A few words, for footer and palette.
+        help: One sentence, for palette and help screen.
+        scope: Where it works.
+        footer: Show it in the footer.
+    """
+
+    key: str
+    action: str
+    title: str
+    help: str
+    scope: str
+    footer: bool = False
+
+    @property
+    def id(self) -> str:
+        """Name for keymaps, as ``images.x``: scope and first default key."""
+        return f"{self.scope}.{self.key.partition(',')[0]}"
+
+    @property
+    def label(self) -> str:
+        """The keys as people write them."""
+        return " ".join(_PLAIN.get(key, key) for key in self.key.split(","))
+
+
+_PLAIN = {"question_mark": "?", "slash": "/", "asterisk": "*", "escape": "esc"}
+
+STAGE_KEYS = {
+    "images": ("1", "Images & captions", "Look at the images, write captions"),
+    "dupes": ("2", "Duplicates", "Find pictures that are there twice"),
+    "crop": ("3", "Crop & buckets", "See what the trainer will see"),
+    "tag": ("4", "Tag", "Let a tagger write the first captions"),
+    "plan": ("5", "Plan", "Trigger words, repeats and steps"),
+    "train": ("6", "Train", "Train a LoRA and watch it"),
+    "samples": ("7", "Samples", "Look at what came out"),
+}
+"""Mode -> key, title, help; in the order of the work."""
+
+COMMANDS: tuple[Command, ...] = (
+    *(
+        Command(key, f"go('{mode}')", title, f"{help_}.", "app")
+        for mode, (key, title, help_) in STAGE_KEYS.items()
+    ),
+    Command("question_mark", "help", "Help", "Show all keys.", "app", True),
+    Command("u", "undo", "Undo", "Take back the last edit of captions or exclusions.", "app", True),
+    Command("ctrl+r", "redo", "Redo", "Make the edit again that was undone last.", "app"),
+    Command("r", "rescan", "Rescan", "Look for images and captions changed elsewhere.", "app"),
+    Command("S", "stop_job", "Stop job", "Ask the running job to stop; twice ends it.", "app"),
+    Command("q", "quit", "Quit", "Leave; running jobs go on without you.", "app", True),
+    Command("ctrl+q", "quit", "Quit", "The same, also while you type.", "app"),
+    # ---- lists ---------------------------------------------------------------------------
+    Command("down,j", "move(1)", "Down", "Next line.", "list"),
+    Command("up,k", "move(-1)", "Up", "Previous line.", "list"),
+    Command("pagedown,ctrl+d", "page(1)", "Page down", "One page down.", "list"),
+    Command("pageup,ctrl+u", "page(-1)", "Page up", "One page up.", "list"),
+    Command("home,g", "first", "First", "To the first line.", "list"),
+    Command("end,G", "last", "Last", "To the last line.", "list"),
+    Command("right,l", "next_panel", "Next panel", "To the next panel.", "list"),
+    Command("left,h", "previous_panel", "Previous panel", "To the previous panel.", "list"),
+    Command("enter", "choose", "Choose", "Open or use the line.", "list"),
+    # ---- caption editor ------------------------------------------------------------------
+    Command("ctrl+s", "save", "Save", "Write the caption file.", "editor", True),
+    Command(
+        "ctrl+n,ctrl+down", "step(1)", "Save, next", "Save, and edit the next.", "editor", True
+    ),
+    Command("ctrl+up", "step(-1)", "Save, previous", "Save, and edit the previous.", "editor"),
+    Command("escape", "leave_editor", "Back", "Back to the list; drafts are kept.", "editor", True),
+    # ---- 1 images ------------------------------------------------------------------------
+    Command("e", "edit", "Edit", "Write the caption of this image.", "images", True),
+    Command("slash", "filter", "Filter", "Show only images that match.", "images", True),
+    Command("space", "mark", "Select", "Select this image for the next command.", "images", True),
+    Command("v", "mark_range", "Range", "Select from the last selected one to here.", "images"),
+    Command("asterisk", "mark_all", "All", "Select everything shown, or nothing.", "images"),
+    Command("a", "edit_tags('add')", "Add tag", "Add tags to many captions.", "images", True),
+    Command("d", "edit_tags('remove')", "Drop tag", "Remove tags from many captions.", "images"),
+    Command("c", "edit_tags('replace')", "Change tag", "Rename a tag.", "images"),
+    Command("w", "edit_tags('trigger')", "Trigger", "Put the trigger word first.", "images"),
+    Command("x", "exclude", "Exclude", "Leave images out, or take them in.", "images", True),
+    Command("t", "tags", "Tags", "Show or hide the list of tags.", "images", True),
+    Command("escape", "clear", "Clear", "Forget selection and filter.", "images"),
+    # ---- 2 duplicates --------------------------------------------------------------------
+    Command("f", "find", "Find", "Compare all pictures again.", "dupes", True),
+    Command(
+        "x", "exclude_group", "Exclude others", "Leave out all but the kept one.", "dupes", True
+    ),
+    Command("X", "exclude_all", "All groups", "Leave out all but the kept ones.", "dupes", True),
+    Command("b", "keep", "Keep this", "Keep the picture on the right instead.", "dupes", True),
+    Command("n", "next_picture", "Next picture", "Show the next one of the group.", "dupes", True),
+    # ---- 3 crop --------------------------------------------------------------------------
+    Command("o", "toggle_crop", "Whole/crop", "Show the whole picture or its crop.", "crop", True),
+    # ---- 4 tag ---------------------------------------------------------------------------
+    Command("ctrl+t", "start(False)", "Tag", "Tag the images.", "tag", True),
+    Command("ctrl+y", "start(True)", "Dry run", "See the tags, write nothing.", "tag", True),
+    # ---- 5 plan --------------------------------------------------------------------------
+    Command("e", "edit_concept", "Edit", "Set trigger word and repeats.", "plan", True),
+    # ---- 6 train -------------------------------------------------------------------------
+    Command("ctrl+t", "start", "Start", "Export the set and start training.", "train", True),
+    Command("s", "stop", "Stop", "Finish the step, save, end; twice kills.", "train", True),
+    Command("c", "resume", "Resume", "Go on with the job that was stopped.", "train", True),
+    Command("w", "watch", "Form/watch", "Switch between form and curve.", "train", True),
+    # ---- 7 samples -----------------------------------------------------------------------
+    Command("f", "reload", "Reload", "Look for new pictures.", "samples", True),
+)
+
+
+def of(*scopes: str) -> list[Command]:
+    """Return the commands of some scopes, in the order of the table."""
+    return [command for command in COMMANDS if command.scope in scopes]
+
+
+def bindings(*scopes: str) -> list[BindingType]:
+    """Return the key bindings of some scopes, for ``BINDINGS``."""
+    return [_binding(command) for command in of(*scopes)]
+
+
+def titles() -> Iterable[tuple[str, str]]:
+    """Return scope -> heading for people, in the order of the help screen."""
+    yield "app", "Everywhere"
+    yield "list", "In lists"
+    yield "editor", "In the caption editor"
+    for mode, (key, title, _) in STAGE_KEYS.items():
+        yield mode, f"{key} {title}"
+
+
+def _binding(command: Command) -> Binding:
+    return Binding(
+        command.key,
+        command.action,
+        command.title,
+        show=command.footer,
+        tooltip=command.help,
+        id=command.id,
+    )

@@ -1,0 +1,170 @@
+"""Changing the tags of many captions: the preview comes first, and says exactly what changes."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
+from textual.widgets import Button, Input, Label, Static
+from textual.worker import Worker
+
+from prep import captions
+from prep.edits import Change
+from prep.index import Index
+from prep.ops.edit import EditOptions, preview
+from tui.notices import report_worker
+from tui.session import Session
+from tui.widgets.line_list import ItemList, Piece, cell
+
+Kind = Literal["add", "remove", "replace", "trigger"]
+
+_SHOWN = 200
+"""Changes that are listed; the count says how many there are."""
+_QUIET = 0.15
+"""Seconds without a key before the preview is made."""
+
+_TITLES = {
+    "add": ("Add tags", "Tags to add, separated by commas"),
+    "remove": ("Remove tags", "Tags to remove, separated by commas"),
+    "replace": ("Change a tag", "Tag to change"),
+    "trigger": ("Trigger word first", "Trigger word; goes to the front of every caption"),
+}
+
+Decision = tuple[str, list[Change]]
+
+
+class EditTags(ModalScreen[Decision | None]):
+    """Returns a title and the changes to make, or ``None``."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]
+
+    def __init__(
+        self, session: Session, kind: Kind, ids: Sequence[int], scope: str, first: str = ""
+    ) -> None:
+        """Make the dialog.
+
+        Args:
+            session: The open project.
+            kind: What to do.
+            ids: The images.
+            scope: Which images these are, in words.
+            first: Text to begin with.
+        """
+        super().__init__()
+        self._session, self._kind, self._ids, self._scope = session, kind, list(ids), scope
+        self._first = first
+        self._changes: list[Change] = []
+
+    def compose(self) -> ComposeResult:
+        """Make the dialog."""
+        title, label = _TITLES[self._kind]
+        with Vertical(classes="dialog wide") as dialog:
+            dialog.border_title = f"{title} · {self._scope}"
+            yield Label(label, classes="field-label")
+            yield Input(self._first, id="tag", compact=True)
+            if self._kind == "replace":
+                yield Label("New tag", classes="field-label")
+                yield Input(id="new", compact=True)
+            yield Static(id="count")
+            yield ItemList(id="diffs", empty="nothing changes")
+            with Horizontal(classes="buttons"):
+                yield Button("Apply", id="apply", variant="primary", disabled=True)
+                yield Button("Cancel", id="cancel")
+
+    def on_mount(self) -> None:
+        """Offer known tags, and preview what is there already."""
+        self.query_one("#tag").focus()
+        self._offer_tags()
+        self._preview(0.0)
+
+    @work(group="tags", exclusive=True, exit_on_error=False)
+    async def _offer_tags(self) -> None:
+        counts = await self._session.queries.run(lambda index: index.tag_counts())
+        names = SuggestFromList([name for name, _ in counts], case_sensitive=False)
+        for field in self.query(Input):
+            field.suggester = names
+
+    def on_input_changed(self) -> None:
+        """Preview after a moment of quiet."""
+        self._preview(_QUIET)
+
+    @work(group="preview", exclusive=True, exit_on_error=False)
+    async def _preview(self, quiet: float) -> None:
+        self.query_one("#apply", Button).disabled = True
+        options = self._options()
+        changes: list[Change] = []
+        if options is not None:
+            await self._quiet(quiet)
+            ids = self._ids
+
+            def changed(index: Index) -> list[Change]:
+                return preview(index.project, index.rows(ids), options)
+
+            changes = await self._session.queries.run(changed)
+        self._show(changes, options)
+
+    async def _quiet(self, seconds: float) -> None:
+        if seconds:
+            from asyncio import sleep
+
+            await sleep(seconds)
+
+    def _options(self) -> EditOptions | None:
+        """Return what the fields ask for, or ``None`` while they ask for nothing."""
+        text = self.query_one("#tag", Input).value
+        tags = tuple(captions.split(text.replace("\n", " ")))
+        if not tags:
+            return None
+        if self._kind == "add":
+            return EditOptions(add=tags)
+        if self._kind == "remove":
+            return EditOptions(remove=tags)
+        if self._kind == "replace":
+            new = self.query_one("#new", Input).value.strip()
+            return EditOptions(replace={tags[0]: new}) if new else None
+        # Taken out first, so that a word that stands elsewhere comes to the front.
+        return EditOptions(remove=tags[:1], prepend=tags[:1])
+
+    def _show(self, changes: list[Change], options: EditOptions | None) -> None:
+        self._changes = changes
+        text = "Type a tag to see what would change."
+        if options is not None:
+            text = f"{len(changes)} of {len(self._ids)} captions would change."
+            if len(changes) > _SHOWN:
+                text += f" The first {_SHOWN}:"
+        self.query_one("#count", Static).update(Content(text))
+        self.query_one("#diffs", ItemList).show([_diff(c) for c in changes[:_SHOWN]], keep=False)
+        self.query_one("#apply", Button).disabled = not changes
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#apply")
+    def apply(self) -> None:
+        """Give the changes back, if the preview is up to date."""
+        options = self._options()
+        if self._changes and options and not self.query_one("#apply", Button).disabled:
+            self.dismiss((options.title, self._changes))
+
+    @on(Button.Pressed, "#cancel")
+    def cancel(self) -> None:
+        """Back out."""
+        self.dismiss(None)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Report what went wrong."""
+        report_worker(self, event)
+
+
+def _diff(change: Change) -> list[Piece]:
+    """Return what is added to a caption and what goes, on one line."""
+    before, after = captions.split(change.before or ""), captions.split(change.after or "")
+    pieces: list[Piece] = [(cell(change.path.rpartition("/")[2], 20) + " ", "dim")]
+    pieces += [(f"+{tag} ", "good") for tag in after if tag not in before]
+    pieces += [(f"-{tag} ", "bad") for tag in before if tag not in after]
+    if len(pieces) == 1:
+        pieces.append((f"order: {', '.join(after)}", ""))
+    return pieces

@@ -1,0 +1,48 @@
+"""All keys."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from tui import commands
+
+
+class Help(ModalScreen[None]):
+    """All keys, the present stage first."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q", "dismiss(None)", "Back"),
+        Binding("j", "scroll(1)", "Down", show=False),
+        Binding("k", "scroll(-1)", "Up", show=False),
+    ]
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        self._mode = mode
+
+    def compose(self) -> ComposeResult:
+        """Make the list."""
+        with VerticalScroll(classes="dialog help") as dialog:
+            dialog.border_title = "Keys"
+            dialog.border_subtitle = "esc closes"
+            yield Static(self._text())
+
+    def _text(self) -> Content:
+        headings = sorted(commands.titles(), key=lambda item: item[0] != self._mode)
+        parts: list[str | tuple[str, str]] = []
+        for scope, heading in headings:
+            found = commands.of(scope)
+            if found:
+                parts.append((f"{heading}\n", "bold $primary"))
+            for command in found:
+                parts += [(f"  {command.label:<14}", "bold"), f" {command.help}\n"]
+        return Content.assemble(*parts)
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll with letters, too."""
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)

@@ -1,0 +1,217 @@
+"""Following jobs: what their directories say, turned into views that widgets draw.
+
+``JobBoard.poll`` reads files and runs in a thread; it returns news. ``JobBoard.apply`` puts news
+into the views and runs on the event loop. The two share nothing but the news.
+"""
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prep import events, jobs
+from prep.errors import UserError
+
+REMEMBERED = 50
+"""Newest job directories that are followed and listed."""
+RESULTS = 5000
+"""Results (tags, samples, files) of one job that are kept for drawing."""
+_RATE_WINDOW = 30
+
+
+@dataclass(frozen=True)
+class News:
+    """What one look at a job directory brought."""
+
+    job: jobs.Job
+    settings: jobs.Settings
+    state: str
+    events: list[events.Event]
+
+
+@dataclass
+class JobView:
+    """What is known of one job.
+
+    Attributes:
+        state: new, running, done, stopped, failed or lost.
+        watched: It was seen running, so its end is worth a notification.
+        metrics: Every metric in order of arrival.
+        results: Tags, groups, samples, saved and written files, and skipped items.
+    """
+
+    job: jobs.Job
+    settings: jobs.Settings
+    state: str = "new"
+    watched: bool = False
+    what: str = ""
+    note: str = ""
+    done: int = 0
+    total: int = 0
+    device: str = ""
+    stops: int = 0
+    metrics: list[events.Metric] = field(default_factory=list)
+    results: deque[events.Event] = field(default_factory=lambda: deque(maxlen=RESULTS))
+    warnings: list[events.Warned] = field(default_factory=list)
+    end: events.Finished | events.Failed | None = None
+    _ticks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_RATE_WINDOW))
+
+    @property
+    def title(self) -> str:
+        """A line for people."""
+        return self.settings.title or f"{self.settings.kind} {self.job.name}"
+
+    @property
+    def running(self) -> bool:
+        """Does it run?"""
+        return self.state == "running"
+
+    @property
+    def metric(self) -> events.Metric | None:
+        """The newest metric of a training step."""
+        return next((m for m in reversed(self.metrics) if m.loss is not None), None)
+
+    @property
+    def rate(self) -> float | None:
+        """Items or steps per second, or ``None`` while nobody can say."""
+        metric = self.metric
+        if metric is not None and metric.it_per_s is not None:
+            return metric.it_per_s
+        if len(self._ticks) < 2:
+            return None
+        (t0, n0), (t1, n1) = self._ticks[0], self._ticks[-1]
+        return (n1 - n0) / (t1 - t0) if t1 > t0 and n1 > n0 else None
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds left, or ``None`` while nobody can say."""
+        metric = self.metric
+        if metric is not None and metric.eta_s is not None:
+            return metric.eta_s
+        rate = self.rate
+        return (self.total - self.done) / rate if rate and self.total else None
+
+    def take(self, news: News, now: float) -> None:
+        """Put news into the view."""
+        if news.state == "running" and self.state != "running":
+            # The same directory runs again when a job is resumed.
+            self.end, self.stops, self.watched = None, 0, True
+            self._ticks.clear()
+        self.state, self.settings = news.state, news.settings
+        for event in news.events:
+            self._take_event(event)
+        if self.running and self.total:
+            self._ticks.append((now, self.done))
+
+    def _take_event(self, event: events.Event) -> None:
+        match event:
+            case events.Started():
+                self.what, self.done, self.total = event.what, 0, event.total
+            case events.Progress():
+                if event.what != self.what:
+                    self._ticks.clear()
+                self.what, self.note = event.what, event.note
+                self.done, self.total = event.done, event.total
+            case events.Metric():
+                self.what, self.done, self.total = "training", event.step, event.total
+                self.metrics.append(event)
+            case events.Stage():
+                self.what, self.note = event.name, event.note
+            case events.Warned():
+                self.warnings.append(event)
+            case events.Finished() | events.Failed():
+                self.end = event
+            case events.Unknown():
+                pass
+            case _:
+                self.results.append(event)
+        self.device = _device(event) or self.device
+
+
+def _device(event: events.Event) -> str:
+    """Return the device that an event names, in whatever field it does."""
+    data = event.data if isinstance(event, events.Unknown) else {}
+    if isinstance(event, events.Finished):
+        data = event.summary
+    for key in ("device", "provider"):
+        if data.get(key):
+            return str(data[key]).removesuffix("ExecutionProvider")
+    return ""
+
+
+class _Tail:
+    """One job directory, read from where it was left off."""
+
+    def __init__(self, job: jobs.Job) -> None:
+        self.job = job
+        self._follower = jobs.Follower(job)
+        self._state = ""
+        self._last: events.Event | None = None
+
+    def poll(self) -> News | None:
+        # Asked first: events that arrive after this look are read at the next one.
+        alive = self._began() and jobs.alive(self.job)
+        if not alive and self._state not in ("", "running", "new") and not self._grown():
+            return None
+        fresh = self._follower.poll()
+        self._last = fresh[-1] if fresh else self._last
+        state = "running" if alive else self._ended()
+        if not fresh and state == self._state:
+            return None
+        try:
+            settings = self.job.settings()
+        except UserError:
+            return None
+        self._state = state
+        return News(self.job, settings, state, fresh)
+
+    def _began(self) -> bool:
+        return (self.job.directory / "began").exists()
+
+    def _grown(self) -> bool:
+        try:
+            return self.job.events_file.stat().st_size > self._follower.offset
+        except OSError:
+            return False
+
+    def _ended(self) -> str:
+        if isinstance(self._last, events.Finished):
+            return "done" if self._last.reason == "done" else "stopped"
+        if isinstance(self._last, events.Failed):
+            return "failed"
+        return "lost" if self._began() else "new"
+
+
+class JobBoard:
+    """The newest jobs of a project."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tails: dict[str, _Tail] = {}
+        self.views: dict[str, JobView] = {}
+
+    def poll(self) -> list[News]:
+        """Look at all job directories. Runs in a thread."""
+        found = {job.name: job for job in jobs.listed(self._folder)[:REMEMBERED]}
+        self._tails = {name: self._tails.get(name) or _Tail(found[name]) for name in sorted(found)}
+        return [news for tail in self._tails.values() if (news := tail.poll()) is not None]
+
+    def apply(self, found: list[News]) -> list[JobView]:
+        """Put news into the views; returns those that changed. Runs on the event loop."""
+        now, changed = time.monotonic(), []
+        for news in found:
+            view = self.views.get(news.job.name)
+            if view is None:
+                view = self.views[news.job.name] = JobView(news.job, news.settings)
+            view.take(news, now)
+            changed.append(view)
+        return changed
+
+    def newest(self, kind: str = "") -> list[JobView]:
+        """Return the jobs of a kind (all for none), newest first."""
+        views = (self.views[name] for name in sorted(self.views, reverse=True))
+        return [view for view in views if not kind or view.settings.kind == kind]
+
+    def running(self) -> list[JobView]:
+        """Return the jobs that run, newest first."""
+        return [view for view in self.newest() if view.running]

@@ -1,0 +1,28 @@
+"""Faults as notifications: what happened, and what to do about it."""
+
+from rich.markup import escape
+from textual import log
+from textual.dom import DOMNode
+from textual.worker import Worker, WorkerState
+
+from prep.errors import UserError
+
+SECONDS = 8.0
+"""Faults stay long enough to be read."""
+
+
+def report(node: DOMNode, error: BaseException) -> None:
+    """Show a fault. Anything but a UserError is a fault of the program, and says so."""
+    if isinstance(error, UserError):
+        text = f"{error.message}\n{error.hint}".strip()
+        node.app.notify(escape(text), title="Not done", severity="error", timeout=SECONDS)
+        return
+    log.error(repr(error))
+    text = f"{type(error).__name__}: {error}"
+    node.app.notify(escape(text), title="A fault in shikomi", severity="error", timeout=SECONDS)
+
+
+def report_worker(node: DOMNode, event: Worker.StateChanged) -> None:
+    """Show the fault that ended a worker of ``node``; call it from ``on_worker_state_changed``."""
+    if event.state is WorkerState.ERROR and event.worker.error is not None:
+        report(node, event.worker.error)

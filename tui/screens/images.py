@@ -1,0 +1,265 @@
+"""Stage 1: look at the images, write their captions, change many at once."""
+
+from array import array
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from prep.edits import CAPTION, Change, exclusion
+from prep.images import decode
+from prep.index import ImageRow, Index
+from tui import commands
+from tui.about import about
+from tui.dialogs.edit_tags import EditTags, Kind
+from tui.dialogs.question import Question
+from tui.stage_screen import StageScreen
+from tui.widgets.caption_editor import CaptionEditor
+from tui.widgets.filter_bar import FilterBar
+from tui.widgets.image_list import ImageList
+from tui.widgets.line_list import ItemList, LineList
+from tui.widgets.picture import Picture
+
+EMPTY = """\
+No images here yet.
+
+Put images into {folder}
+(one folder per character or style, as 10_mychara), then press r.
+
+Or try the demo project first:  shikomi demo --open
+"""
+
+
+class ImagesScreen(StageScreen):
+    """List, picture, caption and tags."""
+
+    MODE = "images"
+    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("images")
+
+    def body(self) -> ComposeResult:
+        """Make the panels."""
+        with Vertical(id="list-panel"):
+            yield FilterBar()
+            yield ImageList(self.session, id="images")
+            yield Static(id="empty")
+            yield Static(id="list-status")
+        with Vertical(id="look-panel"):
+            yield Picture(self.session, id="picture")
+            yield Static(id="about")
+            yield CaptionEditor(self.session, id="caption")
+        yield ItemList(id="tag-counts", heading="tags of what is shown", empty="no tags yet")
+
+    def start_focus(self) -> str:
+        """The list."""
+        return "#images"
+
+    @property
+    def _list(self) -> ImageList:
+        return self.query_one(ImageList)
+
+    @property
+    def _editor(self) -> CaptionEditor:
+        return self.query_one(CaptionEditor)
+
+    # ---- reading -------------------------------------------------------------------------
+
+    def reload(self) -> None:
+        """Run the filter again."""
+        self._load(self.query_one(FilterBar).text)
+
+    @work(group="filter", exclusive=True, exit_on_error=False)
+    async def _load(self, where: str) -> None:
+        def found(index: Index) -> tuple["array[int]", int, list[tuple[str, int]]]:
+            return index.ids(where), index.count(), index.tag_counts(where)
+
+        ids, total, counts = await self.session.queries.run(found)
+        self._list.show(ids)
+        self._show_counts(counts)
+        empty = self.query_one("#empty", Static)
+        if total == 0:
+            empty.update(Content(EMPTY.format(folder=self.session.project.dataset)))
+        self.set_class(total == 0, "-no-images")
+        self._tell(total)
+
+    def _show_counts(self, counts: list[tuple[str, int]]) -> None:
+        self._counts = counts
+        width = max((len(str(n)) for _, n in counts), default=1)
+        self.query_one("#tag-counts", ItemList).show(
+            [[(f"{n:>{width}} ", "dim"), (name, "")] for name, n in counts]
+        )
+
+    def _tell(self, total: int | None = None) -> None:
+        """Write the line below the list."""
+        self._total = total if total is not None else getattr(self, "_total", 0)
+        images = self._list
+        place = f"{min(images.cursor + 1, images.count)}/{images.count}"
+        if images.count != self._total:
+            place += f" of {self._total}"
+        if images.marked:
+            place += f" · {len(images.marked)} selected"
+        self.query_one("#list-status", Static).update(Content(place))
+
+    @on(LineList.Moved, "#images")
+    def moved(self) -> None:
+        """Show the image under the cursor."""
+        self._show(self._list.row)
+        self._tell()
+
+    @on(ImageList.Marked)
+    def marked(self) -> None:
+        """Show how many are selected."""
+        self._tell()
+
+    def _show(self, row: ImageRow | None) -> None:
+        picture, text = self.query_one(Picture), ""
+        if row is None:
+            picture.show_text("" if self._list.count else "no image")
+        elif row.error is not None:
+            picture.show_text("× this file cannot be read")
+        else:
+            file = self.session.project.root / row.path
+            picture.show((row.path, row.mtime_ns), lambda: decode(file))
+        if row is not None:
+            text = about(self.session.project, row)
+        self.query_one("#about", Static).update(Content(text))
+        self._editor.show(row)
+
+    # ---- filter --------------------------------------------------------------------------
+
+    def action_filter(self) -> None:
+        """Go to the filter."""
+        self.query_one("#filter", Input).focus()
+
+    @on(FilterBar.Changed)
+    def filter_changed(self, event: FilterBar.Changed) -> None:
+        """Show what matches."""
+        self._load(event.text)
+
+    @on(FilterBar.Left)
+    @on(CaptionEditor.Left)
+    def back_to_list(self) -> None:
+        """Give the keys to the list."""
+        self._list.focus()
+
+    @on(LineList.Chosen, "#tag-counts")
+    def tag_chosen(self, event: LineList.Chosen) -> None:
+        """Add the tag to the filter, or take it out again."""
+        bar = self.query_one(FilterBar)
+        term = f'"{self._counts[event.index][0]}"'
+        if term in bar.text:
+            bar.set(" ".join(bar.text.replace(term, "").split()))
+        else:
+            bar.set(f"{bar.text} {term}".strip())
+
+    def action_clear(self) -> None:
+        """Forget the selection first, then the filter."""
+        if self._list.marked:
+            self._list.mark_all(())
+        else:
+            self.query_one(FilterBar).set("")
+
+    def action_tags(self) -> None:
+        """Show or hide the tags."""
+        self.toggle_class("-tags")
+        counts = self.query_one("#tag-counts")
+        (counts if counts.display else self._list).focus()
+
+    # ---- selecting -----------------------------------------------------------------------
+
+    def action_mark(self) -> None:
+        """Select the image and go on."""
+        self._list.mark(self._list.cursor)
+        self._list.action_move(1)
+
+    def action_mark_range(self) -> None:
+        """Select a range."""
+        self._list.mark_range()
+
+    def action_mark_all(self) -> None:
+        """Select all, or nothing."""
+        images = self._list
+        images.mark_all(() if len(images.marked) == images.count else images.ids)
+
+    # ---- one caption ---------------------------------------------------------------------
+
+    @on(LineList.Chosen, "#images")
+    def action_edit(self) -> None:
+        """Write the caption."""
+        if not self._editor.disabled:
+            self._editor.focus()
+            self._editor.move_cursor(self._editor.document.end)
+
+    @on(CaptionEditor.StepWanted)
+    def step(self, event: CaptionEditor.StepWanted) -> None:
+        """Go to the next image while the keys stay in the editor."""
+        self._list.action_move(event.lines)
+
+    @on(CaptionEditor.SaveWanted)
+    def save(self, event: CaptionEditor.SaveWanted) -> None:
+        """Write a caption."""
+        self._save(event.path, event.before, event.text)
+
+    @work(group="save", exit_on_error=False)
+    async def _save(self, path: str, before: str | None, text: str) -> None:
+        # A caption is never emptied to zero bytes: trainers refuse to start on an empty file.
+        after = text if text.strip() else None
+        present = await self.session.read_caption(path)
+        if present != before:
+            before = present
+            if not await self._keeps_mine(path, present):
+                return
+        title = f"caption of {path.rpartition('/')[2]}"
+        outcome = await self.session.edit(title, [Change(path, CAPTION, before, after)])
+        if not outcome.conflicts:
+            self._editor.settle(path, after)
+            self._list.refresh()
+
+    async def _keeps_mine(self, path: str, theirs: str | None) -> bool:
+        """Ask what to do about a file that another program has changed."""
+        text = f"{path} was changed by another program. Its caption is now:\n\n{theirs or '(none)'}"
+        answers = {"mine": "Write mine", "theirs": "Take theirs", "later": "Go on typing"}
+        answer = await self.app.push_screen_wait(Question("Changed elsewhere", text, answers))
+        if answer == "theirs":
+            self._editor.drop_draft(theirs)
+            await self.app.run_action("rescan")
+        return answer == "mine"
+
+    # ---- many ----------------------------------------------------------------------------
+
+    def _scope(self) -> str:
+        images = self._list
+        if images.marked:
+            return f"{len(images.marked)} selected"
+        return f"all {images.count} shown"
+
+    @work(group="bulk", exclusive=True, exit_on_error=False)
+    async def action_edit_tags(self, kind: Kind) -> None:
+        """Change tags of the selected images, else of all that are shown."""
+        row, first = self._list.row, ""
+        if kind == "trigger" and row is not None:
+            first = self.session.project.concept(row.folder).trigger
+        dialog = EditTags(self.session, kind, self._list.targets, self._scope(), first)
+        decision = await self.app.push_screen_wait(dialog)
+        if decision is not None:
+            await self.session.edit(*decision)
+
+    @work(group="exclude", exit_on_error=False)
+    async def action_exclude(self) -> None:
+        """Leave the selected images out, or the one under the cursor; or take them in again."""
+        images = self._list
+        if not images.count:
+            return
+        ids = images.targets if images.marked else [images.ids[images.cursor]]
+        rows = await self.session.rows.run(lambda index: index.rows(ids))
+        out = any(row.excluded is None for row in rows)
+        changes = [
+            exclusion(row.path, row.excluded, "by hand" if out else None)
+            for row in rows
+            if (row.excluded is None) == out
+        ]
+        verb = "exclude" if out else "include"
+        await self.session.edit(f"{verb} {len(changes)} images", changes)

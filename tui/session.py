@@ -1,0 +1,141 @@
+"""What all screens share while one project is open: threads with an index each, drafts, signals.
+
+SQLite connections belong to the thread that opened them, so each kind of access has one thread
+of its own: a long count must not hold up the rows that are being scrolled into view, and edits
+must happen one after the other. Screens await; nothing here blocks the event loop.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from textual.dom import DOMNode
+from textual.signal import Signal
+
+from prep import captions
+from prep.edits import Change, Journal, Outcome
+from prep.index import Index
+from prep.project import Project
+from tui.follow import JobBoard, JobView
+
+T = TypeVar("T")
+
+
+class IndexThread:
+    """One thread that owns one open index."""
+
+    def __init__(self, project: Project, name: str) -> None:
+        self._project = project
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"shikomi-{name}")
+        self._index: Index | None = None
+
+    async def run(self, work: Callable[[Index], T]) -> T:
+        """Do ``work`` in the thread; work that still waits is dropped when the caller is."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._call, work)
+
+    def use(self, project: Project) -> None:
+        """Open the index again for a project whose settings have changed."""
+        self._project = project
+        self._pool.submit(self._close)
+
+    def close(self) -> None:
+        """End what runs and close the index."""
+        if self._index is not None:
+            self._index.connection.interrupt()
+        self._pool.submit(self._close)
+        self._pool.shutdown(wait=True)
+
+    def _call(self, work: Callable[[Index], T]) -> T:
+        if self._index is None:
+            self._index = Index(self._project)
+        return work(self._index)
+
+    def _close(self) -> None:
+        index, self._index = self._index, None
+        if index is not None:
+            index.close()
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Text that was typed and not saved; ``base`` is the caption it started from."""
+
+    base: str | None
+    text: str
+
+
+class Session:
+    """An open project.
+
+    Attributes:
+        dataset_changed: Published with a reason when rows, captions or settings may differ.
+        edited: Published with the outcome of each edit, undo and redo.
+        jobs_changed: Published with each job that has news.
+    """
+
+    def __init__(self, owner: DOMNode, project: Project) -> None:
+        self.project = project
+        self.rows = IndexThread(project, "rows")
+        self.queries = IndexThread(project, "queries")
+        self._writer = IndexThread(project, "writer")
+        self._painters = ThreadPoolExecutor(2, thread_name_prefix="shikomi-paint")
+        self.drafts: dict[str, Draft] = {}
+        self.board = JobBoard(project.jobs)
+        self.dataset_changed: Signal[str] = Signal(owner, "dataset")
+        self.edited: Signal[Outcome] = Signal(owner, "edited")
+        self.jobs_changed: Signal[JobView] = Signal(owner, "jobs")
+
+    def close(self) -> None:
+        """End all threads; work that has begun is finished first."""
+        self._painters.shutdown(wait=True, cancel_futures=True)
+        for thread in (self.rows, self.queries, self._writer):
+            thread.close()
+
+    async def paint(self, work: Callable[[], T]) -> T:
+        """Do something slow with pixels; work that still waits is dropped when the caller is."""
+        return await asyncio.get_running_loop().run_in_executor(self._painters, work)
+
+    # ---- edits ---------------------------------------------------------------------------
+
+    async def edit(self, title: str, changes: Iterable[Change]) -> Outcome:
+        """Make changes as one edit and tell everyone."""
+        wanted = list(changes)
+        return await self._journal(lambda journal: journal.apply(title, wanted))
+
+    async def undo(self) -> Outcome:
+        """Take back the newest edit."""
+        return await self._journal(lambda journal: journal.undo())
+
+    async def redo(self) -> Outcome:
+        """Make the edit again that was undone last."""
+        return await self._journal(lambda journal: journal.redo())
+
+    async def read_caption(self, path: str) -> str | None:
+        """Read the caption file of an image as it is now."""
+        return await self._writer.run(
+            lambda index: captions.read(Journal(index).caption_file(path))
+        )
+
+    async def _journal(self, work: Callable[[Journal], Outcome]) -> Outcome:
+        outcome = await self._writer.run(lambda index: work(Journal(index)))
+        if outcome.changed:
+            self.dataset_changed.publish("edit")
+        self.edited.publish(outcome)
+        return outcome
+
+    # ---- settings ------------------------------------------------------------------------
+
+    async def save_settings(self, changes: Mapping[str, Any]) -> None:
+        """Merge changes into ``shikomi.toml`` and tell everyone."""
+        project = await asyncio.to_thread(self.project.saved, changes)
+        self.reopen(project)
+
+    def reopen(self, project: Project) -> None:
+        """Go on with new settings of the same project."""
+        self.project = project
+        for thread in (self.rows, self.queries, self._writer):
+            thread.use(project)
+        self.dataset_changed.publish("settings")

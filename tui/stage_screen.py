@@ -1,0 +1,94 @@
+"""What all stage screens have in common: rail on the left, job strip and keys at the bottom."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Container, Horizontal
+from textual.screen import Screen
+from textual.widgets import Footer
+from textual.worker import Worker
+
+from prep.edits import Outcome
+from tui.follow import JobView
+from tui.notices import report_worker
+from tui.session import Session
+from tui.stages import StageState
+from tui.widgets.job_strip import JobStrip
+from tui.widgets.rail import Rail
+
+
+class StageScreen(Screen[None]):
+    """A stage. Its data is read again when it comes into view after something has changed."""
+
+    MODE: ClassVar[str] = ""
+    AUTO_FOCUS = None
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(classes="stage")
+        self.session = session
+        self._stale = True
+
+    # ---- for subclasses ------------------------------------------------------------------
+
+    def body(self) -> ComposeResult:
+        """Make the widgets of the stage."""
+        raise NotImplementedError
+
+    def reload(self) -> None:
+        """Read the data of the stage again; called when the screen is in view."""
+        raise NotImplementedError
+
+    def start_focus(self) -> str:
+        """Return the selector of the widget that gets the keys first."""
+        raise NotImplementedError
+
+    def job_changed(self, view: JobView) -> None:
+        """Take note of news of a job."""
+
+    # ---- the frame -----------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        """Make the frame and the widgets in it."""
+        with Container(id="frame"):
+            yield Rail(self.MODE)
+            with Horizontal(id="body"):
+                yield from self.body()
+        yield JobStrip()
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Listen to what changes."""
+        self.session.dataset_changed.subscribe(self, self._dataset_changed)
+        self.session.jobs_changed.subscribe(self, self.job_changed)
+        self.session.edited.subscribe(self, self.edited)
+        self.query_one(self.start_focus()).focus()
+
+    def show_states(self, states: Mapping[str, StageState]) -> None:
+        """Show where the work stands."""
+        self.query_one(Rail).show(states)
+
+    def show_jobs(self, running: list[JobView], scan: str, last: JobView | None) -> None:
+        """Show what runs."""
+        self.query_one(JobStrip).show(running, scan, last)
+
+    def edited(self, outcome: Outcome) -> None:
+        """Take note of an edit."""
+
+    def _dataset_changed(self, _reason: str) -> None:
+        self._stale = True
+        if self.is_current:
+            self._freshen()
+
+    def on_screen_resume(self) -> None:
+        """Catch up with what has changed while another screen was shown."""
+        self._freshen()
+
+    def _freshen(self) -> None:
+        if self._stale:
+            self._stale = False
+            self.reload()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Report what went wrong."""
+        report_worker(self, event)

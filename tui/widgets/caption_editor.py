@@ -1,0 +1,120 @@
+"""Writing one caption. Typed text is never lost: it becomes a draft when the user moves on."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.message import Message
+from textual.widgets import TextArea
+
+from prep.index import ImageRow
+from tui import commands
+from tui.session import Draft, Session
+
+
+class CaptionEditor(TextArea):
+    """The caption of the image under the cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("editor")
+
+    @dataclass
+    class SaveWanted(Message):
+        """The text shall be written; ``before`` is what the file held when typing began."""
+
+        path: str
+        before: str | None
+        text: str
+
+    @dataclass
+    class StepWanted(Message):
+        """Another image shall be edited."""
+
+        lines: int
+
+    class Left(Message):
+        """The user is done with typing for now."""
+
+    def __init__(self, session: Session, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, disabled=True, placeholder="tag, another tag, …")
+        self._session = session
+        self.path = ""
+        self._base: str | None = None
+        self._loaded = ""
+        self.border_title = "Caption"
+
+    def show(self, row: ImageRow | None) -> None:
+        """Edit the caption of an image, or nothing."""
+        if row is None or row.error is not None:
+            self._load("", None, "")
+            return
+        draft = self._session.drafts.get(row.path)
+        if row.path == self.path and row.caption == self._base:
+            self._tell()
+        elif draft is not None:
+            self._load(row.path, draft.base, draft.text)
+        else:
+            self._load(row.path, row.caption, row.caption or "")
+
+    @property
+    def unsaved(self) -> bool:
+        """Has something been typed that is not in the file?"""
+        return bool(self.path) and self.path in self._session.drafts
+
+    def settle(self, path: str, text: str | None) -> None:
+        """Note that the file of ``path`` holds ``text`` now."""
+        draft = self._session.drafts.get(path)
+        if draft is not None and draft.text.strip() == (text or "").strip():
+            del self._session.drafts[path]
+        elif draft is not None:
+            # Typing went on while the file was being written.
+            self._session.drafts[path] = Draft(text, draft.text)
+        if path == self.path:
+            self._base = text
+            self._loaded = self.text if path not in self._session.drafts else (text or "")
+            self._tell()
+
+    def drop_draft(self, text: str | None) -> None:
+        """Forget what was typed and show ``text`` instead."""
+        self._session.drafts.pop(self.path, None)
+        self._load(self.path, text, text or "")
+
+    def _load(self, path: str, base: str | None, text: str) -> None:
+        self.path, self._base = path, base
+        self.disabled = not path
+        if self.text != text:
+            self.load_text(text)
+        # A text area may not give back the very newlines it was given.
+        self._loaded = self.text if text == (base or "") else base or ""
+        self._tell()
+
+    def on_text_area_changed(self) -> None:
+        """Keep a draft of what differs from the file."""
+        if not self.path:
+            return
+        if self.text == self._loaded:
+            self._session.drafts.pop(self.path, None)
+        else:
+            self._session.drafts[self.path] = Draft(self._base, self.text)
+        self._tell()
+
+    def _tell(self) -> None:
+        if not self.path:
+            self.border_subtitle = ""
+        elif self.unsaved:
+            self.border_subtitle = "✎ unsaved · ctrl+s saves"
+        else:
+            self.border_subtitle = "no file yet" if self._base is None else "✓ saved"
+
+    def action_save(self) -> None:
+        """Ask for the text to be written."""
+        if self.unsaved:
+            self.post_message(self.SaveWanted(self.path, self._base, self.text))
+
+    def action_step(self, lines: int) -> None:
+        """Save, and go to another image."""
+        self.action_save()
+        self.post_message(self.StepWanted(lines))
+
+    def action_leave_editor(self) -> None:
+        """Go back to the list."""
+        self.post_message(self.Left())

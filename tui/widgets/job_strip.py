@@ -1,0 +1,111 @@
+"""The strip along the bottom: what runs, how far it is, how long it takes, on what device."""
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.strip import Strip
+from textual.widget import Widget
+
+from prep import events
+from tui.follow import JobView
+from tui.widgets.line_list import cell
+
+_BAR = 16
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time for people.
+
+    Example:
+        >>> duration(7), duration(125), duration(7300)
+        ('7s', '2m05s', '2h01m')
+    """
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+
+
+def bar(done: int, total: int, width: int) -> str:
+    """Return a progress bar as text.
+
+    Example:
+        >>> bar(1, 4, 8)
+        '━━──────'
+    """
+    full = min(width, done * width // total) if total else 0
+    return "━" * full + "─" * (width - full)
+
+
+def describe(view: JobView) -> list[str]:
+    """Return what is known of a job, the most important first."""
+    parts = [f"▶ {view.title}" if view.running else f"{view.state}: {view.title}"]
+    if view.total:
+        parts.append(f"{bar(view.done, view.total, _BAR)} {view.done}/{view.total}")
+    elif view.what:
+        parts.append(view.what)
+    if view.eta is not None and view.running:
+        parts.append(f"ETA {duration(view.eta)}")
+    if view.rate is not None and view.running:
+        parts.append(f"{view.rate:.3g}/s")
+    metric = view.metric
+    if metric is not None:
+        loss = metric.average_loss if metric.average_loss is not None else metric.loss
+        parts.append(f"loss {loss:.4f}")
+    if view.device:
+        parts.append(f"on {view.device}")
+    return parts
+
+
+def outcome(view: JobView) -> str:
+    """Return one sentence about how a job ended."""
+    if isinstance(view.end, events.Failed):
+        return f"{view.title} failed: {view.end.message}"
+    return f"{view.title}: {view.state}"
+
+
+class JobStrip(Widget):
+    """One line."""
+
+    ALLOW_SELECT = False
+
+    def __init__(self) -> None:
+        super().__init__(id="job-strip")
+        self._parts: list[str] = []
+        self._mode = ""
+
+    def show(self, running: list[JobView], scan: str, last: JobView | None) -> None:
+        """Show the newest running job, else the scan, else how the last job ended."""
+        self._mode = ""
+        if running:
+            more = [f"+{len(running) - 1} more"] if len(running) > 1 else []
+            self._parts = [*describe(running[0]), *more]
+            self._mode = running[0].settings.kind
+        elif scan:
+            self._parts = [scan]
+        else:
+            self._parts = ["no job is running", *([outcome(last)] if last else [])]
+        self.set_class(bool(running or scan), "-busy")
+        self.refresh()
+
+    @property
+    def text(self) -> str:
+        """What it says, whole."""
+        return "  ".join(self._parts)
+
+    async def on_click(self) -> None:
+        """Go where the running job belongs."""
+        if self._mode in ("tag", "train", "dupes"):
+            await self.app.run_action(f"go('{self._mode}')")
+
+    def render_line(self, y: int) -> Strip:
+        """Draw as many parts as fit."""
+        del y
+        width, text = self.size.width, ""
+        for part in self._parts:
+            longer = f"{text}  {part}" if text else f" {part}"
+            if cell_len(longer) > width and text:
+                break
+            text = longer
+        return Strip([Segment(cell(text, width), self.rich_style)], width)

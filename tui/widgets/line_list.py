@@ -1,0 +1,266 @@
+"""A list that draws only the lines that can be seen, and costs the same at 10 and at 1,000,000.
+
+Widgets per line would not do: 1,000 of them take Textual eight seconds to paint. Here a line is
+drawn when it is asked for, from pieces of text with the name of a look each.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.cells import set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tui import commands
+
+Piece = tuple[str, str]
+"""Text and its look: empty, or one of ``LOOKS``."""
+
+LOOKS = ("title", "dim", "good", "warn", "bad", "key")
+
+
+def clean(text: str) -> str:
+    r"""Return text for one line: what a terminal would obey becomes a visible mark.
+
+    Example:
+        >>> clean("a\x1b[31m\nb")
+        'a�[31m�b'
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text)
+
+
+def cell(text: str, width: int, *, right: bool = False) -> str:
+    """Return text cut or padded to a number of terminal cells.
+
+    Example:
+        >>> cell("long name", 6), cell("7", 3, right=True)
+        ('long …', '  7')
+    """
+    if width <= 0:
+        return ""
+    fitted = set_cell_size(clean(text), width)
+    if fitted.rstrip() != clean(text).rstrip():
+        return set_cell_size(clean(text), width - 1) + "…"
+    if right:
+        stripped = fitted.rstrip()
+        return " " * (len(fitted) - len(stripped)) + stripped
+    return fitted
+
+
+class LineList(ScrollView, can_focus=True):
+    """Lines with a cursor; subclasses say how many there are and what one looks like."""
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"line--cursor", *(f"line--{look}" for look in LOOKS)}
+    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("list")
+
+    cursor: reactive[int] = reactive(0, repaint=False)
+
+    @dataclass
+    class Moved(Message):
+        """The cursor stands on another line, or its line shows something else."""
+
+        list: "LineList"
+        index: int
+
+        @property
+        def control(self) -> "LineList":
+            """The list, for ``@on`` selectors."""
+            return self.list
+
+        def can_replace(self, message: Message) -> bool:
+            """Only the newest position matters."""
+            return isinstance(message, LineList.Moved) and message.list is self.list
+
+    @dataclass
+    class Chosen(Message):
+        """The line was opened, with enter or a double click."""
+
+        list: "LineList"
+        index: int
+
+        @property
+        def control(self) -> "LineList":
+            """The list, for ``@on`` selectors."""
+            return self.list
+
+    # ---- for subclasses ------------------------------------------------------------------
+
+    @property
+    def count(self) -> int:
+        """The number of lines."""
+        raise NotImplementedError
+
+    def draw(self, index: int, width: int) -> list[Piece]:
+        """Return a line as pieces that together are ``width`` cells wide."""
+        raise NotImplementedError
+
+    def header(self, width: int) -> str:
+        """Return the heading above the lines; empty for none."""
+        del width
+        return ""
+
+    def count_changed(self, cursor: int = 0) -> None:
+        """Draw everything anew after the number of lines has changed."""
+        self.virtual_size = Size(1, self.count + self._top)
+        self.cursor = max(0, min(cursor, self.count - 1))
+        self._show_cursor()
+        self.refresh()
+
+    @property
+    def _top(self) -> int:
+        return 1 if self.header(1) else 0
+
+    @property
+    def in_view(self) -> range:
+        """The indexes of the lines that can be seen."""
+        first = self.scroll_offset.y
+        return range(first, min(self.count, first + max(0, self.size.height - self._top)))
+
+    # ---- drawing -------------------------------------------------------------------------
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line of the screen."""
+        width, style = self.size.width, self.rich_style
+        if y < self._top:
+            text = cell(self.header(width), width)
+            return Strip([Segment(text, style + self._look("dim"))], width)
+        index = y - self._top + self.scroll_offset.y
+        if index >= self.count:
+            return Strip.blank(width, style)
+        under = self._cursor_style() if index == self.cursor else None
+        segments = [
+            Segment(text, style + (self._look(look) if look else Style()) + (under or Style()))
+            for text, look in self.draw(index, width)
+        ]
+        return Strip(segments).adjust_cell_length(width, style + (under or Style()))
+
+    def _look(self, look: str) -> Style:
+        return self.get_component_rich_style(f"line--{look}", partial=True)
+
+    def _cursor_style(self) -> Style:
+        return self.get_component_rich_style("line--cursor", partial=True)
+
+    def refresh_index(self, index: int) -> None:
+        """Draw one line anew."""
+        self.refresh_line(index + self._top)
+
+    # ---- moving --------------------------------------------------------------------------
+
+    def validate_cursor(self, cursor: int) -> int:
+        """Keep the cursor on a line."""
+        return max(0, min(cursor, self.count - 1))
+
+    def watch_cursor(self, old: int, new: int) -> None:
+        """Show where the cursor is."""
+        self.refresh_index(old)
+        self.refresh_index(new)
+        self._show_cursor()
+        self.post_message(self.Moved(self, new))
+
+    def _show_cursor(self) -> None:
+        height = max(1, self.size.height - self._top)
+        first = self.scroll_offset.y
+        if self.cursor < first:
+            self.scroll_to(y=self.cursor, animate=False)
+        elif self.cursor >= first + height:
+            self.scroll_to(y=self.cursor - height + 1, animate=False)
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight."""
+        self._show_cursor()
+
+    def action_move(self, lines: int) -> None:
+        """Move the cursor."""
+        self.cursor += lines
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by what can be seen at once."""
+        self.cursor += pages * max(1, self.size.height - self._top - 1)
+
+    def action_first(self) -> None:
+        """Move to the first line."""
+        self.cursor = 0
+
+    def action_last(self) -> None:
+        """Move to the last line."""
+        self.cursor = self.count - 1
+
+    def action_next_panel(self) -> None:
+        """Move the focus on."""
+        self.screen.focus_next()
+
+    def action_previous_panel(self) -> None:
+        """Move the focus back."""
+        self.screen.focus_previous()
+
+    def action_choose(self) -> None:
+        """Open the line."""
+        if self.count:
+            self.post_message(self.Chosen(self, self.cursor))
+
+    # ---- mouse ---------------------------------------------------------------------------
+
+    def on_click(self, event: events.Click) -> None:
+        """Move the cursor; a double click opens the line."""
+        index = event.y - self._top + self.scroll_offset.y
+        if event.y < self._top or not 0 <= index < self.count:
+            return
+        self.cursor = index
+        self.clicked(event)
+        if event.chain == 2:
+            self.action_choose()
+
+    def clicked(self, event: events.Click) -> None:
+        """Do more when a line was clicked; the cursor is there already."""
+
+
+class ItemList(LineList):
+    """A list of lines that are at hand."""
+
+    def __init__(
+        self,
+        *,
+        empty: str = "",
+        heading: str = "",
+        id: str | None = None,  # noqa: A002
+    ) -> None:
+        super().__init__(id=id)
+        self._items: list[list[Piece]] = []
+        self._empty = empty
+        self._heading = heading
+
+    @property
+    def count(self) -> int:
+        """The number of lines."""
+        return len(self._items)
+
+    def header(self, width: int) -> str:
+        """Return the heading."""
+        del width
+        return self._heading
+
+    def show(self, items: list[list[Piece]], *, keep: bool = True) -> None:
+        """Show these lines; the cursor stays where it was when ``keep``."""
+        self._items = items
+        self.count_changed(self.cursor if keep else 0)
+        self.post_message(self.Moved(self, self.cursor))
+
+    def draw(self, index: int, width: int) -> list[Piece]:
+        """Return the line; its last piece is what gives way when space is short."""
+        del width
+        return self._items[index]
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line, or say what to do when there is none."""
+        if y == self._top and not self._items and self._empty:
+            style = self.rich_style + self._look("dim")
+            return Strip([Segment(cell(self._empty, self.size.width), style)], self.size.width)
+        return super().render_line(y)

@@ -1,0 +1,79 @@
+"""The rail: where the work stands. A column when there is room, a line when there is not."""
+
+from collections.abc import Mapping
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from tui.commands import STAGE_KEYS
+from tui.stages import GLYPHS, SHORT, StageState
+
+
+class Stage(Static):
+    """One stage; a click goes there."""
+
+    ALLOW_SELECT = False
+    narrow: reactive[bool] = reactive(False)
+
+    def __init__(self, number: int, mode: str) -> None:
+        super().__init__(id=f"stage-{mode}")
+        self._number, self._mode = number, mode
+        self._stage = StageState("open", "")
+
+    def show(self, stage: StageState) -> None:
+        """Show a state."""
+        if stage != self._stage:
+            self._stage = stage
+            self._write()
+        for name in GLYPHS:
+            self.set_class(stage.state == name, f"-{name.replace(' ', '-')}")
+
+    def on_mount(self) -> None:
+        """Write it for the first time."""
+        self._write()
+
+    def watch_narrow(self) -> None:
+        """Write less, or more."""
+        self._write()
+
+    def _write(self) -> None:
+        name = STAGE_KEYS[self._mode][1]
+        glyph = GLYPHS[self._stage.state]
+        if self.narrow:
+            self.update(Content(f"{self._number}{glyph}{SHORT[self._mode]}"))
+            return
+        words = self._stage.words or self._stage.state
+        self.update(Content(f"{self._number}  {name}\n   {glyph} {words}"))
+        self.tooltip = f"{name}: {self._stage.state}, {words}"
+
+    async def on_click(self) -> None:
+        """Go there."""
+        await self.app.run_action(f"go('{self._mode}')")
+
+
+class Rail(Container):
+    """All stages, in the order of the work."""
+
+    def __init__(self, here: str) -> None:
+        super().__init__(id="rail")
+        self._here = here
+
+    def compose(self) -> ComposeResult:
+        """Make the stages."""
+        for number, mode in enumerate(SHORT, 1):
+            stage = Stage(number, mode)
+            stage.set_class(mode == self._here, "-here")
+            yield stage
+
+    def show(self, states: Mapping[str, StageState]) -> None:
+        """Show the states."""
+        for mode, state in states.items():
+            self.query_one(f"#stage-{mode}", Stage).show(state)
+
+    def on_resize(self) -> None:
+        """Write short names when the rail lies down."""
+        for stage in self.query(Stage):
+            stage.narrow = self.size.height < len(SHORT)
