@@ -30,7 +30,7 @@ class Canvas:
 
     def fade(self, top: float, bottom: float, upper: Colour, lower: Colour) -> None:
         """Fill a horizontal band with a vertical gradient."""
-        steps = 16
+        steps = 40  # enough for no bands to be seen
         for k in range(steps):
             start = top + (bottom - top) * k / steps
             self.band(start, bottom, mix(upper, lower, k / (steps - 1)))
@@ -74,7 +74,9 @@ def _forest(canvas: Canvas) -> None:
     canvas.band(0, 0.8, (196, 226, 190))
     canvas.band(0.76, 1, (94, 132, 60))
     for x, y in canvas.scatter(5, 0.02, 0.14):
-        canvas.shape([(x - 0.015, 0.5), (x + 0.015, 0.5), (x + 0.02, 0.82), (x - 0.02, 0.82)], (92, 62, 40))
+        canvas.shape(
+            [(x - 0.015, 0.5), (x + 0.015, 0.5), (x + 0.02, 0.82), (x - 0.02, 0.82)], (92, 62, 40)
+        )
         for drop, half in ((0.0, 0.08), (0.16, 0.12), (0.34, 0.15)):
             base = y + drop + 0.3
             canvas.shape([(x, y + drop), (x - half, base), (x + half, base)], (26, 92, 52))
@@ -87,7 +89,9 @@ def _room(canvas: Canvas) -> None:
     canvas.shape([(x, 0.08), (x + 0.25, 0.08), (x + 0.25, 0.42), (x, 0.42)], (120, 78, 50))
     for k in range(2):
         left = x + 0.02 + k * 0.115
-        canvas.shape([(left, 0.1), (left + 0.095, 0.1), (left + 0.095, 0.4), (left, 0.4)], (160, 220, 250))
+        canvas.shape(
+            [(left, 0.1), (left + 0.095, 0.1), (left + 0.095, 0.4), (left, 0.4)], (160, 220, 250)
+        )
 
 
 def _snow(canvas: Canvas) -> None:
@@ -106,11 +110,16 @@ def _sunset(canvas: Canvas) -> None:
 def _city(canvas: Canvas) -> None:
     canvas.band(0, 1, (200, 218, 232))
     for x, top in canvas.scatter(5, 0.12, 0.45):
-        canvas.shape([(x - 0.09, top), (x + 0.09, top), (x + 0.09, 0.85), (x - 0.09, 0.85)], (112, 122, 140))
+        canvas.shape(
+            [(x - 0.09, top), (x + 0.09, top), (x + 0.09, 0.85), (x - 0.09, 0.85)], (112, 122, 140)
+        )
         for row in range(4):
             for column in (-0.05, 0.02):
                 left, y = x + column, top + 0.05 + row * 0.1
-                canvas.shape([(left, y), (left + 0.035, y), (left + 0.035, y + 0.05), (left, y + 0.05)], (255, 234, 150))
+                canvas.shape(
+                    [(left, y), (left + 0.035, y), (left + 0.035, y + 0.05), (left, y + 0.05)],
+                    (255, 234, 150),
+                )
     canvas.band(0.84, 1, (86, 88, 96))
 
 
@@ -138,7 +147,9 @@ class Backdrop:
 
 
 BACKGROUNDS: dict[str, Backdrop] = {
-    "white_background": Backdrop(_plain((255, 255, 255)), ("white_background", "simple_background")),
+    "white_background": Backdrop(
+        _plain((255, 255, 255)), ("white_background", "simple_background")
+    ),
     "pink_background": Backdrop(_plain((255, 196, 214)), ("pink_background", "simple_background")),
     "grey_background": Backdrop(_plain((160, 160, 164)), ("grey_background", "simple_background")),
     "night_sky": Backdrop(_night_sky, ("night_sky", "outdoors")),

@@ -108,7 +108,7 @@ def _draw_blob(pen: Pen, looks: Looks) -> Pen:
 
 
 def _draw_face(pen: Pen, looks: Looks, anatomy: Anatomy) -> None:
-    anatomy.front(pen, looks.coat)
+    anatomy.front(pen)
     dark_coat = sum(looks.coat) < FACE_ON_BLACK_BELOW
     on_cream = looks.species in ("penguin", "frog")  # their eyes lie on light patches
     ink = LIGHT_INK if dark_coat and not on_cream else INK

@@ -81,9 +81,7 @@ class Pen:
         box = self._box(x, y, rx, ry)
         self.canvas.ellipse(box, fill=fill, outline=outline, width=self._width(OUTLINE))
 
-    def polygon(
-        self, points: Sequence[Point], fill: Colour, outline: Colour | None = INK
-    ) -> None:
+    def polygon(self, points: Sequence[Point], fill: Colour, outline: Colour | None = INK) -> None:
         """Fill a closed polygon; its outline is drawn with round joints."""
         corners = [self._to_pixels(p) for p in points]
         self.canvas.polygon(corners, fill=fill)

@@ -13,10 +13,8 @@ CREAM: Colour = (255, 244, 226)
 NOSE: Colour = (60, 40, 48)
 BEAK: Colour = (255, 160, 40)
 
-Painter = Callable[[Pen, Colour], None]
 
-
-def _nothing(pen: Pen, coat: Colour) -> None:
+def _nothing(*_: object) -> None:
     """Stand for 'no such part'."""
 
 
@@ -34,8 +32,8 @@ class Anatomy:
         white_belly: Whether the belly is cream rather than a tint of the coat.
     """
 
-    behind: Painter = _nothing
-    front: Painter = _nothing
+    behind: Callable[[Pen, Colour], None] = _nothing
+    front: Callable[[Pen], None] = _nothing
     hat: Point = (0.0, -0.8)
     eye: Point = (0.22, -0.08)
     mouth: float = 0.14
@@ -56,7 +54,7 @@ def _bear_behind(pen: Pen, coat: Colour) -> None:
     _both(pen, ear)
 
 
-def _bear_front(pen: Pen, coat: Colour) -> None:
+def _bear_front(pen: Pen) -> None:
     pen.ellipse(0, 0.13, 0.23, 0.17, CREAM, None)
     pen.ellipse(0, 0.04, 0.08, 0.055, NOSE, None)
 
@@ -72,7 +70,7 @@ def _cat_behind(pen: Pen, coat: Colour) -> None:
     _both(pen, ear)
 
 
-def _cat_front(pen: Pen, coat: Colour) -> None:
+def _cat_front(pen: Pen) -> None:
     def whiskers(side: Pen) -> None:
         for y, tip in ((0.06, 0.02), (0.13, 0.17)):
             side.line([(0.3, y), (0.66, tip)], 0.03)
@@ -91,7 +89,7 @@ def _rabbit_behind(pen: Pen, coat: Colour) -> None:
     _both(pen, ear)
 
 
-def _rabbit_front(pen: Pen, coat: Colour) -> None:
+def _rabbit_front(pen: Pen) -> None:
     pen.ellipse(0, 0.05, 0.06, 0.045, (240, 110, 140), None)
     pen.polygon([(-0.07, 0.21), (0.07, 0.21), (0.06, 0.32), (-0.06, 0.32)], (255, 255, 255))
 
@@ -107,22 +105,25 @@ def _fox_behind(pen: Pen, coat: Colour) -> None:
     _both(pen, ear)
 
 
-def _fox_front(pen: Pen, coat: Colour) -> None:
-    _both(pen, lambda side: side.polygon([(0, 0.36), (0.42, 0.18), (0.47, 0.0), (0.1, 0.08)], CREAM, None))
+def _fox_front(pen: Pen) -> None:
+    _both(
+        pen,
+        lambda side: side.polygon([(0, 0.36), (0.42, 0.18), (0.47, 0.0), (0.1, 0.08)], CREAM, None),
+    )
     pen.ellipse(0, 0.07, 0.085, 0.065, NOSE, None)
 
 
-def _penguin_front(pen: Pen, coat: Colour) -> None:
+def _penguin_front(pen: Pen) -> None:
     pen.polygon([(-0.14, 0.04), (0.14, 0.04), (0, 0.2)], BEAK)
 
 
 def _frog_behind(pen: Pen, coat: Colour) -> None:
-    _both(pen, lambda side: side.ellipse(0.31, -0.74, 0.22, 0.22, coat))
+    _both(pen, lambda side: side.ellipse(0.38, -0.66, 0.22, 0.22, coat))
 
 
-def _frog_front(pen: Pen, coat: Colour) -> None:
-    _both(pen, lambda side: side.ellipse(0.31, -0.32, 0.165, 0.165, CREAM, None))
-    _both(pen, lambda side: side.ellipse(0.36, 0.0, 0.07, 0.05, (250, 130, 140), None))
+def _frog_front(pen: Pen) -> None:
+    _both(pen, lambda side: side.ellipse(0.38, -0.25, 0.165, 0.165, CREAM, None))
+    _both(pen, lambda side: side.ellipse(0.36, 0.06, 0.07, 0.05, (250, 130, 140), None))
 
 
 SPECIES: dict[str, Anatomy] = {
@@ -131,6 +132,6 @@ SPECIES: dict[str, Anatomy] = {
     "rabbit": Anatomy(_rabbit_behind, _rabbit_front),
     "fox": Anatomy(_fox_behind, _fox_front),
     "penguin": Anatomy(front=_penguin_front, mouth=0.24, white_belly=True),
-    "frog": Anatomy(_frog_behind, _frog_front, hat=(0, -0.76), eye=(0.31, -0.32), mouth=0.2),
+    "frog": Anatomy(_frog_behind, _frog_front, hat=(0, -0.83), eye=(0.38, -0.25), mouth=0.16),
     "slime": Anatomy(hat=(0, -0.62), eye=(0.26, 0.1), mouth=0.3, limbs=False),
 }

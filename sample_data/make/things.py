@@ -36,7 +36,9 @@ def _flower(pen: Pen) -> None:
 def _umbrella(pen: Pen) -> None:
     pen.line([(0, 0.15), (0, -0.5)], 0.05)
     for left, right, colour in ((-0.46, -0.15, TEAL), (-0.15, 0.15, WHITE), (0.15, 0.46, TEAL)):
-        pen.polygon([(left, -0.5), (left * 0.55, -0.78), (right * 0.55, -0.78), (right, -0.5)], colour)
+        pen.polygon(
+            [(left, -0.5), (left * 0.55, -0.78), (right * 0.55, -0.78), (right, -0.5)], colour
+        )
     pen.polygon([(-0.27, -0.76), (0, -0.92), (0.27, -0.76)], TEAL)
 
 

@@ -118,7 +118,9 @@ class Run:
         self._losses.append(loss)
         if self.step % 50 == 0:
             mean = sum(self._losses) / len(self._losses)
-            print(f"step {self.step}/{self.total} loss {mean:.4f} {self.elapsed():.0f} s", flush=True)
+            print(
+                f"step {self.step}/{self.total} loss {mean:.4f} {self.elapsed():.0f} s", flush=True
+            )
             self._losses.clear()
         if self.step % 250 == 0:
             self.save()

@@ -107,7 +107,9 @@ def tags(scene: Scene) -> list[str]:
     found += [scene.expression, "open_mouth"] if scene.expression == ":d" else [scene.expression]
     found += [scene.held, "holding"] if scene.held else []
     found += [scene.neckwear] if scene.neckwear else []
-    found += [scene.pose] if scene.pose in ("full_body", "upper_body") else [scene.pose, "full_body"]
+    found += (
+        [scene.pose] if scene.pose in ("full_body", "upper_body") else [scene.pose, "full_body"]
+    )
     return found + list(BACKGROUNDS[scene.background].tags)
 
 
@@ -191,7 +193,11 @@ def _draw_character(
 ) -> None:
     pen = _framed_pen(canvas, size, scene)
     who = scene.character
-    if shadow and scene.pose != "upper_body" and scene.background not in ("underwater", "night_sky"):
+    if (
+        shadow
+        and scene.pose != "upper_body"
+        and scene.background not in ("underwater", "night_sky")
+    ):
         low = 1.22 if scene.pose == "jumping" else 0.95
         pen.ellipse(0, low, 0.5, 0.07, mix(INK, (150, 150, 150), 0.5), None)
     pose = scene.pose if scene.pose in ("sitting", "jumping") else "standing"

@@ -1,0 +1,135 @@
+"""Trains the demo base model's UNet and text encoder together, on latents kept by `latents`.
+
+Run `python -m sample_data.make.unet`. Two choices made this small model obey its prompts:
+v-prediction, and noise that ends in nothing but noise (zero terminal SNR). With epsilon and the
+usual schedule it never learnt colours, because overall colour leaks through the last steps of
+that schedule and need not be predicted.
+"""
+
+import random
+from collections.abc import Iterator
+
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from sample_data.make import tokenizer as tokenizers
+from sample_data.make.captions import caption
+from sample_data.make.latents import SHAPES, path_of, scenes
+from sample_data.make.training import Run, arguments
+from sample_data.make.world import Scene
+
+WIDTH = 64  # of the text encoder, and so of cross-attention
+BATCH = 32
+
+
+def build_unet() -> UNet2DConditionModel:
+    """Return the untrained UNet: SD 1.5's block types and module names, two levels."""
+    return UNet2DConditionModel(
+        sample_size=16,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        block_out_channels=(64, 128),
+        layers_per_block=1,
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,  # the number of heads, as in SD 1.5's own configuration
+        norm_num_groups=16,
+    )
+
+
+def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """Return the untrained text encoder."""
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=WIDTH,
+        intermediate_size=4 * WIDTH,
+        projection_dim=WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=tokenizers.MAX_LENGTH,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return CLIPTextModel(config)
+
+
+def build_scheduler() -> DDIMScheduler:
+    """Return the scheduler whose settings travel with the model."""
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        rescale_betas_zero_snr=True,
+    )
+
+
+class Examples:
+    """All latents with the scenes they show."""
+
+    def __init__(self, tokenizer: CLIPTokenizer) -> None:
+        """Load what `latents` wrote."""
+        self.tokenizer = tokenizer
+        self.latents = {size: torch.load(path_of(size), weights_only=True) for size in SHAPES}
+        self.scenes = {size: scenes(size, count) for size, count in SHAPES.items()}
+
+    def batch(self, rng: random.Random) -> tuple[Tensor, Tensor]:
+        """Return latents of one shape and the tokens of fresh captions."""
+        size = rng.choices(list(SHAPES), weights=list(SHAPES.values()))[0]
+        chosen = rng.choices(range(SHAPES[size]), k=BATCH)
+        return self.latents[size][chosen].float(), self._tokens(size, chosen, rng)
+
+    def _tokens(self, size: tuple[int, int], chosen: list[int], rng: random.Random) -> Tensor:
+        shown: Iterator[Scene] = (self.scenes[size][k] for k in chosen)
+        tokens: Tensor = self.tokenizer(
+            [caption(scene, rng) for scene in shown],
+            padding="max_length",
+            truncation=True,
+            max_length=tokenizers.MAX_LENGTH,
+            return_tensors="pt",
+        ).input_ids
+        return tokens
+
+
+def loss_of(
+    model: nn.ModuleDict, scheduler: DDIMScheduler, latents: Tensor, tokens: Tensor
+) -> Tensor:
+    """Noise latents, predict the velocity and compare."""
+    noise = torch.randn_like(latents)
+    # One timestep from each of BATCH equal parts of the schedule: the loss varies less.
+    parts = torch.arange(BATCH) + torch.rand(BATCH)
+    timesteps = (parts * 1000 / BATCH).long()[torch.randperm(BATCH)]
+    noised = scheduler.add_noise(latents, noise, timesteps)
+    wanted = scheduler.get_velocity(latents, noise, timesteps)
+    with torch.autocast("cpu", torch.bfloat16):
+        text = model["text_encoder"](tokens).last_hidden_state
+        predicted = model["unet"](noised, timesteps, encoder_hidden_states=text).sample
+    return functional.mse_loss(predicted.float(), wanted)
+
+
+def main() -> None:
+    """Train until the wanted step and leave the result in the checkpoint."""
+    options = arguments("Train the UNet and the text encoder.", steps=5000)
+    torch.manual_seed(3)
+    tokenizer = tokenizers.build()
+    model = nn.ModuleDict({"unet": build_unet(), "text_encoder": build_text_encoder(tokenizer)})
+    run = Run("unet", model, total=options.steps, peak=1.5e-3)
+    examples, scheduler = Examples(tokenizer), build_scheduler()
+    for name, part in model.items():
+        print(f"{name}: {sum(p.numel() for p in part.parameters()):,} parameters", flush=True)
+    while run.step < run.total:
+        torch.manual_seed(run.step)
+        latents, tokens = examples.batch(random.Random(f"unet {run.step}"))
+        run.update(loss_of(model, scheduler, latents, tokens))
+    run.save()
+
+
+if __name__ == "__main__":
+    main()
