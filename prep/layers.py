@@ -78,13 +78,12 @@ def compiled(hand: Hand, machine: Sequence[str], rules: Rules, mode: Mode = "mer
     """
     if mode == "overwrite":
         hand = Hand()
-    wanted = captions.remove(captions.add(machine, hand.plus), hand.minus)
-    if mode in ("append", "prepend"):
-        result = captions.add(hand.compiled, wanted, first=mode == "prepend")
-    else:
-        keys = {captions.key(tag) for tag in [*wanted, *rules.apply(wanted)]}
-        staying = [tag for tag in hand.compiled if captions.key(tag) in keys]
-        result = captions.add(staying, wanted)
+    present = rules.apply(hand.compiled)
+    wanted = rules.apply(captions.remove(captions.add(machine, hand.plus), hand.minus))
+    if mode not in ("append", "prepend"):
+        keys = {captions.key(tag) for tag in wanted}
+        present = [tag for tag in present if captions.key(tag) in keys]
+    result = captions.add(present, wanted, first=mode == "prepend")
     # Rules may rename a tag to one that was removed by hand; the trigger word is theirs alone.
     unwanted = captions.remove(hand.minus, [rules.trigger])
     return replace(hand, compiled=tuple(captions.remove(rules.apply(result), unwanted)))

@@ -123,13 +123,9 @@ def tags_over(
         best_first = np.lexsort((columns, -values, rows))
         rows, columns, values = rows[best_first], columns[best_first], values[best_first]
     tags = [(table.names[c], round(float(v), 4)) for c, v in zip(columns, values, strict=True)]
-    ends = np.searchsorted(rows, np.arange(len(scores)), side="right")
-    starts = np.concatenate(([0], ends[:-1]))
+    bounds = np.searchsorted(rows, np.arange(len(scores) + 1))
     ratings = _ratings(scores, table)
-    return [
-        Seen(rating, tags[start:end])
-        for rating, start, end in zip(ratings, starts, ends, strict=True)
-    ]
+    return [Seen(rating, tags[bounds[n] : bounds[n + 1]]) for n, rating in enumerate(ratings)]
 
 
 def _ratings(scores: Matrix, table: TagTable) -> list[str]:

@@ -5,6 +5,7 @@ output of probabilities, batch x tags. Names, side and whether the batch is free
 exports, so they are read from the model.
 """
 
+import re
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -197,4 +198,5 @@ def _check_input(model: Path, session: Any) -> tuple[str, int, int]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)

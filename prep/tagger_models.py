@@ -114,16 +114,23 @@ def _download(repository: str, name: str) -> Path:
             f"{repository} asks for its terms to be accepted first.",
             f"Accept them at https://huggingface.co/{repository}, then run: hf auth login",
         ) from error
-    except (errors.RepositoryNotFoundError, errors.RemoteEntryNotFoundError) as error:
+    except errors.LocalEntryNotFoundError as error:  # neither the network nor the cache has it
+        raise _unreachable(repository, error) from error
+    except (errors.RepositoryNotFoundError, errors.EntryNotFoundError) as error:
         raise UserError(
             f"There is no {name} at https://huggingface.co/{repository}.",
             f"It is no folder here either. {_EXAMPLES}",
         ) from error
-    except (errors.LocalEntryNotFoundError, errors.HfHubHTTPError, OSError) as error:
-        raise RetryError(
-            f"{repository} could not be downloaded.",
-            f"Check the network and try again, or give a folder that holds {MODEL} and {TABLE}.",
-        ) from error
+    except Exception as error:  # besides OSError, types of whichever HTTP library the hub uses
+        raise _unreachable(repository, error) from error
+
+
+def _unreachable(repository: str, error: Exception) -> RetryError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return RetryError(
+        f"{repository} could not be downloaded: {reason}",
+        f"Check the network and try again, or give a folder that holds {MODEL} and {TABLE}.",
+    )
 
 
 def read_table(path: Path) -> TagTable:
