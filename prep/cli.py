@@ -115,7 +115,7 @@ def edit(
 ) -> int:
     """Add, remove or rename tags in many captions; one step of undo."""
     return operate(
-        project, lambda opened: edit_op.run(opened, options), json=json, printer=_change_lines
+        project, lambda opened: edit_op.run(opened, options), json=json, printer=change_lines
     )
 
 
@@ -166,12 +166,12 @@ def concept(
 
 def undo(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
     """Take back the newest edit, also after a restart."""
-    return operate(project, edit_op.undo, json=json, printer=_change_lines)
+    return operate(project, edit_op.undo, json=json, printer=change_lines)
 
 
 def redo(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
     """Make again the edit that was undone last."""
-    return operate(project, edit_op.redo, json=json, printer=_change_lines)
+    return operate(project, edit_op.redo, json=json, printer=change_lines)
 
 
 def history(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
@@ -252,7 +252,8 @@ def _path_line(event: events.Event) -> str | None:
     return event.path if isinstance(event, events.Change) else None
 
 
-def _change_lines(event: events.Event) -> str | None:
+def change_lines(event: events.Event) -> str | None:
+    """Return a caption before and after, as a diff."""
     if not isinstance(event, events.Change):
         return None
     lines = [event.path]

@@ -35,12 +35,17 @@ COMMANDS = {
     "scan": ("prep.cli:scan", "Find images and captions; list what cannot be read."),
     "ls": ("prep.cli:ls", "List images."),
     "tags": ("prep.cli:tags", "Count tags."),
+    "dupes": ("prep.cli_ops:dupes", "Find images that are the same picture."),
+    "tag": ("prep.cli_ops:tag", "Tag images with a WD tagger and write captions."),
     "edit": ("prep.cli:edit", "Add, remove or rename tags in many captions."),
     "exclude": ("prep.cli:exclude", "Leave images out, or take them in again."),
     "concept": ("prep.cli:concept", "Set a concept's trigger word, repeats and pruned tags."),
     "undo": ("prep.cli:undo", "Take back the newest edit."),
     "redo": ("prep.cli:redo", "Make again what was undone."),
     "history": ("prep.cli:history", "List the edits."),
+    "buckets": ("prep.cli_ops:buckets", "Show which bucket each image falls into."),
+    "plan": ("prep.cli_ops:plan", "Count repeats, exposures and steps."),
+    "export": ("prep.cli_ops:export", "Write a training set."),
 }
 JOB_COMMANDS = {
     "list": ("prep.cli:jobs_list", "List jobs and where they stand."),
