@@ -1,0 +1,82 @@
+"""The process of a training job: ``accelerate launch -m train``.
+
+The job directory comes from ``SHIKOMI_JOB``, or is the only argument. Standard output carries
+events and nothing else; whatever a library prints goes to standard error, the job's log.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from prep import events, jobs
+from prep.errors import EXIT_OK, EXIT_PROBLEMS, EXIT_USAGE, UserError
+
+
+def main() -> int:
+    """Run the job; return 0 when it ended as it should."""
+    out = _claim_stdout()
+    try:
+        directory = sys.argv[1] if len(sys.argv) > 1 else os.environ.get(jobs.ENVIRONMENT_KEY)
+        if not directory:
+            raise UserError("No job directory was given.", f"Set {jobs.ENVIRONMENT_KEY}.")
+        for event in _run(jobs.Job(Path(directory))):
+            _say(out, event)
+    except UserError as error:
+        _say(out, events.Failed(error.message, error.hint, error.exit_code))
+        return error.exit_code or EXIT_USAGE
+    except Exception as error:  # the last line of defence: a fault of ours, told as such
+        traceback.print_exc()
+        reason = f"{type(error).__name__}: {error}"
+        _say(out, events.Failed(f"An unexpected error: {reason}", "See log.txt.", EXIT_PROBLEMS))
+        return EXIT_PROBLEMS
+    return EXIT_OK
+
+
+def _run(job: jobs.Job) -> Iterator[events.Event]:
+    """Yield the run's events; processes other than the first keep silent."""
+    from train.config import RunConfig
+    from train.extra import require_training
+
+    require_training()
+    try:
+        text = (job.directory / "config.toml").read_text("utf-8")
+    except OSError as error:
+        raise UserError(f"{job.directory} has no config.toml.", "See: shikomi jobs") from error
+    run = RunConfig.from_toml(text)
+    _quiet()
+    from train.loop import train
+    from train.team import Team
+
+    team = Team.join()
+    for event in train(run, job, team):
+        if team.leads:
+            yield event
+
+
+def _quiet() -> None:
+    """Keep progress bars and advice of libraries out of the log."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+
+
+def _claim_stdout() -> IO[str]:
+    """Take standard output for events and send everybody else's prints to standard error."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    return out
+
+
+def _say(out: IO[str], event: events.Event) -> None:
+    out.write(events.to_json(event) + "\n")
+    out.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""Drawing pictures with a base model and any number of attached LoRA networks.
+
+Each picture is drawn alone (with its negative prompt beside it), from noise that its seed alone
+decides: what a seed gives does not depend on what else is drawn.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from prep.errors import UserError
+from train.chance import seed_of
+from train.config import SamplerName
+from train.families.sd15 import StableDiffusion15
+from train.prompts import Prompt
+
+_LABELS: dict[SamplerName, str] = {
+    "ddim": "DDIM",
+    "euler": "Euler",
+    "euler_a": "Euler a",
+    "dpmpp_2m": "DPM++ 2M",
+    "dpmpp_2m_karras": "DPM++ 2M Karras",
+    "unipc": "UniPC",
+}
+"""A1111's names, for the text that travels in a picture."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Everything that decides one picture; sizes in pixels."""
+
+    text: str
+    negative: str
+    width: int
+    height: int
+    seed: int
+    steps: int
+    cfg: float
+    sampler: SamplerName
+    clip_skip: int = 1
+    loras: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, prompt: Prompt, defaults: "Picture", index: int = 0) -> "Picture":
+        """Fill what a prompt leaves open; without a seed it gets ``defaults.seed + index``."""
+
+        def chosen(value: Any, default: Any) -> Any:
+            return default if value is None else value
+
+        return cls(
+            prompt.text,
+            prompt.negative or defaults.negative,
+            chosen(prompt.width, defaults.width),
+            chosen(prompt.height, defaults.height),
+            chosen(prompt.seed, defaults.seed + index),
+            chosen(prompt.steps, defaults.steps),
+            chosen(prompt.cfg, defaults.cfg),
+            chosen(prompt.sampler, defaults.sampler),
+            defaults.clip_skip,
+            {**defaults.loras, **prompt.loras},
+        )
+
+
+def make_scheduler(name: SamplerName, config: Mapping[str, Any]) -> Any:
+    """Return diffusers' sampler, with the noise schedule and prediction type of the base model."""
+    from diffusers.schedulers import (
+        scheduling_ddim,
+        scheduling_dpmsolver_multistep,
+        scheduling_euler_ancestral_discrete,
+        scheduling_euler_discrete,
+        scheduling_unipc_multistep,
+    )
+
+    solver = scheduling_dpmsolver_multistep.DPMSolverMultistepScheduler
+    classes: dict[str, tuple[Any, dict[str, Any]]] = {
+        "ddim": (scheduling_ddim.DDIMScheduler, {}),
+        "euler": (scheduling_euler_discrete.EulerDiscreteScheduler, {}),
+        "euler_a": (scheduling_euler_ancestral_discrete.EulerAncestralDiscreteScheduler, {}),
+        "dpmpp_2m": (solver, {}),
+        "dpmpp_2m_karras": (solver, {"use_karras_sigmas": True}),
+        "unipc": (scheduling_unipc_multistep.UniPCMultistepScheduler, {}),
+    }
+    kind, extra = classes[name]
+    plain = {key: value for key, value in config.items() if not key.startswith("_")}
+    return kind.from_config({**plain, **extra})
+
+
+class Studio:
+    """Draws with one loaded model; attached LoRA networks act by themselves."""
+
+    def __init__(self, model: StableDiffusion15) -> None:
+        self._model = model
+
+    @torch.no_grad()
+    def draw(self, picture: Picture, on_step: Callable[[int], None] | None = None) -> Image.Image:
+        """Draw one picture.
+
+        Raises:
+            UserError: The size does not fit the model.
+        """
+        model = self._model
+        factor = model.pixel_factor
+        if picture.width % factor or picture.height % factor:
+            raise UserError(
+                f"{picture.width}x{picture.height} does not fit the model.",
+                f"Both sides are multiples of {factor}.",
+            )
+        shape = (1, model.latent_channels, picture.height // factor, picture.width // factor)
+        dice = torch.Generator().manual_seed(picture.seed)
+        latents = torch.randn(shape, generator=dice).to(model.arithmetic.device)
+        scheduler = make_scheduler(picture.sampler, model.scheduler_config)
+        scheduler.set_timesteps(picture.steps)
+        latents = latents * scheduler.init_noise_sigma
+        context = self._context(picture)
+        steps_dice = torch.Generator().manual_seed(seed_of(picture.seed, "sampler"))
+        extra = {"generator": steps_dice} if picture.sampler in ("euler_a", "ddim") else {}
+        for index, timestep in enumerate(scheduler.timesteps):
+            scaled = scheduler.scale_model_input(latents, timestep)
+            predicted = self._guided(scaled, timestep, context, picture.cfg)
+            latents = scheduler.step(predicted, timestep, latents, **extra).prev_sample
+            if on_step is not None:
+                on_step(index + 1)
+        return _image(model.decode(latents))
+
+    def _context(self, picture: Picture) -> Tensor:
+        """Encode negative and positive prompt, shape (2, tokens, width); one when cfg is 1."""
+        texts = [picture.text] if picture.cfg == 1.0 else [picture.negative, picture.text]
+        return self._model.encode_tokens(self._model.tokenize(texts), picture.clip_skip)
+
+    def _guided(self, latents: Tensor, timestep: Tensor, context: Tensor, cfg: float) -> Tensor:
+        """Return the prediction, pushed away from that of the negative prompt."""
+        both = latents.expand(len(context), -1, -1, -1)
+        timesteps = timestep.to(latents.device).expand(len(context))
+        predicted = self._model.predict(both, timesteps, context).float()
+        if len(context) == 1:
+            return predicted
+        negative, positive = predicted.chunk(2)
+        return negative + cfg * (positive - negative)
+
+
+def _image(pixels: Tensor) -> Image.Image:
+    array = ((pixels[0].permute(1, 2, 0).cpu().numpy() + 1.0) * 127.5).round()
+    return Image.fromarray(array.astype(np.uint8))
+
+
+def parameters(
+    picture: Picture, *, model: str, model_hash: str, lora_hashes: Mapping[str, str]
+) -> str:
+    """Return the text that A1111 writes into PNG files, which many programs read.
+
+    Args:
+        picture: What was drawn.
+        model: Name of the base model.
+        model_hash: SHA-256 of its weights, may be empty; ten digits are written.
+        lora_hashes: ``sshs_model_hash`` by name; twelve digits are written.
+    """
+    tags = "".join(f" <lora:{name}:{weight:g}>" for name, weight in picture.loras.items())
+    fields = {
+        "Steps": picture.steps,
+        "Sampler": _LABELS[picture.sampler],
+        "CFG scale": f"{picture.cfg:g}",
+        "Seed": picture.seed,
+        "Size": f"{picture.width}x{picture.height}",
+        "Model hash": model_hash[:10],
+        "Model": model,
+        "Clip skip": picture.clip_skip if picture.clip_skip > 1 else "",
+        "Lora hashes": _quoted(lora_hashes),
+        "Version": "shikomi",
+    }
+    lines = [f"{picture.text}{tags}"]
+    lines += [f"Negative prompt: {picture.negative}"] if picture.negative else []
+    lines.append(", ".join(f"{key}: {value}" for key, value in fields.items() if value != ""))
+    return "\n".join(lines)
+
+
+def _quoted(hashes: Mapping[str, str]) -> str:
+    inside = ", ".join(f"{name}: {digest[:12]}" for name, digest in hashes.items())
+    return f'"{inside}"' if inside else ""
+
+
+def png_text(text: str) -> PngInfo:
+    """Return the PNG chunk ``parameters`` with a text."""
+    info = PngInfo()
+    info.add_text("parameters", text)
+    return info

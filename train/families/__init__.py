@@ -1,0 +1,1 @@
+"""One module per base model family: load, encode a prompt, predict, and its key table."""

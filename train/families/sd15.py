@@ -1,0 +1,232 @@
+"""Stable Diffusion 1.5 and everything built like it, from a folder in the diffusers layout.
+
+All numbers (latent channels, scaling, picture factor, prediction type, noise schedule, length of
+the text window) come from the model's own configuration.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prep.errors import UserError
+from prep.files import content_hash, text_hash
+from train.losses import NoiseSchedule
+from train.names import (
+    UNetLayout,
+    read_component_config,
+    text_key,
+    text_modules,
+    unet_key,
+    unet_modules,
+)
+from train.precision import Arithmetic
+
+TOKENS_PER_CHUNK = 75
+"""What ``max_token_length`` counts in; a model's text window holds this and two marks."""
+
+
+@dataclass(frozen=True)
+class StableDiffusion15:
+    """A loaded base model; nothing in it requires gradients."""
+
+    folder: Path
+    arithmetic: Arithmetic
+    tokenizer: Any
+    text_encoder: nn.Module
+    unet: nn.Module
+    vae: nn.Module
+    schedule: NoiseSchedule
+    scheduler_config: dict[str, Any]
+
+    @classmethod
+    def load(cls, folder: Path, arithmetic: Arithmetic) -> "StableDiffusion15":
+        """Load the model; UNet and text encoder in the format of ``arithmetic``, VAE in fp32.
+
+        Raises:
+            UserError: The folder is missing, incomplete, or of another family.
+        """
+        if (folder / "text_encoder_2").is_dir():
+            raise UserError(f"{folder} is an SDXL model.", "Choose an SD 1.5 model as base.")
+        UNetLayout.from_config(read_component_config(folder, "unet"))
+        scheduler = read_component_config(folder, "scheduler")
+        for part in ("vae", "text_encoder"):
+            read_component_config(folder, part)
+        try:
+            parts = _load_parts(folder, arithmetic)
+        except Exception as error:  # the loaders raise nearly anything for a broken file
+            raise UserError(
+                f"The base model in {folder} cannot be loaded: {_first_line(error)}",
+                "Download or copy it again; see that every file is complete.",
+            ) from error
+        schedule = NoiseSchedule.from_config(scheduler)
+        return cls(folder, arithmetic, *parts, schedule, scheduler)
+
+    @property
+    def pixel_factor(self) -> int:
+        """Pixels per latent, each way: 8 for SD 1.5."""
+        vae: Any = self.vae
+        return int(2 ** (len(vae.config.block_out_channels) - 1))
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of a latent: 4 for SD 1.5."""
+        vae: Any = self.vae
+        return int(vae.config.latent_channels)
+
+    @property
+    def window(self) -> int:
+        """Tokens that the text encoder reads at once, both marks included: 77."""
+        text_encoder: Any = self.text_encoder
+        return int(text_encoder.config.max_position_embeddings)
+
+    def targets(self, *, text: bool, conv: bool) -> dict[str, nn.Module]:
+        """Return the modules a LoRA attaches to, by their kohya name."""
+        unet: Any = self.unet
+        layout = UNetLayout.from_config(unet.config)
+        paths = unet_modules(layout, conv=conv)
+        found = {unet_key(path): unet.get_submodule(path) for path in paths}
+        if text:
+            encoder: Any = self.text_encoder
+            root = getattr(encoder, "text_model", encoder)  # gone since transformers 5
+            names = text_modules(encoder.config.num_hidden_layers)
+            found |= {text_key(path): root.get_submodule(path) for path in names}
+        return found
+
+    def vae_hash(self) -> str:
+        """Return a hash of the VAE's weights and configuration, for caches."""
+        files = sorted(p for p in (self.folder / "vae").iterdir() if p.is_file())
+        return text_hash(" ".join(f"{p.name} {content_hash(p)}" for p in files))
+
+    def unet_file(self) -> Path | None:
+        """Return the file with the UNet's weights, for the model hash."""
+        files = sorted((self.folder / "unet").glob("*.safetensors"))
+        return files[0] if files else None
+
+    def token_count(self, text: str) -> int:
+        """Return the length of a prompt in tokens, marks not counted."""
+        return len(self._tokens(text))
+
+    def _tokens(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
+
+    def tokenize(self, texts: Sequence[str], max_chunks: int = 0) -> Tensor:
+        """Cut prompts into chunks, each with its own beginning and end mark, as A1111 does.
+
+        Args:
+            texts: The prompts.
+            max_chunks: Longer prompts are cut off; 0 means no limit.
+
+        Returns:
+            Token ids of shape (batch, chunks, window); short prompts get empty chunks.
+        """
+        room = self.window - 2
+        rows = []
+        for text in texts:
+            tokens = self._tokens(text)
+            chunks = [tokens[i : i + room] for i in range(0, len(tokens), room)] or [[]]
+            rows.append(chunks[:max_chunks] if max_chunks else chunks)
+        longest = max(len(row) for row in rows)
+        padded = [row + [[]] * (longest - len(row)) for row in rows]
+        return torch.tensor([[self._marked(chunk) for chunk in row] for row in padded])
+
+    def _marked(self, tokens: list[int]) -> list[int]:
+        tokenizer = self.tokenizer
+        marked = [tokenizer.bos_token_id, *tokens, tokenizer.eos_token_id]
+        return marked + [tokenizer.pad_token_id] * (self.window - len(marked))
+
+    def encode_tokens(self, tokens: Tensor, clip_skip: int = 1) -> Tensor:
+        """Encode token chunks.
+
+        Args:
+            tokens: From ``tokenize``, shape (batch, chunks, window).
+            clip_skip: Layer to read, counted from the end; 1 is the last one.
+
+        Returns:
+            Context of shape (batch, chunks x window, width).
+        """
+        batch, chunks, window = tokens.shape
+        encoder: Any = self.text_encoder
+        ids = tokens.reshape(batch * chunks, window).to(self.arithmetic.device)
+        with self.arithmetic.autocast():
+            if clip_skip == 1:
+                hidden = encoder(ids).last_hidden_state
+            else:
+                states = encoder(ids, output_hidden_states=True).hidden_states
+                root = getattr(encoder, "text_model", encoder)
+                hidden = root.final_layer_norm(states[-clip_skip])
+        context: Tensor = hidden.reshape(batch, chunks * window, -1)
+        return context
+
+    def predict(self, noisy: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
+        """Return what the UNet predicts, shaped as ``noisy`` (batch, channels, height, width)."""
+        with self.arithmetic.autocast():
+            dtype = self.arithmetic.dtype
+            outputs = self.unet(noisy.to(dtype), timesteps, context.to(dtype), return_dict=False)
+        predicted: Tensor = outputs[0]
+        return predicted
+
+    @torch.no_grad()
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        """Return mean and standard deviation of the latents, unscaled.
+
+        Args:
+            pixels: (batch, 3, height, width), -1 to 1.
+
+        Returns:
+            (batch, 2 x channels, height / factor, width / factor), float32 on the CPU.
+        """
+        vae: Any = self.vae
+        spread = vae.encode(pixels.to(self.arithmetic.device, torch.float32)).latent_dist
+        return torch.cat([spread.mean, spread.std], dim=1).cpu()
+
+    def scaled(self, latents: Tensor) -> Tensor:
+        """Bring raw VAE latents to the scale that the UNet works in."""
+        vae: Any = self.vae
+        shift = getattr(vae.config, "shift_factor", None) or 0.0
+        return (latents - shift) * float(vae.config.scaling_factor)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Return the pictures of UNet latents: (batch, 3, height, width), -1 to 1, float32."""
+        vae: Any = self.vae
+        shift = getattr(vae.config, "shift_factor", None) or 0.0
+        raw = latents.float() / float(vae.config.scaling_factor) + shift
+        pixels: Tensor = vae.decode(raw).sample
+        return pixels.clamp(-1.0, 1.0)
+
+    def checkpoint_gradients(self) -> None:
+        """Trade time for memory: recompute activations in the backward pass."""
+        unet: Any = self.unet
+        encoder: Any = self.text_encoder
+        unet.enable_gradient_checkpointing()
+        encoder.gradient_checkpointing_enable({"use_reentrant": False})
+
+
+def _load_parts(
+    folder: Path, arithmetic: Arithmetic
+) -> tuple[Any, nn.Module, nn.Module, nn.Module]:
+    """Load tokenizer, text encoder, UNet and VAE, frozen and on the device."""
+    # Named modules, since the packages' top levels import every pipeline there is.
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from transformers.models.clip.modeling_clip import CLIPTextModel
+    from transformers.models.clip.tokenization_clip import CLIPTokenizer
+
+    local: dict[str, Any] = {"local_files_only": True}
+    tokenizer = CLIPTokenizer.from_pretrained(str(folder / "tokenizer"), **local)
+    dtype = arithmetic.dtype
+    encoder = CLIPTextModel.from_pretrained(str(folder / "text_encoder"), dtype=dtype, **local)
+    unet = UNet2DConditionModel.from_pretrained(str(folder / "unet"), torch_dtype=dtype, **local)
+    vae = AutoencoderKL.from_pretrained(str(folder / "vae"), torch_dtype=torch.float32, **local)
+    modules = [module.to(arithmetic.device).eval() for module in (encoder, unet, vae)]
+    for module in modules:
+        module.requires_grad_(False)
+    return tokenizer, modules[0], modules[1], modules[2]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

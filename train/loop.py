@@ -1,0 +1,251 @@
+"""The training loop. It reads from top to bottom what a run does, and yields what happens."""
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from prep import jobs
+from prep.errors import EXIT_PROBLEMS, UserError
+from prep.events import Event, Finished, Metric, Sample, Saved, Started
+from train.chance import seed_of
+from train.checkpoint import save_lora, save_state
+from train.config import RunConfig
+from train.draw import parameters, png_text
+from train.metadata import build
+from train.objective import batch_losses, validation_loss
+from train.prepare import Training, prepare
+from train.report import Desk, Meter
+from train.schedules import factor
+from train.team import Team
+
+
+class TrainingError(UserError):
+    """The run cannot go on: the loss is no number, or memory ran out."""
+
+    exit_code = EXIT_PROBLEMS
+
+
+def train(run: RunConfig, job: jobs.Job, team: Team) -> Iterator[Event]:
+    """Train a LoRA, from the beginning or from the newest state in the job directory.
+
+    Args:
+        run: The complete configuration.
+        job: Its directory keeps the states and receives commands.
+        team: This process and its device.
+
+    Yields:
+        Started, Stage, Progress, Metric, Sample, Saved, Skipped and Warned; last Finished.
+
+    Raises:
+        UserError: Anything the user can mend.
+    """
+    yield Started(f"train {run.name}")
+    training = yield from prepare(run, job, team)
+    desk = Desk(job)
+    meter = Meter(team.device, training.schedule.steps)
+    counters, schedule = training.counters, training.schedule
+    training.network.train()
+    if counters.step == 0:
+        yield from _validate(training)
+        if training.settings.sample_at_start:
+            yield from _draw(training)
+
+    reason = "done"
+    while counters.step < schedule.steps:
+        began = time.monotonic()
+        epoch = schedule.epoch_of(counters.step)
+        rate = set_learning_rate(training)
+        loss = optimise(training)
+        meter.step(time.monotonic() - began)
+        counters.add_loss(loss)
+        counters.seconds += time.monotonic() - began
+        yield meter.metric(counters, epoch + 1, loss, rate)
+
+        asked = desk.asked() if team.leads else set()
+        due = team.agree(_due(training, asked))
+        if due["validate"]:
+            yield from _validate(training)
+        if due["sample"]:
+            yield from _draw(training)
+        if due["save"]:
+            yield from _save(training)
+        if due["stop"]:
+            reason = "stopped"
+            break
+
+    yield from _finish(training, meter, reason)
+
+
+def set_learning_rate(training: Training) -> float:
+    """Give the optimiser the rate of this step; return the UNet's."""
+    settings = training.settings
+    step, steps = training.counters.step, training.schedule.steps
+    share = factor(settings.scheduler, step, steps, settings.warmup_steps)
+    for group in training.optimizer.param_groups:
+        group["lr"] = group["initial_lr"] * share
+    return float(training.optimizer.param_groups[0]["lr"])
+
+
+def optimise(training: Training) -> float:
+    """Do one optimiser step; return the mean loss of its images.
+
+    The gradient is that of the mean over all images of the step, however they are spread over
+    batches, accumulation and devices.
+
+    Raises:
+        TrainingError: The loss is no number, or memory ran out.
+    """
+    step, schedule, team = training.counters.step, training.schedule, training.team
+    epoch = schedule.epoch_of(step)
+    window = schedule.window_of(step)
+    images = sum(len(batch) for _, batch in window)
+    loss_sum = torch.zeros((), device=team.device)
+    try:
+        for index, batch in window[team.rank :: team.size]:
+            torch.manual_seed(seed_of(training.settings.seed, "dropout", step, index))
+            losses = batch_losses(training, batch, epoch, step, index)
+            loss = losses.sum() / images
+            torch.autograd.backward(training.scaler.scale(loss))
+            loss_sum += loss.detach()
+        total = float(team.share(loss_sum))
+        if not math.isfinite(total):
+            raise _diverged(step + 1)
+        _update(training)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise _out_of_memory(training) from error
+    except RuntimeError as error:
+        if "not enough memory" in str(error) or "can't allocate memory" in str(error):
+            raise _out_of_memory(training) from error
+        raise
+    return total
+
+
+def _update(training: Training) -> None:
+    """Move the weights along their gradients and forget these."""
+    parameters_ = [p for group in training.optimizer.param_groups for p in group["params"]]
+    training.team.share_gradients(parameters_)
+    training.scaler.unscale_(training.optimizer)
+    if training.settings.max_grad_norm:
+        torch.nn.utils.clip_grad_norm_(parameters_, training.settings.max_grad_norm)
+    training.scaler.step(training.optimizer)
+    training.scaler.update()
+    training.optimizer.zero_grad(set_to_none=True)
+
+
+def _diverged(step: int) -> TrainingError:
+    return TrainingError(
+        f"The loss is no number at step {step}.",
+        "Lower learning_rate; with precision fp16 choose bf16 or fp32. "
+        "The newest saved LoRA and state are from before.",
+    )
+
+
+def _out_of_memory(training: Training) -> TrainingError:
+    settings = training.settings
+    half, doubled = settings.batch_size // 2, settings.gradient_accumulation * 2
+    if half:
+        hint = f"Set batch_size = {half} and gradient_accumulation = {doubled}: the same result."
+    elif not settings.gradient_checkpointing:
+        hint = "Set gradient_checkpointing = true."
+    else:
+        hint = "Lower the resolution or the rank, or train the UNet only."
+    return TrainingError("Memory ran out.", hint)
+
+
+def _due(training: Training, asked: set[str]) -> dict[str, bool]:
+    """Decide what follows this step: by settings, or because somebody asks."""
+    settings, counters, schedule = training.settings, training.counters, training.schedule
+    step = counters.step
+    last = step == schedule.steps
+    epochs = 0 if step % schedule.steps_per_epoch else step // schedule.steps_per_epoch
+
+    def every(number: int, count: int) -> bool:
+        return number > 0 and count > 0 and count % number == 0
+
+    sample = every(settings.sample_every_epochs, epochs) or every(settings.sample_every_steps, step)
+    save = every(settings.save_every_epochs, epochs) or every(settings.save_every_steps, step)
+    return {
+        "stop": "stop" in asked and not last,
+        "sample": sample or "sample" in asked,
+        "save": (save or "save" in asked) and not last,
+        "validate": every(settings.validate_every_epochs, epochs) or last,
+    }
+
+
+def _validate(training: Training) -> Iterator[Event]:
+    counters, schedule = training.counters, training.schedule
+    if not training.team.leads or not training.held_out:
+        return
+    counters.val_loss = validation_loss(training)
+    if counters.step == 0:
+        counters.val_loss_before = counters.val_loss
+    epoch = schedule.epoch_of(max(0, counters.step - 1)) + 1
+    yield Metric(counters.step, schedule.steps, epoch, val_loss=counters.val_loss)
+
+
+def _draw(training: Training) -> Iterator[Event]:
+    """Draw the sample prompts with the LoRA as it is now."""
+    if not training.team.leads:
+        return
+    run, step = training.run, training.counters.step
+    training.network.eval()
+    for index, picture in enumerate(training.pictures):
+        image = training.studio.draw(picture)
+        path = run.samples / f"step{step:08d}-{index:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = parameters(
+            picture, model=run.base.name, model_hash=training.facts.base_hash, lora_hashes={}
+        )
+        image.save(path, pnginfo=png_text(text))
+        yield Sample(training.relative(path), picture.text, picture.seed, {run.name: 1.0}, step)
+    training.network.train()
+
+
+def _save(training: Training) -> Iterator[Event]:
+    """Save the LoRA under the name of its epoch or step, and the state."""
+    schedule, step = training.schedule, training.counters.step
+    name = training.run.name
+    if step % schedule.steps_per_epoch == 0:
+        file = f"{name}-{step // schedule.steps_per_epoch:06d}.safetensors"
+    else:
+        file = f"{name}-step{step:08d}.safetensors"
+    yield from _write(training, training.run.output / file)
+
+
+def _write(training: Training, path: Path) -> Iterator[Event]:
+    if not training.team.leads:
+        return
+    counters, schedule = training.counters, training.schedule
+    metadata = build(
+        training.run, training.data, schedule, training.facts, counters.step, time.time()
+    )
+    save_lora(path, training.network, metadata, training.settings.save_precision)
+    save_state(training.states, training.network, training.optimizer, counters)
+    epoch = schedule.epoch_of(max(0, counters.step - 1)) + 1
+    yield Saved(training.relative(path), counters.step, epoch)
+
+
+def _finish(training: Training, meter: Meter, reason: str) -> Iterator[Event]:
+    """Save the last LoRA and say how it went; a stopped run keeps its name for the real end."""
+    counters, run = training.counters, training.run
+    if reason == "done":
+        path = run.output / f"{run.name}.safetensors"
+        yield from _write(training, path)
+    else:
+        path = run.output / f"{run.name}-step{counters.step:08d}.safetensors"
+        yield from _write(training, path)
+    training.network.detach()
+    summary = {
+        "lora": training.relative(path),
+        "steps": counters.step,
+        "it_per_s": counters.step / counters.seconds if counters.seconds else None,
+        "peak_memory_bytes": meter.peak_memory,
+        "val_loss_before": counters.val_loss_before,
+        "val_loss_after": counters.val_loss,
+        "average_loss": counters.average_loss,
+        "seconds": round(time.time() - counters.started, 2),
+    }
+    yield Finished(summary, reason)

@@ -1,0 +1,247 @@
+"""What a LoRA file says about itself: kohya's ``ss_*`` keys and the ``modelspec.*`` keys.
+
+Other programs read these: A1111's cards, ComfyUI's managers, Civitai. All values are text; None
+is "None", booleans are "True" and "False", lists and tables are JSON (sd-scripts
+``train_network.py``, ``library/sai_model_spec.py``).
+"""
+
+import datetime
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from train.captions import plain
+from train.config import RunConfig
+from train.data import Dataset, Schedule, TrainImage
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the settings do not tell.
+
+    Attributes:
+        prediction: epsilon or v_prediction.
+        zero_terminal_snr: The base model's noise schedule ends in pure noise.
+        precision: bf16, fp16 or fp32, as chosen.
+        base_hash: SHA-256 of the base model's UNet file, or an empty text.
+        started: Unix time of the first start, seconds.
+        held_out: Images of the validation.
+    """
+
+    prediction: str
+    zero_terminal_snr: bool
+    precision: str
+    base_hash: str
+    started: float
+    held_out: int
+
+
+def build(
+    run: RunConfig, data: Dataset, schedule: Schedule, facts: Facts, step: int, finished: float
+) -> dict[str, str]:
+    """Return the metadata of a file saved after ``step`` steps; hashes are added on saving."""
+    values = {
+        **_run(run, schedule, facts, step, finished),
+        **_data(data, schedule, facts),
+        **_optimiser(run),
+        **_network(run),
+        **_model(run, facts),
+        **_loss(run, facts),
+    }
+    texts = {f"ss_{key}": _text(value) for key, value in values.items()}
+    return {**texts, **_modelspec(run, data, facts, finished)}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def _run(
+    run: RunConfig, schedule: Schedule, facts: Facts, step: int, finished: float
+) -> dict[str, Any]:
+    seed = run.train.seed
+    return {
+        "session_id": int(facts.started) ^ seed,
+        "training_started_at": facts.started,
+        "training_finished_at": finished,
+        "output_name": run.name,
+        "training_comment": "shikomi",
+        "seed": seed,
+        "steps": step,
+        "max_train_steps": schedule.steps,
+        "epoch": -(-step // schedule.steps_per_epoch),
+        "num_epochs": schedule.epoch_of(max(0, schedule.steps - 1)) + 1,
+    }
+
+
+def _data(data: Dataset, schedule: Schedule, facts: Facts) -> dict[str, Any]:
+    train = [image for image in schedule.images if not image.regularization]
+    regular = [image for image in schedule.images if image.regularization]
+    return {
+        "num_train_images": sum(image.repeats for image in train),
+        "num_validation_images": facts.held_out,
+        "num_reg_images": sum(image.repeats for image in regular),
+        "num_batches_per_epoch": schedule.batches_per_epoch,
+        "tag_frequency": tag_frequency(schedule.images),
+        "dataset_dirs": _folders(train),
+        "reg_dataset_dirs": _folders(regular),
+        "bucket_info": bucket_info(schedule.images),
+        "datasets": [_dataset(data, schedule, number) for number in range(len(data.parts))],
+        "total_batch_size": schedule.settings.batch_size * schedule.window,
+        "batch_size_per_device": schedule.settings.batch_size,
+        "resolution": str(data.parts[0].resolution),
+    }
+
+
+def _dataset(data: Dataset, schedule: Schedule, number: int) -> dict[str, Any]:
+    part = data.parts[number]
+    images = [image for image in schedule.images if image.part == number]
+    buckets = part.buckets
+    return {
+        "is_dreambooth": True,
+        "batch_size_per_device": schedule.settings.batch_size,
+        "num_train_images": sum(i.repeats for i in images if not i.regularization),
+        "num_reg_images": sum(i.repeats for i in images if i.regularization),
+        "resolution": list(part.resolution),
+        "enable_bucket": buckets is not None,
+        "min_bucket_reso": buckets.minimum if buckets else None,
+        "max_bucket_reso": buckets.maximum if buckets else None,
+        "bucket_no_upscale": buckets.no_upscale if buckets else None,
+        "tag_frequency": tag_frequency(images),
+        "bucket_info": bucket_info(images),
+        "subsets": [
+            {
+                "image_dir": subset.folder.name,
+                "img_count": sum(i.path.parent == subset.folder for i in images),
+                "num_repeats": subset.repeats,
+                "class_tokens": subset.class_tokens or None,
+                "is_reg": subset.regularization,
+                "shuffle_caption": subset.captions.shuffle,
+                "keep_tokens": subset.captions.keep_tokens,
+                "flip_aug": subset.flip,
+                "color_aug": False,
+                "random_crop": False,
+            }
+            for subset in part.subsets
+        ],
+    }
+
+
+def tag_frequency(images: tuple[TrainImage, ...] | list[TrainImage]) -> dict[str, dict[str, int]]:
+    """Count tags by folder: comma split, stripped, lower case, as sd-scripts does."""
+    found: dict[str, Counter[str]] = {}
+    for image in images:
+        tags = (tag.strip().lower() for tag in plain(image.caption, image.rules).split(","))
+        found.setdefault(image.folder, Counter()).update(tag for tag in tags if tag)
+    return {folder: dict(counts.most_common()) for folder, counts in found.items()}
+
+
+def bucket_info(images: tuple[TrainImage, ...] | list[TrainImage]) -> dict[str, Any]:
+    """Count exposures by bucket, and the mean difference in aspect ratio."""
+    counts: Counter[tuple[int, int]] = Counter()
+    errors = []
+    for image in images:
+        counts[image.fit.bucket] += image.repeats
+        bucket = image.fit.bucket
+        errors.append(abs(bucket[0] / bucket[1] - image.size[0] / image.size[1]))
+    buckets = {
+        str(index): {"resolution": list(size), "count": count}
+        for index, (size, count) in enumerate(sorted(counts.items()))
+    }
+    return {"buckets": buckets, "mean_img_ar_error": sum(errors) / max(1, len(errors))}
+
+
+def _folders(images: list[TrainImage]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for image in images:
+        entry = found.setdefault(image.folder, {"n_repeats": image.repeats, "img_count": 0})
+        entry["img_count"] += 1
+    return found
+
+
+def _optimiser(run: RunConfig) -> dict[str, Any]:
+    train = run.train
+    text_rate = train.text_encoder_learning_rate or train.learning_rate
+    return {
+        "learning_rate": train.learning_rate,
+        "unet_lr": train.learning_rate,
+        "text_encoder_lr": text_rate if train.train_text_encoder else None,
+        "lr_scheduler": train.scheduler,
+        "lr_warmup_steps": train.warmup_steps,
+        "optimizer": f"torch.optim.adamw.AdamW(weight_decay={train.weight_decay})",
+        "max_grad_norm": train.max_grad_norm,
+        "gradient_checkpointing": train.gradient_checkpointing,
+        "gradient_accumulation_steps": train.gradient_accumulation,
+        "lowram": False,
+    }
+
+
+def _network(run: RunConfig) -> dict[str, Any]:
+    train = run.train
+    extra: dict[str, Any] = {}
+    if train.conv_rank:
+        extra = {"conv_dim": str(train.conv_rank), "conv_alpha": str(train.conv_alpha)}
+    return {
+        "network_module": "networks.lora",
+        "network_dim": train.rank,
+        "network_alpha": train.alpha,
+        "network_dropout": train.dropout or None,
+        "network_args": extra,
+        "scale_weight_norms": None,
+    }
+
+
+def _model(run: RunConfig, facts: Facts) -> dict[str, Any]:
+    return {
+        "v2": False,
+        "base_model_version": "sd_v1",
+        "sd_model_name": run.base.name,
+        "new_sd_model_hash": facts.base_hash or None,
+        "vae_name": None,
+        "clip_skip": run.train.clip_skip,
+        "max_token_length": run.train.max_token_length,
+        "mixed_precision": "no" if facts.precision == "fp32" else facts.precision,
+        "full_fp16": False,
+        "fp8_base": False,
+        "cache_latents": True,
+    }
+
+
+def _loss(run: RunConfig, facts: Facts) -> dict[str, Any]:
+    train = run.train
+    return {
+        "noise_offset": train.noise_offset or None,
+        "multires_noise_iterations": None,
+        "adaptive_noise_scale": None,
+        "zero_terminal_snr": facts.zero_terminal_snr,
+        "min_snr_gamma": train.min_snr_gamma or None,
+        "debiased_estimation": False,
+        "prior_loss_weight": 1.0,
+        "loss_type": "l2",
+        "caption_dropout_rate": train.caption_dropout,
+        "validation_split": train.validation_fraction,
+        "validation_seed": train.seed,
+        "validate_every_n_epochs": train.validate_every_epochs,
+    }
+
+
+def _modelspec(run: RunConfig, data: Dataset, facts: Facts, finished: float) -> Mapping[str, str]:
+    width, height = data.parts[0].resolution
+    when = datetime.datetime.fromtimestamp(int(finished), datetime.UTC)
+    words = {s.class_tokens for part in data.parts for s in part.subsets if not s.regularization}
+    values = {
+        "sai_model_spec": "1.0.1",
+        "architecture": "stable-diffusion-v1/lora",
+        "implementation": "diffusers",
+        "title": run.name,
+        "resolution": f"{width}x{height}",
+        "date": when.isoformat().replace("+00:00", "Z"),
+        "prediction_type": "v" if facts.prediction == "v_prediction" else "epsilon",
+        "trigger_phrase": ", ".join(sorted(filter(None, words))),
+        "encoder_layer": str(run.train.clip_skip),
+    }
+    return {f"modelspec.{key}": value for key, value in values.items() if value}

@@ -1,0 +1,57 @@
+"""Which number format the heavy arithmetic runs in, decided by what the device computes in."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from train.config import Precision
+
+_DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """A device, the format of frozen weights and activations, and why it was chosen."""
+
+    device: torch.device
+    dtype: torch.dtype
+    reason: str
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return the context in which models are called; weights that train stay in fp32."""
+        enabled = self.dtype != torch.float32
+        return torch.autocast(self.device.type, dtype=self.dtype, enabled=enabled)
+
+
+def choose(precision: Precision, device: torch.device) -> Arithmetic:
+    """Return the arithmetic for a setting; ``auto`` looks at the device.
+
+    Args:
+        precision: The setting.
+        device: Where the models are.
+    """
+    if precision != "auto":
+        return Arithmetic(device, _DTYPES[precision], "as set")
+    if device.type == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return Arithmetic(device, torch.bfloat16, "the GPU computes in bf16")
+        return Arithmetic(device, torch.float16, "the GPU is too old for bf16")
+    if device.type == "cpu" and _cpu_computes_bf16():
+        return Arithmetic(device, torch.bfloat16, "the CPU computes in bf16")
+    return Arithmetic(device, torch.float32, "the device does not compute in bf16")
+
+
+def _cpu_computes_bf16() -> bool:
+    """Has the CPU instructions for bf16 products? Without them bf16 is slower than fp32."""
+    asks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, ask, bool)() for ask in asks)
+
+
+def default_device() -> torch.device:
+    """Return the GPU when there is one, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")

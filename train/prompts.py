@@ -1,0 +1,131 @@
+"""Prompts as people write them for sd-scripts: text, then options after `` --``.
+
+    mochi, cat, party hat --n blurry --w 512 --h 768 --d 1 --l 7.5 --s 28
+
+``<lora:NAME:WEIGHT>`` inside the text loads a LoRA, as in A1111. Emphasis such as ``(hat:1.2)`` is
+not parsed: parentheses are ordinary text.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+from prep.errors import ConfigError
+from train.config import SamplerName
+
+_LORA = re.compile(r"<lora:([^:>]+)(?::([^>]*))?>")
+_OPTION = re.compile(r"([a-z]+)\s*(.*)", re.DOTALL)
+_KNOWN = "w width, h height, d seed, s steps, l guidance, n negative prompt, ss sampler"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One picture to draw; ``None`` leaves a choice to the caller's defaults.
+
+    Attributes:
+        text: Without its LoRA tags.
+        loras: Strength by name, from the text's LoRA tags.
+    """
+
+    text: str
+    negative: str = ""
+    width: int | None = None
+    height: int | None = None
+    seed: int | None = None
+    steps: int | None = None
+    cfg: float | None = None
+    sampler: SamplerName | None = None
+    loras: dict[str, float] = field(default_factory=dict)
+
+
+def parse(line: str) -> Prompt:
+    """Read one prompt line.
+
+    Example:
+        >>> prompt = parse("mochi, hat <lora:mochi:0.8> --n bad --d 3 --w 64")
+        >>> prompt.text, prompt.negative, prompt.seed, prompt.width, prompt.loras
+        ('mochi, hat', 'bad', 3, 64, {'mochi': 0.8})
+
+    Raises:
+        ConfigError: An unknown option, or a value that is no number.
+    """
+    text, *options = re.split(r"\s--(?=[a-z])", f" {line.strip()}")
+    values: dict[str, str] = {}
+    for option in options:
+        match = _OPTION.fullmatch(option.strip())
+        name, value = (match[1], match[2].strip()) if match else (option, "")
+        if name not in _READERS:
+            raise ConfigError(f"The prompt option --{name} is unknown.", f"Known: {_KNOWN}")
+        values[name] = value
+    loras, plain = _loras(text)
+    read = {_READERS[name][0]: _read(name, value) for name, value in values.items()}
+    return Prompt(plain, loras=loras, **read)  # type: ignore[arg-type]
+
+
+def _sampler(value: str) -> str:
+    if value not in get_args(SamplerName):
+        raise ValueError
+    return value
+
+
+_READERS: dict[str, tuple[str, Callable[[str], int | float | str]]] = {
+    "w": ("width", int),
+    "h": ("height", int),
+    "d": ("seed", int),
+    "s": ("steps", int),
+    "l": ("cfg", float),
+    "n": ("negative", str),
+    "ss": ("sampler", _sampler),
+}
+
+
+def _read(name: str, value: str) -> int | float | str:
+    try:
+        return _READERS[name][1](value)
+    except ValueError as error:
+        known = f"Samplers: {', '.join(get_args(SamplerName))}" if name == "ss" else ""
+        raise ConfigError(f"The prompt option --{name} cannot be {value!r}.", known) from error
+
+
+def _loras(text: str) -> tuple[dict[str, float], str]:
+    """Take the LoRA tags out of a prompt."""
+    found: dict[str, float] = {}
+    for name, weight in _LORA.findall(text):
+        try:
+            found[name] = float(weight or 1.0)
+        except ValueError as error:
+            raise ConfigError(
+                f"<lora:{name}:{weight}> has no plain strength.", f"Write <lora:{name}:0.8>."
+            ) from error
+    plain = re.sub(r"\s+", " ", _LORA.sub("", text)).strip()
+    return found, plain.strip(", ")
+
+
+def read_prompts(entries: tuple[str, ...] | list[str], home: Path) -> list[str]:
+    """Return prompt lines; an entry that ends in ``.txt`` is a file of them.
+
+    Args:
+        entries: Prompts and files.
+        home: What relative files are relative to.
+
+    Raises:
+        ConfigError: A file is missing, or a prompt has faults.
+    """
+    lines: list[str] = []
+    for entry in entries:
+        lines += _file(home / entry) if entry.endswith(".txt") else [entry]
+    for line in lines:
+        parse(line)
+    return lines
+
+
+def _file(path: Path) -> list[str]:
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"The prompt file {path} cannot be read.", "It is a text file, one prompt a line."
+        ) from error
+    return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]

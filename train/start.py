@@ -1,0 +1,70 @@
+"""Starting and resuming training jobs, for the command line, the application and the demo."""
+
+import re
+from pathlib import Path
+
+from prep import jobs
+from prep.errors import ConfigError, UserError
+from prep.project import Project
+from train.command import training_argv
+from train.config import RunConfig, TrainSettings
+from train.extra import require_training
+from train.prompts import read_prompts
+
+KIND = "train"
+
+
+def run_config(project: Project, settings: TrainSettings, dataset_toml: Path) -> RunConfig:
+    """Return the complete configuration of a run in a project.
+
+    Prompt files are read now, so that the configuration is complete.
+
+    Raises:
+        ConfigError: A prompt file is missing, or a prompt has faults.
+    """
+    name = re.sub(r"[^\w.+-]+", "_", project.name).strip("._") or "lora"
+    prompts = read_prompts(settings.sample_prompts, project.root)
+    return RunConfig(
+        name=name,
+        family=project.settings.project.family,
+        project=project.root,
+        dataset=dataset_toml.expanduser().resolve(),
+        output=project.output / "lora",
+        samples=project.output / "samples" / name,
+        cache=project.state / "latents",
+        train=settings.model_copy(update={"sample_prompts": tuple(prompts)}),
+    )
+
+
+def start_training(project: Project, settings: TrainSettings, dataset_toml: Path) -> jobs.Job:
+    """Start a run as a detached job.
+
+    Raises:
+        MissingExtraError: The training extra is not installed.
+        ConfigError: No base model, or faults in the prompts.
+    """
+    require_training()
+    run = run_config(project, settings, dataset_toml)
+    if not settings.base:
+        raise ConfigError("No base model is set.", "Set base in [train], or: --set base=FOLDER")
+    if not run.base.is_dir():
+        raise ConfigError(f"There is no base model at {run.base}.", "Check base in [train].")
+    command = jobs.Settings(KIND, training_argv(run), polls_commands=True, title=run.name)
+    job = jobs.create(project.jobs, command, run.to_toml())
+    jobs.start(job)
+    return job
+
+
+def resume_training(project: Project, name: str) -> jobs.Job:
+    """Go on with a run that was stopped or died; ``name`` is its job, or the end of its name.
+
+    Raises:
+        UserError: There is no such job, or it runs.
+    """
+    require_training()
+    found = [j for j in jobs.listed(project.jobs) if j.name == name or j.name.startswith(name)]
+    trainings = [job for job in found if job.settings().kind == KIND]
+    if not trainings:
+        raise UserError(f"There is no training job {name}.", "See: shikomi jobs")
+    jobs.start(trainings[0])
+    return trainings[0]

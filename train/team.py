@@ -1,0 +1,63 @@
+"""The processes of one run, one per device, as ``accelerate launch`` starts them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Team:
+    """This process among the others.
+
+    Attributes:
+        device: Where this process computes.
+        rank: Its number, from 0; only 0 talks, saves, validates and draws.
+        size: How many there are.
+    """
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+
+    @classmethod
+    def join(cls) -> "Team":
+        """Join the processes that were launched together; alone without a launcher."""
+        from accelerate.state import PartialState
+
+        state = PartialState()
+        return cls(state.device, state.process_index, state.num_processes)
+
+    @property
+    def leads(self) -> bool:
+        """Is this the process that talks?"""
+        return self.rank == 0
+
+    def share(self, tensor: Tensor) -> Tensor:
+        """Return the sum of a tensor over all processes."""
+        if self.size > 1:
+            torch.distributed.all_reduce(tensor)
+        return tensor
+
+    def share_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Replace every gradient by the sum over all processes, in one exchange."""
+        if self.size == 1:
+            return
+        chosen = list(parameters)
+        for parameter in chosen:
+            if parameter.grad is None:  # this process had no batch in a short window
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in chosen if parameter.grad is not None]
+        flat = self.share(torch.cat([gradient.reshape(-1) for gradient in gradients]))
+        parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def agree(self, flags: dict[str, bool]) -> dict[str, bool]:
+        """Return the first process's flags in all processes."""
+        if self.size == 1:
+            return flags
+        mine = [float(flag) if self.leads else 0.0 for flag in flags.values()]
+        shared = self.share(torch.tensor(mine, device=self.device)).tolist()
+        return {name: value > 0 for name, value in zip(flags, shared, strict=True)}
