@@ -104,8 +104,18 @@ class Buckets:
             resized = size
         else:
             resized = self._shrink(math.sqrt(area * aspect), math.sqrt(area / aspect), aspect)
-        bucket = (resized[0] - resized[0] % self.step, resized[1] - resized[1] % self.step)
-        return (max(bucket[0], self.step), max(bucket[1], self.step)), resized
+        if min(resized) < self.step:
+            return self._thin_fit(size)
+        return (resized[0] - resized[0] % self.step, resized[1] - resized[1] % self.step), resized
+
+    def _thin_fit(self, size: Size) -> tuple[Size, Size]:
+        """Enlarge what is thinner than one step, for which sd-scripts has no bucket at all."""
+        scale = self.step / min(size)
+        resized = (int(size[0] * scale + 0.5), int(size[1] * scale + 0.5))
+        longest = self.resolution[0] * self.resolution[1] // self.step
+        longest -= longest % self.step
+        wide, high = (min(side - side % self.step, longest) for side in resized)
+        return (wide, high), resized
 
     def _shrink(self, wide: float, high: float, aspect: float) -> Size:
         """Round one side to the step: the one whose bucket keeps the aspect ratio better."""

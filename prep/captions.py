@@ -123,6 +123,6 @@ def replace(tags: Sequence[str], old: str, new: str) -> list[str]:
 
 def move_first(tags: Sequence[str], leaders: Sequence[str]) -> list[str]:
     """Bring those of ``leaders`` that are present to the front, in their order."""
-    wanted = [key(tag) for tag in leaders]
+    wanted = [key(tag) for tag in unique(leaders)]
     front = [tag for leader in wanted for tag in tags if key(tag) == leader]
     return [*front, *(tag for tag in tags if key(tag) not in wanted)]

@@ -15,6 +15,9 @@ from prep.buckets import Fit, Size
 
 Pixels = NDArray[np.uint8]
 
+_MOST_CUT = 16
+"""Times the size of its bucket that a scaled image may have."""
+
 
 def fitted(image: Image.Image, fit: Fit) -> Pixels:
     """Scale an RGB image and cut it to its bucket.
@@ -26,8 +29,14 @@ def fitted(image: Image.Image, fit: Fit) -> Pixels:
     Returns:
         RGB pixels of shape (bucket height, bucket width, 3).
     """
-    pixels = resized(image, fit.resized)
     width, height = fit.bucket
+    if fit.resized[0] * fit.resized[1] > _MOST_CUT * width * height:
+        # A thin strip, scaled until it covers its bucket, may take gigabytes: cut it first.
+        across, down = image.width / fit.resized[0], image.height / fit.resized[1]
+        box = (fit.left * across, fit.top * down)
+        far = ((fit.left + width) * across, (fit.top + height) * down)
+        return np.asarray(image.resize(fit.bucket, Image.Resampling.LANCZOS, box=(*box, *far)))
+    pixels = resized(image, fit.resized)
     return pixels[fit.top : fit.top + height, fit.left : fit.left + width]
 
 

@@ -186,8 +186,11 @@ class Project:
     def buckets(self) -> Buckets:
         """The buckets of this project's training resolution."""
         side, section = self.settings.project.resolution, self.settings.buckets
-        minimum, maximum = min(section.minimum, side), max(section.maximum, side)
-        return Buckets((side, side), section.step, minimum, maximum, section.no_upscale)
+        step = min(section.step, side)
+        # Limits are rounded outwards to whole steps, as sd-scripts does when it reads them.
+        minimum = max(1, min(section.minimum, side) // step) * step
+        maximum = -(-max(section.maximum, side) // step) * step
+        return Buckets((side, side), step, minimum, maximum, section.no_upscale)
 
     def relative(self, path: Path) -> str:
         """Return ``path`` as the index and all events name it: relative, with slashes."""

@@ -44,6 +44,8 @@ class Rules:
 
     def apply(self, tags: Sequence[str]) -> list[str]:
         """Return the caption's tags; applying twice equals applying once."""
+        # The trigger word is no tag: renames must not touch it.
+        tags = captions.remove(tags, [self.trigger])
         result = captions.unique(self._renamed(tag) for tag in tags)
         result = captions.remove([tag for tag in result if tag], self.drop)
         result = captions.move_first(result, self.always_first)

@@ -39,10 +39,11 @@ def run(project: Project, options: ScanOptions | None = None) -> Iterator[events
     with Index(project) as index:
         known = index.known()
         seen: set[str] = set()
+        unnamed: list[str] = []
         throttle = events.Throttle()
         with ThreadPoolExecutor() as pool:
             try:
-                for batch in _batches(_image_files(project), _BATCH):
+                for batch in _batches(_image_files(project, unnamed), _BATCH):
                     _look_at(project, index, batch, known, pool)
                     seen.update(project.relative(Path(entry.path)) for entry in batch)
                     if throttle.ready():
@@ -51,16 +52,25 @@ def run(project: Project, options: ScanOptions | None = None) -> Iterator[events
                 pool.shutdown(cancel_futures=True)
         index.remove(path for path in known if path not in seen)
         yield events.Progress("scan", len(seen), len(seen))
-        yield from _report(index)
+        yield from _report(index, unnamed)
 
 
-def _image_files(project: Project) -> Iterator[DirEntry[str]]:
-    """Yield image files below the dataset; a bare folder's own model/ and output/ are left out."""
+def _image_files(project: Project, unnamed: list[str]) -> Iterator[DirEntry[str]]:
+    """Yield image files below the dataset; a bare folder's own model/ and output/ are left out.
+
+    Names that are no text cannot be indexed: they are added to ``unnamed``, made printable.
+    """
     bare = project.dataset == project.root
     own = tuple(str(project.root / name) + "/" for name in _OWN_FOLDERS)
     for entry in walk(project.dataset):
-        if is_image_name(entry.name) and not (bare and entry.path.startswith(own)):
+        if not is_image_name(entry.name) or (bare and entry.path.startswith(own)):
+            continue
+        name = project.relative(Path(entry.path))
+        printable = name.encode("utf-8", "backslashreplace").decode()
+        if name == printable:
             yield entry
+        else:
+            unnamed.append(printable)
 
 
 def _batches(entries: Iterable[DirEntry[str]], size: int) -> Iterator[list[DirEntry[str]]]:
@@ -159,7 +169,9 @@ def _caption(
         return FoundCaption(path, None, size, mtime_ns, error.message)
 
 
-def _report(index: Index) -> Iterator[events.Event]:
+def _report(index: Index, unnamed: list[str]) -> Iterator[events.Event]:
+    for name in unnamed:
+        yield events.Skipped(name, "its name is not UTF-8 text; rename it")
     rows = index.select()
     for row in rows:
         if row.error is not None:
@@ -168,7 +180,7 @@ def _report(index: Index) -> Iterator[events.Event]:
             yield events.Skipped(row.path, row.caption_error)
     summary = {
         "images": sum(row.error is None for row in rows),
-        "unreadable": sum(row.error is not None for row in rows),
+        "unreadable": len(unnamed) + sum(row.error is not None for row in rows),
         "concepts": len(index.folders()),
     }
     yield events.Finished(summary)

@@ -1,0 +1,210 @@
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from prep.edits import CAPTION, Change, Journal, caption_change, check_found, exclusion
+from prep.errors import UserError
+from prep.files import write_text
+from prep.index import Index
+from prep.ops import scan
+from prep.project import Project
+from tests.conftest import MakeImage
+
+A, B = "dataset/10_mochi/a.png", "dataset/10_mochi/b.png"
+
+
+@pytest.fixture
+def index(project: Project, make_image: MakeImage) -> Iterator[Index]:
+    make_image("10_mochi/a.png", 1, caption="mochi, hat")
+    make_image("10_mochi/b.png", 2)
+    list(scan.run(project))
+    with Index(project) as index:
+        yield index
+
+
+def text(project: Project, path: str) -> str | None:
+    file = (project.root / path).with_suffix(".txt")
+    return file.read_bytes().decode() if file.exists() else None
+
+
+def test_apply_undo_redo_across_restarts(project: Project, index: Index) -> None:
+    outcome = Journal(index).apply(
+        "add smile",
+        [
+            caption_change(A, "mochi, hat", ["mochi", "hat", "smile"]),
+            caption_change(B, None, ["smile"]),
+            exclusion(B, None, "blurred"),
+        ],
+    )
+    assert len(outcome.changed) == 3
+    assert (text(project, A), text(project, B)) == ("mochi, hat, smile", "smile")
+    assert index.tag_counts() == [("hat", 1), ("mochi", 1), ("smile", 1)]
+    index.close()
+
+    with Index(project) as again:
+        journal = Journal(again)
+        assert journal.undo().edit == outcome.edit
+        assert (text(project, A), text(project, B)) == ("mochi, hat", None)
+        assert again.tag_counts() == [("hat", 1), ("mochi", 1)]
+        assert len(again.usable()) == 2
+        assert [edit.state for edit in journal.history()] == ["undone"]
+        assert journal.undo().edit == 0
+        assert len(journal.redo().changed) == 3
+        assert text(project, B) == "smile"
+        assert len(again.usable()) == 1
+        assert journal.redo().edit == 0
+
+
+def test_undo_goes_back_step_by_step_and_a_new_edit_ends_redo(
+    project: Project, index: Index
+) -> None:
+    journal = Journal(index)
+    for before, after in (("mochi, hat", "one"), ("one", "two"), ("two", "three")):
+        journal.apply(after, [Change(A, CAPTION, before, after)])
+    assert [journal.undo().title, journal.undo().title] == ["three", "two"]
+    assert text(project, A) == "one"
+    assert journal.redo().title == "two"
+    journal.apply("four", [Change(A, CAPTION, "two", "four")])
+    assert journal.redo().edit == 0
+    assert [edit.title for edit in journal.history()] == ["four", "two", "one"]
+
+
+def test_files_changed_elsewhere_are_left_alone(project: Project, index: Index) -> None:
+    journal = Journal(index)
+    file = journal.caption_file(A)
+    file.write_text("by another editor")
+    outcome = journal.apply("x", [Change(A, CAPTION, "mochi, hat", "x")])
+    assert not outcome.changed
+    assert outcome.conflicts == [(A, "the caption was changed elsewhere in the meantime")]
+    assert text(project, A) == "by another editor"
+
+    file.write_text("mochi, hat")
+    journal.apply("y", [Change(A, CAPTION, "mochi, hat", "y"), Change(B, CAPTION, None, "y")])
+    file.write_text("again")
+    undone = journal.undo()
+    assert [path for path, _ in undone.conflicts] == [A]
+    assert (text(project, A), text(project, B)) == ("again", None)
+
+
+def test_captions_that_are_not_utf8_are_conflicts(project: Project, index: Index) -> None:
+    journal = Journal(index)
+    journal.caption_file(A).write_bytes(b"\xff\xfe")
+    outcome = journal.apply("x", [Change(A, CAPTION, "mochi, hat", "x")])
+    assert "UTF-8" in outcome.conflicts[0][1]
+    assert journal.caption_file(A).read_bytes() == b"\xff\xfe"
+
+
+def test_nothing_to_do_leaves_no_trace(index: Index) -> None:
+    journal = Journal(index)
+    assert journal.apply("same", [caption_change(A, "mochi, hat", ["mochi", "hat"])]).edit == 0
+    assert journal.history() == []
+    with pytest.raises(UserError, match="nothing to undo"):
+        check_found(journal.undo(), "undo")
+
+
+@pytest.mark.parametrize(
+    ("before", "tags", "after"),
+    [
+        (None, [], None),
+        ("a", [], None),
+        ("a\nA sentence.", [], "\nA sentence."),
+        ("a\n", ["b"], "b\n"),
+        ("\ufeffa", ["a"], "\ufeffa"),
+    ],
+)
+def test_no_caption_is_ever_emptied(before: str | None, tags: list[str], after: str | None) -> None:
+    assert caption_change(A, before, tags).after == after
+
+
+def test_a_full_disk_stops_and_what_was_written_can_be_undone(
+    project: Project, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(index)
+
+    def full(path: Path, text: str) -> None:
+        if path.stem == "b":
+            raise UserError("The disk is full.", "Free some space.")
+        write_text(path, text)
+
+    monkeypatch.setattr("prep.edits.write_text", full)
+    with pytest.raises(UserError, match="disk is full"):
+        journal.apply("x", [Change(A, CAPTION, "mochi, hat", "x"), Change(B, CAPTION, None, "x")])
+    monkeypatch.undo()
+    assert text(project, A) == "x"
+    outcome = journal.undo()
+    assert (text(project, A), text(project, B)) == ("mochi, hat", None)
+    assert not outcome.conflicts
+
+
+KILLED_IN_THE_MIDDLE = """
+import os, signal, sys
+from pathlib import Path
+from prep.edits import Change, Journal
+from prep.index import Index
+from prep.project import Project
+
+real, written = edits.write_text, []
+def write(path, text):
+    if len(written) == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    written.append(path)
+    real(path, text)
+
+index = Index(Project.open(Path(sys.argv[1])))
+journal = Journal(index)
+if sys.argv[2] == "undo":
+    edits.write_text = write
+    journal.undo()
+paths = [row.path for row in index.usable()]
+edits.write_text = write
+journal.apply("all", [Change(path, "caption", "old", "new") for path in paths])
+"""
+
+
+@pytest.mark.parametrize("verb", ["apply", "undo"])
+def test_a_killed_edit_is_finished_at_the_next_open(
+    project: Project, make_image: MakeImage, verb: str
+) -> None:
+    for number in range(12):
+        make_image(f"10_mochi/{number:02}.png", number, (16, 16), caption="old")
+    list(scan.run(project))
+    with Index(project) as index:
+        paths = [row.path for row in index.usable()]
+        if verb == "undo":
+            Journal(index).apply("all", [Change(path, CAPTION, "old", "new") for path in paths])
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_IN_THE_MIDDLE, str(project.root), verb],
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == -signal.SIGKILL
+    target, other = ("new", "old") if verb == "apply" else ("old", "new")
+    assert [text(project, path) for path in paths] == [target] * 5 + [other] * 7
+
+    with Index(project) as index:
+        recovered = Journal(index).recovered
+        assert [len(outcome.changed) for outcome in recovered] == [12]
+        assert {text(project, path) for path in paths} == {target}
+        assert [edit.state for edit in Journal(index).history()] == [
+            "done" if verb == "apply" else "undone"
+        ]
+        assert {row.caption for row in index.usable()} == {target}
+        turned = Journal(index).undo() if verb == "apply" else Journal(index).redo()
+        assert len(turned.changed) == 12
+    assert {text(project, path) for path in paths} == {other}
+
+
+def test_recovery_leaves_what_was_edited_after_the_crash(project: Project, index: Index) -> None:
+    with index.connection:
+        index.connection.execute("INSERT INTO work.edits VALUES(1, 0.0, 'x', 'pending')")
+        index.connection.execute(
+            "INSERT INTO work.changes VALUES(1, ?, 'caption', 'mochi, hat', 'x')", (A,)
+        )
+    (project.root / A).with_suffix(".txt").write_text("by hand since")
+    journal = Journal(index)
+    assert journal.recovered[0].conflicts[0][0] == A
+    assert text(project, A) == "by hand since"
+    assert Journal(index).recovered == []

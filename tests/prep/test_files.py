@@ -1,0 +1,123 @@
+import errno
+import os
+import resource
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from prep import files
+from prep.errors import UserError
+
+
+def test_writing_replaces_the_file_whole_and_leaves_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "a.txt"
+    files.write_text(target, "old\r\n")
+    files.write_text(target, "new\n日本")
+    assert target.read_bytes() == "new\n日本".encode()
+    assert [p.name for p in target.parent.iterdir()] == ["a.txt"]
+
+
+def test_permissions_of_a_replaced_file_are_kept(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    files.write_text(target, "a")
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o666 & ~mask
+    target.chmod(0o640)
+    files.write_text(target, "b")
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.ENOSPC, "disk is full"), (errno.EACCES, "No permission")]
+)
+def test_a_failed_write_keeps_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    target = tmp_path / "a.txt"
+    files.write_text(target, "old")
+
+    def fails(_descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(UserError, match=words) as caught:
+        files.write_text(target, "new")
+    assert caught.value.hint
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_real_limit_on_file_size_keeps_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    program = (
+        "import signal, sys\nfrom pathlib import Path\nfrom prep.files import write_bytes\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "try: write_bytes(Path(sys.argv[1]), bytes(1 << 20))\n"
+        "except Exception as error: print(type(error).__name__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(target)],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "UserError\n"
+    assert target.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_a_folder_that_is_a_file_cannot_be_written_into(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="was not written"):
+        files.write_text(tmp_path / "file" / "a.txt", "x")
+
+
+def test_walking_visits_everything_once_in_order(tmp_path: Path) -> None:
+    for name in ("b/2.png", "b/1.png", "a/x/1.png", ".hidden/1.png", "0.png", "a/.secret"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "a" / "self").symlink_to("self")
+    (tmp_path / "dangling.png").symlink_to("nowhere.png")
+    (tmp_path / "linked.png").symlink_to("0.png")
+    found = [Path(entry.path).relative_to(tmp_path).as_posix() for entry in files.walk(tmp_path)]
+    assert found == ["0.png", "linked.png", "a/x/1.png", "b/1.png", "b/2.png"]
+
+
+def test_walking_says_what_is_wrong_with_the_root(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="There is no folder"):
+        list(files.walk(tmp_path / "missing"))
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is a file"):
+        list(files.walk(tmp_path / "file"))
+
+
+def test_the_trash_keeps_the_place_and_overwrites_nothing(tmp_path: Path) -> None:
+    trash = tmp_path / "trash"
+    for text in ("first", "second"):
+        path = tmp_path / "data" / "a.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        files.move_to_trash(path, tmp_path, trash)
+    assert (trash / "data" / "a.png").read_text() == "first"
+    assert (trash / "data" / "a.1.png").read_text() == "second"
+
+
+def test_fingerprints_and_hashes(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    assert files.fingerprint(path) is None
+    path.write_bytes(b"abc")
+    mark = files.fingerprint(path)
+    assert mark is not None
+    assert mark.size == 3
+    # The first half of the SHA-256 of "abc" (FIPS 180-2, appendix B.1).
+    assert files.content_hash(path) == "ba7816bf8f01cfea414140de5dae2223"
+    assert files.text_hash("abc") == files.content_hash(path)
