@@ -18,6 +18,8 @@ from prep import events, jobs
 _POLL = 0.1
 _GRACE = 10.0
 """Seconds between asking a process group to end and killing it."""
+_LOCK_WAIT = 2.0
+"""Seconds."""
 _LOG_TAIL = 2000
 _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has no SIGKILL
 
@@ -29,10 +31,20 @@ def main() -> int:
         os._exit(0)
     job = jobs.Job(Path(sys.argv[1]))
     with (job.directory / "lock").open("a+b") as lock:
-        if not _take(lock):
+        if not _take_patiently(lock):
             return 3
         (job.directory / "began").touch()
         return _run(job)
+
+
+def _take_patiently(lock: IO[bytes]) -> bool:
+    """Take the lock; a front end that looks whether it is held has it for a moment."""
+    end = time.monotonic() + _LOCK_WAIT
+    while not _take(lock):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def _take(lock: IO[bytes]) -> bool:
@@ -64,6 +76,7 @@ def _take_windows(lock: IO[bytes]) -> bool:
 
 def _run(job: jobs.Job) -> int:
     settings = job.settings()
+    _end_torn_line(job)
     before = jobs.Follower(job)
     before.poll()
     environment = {**jobs.child_environment(), jobs.ENVIRONMENT_KEY: str(job.directory)}
@@ -141,10 +154,18 @@ def _account_for(job: jobs.Job, code: int, asked: bool, run: jobs.Follower) -> N
 
 
 def _say(job: jobs.Job, event: events.Event) -> None:
-    data = events.to_json(event)
-    whole = not job.events_file.exists() or job.events_file.read_bytes()[-1:] in (b"", b"\n")
+    _end_torn_line(job)
     with job.events_file.open("a", encoding="utf-8") as file:
-        file.write(data + "\n" if whole else "\n" + data + "\n")
+        file.write(events.to_json(event) + "\n")
+
+
+def _end_torn_line(job: jobs.Job) -> None:
+    """End the line that a killed command left unfinished, or it would swallow the next one."""
+    with job.events_file.open("a+b") as file:
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
 
 
 if __name__ == "__main__":
