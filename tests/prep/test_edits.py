@@ -143,6 +143,7 @@ def test_a_full_disk_stops_and_what_was_written_can_be_undone(
 KILLED_IN_THE_MIDDLE = """
 import os, signal, sys
 from pathlib import Path
+from prep import edits
 from prep.edits import Change, Journal
 from prep.index import Index
 from prep.project import Project
