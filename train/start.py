@@ -55,16 +55,25 @@ def start_training(project: Project, settings: TrainSettings, dataset_toml: Path
     return job
 
 
+def find_training(project: Project, name: str) -> jobs.Job:
+    """Return a training job by its name or the beginning of it.
+
+    Raises:
+        UserError: There is no such job.
+    """
+    for job in jobs.listed(project.jobs):
+        if job.name.startswith(name) and job.settings().kind == KIND:
+            return job
+    raise UserError(f"There is no training job {name}.", "See: shikomi jobs")
+
+
 def resume_training(project: Project, name: str) -> jobs.Job:
-    """Go on with a run that was stopped or died; ``name`` is its job, or the end of its name.
+    """Go on with a run that was stopped or died, from its newest state.
 
     Raises:
         UserError: There is no such job, or it runs.
     """
     require_training()
-    found = [j for j in jobs.listed(project.jobs) if j.name == name or j.name.startswith(name)]
-    trainings = [job for job in found if job.settings().kind == KIND]
-    if not trainings:
-        raise UserError(f"There is no training job {name}.", "See: shikomi jobs")
-    jobs.start(trainings[0])
-    return trainings[0]
+    job = find_training(project, name)
+    jobs.start(job)
+    return job
