@@ -6,6 +6,7 @@ seconds), ``kind`` and the fields of the dataclass. Readers ignore kinds they do
 """
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
@@ -264,13 +265,30 @@ KINDS: dict[str, type[Event]] = {cls.kind: cls for cls in Event.__subclasses__()
 
 
 def to_json(event: Event, now: float | None = None) -> str:
-    """Return the event as one JSON line without its newline."""
+    """Return the event as one JSON line without its newline.
+
+    Every JSON reader and every UTF-8 stream takes it: numbers that JSON lacks (NaN, infinity)
+    become null, and bytes of a file name that are no UTF-8 become escapes.
+    """
     stamp = round(time.time() if now is None else now, 3)
     if isinstance(event, Unknown):
         body: dict[str, Any] = {"kind": event.name, **event.data}
     else:
         body = {"kind": event.kind, **asdict(event)}
-    return json.dumps({"v": VERSION, "t": stamp, **body}, ensure_ascii=False)
+    line = {"v": VERSION, "t": stamp, **body}
+    try:
+        text = json.dumps(line, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(line), ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def from_json(line: str) -> Event | None:
