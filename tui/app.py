@@ -6,7 +6,7 @@ to the application, since workers die with the node that started them.
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.worker import Worker, get_current_worker
 
-from prep import events, jobs
+from prep import events
 from prep.edits import Outcome
 from prep.ops import scan
 from prep.project import Project
@@ -29,6 +29,7 @@ from tui.dialogs.question import Question
 from tui.follow import JobView
 from tui.notices import SECONDS, report_worker
 from tui.palette import TableProvider
+from tui.pictures import made
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.widgets.job_strip import outcome
@@ -86,6 +87,7 @@ class ShikomiApp(App[None]):
         self.session.dataset_changed.subscribe(self, self._dataset_changed)
         self.session.edited.subscribe(self, self._edited)
         self.session.jobs_changed.subscribe(self, self._job_changed)
+        self.session.remarked.subscribe(self, lambda _: self.show_states())
         self._follow_jobs()
         self.action_rescan()
 
@@ -110,7 +112,10 @@ class ShikomiApp(App[None]):
 
     @work(group="scan", thread=True, exit_on_error=False)
     def _scan(self) -> None:
-        worker, stream = get_current_worker(), scan.run(self.session.project)
+        project = Project.open(self.session.project.root)
+        if project.settings != self.session.project.settings:
+            self.call_from_thread(self.session.reopen, project)
+        worker, stream = get_current_worker(), scan.run(project)
         try:
             for event in stream:
                 if worker.is_cancelled:
@@ -145,14 +150,17 @@ class ShikomiApp(App[None]):
 
     @work(group="survey", exclusive=True, exit_on_error=False)
     async def _take_survey(self) -> None:
-        self.survey = await self.session.queries.run(stages.survey)
+        found = await self.session.queries.run(stages.survey)
+        pictures = await asyncio.to_thread(made, self.session.project)
+        self.survey = replace(found, samples=len(pictures))
         self.show_states()
 
     def show_states(self) -> None:
         """Show the states of the stages and the job strip on the present screen."""
+        found = stages.states(self.survey, self.session.board) | self.session.remarks
         for screen in self.screen_stack:
             if isinstance(screen, StageScreen):
-                screen.show_states(stages.states(self.survey, self.session.board))
+                screen.show_states(found)
         self._show_strip()
 
     def _show_strip(self) -> None:
@@ -191,17 +199,7 @@ class ShikomiApp(App[None]):
     def action_stop_job(self) -> None:
         """Ask the newest running job to stop; the second time it is ended at once."""
         running = self.session.board.running()
-        if not running:
-            self.notify("No job is running.")
-            return
-        self.stop(running[0])
-
-    def stop(self, view: JobView) -> None:
-        """Ask a job to stop; the second time it is ended at once."""
-        view.stops += 1
-        jobs.send(view.job, "stop" if view.stops == 1 else "kill")
-        again = "It finishes its step and saves. Again: end it at once."
-        self.notify(escape(f"{view.title}: {'stopping. ' + again if view.stops == 1 else 'ended'}"))
+        self.notify(escape(running[0].stop()) if running else "No job is running.")
 
     # ---- edits ---------------------------------------------------------------------------
 

@@ -96,6 +96,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("d", "edit_tags('remove')", "Drop tag", "Remove tags from many captions.", "images"),
     Command("c", "edit_tags('replace')", "Change tag", "Rename a tag.", "images"),
     Command("w", "edit_tags('trigger')", "Trigger", "Put the trigger word first.", "images"),
+    Command("p", "edit_tags('rules')", "Rules", "Apply the rules of shikomi.toml.", "images"),
     Command("x", "exclude", "Exclude", "Leave images out, or take them in.", "images", True),
     Command("t", "tags", "Tags", "Show or hide the list of tags.", "images", True),
     Command("escape", "clear", "Clear", "Forget selection and filter.", "images"),

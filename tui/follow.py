@@ -91,6 +91,14 @@ class JobView:
         rate = self.rate
         return (self.total - self.done) / rate if rate and self.total else None
 
+    def stop(self) -> str:
+        """Ask it to stop, the second time to end at once; returns a sentence for people."""
+        self.stops += 1
+        jobs.send(self.job, "stop" if self.stops == 1 else "kill")
+        if self.stops > 1:
+            return f"{self.title} is ended at once."
+        return f"{self.title} finishes its step and saves. Again: end it at once."
+
     def take(self, news: News, now: float) -> None:
         """Put news into the view."""
         if news.state == "running" and self.state != "running":
@@ -112,8 +120,13 @@ class JobView:
                     self._ticks.clear()
                 self.what, self.note = event.what, event.note
                 self.done, self.total = event.done, event.total
+                if event.what == "tag" and "loading" not in event.note:
+                    self.device = event.note
             case events.Metric():
                 self.what, self.done, self.total = "training", event.step, event.total
+                # A resumed run begins again at its last saved step.
+                while self.metrics and self.metrics[-1].step > event.step:
+                    self.metrics.pop()
                 self.metrics.append(event)
             case events.Stage():
                 self.what, self.note = event.name, event.note
@@ -130,6 +143,8 @@ class JobView:
 
 def _device(event: events.Event) -> str:
     """Return the device that an event names, in whatever field it does."""
+    if isinstance(event, events.Stage) and event.name == "load" and not event.done:
+        return event.note.rpartition(" on ")[2]
     data = event.data if isinstance(event, events.Unknown) else {}
     if isinstance(event, events.Finished):
         data = event.summary

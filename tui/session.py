@@ -19,6 +19,7 @@ from prep.edits import Change, Journal, Outcome
 from prep.index import Index
 from prep.project import Project
 from tui.follow import JobBoard, JobView
+from tui.stages import StageState
 
 T = TypeVar("T")
 
@@ -74,6 +75,8 @@ class Session:
         dataset_changed: Published with a reason when rows, captions or settings may differ.
         edited: Published with the outcome of each edit, undo and redo.
         jobs_changed: Published with each job that has news.
+        remarks: States of stages that only their screens know.
+        remarked: Published with the stage whose remark is new.
     """
 
     def __init__(self, owner: DOMNode, project: Project) -> None:
@@ -83,10 +86,12 @@ class Session:
         self._writer = IndexThread(project, "writer")
         self._painters = ThreadPoolExecutor(2, thread_name_prefix="shikomi-paint")
         self.drafts: dict[str, Draft] = {}
+        self.remarks: dict[str, StageState] = {}
         self.board = JobBoard(project.jobs)
         self.dataset_changed: Signal[str] = Signal(owner, "dataset")
         self.edited: Signal[Outcome] = Signal(owner, "edited")
         self.jobs_changed: Signal[JobView] = Signal(owner, "jobs")
+        self.remarked: Signal[str] = Signal(owner, "remarked")
 
     def close(self) -> None:
         """End all threads; work that has begun is finished first."""

@@ -68,6 +68,11 @@ class StageScreen(Screen[None]):
         """Show where the work stands."""
         self.query_one(Rail).show(states)
 
+    def remark(self, state: StageState) -> None:
+        """Say where this stage stands, when only its screen knows."""
+        self.session.remarks[self.MODE] = state
+        self.session.remarked.publish(self.MODE)
+
     def show_jobs(self, running: list[JobView], scan: str, last: JobView | None) -> None:
         """Show what runs."""
         self.query_one(JobStrip).show(running, scan, last)

@@ -1,5 +1,6 @@
 """Changing the tags of many captions: the preview comes first, and says exactly what changes."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -21,7 +22,7 @@ from tui.notices import report_worker
 from tui.session import Session
 from tui.widgets.line_list import ItemList, Piece, cell
 
-Kind = Literal["add", "remove", "replace", "trigger"]
+Kind = Literal["add", "remove", "replace", "trigger", "rules"]
 
 _SHOWN = 200
 """Changes that are listed; the count says how many there are."""
@@ -33,6 +34,7 @@ _TITLES = {
     "remove": ("Remove tags", "Tags to remove, separated by commas"),
     "replace": ("Change a tag", "Tag to change"),
     "trigger": ("Trigger word first", "Trigger word; goes to the front of every caption"),
+    "rules": ("Apply the caption rules", ""),
 }
 
 Decision = tuple[str, list[Change]]
@@ -65,8 +67,9 @@ class EditTags(ModalScreen[Decision | None]):
         title, label = _TITLES[self._kind]
         with Vertical(classes="dialog wide") as dialog:
             dialog.border_title = f"{title} · {self._scope}"
-            yield Label(label, classes="field-label")
-            yield Input(self._first, id="tag", compact=True)
+            if self._kind != "rules":
+                yield Label(label, classes="field-label")
+                yield Input(self._first, id="tag", compact=True)
             if self._kind == "replace":
                 yield Label("New tag", classes="field-label")
                 yield Input(id="new", compact=True)
@@ -78,8 +81,11 @@ class EditTags(ModalScreen[Decision | None]):
 
     def on_mount(self) -> None:
         """Offer known tags, and preview what is there already."""
-        self.query_one("#tag").focus()
-        self._offer_tags()
+        if self._kind == "rules":
+            self.query_one("#diffs").focus()
+        else:
+            self.query_one("#tag").focus()
+            self._offer_tags()
         self._preview(0.0)
 
     @work(group="tags", exclusive=True, exit_on_error=False)
@@ -99,7 +105,7 @@ class EditTags(ModalScreen[Decision | None]):
         options = self._options()
         changes: list[Change] = []
         if options is not None:
-            await self._quiet(quiet)
+            await asyncio.sleep(quiet)
             ids = self._ids
 
             def changed(index: Index) -> list[Change]:
@@ -108,14 +114,10 @@ class EditTags(ModalScreen[Decision | None]):
             changes = await self._session.queries.run(changed)
         self._show(changes, options)
 
-    async def _quiet(self, seconds: float) -> None:
-        if seconds:
-            from asyncio import sleep
-
-            await sleep(seconds)
-
     def _options(self) -> EditOptions | None:
         """Return what the fields ask for, or ``None`` while they ask for nothing."""
+        if self._kind == "rules":
+            return EditOptions(rules=True)
         text = self.query_one("#tag", Input).value
         tags = tuple(captions.split(text.replace("\n", " ")))
         if not tags:

@@ -54,6 +54,16 @@ def cell(text: str, width: int, *, right: bool = False) -> str:
     return fitted
 
 
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    Example:
+        >>> count_of(1, "group"), count_of(3, "group")
+        ('1 group', '3 groups')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 class LineList(ScrollView, can_focus=True):
     """Lines with a cursor; subclasses say how many there are and what one looks like."""
 

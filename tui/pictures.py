@@ -1,0 +1,50 @@
+"""Finding generated pictures and reading what made them. No Textual in here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from prep.errors import UserError
+from prep.files import walk
+from prep.images import is_image_name
+from prep.project import Project
+
+FOLDERS = ("samples", "grid")
+"""Below the output folder."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A generated picture; ``mtime_ns`` is when."""
+
+    path: Path
+    mtime_ns: int
+
+
+def made(project: Project) -> list[Made]:
+    """Return the generated pictures of a project, newest first."""
+    roots = [project.output / name for name in FOLDERS]
+    roots += sorted(project.jobs.glob("*/samples")) if project.jobs.is_dir() else []
+    found: list[Made] = []
+    for root in roots:
+        if not root.is_dir():
+            continue
+        try:
+            found += [
+                Made(Path(entry.path), entry.stat().st_mtime_ns)
+                for entry in walk(root)
+                if is_image_name(entry.name)
+            ]
+        except (OSError, UserError):
+            continue  # pictures may be moved away while we look
+    return sorted(found, key=lambda one: (-one.mtime_ns, one.path))
+
+
+def parameters(path: Path) -> str:
+    """Return the text that travels in a PNG: prompt, seed and settings; empty for none."""
+    try:
+        with Image.open(path) as image:
+            return str(image.info.get("parameters", ""))
+    except OSError:
+        return ""

@@ -1,0 +1,231 @@
+"""Stage 2: pictures that are there twice, side by side; all but one are excluded, never deleted."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+from textual.worker import get_current_worker
+
+from prep import events
+from prep.edits import Change, exclusion
+from prep.images import decode
+from prep.index import ImageRow, Index
+from prep.ops import dupes
+from tui import commands
+from tui.about import about
+from tui.session import Session
+from tui.stage_screen import StageScreen
+from tui.stages import StageState
+from tui.widgets.job_strip import bar
+from tui.widgets.line_list import ItemList, LineList, Piece, cell, count_of
+from tui.widgets.picture import Picture
+
+_REASONS = {"exact": "same file", "near": "nearly the same", "mirrored": "mirror images"}
+
+
+@dataclass
+class Comparing(Message):
+    """How far the comparison is."""
+
+    what: str
+    done: int
+    total: int
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest count matters."""
+        return isinstance(message, Comparing)
+
+
+@dataclass
+class Compared(Message):
+    """The comparison has ended."""
+
+    groups: list[events.Group]
+
+
+class DupesScreen(StageScreen):
+    """Groups on the left, two pictures of a group on the right."""
+
+    MODE = "dupes"
+    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("dupes")
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._groups: list[events.Group] = []
+        self._keep: dict[int, str] = {}
+        self._shown: dict[int, int] = {}
+        self._rows: dict[str, ImageRow] = {}
+        self._compared = False
+
+    def body(self) -> ComposeResult:
+        """Make the panels."""
+        with Vertical(id="groups-panel"):
+            yield ItemList(id="groups", heading="  groups", empty="comparing…")
+            yield Static(id="groups-status")
+        with Horizontal(id="pair"):
+            for side in ("kept", "other"):
+                with Vertical(classes="side"):
+                    yield Static(id=f"{side}-title", classes="side-title")
+                    yield Picture(self.session, id=f"{side}-picture")
+                    yield Static(id=f"{side}-about", classes="side-about")
+
+    def start_focus(self) -> str:
+        """The groups."""
+        return "#groups"
+
+    # ---- comparing -----------------------------------------------------------------------
+
+    def reload(self) -> None:
+        """Compare on the first visit; later only look what has been excluded."""
+        if not self._compared:
+            self._compared = True
+            self._compare()
+        else:
+            self._read_rows()
+
+    def action_find(self) -> None:
+        """Compare again."""
+        self._compare()
+
+    @work(group="dupes", exclusive=True, thread=True, exit_on_error=False)
+    def _compare(self) -> None:
+        worker, stream = get_current_worker(), dupes.run(self.session.project)
+        groups: list[events.Group] = []
+        try:
+            for event in stream:
+                if worker.is_cancelled:
+                    return
+                if isinstance(event, events.Progress):
+                    self.post_message(Comparing(event.what, event.done, event.total))
+                elif isinstance(event, events.Group):
+                    groups.append(event)
+        finally:
+            getattr(stream, "close", lambda: None)()
+        self.post_message(Compared(groups))
+
+    def on_comparing(self, message: Comparing) -> None:
+        """Show how far it is."""
+        text = f"{bar(message.done, message.total, 12)} {message.done}/{message.total}"
+        self._status(f"{message.what} {text}")
+
+    def on_compared(self, message: Compared) -> None:
+        """Show the groups."""
+        self._groups, self._keep, self._shown = message.groups, {}, {}
+        self._read_rows()
+
+    @work(group="rows", exclusive=True, exit_on_error=False)
+    async def _read_rows(self) -> None:
+        paths = {path for group in self._groups for path in group.images}
+
+        def read(index: Index) -> dict[str, ImageRow]:
+            return {path: row for path in paths if (row := index.get(path)) is not None}
+
+        self._rows = await self.session.queries.run(read)
+        self._show_groups()
+
+    # ---- drawing -------------------------------------------------------------------------
+
+    def _show_groups(self) -> None:
+        groups = self.query_one("#groups", ItemList)
+        groups.show([self._line(number) for number in range(len(self._groups))])
+        open_ = sum(len(self._others(number)) > 0 for number in range(len(self._groups)))
+        if self._groups:
+            self._status(f"{count_of(len(self._groups), 'group')}, {open_} to decide")
+        else:
+            self._status("no duplicates found")
+            self._show_side("kept", "", None)
+            self._show_side("other", "", None)
+        state = StageState("needs you", count_of(open_, "group")) if open_ else None
+        self.remark(state or StageState("done", "no duplicates left"))
+
+    def _line(self, number: int) -> list[Piece]:
+        group = self._groups[number]
+        mark: Piece = ("! ", "warn") if self._others(number) else ("✓ ", "good")
+        name = self._kept(number).rpartition("/")[2]
+        reason = _REASONS.get(group.reason, group.reason)
+        return [mark, (cell(name, 16), ""), (f" {len(group.images)} {reason}", "dim")]
+
+    def _kept(self, number: int) -> str:
+        return self._keep.get(number, self._groups[number].keep)
+
+    def _others(self, number: int) -> list[ImageRow]:
+        """Return the images of a group that are neither kept nor excluded yet."""
+        rows = (self._rows.get(p) for p in self._groups[number].images if p != self._kept(number))
+        return [row for row in rows if row is not None and row.excluded is None]
+
+    @on(LineList.Moved, "#groups")
+    def show_pair(self) -> None:
+        """Show the kept picture and another one."""
+        if not self._groups:
+            return
+        number = self.query_one("#groups", ItemList).cursor
+        group, kept = self._groups[number], self._kept(number)
+        others = [path for path in group.images if path != kept]
+        place = self._shown.get(number, 0) % len(others)
+        bits = group.distances[group.images.index(others[place])]
+        reason = _REASONS.get(group.reason, group.reason)
+        self._show_side("kept", f"✓ kept{f' · {group.why}' if group.why else ''}", kept)
+        row = self._rows.get(others[place])
+        state = "– excluded" if row is not None and row.excluded else f"{reason}, {bits} bits off"
+        self._show_side("other", f"{place + 1} of {len(others)}: {state}", others[place])
+
+    def _show_side(self, side: str, title: str, path: str | None) -> None:
+        picture = self.query_one(f"#{side}-picture", Picture)
+        row = self._rows.get(path or "")
+        self.query_one(f"#{side}-title", Static).update(Content(title))
+        text = about(self.session.project, row) if row is not None else ""
+        self.query_one(f"#{side}-about", Static).update(Content(text))
+        if row is None:
+            picture.show_text("")
+            return
+        file = self.session.project.root / row.path
+        picture.show((row.path, row.mtime_ns), lambda: decode(file))
+
+    def _status(self, text: str) -> None:
+        self.query_one("#groups-status", Static).update(Content(text))
+
+    # ---- deciding ------------------------------------------------------------------------
+
+    def action_next_picture(self) -> None:
+        """Show the next picture of the group."""
+        number = self.query_one("#groups", ItemList).cursor
+        self._shown[number] = self._shown.get(number, 0) + 1
+        self.show_pair()
+
+    def action_keep(self) -> None:
+        """Keep the picture on the right instead."""
+        if not self._groups:
+            return
+        number = self.query_one("#groups", ItemList).cursor
+        others = [p for p in self._groups[number].images if p != self._kept(number)]
+        self._keep[number] = others[self._shown.get(number, 0) % len(others)]
+        self._shown[number] = 0
+        self._show_groups()
+
+    @on(LineList.Chosen, "#groups")
+    def action_exclude_group(self) -> None:
+        """Leave out all but the kept picture of this group."""
+        if self._groups:
+            self._exclude([self.query_one("#groups", ItemList).cursor])
+
+    def action_exclude_all(self) -> None:
+        """Leave out all but the kept pictures of all groups."""
+        self._exclude(range(len(self._groups)))
+
+    @work(group="exclude", exit_on_error=False)
+    async def _exclude(self, numbers: Iterable[int]) -> None:
+        changes: dict[str, Change] = {}
+        for number in numbers:
+            reason = f"duplicate of {self._kept(number)} ({self._groups[number].reason})"
+            for row in self._others(number):
+                changes.setdefault(row.path, exclusion(row.path, None, reason))
+        if changes:
+            await self.session.edit(f"exclude {len(changes)} duplicates", changes.values())
+            self.query_one("#groups", ItemList).action_move(1)

@@ -1,0 +1,153 @@
+"""Stage 5: trigger words, repeats, and the steps they make, with the arithmetic shown."""
+
+import asyncio
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from prep import captions, events
+from prep.errors import ConfigError
+from prep.index import Index
+from prep.ops import plan
+from prep.project import Concept
+from tui import commands
+from tui.dialogs.edit_tags import EditTags
+from tui.dialogs.fields import Fields
+from tui.session import Session
+from tui.stage_screen import StageScreen
+from tui.widgets.line_list import ItemList, LineList, Piece, cell
+
+_NAME, _TRIGGER = 20, 16
+
+
+class PlanScreen(StageScreen):
+    """Concepts above, arithmetic and advice below."""
+
+    MODE = "plan"
+    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("plan")
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._concepts: list[tuple[Concept, int]] = []
+
+    def body(self) -> ComposeResult:
+        """Make the panels."""
+        heading = (
+            f"  {'folder':<{_NAME}} {'trigger word':<{_TRIGGER}}"
+            f" {'images':>7}   {'repeats':>7}   per epoch"
+        )
+        with Vertical(id="plan-panel"):
+            yield ItemList(id="concepts", heading=heading, empty="no usable images")
+            with VerticalScroll(id="plan-text", can_focus=True):
+                yield Static(id="arithmetic")
+                yield Static(id="plan-advice")
+
+    def start_focus(self) -> str:
+        """The concepts."""
+        return "#concepts"
+
+    def reload(self) -> None:
+        """Count again."""
+        self._load()
+
+    @work(group="plan", exclusive=True, exit_on_error=False)
+    async def _load(self) -> None:
+        project = self.session.project
+        folders = await self.session.queries.run(lambda index: index.folders())
+        self._concepts = [(project.concept(folder), count) for folder, count in folders]
+        lines = [_line(concept, count) for concept, count in self._concepts]
+        self.query_one("#concepts", ItemList).show(lines)
+        found = await asyncio.to_thread(lambda: list(plan.run(project)))
+        self._show_sums(found[-1])
+        advice = [
+            part
+            for event in found
+            if isinstance(event, events.Warned)
+            for part in ((f"! {event.message}\n", "$text-warning"), (f"  {event.hint}\n", "dim"))
+        ]
+        self.query_one("#plan-advice", Static).update(Content.assemble(*advice))
+
+    def _show_sums(self, last: events.Event) -> None:
+        summary = last.summary if isinstance(last, events.Finished) else {}
+        lines = [str(line) for line in summary.get("arithmetic", ())]
+        text = Content.assemble(
+            ("The arithmetic\n", "bold"),
+            "".join(f"  {line}\n" for line in lines),
+            ("  Batch size, epochs and max steps are set in 6 Train.\n", "dim"),
+        )
+        self.query_one("#arithmetic", Static).update(text)
+
+    @on(LineList.Chosen, "#concepts")
+    @work(group="concept", exclusive=True, exit_on_error=False)
+    async def action_edit_concept(self) -> None:
+        """Set trigger word, repeats and pruned tags; then offer to bring captions into line."""
+        place = self.query_one("#concepts", ItemList).cursor
+        if place >= len(self._concepts):
+            return
+        concept, _ = self._concepts[place]
+        section = concept.settings
+        given = await self.app.push_screen_wait(
+            Fields(
+                f"Concept {concept.folder}",
+                {
+                    "trigger": (
+                        "Trigger word",
+                        section.trigger,
+                        "Comes first in every caption; a word that the base model does not know.",
+                    ),
+                    "repeats": (
+                        "Repeats",
+                        "" if section.repeats is None else str(section.repeats),
+                        f"How often each image is seen per epoch; empty: {concept.repeats},"
+                        " as the folder's name says.",
+                    ),
+                    "prune": (
+                        "Pruned tags",
+                        ", ".join(section.prune),
+                        "Tags of the character itself, left out of captions so that the"
+                        " trigger word absorbs them.",
+                    ),
+                },
+            )
+        )
+        if given is None:
+            return
+        await self.session.save_settings({"concepts": {concept.folder: _settings(given)}})
+        await self._offer_rules(concept.folder)
+
+    async def _offer_rules(self, folder: str) -> None:
+        """Show what the rules would change in the captions of a folder, if anything."""
+
+        def members(index: Index) -> list[int]:
+            return [row.id for row in index.usable() if row.folder == folder]
+
+        ids = await self.session.queries.run(members)
+        dialog = EditTags(self.session, "rules", ids, folder)
+        decision = await self.app.push_screen_wait(dialog)
+        if decision is not None:
+            await self.session.edit(*decision)
+
+
+def _settings(given: dict[str, str]) -> dict[str, Any]:
+    repeats = given["repeats"]
+    if repeats and not repeats.isdigit():
+        raise ConfigError(f"Repeats: {repeats} is no whole number.", "Type 10, or nothing.")
+    return {
+        "trigger": given["trigger"] or None,
+        "repeats": int(repeats) if repeats else None,
+        "prune": captions.split(given["prune"]) or None,
+    }
+
+
+def _line(concept: Concept, count: int) -> list[Piece]:
+    mark: Piece = ("✓ ", "good") if concept.trigger else ("! ", "warn")
+    trigger: Piece = (f" {cell(concept.trigger or '(none)', _TRIGGER)}", "key")
+    if not concept.trigger:
+        trigger = (trigger[0], "warn")
+    sums = f" {count:>7} x {concept.repeats:>7} = {count * concept.repeats}"
+    return [mark, (cell(concept.folder, _NAME), ""), trigger, (sums, "")]

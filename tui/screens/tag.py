@@ -1,0 +1,177 @@
+"""Stage 4: let a tagger write captions; what was decided by hand stays."""
+
+import asyncio
+import sys
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Button, Static
+
+from prep import events, jobs
+from prep.images import decode
+from prep.ops.tag import TagOptions
+from prep.tagger_models import DEMO
+from tui import commands
+from tui.follow import JobView
+from tui.session import Session
+from tui.stage_screen import StageScreen
+from tui.widgets.form import Form
+from tui.widgets.job_strip import bar, outcome
+from tui.widgets.line_list import ItemList, LineList, cell, count_of
+from tui.widgets.picture import Picture
+
+MODELS = (
+    "SmilingWolf/wd-swinv2-tagger-v3",
+    "SmilingWolf/wd-vit-tagger-v3",
+    "SmilingWolf/wd-convnext-tagger-v3",
+    "SmilingWolf/wd-eva02-large-tagger-v3",
+    DEMO,
+)
+"""Offered while a model's name is typed."""
+FIRST = ("model", "general", "character", "write", "where")
+_KEPT = ("model", "general", "character")
+"""Settings that are kept in shikomi.toml."""
+_BAR = 10
+
+
+class TagScreen(StageScreen):
+    """A form on the left, what the tagger saw on the right."""
+
+    MODE = "tag"
+    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("tag")
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._results: list[events.Event] = []
+        self._view: JobView | None = None
+
+    def body(self) -> ComposeResult:
+        """Make the panels."""
+        section = self.session.project.settings.tagger
+        values = {name: getattr(section, name) for name in _KEPT}
+        with Vertical(id="tag-form-panel", classes="form-panel"):
+            yield Form(
+                TagOptions,
+                values,
+                first=FIRST,
+                hidden=("dry_run",),
+                known={"model": MODELS},
+                id="tag-form",
+            )
+            with Horizontal(classes="buttons"):
+                yield Button("Tag", id="tag", variant="primary")
+                yield Button("Dry run", id="dry")
+        with Vertical(id="tag-results"):
+            yield Static("No tagger has run yet.", id="tag-title", classes="side-title")
+            yield ItemList(id="tagged", empty="results appear here")
+            with Horizontal(id="tag-look"):
+                yield Picture(self.session, id="tag-picture")
+                yield ItemList(id="scores")
+
+    def start_focus(self) -> str:
+        """The results, so that digits and letters are commands at first."""
+        return "#tagged"
+
+    def reload(self) -> None:
+        """Show the newest job."""
+        newest = self.session.board.newest("tag")
+        if newest:
+            self.job_changed(newest[0])
+
+    # ---- starting ------------------------------------------------------------------------
+
+    @on(Button.Pressed, "#tag")
+    def tag_pressed(self) -> None:
+        """Tag."""
+        self.action_start(False)
+
+    @on(Button.Pressed, "#dry")
+    def dry_pressed(self) -> None:
+        """Only show."""
+        self.action_start(True)
+
+    @work(group="start", exclusive=True, exit_on_error=False)
+    async def action_start(self, dry: bool) -> None:
+        """Start a tagger as a job; it goes on when this terminal is closed."""
+        form = self.query_one("#tag-form", Form)
+        options = form.read()
+        if not dry:
+            kept = {name: value for name, value in form.changed(options).items() if name in _KEPT}
+            section = self.session.project.settings.tagger
+            if any(value != getattr(section, name) for name, value in kept.items() if value):
+                await self.session.save_settings({"tagger": kept})
+        title = f"{'dry run: ' if dry else ''}tag with {options.model or 'the set tagger'}"
+        argv = command(str(self.session.project.root), options, dry=dry)
+        settings = jobs.Settings("tag", argv, title=title)
+        job = jobs.create(self.session.project.jobs, settings)
+        await asyncio.to_thread(jobs.start, job)
+        self.query_one("#tagged").focus()
+
+    # ---- watching ------------------------------------------------------------------------
+
+    def job_changed(self, view: JobView) -> None:
+        """Show what the newest tagger has seen so far."""
+        newest = self.session.board.newest("tag")
+        if not newest or view is not newest[0] or not self.is_current:
+            self._stale = True
+            return
+        self._view = view
+        text = outcome(view)
+        if view.running:
+            text = f"▶ {view.what} {bar(view.done, view.total, _BAR)} {view.done}/{view.total}"
+        elif isinstance(view.end, events.Finished):
+            text = summary_text(view.end.summary)
+        self.query_one("#tag-title", Static).update(Content(text))
+        self._results = [e for e in view.results if isinstance(e, events.Tags | events.Skipped)]
+        self.query_one("#tagged", ItemList).show([_line(event) for event in self._results])
+
+    @on(LineList.Moved, "#tagged")
+    def show_scores(self) -> None:
+        """Show the scores of the image under the cursor."""
+        place = self.query_one("#tagged", ItemList).cursor
+        event = self._results[place] if place < len(self._results) else None
+        if not isinstance(event, events.Tags):
+            self.query_one("#scores", ItemList).show([])
+            self.query_one("#tag-picture", Picture).show_text("")
+            return
+        lines: list[list[tuple[str, str]]] = [[("rating ", "dim"), (event.rating, "")]]
+        for name, score in event.tags:
+            filled = bar(round(score * 100), 100, _BAR)
+            lines.append([(f"{score:.2f} ", "dim"), (f"{filled} ", "key"), (name, "")])
+        self.query_one("#scores", ItemList).show(lines, keep=False)
+        file = self.session.project.root / event.path
+        self.query_one("#tag-picture", Picture).show(event.path, lambda: decode(file))
+
+
+def command(project: str, options: TagOptions, *, dry: bool) -> list[str]:
+    """Return the command line of a tagging job: the form and the verb are the same model."""
+    argv = [sys.executable, "-m", "tui.cli", "tag", project, "--json"]
+    given: dict[str, Any] = options.model_dump(exclude_defaults=True, exclude={"dry_run"})
+    for name, value in given.items():
+        argv += [f"--{name.replace('_', '-')}", str(value)]
+    return [*argv, "--dry-run"] if dry else argv
+
+
+def summary_text(summary: dict[str, Any]) -> str:
+    """Return how a tagging job ended, for people."""
+    parts = [f"{count_of(int(summary.get('images', 0)), 'image')}"]
+    if "changed" in summary:
+        verb = "changed" if summary.get("edit") else "would change"
+        parts.append(f"{count_of(int(summary['changed']), 'caption')} {verb}")
+    if summary.get("provider"):
+        parts.append(f"on {str(summary['provider']).removesuffix('ExecutionProvider')}")
+    if summary.get("images_per_second"):
+        parts.append(f"{summary['images_per_second']} images/s")
+    return " · ".join(parts)
+
+
+def _line(event: events.Event) -> list[tuple[str, str]]:
+    if isinstance(event, events.Tags):
+        names = ", ".join(name for name, _ in event.tags)
+        return [(cell(event.path.rpartition("/")[2], 24) + " ", ""), (names, "dim")]
+    assert isinstance(event, events.Skipped)
+    return [(cell(event.path.rpartition("/")[2], 24) + " ", ""), (f"× {event.reason}", "bad")]

@@ -1,0 +1,236 @@
+"""Stage 6: choose settings, start a run, watch it, stop it, go on with it."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widgets import Button, Select
+from textual.worker import Worker, WorkerState, get_current_worker
+
+from prep import events
+from prep.errors import ConfigError, UserError
+from prep.ops import export
+from prep.project import Project
+from train.config import TrainSettings, load_preset, presets
+from train.start import resume_training, start_training
+from tui import commands
+from tui.follow import JobView
+from tui.notices import report
+from tui.session import Session
+from tui.stage_screen import StageScreen
+from tui.widgets.form import Form
+from tui.widgets.line_list import ItemList, LineList, Piece, cell
+from tui.widgets.run_panel import RunPanel
+
+FIRST = (
+    "base",
+    "rank",
+    "alpha",
+    "learning_rate",
+    "text_encoder_learning_rate",
+    "train_text_encoder",
+    "batch_size",
+    "epochs",
+    "max_steps",
+    "precision",
+    "sample_prompts",
+    "validation_fraction",
+)
+"""Settings that most runs change; the others are folded away."""
+_STATES = {
+    "running": ("▶", "key"),
+    "done": ("✓", "good"),
+    "stopped": ("■", "warn"),
+    "failed": ("×", "bad"),
+    "lost": ("×", "bad"),
+    "new": ("○", "dim"),
+}
+
+
+@dataclass
+class Exporting(Message):
+    """How far the export is."""
+
+    done: int
+    total: int
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest count matters."""
+        return isinstance(message, Exporting)
+
+
+class TrainScreen(StageScreen):
+    """A form on the left, runs and their curves on the right."""
+
+    MODE = "train"
+    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("train")
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._views: list[JobView] = []
+
+    def body(self) -> ComposeResult:
+        """Make the panels."""
+        with Vertical(id="train-form-panel", classes="form-panel"):
+            names = [(name, name) for name in presets()]
+            yield Select(names, prompt="Preset…", id="preset", compact=True)
+            yield Form(
+                TrainSettings,
+                self._settings(),
+                first=FIRST,
+                known={"base": base_models(self.session.project)},
+                id="train-form",
+            )
+            with Horizontal(classes="buttons"):
+                yield Button("Start training", id="start", variant="primary")
+        with Vertical(id="watch-panel"):
+            yield ItemList(id="runs", heading="  runs", empty="no runs yet: ctrl+t starts one")
+            yield RunPanel(id="run")
+            with Horizontal(classes="buttons"):
+                yield Button("Stop", id="stop", disabled=True)
+                yield Button("Resume", id="resume", disabled=True)
+
+    def _settings(self) -> dict[str, object]:
+        try:
+            return TrainSettings.from_project(self.session.project).model_dump()
+        except ConfigError as error:
+            report(self, error)
+            return {}
+
+    def start_focus(self) -> str:
+        """The runs, so that digits and letters are commands at first."""
+        return "#runs"
+
+    @on(Select.Changed, "#preset")
+    def preset_chosen(self, event: Select.Changed) -> None:
+        """Fill the form with a preset, over the defaults."""
+        if isinstance(event.value, str):
+            values = TrainSettings.model_validate(load_preset(event.value)).model_dump()
+            kept = ("base", "sample_prompts", "validation_fraction", "devices")
+            changes = {name: value for name, value in values.items() if name not in kept}
+            self.query_one("#train-form", Form).fill(changes)
+            self.notify(presets()[event.value], title=event.value)
+
+    # ---- starting ------------------------------------------------------------------------
+
+    @on(Button.Pressed, "#start")
+    @work(group="start", exclusive=True, exit_on_error=False)
+    async def action_start(self) -> None:
+        """Keep the settings, export the training set, start the run."""
+        form = self.query_one("#train-form", Form)
+        settings = form.read()
+        await self.session.save_settings({"train": {"preset": None, **form.changed(settings)}})
+        self.add_class("-watching")
+        exporting: Worker[dict[str, str]] = self._export()
+        summary = await exporting.wait()
+        project, dataset = self.session.project, Path(summary["dataset_toml"])
+        job = await asyncio.to_thread(start_training, project, settings, dataset)
+        self.notify(f"Training runs as {job.name}; it goes on when you quit.")
+        self.query_one("#runs").focus()
+
+    @work(group="export", thread=True, exclusive=True, exit_on_error=False)
+    def _export(self) -> dict[str, str]:
+        worker, stream = get_current_worker(), export.run(self.session.project)
+        summary: dict[str, str] = {}
+        try:
+            for event in stream:
+                if worker.is_cancelled:
+                    break
+                if isinstance(event, events.Progress):
+                    self.post_message(Exporting(event.done, event.total))
+                elif isinstance(event, events.Finished):
+                    summary = event.summary
+        finally:
+            getattr(stream, "close", lambda: None)()
+        if not summary:
+            raise UserError("The export was interrupted.", "Start again.")
+        return summary
+
+    def on_exporting(self, message: Exporting) -> None:
+        """Show how far the export is."""
+        text = f"writing the training set {message.done}/{message.total}"
+        self.query_one(RunPanel).query_one("#run-title").update(text)  # type: ignore[attr-defined]
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Report what went wrong, but the same fault only once."""
+        if event.worker.group == "start" and event.state is WorkerState.ERROR:
+            error = event.worker.error
+            cause = getattr(error, "error", None)
+            if isinstance(cause, UserError):
+                return  # the export has reported it
+        super().on_worker_state_changed(event)
+
+    # ---- watching ------------------------------------------------------------------------
+
+    def reload(self) -> None:
+        """List the runs."""
+        self._views = self.session.board.newest("train")
+        self.query_one("#runs", ItemList).show([_line(view) for view in self._views])
+        self._show_run()
+
+    def job_changed(self, view: JobView) -> None:
+        """Draw the news."""
+        if view.settings.kind != "train":
+            return
+        if not self.is_current:
+            self._stale = True
+            return
+        self.reload()
+
+    @property
+    def _view(self) -> JobView | None:
+        place = self.query_one("#runs", ItemList).cursor
+        return self._views[place] if place < len(self._views) else None
+
+    @on(LineList.Moved, "#runs")
+    def _show_run(self) -> None:
+        view = self._view
+        self.query_one(RunPanel).show(view)
+        self.query_one("#stop", Button).disabled = view is None or not view.running
+        self.query_one("#resume", Button).disabled = view is None or view.running
+
+    def action_watch(self) -> None:
+        """Switch between form and curve where only one has room."""
+        self.toggle_class("-watching")
+        self.query_one("#runs" if self.has_class("-watching") else "#field-base").focus()
+
+    @on(Button.Pressed, "#stop")
+    def action_stop(self) -> None:
+        """Ask the run to save and end; the second time it is ended at once."""
+        view = self._view
+        self.notify(view.stop() if view is not None and view.running else "This run has ended.")
+
+    @on(Button.Pressed, "#resume")
+    @work(group="resume", exclusive=True, exit_on_error=False)
+    async def action_resume(self) -> None:
+        """Go on with a run that was stopped or died."""
+        view = self._view
+        if view is not None:
+            await asyncio.to_thread(resume_training, self.session.project, view.job.name)
+            self.notify(f"{view.title} goes on.")
+
+
+def base_models(project: Project) -> list[str]:
+    """Return the base models in the project, as the setting names them."""
+    if not project.models.is_dir():
+        return []
+    found = sorted(project.models.glob("*/model_index.json"))
+    return [project.relative(path.parent) for path in found]
+
+
+def _line(view: JobView) -> list[Piece]:
+    glyph, look = _STATES[view.state]
+    steps = f"{view.done}/{view.total}" if view.total else ""
+    when = view.job.name[9:13]
+    return [
+        (f"{glyph} {view.state:<8}", look),
+        (f"{when[:2]}:{when[2:]} ", "dim"),
+        (cell(view.title, 18), ""),
+        (f" {steps}", "dim"),
+    ]

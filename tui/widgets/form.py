@@ -1,0 +1,234 @@
+"""A form made from a settings model: its fields are the inputs, its texts are the help.
+
+The same model checks the file and the command line, so a form can accept nothing they refuse.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import NoneType
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.events import DescendantFocus
+from textual.suggester import SuggestFromList
+from textual.widgets import Button, Input, Label, Select, Static
+
+from prep.errors import ConfigError
+from prep.project import describe_faults
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_UNSET = ""
+_YES_NO = {"yes": True, "no": False}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One setting, as the form needs it.
+
+    Attributes:
+        choices: Text -> value of its possible values; empty for free text.
+        optional: It may be left out.
+        several: It is a list, typed with ``|`` between the entries.
+    """
+
+    name: str
+    text: str
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    optional: bool = False
+    several: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name for people."""
+        return self.name.replace("_", " ")
+
+    def write(self, value: Any) -> str:
+        """Return a value as text."""
+        if value is None:
+            return _UNSET
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if self.several:
+            return " | ".join(str(part) for part in value)
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    def read(self, text: str) -> Any:
+        """Return what a text means; the model checks and converts it."""
+        text = text.strip()
+        if text == _UNSET and self.optional:
+            return None
+        if self.several:
+            return tuple(part.strip() for part in text.split("|") if part.strip())
+        return self.choices.get(text, text)
+
+
+def fields_of(model: type[BaseModel]) -> dict[str, Field]:
+    """Return the fields of a model."""
+    return {
+        name: _field(name, info.annotation, info.description or "")
+        for name, info in model.model_fields.items()
+    }
+
+
+def _field(name: str, annotation: Any, text: str) -> Field:
+    text = " ".join(text.split())
+    parts = list(get_args(annotation)) if get_origin(annotation) not in (Literal, tuple) else []
+    optional = NoneType in parts
+    kinds = [part for part in parts if part is not NoneType] or [annotation]
+    choices: dict[str, Any] = {}
+    for kind in kinds:
+        if get_origin(kind) is Literal:
+            choices |= {str(choice): choice for choice in get_args(kind)}
+        elif kind is bool:
+            choices |= _YES_NO
+    return Field(name, text, choices, optional, get_origin(kinds[0]) is tuple)
+
+
+class Form(Vertical, Generic[Model]):
+    """Inputs for a model; the help of the one in focus is shown below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Leave the form"),
+        Binding("ctrl+o", "more", "More/fewer settings"),
+    ]
+
+    def __init__(
+        self,
+        model: type[Model],
+        values: Mapping[str, Any],
+        *,
+        first: Sequence[str] = (),
+        hidden: Iterable[str] = (),
+        known: Mapping[str, Sequence[str]] | None = None,
+        id: str | None = None,  # noqa: A002
+    ) -> None:
+        """Make a form.
+
+        Args:
+            model: What is asked for.
+            values: What is filled in; the model's defaults for the rest.
+            first: Fields that are always shown, in this order; the others are folded away.
+            hidden: Fields that are not asked for.
+            known: Suggestions by field name.
+            id: Name in the stylesheet.
+        """
+        super().__init__(id=id)
+        self._model, self._known = model, known or {}
+        found = fields_of(model)
+        order = [*first, *(name for name in found if name not in first)]
+        self._fields = {name: found[name] for name in order if name not in set(hidden)}
+        self._first = set(first) or set(found)
+        defaults = {
+            name: info.get_default(call_default_factory=True)
+            for name, info in model.model_fields.items()
+        }
+        self._values = {**defaults, **values}
+
+    def compose(self) -> ComposeResult:
+        """Make a row for each one."""
+        with VerticalScroll(classes="rows", can_focus=False):
+            for name, one in self._fields.items():
+                row = Horizontal(classes="row" if name in self._first else "row more")
+                row.id = f"row-{name}"
+                with row:
+                    yield Label(one.label)
+                    yield self._input(name, one)
+            if self._first != set(self._fields):
+                yield Button("More settings", id="more", compact=True)
+        yield Static(classes="form-help")
+
+    def _input(self, name: str, one: Field) -> Input | Select[str]:
+        text = one.write(self._values[name])
+        if one.choices:
+            options = [(choice, choice) for choice in one.choices]
+            if one.optional:
+                options = [("as set elsewhere", _UNSET), *options]
+            return Select(options, value=text, allow_blank=False, compact=True, id=f"field-{name}")
+        known = self._known.get(name)
+        suggester = SuggestFromList(known, case_sensitive=False) if known else None
+        return Input(
+            text,
+            compact=True,
+            id=f"field-{name}",
+            suggester=suggester,
+            placeholder="as set elsewhere" if one.optional else "",
+        )
+
+    # ---- values --------------------------------------------------------------------------
+
+    def text(self, name: str) -> str:
+        """Return what is typed into a one."""
+        widget = self.query_one(f"#field-{name}")
+        if isinstance(widget, Input):
+            return widget.value
+        assert isinstance(widget, Select)
+        return str(widget.value)
+
+    def fill(self, values: Mapping[str, Any]) -> None:
+        """Put values into fields."""
+        for name, value in values.items():
+            if name not in self._fields:
+                continue
+            widget = self.query_one(f"#field-{name}")
+            text = self._fields[name].write(value)
+            if isinstance(widget, Input | Select):
+                widget.value = text
+
+    def read(self) -> Model:
+        """Return the settings.
+
+        Raises:
+            ConfigError: With every fault; the first faulty field gets the focus.
+        """
+        given = {name: one.read(self.text(name)) for name, one in self._fields.items()}
+        for row in self.query(".row"):
+            row.remove_class("-fault")
+        try:
+            return self._model.model_validate(given)
+        except ValidationError as error:
+            names = [str(fault["loc"][0]) for fault in error.errors() if fault["loc"]]
+            for name in names:
+                self.query_one(f"#row-{name}").add_class("-fault")
+            if names:
+                self.query_one(f"#field-{names[0]}").focus()
+            faults = describe_faults(error, self._model)
+            raise ConfigError("; ".join(faults), "The fields are marked.") from error
+
+    def changed(self, settings: Model) -> dict[str, Any]:
+        """Return what differs from the defaults; ``None`` where a default was gone back to."""
+        result: dict[str, Any] = {}
+        for name in self._fields:
+            value = getattr(settings, name)
+            default = self._model.model_fields[name].get_default(call_default_factory=True)
+            result[name] = None if value == default else value
+        return result
+
+    # ---- behaviour -----------------------------------------------------------------------
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Explain the field in focus."""
+        name = (event.widget.id or "").removeprefix("field-")
+        if name in self._fields:
+            self.query_one(".form-help", Static).update(Content(self._fields[name].text))
+
+    @on(Input.Submitted)
+    def next_field(self) -> None:
+        """Enter goes on."""
+        self.screen.focus_next()
+
+    @on(Button.Pressed, "#more")
+    def action_more(self) -> None:
+        """Show the rest, or fold it away."""
+        self.toggle_class("-all")
+        shown = self.has_class("-all")
+        self.query_one("#more", Button).label = "Fewer settings" if shown else "More settings"
+
+    def action_leave(self) -> None:
+        """Free the keys for commands."""
+        self.screen.set_focus(None)

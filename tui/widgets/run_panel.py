@@ -1,0 +1,105 @@
+"""One training run: its curve, its numbers, and the end of its log."""
+
+import asyncio
+from pathlib import Path
+
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from prep import events
+from tui.follow import JobView
+from tui.widgets.chart import Chart, Series, smooth
+from tui.widgets.job_strip import bar, duration
+
+_TAIL = 4000
+"""Bytes of the log that are read."""
+_LINES = 6
+
+
+class RunPanel(Vertical):
+    """Shows the run it is given, and again when there is news."""
+
+    def compose(self) -> ComposeResult:
+        """Make the parts."""
+        yield Static(id="run-title", classes="side-title")
+        yield Chart(id="loss-chart")
+        yield Static(id="run-numbers")
+        yield Static(id="run-log")
+
+    def show(self, view: JobView | None) -> None:
+        """Show a run, or that there is none."""
+        if view is None:
+            self.query_one("#run-title", Static).update("No training yet.")
+            return
+        self.query_one("#run-title", Static).update(Content(_title(view)))
+        self.query_one(Chart).show(_series(view.metrics))
+        self.query_one("#run-numbers", Static).update(Content("\n".join(numbers(view))))
+        self._read_log(view)
+
+    @work(group="log", exclusive=True, exit_on_error=False)
+    async def _read_log(self, view: JobView) -> None:
+        lines = await asyncio.to_thread(tail, view.job.log_file, _LINES)
+        told = [f"! {warning.message} {warning.hint}".rstrip() for warning in view.warnings[-2:]]
+        if isinstance(view.end, events.Failed):
+            told += [f"× {view.end.message}", f"  {view.end.hint}"]
+        self.query_one("#run-log", Static).update(Content("\n".join([*told, *lines][-_LINES:])))
+
+
+def tail(file: Path, count: int) -> list[str]:
+    """Return the last lines of a log, empty ones left out."""
+    try:
+        with file.open("rb") as log:
+            log.seek(max(0, log.seek(0, 2) - _TAIL))
+            text = log.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    # A progress bar draws over itself with carriage returns: only its last state counts.
+    lines = [line.rpartition("\r")[2] for line in text.splitlines() if line.strip()]
+    return lines[-count:]
+
+
+def numbers(view: JobView) -> list[str]:
+    """Return the numbers of a run as lines."""
+    metric = view.metric
+    if metric is None:
+        return [view.note or view.what] if view.running else []
+    first = [f"step {metric.step}/{metric.total}", f"epoch {metric.epoch}"]
+    if view.rate is not None:
+        first.append(f"{view.rate:.3g} it/s")
+    if view.eta is not None and view.running:
+        first.append(f"ETA {duration(view.eta)}")
+    second = [f"loss {metric.loss:.4f}"]
+    if metric.average_loss is not None:
+        second.append(f"average {metric.average_loss:.4f}")
+    checks = [m.val_loss for m in view.metrics if m.val_loss is not None]
+    if checks:
+        second.append(f"validation {checks[0]:.4f} -> {checks[-1]:.4f}")
+    third = []
+    if metric.learning_rate is not None:
+        third.append(f"learning rate {metric.learning_rate:.2e}")
+    if metric.memory_bytes:
+        third.append(f"memory {metric.memory_bytes / 2**30:.1f} GiB")
+    if view.device:
+        third.append(f"on {view.device}")
+    return [" · ".join(part) for part in (first, second, third) if part]
+
+
+def _title(view: JobView) -> str:
+    if not view.running:
+        return f"{view.state}: {view.title}"
+    if not view.total:
+        return f"▶ {view.title}: {view.what} {view.note}"
+    return f"▶ {view.title}  {bar(view.done, view.total, 20)} {view.done}/{view.total}"
+
+
+def _series(metrics: list[events.Metric]) -> list[Series]:
+    raw = [(float(m.step), m.loss) for m in metrics if m.loss is not None]
+    checks = [(float(m.step), m.val_loss) for m in metrics if m.val_loss is not None]
+    return [
+        Series("loss", "raw", raw),
+        Series("smoothed", "smooth", smooth(raw, 0.95)),
+        Series("validation", "check", checks, wide=True),
+    ]
