@@ -17,7 +17,6 @@ from prep.edits import Journal, Outcome
 from prep.errors import UnreadableError
 from prep.files import content_hash
 from prep.index import ImageRow, Index
-from prep.layers import Mode
 from prep.ops.tag_captions import Compiler
 from prep.project import Project, Section
 from prep.scores import Order, ScoreStore, Seen, Thresholds, tags_over
@@ -44,7 +43,7 @@ class TagOptions(Section):
     """Take a character tag from this score on; as in shikomi.toml when absent."""
     order: Order = "score"
     """Order of new tags: best score first, or as in the tagger's table."""
-    write: Mode | Literal["none"] = "merge"
+    write: Literal["merge", "missing", "overwrite", "append", "prepend", "none"] = "merge"
     """merge: replace the tagger's tags, keep what was decided by hand; missing: only where there
     is no caption; overwrite: forget what was decided by hand; append, prepend: only add; none:
     write no captions."""

@@ -1,0 +1,158 @@
+"""stdout is data, stderr is narration, exit codes are an interface."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from prep import console, events
+from prep.errors import ConfigError, RetryError, UnreadableError, UserError
+from prep.events import Event
+
+ROOT = Path(__file__).resolve().parents[2]
+Captured = pytest.CaptureFixture[str]
+
+
+def stream(*found: Event, error: UserError | None = None) -> Iterator[Event]:
+    yield from found
+    if error is not None:
+        raise error
+
+
+WORK = (
+    events.Started("work", 2),
+    events.Progress("work", 1, 2, "a.png"),
+    events.Written("out/a.png"),
+    events.Progress("work", 2, 2),
+    events.Finished({"images": 2, "rate": 1.23456, "lora": None, "names": ["a"]}),
+)
+
+
+def test_json_is_every_event_and_nothing_else(capsys: Captured) -> None:
+    assert console.show(stream(*WORK), json=True) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert [events.from_json(line) for line in out.splitlines()] == list(WORK)
+
+
+def test_people_get_results_on_stdout_and_no_bar_without_a_terminal(capsys: Captured) -> None:
+    def printer(event: Event) -> str | None:
+        return event.path if isinstance(event, events.Written) else None
+
+    assert console.show(stream(*WORK), printer=printer) == 0
+    out, err = capsys.readouterr()
+    assert out == "out/a.png\nimages: 2  rate: 1.23  lora: None  names: ['a']\n"
+    assert err == ""
+
+
+def test_a_verb_can_write_its_own_summary(capsys: Captured) -> None:
+    assert console.show(stream(*WORK), summary=lambda s: f"{s['images']} images") == 0
+    assert capsys.readouterr().out == "2 images\n"
+
+
+def test_skipped_items_and_warnings_are_narrated(capsys: Captured) -> None:
+    found = (
+        events.Skipped("a[b].png", "the file is cut off"),
+        events.Warned("No GPU.", "Buy one."),
+        events.Finished({"images": 1}),
+    )
+    assert console.show(stream(*found)) == 1
+    out, err = capsys.readouterr()
+    assert out == "images: 1\n"
+    assert err == "skipped a[b].png: the file is cut off\nwarning: No GPU. Buy one.\n"
+    assert console.show(stream(*found), json=True) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UserError("Bad.", "Do this."), 2),
+        (ConfigError("Bad.", "Do this."), 2),
+        (RetryError("Bad.", "Do this."), 3),
+        (UnreadableError("Bad.", "Do this."), 1),
+    ],
+)
+def test_errors_are_a_sentence_and_an_exit_code(
+    capsys: Captured, error: UserError, code: int
+) -> None:
+    assert console.show(stream(WORK[0], error=error)) == code
+    assert capsys.readouterr() == ("", "shikomi: Bad.\n  Do this.\n")
+    assert console.show(stream(WORK[0], error=error), json=True) == code
+    out, err = capsys.readouterr()
+    last = events.from_json(out.splitlines()[-1])
+    assert last == events.Failed("Bad.", "Do this.", code)
+    assert err == ""
+
+
+def test_guarded_prints_errors_as_show_does(capsys: Captured) -> None:
+    def fail() -> int:
+        raise RetryError("Offline.")
+
+    assert console.guarded(fail) == 3
+    assert console.guarded(lambda: 5) == 5
+    assert capsys.readouterr() == ("", "shikomi: Offline.\n")
+
+
+def test_a_failed_job_gives_its_exit_code(capsys: Captured) -> None:
+    assert console.show(stream(events.Failed("It died.", "", 137))) == 137
+    assert capsys.readouterr().err == "shikomi: It died.\n"
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_the_operation_is_closed_whatever_happens(capsys: Captured, as_json: bool) -> None:
+    closed: list[str] = []
+
+    def work() -> Iterator[Event]:
+        try:
+            yield events.Progress("tag", 3, 9)
+            raise KeyboardInterrupt
+        finally:
+            closed.append("closed")
+
+    assert console.show(work(), json=as_json) == 130
+    assert closed == ["closed"]
+    out, err = capsys.readouterr()
+    if as_json:
+        assert events.from_json(out.splitlines()[-1]) == events.Finished({"tag": 3}, "interrupted")
+    else:
+        assert "interrupted: what was finished by then is kept." in err
+        assert out == "tag: 3\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_an_operation_in_order(number: signal.Signals) -> None:
+    code = """
+import signal, sys
+from prep import console, events
+def work():
+    try:
+        yield events.Progress("work", 1, 9)
+        while True: signal.pause()
+    finally:
+        print("cleaned up", file=sys.stderr, flush=True)
+sys.exit(console.show(work(), json=True))
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err == "cleaned up\n"
+    assert json.loads(out)["reason"] == "interrupted"
+
+
+def test_the_handler_of_signals_is_put_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    console.show(stream(events.Finished({})), json=True)
+    assert signal.getsignal(signal.SIGTERM) is before
