@@ -30,8 +30,11 @@ def merit(row: ImageRow, looks: Mapping[str, Look]) -> Merit:
 
 
 def best_first(rows: Iterable[ImageRow], looks: Mapping[str, Look]) -> list[ImageRow]:
-    """Sort versions, the best first; equals in path order."""
-    by_path = sorted(rows, key=lambda row: row.path)
+    """Sort versions, the best first; of equals the one with the shortest path.
+
+    Copies have longer names than what they are copies of: ``IMG_2041 (1).jpg``.
+    """
+    by_path = sorted(rows, key=lambda row: (len(row.path), row.path))
     return sorted(by_path, key=lambda row: merit(row, looks), reverse=True)
 
 
@@ -48,7 +51,7 @@ def why_kept(rows: Sequence[ImageRow], looks: Mapping[str, Look]) -> str:
     for mine, other, reason in zip(best, second, reasons, strict=True):
         if mine != other:
             return reason
-    return "nothing tells them apart: the first by name"
+    return "nothing but the name tells them apart: copies tend to have the longer one"
 
 
 def _size(row: ImageRow) -> str:

@@ -1,0 +1,16 @@
+"""Pictures for tests that look at them."""
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+
+def scene(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
+    """A random picture with soft areas and hard edges."""
+    random = np.random.default_rng(seed)
+    grid = random.integers(0, 256, (6, 8, 3), np.uint8)
+    image = Image.fromarray(grid).resize(size, Image.Resampling.BICUBIC)
+    pen = ImageDraw.Draw(image)
+    for _ in range(6):
+        x, y, r = random.integers(20, 220), random.integers(20, 200), random.integers(15, 50)
+        pen.ellipse((x - r, y - r, x + r, y + r), fill=tuple(random.integers(0, 256, 3).tolist()))
+    return image

@@ -1,0 +1,236 @@
+import json
+import shutil
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import cast
+
+import pytest
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+
+from prep import events, hash_store
+from prep.edits import Journal
+from prep.index import Index
+from prep.ops import dupes, scan
+from prep.ops.dupes import DupesOptions
+from prep.project import Project, initialise
+from tests.prep.pictures import scene
+
+MASCOT = Path(__file__).parents[2] / "sample_data" / "mascot"
+Save = Callable[..., Path]
+
+
+@pytest.fixture
+def save(project: Project) -> Save:
+    def write(name: str, image: Image.Image, caption: str | None = None, **how: object) -> Path:
+        path = project.dataset / "10_mochi" / name
+        image.save(path, **how)
+        if caption is not None:
+            path.with_suffix(".txt").write_text(caption)
+        return path
+
+    return write
+
+
+def run(project: Project, **options: object) -> list[events.Event]:
+    list(scan.run(project))
+    return list(dupes.run(project, DupesOptions.model_validate(options)))
+
+
+def groups(found: list[events.Event]) -> dict[tuple[str, str], list[str]]:
+    """The members of each group but the kept one, by reason and kept image; bare names."""
+    return {
+        (e.reason, Path(e.keep).name): [Path(p).name for p in e.images if p != e.keep]
+        for e in found
+        if isinstance(e, events.Group)
+    }
+
+
+def summary(found: list[events.Event]) -> dict[str, int]:
+    last = found[-1]
+    assert isinstance(last, events.Finished)
+    return last.summary
+
+
+def test_exactly_the_planted_duplicates_of_the_sample_set_are_found(tmp_path: Path) -> None:
+    project = initialise(tmp_path / "p")
+    shutil.copytree(MASCOT / "10_mochi", project.dataset / "10_mochi")
+    truth = json.loads((MASCOT / "truth.json").read_text("utf-8"))["files"]
+    planted = {
+        frozenset((name, entry["of"]))
+        for name, entry in truth.items()
+        if entry["kind"] in ("exact", "near")
+    }
+    found = groups(run(project))
+    assert {frozenset((keep, n)) for (_, keep), names in found.items() for n in names} == planted
+    reasons = {name: reason for (reason, _), names in found.items() for name in names}
+    mirrored = {n for n, e in truth.items() if e["how"] == "mirrored"}
+    assert {name for name, reason in reasons.items() if reason == "mirrored"} == mirrored
+
+
+def test_edited_copies_are_found_and_variants_are_not(project: Project, save: Save) -> None:
+    picture = scene(1)
+    save("a.png", picture)
+    save("copy.png", picture)
+    save("small.png", picture.resize((160, 120)))
+    save("jpeg.jpg", picture, quality=60)
+    save("bright.webp", ImageEnhance.Brightness(picture).enhance(1.1), lossless=True)
+    save("crop.png", picture.crop((5, 3, 315, 236)))
+    save("flip.png", ImageOps.mirror(picture))
+    variant = picture.copy()
+    ImageDraw.Draw(variant).ellipse((40, 40, 75, 75), fill=(255, 255, 255), outline=0, width=4)
+    save("winking.png", variant)
+    save("other.png", scene(2))
+
+    found = run(project)
+
+    assert groups(found) == {
+        ("exact", "a.png"): ["copy.png"],
+        ("near", "a.png"): ["bright.webp", "jpeg.jpg", "crop.png", "small.png"],
+        ("mirrored", "a.png"): ["flip.png"],
+    }
+    for event in found:
+        if isinstance(event, events.Group):
+            assert event.images[0] == event.keep
+            assert event.distances[0] == 0
+            assert len(event.distances) == len(event.images)
+    assert summary(found) == {
+        "images": 9,
+        "groups": 3,
+        "duplicates": 6,
+        "excluded": 0,
+        "edit": 0,
+    }
+    with_variants = [e for e in run(project, variants=True) if isinstance(e, events.Group)]
+    assert any("dataset/10_mochi/winking.png" in group.images for group in with_variants)
+    assert ("mirrored", "a.png") not in groups(run(project, mirrored=False))
+
+
+def test_groups_are_no_chains(project: Project, save: Save) -> None:
+    for number, name in enumerate(("a.png", "b.png", "c.png")):
+        save(name, scene(number, (320 - 8 * number, 240)))
+    list(scan.run(project))
+    with Index(project) as index:
+        list(hash_store.hash_contents(index, index.usable()))
+        # a and b differ in 8 bits, b and c too, but a and c in 16.
+        for row, value in zip(index.usable(), (0x0000, 0x00FF, 0xFFFF), strict=True):
+            with index.connection:
+                index.connection.execute(
+                    "INSERT INTO hashes VALUES(?, ?, ?, 1.0)", (row.content, value, -1)
+                )
+    found = groups(run(project, variants=True, mirrored=False))
+    assert found == {("near", "a.png"): ["b.png"]}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "why"),
+    [
+        (("a.png", (320, 240), {}), ("b.png", (640, 480), {}), "the most pixels: 640x480"),
+        (("a.jpg", None, {"quality": 92}), ("b.png", None, {}), "PNG keeps more than JPEG"),
+        (("a.jpg", None, {"quality": 92}), ("b.jpg", None, {"quality": 98}), "the largest file"),
+        (("bb.png", None, {}), ("b.png", None, {"compress_level": 1}), "the name"),
+    ],
+)
+def test_the_better_version_is_kept(
+    project: Project,
+    save: Save,
+    first: tuple[str, tuple[int, int] | None, dict[str, int]],
+    second: tuple[str, tuple[int, int] | None, dict[str, int]],
+    why: str,
+) -> None:
+    for name, size, how in (first, second):
+        picture = scene(4, (640, 480))
+        save(name, picture.resize(size) if size else picture, **how)
+    (group,) = [e for e in run(project) if isinstance(e, events.Group)]
+    assert Path(group.keep).name == second[0]
+    assert why in group.why
+
+
+def test_the_sharper_version_is_kept(project: Project, save: Save) -> None:
+    picture = scene(4)
+    save("a.png", picture.resize((80, 60)).resize((320, 240), Image.Resampling.BICUBIC))
+    save("b.png", picture)
+    (group,) = [e for e in run(project) if isinstance(e, events.Group)]
+    assert (Path(group.keep).name, group.why) == ("b.png", "the sharpest of the largest")
+
+
+def test_keep_best_is_one_edit_that_can_be_undone(project: Project, save: Save) -> None:
+    picture = scene(1)
+    kept = save("a.png", picture)
+    files = [save("b.png", picture.resize((160, 120)), "hat"), save("c.png", picture)]
+    found = run(project, resolve="keep-best")
+    assert summary(found)["excluded"] == 2
+    assert all(file.exists() for file in files)
+    # The kept image had no caption: it got that of its copy.
+    assert kept.with_suffix(".txt").read_text() == "hat"
+    with Index(project) as index:
+        row = index.get("dataset/10_mochi/b.png")
+        assert row is not None
+        assert row.excluded == "duplicate of dataset/10_mochi/a.png (near)"
+    # What is excluded takes no part any more.
+    assert groups(run(project)) == {}
+    with Index(project) as index:
+        journal = Journal(index)
+        assert [edit.title for edit in journal.history()] == ["exclude duplicates"]
+        assert len(journal.undo().changed) == 3
+        assert len(index.usable()) == 3
+    assert not kept.with_suffix(".txt").exists()
+    assert len(groups(run(project))) == 2
+
+
+def test_a_second_run_decodes_nothing(
+    project: Project, save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save("a.png", scene(1))
+    save("b.png", scene(1).resize((160, 120)))
+    before = groups(run(project))
+
+    def never(_path: Path) -> None:
+        raise AssertionError("decoded again")
+
+    for name in ("look", "thumbnail", "content_hash"):
+        monkeypatch.setattr(hash_store, name, never)
+    assert groups(run(project)) == before
+    monkeypatch.undo()
+    # A renamed copy is known by its content; a new picture is looked at.
+    shutil.move(project.dataset / "10_mochi" / "b.png", project.dataset / "10_mochi" / "d.png")
+    monkeypatch.setattr(hash_store, "look", never)
+    assert groups(run(project)) == {("near", "a.png"): ["d.png"]}
+
+
+def test_files_that_break_on_the_way_are_skipped(project: Project, save: Save) -> None:
+    save("a.png", scene(1))
+    gone = save("b.png", scene(2))
+    # The header and the end are fine, the middle is not: only decoding tells.
+    broken = save("c.png", scene(3))
+    data = bytearray(broken.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 2000] = bytes(2000)
+    broken.write_bytes(data)
+    list(scan.run(project))
+    gone.unlink()
+    found = list(dupes.run(project))
+    skipped = {Path(e.path).name: e.reason for e in found if isinstance(e, events.Skipped)}
+    assert set(skipped) == {"b.png", "c.png"}
+    assert summary(found)["images"] == 1
+    with Index(project) as index:
+        row = index.get("dataset/10_mochi/c.png")
+        assert row is not None
+        assert row.error == skipped["c.png"]
+
+
+def test_what_was_hashed_before_a_stop_is_kept(project: Project, save: Save) -> None:
+    for number in range(40):
+        save(f"{number}.png", scene(number, (64, 48)))
+    list(scan.run(project))
+    stream = cast(Generator[events.Event], dupes.run(project))
+    for event in stream:
+        if isinstance(event, events.Progress) and event.what == "hashing":
+            break
+    stream.close()
+    with Index(project) as index:
+        assert all(row.content for row in index.usable())
+        assert len(hash_store.looks(index)) >= 1
+    assert summary(run(project))["images"] == 40
+
+
+def test_an_empty_project_has_no_duplicates(project: Project) -> None:
+    assert summary(run(project))["groups"] == 0
