@@ -11,6 +11,6 @@ def scene(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
     image = Image.fromarray(grid).resize(size, Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(image)
     for _ in range(6):
-        x, y, r = random.integers(20, 220), random.integers(20, 200), random.integers(15, 50)
+        x, y, r = random.integers((20, 20, 15), (220, 200, 50)).tolist()
         pen.ellipse((x - r, y - r, x + r, y + r), fill=tuple(random.integers(0, 256, 3).tolist()))
     return image

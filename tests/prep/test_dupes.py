@@ -2,7 +2,7 @@ import json
 import shutil
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
@@ -21,7 +21,7 @@ Save = Callable[..., Path]
 
 @pytest.fixture
 def save(project: Project) -> Save:
-    def write(name: str, image: Image.Image, caption: str | None = None, **how: object) -> Path:
+    def write(name: str, image: Image.Image, caption: str | None = None, **how: Any) -> Path:
         path = project.dataset / "10_mochi" / name
         image.save(path, **how)
         if caption is not None:
