@@ -4,7 +4,7 @@ The tagger's own recipe: transparency on white, a white square around the centre
 to the model's side, blue-green-red, 0-255 without scaling. Photos are turned as EXIF says first.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,19 +30,26 @@ def square(image: Image.Image, side: int) -> Image.Image:
     then on columns, so the rows are padded and shrunk in bands: the full square, 12 times the
     size of the picture for a banner of 12:1, never exists.
     """
-    width, height = image.size
-    full = max(width, height)
-    left, top = (full - width) // 2, (full - height) // 2
+    full = max(image.size)
+    top = (full - image.height) // 2
     strip = Image.new("RGB", (side, full), _WHITE)
-    for start in range(0, height, _BAND):
-        rows = min(_BAND, height - start)
-        band = image.crop((0, start, width, start + rows))
-        if width < full:
-            padded = Image.new("RGB", (full, rows), _WHITE)
-            padded.paste(band, (left, 0))
-            band = padded
-        strip.paste(band.resize((side, rows), Image.Resampling.BICUBIC), (0, top + start))
+    for start, band in _bands(image, full):
+        shrunk = band.resize((side, band.height), Image.Resampling.BICUBIC)
+        strip.paste(shrunk, (0, top + start))
     return strip.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def _bands(image: Image.Image, full: int) -> Iterator[tuple[int, Image.Image]]:
+    """Yield the rows of a picture, padded to the width ``full``, with the number of the first."""
+    width, height = image.size
+    if width == full:
+        yield 0, image
+        return
+    for start in range(0, height, _BAND):
+        rows = image.crop((0, start, width, min(start + _BAND, height)))
+        band = Image.new("RGB", (full, rows.height), _WHITE)
+        band.paste(rows, ((full - width) // 2, 0))
+        yield start, band
 
 
 def pixels(path: Path, side: int) -> Pixels:
@@ -59,7 +66,7 @@ def pixels(path: Path, side: int) -> Pixels:
 
 def ahead(
     paths: Iterable[Path], side: int, threads: int = 0
-) -> Iterator[tuple[Path, Pixels | UnreadableError]]:
+) -> Generator[tuple[Path, Pixels | UnreadableError], None, None]:
     """Yield the pixels of each file in order, decoded in threads ahead of the consumer.
 
     Args:

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from prep import events, parallel, tagger_models
+from prep import events, tagger_models
 from prep.edits import Journal, Outcome
 from prep.errors import UnreadableError
-from prep.files import content_hash
+from prep.hash_store import hash_contents
 from prep.index import ImageRow, Index
 from prep.ops.tag_captions import Compiler
 from prep.project import Project, Section
@@ -73,7 +73,7 @@ def run(project: Project, options: TagOptions) -> Iterator[events.Event]:
     """
     with Index(project) as index:
         tagging = _Tagging(project, options, index)
-        yield from tagging.hash_contents()
+        yield from tagging.find_images()
         yield from tagging.infer()
         yield from tagging.write_captions()
 
@@ -88,8 +88,8 @@ class _Tagging:
         self._files = tagger_models.find(options.model or section.model, project.root)
         self._table = tagger_models.read_table(self._files.table)
         self._store = ScoreStore(index, self._files.key(), self._table)
-        self._rows = [row for row in index.select(options.where) if row.usable]
-        self._contents = {row.path: row.content for row in self._rows if row.content}
+        self._rows: list[ImageRow] = []
+        self._contents: dict[str, str] = {}
         self._thresholds = Thresholds(
             section.general if options.general is None else options.general,
             section.character if options.character is None else options.character,
@@ -110,28 +110,13 @@ class _Tagging:
             f" character {limits.character:g}): {self._options.write}"
         )
 
-    def hash_contents(self) -> Iterator[events.Event]:
-        """Hash the files that are not hashed yet; scores belong to contents."""
-        todo = [row.path for row in self._rows if not row.content]
-        found: list[tuple[str, str]] = []
-        throttle = events.Throttle()
-        hashed = parallel.ordered(self._hash, todo, self._options.threads)
-        try:
-            for done, (path, content) in enumerate(hashed, 1):
-                if content is None:
-                    yield self._unusable(path, "the file is gone or may not be read")
-                else:
-                    found.append((path, content))
-                yield from events.tick("hash", len(todo), throttle, done)
-        finally:
-            self._index.put_contents(found)
-            self._contents.update(found)
-
-    def _hash(self, path: str) -> str | None:
-        try:
-            return content_hash(self._project.root / path)
-        except OSError:
-            return None
+    def find_images(self) -> Iterator[events.Event]:
+        """Choose the images and hash their bytes; scores belong to contents."""
+        where = self._options.where
+        chosen = [row for row in self._index.select(where) if row.usable]
+        yield from hash_contents(self._index, chosen)
+        self._rows = [row for row in self._index.select(where) if row.usable and row.content]
+        self._contents = {row.path: row.content or "" for row in self._rows}
 
     def infer(self) -> Iterator[events.Event]:
         """Run the tagger on the contents that have no scores, each once."""

@@ -1,0 +1,1 @@
+"""Scripts that compare us with the limit and with peers; see README.md."""
