@@ -38,7 +38,7 @@ def main() -> int:
 def _run(job: jobs.Job) -> Iterator[events.Event]:
     """Yield the run's events; processes other than the first keep silent."""
     from train.config import RunConfig
-    from train.extra import require_training
+    from train.extra import require_training, settle_libraries
 
     require_training()
     try:
@@ -46,7 +46,7 @@ def _run(job: jobs.Job) -> Iterator[events.Event]:
     except OSError as error:
         raise UserError(f"{job.directory} has no config.toml.", "See: shikomi jobs") from error
     run = RunConfig.from_toml(text)
-    _quiet()
+    settle_libraries()
     from train.loop import train
     from train.team import Team
 
@@ -54,15 +54,6 @@ def _run(job: jobs.Job) -> Iterator[events.Event]:
     for event in train(run, job, team):
         if team.leads:
             yield event
-
-
-def _quiet() -> None:
-    """Keep progress bars and advice of libraries out of the log."""
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 
 
 def _claim_stdout() -> IO[str]:

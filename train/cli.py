@@ -12,7 +12,7 @@ from prep.ops import export, scan
 from prep.project import Project
 from train import lorafile, start
 from train.config import TrainSettings
-from train.extra import require_training
+from train.extra import require_training, settle_libraries
 from train.follow import follow
 from train.names import base_modules
 from train.options import GridOptions, SampleOptions
@@ -108,6 +108,7 @@ def sample(
 
     def stream() -> Iterator[events.Event]:
         require_training()
+        settle_libraries()
         from train import sample as drawing
 
         yield from drawing.run(Project.open(project), options)
@@ -126,6 +127,7 @@ def grid(
 
     def stream() -> Iterator[events.Event]:
         require_training()
+        settle_libraries()
         from train import grid as sheets
 
         yield from sheets.run(Project.open(project), options)

@@ -1,0 +1,56 @@
+"""``shikomi demo`` for people: a line per stage, then where things are and what to do next."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from prep import console, events
+
+
+def demo(
+    *,
+    directory: Annotated[Path, Parameter(name=["--dir"])] = Path("shikomi-demo"),
+    open_: Annotated[bool, Parameter(name=["--open"], negative="")] = False,
+    json: Annotated[bool, Parameter(help="Print events as JSON lines.", negative="")] = False,
+) -> int:
+    """Do the whole job on a small world that comes along: offline, without a GPU, in minutes.
+
+    Args:
+        directory: Folder of the demo project; it is made, or gone on with.
+        open_: Open the project in the terminal application afterwards.
+    """
+    from train import demo as work
+
+    code = console.show(work.run(directory), json=json, printer=_stage_line, summary=_last_screen)
+    if open_ and code in (0, 1):
+        from importlib import import_module
+
+        # The application stands above this package; it is only looked up, never imported here.
+        return int(import_module("tui.app").run(directory))
+    return code
+
+
+def _stage_line(event: events.Event) -> str | None:
+    if isinstance(event, events.Stage) and event.done and event.note:
+        return f"{event.name:<10} {event.seconds:>6.1f} s  {event.note}"
+    return None
+
+
+def _last_screen(summary: dict[str, Any]) -> str:
+    if "grid" not in summary:  # interrupted
+        return "Run the same command again to go on."
+    root = Path(summary["project"])
+    seconds = sum(summary["seconds"].values())
+    return f"""
+Done in {seconds:.0f} seconds. With the trigger word alone, the tagger finds the mascot's own tags in
+  {summary["trigger_recall_base"]:>4.0%} of the pictures that the base model draws
+  {summary["trigger_recall_lora"]:>4.0%} of those that it draws with the LoRA
+
+Look at   {root / summary["grid"]}
+LoRA      {root / summary["lora"]}
+Captions  {root / "dataset"}
+
+Next      shikomi {root}
+          opens the project: look at the images, change captions, train again.
+          Then your own: shikomi init my_project"""
