@@ -7,7 +7,7 @@ among processes and accumulated.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import Field
@@ -31,16 +31,33 @@ class StepSettings(Section):
 
 @dataclass(frozen=True)
 class ConceptPlan:
-    """One concept: what is seen per epoch."""
+    """One concept: what is seen per epoch.
+
+    Attributes:
+        matched: For regularisation images the exposures they are repeated or cut to, else
+            ``None``.
+    """
 
     name: str
     images: int
     repeats: int
+    matched: int | None = None
 
     @property
     def exposures(self) -> int:
         """Images seen in an epoch."""
-        return self.images * self.repeats
+        return self.images * self.repeats if self.matched is None else self.matched
+
+    @property
+    def arithmetic(self) -> str:
+        """The sum, for people."""
+        if self.matched is None:
+            sum_ = f"{self.images} images x {self.repeats} repeats = {self.exposures} exposures"
+            return f"{self.name}: {sum_}"
+        return (
+            f"{self.name}: {self.images} regularisation images, repeated or cut to "
+            f"{self.exposures} exposures to match the others"
+        )
 
 
 @dataclass(frozen=True)
@@ -69,10 +86,7 @@ class Plan:
         exposures = sum(concept.exposures for concept in self.concepts)
         total = sum(self.batches.values())
         batch, gather = self.settings.batch_size, self.settings.gradient_accumulation
-        lines = [
-            f"{c.name}: {c.images} images x {c.repeats} repeats = {c.exposures} exposures"
-            for c in self.concepts
-        ]
+        lines = [concept.arithmetic for concept in self.concepts]
         lines.append(
             f"{exposures} exposures in {len(self.batches)} buckets, batch {batch}: "
             f"{total} batches per epoch (each bucket rounded up)"
@@ -96,6 +110,7 @@ class Item:
     concept: str
     repeats: int
     size: Size
+    regularization: bool = False
 
 
 def make_plan(
@@ -109,12 +124,21 @@ def make_plan(
         >>> plan.steps_per_epoch, plan.steps
         (11, 22)
     """
-    images: Counter[tuple[str, int]] = Counter()
+    items = list(items)
+    counts = _exposures(items)
+    images: Counter[tuple[str, int, bool]] = Counter()
+    matched: Counter[tuple[str, int, bool]] = Counter()
     seen: Counter[Size] = Counter()
-    for item in items:
-        images[item.concept, item.repeats] += 1
-        seen[buckets.fit(item.size).bucket] += item.repeats
-    batches = {size: math.ceil(count / settings.batch_size) for size, count in sorted(seen.items())}
+    for item, count in zip(items, counts, strict=True):
+        concept = (item.concept, item.repeats, item.regularization)
+        images[concept] += 1
+        matched[concept] += count
+        seen[buckets.fit(item.size).bucket] += count
+    batches = {
+        size: math.ceil(count / settings.batch_size)
+        for size, count in sorted(seen.items())
+        if count
+    }
     shared = math.ceil(sum(batches.values()) / processes)
     per_epoch = math.ceil(shared / settings.gradient_accumulation)
     steps = per_epoch * settings.epochs
@@ -122,6 +146,32 @@ def make_plan(
         # As in sd-scripts, epochs are only a ceiling when no step count is given; here the
         # smaller wins, so that neither setting is ignored.
         steps = min(steps, settings.max_steps)
-    concepts = tuple(ConceptPlan(name, n, r) for (name, r), n in sorted(images.items()))
+    concepts = tuple(
+        ConceptPlan(key[0], count, key[1], matched[key] if key[2] else None)
+        for key, count in sorted(images.items())
+    )
     epochs = math.ceil(steps / per_epoch) if per_epoch else 0
     return Plan(concepts, batches, per_epoch, steps, epochs, settings, processes)
+
+
+def _exposures(items: Sequence[Item]) -> list[int]:
+    """Return how often each image is seen per epoch.
+
+    Regularisation images are repeated, or cut, until they are seen as often as all the others
+    together (sd-scripts ``DreamBoothDataset``): first as often as their repeats say, in order,
+    then once more each, round after round. Without any others they count as they are.
+    """
+    counts = [0 if item.regularization else item.repeats for item in items]
+    wanted = sum(counts)
+    regular = [index for index, item in enumerate(items) if item.regularization]
+    if not regular or not wanted:
+        return [item.repeats for item in items]
+    given = 0
+    while given < wanted:
+        for index in regular:
+            more = 1 if counts[index] else items[index].repeats
+            counts[index] += more
+            given += more
+            if given >= wanted:
+                break
+    return counts

@@ -59,7 +59,8 @@ def plan_of(project: Project, rows: list[ImageRow], options: PlanOptions | None 
     items = []
     for row in rows:
         concept = project.concept(row.folder)
-        items.append(Item(concept.name, concept.repeats, (row.width, row.height)))
+        regular = concept.settings.regularization
+        items.append(Item(concept.name, concept.repeats, (row.width, row.height), regular))
     processes = 1 if options is None else options.processes
     return make_plan(items, project.buckets, step_settings(project, options), processes)
 

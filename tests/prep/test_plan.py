@@ -51,6 +51,22 @@ def test_steps_are_those_of_a_simulated_run(
     assert str(steps) in made.arithmetic[-1]
 
 
+@given(st.lists(ITEM, min_size=1, max_size=8), st.integers(1, 12), st.integers(1, 3))
+def test_regularisation_images_are_seen_as_often_as_all_others(
+    items: list[Item], regular: int, repeats: int
+) -> None:
+    added = [Item("class", repeats, (512, 512), regularization=True)] * regular
+    made = make_plan([*items, *added], Buckets((512, 512)), StepSettings(batch_size=1, epochs=1))
+    wanted = sum(item.repeats for item in items)
+    (concept,) = [c for c in made.concepts if c.matched is not None]
+    # The last image to be taken keeps its repeats, as in sd-scripts.
+    assert wanted <= concept.exposures < wanted + repeats
+    assert made.steps == wanted + concept.exposures
+    assert "repeated or cut" in concept.arithmetic
+    alone = make_plan(added, Buckets((512, 512)), StepSettings(batch_size=1, epochs=1))
+    assert alone.steps == regular * repeats
+
+
 def run(project: Project, options: PlanOptions | None = None) -> list[events.Event]:
     list(scan.run(project))
     return list(plan.run(project, options))
