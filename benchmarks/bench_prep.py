@@ -22,6 +22,7 @@ from PIL import Image, ImageOps
 
 from benchmarks import corpus, stand_in
 from prep import demo_world, hashes, parallel, preprocess
+from prep.index import Index
 from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project, initialise
@@ -135,15 +136,15 @@ def bench_files(project: Project, paths: Paths, rounds: int) -> None:
 
 
 def bench_tagger(name: str, project: Project, model: str, rounds: int, count: int) -> None:
-    """Compare files -> scores in the cache with the same model on a constant picture."""
+    """Compare files -> scores in the cache with the model alone on a constant picture."""
     tagger = Tagger(find(model, project.root), "cpu")
     blank = np.full((tagger.batch, tagger.side, tagger.side, 3), 127, np.uint8)
     options = TagOptions(model=model, device="cpu", write="none")
     tagger.scores(blank)
 
     def end_to_end() -> None:
-        forget(project)
-        drain(scan.run(project))
+        with Index(project) as index, index.connection:
+            index.connection.execute("DELETE FROM scores")
         drain(tag.run(project, options))
 
     def alone() -> None:

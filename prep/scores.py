@@ -14,21 +14,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep.index import Index
-from prep.tagger_models import TagTable
+from prep.tagger_models import CHARACTER, RATING, TagTable
 
 Matrix = NDArray[np.float16] | NDArray[np.float32]
 Order = Literal["score", "table"]
 
+_LEAST_CHARACTER = 0.15
 _MARKS = 500
 """Values per SQL statement; SQLite allows 32,766, older builds 999."""
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From which score on a tag is taken, by category."""
+    """From which score on a tag is taken, by category.
+
+    Attributes:
+        general: 0 to 1.
+        character: 0 to 1.
+        mcut: Use neither, but cut each image's scores in the middle of their widest gap
+            (maximum cut thresholding; characters from 0.15 on).
+    """
 
     general: float = 0.35
     character: float = 0.85
+    mcut: bool = False
+
+    def __str__(self) -> str:
+        return "mcut" if self.mcut else f"general {self.general:g}, character {self.character:g}"
 
 
 @dataclass(frozen=True)
@@ -116,8 +128,7 @@ def tags_over(
         thresholds: A tag is taken when its score equals the threshold or is above.
         order: Best first, or as in the table.
     """
-    limits = table.limits(thresholds.general, thresholds.character)
-    rows, columns = np.nonzero(scores >= limits)
+    rows, columns = np.nonzero(scores >= _limits(scores, table, thresholds))
     values = scores[rows, columns]
     if order == "score":
         best_first = np.lexsort((columns, -values, rows))
@@ -126,6 +137,32 @@ def tags_over(
     bounds = np.searchsorted(rows, np.arange(len(scores) + 1))
     ratings = _ratings(scores, table)
     return [Seen(rating, tags[bounds[n] : bounds[n + 1]]) for n, rating in enumerate(ratings)]
+
+
+def _limits(scores: Matrix, table: TagTable, thresholds: Thresholds) -> NDArray[np.float32]:
+    """Return the threshold of each score, in a shape that broadcasts to that of the scores."""
+    fixed = table.limits(thresholds.general, thresholds.character)
+    if not thresholds.mcut:
+        return fixed
+    limits = np.tile(fixed, (len(scores), 1))
+    categories = np.array(table.categories)
+    for columns, least in (
+        (categories == CHARACTER, _LEAST_CHARACTER),
+        ((categories != CHARACTER) & (categories != RATING), 0.0),
+    ):
+        if columns.any():
+            limits[:, columns] = np.maximum(_middle_of_widest_gap(scores[:, columns]), least)
+    return limits
+
+
+def _middle_of_widest_gap(scores: Matrix) -> NDArray[np.float32]:
+    """Return, for each row, where its sorted scores are farthest apart; shape (rows, 1)."""
+    ordered = np.sort(scores.astype(np.float32), axis=1)
+    if ordered.shape[1] == 1:
+        return ordered
+    above = (np.diff(ordered, axis=1).argmax(axis=1) + 1)[:, None]
+    middle = np.take_along_axis(ordered, above, 1) + np.take_along_axis(ordered, above - 1, 1)
+    return np.asarray(middle / 2, np.float32)
 
 
 def _ratings(scores: Matrix, table: TagTable) -> list[str]:

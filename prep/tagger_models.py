@@ -6,6 +6,7 @@ hub, or in the demo world.
 
 import csv
 import hashlib
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -107,6 +108,7 @@ def _download(repository: str, name: str) -> Path:
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # each of its retries is a warning
     try:
         return Path(hf_hub_download(repository, name))
     except errors.GatedRepoError as error:
@@ -126,7 +128,10 @@ def _download(repository: str, name: str) -> Path:
 
 
 def _unreachable(repository: str, error: Exception) -> RetryError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    cause: BaseException = error
+    while cause.__cause__ is not None:  # the hub wraps "Name or service not known" in advice
+        cause = cause.__cause__
+    reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
     return RetryError(
         f"{repository} could not be downloaded: {reason}",
         f"Check the network and try again, or give a folder that holds {MODEL} and {TABLE}.",

@@ -21,6 +21,7 @@ from prep.ops.tag_captions import Compiler
 from prep.project import Project, Section
 from prep.scores import Order, ScoreStore, Seen, Thresholds, tags_over
 from prep.tagger import Tagger, score_files
+from prep.tagger_models import TaggerFiles
 
 _STORE_EVERY = 32
 """Images whose scores a killed run may lose."""
@@ -41,6 +42,8 @@ class TagOptions(Section):
     """Take a general tag from this score on; as in shikomi.toml when absent."""
     character: float | None = Field(None, ge=0.0, le=1.0)
     """Take a character tag from this score on; as in shikomi.toml when absent."""
+    mcut: bool = False
+    """Instead of both thresholds, cut each image's scores at their widest gap."""
     order: Order = "score"
     """Order of new tags: best score first, or as in the tagger's table."""
     write: Literal["merge", "missing", "overwrite", "append", "prepend", "none"] = "merge"
@@ -72,7 +75,10 @@ def run(project: Project, options: TagOptions) -> Iterator[events.Event]:
         UserError: No such tagger, or it is broken.
     """
     with Index(project) as index:
-        tagging = _Tagging(project, options, index)
+        model = options.model or project.settings.tagger.model
+        yield events.Progress("tagger", 0, 1, model)
+        tagging = _Tagging(project, options, index, tagger_models.find(model, project.root))
+        yield events.Progress("tagger", 1, 1)
         yield from tagging.find_images()
         yield from tagging.infer()
         yield from tagging.write_captions()
@@ -81,34 +87,30 @@ def run(project: Project, options: TagOptions) -> Iterator[events.Event]:
 class _Tagging:
     """One run: hash the images, score those that have no scores, compile their captions."""
 
-    def __init__(self, project: Project, options: TagOptions, index: Index) -> None:
+    def __init__(
+        self, project: Project, options: TagOptions, index: Index, files: TaggerFiles
+    ) -> None:
         section = project.settings.tagger
         self._project, self._options, self._index = project, options, index
         self._journal = Journal(index)
-        self._files = tagger_models.find(options.model or section.model, project.root)
-        self._table = tagger_models.read_table(self._files.table)
-        self._store = ScoreStore(index, self._files.key(), self._table)
+        self._files = files
+        self._table = tagger_models.read_table(files.table)
+        self._store = ScoreStore(index, files.key(), self._table)
         self._rows: list[ImageRow] = []
         self._contents: dict[str, str] = {}
         self._thresholds = Thresholds(
             section.general if options.general is None else options.general,
             section.character if options.character is None else options.character,
+            options.mcut,
         )
+        self._title = f"tag with {files.name} ({self._thresholds}): {options.write}"
         self._summary: dict[str, Any] = {
             "images": 0,
-            "model": self._files.name,
+            "model": files.name,
             "provider": _NOTHING_RUN,
             "provider_reason": "all scores were known",
             "images_per_second": 0.0,
         }
-
-    @property
-    def _title(self) -> str:
-        limits = self._thresholds
-        return (
-            f"tag with {self._files.name} (general {limits.general:g},"
-            f" character {limits.character:g}): {self._options.write}"
-        )
 
     def find_images(self) -> Iterator[events.Event]:
         """Choose the images and hash their bytes; scores belong to contents."""

@@ -43,6 +43,19 @@ def test_no_ratings_no_images_and_no_tags_are_fine() -> None:
     assert tags_over(np.empty((0, 7), np.float32), TABLE, Thresholds()) == []
 
 
+def test_mcut_cuts_each_image_at_its_widest_gap() -> None:
+    scores = scored(
+        [0.9, 0.8, 0.9, 0.3, 0.2, 0.16, 0.85],  # general: 0.9 0.85 | 0.3 0.2
+        [0.9, 0.8, 0.1, 0.2, 0.3, 0.14, 0.0],  # general: 0.3 0.2 0.1 0.0 all equally far apart
+    )
+    first, second = tags_over(scores, TABLE, Thresholds(mcut=True))
+    assert [name for name, _ in first.tags] == ["long_hair", "other", "mochi"]
+    assert "mochi" not in dict(second.tags)
+    assert {first.rating, second.rating} == {"general"}
+    assert str(Thresholds(mcut=True)) == "mcut"
+    assert tags_over(np.empty((0, 7), np.float32), TABLE, Thresholds(mcut=True)) == []
+
+
 @given(
     st.lists(st.lists(st.floats(0, 1, width=16), min_size=7, max_size=7), min_size=1, max_size=5),
     st.floats(0, 1),
