@@ -12,7 +12,7 @@ import argparse
 import io
 import random
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import cv2
@@ -23,6 +23,7 @@ from prep.hashes import distance, phash
 from prep.likeness import SAME_BELOW, SIDE, Thumbnail, difference
 from prep.ops.dupes import DupesOptions
 from sample_data.make import world
+from sample_data.make.backgrounds import BACKGROUNDS
 from sample_data.make.faces import EXPRESSIONS
 from sample_data.make.hats import HATS
 from sample_data.make.things import HELD, MARKS, NECKWEAR
@@ -32,6 +33,7 @@ Edit = Callable[[Image.Image], Image.Image]
 
 
 def jpeg(image: Image.Image, quality: int) -> Image.Image:
+    """Encode and decode once."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return Image.open(buffer).convert("RGB")
@@ -61,8 +63,8 @@ COPIES: dict[str, Edit] = {
 def variants(scene: world.Scene, rng: random.Random) -> dict[str, world.Scene]:
     """Return the scene with one thing changed, by the name of the thing."""
 
-    def other(names: object, now: object) -> str:
-        return rng.choice([name for name in names if name != now])  # type: ignore[attr-defined]
+    def other(names: Iterable[str], now: str | None) -> str:
+        return rng.choice([name for name in names if name != now])
 
     who = scene.character
     return {
@@ -72,11 +74,12 @@ def variants(scene: world.Scene, rng: random.Random) -> dict[str, world.Scene]:
         "other neckwear": replace(scene, neckwear=other(NECKWEAR, scene.neckwear)),
         "other pose": replace(scene, pose=other(world.POSES, scene.pose)),
         "other mark": replace(scene, character=replace(who, mark=other(MARKS, who.mark))),
-        "other background": replace(scene, background=other(world.BACKGROUNDS, scene.background)),
+        "other background": replace(scene, background=other(BACKGROUNDS, scene.background)),
     }
 
 
 def small(image: Image.Image) -> Thumbnail:
+    """Make the thumbnail that ``prep.likeness`` makes of a file."""
     grey = np.asarray(image.convert("L"))
     return np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
