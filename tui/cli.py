@@ -29,8 +29,10 @@ app = App(
     result_action="return_value",
 )
 jobs = App(name="jobs", help="List, follow and stop heavy work.", result_action="return_value")
+lora = App(name="lora", help="Look into LoRA files.", result_action="return_value")
 
 COMMANDS = {
+    "demo": ("train.demo_cli:demo", "Do the whole job on a small world that comes along."),
     "init": ("prep.cli:init", "Make a new project."),
     "scan": ("prep.cli:scan", "Find images and captions; list what cannot be read."),
     "ls": ("prep.cli:ls", "List images."),
@@ -46,18 +48,30 @@ COMMANDS = {
     "buckets": ("prep.cli_ops:buckets", "Show which bucket each image falls into."),
     "plan": ("prep.cli_ops:plan", "Count repeats, exposures and steps."),
     "export": ("prep.cli_ops:export", "Write a training set."),
+    "train": ("train.cli:train", "Train a LoRA as a job."),
+    "sample": ("train.cli:sample", "Draw pictures with a base model and LoRAs."),
+    "grid": ("train.cli:grid", "Draw a contact sheet: LoRA files x strengths."),
 }
 JOB_COMMANDS = {
+    "demo": ("train.demo_cli:demo", "Do the whole job on a small world that comes along."),
     "list": ("prep.cli:jobs_list", "List jobs and where they stand."),
     "follow": ("prep.cli:jobs_follow", "Show a job's progress until it ends."),
     "stop": ("prep.cli:jobs_stop", "Ask a job to save and end."),
+}
+
+LORA_COMMANDS = {
+    "info": ("train.cli:lora_info", "Tell what a LoRA file holds."),
+    "verify": ("train.cli:lora_verify", "Check that a LoRA fits its model."),
 }
 
 for _name, (_target, _help) in COMMANDS.items():
     app.command(_target, name=_name, help=_help)
 for _name, (_target, _help) in JOB_COMMANDS.items():
     jobs.command(_target, name=_name, help=_help)
+for _name, (_target, _help) in LORA_COMMANDS.items():
+    lora.command(_target, name=_name, help=_help)
 app.command(jobs)
+app.command(lora)
 
 
 @app.default

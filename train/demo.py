@@ -1,0 +1,321 @@
+"""The whole job on the demo world, from a folder of images to a verdict on the trained LoRA.
+
+It is made of the same operations that a user runs one by one, in the same order, on the same
+kind of project. Every number in its summary is measured in that run.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prep import captions, demo_world, events, jobs, tagger_models
+from prep.errors import UnreadableError, UserError
+from prep.index import Index
+from prep.ops import buckets, dupes, edit, export, plan, scan, tag
+from prep.project import FILE_NAME, Project
+from prep.tagger import Tagger, score_files
+from prep.traits import own_traits
+from train import start
+from train.config import TrainSettings
+from train.extra import require_training
+from train.follow import follow
+from train.options import GridOptions, SampleOptions
+from train.verdict import judge, trigger_recall
+
+TRIGGER = "mochi"
+SAMPLES = 16
+"""Pictures drawn with the trigger word alone, without and with the LoRA."""
+
+DRAWING = {"steps": 16, "cfg": 4.0}
+SETTINGS: dict[str, Any] = {
+    "project": {"name": "mochi", "family": "sd15", "resolution": 128},
+    "buckets": {"step": 16, "minimum": 64, "maximum": 256},
+    "tagger": {"model": "demo"},
+    "train": {
+        "preset": "quick-cpu",
+        "base": "model/demo-base",
+        "validation_fraction": 0.1,
+        "sample_prompts": [
+            f"{TRIGGER}, smile, beach --d 1",
+            f"{TRIGGER}, top hat, night sky --d 2",
+        ],
+        "sample_steps": DRAWING["steps"],
+        "sample_cfg": DRAWING["cfg"],
+    },
+}
+"""``shikomi.toml`` of the demo: what a user would write for it."""
+
+Summary = dict[str, Any]
+Stage = Generator[events.Event, None, Summary]
+
+
+class Stages:
+    """Runs operations one after another, timing each and keeping their events in one stream."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def run(
+        self, name: str, stream: Iterator[events.Event], say: Callable[[Summary], str]
+    ) -> Stage:
+        """Pass an operation's events on and return its summary.
+
+        Raises:
+            UserError: The operation failed.
+        """
+        began = time.monotonic()
+        yield events.Stage(name)
+        summary: Summary = {}
+        for event in stream:
+            if isinstance(event, events.Failed):
+                raise UserError(event.message, event.hint)
+            if isinstance(event, events.Finished):
+                summary = event.summary
+            else:
+                yield event
+        self.seconds[name] = round(time.monotonic() - began, 2)
+        yield events.Stage(name, True, self.seconds[name], say(summary))
+        return summary
+
+
+def run(directory: Path) -> Iterator[events.Event]:
+    """Make the demo project in ``directory`` and do the whole job there.
+
+    Running it again in the same directory goes on where it stopped.
+
+    Yields:
+        The events of every operation, a Stage before and after each; Finished with the summary
+        that ``docs/cli.md`` lists.
+
+    Raises:
+        UserError: ``directory`` holds something else, or a stage failed.
+    """
+    require_training()
+    project = prepare(directory)
+    stages = Stages()
+    result: Summary = {}
+    result |= yield from _curate(project, stages)
+    project = Project.open(project.root)
+    result |= yield from _plan(project, stages)
+    result |= yield from _train(project, stages)
+    result |= yield from _look(project, stages, result["lora"])
+    yield events.Finished({**result, "project": str(project.root), "seconds": stages.seconds})
+
+
+def prepare(directory: Path) -> Project:
+    """Copy the mascot's images and the demo base model into a new project.
+
+    Raises:
+        UserError: ``directory`` holds something else, or cannot be written.
+    """
+    root = directory.expanduser().resolve()
+    if root.exists() and (
+        not root.is_dir() or (any(root.iterdir()) and not (root / FILE_NAME).exists())
+    ):
+        raise UserError(
+            f"{directory} holds something else.", "Choose another place: shikomi demo --dir DIR"
+        )
+    try:
+        # File by file and only what is missing: what the user has changed since stays.
+        for source, target in (
+            (demo_world.mascot(), root / "dataset"),
+            (demo_world.base(), root / "model" / "demo-base"),
+        ):
+            _copy_missing(source, target)
+    except OSError as error:
+        raise UserError(
+            f"{root} cannot be written: {error.strerror}.", "Free space, or choose another --dir."
+        ) from error
+    project = Project.open(root)
+    return project if project.file.exists() else project.saved(SETTINGS)
+
+
+def _copy_missing(source: Path, target: Path) -> None:
+    for file in sorted(source.rglob("*")):
+        copy = target / file.relative_to(source)
+        if file.is_dir() or file.name == "truth.json" or copy.exists():
+            continue
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        part = copy.with_name(f".{copy.name}.part")
+        shutil.copyfile(file, part)
+        part.replace(copy)
+
+
+def _curate(project: Project, stages: Stages) -> Stage:
+    """Scan, leave duplicates out, tag, and give the captions their trigger word."""
+    found = yield from stages.run(
+        "scan",
+        scan.run(project),
+        lambda s: f"{s['images']} images, {s['unreadable']} unreadable",
+    )
+    yield from stages.run(
+        "dupes",
+        dupes.run(project, dupes.DupesOptions(resolve="keep-best")),
+        lambda s: f"{s['groups']} groups, {s['excluded']} left out",
+    )
+    tagged = yield from stages.run(
+        "tag",
+        tag.run(project, tag.TagOptions()),
+        lambda s: f"{s['images']} images with the {s['model']} tagger on {s['provider']}",
+    )
+    yield from stages.run("captions", _name_the_mascot(project), lambda s: s["note"])
+    with Index(project) as index:
+        excluded = sum(row.excluded is not None for row in index.select())
+    return {
+        "images": found["images"],
+        "unreadable": found["unreadable"],
+        "duplicates_excluded": excluded,
+        "tagged": tagged["images"],
+    }
+
+
+def _name_the_mascot(project: Project) -> Iterator[events.Event]:
+    """Prune the tags that nearly all images share, and put the trigger word first."""
+    with Index(project) as index:
+        folder, images = index.folders()[0]
+        traits = own_traits(index.tag_counts(), images, TRIGGER)
+    known = project.concept(folder).settings.prune
+    saved = project.saved(
+        {
+            "concepts": {
+                folder: {"trigger": TRIGGER, "prune": list(dict.fromkeys((*known, *traits)))}
+            }
+        }
+    )
+    for event in edit.run(saved, edit.EditOptions(rules=True)):
+        if isinstance(event, events.Finished):
+            pruned = ", ".join(saved.concept(folder).settings.prune)
+            note = f"trigger word {TRIGGER}; pruned what it stands for: {pruned}"
+            event = events.Finished({**event.summary, "note": note})
+        yield event
+
+
+def _plan(project: Project, stages: Stages) -> Stage:
+    """Sort into buckets, count the steps, write the training set."""
+    sorted_ = yield from stages.run(
+        "buckets", buckets.run(project), lambda s: f"{s['buckets']} buckets"
+    )
+    counted = yield from stages.run(
+        "plan", plan.run(project, plan.PlanOptions()), lambda s: s["arithmetic"][-1]
+    )
+    written = yield from stages.run(
+        "export",
+        export.run(project, export.ExportOptions()),
+        lambda s: f"{s['images']} images, {s['written']} files written",
+    )
+    return {
+        "buckets": sorted_["buckets"],
+        "steps": counted["steps"],
+        "dataset_toml": written["dataset_toml"],
+    }
+
+
+def _train(project: Project, stages: Stages) -> Stage:
+    """Train as a job; a run that was interrupted before goes on."""
+    trained = yield from stages.run(
+        "train",
+        _training(project),
+        lambda s: (
+            f"{s['steps']} steps, validation loss {s['val_loss_before']:.4f} -> "
+            f"{s['val_loss_after']:.4f}"
+        ),
+    )
+    return {key: trained[key] for key in ("lora", "steps", "val_loss_before", "val_loss_after")}
+
+
+def _training(project: Project) -> Iterator[events.Event]:
+    toml = project.output / "dataset" / "dataset.toml"
+    offset = 0
+    job = _unfinished(project)
+    if job is None:
+        job = start.start_training(project, TrainSettings.from_project(project), toml)
+    else:
+        offset = job.events_file.stat().st_size if job.events_file.exists() else 0
+        job = start.resume_training(project, job.name)
+    for event in follow(job, offset):
+        if isinstance(event, events.Finished) and event.reason != "done":
+            raise KeyboardInterrupt
+        yield event
+
+
+def _unfinished(project: Project) -> jobs.Job | None:
+    """Return the newest training job, if it was stopped or died."""
+    for job in jobs.listed(project.jobs):
+        if job.settings().kind == start.KIND:
+            return job if jobs.status(job).state in ("stopped", "lost") else None
+    return None
+
+
+def _look(project: Project, stages: Stages, lora: str) -> Stage:
+    """Draw with the trigger word alone, let the tagger judge, and make a contact sheet."""
+    from train import grid, sample
+
+    drawn: dict[str, list[Path]] = {}
+    for name, loras in (("base", ()), ("lora", (str(project.root / lora),))):
+        options = SampleOptions(
+            prompt=(TRIGGER,),
+            count=SAMPLES,
+            seed=1000,
+            lora=loras,
+            out=project.output / "samples" / f"verdict-{name}",
+        )
+        pictures: list[Path] = []
+        drawn[name] = pictures
+        yield from stages.run(
+            f"draw {name}",
+            _noted(sample.run(project, options), project, pictures),
+            lambda s: f"{s['images']} pictures of: {TRIGGER}",
+        )
+    found = yield from stages.run("verdict", _verdict(project, drawn), lambda s: s["findings"][0])
+    sheet = yield from stages.run(
+        "grid", grid.run(project, GridOptions(seed=7)), lambda s: f"{s['images']} pictures"
+    )
+    return {
+        "grid": sheet["grid"],
+        "trigger_recall_base": found["base"],
+        "trigger_recall_lora": found["value"],
+        "findings": found["findings"],
+    }
+
+
+def _noted(
+    stream: Iterator[events.Event], project: Project, pictures: list[Path]
+) -> Iterator[events.Event]:
+    """Pass events on and note the files of the samples."""
+    for event in stream:
+        if isinstance(event, events.Sample):
+            pictures.append(project.root / event.path)
+        yield event
+
+
+def _verdict(project: Project, drawn: Mapping[str, Sequence[Path]]) -> Iterator[events.Event]:
+    """Measure the trigger recall with the tagger that prepared the data."""
+    section = project.settings.tagger
+    tagger = Tagger(tagger_models.find(section.model, project.root))
+    with Index(project) as index:
+        folder = index.folders()[0][0]
+    score = trigger_recall(
+        drawn["lora"],
+        drawn["base"],
+        [captions.key(tag) for tag in project.concept(folder).settings.prune],
+        lambda paths: _scores(tagger, paths),
+        threshold=section.general,
+    )
+    for event in judge([score]):
+        if isinstance(event, events.Finished):
+            extra = {"value": round(score.value, 4), "base": round(score.base, 4)}
+            event = events.Finished({**event.summary, **extra})
+        yield event
+
+
+def _scores(tagger: Tagger, paths: Sequence[Path]) -> list[dict[str, float]]:
+    """Return every tag's score for each picture, tags spelled as ``captions.key`` does."""
+    names = [captions.key(name) for name in tagger.table.names]
+    found = []
+    for _, scores in score_files(tagger, paths):
+        if isinstance(scores, UnreadableError):
+            raise scores
+        found.append(dict(zip(names, scores.tolist(), strict=True)))
+    return found
