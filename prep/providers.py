@@ -1,8 +1,8 @@
 """Which processor onnxruntime runs on, found out without a word on stderr.
 
 onnxruntime-gpu asked for CUDA on a machine without it prints C++ and Python errors before it
-falls back. So the driver and the CUDA libraries are tried here first, and the reason for staying
-on the CPU is kept for whoever wants to show it.
+falls back. So it is told to be silent, driver and CUDA libraries are tried here, and the reason
+for staying on the CPU is kept for whoever wants to show it.
 """
 
 import contextlib
@@ -19,20 +19,15 @@ CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 _FATAL = 4
 _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-_LIBRARY = (
-    "onnxruntime_providers_cuda.dll"
-    if sys.platform == "win32"
-    else "libonnxruntime_providers_cuda.so"
-)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A provider, and why it is not CUDA (empty when it is).
+    """A provider, and why it is not CUDA.
 
     Attributes:
         provider: ``CUDAExecutionProvider`` or ``CPUExecutionProvider``.
-        reason: One clause.
+        reason: One clause; of CUDA, why it may fail to start.
         gpu_idle: An NVIDIA GPU seems to be there, and is not used.
     """
 
@@ -50,7 +45,10 @@ def quiet_runtime() -> Any:
 
 
 def choose(device: str = "auto") -> Choice:
-    """Return the best provider that will work; ``device`` is ``auto``, ``cpu`` or ``cuda``."""
+    """Return the best provider worth trying; ``device`` is ``auto``, ``cpu`` or ``cuda``.
+
+    onnxruntime's CUDA library itself is not tried: without its host it crashes the process.
+    """
     if device == "cpu":
         return Choice(CPU, "the CPU was asked for")
     runtime = quiet_runtime()
@@ -59,11 +57,7 @@ def choose(device: str = "auto") -> Choice:
     fault = _load_fault(_DRIVER)
     if fault:
         return Choice(CPU, f"no NVIDIA driver ({fault})", gpu_present())
-    _preload(runtime)
-    fault = _load_fault(str(Path(runtime.__file__).parent / "capi" / _LIBRARY))
-    if fault:
-        return Choice(CPU, f"the CUDA libraries do not load ({fault})", gpu_present())
-    return Choice(CUDA)
+    return Choice(CUDA, _preload(runtime))
 
 
 def gpu_present() -> bool:
@@ -79,15 +73,18 @@ def _load_fault(library: str) -> str:
     return ""
 
 
-def _preload(runtime: Any) -> None:
+def _preload(runtime: Any) -> str:
     """Load CUDA's libraries from their pip packages, where there are any.
 
-    A failure is told by loading onnxruntime's own library afterwards.
+    Returns:
+        The first failure, which onnxruntime prints; empty when all of them were found.
     """
+    said = io.StringIO()
     with (
-        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stdout(said),
         contextlib.suppress(Exception),
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
         runtime.preload_dlls()
+    return next((line for line in said.getvalue().splitlines() if "ailed" in line), "")

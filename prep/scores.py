@@ -8,7 +8,7 @@ share them and nothing is ever stale. float16 moves a score near 0.35 by at most
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from prep.index import Index
 from prep.tagger_models import CHARACTER, RATING, TagTable
 
-Matrix = NDArray[np.float16] | NDArray[np.float32]
+Matrix = NDArray[np.floating[Any]]
 Order = Literal["score", "table"]
 
 _LEAST_CHARACTER = 0.15
@@ -125,10 +125,12 @@ def tags_over(
     Args:
         scores: Shape (images, tags).
         table: What the columns mean.
-        thresholds: A tag is taken when its score equals the threshold or is above.
+        thresholds: A tag is taken when its score equals the threshold (as exactly as the scores
+            are kept) or is above.
         order: Best first, or as in the table.
     """
-    rows, columns = np.nonzero(scores >= _limits(scores, table, thresholds))
+    limits = _limits(scores, table, thresholds).astype(scores.dtype)
+    rows, columns = np.nonzero(scores >= limits)
     values = scores[rows, columns]
     if order == "score":
         best_first = np.lexsort((columns, -values, rows))

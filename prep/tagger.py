@@ -153,8 +153,9 @@ def _session(model: Path, device: str, threads: int) -> tuple[Any, providers.Cho
             choice = providers.Choice(providers.CPU, error.message, gpu_idle=True)
         else:
             if session.get_providers()[0] == providers.CUDA:
-                return session, choice
-            choice = providers.Choice(providers.CPU, "CUDA did not start", gpu_idle=True)
+                return session, providers.Choice(providers.CUDA)
+            reason = choice.reason or "CUDA did not start"
+            choice = providers.Choice(providers.CPU, reason, gpu_idle=True)
     if device == "cuda":
         raise UserError(f"CUDA cannot be used: {choice.reason}.", "Use: --device cpu")
     return _open(model, [providers.CPU], threads), choice

@@ -28,6 +28,12 @@ def test_each_category_has_its_threshold_and_the_threshold_itself_counts() -> No
     assert second == Seen("sensitive", [("mochi", 0.85)])
 
 
+def test_a_score_kept_as_float16_still_equals_its_threshold() -> None:
+    kept = scored([0, 0, 0.9, 0.3, 0, 0, 0]).astype(np.float16)  # 0.9 is kept as 0.8999
+    (seen,) = tags_over(kept, TABLE, Thresholds(general=0.9))
+    assert [name for name, _ in seen.tags] == ["long_hair"]
+
+
 def test_order_is_by_score_or_by_table_and_ties_keep_the_table() -> None:
     scores = scored([0, 0, 0.5, 0.9, 0.5, 0.95, 0])
     (best,) = tags_over(scores, TABLE, Thresholds())
