@@ -27,7 +27,6 @@ _STORE_EVERY = 32
 """Images whose scores a killed run may lose."""
 _CHUNK = 256
 """Images whose scores are in memory at once: 6 MB for 10,861 tags."""
-_NOTHING_RUN = "none"
 
 
 class TagOptions(Section):
@@ -66,7 +65,7 @@ def run(project: Project, options: TagOptions) -> Iterator[events.Event]:
     Yields:
         Progress; Tags for each image; Skipped for what cannot be read or has changed meanwhile;
         Warned for an idle GPU and for shared caption files; Change for each caption; Finished
-        with ``images`` (with tags), ``model``, ``provider`` (``none`` when all scores were known)
+        with ``images`` (with tags), ``model``, ``provider`` (empty when all scores were known)
         and ``provider_reason``, ``images_per_second`` (of inference), ``changed``, ``edit`` (0
         for a dry run) and ``conflicts``.
 
@@ -107,7 +106,7 @@ class _Tagging:
         self._summary: dict[str, Any] = {
             "images": 0,
             "model": files.name,
-            "provider": _NOTHING_RUN,
+            "provider": "",
             "provider_reason": "all scores were known",
             "images_per_second": 0.0,
         }

@@ -93,7 +93,7 @@ def test_a_second_run_changes_nothing_and_loads_no_model(
     monkeypatch.setattr(tag, "Tagger", None)
     again = summary(run_tag())
     assert (again["changed"], again["edit"], again["images_per_second"]) == (0, 0, 0.0)
-    assert again["provider"] == "none"
+    assert again["provider"] == ""
     lower = run_tag(general=0.05)
     assert len(of(events.Tags, lower)[0].tags) == 2 + 11
     assert "poster (object), ^_^, <o>_<o>, <|>_<|>" in (caption(project, "red.txt") or "")
@@ -112,7 +112,7 @@ def test_a_dry_run_shows_the_changes_and_makes_none(project: Project, run_tag: O
     with Index(project) as index:
         assert Journal(index).history() == []
         assert index.connection.execute("SELECT count(*) FROM work.hand").fetchone() == (0,)
-    assert summary(run_tag())["provider"] == "none"  # the scores were kept
+    assert summary(run_tag())["provider"] == ""  # the scores were kept
 
 
 def test_hand_decisions_survive_new_thresholds_and_another_tagger(
