@@ -30,7 +30,7 @@ def fingerprint(path: Path) -> Fingerprint | None:
     """Return the present fingerprint of ``path``, or ``None`` when there is no file."""
     try:
         stat = path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return Fingerprint(stat.st_size, stat.st_mtime_ns)
 

@@ -157,6 +157,16 @@ def test_equal_names_get_a_file_each(project: Project, make_image: MakeImage, ou
     assert counts(run(project))[0] == 0
 
 
+def test_concepts_of_one_name_stay_apart(
+    project: Project, make_image: MakeImage, out: Path
+) -> None:
+    make_image("10_mochi/a.png", 1, caption="mochi")
+    make_image("mochi/a.png", 2, caption="style")
+    run(project.saved({"concepts": {"mochi": {"repeats": 10}}}))
+    texts = [(out / name / "a.txt").read_text() for name in ("10_mochi", "10_mochi-2")]
+    assert texts == ["mochi", "style"]
+
+
 def test_captions(project: Project, make_image: MakeImage, out: Path) -> None:
     make_image("10_mochi/none.png", 1)
     make_image("10_mochi/empty.png", 2, caption="")

@@ -124,6 +124,17 @@ def test_targets_that_would_mix_with_the_dataset_are_refused(
     assert [p.name for p in (project.dataset / "10_mochi").iterdir()] == ["a.png"]
 
 
+def test_a_file_where_a_folder_should_be_is_said(
+    project: Project, make_image: MakeImage, out: Path
+) -> None:
+    make_image("10_mochi/a.png", 1, caption="mochi")
+    out.mkdir()
+    (out / "10_mochi").write_text("mine")
+    with pytest.raises(ConfigError, match="is a file"):
+        run(project)
+    assert (out / "10_mochi").read_text() == "mine"
+
+
 def test_a_bare_folder_of_images_exports_below_itself(tmp_path: Path) -> None:
     draw_numbered(1, (64, 64)).save(tmp_path / "a.png")
     (tmp_path / "5_cat").mkdir()

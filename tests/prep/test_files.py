@@ -114,6 +114,8 @@ def test_the_trash_keeps_the_place_and_overwrites_nothing(tmp_path: Path) -> Non
 def test_fingerprints_and_hashes(tmp_path: Path) -> None:
     path = tmp_path / "a"
     assert files.fingerprint(path) is None
+    (tmp_path / "file").touch()
+    assert files.fingerprint(tmp_path / "file" / "a") is None
     path.write_bytes(b"abc")
     mark = files.fingerprint(path)
     assert mark is not None
