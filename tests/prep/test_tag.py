@@ -293,6 +293,24 @@ def test_a_caption_changed_meanwhile_is_a_conflict(
     assert text.read_text() == "typed just now, red sky, red (hero)"
 
 
+def test_a_crash_before_the_captions_are_written_teaches_nothing(
+    project: Project, run_tag: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = picture(project, "a.png", RED).with_suffix(".txt")
+    text.write_text("mine")
+
+    def crash(*_: Any) -> None:
+        raise UserError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "apply", crash)
+        with pytest.raises(UserError, match="disk is full"):
+            run_tag()
+    text.write_text("mine, more")
+    run_tag()
+    assert text.read_text() == "mine, more, red sky, red (hero)"
+
+
 def test_an_idle_gpu_is_worth_a_warning(
     project: Project, run_tag: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
