@@ -44,7 +44,7 @@ def run(project: Project, options: BucketsOptions | None = None) -> Iterator[eve
         placed[fits[row.path].bucket].append(row)
     for (width, height), members in sorted(placed.items()):
         yield events.Bucket(width, height, [row.path for row in members])
-    upscaled = [path for path, fit in fits.items() if fit.upscaled]
+    upscaled = {path: fit.scale for path, fit in fits.items() if fit.upscaled}
     cut = [path for path, fit in fits.items() if fit.cut > _MUCH]
     yield from _advice(project, placed, upscaled, cut)
     yield events.Finished(
@@ -58,7 +58,10 @@ def run(project: Project, options: BucketsOptions | None = None) -> Iterator[eve
 
 
 def _advice(
-    project: Project, placed: dict[Size, list[ImageRow]], upscaled: list[str], cut: list[str]
+    project: Project,
+    placed: dict[Size, list[ImageRow]],
+    upscaled: dict[str, float],
+    cut: list[str],
 ) -> Iterator[events.Event]:
     lonely = [
         members[0].path
@@ -72,7 +75,8 @@ def _advice(
         )
     if upscaled:
         yield events.Warned(
-            f"{_images(upscaled)} enlarged to fill the bucket, and trained blurry.",
+            f"{_images(list(upscaled))} enlarged to fill the bucket, up to"
+            f" {max(upscaled.values()):.2g} times, and trained as soft as that looks.",
             "Find larger versions, exclude them, or set no_upscale = true in [buckets].",
         )
     if cut:
