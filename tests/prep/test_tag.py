@@ -16,6 +16,7 @@ from prep.index import Index
 from prep.ops import edit, scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project
+from prep.providers import CPU, Choice
 from tests.prep.tiny_taggers import TAGS, Tag, make_tagger
 
 RED, GREEN, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 0)
@@ -314,8 +315,6 @@ def test_a_crash_before_the_captions_are_written_teaches_nothing(
 def test_an_idle_gpu_is_worth_a_warning(
     project: Project, run_tag: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from prep.providers import CPU, Choice
-
     picture(project, "a.png", RED)
     idle = Choice(CPU, "no CUDA libraries", gpu_idle=True)
     monkeypatch.setattr("prep.providers.choose", lambda _: idle)
