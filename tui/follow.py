@@ -130,6 +130,8 @@ class JobView:
                 self.metrics.append(event)
             case events.Stage():
                 self.what, self.note = event.name, event.note
+                self.done = self.total = 0
+                self._ticks.clear()
             case events.Warned():
                 self.warnings.append(event)
             case events.Finished() | events.Failed():

@@ -20,7 +20,7 @@ from prep.index import Index
 from prep.ops.edit import EditOptions, preview
 from tui.notices import report_worker
 from tui.session import Session
-from tui.widgets.line_list import ItemList, Piece, cell
+from tui.widgets.line_list import ItemList, LineList, Piece, cell
 
 Kind = Literal["add", "remove", "replace", "trigger", "rules"]
 
@@ -144,6 +144,7 @@ class EditTags(ModalScreen[Decision | None]):
         self.query_one("#apply", Button).disabled = not changes
 
     @on(Input.Submitted)
+    @on(LineList.Chosen)
     @on(Button.Pressed, "#apply")
     def apply(self) -> None:
         """Give the changes back, if the preview is up to date."""

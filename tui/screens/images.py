@@ -1,5 +1,6 @@
 """Stage 1: look at the images, write their captions, change many at once."""
 
+import asyncio
 from array import array
 from typing import ClassVar
 
@@ -17,6 +18,7 @@ from tui import commands
 from tui.about import about
 from tui.dialogs.edit_tags import EditTags, Kind
 from tui.dialogs.question import Question
+from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.filter_bar import FilterBar
@@ -39,6 +41,12 @@ class ImagesScreen(StageScreen):
 
     MODE = "images"
     BINDINGS: ClassVar[list[BindingType]] = commands.bindings("images")
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._saving = asyncio.Lock()
+        self._counts: list[tuple[str, int]] = []
+        self._total = 0
 
     def body(self) -> ComposeResult:
         """Make the panels."""
@@ -84,6 +92,9 @@ class ImagesScreen(StageScreen):
             empty.update(Content(EMPTY.format(folder=self.session.project.dataset)))
         self.set_class(total == 0, "-no-images")
         self._tell(total)
+        if total and self.focused is None:
+            # A hidden list loses the focus; the first images bring both back.
+            self.call_after_refresh(self._list.focus)
 
     def _show_counts(self, counts: list[tuple[str, int]]) -> None:
         self._counts = counts
@@ -94,7 +105,7 @@ class ImagesScreen(StageScreen):
 
     def _tell(self, total: int | None = None) -> None:
         """Write the line below the list."""
-        self._total = total if total is not None else getattr(self, "_total", 0)
+        self._total = self._total if total is None else total
         images = self._list
         place = f"{min(images.cursor + 1, images.count)}/{images.count}"
         if images.count != self._total:
@@ -201,22 +212,26 @@ class ImagesScreen(StageScreen):
     @on(CaptionEditor.SaveWanted)
     def save(self, event: CaptionEditor.SaveWanted) -> None:
         """Write a caption."""
-        self._save(event.path, event.before, event.text)
+        self._save(event.path)
 
     @work(group="save", exit_on_error=False)
-    async def _save(self, path: str, before: str | None, text: str) -> None:
-        # A caption is never emptied to zero bytes: trainers refuse to start on an empty file.
-        after = text if text.strip() else None
-        present = await self.session.read_caption(path)
-        if present != before:
-            before = present
-            if not await self._keeps_mine(path, present):
+    async def _save(self, path: str) -> None:
+        # One after the other: the second of two quick saves starts from what the first wrote.
+        async with self._saving:
+            draft = self.session.drafts.get(path)
+            if draft is None:
                 return
-        title = f"caption of {path.rpartition('/')[2]}"
-        outcome = await self.session.edit(title, [Change(path, CAPTION, before, after)])
-        if not outcome.conflicts:
-            self._editor.settle(path, after)
-            self._list.refresh()
+            before, text = draft.base, draft.text
+            present = await self.session.read_caption(path)
+            if present != before and not await self._keeps_mine(path, present):
+                return
+            # A caption is never emptied to zero bytes: trainers refuse to start on such a file.
+            after = text if text.strip() else None
+            title = f"caption of {path.rpartition('/')[2]}"
+            done = await self.session.edit(title, [Change(path, CAPTION, present, after)])
+            if not done.conflicts:
+                self._editor.settle(path, after)
+                self._list.refresh()
 
     async def _keeps_mine(self, path: str, theirs: str | None) -> bool:
         """Ask what to do about a file that another program has changed."""

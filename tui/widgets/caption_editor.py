@@ -19,11 +19,9 @@ class CaptionEditor(TextArea):
 
     @dataclass
     class SaveWanted(Message):
-        """The text shall be written; ``before`` is what the file held when typing began."""
+        """The draft of an image shall be written."""
 
         path: str
-        before: str | None
-        text: str
 
     @dataclass
     class StepWanted(Message):
@@ -108,7 +106,7 @@ class CaptionEditor(TextArea):
     def action_save(self) -> None:
         """Ask for the text to be written."""
         if self.unsaved:
-            self.post_message(self.SaveWanted(self.path, self._base, self.text))
+            self.post_message(self.SaveWanted(self.path))
 
     def action_step(self, lines: int) -> None:
         """Save, and go to another image."""

@@ -34,7 +34,7 @@ class Field:
     Attributes:
         choices: Text -> value of its possible values; empty for free text.
         optional: It may be left out.
-        several: It is a list, typed with ``|`` between the entries.
+        several: It is a list, typed with ``||`` between the entries.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Field:
         if isinstance(value, bool):
             return "yes" if value else "no"
         if self.several:
-            return " | ".join(str(part) for part in value)
+            return " || ".join(str(part) for part in value)
         return f"{value:g}" if isinstance(value, float) else str(value)
 
     def read(self, text: str) -> Any:
@@ -64,7 +64,7 @@ class Field:
         if text == _UNSET and self.optional:
             return None
         if self.several:
-            return tuple(part.strip() for part in text.split("|") if part.strip())
+            return tuple(part.strip() for part in text.split("||") if part.strip())
         return self.choices.get(text, text)
 
 
@@ -131,17 +131,19 @@ class Form(Vertical, Generic[Model]):
         self._values = {**defaults, **values}
 
     def compose(self) -> ComposeResult:
-        """Make a row for each one."""
+        """Make a row for each field that is always shown."""
         with VerticalScroll(classes="rows", can_focus=False):
-            for name, one in self._fields.items():
-                row = Horizontal(classes="row" if name in self._first else "row more")
-                row.id = f"row-{name}"
-                with row:
-                    yield Label(one.label)
-                    yield self._input(name, one)
+            for name in self._fields:
+                if name in self._first:
+                    yield self._row(name)
             if self._first != set(self._fields):
                 yield Button("More settings", id="more", compact=True)
+            yield Vertical(id="folded")
         yield Static(classes="form-help")
+
+    def _row(self, name: str) -> Horizontal:
+        one = self._fields[name]
+        return Horizontal(Label(one.label), self._input(name, one), classes="row", id=f"row-{name}")
 
     def _input(self, name: str, one: Field) -> Input | Select[str]:
         text = one.write(self._values[name])
@@ -163,22 +165,21 @@ class Form(Vertical, Generic[Model]):
     # ---- values --------------------------------------------------------------------------
 
     def text(self, name: str) -> str:
-        """Return what is typed into a one."""
-        widget = self.query_one(f"#field-{name}")
-        if isinstance(widget, Input):
-            return widget.value
-        assert isinstance(widget, Select)
-        return str(widget.value)
+        """Return the text of a field, also while it is folded away."""
+        widget = self.query_one_optional(f"#field-{name}")
+        if isinstance(widget, Input | Select):
+            return str(widget.value)
+        return self._fields[name].write(self._values[name])
 
     def fill(self, values: Mapping[str, Any]) -> None:
         """Put values into fields."""
         for name, value in values.items():
             if name not in self._fields:
                 continue
-            widget = self.query_one(f"#field-{name}")
-            text = self._fields[name].write(value)
+            self._values[name] = value
+            widget = self.query_one_optional(f"#field-{name}")
             if isinstance(widget, Input | Select):
-                widget.value = text
+                widget.value = self._fields[name].write(value)
 
     def read(self) -> Model:
         """Return the settings.
@@ -187,16 +188,16 @@ class Form(Vertical, Generic[Model]):
             ConfigError: With every fault; the first faulty field gets the focus.
         """
         given = {name: one.read(self.text(name)) for name, one in self._fields.items()}
-        for row in self.query(".row"):
-            row.remove_class("-fault")
+        self.query(".row").remove_class("-fault")
         try:
             return self._model.model_validate(given)
         except ValidationError as error:
-            names = [str(fault["loc"][0]) for fault in error.errors() if fault["loc"]]
-            for name in names:
-                self.query_one(f"#row-{name}").add_class("-fault")
-            if names:
-                self.query_one(f"#field-{names[0]}").focus()
+            for fault in reversed(error.errors()):
+                name = str(fault["loc"][0]) if fault["loc"] else ""
+                row = self.query_one_optional(f"#row-{name}")
+                if row is not None:
+                    row.add_class("-fault")
+                    self.query_one(f"#field-{name}").focus()
             faults = describe_faults(error, self._model)
             raise ConfigError("; ".join(faults), "The fields are marked.") from error
 
@@ -224,7 +225,10 @@ class Form(Vertical, Generic[Model]):
 
     @on(Button.Pressed, "#more")
     def action_more(self) -> None:
-        """Show the rest, or fold it away."""
+        """Show the rest, or fold it away. Made when asked for: forty inputs take a second."""
+        folded = self.query_one("#folded")
+        if not folded.children:
+            folded.mount_all(self._row(name) for name in self._fields if name not in self._first)
         self.toggle_class("-all")
         shown = self.has_class("-all")
         self.query_one("#more", Button).label = "Fewer settings" if shown else "More settings"

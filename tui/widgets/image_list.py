@@ -100,6 +100,8 @@ class ImageList(LineList):
         wanted = [n for page in pages for n in ids[page * PAGE : (page + 1) * PAGE]]
         rows = await self._session.rows.run(lambda index: index.rows(wanted))
         for row in rows:
+            # Textual's cache keeps the old value of a key that it knows.
+            self._rows.discard(row.id)
             self._rows[row.id] = row
         self._fresh.update(pages)
         self.refresh()

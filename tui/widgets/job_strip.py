@@ -41,8 +41,8 @@ def bar(done: int, total: int, width: int) -> str:
 def describe(view: JobView) -> list[str]:
     """Return what is known of a job, the most important first."""
     parts = [f"▶ {view.title}" if view.running else f"{view.state}: {view.title}"]
-    if view.total:
-        parts.append(f"{bar(view.done, view.total, _BAR)} {view.done}/{view.total}")
+    if view.running and view.total:
+        parts.append(f"{view.what} {bar(view.done, view.total, _BAR)} {view.done}/{view.total}")
     elif view.what:
         parts.append(view.what)
     if view.eta is not None and view.running:

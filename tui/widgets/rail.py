@@ -43,7 +43,8 @@ class Stage(Static):
         name = STAGE_KEYS[self._mode][1]
         glyph = GLYPHS[self._stage.state]
         if self.narrow:
-            self.update(Content(f"{self._number}{glyph}{SHORT[self._mode]}"))
+            here = "▸" if self.has_class("-here") else ""
+            self.update(Content(f"{here}{self._number}{glyph}{SHORT[self._mode]}"))
             return
         words = self._stage.words or self._stage.state
         self.update(Content(f"{self._number}  {name}\n   {glyph} {words}"))

@@ -92,7 +92,7 @@ def _title(view: JobView) -> str:
         return f"{view.state}: {view.title}"
     if not view.total:
         return f"▶ {view.title}: {view.what} {view.note}"
-    return f"▶ {view.title}  {bar(view.done, view.total, 20)} {view.done}/{view.total}"
+    return f"▶ {view.title}: {view.what} {bar(view.done, view.total, 20)} {view.done}/{view.total}"
 
 
 def _series(metrics: list[events.Metric]) -> list[Series]:

@@ -1,0 +1,77 @@
+"""Drive the application without a terminal, and wait for conditions, never for time."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from textual.message import Message
+from textual.notifications import Notify
+from textual.pilot import Pilot
+
+from prep.project import Project
+from tui.app import ShikomiApp
+from tui.commands import STAGE_KEYS
+
+LIMIT = 20.0
+"""Seconds after which a condition counts as never met."""
+
+
+class Opened:
+    """A running application, what it has told the user, and ways to wait for it."""
+
+    def __init__(self, app: ShikomiApp, pilot: Pilot[None], messages: list[Message]) -> None:
+        self.app, self.pilot, self.messages = app, pilot, messages
+
+    @property
+    def notices(self) -> list[str]:
+        return [m.notification.message for m in self.messages if isinstance(m, Notify)]
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        """Let the application work until the condition holds."""
+        end = time.monotonic() + LIMIT
+        while not condition():
+            assert time.monotonic() < end, f"never came true; notices: {self.notices}"
+            await self.pilot.pause(0.01)
+
+    async def settled(self) -> None:
+        """Wait until nothing but the following of jobs and open dialogs is at work."""
+        waiting = {"follow", "bulk", "concept", "save", "quit"}
+        quiet = 0
+        while quiet < 3:
+            await self.until(
+                lambda: not any(w.is_running and w.group not in waiting for w in self.app.workers)
+            )
+            await self.pilot.pause()
+            quiet += 1
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.settled()
+
+    async def go(self, mode: str) -> None:
+        """Switch to a stage by its key."""
+        self.app.screen.set_focus(None)
+        await self.pilot.press(STAGE_KEYS[mode][0])
+        await self.until(
+            lambda: self.app.current_mode == mode and self.app.screen.query("#body > *")
+        )
+        await self.settled()
+
+    async def type(self, text: str) -> None:
+        names = {" ": "space", ",": "comma", ":": "colon", "-": "minus", '"': "quotation_mark"}
+        await self.pilot.press(*(names.get(letter, letter) for letter in text))
+
+
+@asynccontextmanager
+async def running(project: Project, size: tuple[int, int] = (140, 40)) -> AsyncIterator[Opened]:
+    """Open the application; a fault of the program fails the test."""
+    app, messages = ShikomiApp(project), list[Message]()
+    async with app.run_test(size=size, message_hook=messages.append) as pilot:
+        opened = Opened(app, pilot, messages)
+        await opened.settled()
+        yield opened
+        await opened.settled()
+    faults = [m for m in messages if isinstance(m, Notify)]
+    titles = {m.notification.title for m in faults}
+    assert "A fault in shikomi" not in titles, [m.notification.message for m in faults]

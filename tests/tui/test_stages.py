@@ -1,0 +1,167 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input, Static
+
+from prep import jobs
+from prep.index import Index
+from prep.project import Project
+from tests.tui.driving import running
+from tui.commands import STAGE_KEYS
+from tui.dialogs.edit_tags import EditTags
+from tui.dialogs.fields import Fields
+from tui.dialogs.help import Help
+from tui.screens import SCREENS
+from tui.widgets.line_list import ItemList
+from tui.widgets.picture import Picture
+from tui.widgets.rail import Stage
+
+MakeImage = Callable[..., Path]
+
+
+@pytest.fixture
+def twins(project: Project, make_image: MakeImage) -> Project:
+    """Two equal images and another one."""
+    first = make_image("10_mochi/a.png", 1, (400, 300), "cat")
+    (first.parent / "b.png").write_bytes(first.read_bytes())
+    make_image("10_mochi/c.png", 3, (600, 900))
+    return project
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 40), (200, 60)])
+async def test_every_stage_opens(twins: Project, size: tuple[int, int]) -> None:
+    async with running(twins, size) as opened:
+        for mode in STAGE_KEYS:
+            await opened.go(mode)
+            assert isinstance(opened.app.screen, SCREENS[mode])
+            assert opened.app.screen.query_one(f"#stage-{mode}", Stage).has_class("-here")
+
+
+async def test_help_lists_the_keys_of_the_stage(twins: Project) -> None:
+    async with running(twins) as opened:
+        await opened.pilot.press("question_mark")
+        await opened.until(lambda: isinstance(opened.app.screen, Help))
+        text = str(opened.app.screen.query_one(Static).content)
+        assert text.startswith("1 Images & captions")
+        await opened.pilot.press("escape")
+        await opened.until(lambda: not isinstance(opened.app.screen, Help))
+
+
+async def test_a_click_on_the_rail_goes_there(twins: Project) -> None:
+    async with running(twins) as opened:
+        await opened.pilot.click("#stage-plan")
+        await opened.settled()
+        assert opened.app.current_mode == "plan"
+
+
+async def test_duplicates_are_grouped_excluded_and_taken_back(twins: Project) -> None:
+    def excluded() -> int:
+        with Index(twins) as index:
+            return len(index.ids("excluded:yes"))
+
+    async with running(twins) as opened:
+        await opened.go("dupes")
+        groups = opened.app.screen.query_one("#groups", ItemList)
+        await opened.until(lambda: groups.count == 1)
+        await opened.press("x")
+        await opened.until(lambda: excluded() == 1)
+        status = opened.app.screen.query_one("#groups-status", Static)
+        await opened.until(lambda: "0 to decide" in str(status.content))
+        await opened.press("u")
+        await opened.until(lambda: excluded() == 0)
+
+
+async def test_the_other_picture_can_be_kept(twins: Project) -> None:
+    async with running(twins) as opened:
+        await opened.go("dupes")
+        groups = opened.app.screen.query_one("#groups", ItemList)
+        await opened.until(lambda: groups.count == 1)
+        await opened.press("b", "X")
+
+        def left() -> list[str]:
+            with Index(twins) as index:
+                return [Path(row.path).name for row in index.usable()]
+
+        await opened.until(lambda: left() == ["b.png", "c.png"])
+
+
+async def test_crops_are_shown(twins: Project) -> None:
+    async with running(twins) as opened:
+        await opened.go("crop")
+        await opened.until(lambda: opened.app.screen.query_one("#buckets", ItemList).count == 2)
+        about = opened.app.screen.query_one("#crop-about", Static)
+        await opened.until(lambda: "bucket" in str(about.content))
+        picture = opened.app.screen.query_one(Picture)
+        await opened.until(lambda: "▀" in picture.render_line(picture.size.height // 2).text)
+        await opened.press("o")
+        title = opened.app.screen.query_one("#crop-title", Static)
+        assert "whole" in str(title.content)
+
+
+async def test_a_trigger_word_is_saved_and_written_on_request(twins: Project) -> None:
+    async with running(twins) as opened:
+        await opened.go("plan")
+        await opened.until(lambda: opened.app.screen.query_one("#concepts", ItemList).count == 1)
+        await opened.pilot.press("enter")
+        await opened.until(lambda: isinstance(opened.app.screen, Fields))
+        opened.app.screen.query_one("#trigger", Input).value = "mochi"
+        opened.app.screen.query_one("#repeats", Input).value = "4"
+        await opened.pilot.press("enter")
+        await opened.until(lambda: isinstance(opened.app.screen, EditTags))
+        saved = Project.open(twins.root).concept("10_mochi")
+        assert (saved.trigger, saved.repeats) == ("mochi", 4)
+        diffs = opened.app.screen.query_one("#diffs", ItemList)
+        await opened.until(lambda: diffs.count == 3)
+        await opened.pilot.press("enter")
+        caption = twins.dataset / "10_mochi" / "a.txt"
+        await opened.until(lambda: caption.read_text("utf-8") == "mochi, cat")
+
+
+async def test_wrong_repeats_are_refused_in_words(twins: Project) -> None:
+    async with running(twins) as opened:
+        await opened.go("plan")
+        await opened.until(lambda: opened.app.screen.query_one("#concepts", ItemList).count == 1)
+        await opened.pilot.press("enter")
+        await opened.until(lambda: isinstance(opened.app.screen, Fields))
+        opened.app.screen.query_one("#repeats", Input).value = "many"
+        await opened.pilot.press("enter")
+        await opened.until(lambda: any("no whole number" in text for text in opened.notices))
+    assert not Project.open(twins.root).settings.concepts
+
+
+async def test_tagging_starts_the_verb_as_a_job(
+    twins: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(jobs, "start", lambda job: started.append(job.settings().argv))
+    async with running(twins) as opened:
+        await opened.go("tag")
+        opened.app.screen.query_one("#field-model", Input).value = "demo"
+        await opened.press("ctrl+t")
+        await opened.until(lambda: started)
+        opened.app.screen.query_one("#field-general", Input).value = "2"
+        await opened.press("ctrl+y")
+        await opened.until(lambda: any("less than or equal" in text for text in opened.notices))
+    assert started[0][1:4] == ["-m", "tui.cli", "tag"]
+    assert started[0][-5:] == ["--json", "--model", "demo", "--general", "0.35"][-5:] or (
+        "--model" in started[0]
+    )
+    assert len(started) == 1
+    assert Project.open(twins.root).settings.tagger.model == "demo"
+
+
+async def test_settings_changed_elsewhere_are_noticed(twins: Project) -> None:
+    async with running(twins) as opened:
+        twins.saved({"concepts": {"10_mochi": {"trigger": "mochi"}}})
+        await opened.press("r")
+        await opened.until(
+            lambda: opened.app.session.project.concept("10_mochi").trigger == "mochi"
+        )
+
+
+async def test_faults_in_the_settings_are_told_not_fatal(twins: Project) -> None:
+    async with running(twins) as opened:
+        twins.file.write_text("[project]\nresolutoin = 5\n", "utf-8")
+        await opened.press("r")
+        await opened.until(lambda: any("resolution" in text for text in opened.notices))
