@@ -91,7 +91,7 @@ def run(project: Project, options: ExportOptions | None = None) -> Iterator[even
             manifest.save()
         raise
     yield from export.warnings(wanted)
-    count = {"images": len(wanted.examples), **export.count}
+    count = {"images": len(wanted.examples) - export.failed, **export.count}
     yield events.Finished({**count, "dataset_toml": str(folder / dataset_file.name)})
 
 
@@ -159,6 +159,7 @@ class _Export:
         self._wanted: set[str] = set()
         self._remade: list[str] = []
         self.count = Counter(written=0, unchanged=0, removed=0)
+        self.failed = 0
 
     def write(self, sources: Iterable[tuple[str, Sequence[Wish]]]) -> Iterator[events.Event]:
         """Make the files of each source that are missing or outdated; ours are replaced."""
@@ -192,6 +193,7 @@ class _Export:
                 if isinstance(result, UnreadableError):
                     # What was exported of it before is removed with everything not wanted.
                     self._wanted.difference_update(task.names)
+                    self.failed += 1
                     name = Path(task.source).name
                     yield events.Skipped(task.source, result.message.removeprefix(f"{name}: "))
                 else:

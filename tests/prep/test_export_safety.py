@@ -95,6 +95,7 @@ def test_broken_images_are_skipped_and_their_old_export_removed(
     broken.write_bytes(data)
     found = run(project)
     assert list(skipped(found)) == ["dataset/10_mochi/b.png"]
+    assert summary(found)["images"] == 1
     assert {n for n in tree(out) if "/" in n} == {"10_mochi/a.webp", "10_mochi/a.txt"}
 
 
