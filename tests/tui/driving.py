@@ -17,6 +17,14 @@ LIMIT = 20.0
 """Seconds after which a condition counts as never met."""
 
 
+async def until(pilot: Pilot[None], condition: Callable[[], Any]) -> None:
+    """Let the application work until the condition holds."""
+    end = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < end, "never came true"
+        await pilot.pause(0.01)
+
+
 class Opened:
     """A running application, what it has told the user, and ways to wait for it."""
 
@@ -29,10 +37,7 @@ class Opened:
 
     async def until(self, condition: Callable[[], Any]) -> None:
         """Let the application work until the condition holds."""
-        end = time.monotonic() + LIMIT
-        while not condition():
-            assert time.monotonic() < end, f"never came true; notices: {self.notices}"
-            await self.pilot.pause(0.01)
+        await until(self.pilot, condition)
 
     async def settled(self) -> None:
         """Wait until nothing but the following of jobs and open dialogs is at work."""

@@ -159,10 +159,10 @@ class Chart(Widget):
         return Strip(segments).simplify().adjust_cell_length(width, style)
 
     def _legend(self, width: int) -> Strip:
-        segments = [Segment(" " * _LABEL, self.rich_style)]
+        segments = [Segment("  ", self.rich_style)]
         for one in self._series:
             glyph = "┼" if one.wide else ("━" if one.look == "smooth" else "⠂")
-            text = f"{glyph} {one.name} {one.points[-1][1]:.4f}   "
+            text = f"{glyph} {one.name} {one.points[-1][1]:.4f}  "
             segments.append(Segment(text, self.rich_style + self._look(one.look)))
         return Strip(segments).adjust_cell_length(width, self.rich_style)
 

@@ -1,0 +1,61 @@
+import subprocess
+import sys
+from pathlib import Path
+
+from textual.binding import Binding
+
+from tui import commands
+from tui.app import ShikomiApp
+from tui.dialogs.edit_tags import EditTags  # noqa: F401  (the dialogs load, too)
+from tui.palette import TableProvider
+from tui.screens import SCREENS
+from tui.stages import SHORT
+from tui.widgets.caption_editor import CaptionEditor
+from tui.widgets.line_list import LineList
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def test_every_command_has_its_method() -> None:
+    owners = {"app": ShikomiApp, "list": LineList, "editor": CaptionEditor, **SCREENS}
+    missing = [
+        command.action
+        for command in commands.COMMANDS
+        if not hasattr(owners[command.scope], f"action_{command.action.partition('(')[0]}")
+    ]
+    assert missing == []
+
+
+def test_no_key_means_two_things_in_one_place() -> None:
+    for mode in SCREENS:
+        keys = [key for c in commands.of("app", mode) for key in c.key.split(",")]
+        assert len(keys) == len(set(keys)), mode
+
+
+def test_names_for_keymaps_are_unique() -> None:
+    names = [command.id for command in commands.COMMANDS]
+    assert len(names) == len(set(names))
+
+
+def test_stages_are_named_everywhere() -> None:
+    assert list(SCREENS) == list(SHORT) == list(commands.STAGE_KEYS)
+
+
+def test_bindings_carry_help() -> None:
+    found = commands.bindings("app")
+    assert all(isinstance(binding, Binding) and binding.tooltip for binding in found)
+
+
+def test_the_palette_offers_the_table() -> None:
+    assert TableProvider in ShikomiApp.COMMANDS
+
+
+def test_no_torch_and_no_onnxruntime_are_loaded() -> None:
+    code = (
+        "import sys, tui.app, tui.screens\n"
+        "print(sorted({'torch', 'diffusers', 'transformers', 'onnxruntime'} & set(sys.modules)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "[]"

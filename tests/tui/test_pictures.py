@@ -1,0 +1,104 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from textual.app import App, ComposeResult
+from textual.widgets import Static
+
+from prep.buckets import Buckets
+from prep.project import Project
+from tests.tui.driving import running
+from tui.pictures import made, parameters
+from tui.screens.crop import outlined
+from tui.widgets.chart import Chart, Series, limits, smooth
+from tui.widgets.halfblocks import fitted_size, halfblocks
+from tui.widgets.line_list import ItemList
+
+
+def test_each_cell_shows_two_pixels() -> None:
+    image = Image.new("RGB", (2, 2), "red")
+    image.putpixel((0, 1), (0, 0, 255))
+    image.putpixel((1, 1), (0, 0, 255))
+    (strip,) = halfblocks(image, 2, 1)
+    (segment,) = strip
+    assert segment.text == "▀▀"
+    assert segment.style is not None
+    assert segment.style.color is not None
+    assert segment.style.bgcolor is not None
+    assert segment.style.color.get_truecolor() == (255, 0, 0)
+    assert segment.style.bgcolor.get_truecolor() == (0, 0, 255)
+
+
+@pytest.mark.parametrize("size", [(1, 5000), (5000, 1), (640, 480), (3, 3)])
+@pytest.mark.parametrize("box", [(1, 1), (40, 12), (200, 60)])
+def test_any_shape_fits_any_box(size: tuple[int, int], box: tuple[int, int]) -> None:
+    width, height = fitted_size(size, *box)
+    assert 1 <= width <= box[0]
+    assert 2 <= height <= box[1] * 2
+    strips = halfblocks(Image.new("RGB", size), *box)
+    assert len(strips) == height // 2
+    assert {strip.cell_length for strip in strips} == {width}
+
+
+def test_what_is_cut_off_is_dark() -> None:
+    fit = Buckets((512, 512)).fit((600, 512))
+    shown = np.asarray(outlined(Image.new("RGB", (600, 512), "white"), fit))
+    assert shown[fit.top, fit.left].tolist() == [255, 255, 255]
+    assert shown[0, 0].tolist() == [63, 63, 63]
+
+
+def draw(folder: Path, name: str, when: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    info = PngInfo()
+    info.add_text("parameters", f"mochi, hat\nSeed: {when}")
+    Image.new("RGB", (64, 64), "green").save(folder / name, pnginfo=info)
+    os.utime(folder / name, (when, when))
+    return folder / name
+
+
+def test_generated_pictures_are_found_newest_first(project: Project) -> None:
+    old = draw(project.output / "samples" / "mochi", "1.png", 1000)
+    grid = draw(project.output / "grid", "2.png", 3000)
+    own = draw(project.jobs / "20260101-000000-train" / "samples", "3.png", 2000)
+    draw(project.output / "dataset" / "10_mochi", "4.png", 4000)
+    assert [one.path for one in made(project)] == [grid, own, old]
+    assert "Seed: 3000" in parameters(grid)
+    assert parameters(project.file) == ""
+
+
+async def test_samples_show_the_text_that_made_them(project: Project) -> None:
+    draw(project.output / "samples", "1.png", 1000)
+    async with running(project) as opened:
+        await opened.go("samples")
+        await opened.until(lambda: opened.app.screen.query_one("#samples", ItemList).count == 1)
+        text = opened.app.screen.query_one("#parameters", Static)
+        await opened.until(lambda: "Seed: 1000" in str(text.content))
+
+
+class ChartApp(App[None]):
+    def compose(self) -> ComposeResult:
+        yield Chart()
+
+
+async def test_a_curve_is_drawn_between_its_limits() -> None:
+    app = ChartApp()
+    async with app.run_test(size=(60, 16)):
+        chart = app.query_one(Chart)
+        assert "first steps" in chart.render_line(8).text
+        points = [(float(step), 1.0 / step) for step in range(1, 101)]
+        chart.show([Series("loss", "raw", points), Series("smoothed", "smooth", smooth(points))])
+        lines = [chart.render_line(y).text for y in range(16)]
+    assert "loss 0.0100" in lines[0]
+    assert lines[-1].strip().endswith("step 100")
+    assert any("\u2800" < letter <= "\u28ff" for letter in "".join(lines[1:-1]))
+
+
+@pytest.mark.parametrize("points", [[(1.0, 0.5)], [(1.0, 0.5), (2.0, 0.5)], [(1.0, 0.0)]])
+def test_flat_curves_have_room(points: list[tuple[float, float]]) -> None:
+    box = limits([Series("loss", "raw", points)])
+    assert box is not None
+    assert box[1] > box[0]
+    assert box[3] > box[2]
