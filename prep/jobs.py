@@ -274,8 +274,13 @@ def follow(job: Job) -> Iterator[events.Event]:
 
 
 def listed(folder: Path) -> Sequence[Job]:
-    """Return the jobs below ``folder``, newest first."""
+    """Return the jobs below ``folder``, newest first; folders that are no jobs are left out."""
     if not folder.is_dir():
         return []
-    found = [Job(path.parent) for path in folder.glob("*/job.json")]
+    found = []
+    for path in folder.glob("*/job.json"):
+        with contextlib.suppress(UserError):
+            job = Job(path.parent)
+            job.settings()
+            found.append(job)
     return sorted(found, key=lambda job: job.name, reverse=True)

@@ -158,7 +158,7 @@ def _curate(project: Project, stages: Stages) -> Stage:
     tagged = yield from stages.run(
         "tag",
         tag.run(project, tag.TagOptions()),
-        lambda s: f"{s['images']} images with the {s['model']} tagger on {s['provider']}",
+        lambda s: f"{s['images']} images with the {s['model']}",
     )
     yield from stages.run("captions", _name_the_mascot(project), lambda s: s["note"])
     with Index(project) as index:
