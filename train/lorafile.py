@@ -75,9 +75,11 @@ def read_header(path: Path) -> Header:
                 raise ValueError("no header")
             tensors = json.loads(file.read(length))
             metadata = {str(k): str(v) for k, v in tensors.pop("__metadata__", {}).items()}
+            if not all({"dtype", "shape", "data_offsets"} <= t.keys() for t in tensors.values()):
+                raise ValueError("no tensors")
     except FileNotFoundError as error:
         raise UnreadableError(f"There is no file {path}.") from error
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UnreadableError(f"{path} is no safetensors file.") from error
     return Header(metadata, tensors, 8 + length)
 

@@ -1,142 +1,21 @@
-"""A tiny random Stable Diffusion in the diffusers layout, and small datasets to train it on."""
+"""Small models, datasets and runs for the tests of training; one thread, so that they can share."""
 
-import json
 import os
-from collections.abc import Callable
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
+from tests.train.tiny import MakeRun, dataset_text, make_base, make_images
 from train.config import RunConfig, TrainSettings
 
 torch.set_num_threads(1)
-
-
-def make_base(folder: Path, prediction: str = "epsilon", *, zero_snr: bool = False) -> Path:
-    """Write a random model with the block layout of SD 1.5: 64 px pictures, factor 8."""
-    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-    from transformers.models.clip.configuration_clip import CLIPTextConfig
-    from transformers.models.clip.modeling_clip import CLIPTextModel
-
-    torch.manual_seed(0)
-    UNet2DConditionModel(
-        sample_size=8,
-        block_out_channels=(8, 16, 16, 16),
-        norm_num_groups=4,
-        cross_attention_dim=16,
-        attention_head_dim=4,
-    ).save_pretrained(folder / "unet")
-    AutoencoderKL(
-        block_out_channels=(8, 8, 8, 8),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        latent_channels=4,
-        norm_num_groups=4,
-        layers_per_block=1,
-        sample_size=64,
-        scaling_factor=0.5,
-    ).save_pretrained(folder / "vae")
-    tokens = make_tokenizer(folder / "tokenizer")
-    config = CLIPTextConfig(
-        vocab_size=tokens,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=77,
-        bos_token_id=tokens - 2,
-        eos_token_id=tokens - 1,
-        pad_token_id=tokens - 1,
-    )
-    CLIPTextModel(config).save_pretrained(folder / "text_encoder")
-    scheduler = {
-        "_class_name": "DDIMScheduler",
-        "num_train_timesteps": 1000,
-        "beta_start": 0.00085,
-        "beta_end": 0.012,
-        "beta_schedule": "scaled_linear",
-        "clip_sample": False,
-        "set_alpha_to_one": not zero_snr,
-        "prediction_type": prediction,
-        "rescale_betas_zero_snr": zero_snr,
-        "timestep_spacing": "trailing" if zero_snr else "leading",
-        "steps_offset": 1,
-    }
-    (folder / "scheduler").mkdir()
-    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
-    index = {
-        "_class_name": "StableDiffusionPipeline",
-        "_diffusers_version": "0.36.0",
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "scheduler": ["diffusers", "DDIMScheduler"],
-        "safety_checker": [None, None],
-        "feature_extractor": [None, None],
-        "image_encoder": [None, None],
-        "requires_safety_checker": False,
-    }
-    (folder / "model_index.json").write_text(json.dumps(index))
-    return folder
-
-
-def make_tokenizer(folder: Path) -> int:
-    """Write a CLIP tokenizer that knows single characters; return the size of its vocabulary."""
-    letters = [chr(code) for code in range(33, 127)]
-    words = [*letters, *(f"{letter}</w>" for letter in letters)]
-    words += ["<|startoftext|>", "<|endoftext|>"]
-    folder.mkdir(parents=True)
-    (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    settings = {
-        "tokenizer_class": "CLIPTokenizer",
-        "model_max_length": 77,
-        "bos_token": "<|startoftext|>",
-        "eos_token": "<|endoftext|>",
-        "pad_token": "<|endoftext|>",
-        "unk_token": "<|endoftext|>",
-    }
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    return len(words)
-
-
-def make_images(folder: Path, count: int, size: tuple[int, int] = (64, 64)) -> None:
-    """Write small pictures with captions."""
-    folder.mkdir(parents=True, exist_ok=True)
-    dice = np.random.default_rng(7)
-    for index in range(count):
-        coarse = dice.integers(0, 256, (4, 4, 3), dtype=np.uint8)
-        image = Image.fromarray(coarse).resize(size, Image.Resampling.NEAREST)
-        image.save(folder / f"{index:02}.png")
-        (folder / f"{index:02}.txt").write_text(f"mochi, cat, hat {index}, red\n")
-
-
-def dataset_text(folder: str = "images", **extra: Any) -> str:
-    """Return a dataset file for 64 px buckets."""
-    subset = {
-        "image_dir": folder,
-        "num_repeats": 2,
-        "caption_extension": ".txt",
-        "shuffle_caption": True,
-        "keep_tokens": 1,
-        **extra,
-    }
-    lines = [f"{key} = {json.dumps(value)}" for key, value in subset.items()]
-    return (
-        "[[datasets]]\nresolution = 64\nenable_bucket = true\nmin_bucket_reso = 32\n"
-        "max_bucket_reso = 128\nbucket_reso_steps = 16\n\n[[datasets.subsets]]\n"
-        + "\n".join(lines)
-        + "\n"
-    )
 
 
 @pytest.fixture(scope="session")
@@ -150,9 +29,6 @@ def v_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A v-prediction model with zero terminal SNR."""
     folder = tmp_path_factory.mktemp("models") / "velocity"
     return make_base(folder, "v_prediction", zero_snr=True)
-
-
-MakeRun = Callable[..., RunConfig]
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ All numbers (latent channels, scaling, picture factor, prediction type, noise sc
 the text window) come from the model's own configuration.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,7 +204,12 @@ class StableDiffusion15:
         unet: Any = self.unet
         encoder: Any = self.text_encoder
         unet.enable_gradient_checkpointing()
-        encoder.gradient_checkpointing_enable({"use_reentrant": False})
+        with warnings.catch_warnings():  # renamed in the course of transformers 5
+            warnings.simplefilter("ignore", FutureWarning)
+            encoder.gradient_checkpointing_enable({"use_reentrant": False})
+        # Both libraries checkpoint in training mode only; these models have no other use for it.
+        unet.train()
+        encoder.train()
 
 
 def _load_parts(

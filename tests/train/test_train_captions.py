@@ -1,0 +1,48 @@
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from train.captions import CaptionRules, first_line, plain, varied
+
+TAGS = st.lists(
+    st.text("abcdefgh 1_()", min_size=1).map(str.strip).filter(bool), min_size=1, max_size=12
+)
+
+
+@given(TAGS, st.integers(0, 5), st.integers(0, 1000))
+def test_shuffling_keeps_first_tags_and_loses_none(tags: list[str], keep: int, epoch: int) -> None:
+    rules = CaptionRules(shuffle=True, keep_tokens=keep)
+    found = varied(",".join(tags), rules, 0, epoch, "image").split(", ")
+    assert found[:keep] == tags[:keep]
+    assert Counter(found) == Counter(tags)
+
+
+def test_a_caption_is_a_function_of_its_chances() -> None:
+    rules = CaptionRules(shuffle=True)
+    text = ", ".join("abcdefgh")
+    assert varied(text, rules, 1, 2, "x") == varied(text, rules, 1, 2, "x")
+    assert len({varied(text, rules, 1, epoch, "x") for epoch in range(20)}) > 10
+
+
+def test_rules_of_sd_scripts() -> None:
+    fixed = CaptionRules(shuffle=True, keep_separator="|||")
+    assert varied("a, b ||| c", fixed, 0).startswith("a, b, c")
+    wrapped = CaptionRules(prefix="photo of", suffix="end")
+    assert plain("a,b ,, c", wrapped) == "photo of a, b, c end"
+    semicolons = CaptionRules(separator=";")
+    assert plain("a, b; c", semicolons) == "a, b, c"
+
+
+def test_dropout() -> None:
+    rules = CaptionRules(dropout=0.3)
+    empty = sum(varied("a", rules, 0, epoch) == "" for epoch in range(1000))
+    assert 250 < empty < 350
+    tags = CaptionRules(tag_dropout=0.5, keep_tokens=1)
+    counts = [len(varied("a,b,c,d,e", tags, 0, epoch).split(", ")) for epoch in range(200)]
+    assert min(counts) == 1
+    assert 2.5 < sum(counts) / len(counts) < 3.5
+
+
+def test_only_the_first_line_is_read() -> None:
+    assert first_line("\ufeffa, b \nsecond") == "a, b"

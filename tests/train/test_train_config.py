@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import pytest
+
+from prep.errors import ConfigError
+from prep.project import Project
+from train.config import (
+    PRESETS,
+    RunConfig,
+    TrainSettings,
+    load_preset,
+    parse_override,
+    presets,
+)
+
+
+def project_with(tmp_path: Path, table: str) -> Project:
+    (tmp_path / "shikomi.toml").write_text(f"[train]\n{table}\n")
+    return Project.open(tmp_path)
+
+
+def test_every_preset_is_valid_and_described() -> None:
+    assert set(presets()) == {path.stem for path in PRESETS.glob("*.toml")}
+    for name, description in presets().items():
+        assert description
+        TrainSettings.model_validate(load_preset(name))
+
+
+def test_every_setting_is_documented() -> None:
+    for name, field in TrainSettings.model_fields.items():
+        assert field.description, name
+
+
+def test_later_sources_go_over_earlier_ones(tmp_path: Path) -> None:
+    project = project_with(tmp_path, 'preset = "style"\nrank = 5\nepochs = 3')
+    assert TrainSettings.from_project(project).rank == 5
+    assert not TrainSettings.from_project(project).train_text_encoder
+    character = TrainSettings.from_project(project, "character", ["epochs=7", "base=model/x"])
+    assert (character.rank, character.epochs, character.base) == (16, 7, "model/x")
+
+
+def test_all_faults_are_named_with_the_nearest_key(tmp_path: Path) -> None:
+    project = project_with(tmp_path, 'lerning_rate = 1\nrank = 0\nscheduler = "linear"')
+    with pytest.raises(ConfigError) as caught:
+        TrainSettings.from_project(project)
+    message = caught.value.message
+    assert "did you mean learning_rate?" in message
+    assert "rank:" in message
+    assert "scheduler:" in message
+
+
+def test_unknown_preset_lists_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="character"):
+        TrainSettings.from_project(Project.open(tmp_path), "charcter")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("rank=8", 8),
+        ("learning_rate=1e-4", 1e-4),
+        ("shuffle_caption=true", True),
+        ('sample_prompts=["a", "b"]', ["a", "b"]),
+        ("base=model/my base", "model/my base"),
+        ("precision=bf16", "bf16"),
+    ],
+)
+def test_overrides_are_toml_or_text(text: str, value: object) -> None:
+    assert parse_override(text)[1] == value
+
+
+def test_override_without_equals_sign() -> None:
+    with pytest.raises(ConfigError, match="--set rank=16"):
+        parse_override("rank")
+
+
+def test_run_config_survives_its_file(tmp_path: Path) -> None:
+    run = RunConfig(
+        name='mo "chi"',
+        project=tmp_path,
+        dataset=tmp_path / "a b.toml",
+        output=tmp_path,
+        samples=tmp_path,
+        cache=tmp_path,
+        train=TrainSettings(text_encoder_learning_rate=0, sample_prompts=("a --d 1", "ü")),
+    )
+    assert RunConfig.from_toml(run.to_toml()) == run
+
+
+@pytest.mark.parametrize("text", ["not toml at all [", "nam = 1"])
+def test_broken_config_file(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"config\.toml"):
+        RunConfig.from_toml(text)

@@ -1,0 +1,172 @@
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from prep.errors import ConfigError, UserError
+from prep.events import Event, Finished, Sample, Written
+from prep.project import Project
+from tests.train.tiny import MakeRun
+from train import grid, sample
+from train.config import SamplerName
+from train.draw import Picture, Studio, make_scheduler, parameters
+from train.families.sd15 import StableDiffusion15
+from train.loop import train
+from train.options import GridOptions, SampleOptions
+from train.precision import choose
+from train.team import Team
+
+# diffusers' samplers hand tensors to numpy in a way that numpy 2 wants changed.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def studio(base: Path) -> Studio:
+    return Studio(StableDiffusion15.load(base, choose("fp32", torch.device("cpu"))))
+
+
+@pytest.mark.parametrize("sampler", get_args(SamplerName))
+def test_every_sampler_draws_and_repeats_itself(
+    base: Path, v_base: Path, sampler: SamplerName
+) -> None:
+    for folder in (base, v_base):
+        drawer = studio(folder)
+        picture = Picture("mochi", "", 64, 48, 3, 3, 5.0, sampler)
+        first, second = drawer.draw(picture), drawer.draw(picture)
+        assert first.size == (64, 48)
+        assert first.tobytes() == second.tobytes()
+        assert np.asarray(first).std() > 0
+
+
+def test_samplers_keep_the_noise_schedule_of_the_base(v_base: Path) -> None:
+    config = json.loads((v_base / "scheduler" / "scheduler_config.json").read_text())
+    for name in get_args(SamplerName):
+        scheduler = make_scheduler(name, config)
+        assert scheduler.config.prediction_type == "v_prediction"
+        assert scheduler.config.timestep_spacing == "trailing"
+
+
+def test_guidance_of_one_needs_no_negative_prompt(base: Path) -> None:
+    drawer = studio(base)
+    plain = Picture("mochi", "", 64, 64, 3, 2, 1.0, "ddim")
+    other = Picture("mochi", "something else", 64, 64, 3, 2, 1.0, "ddim")
+    assert drawer.draw(plain).tobytes() == drawer.draw(other).tobytes()
+
+
+def test_sizes_must_fit(base: Path) -> None:
+    with pytest.raises(UserError, match="multiples of 8"):
+        studio(base).draw(Picture("mochi", "", 65, 64, 3, 3, 5.0, "ddim"))
+
+
+def test_parameters_read_like_those_of_a1111() -> None:
+    picture = Picture("a, b", "c", 64, 96, 7, 20, 7.0, "dpmpp_2m_karras", 2, {"x": 0.8})
+    text = parameters(picture, model="base", model_hash="f" * 64, lora_hashes={"x": "0" * 64})
+    assert text == (
+        "a, b <lora:x:0.8>\nNegative prompt: c\nSteps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7, "
+        "Seed: 7, Size: 64x96, Model hash: ffffffffff, Model: base, Clip skip: 2, "
+        'Lora hashes: "x: 000000000000", Version: shikomi'
+    )
+
+
+@pytest.fixture
+def trained(make_run: MakeRun, tmp_path: Path, base: Path) -> Project:
+    """A project with two LoRA files."""
+    from prep import jobs
+
+    run = make_run(max_steps=2, save_every_steps=1, learning_rate=0.05)
+    (tmp_path / "job").mkdir()
+    list(train(run, jobs.Job(tmp_path / "job"), Team(torch.device("cpu"))))
+    settings: dict[str, Any] = {"base": str(base), "precision": "fp32", "sample_steps": 2}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+    text = "[project]\nresolution = 64\n[train]\n" + "\n".join(lines)
+    (run.project / "shikomi.toml").write_text(text)
+    return Project.open(run.project)
+
+
+def ended(found: list[Event]) -> dict[str, Any]:
+    assert isinstance(found[-1], Finished)
+    return found[-1].summary
+
+
+def test_sample_writes_numbered_pictures(trained: Project) -> None:
+    options = SampleOptions(
+        prompt=("mochi --d 5", "cat, <lora:mochi:0.5>"), lora=("mochi-step00000001:0.7",), count=2
+    )
+    found = list(sample.run(trained, options))
+    samples = [event for event in found if isinstance(event, Sample)]
+    assert ended(found)["images"] == len(samples) == 4
+    assert [event.seed for event in samples] == [5, 6, 44, 45]
+    assert samples[0].loras == {"mochi-step00000001": 0.7}
+    assert samples[2].loras == {"mochi-step00000001": 0.7, "mochi": 0.5}
+    assert [event.path for event in samples] == sorted(event.path for event in samples)
+    with Image.open(trained.root / samples[2].path) as image:
+        text = image.info["parameters"]
+    assert text.startswith("cat <lora:mochi-step00000001:0.7> <lora:mochi:0.5>\nSteps: 2,")
+    assert "Lora hashes:" in text
+    again = [e.path for e in sample.run(trained, options) if isinstance(e, Sample)]
+    assert not {event.path for event in samples} & set(again)
+    first, repeated = (trained.root / samples[0].path, trained.root / again[0])
+    with Image.open(first) as a, Image.open(repeated) as b:
+        assert a.tobytes() == b.tobytes()
+
+
+def test_a_lora_at_strength_zero_is_the_base_model(trained: Project) -> None:
+    pictures = []
+    for lora in ((), ("mochi:0",), ("mochi:1",)):
+        options = SampleOptions(prompt=("mochi --d 1",), lora=lora)
+        (event,) = (e for e in sample.run(trained, options) if isinstance(e, Sample))
+        with Image.open(trained.root / event.path) as image:
+            pictures.append(image.tobytes())
+    assert pictures[0] == pictures[1] != pictures[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (SampleOptions(), "nothing to draw"),
+        (SampleOptions(prompt=("a",), lora=("missing",)), "no LoRA missing"),
+        (SampleOptions(prompt=("a <lora:missing:1>",)), "no LoRA missing"),
+    ],
+)
+def test_faults_of_sample(trained: Project, options: SampleOptions, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        list(sample.run(trained, options))
+
+
+def test_drawing_needs_a_base(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No base model"):
+        list(sample.run(Project.open(tmp_path), SampleOptions(prompt=("a",))))
+
+
+def test_a_grid_has_a_cell_for_each_file_and_strength(trained: Project) -> None:
+    found = list(grid.run(trained, GridOptions(prompt=("mochi --d 1",), strengths=(0, 0.5, 1))))
+    summary = ended(found)
+    assert summary["images"] == 2 * 2 + 1
+    assert summary["grid"] == "output/grids/grid-00.png"
+    assert [e.path for e in found if isinstance(e, Written)] == ["output/grids/grid-00.png"]
+    first = next(e for e in found if isinstance(e, Sample))
+    assert first.loras == {}
+    with Image.open(trained.root / summary["grid"]) as image:
+        width, height = image.size
+        assert width > 3 * 64
+        assert height > 2 * 64
+
+
+def test_cells_keep_their_pixels() -> None:
+    red, blue = Image.new("RGB", (20, 10), "red"), Image.new("RGB", (20, 10), "blue")
+    made = grid.sheet([[red, blue], [blue, red]], ["no LoRA", "1"], ["first", "second"], "title")
+    pixels = np.asarray(made)
+    assert (pixels == (255, 0, 0)).all(axis=2).sum() == 2 * 200
+    assert (pixels == (0, 0, 255)).all(axis=2).sum() == 2 * 200
+
+
+def test_faults_of_grid(trained: Project, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="<lora:"):
+        list(grid.run(trained, GridOptions(prompt=("a <lora:mochi:1>",))))
+    for path in (trained.output / "lora").iterdir():
+        path.unlink()
+    with pytest.raises(ConfigError, match="no LoRA"):
+        list(grid.run(trained, GridOptions(prompt=("a",))))

@@ -1,0 +1,167 @@
+"""Training as users start it: a detached job, through ``accelerate launch``."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from prep import jobs
+from prep.errors import ConfigError, MissingExtraError, UserError
+from prep.events import Event, Failed, Finished, Metric, Sample, Saved
+from prep.project import Project
+from tests.train.tiny import MakeRun
+from train import extra
+from train.checkpoint import states
+from train.command import training_argv
+from train.config import RunConfig, TrainSettings
+from train.start import find_training, resume_training, run_config, start_training
+
+LIMIT = 120.0
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.02)
+
+
+def events_of(job: jobs.Job) -> list[Event]:
+    return jobs.Follower(job).poll()
+
+
+def payload(path: Path) -> bytes:
+    data = path.read_bytes()
+    return data[8 + int.from_bytes(data[:8], "little") :]
+
+
+def spawn(run: RunConfig, job: jobs.Job) -> "subprocess.Popen[bytes]":
+    """Run the job's process alone, with its events going where a supervisor puts them."""
+    job.directory.mkdir(exist_ok=True)
+    (job.directory / "config.toml").write_text(run.to_toml())
+    environment = {**jobs.child_environment(), jobs.ENVIRONMENT_KEY: str(job.directory)}
+    with job.events_file.open("ab") as out, job.log_file.open("ab") as log:
+        argv = [sys.executable, "-m", "train"]
+        return subprocess.Popen(argv, stdout=out, stderr=log, env=environment)
+
+
+def test_a_killed_run_goes_on_bit_identically(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(epochs=3, batch_size=2, save_every_steps=1, save_every_epochs=0)
+    whole = jobs.Job(tmp_path / "whole")
+    assert spawn(run, whole).wait(LIMIT) == 0
+    last = events_of(whole)[-1]
+    assert isinstance(last, Finished)
+    expected = payload(run.project / last.summary["lora"])
+
+    broken = jobs.Job(tmp_path / "broken")
+    process = spawn(run, broken)
+    wait_for(lambda: len(states(broken.directory / "state")) >= 2)
+    process.send_signal(signal.SIGKILL)
+    process.wait(LIMIT)
+    killed_at = states(broken.directory / "state")[-1].name
+    (run.project / last.summary["lora"]).unlink()
+    assert spawn(run, broken).wait(LIMIT) == 0
+    assert killed_at < f"step{last.summary['steps']:08d}", "it was over before it was killed"
+    assert payload(run.project / last.summary["lora"]) == expected
+
+
+def test_a_job_through_accelerate_stops_and_resumes(make_run: MakeRun) -> None:
+    run = make_run()
+    project = Project.open(run.project)
+    settings = run.train.model_copy(
+        update={"epochs": 400, "sample_prompts": ("mochi --s 1 --w 64 --h 64",)}
+    )
+    job = start_training(project, settings, run.dataset)
+    with pytest.raises(UserError, match="runs already"):
+        resume_training(project, job.name)
+    wait_for(lambda: any(isinstance(event, Metric) for event in events_of(job)))
+    jobs.send(job, "sample")
+    wait_for(lambda: any(isinstance(event, Sample) for event in events_of(job)))
+    jobs.send(job, "stop")
+    wait_for(lambda: not jobs.alive(job))
+    found = events_of(job)
+    last = found[-1]
+    assert isinstance(last, Finished), job.log_file.read_text()
+    assert last.reason == "stopped"
+    assert jobs.status(job).state == "stopped"
+    assert any(isinstance(event, Saved) for event in found)
+    assert all(json.loads(line) for line in job.events_file.read_text().splitlines())
+
+    frozen = job.directory / "config.toml"
+    steps = last.summary["steps"]
+    frozen.write_text(frozen.read_text().replace("max_steps = 0", f"max_steps = {steps + 2}"))
+    assert find_training(project, job.name[:8]) == job
+    resume_training(project, job.name)
+    wait_for(lambda: not jobs.alive(job))
+    assert jobs.status(job).state == "done", job.log_file.read_text()
+    resumed = [e.step for e in events_of(job)[len(found) :] if isinstance(e, Metric) and e.loss]
+    assert resumed == [steps + 1, steps + 2]
+
+
+def test_faults_become_failed_events(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run()
+    run.dataset.unlink()
+    job = jobs.Job(tmp_path / "job")
+    assert spawn(run, job).wait(LIMIT) == 2
+    last = events_of(job)[-1]
+    assert isinstance(last, Failed)
+    assert "no dataset file" in last.message
+    assert "shikomi export" in last.hint
+    assert "Traceback" not in job.log_file.read_text()
+
+
+def test_a_job_without_a_directory(tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != jobs.ENVIRONMENT_KEY}
+    root = Path(__file__).resolve().parents[2]
+    for argv in ([], [str(tmp_path / "nothing")]):
+        done = subprocess.run(
+            [sys.executable, "-m", "train", *argv],
+            capture_output=True,
+            cwd=root,
+            env=environment,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert json.loads(done.stdout)["kind"] == "failed"
+
+
+def test_the_command_starts_accelerate(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    argv = training_argv(make_run())
+    assert argv[:3] == [sys.executable, "-m", "accelerate.commands.launch"]
+    assert argv[-2:] == ["-m", "train"]
+    assert argv[argv.index("--num_processes") + 1] == "1"
+    assert int(argv[argv.index("--num_cpu_threads_per_process") + 1]) == os.cpu_count()
+    assert "--multi_gpu" in training_argv(make_run(devices=2))
+
+
+def test_names_and_prompt_files_are_settled_before_the_start(make_run: MakeRun) -> None:
+    run = make_run()
+    (run.project / "p.txt").write_text("one\n\ntwo --d 3\n")
+    (run.project / "shikomi.toml").write_text('[project]\nname = "my / chara: 1"\n')
+    settings = TrainSettings(sample_prompts=("p.txt",))
+    made = run_config(Project.open(run.project), settings, run.dataset)
+    assert made.name == "my_chara_1"
+    assert made.train.sample_prompts == ("one", "two --d 3")
+
+
+def test_starting_needs_a_base_and_the_extra(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run()
+    project = Project.open(run.project)
+    with pytest.raises(ConfigError, match="No base model"):
+        start_training(project, TrainSettings(), run.dataset)
+    with pytest.raises(ConfigError, match="no base model at"):
+        start_training(project, TrainSettings(base="nowhere"), run.dataset)
+    with pytest.raises(UserError, match="no training job"):
+        find_training(project, "2020")
+    monkeypatch.setattr(extra, "find_spec", lambda name: None if name == "diffusers" else name)
+    with pytest.raises(MissingExtraError, match="diffusers"):
+        start_training(project, run.train, run.dataset)

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+
+from prep.errors import ConfigError
+from train.prompts import Prompt, parse, read_prompts
+
+
+def test_all_options() -> None:
+    prompt = parse("a (b:1.2), c --w 64 --h 96 --d 7 --s 9 --l 3.5 --n bad, worse --ss euler_a")
+    assert prompt == Prompt("a (b:1.2), c", "bad, worse", 64, 96, 7, 9, 3.5, "euler_a")
+
+
+def test_loras_are_taken_out_of_the_text() -> None:
+    prompt = parse("mochi, <lora:mochi-000010:0.6>, hat <lora:other>")
+    assert prompt.loras == {"mochi-000010": 0.6, "other": 1.0}
+    assert prompt.text == "mochi, , hat"
+
+
+def test_dashes_inside_words_are_text() -> None:
+    assert parse("half--open, t-shirt").text == "half--open, t-shirt"
+
+
+@pytest.mark.parametrize(
+    "line", ["a --zz 3", "a --w wide", "a --w", "a --ss best", "a <lora:x:strong>"]
+)
+def test_faults(line: str) -> None:
+    with pytest.raises(ConfigError):
+        parse(line)
+
+
+def test_prompt_files(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("# comment\n\nfirst --d 1\nsecond\n")
+    assert read_prompts(("p.txt", "third"), tmp_path) == ["first --d 1", "second", "third"]
+    with pytest.raises(ConfigError, match=r"missing\.txt"):
+        read_prompts(("missing.txt",), tmp_path)
+    (tmp_path / "p.txt").write_text("first --zz 1\n")
+    with pytest.raises(ConfigError, match="--zz"):
+        read_prompts(("p.txt",), tmp_path)
