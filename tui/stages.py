@@ -124,6 +124,8 @@ def _job(state: str, otherwise: StageState) -> StageState:
     """Let the newest job speak where it says more than the dataset."""
     if state == "running":
         return StageState("running", "running")
+    if state == "stopped":
+        return StageState("needs you", "stopped, can go on")
     if state in ("failed", "lost"):
         return StageState("needs you", "job failed")
-    return otherwise if otherwise.state != "open" else StageState("done", f"last job {state}")
+    return otherwise if otherwise.state != "open" else StageState("done", "done")

@@ -125,3 +125,4 @@ def test_nothing_in_a_name_reaches_the_terminal() -> None:
 
 def test_long_paths_lose_their_beginning() -> None:
     assert cell_left("10_mochi/long_name_001.png", 12) == "…ame_001.png"
+    assert cell_left("10_mochi/001.png", 12) == "…/001.png   "

@@ -76,8 +76,8 @@ class EditTags(ModalScreen[Decision | None]):
             yield Static(id="count")
             yield ItemList(id="diffs", empty="nothing changes")
             with Horizontal(classes="buttons"):
-                yield Button("Apply", id="apply", variant="primary", disabled=True)
-                yield Button("Cancel", id="cancel")
+                yield Button("Apply", compact=True, id="apply", variant="primary", disabled=True)
+                yield Button("Cancel", compact=True, id="cancel")
 
     def on_mount(self) -> None:
         """Offer known tags, and preview what is there already."""

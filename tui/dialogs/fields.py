@@ -38,8 +38,8 @@ class Fields(ModalScreen[dict[str, str] | None]):
                 yield Input(text, id=name, compact=True)
                 yield Static(Content(explanation), classes="hint")
             with Horizontal(classes="buttons"):
-                yield Button("Save", id="accept", variant="primary")
-                yield Button("Cancel", id="cancel")
+                yield Button("Save", compact=True, id="accept", variant="primary")
+                yield Button("Cancel", compact=True, id="cancel")
 
     @on(Input.Submitted)
     def action_accept(self) -> None:

@@ -38,7 +38,9 @@ class Question(ModalScreen[str]):
                 yield Static(Content(self._text))
             with Horizontal(classes="buttons"):
                 for number, (answer, label) in enumerate(self._answers.items()):
-                    yield Button(label, id=answer, variant="default" if number else "primary")
+                    yield Button(
+                        label, compact=True, id=answer, variant="default" if number else "primary"
+                    )
 
     def on_mount(self) -> None:
         """Let enter give the first answer."""

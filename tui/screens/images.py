@@ -204,6 +204,11 @@ class ImagesScreen(StageScreen):
             self._editor.focus()
             self._editor.move_cursor(self._editor.document.end)
 
+    @on(CaptionEditor.DraftsChanged)
+    def drafts_changed(self) -> None:
+        """Mark unsaved captions in the list."""
+        self._list.refresh()
+
     @on(CaptionEditor.StepWanted)
     def step(self, event: CaptionEditor.StepWanted) -> None:
         """Go to the next image while the keys stay in the editor."""

@@ -63,8 +63,8 @@ class TagScreen(StageScreen):
                 id="tag-form",
             )
             with Horizontal(classes="buttons"):
-                yield Button("Tag", id="tag", variant="primary")
-                yield Button("Dry run", id="dry")
+                yield Button("Tag", compact=True, id="tag", variant="primary")
+                yield Button("Dry run", compact=True, id="dry")
         with Vertical(id="tag-results"):
             yield Static("No tagger has run yet.", id="tag-title", classes="side-title")
             yield ItemList(id="tagged", empty="results appear here")

@@ -88,13 +88,13 @@ class TrainScreen(StageScreen):
                 id="train-form",
             )
             with Horizontal(classes="buttons"):
-                yield Button("Start training", id="start", variant="primary")
+                yield Button("Start training", compact=True, id="start", variant="primary")
         with Vertical(id="watch-panel"):
             yield ItemList(id="runs", heading="  runs", empty="no runs yet: ctrl+t starts one")
             yield RunPanel(id="run")
             with Horizontal(classes="buttons"):
-                yield Button("Stop", id="stop", disabled=True)
-                yield Button("Resume", id="resume", disabled=True)
+                yield Button("Stop", compact=True, id="stop", disabled=True)
+                yield Button("Resume", compact=True, id="resume", disabled=True)
 
     def _settings(self) -> dict[str, object]:
         try:
@@ -193,7 +193,8 @@ class TrainScreen(StageScreen):
         view = self._view
         self.query_one(RunPanel).show(view)
         self.query_one("#stop", Button).disabled = view is None or not view.running
-        self.query_one("#resume", Button).disabled = view is None or view.running
+        over = view is None or view.state in ("running", "done")
+        self.query_one("#resume", Button).disabled = over
 
     def action_watch(self) -> None:
         """Switch between form and curve where only one has room."""
@@ -211,7 +212,9 @@ class TrainScreen(StageScreen):
     async def action_resume(self) -> None:
         """Go on with a run that was stopped or died."""
         view = self._view
-        if view is not None:
+        if view is None or view.state == "done":
+            self.notify("There is nothing to go on with.")
+        else:
             await asyncio.to_thread(resume_training, self.session.project, view.job.name)
             self.notify(f"{view.title} goes on.")
 

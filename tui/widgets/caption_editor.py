@@ -32,6 +32,9 @@ class CaptionEditor(TextArea):
     class Left(Message):
         """The user is done with typing for now."""
 
+    class DraftsChanged(Message):
+        """There is one more draft, or one less."""
+
     def __init__(self, session: Session, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, disabled=True, placeholder="tag, another tag, …")
         self._session = session
@@ -89,10 +92,13 @@ class CaptionEditor(TextArea):
         """Keep a draft of what differs from the file."""
         if not self.path:
             return
+        before = self.unsaved
         if self.text == self._loaded:
             self._session.drafts.pop(self.path, None)
         else:
             self._session.drafts[self.path] = Draft(self._base, self.text)
+        if self.unsaved != before:
+            self.post_message(self.DraftsChanged())
         self._tell()
 
     def _tell(self) -> None:

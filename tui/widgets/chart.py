@@ -66,8 +66,9 @@ def limits(series: Sequence[Series]) -> tuple[float, float, float, float] | None
     values = sorted(y for _, y in points)
     cut = len(values) // 100
     bottom, top = values[cut], values[-1 - cut]
-    if top <= bottom:
-        bottom, top = bottom - (abs(bottom) * 0.1 or 0.1), top + (abs(top) * 0.1 or 0.1)
+    # Some room, so that points on the edge are seen, and flat curves lie in the middle.
+    room = (top - bottom) * 0.05 or abs(top) * 0.1 or 0.1
+    bottom, top = bottom - room, top + room
     left, right = min(x for x, _ in points), max(x for x, _ in points)
     return left, max(right, left + 1), bottom, top
 
@@ -150,7 +151,7 @@ class Chart(Widget):
         rows = self._grid.height
         label = ""
         if row % max(2, rows // 4) == 0 or row == rows - 1:
-            label = f"{top - (top - bottom) * row / max(1, rows - 1):.4g}"
+            label = f"{top - (top - bottom) * row / max(1, rows - 1):.3g}"
         style = self.rich_style
         segments = [Segment(f"{label:>{_LABEL - 2}} │", style + self._look("axis"))]
         for column in range(self._grid.width):

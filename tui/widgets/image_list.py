@@ -196,12 +196,14 @@ class ImageList(LineList):
 
 
 def cell_left(text: str, width: int) -> str:
-    """Return text cut at its beginning: the end of a path tells images apart.
+    """Return a path cut at its beginning: its end tells images apart.
 
     Example:
-        >>> cell_left("10_mochi/001.png", 9)
-        '…/001.png'
+        >>> cell_left("10_mochi/001.png", 12), cell_left("10_mochi/001.png", 7)
+        ('…/001.png   ', '…01.png')
     """
-    if len(text) <= width:
-        return cell(text, width)
-    return cell("…" + text[len(text) - width + 1 :], width)
+    if len(text) > width:
+        text = f"…/{text.rpartition('/')[2]}"
+    if len(text) > width:
+        text = f"…{text[len(text) - width + 1 :]}"
+    return cell(text, width)

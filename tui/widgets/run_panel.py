@@ -74,14 +74,14 @@ def numbers(view: JobView) -> list[str]:
     second = [f"loss {metric.loss:.4f}"]
     if metric.average_loss is not None:
         second.append(f"average {metric.average_loss:.4f}")
+    if metric.learning_rate is not None:
+        second.append(f"rate {metric.learning_rate:.2e}")
+    third = []
     checks = [m.val_loss for m in view.metrics if m.val_loss is not None]
     if checks:
-        second.append(f"validation {checks[0]:.4f} -> {checks[-1]:.4f}")
-    third = []
-    if metric.learning_rate is not None:
-        third.append(f"learning rate {metric.learning_rate:.2e}")
+        third.append(f"validation {checks[0]:.4f} -> {checks[-1]:.4f}")
     if metric.memory_bytes:
-        third.append(f"memory {metric.memory_bytes / 2**30:.1f} GiB")
+        third.append(f"{metric.memory_bytes / 2**30:.1f} GiB")
     if view.device:
         third.append(f"on {view.device}")
     return [" · ".join(part) for part in (first, second, third) if part]
