@@ -1,0 +1,113 @@
+"""How near the training loop comes to bare arithmetic: both sides are measured in one run.
+
+    python -m benchmarks.bench_train [--steps 20]
+
+"Ours" is ``train.loop.optimise``: batches, captions, noise, text encoder, LoRA,
+loss, AdamW and clipping.
+"Bare" runs the same UNet, text encoder and LoRA forward and backward on ready-made tensors of the
+same shapes, with the same optimiser, and nothing around it. The sides take turns.
+"""
+
+import argparse
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from prep import demo_world, jobs
+from prep.project import Project
+from train import demo, start
+from train.config import TrainSettings
+from train.loop import optimise, set_learning_rate
+from train.losses import squared_error
+from train.prepare import Training, prepare
+from train.team import Team
+
+
+def training_of(folder: Path, precision: str) -> Training:
+    """Prepare a run on the demo mascot, as ``shikomi demo`` does."""
+    from prep.ops import export, scan
+
+    project = (
+        demo.prepare(folder) if not (folder / "shikomi.toml").exists() else Project.open(folder)
+    )
+    for _ in (*scan.run(project), *export.run(project)):
+        pass
+    overrides = [f"precision={precision}", "validation_fraction=0", "sample_prompts=[]"]
+    settings = TrainSettings.from_project(project, "", overrides)
+    run = start.run_config(project, settings, project.output / "dataset" / "dataset.toml")
+    job = jobs.create(project.jobs, jobs.Settings("train", []), run.to_toml())
+    stream = prepare(run, job, Team(torch.device("cpu")))
+    while True:
+        try:
+            next(stream)
+        except StopIteration as end:
+            result: Training = end.value
+            return result
+
+
+def bare_step(training: Training) -> Callable[[], None]:
+    """Return a step that does the model's arithmetic alone, on tensors made beforehand."""
+    model = training.model
+    window = training.schedule.window_of(0)
+    [(_, batch)] = window[:1]
+    size = batch[0].image.fit.bucket
+    factor = model.pixel_factor
+    shape = (len(batch), model.latent_channels, size[1] // factor, size[0] // factor)
+    latents, noise = torch.randn(shape), torch.randn(shape)
+    times = torch.randint(model.schedule.timesteps, (len(batch),))
+    noisy = model.schedule.noisy(latents, noise, times)
+    target = model.schedule.target(latents, noise, times)
+    tokens = model.tokenize([exposure.image.caption for exposure in batch], 1)
+
+    def step() -> None:
+        predicted = model.predict(noisy, times, model.encode_tokens(tokens))
+        torch.autograd.backward(squared_error(predicted, target).mean())
+        training.optimizer.step()
+        training.optimizer.zero_grad(set_to_none=True)
+
+    return step
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long a call takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def compare(precision: str, steps: int) -> None:
+    """Measure both sides in turns and print steps per second and their ratio."""
+    with tempfile.TemporaryDirectory() as folder:
+        training = training_of(Path(folder) / "demo", precision)
+        bare = bare_step(training)
+
+        def ours() -> None:
+            set_learning_rate(training)
+            training.counters.add_loss(optimise(training))
+
+        for warm_up in (ours, bare):
+            warm_up()
+        taken = [(seconds(ours), seconds(bare)) for _ in range(steps)]
+    mine, limit = (1 / statistics.median(side) for side in zip(*taken, strict=True))
+    print(f"{precision:<6}{mine:>14.2f}{limit:>14.2f}{mine / limit:>10.2f}")
+
+
+def main() -> None:
+    """Compare the loop with bare arithmetic in both number formats."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=20, help="measured steps of each side")
+    options = parser.parse_args()
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}")
+    print(f"demo base model, {demo_world.base().name}, LoRA of the quick-cpu preset, batch 8\n")
+    print(f"{'':<6}{'ours, steps/s':>14}{'bare, steps/s':>14}{'ratio':>10}")
+    for precision in ("fp32", "bf16"):
+        compare(precision, options.steps)
+
+
+if __name__ == "__main__":
+    main()
