@@ -44,5 +44,7 @@ def own_traits(
     return [
         tag
         for tag, count in counts
-        if count >= share * images and not is_count_tag(tag) and captions.key(tag) != captions.key(trigger)
+        if count >= share * images
+        and not is_count_tag(tag)
+        and captions.key(tag) != captions.key(trigger)
     ]

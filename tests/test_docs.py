@@ -34,7 +34,7 @@ def test_every_command_and_option_has_help() -> None:
         assert command.help, path
         if command.default_command is None:
             continue
-        for argument in command.assemble_argument_collection():
+        for argument in command.assemble_argument_collection(parse_docstring=True):
             if argument.show:
                 assert argument.parameter.help, (*path, argument.name)
 
