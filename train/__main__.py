@@ -54,6 +54,7 @@ def _run(job: jobs.Job) -> Iterator[events.Event]:
     for event in train(run, job, team):
         if team.leads:
             yield event
+    team.leave()
 
 
 def _claim_stdout() -> IO[str]:

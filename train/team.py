@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from train.precision import default_device
+
 
 @dataclass(frozen=True)
 class Team:
@@ -26,8 +28,14 @@ class Team:
         """Join the processes that were launched together; alone without a launcher."""
         from accelerate.state import PartialState
 
-        state = PartialState()
+        # Unless told that there is no GPU, accelerate lets each CPU process run on its own.
+        state = PartialState(cpu=default_device().type == "cpu")
         return cls(state.device, state.process_index, state.num_processes)
+
+    def leave(self) -> None:
+        """Close the connection to the other processes."""
+        if self.size > 1:
+            torch.distributed.destroy_process_group()
 
     @property
     def leads(self) -> bool:

@@ -124,8 +124,8 @@ def test_ctrl_c_stops_the_run_and_saves(folder: Path) -> None:
 
 
 def test_planning_and_looking_need_no_torch() -> None:
-    modules = ("config", "command", "start", "cli", "data", "metadata", "lorafile", "prompts")
-    modules += ("options", "follow", "schedules", "verdict")
+    modules = ["config", "command", "start", "cli", "data", "metadata", "lorafile", "prompts"]
+    modules += ["options", "follow", "schedules", "verdict"]
     heavy = ("torch", "diffusers", "transformers", "accelerate", "safetensors")
     code = (
         "import sys\n"

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from prep import jobs
 from prep.errors import ConfigError, MissingExtraError, UserError
@@ -17,7 +19,7 @@ from prep.events import Event, Failed, Finished, Metric, Sample, Saved
 from prep.project import Project
 from tests.train.tiny import MakeRun
 from train import extra
-from train.checkpoint import states
+from train.checkpoint import load_lora, states
 from train.command import training_argv
 from train.config import RunConfig, TrainSettings
 from train.start import find_training, resume_training, run_config, start_training
@@ -41,11 +43,11 @@ def payload(path: Path) -> bytes:
     return data[8 + int.from_bytes(data[:8], "little") :]
 
 
-def spawn(run: RunConfig, job: jobs.Job) -> "subprocess.Popen[bytes]":
+def spawn(run: RunConfig, job: jobs.Job, **extra: str) -> "subprocess.Popen[bytes]":
     """Run the job's process alone, with its events going where a supervisor puts them."""
     job.directory.mkdir(exist_ok=True)
     (job.directory / "config.toml").write_text(run.to_toml())
-    environment = {**jobs.child_environment(), jobs.ENVIRONMENT_KEY: str(job.directory)}
+    environment = {**jobs.child_environment(), jobs.ENVIRONMENT_KEY: str(job.directory), **extra}
     with job.events_file.open("ab") as out, job.log_file.open("ab") as log:
         argv = [sys.executable, "-m", "train"]
         return subprocess.Popen(argv, stdout=out, stderr=log, env=environment)
@@ -102,6 +104,35 @@ def test_a_job_through_accelerate_stops_and_resumes(make_run: MakeRun) -> None:
     assert jobs.status(job).state == "done", job.log_file.read_text()
     resumed = [e.step for e in events_of(job)[len(found) :] if isinstance(e, Metric) and e.loss]
     assert resumed == [steps + 1, steps + 2]
+
+
+def test_two_processes_learn_what_one_learns(make_run: MakeRun, tmp_path: Path) -> None:
+    """Two devices are the same as twice the accumulation, up to the order of sums."""
+    alone = make_run(batch_size=2, gradient_accumulation=2, save_precision="fp32")
+    job = jobs.Job(tmp_path / "alone")
+    assert spawn(alone, job).wait(LIMIT) == 0
+    path = alone.output / "mochi.safetensors"
+    expected = load_lora(path)
+    path.unlink()
+
+    run = make_run(batch_size=2, save_precision="fp32", devices=2)
+    team = jobs.Job(tmp_path / "team")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    processes = [
+        spawn(run, team, **address, RANK=rank, LOCAL_RANK=rank, ACCELERATE_USE_CPU="true")
+        for rank in ("0", "1")
+    ]
+    assert [process.wait(LIMIT) for process in processes] == [0, 0], team.log_file.read_text()
+    for key, tensor in load_lora(path).items():
+        assert torch.allclose(tensor, expected[key], atol=1e-6), key
+
+    def losses(job: jobs.Job) -> list[float]:
+        return [e.loss for e in events_of(job) if isinstance(e, Metric) and e.loss is not None]
+
+    assert losses(team) == pytest.approx(losses(job), rel=1e-5)
 
 
 def test_faults_become_failed_events(make_run: MakeRun, tmp_path: Path) -> None:

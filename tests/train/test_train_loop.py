@@ -17,6 +17,7 @@ from train.config import RunConfig
 from train.loop import TrainingError, train
 from train.lorafile import inspect, read_header
 from train.network import LoraModule, LoraNetwork
+from train.objective import batch_losses
 from train.team import Team
 
 CPU = Team(torch.device("cpu"))
@@ -234,7 +235,7 @@ def test_accumulation_and_devices_change_nothing_but_speed(
         for piece in pieces:
             for index in piece:
                 _, batch = window[index]
-                value = loop.batch_losses(training, batch, 0, 0, index).sum() / images
+                value = batch_losses(training, batch, 0, 0, index).sum() / images
                 grads = torch.autograd.grad(value, parameters, allow_unused=True)
                 flat = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, grads, strict=True)]  # fmt: skip  # noqa: E501
                 total += torch.cat([g.reshape(-1) for g in flat])
