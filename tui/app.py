@@ -51,11 +51,8 @@ class ScanProgress(Message):
         return isinstance(message, ScanProgress)
 
 
-@dataclass
 class ScanDone(Message):
-    """The scan has ended."""
-
-    summary: dict[str, Any]
+    """The scan has looked at everything."""
 
 
 class ShikomiApp(App[None]):
@@ -98,6 +95,9 @@ class ShikomiApp(App[None]):
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Report what went wrong."""
         report_worker(self, event)
+        if event.worker.group == "scan" and event.worker.is_finished:
+            self._scan_text = ""
+            self._show_strip()
 
     def on_app_focus(self) -> None:
         """Look for changes when the user comes back from another program."""
@@ -123,7 +123,7 @@ class ShikomiApp(App[None]):
                 if isinstance(event, events.Progress):
                     self.post_message(ScanProgress(event.done))
                 elif isinstance(event, events.Finished):
-                    self.post_message(ScanDone(event.summary))
+                    self.post_message(ScanDone())
         finally:
             # Closed by the thread that iterates; anything else would raise.
             getattr(stream, "close", lambda: None)()
@@ -139,8 +139,6 @@ class ShikomiApp(App[None]):
 
     def on_scan_done(self) -> None:
         """Show everything."""
-        self._scan_text = ""
-        self._show_strip()
         self.session.dataset_changed.publish("scanned")
 
     # ---- rail and strip ------------------------------------------------------------------
@@ -150,7 +148,7 @@ class ShikomiApp(App[None]):
 
     @work(group="survey", exclusive=True, exit_on_error=False)
     async def _take_survey(self) -> None:
-        found = await self.session.queries.run(stages.survey)
+        found = await self.session.counts.run(stages.survey)
         pictures = await asyncio.to_thread(made, self.session.project)
         self.survey = replace(found, samples=len(pictures))
         self.show_states()

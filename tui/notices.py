@@ -3,7 +3,7 @@
 from rich.markup import escape
 from textual import log
 from textual.dom import DOMNode
-from textual.worker import Worker, WorkerState
+from textual.worker import Worker, WorkerFailed, WorkerState
 
 from prep.errors import UserError
 
@@ -13,6 +13,8 @@ SECONDS = 8.0
 
 def report(node: DOMNode, error: BaseException) -> None:
     """Show a fault. Anything but a UserError is a fault of the program, and says so."""
+    if isinstance(error, WorkerFailed):
+        error = error.error
     if isinstance(error, UserError):
         text = f"{error.message}\n{error.hint}".strip()
         node.app.notify(escape(text), title="Not done", severity="error", timeout=SECONDS)

@@ -72,6 +72,9 @@ class Session:
     """An open project.
 
     Attributes:
+        rows: Fetches what scrolls into view; nothing slow may run there.
+        queries: Runs filters and previews.
+        counts: Runs what takes long in a large dataset.
         dataset_changed: Published with a reason when rows, captions or settings may differ.
         edited: Published with the outcome of each edit, undo and redo.
         jobs_changed: Published with each job that has news.
@@ -83,6 +86,7 @@ class Session:
         self.project = project
         self.rows = IndexThread(project, "rows")
         self.queries = IndexThread(project, "queries")
+        self.counts = IndexThread(project, "counts")
         self._writer = IndexThread(project, "writer")
         self._painters = ThreadPoolExecutor(2, thread_name_prefix="shikomi-paint")
         self.drafts: dict[str, Draft] = {}
@@ -96,8 +100,12 @@ class Session:
     def close(self) -> None:
         """End all threads; work that has begun is finished first."""
         self._painters.shutdown(wait=True, cancel_futures=True)
-        for thread in (self.rows, self.queries, self._writer):
+        for thread in self._threads:
             thread.close()
+
+    @property
+    def _threads(self) -> tuple[IndexThread, ...]:
+        return self.rows, self.queries, self.counts, self._writer
 
     async def paint(self, work: Callable[[], T]) -> T:
         """Do something slow with pixels; work that still waits is dropped when the caller is."""
@@ -141,6 +149,6 @@ class Session:
     def reopen(self, project: Project) -> None:
         """Go on with new settings of the same project."""
         self.project = project
-        for thread in (self.rows, self.queries, self._writer):
+        for thread in self._threads:
             thread.use(project)
         self.dataset_changed.publish("settings")

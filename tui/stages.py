@@ -49,20 +49,25 @@ class Survey:
     samples: int = 0
 
 
+_COUNTS = """
+    SELECT i.width, i.height, i.error IS NOT NULL, count(*),
+        sum(trim(coalesce(i.caption, ''), ' ,' || char(9, 10, 13)) != '')
+    FROM images i LEFT JOIN work.exclusions x ON x.path = i.path
+    WHERE x.reason IS NULL GROUP BY 1, 2, 3
+"""
+
+
 def survey(index: Index) -> Survey:
-    """Count what the rail needs. One pass; a million rows take about a second."""
+    """Count what the rail needs. Grouped by size, so that few buckets have to be worked out."""
     project, buckets = index.project, index.project.buckets
     images = captioned = broken = enlarged = 0
-    for width, height, caption, error, excluded in index.connection.execute(
-        "SELECT i.width, i.height, i.caption, i.error, x.reason FROM images i"
-        " LEFT JOIN work.exclusions x ON x.path = i.path"
-    ):
-        if error is not None:
-            broken += 1
-        elif excluded is None:
-            images += 1
-            captioned += bool(caption and caption.strip())
-            enlarged += buckets.fit((width, height)).upscaled
+    for width, height, faulty, count, written in index.connection.execute(_COUNTS):
+        if faulty:
+            broken += count
+        else:
+            images += count
+            captioned += written
+            enlarged += count * buckets.fit((width, height)).upscaled
     untriggered = sum(not project.concept(folder).trigger for folder, _ in index.folders())
     return Survey(images, captioned, broken, enlarged, untriggered)
 

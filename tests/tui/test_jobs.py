@@ -113,6 +113,14 @@ async def test_training_without_a_base_model_says_so(project: Project, tmp_path:
         assert (project.output / "dataset" / "dataset.toml").exists()
 
 
+async def test_a_failed_export_is_told_once(project: Project) -> None:
+    async with running(project) as opened:
+        await opened.go("train")
+        await opened.pilot.press("ctrl+t")
+        await opened.until(lambda: opened.notices)
+    assert len(opened.notices) == 1
+
+
 async def test_faulty_settings_are_marked(project: Project) -> None:
     async with running(project) as opened:
         await opened.go("train")

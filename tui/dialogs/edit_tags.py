@@ -90,7 +90,7 @@ class EditTags(ModalScreen[Decision | None]):
 
     @work(group="tags", exclusive=True, exit_on_error=False)
     async def _offer_tags(self) -> None:
-        counts = await self._session.queries.run(lambda index: index.tag_counts())
+        counts = await self._session.counts.run(lambda index: index.tag_counts())
         names = SuggestFromList([name for name, _ in counts], case_sensitive=False)
         for field in self.query(Input):
             field.suggester = names

@@ -81,18 +81,21 @@ class ImagesScreen(StageScreen):
 
     @work(group="filter", exclusive=True, exit_on_error=False)
     async def _load(self, where: str) -> None:
-        def found(index: Index) -> tuple["array[int]", int, list[tuple[str, int]]]:
-            return index.ids(where), index.count(), index.tag_counts(where)
+        def found(index: Index) -> tuple["array[int]", int]:
+            return index.ids(where), index.count()
 
-        ids, total, counts = await self.session.queries.run(found)
+        ids, total = await self.session.queries.run(found)
         self._list.show(ids)
-        self._show_counts(counts)
-        empty = self.query_one("#empty", Static)
-        if total == 0:
-            empty.update(Content(EMPTY.format(folder=self.session.project.dataset)))
-        self.set_class(total == 0, "-no-images")
         self._tell(total)
-        if total and self.focused is None:
+        self._show_empty(total == 0)
+        self._show_counts(await self.session.counts.run(lambda index: index.tag_counts(where)))
+
+    def _show_empty(self, empty: bool) -> None:
+        """Say what to do next when there is nothing to show."""
+        text = EMPTY.format(folder=self.session.project.dataset)
+        self.query_one("#empty", Static).update(Content(text))
+        self.set_class(empty, "-no-images")
+        if not empty and self.focused is None:
             # A hidden list loses the focus; the first images bring both back.
             self.call_after_refresh(self._list.focus)
 

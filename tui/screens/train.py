@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Button, Select
-from textual.worker import Worker, WorkerState, get_current_worker
+from textual.worker import Worker, get_current_worker
 
 from prep import events
 from prep.errors import ConfigError, UserError
@@ -158,13 +158,9 @@ class TrainScreen(StageScreen):
         self.query_one(RunPanel).query_one("#run-title").update(text)  # type: ignore[attr-defined]
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Report what went wrong, but the same fault only once."""
-        if event.worker.group == "start" and event.state is WorkerState.ERROR:
-            error = event.worker.error
-            cause = getattr(error, "error", None)
-            if isinstance(cause, UserError):
-                return  # the export has reported it
-        super().on_worker_state_changed(event)
+        """Leave out the fault of an export: it ends the start, too, and is reported there."""
+        if event.worker.group == "export":
+            event.prevent_default()
 
     # ---- watching ------------------------------------------------------------------------
 

@@ -81,8 +81,7 @@ class ImageList(LineList):
         self._fetch_missing()
 
     def on_resize(self) -> None:
-        """Fetch what has come into view."""
-        super().on_resize()
+        """Fetch what has come into view; Textual calls the base class's handler by itself."""
         self._fetch_missing()
 
     def _fetch_missing(self) -> None:
