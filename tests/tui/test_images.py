@@ -233,3 +233,9 @@ async def test_a_broken_image_is_listed_with_the_reason(three: Project) -> None:
         about = opened.app.screen.query_one("#about", Static)
         await opened.until(lambda: "cannot be used" in str(about.content))
         assert opened.app.screen.query_one(CaptionEditor).disabled
+
+
+async def test_the_first_scan_leaves_the_keys_with_the_list(three: Project) -> None:
+    async with running(three) as opened:
+        images = opened.app.screen.query_one(ImageList)
+        await opened.until(lambda: opened.app.screen.focused is images)

@@ -94,9 +94,11 @@ class ImagesScreen(StageScreen):
         """Say what to do next when there is nothing to show."""
         text = EMPTY.format(folder=self.session.project.dataset)
         self.query_one("#empty", Static).update(Content(text))
+        if empty and self.focused is self._list:
+            # Hiding it would hand the keys to the filter.
+            self.set_focus(None)
         self.set_class(empty, "-no-images")
         if not empty and self.focused is None:
-            # A hidden list loses the focus; the first images bring both back.
             self.call_after_refresh(self._list.focus)
 
     def _show_counts(self, counts: list[tuple[str, int]]) -> None:
