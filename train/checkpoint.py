@@ -7,7 +7,7 @@ is a function of the step (``train.chance``).
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class Counters:
         val_loss: The newest validation loss.
         dataset: ``Dataset.fingerprint`` that the state belongs to.
         started: Unix time of the first start, seconds.
+        scaler: State of the fp16 loss scaler; empty in other formats.
     """
 
     step: int = 0
@@ -46,6 +47,7 @@ class Counters:
     val_loss: float | None = None
     dataset: str = ""
     started: float = 0.0
+    scaler: dict[str, float] = field(default_factory=dict)
 
     def add_loss(self, loss: float) -> None:
         """Count a step: a plain mean over the first 50 steps, a moving one after that."""

@@ -223,6 +223,7 @@ def _write(training: Training, path: Path) -> Iterator[Event]:
         training.run, training.data, schedule, training.facts, counters.step, time.time()
     )
     save_lora(path, training.network, metadata, training.settings.save_precision)
+    counters.scaler = training.scaler.state_dict()
     save_state(training.states, training.network, training.optimizer, counters)
     epoch = schedule.epoch_of(max(0, counters.step - 1)) + 1
     yield Saved(training.relative(path), counters.step, epoch)

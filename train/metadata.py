@@ -94,6 +94,25 @@ def _data(data: Dataset, schedule: Schedule, facts: Facts) -> dict[str, Any]:
         "total_batch_size": schedule.settings.batch_size * schedule.window,
         "batch_size_per_device": schedule.settings.batch_size,
         "resolution": str(data.parts[0].resolution),
+        **_first_subset(data),
+    }
+
+
+def _first_subset(data: Dataset) -> dict[str, Any]:
+    """Return what older readers expect once per file, of the first dataset and subset."""
+    part = data.parts[0]
+    subset, buckets = part.subsets[0], part.buckets
+    return {
+        "enable_bucket": buckets is not None,
+        "bucket_no_upscale": buckets.no_upscale if buckets else None,
+        "min_bucket_reso": buckets.minimum if buckets else None,
+        "max_bucket_reso": buckets.maximum if buckets else None,
+        "shuffle_caption": subset.captions.shuffle,
+        "keep_tokens": subset.captions.keep_tokens,
+        "flip_aug": subset.flip,
+        "color_aug": False,
+        "random_crop": False,
+        "face_crop_aug_range": None,
     }
 
 
@@ -207,6 +226,10 @@ def _model(run: RunConfig, facts: Facts) -> dict[str, Any]:
         "mixed_precision": "no" if facts.precision == "fp32" else facts.precision,
         "full_fp16": False,
         "fp8_base": False,
+        "fp8_base_unet": False,
+        "vae_hash": None,
+        "new_vae_hash": None,
+        "resize_interpolation": None,
         "cache_latents": True,
     }
 
@@ -215,17 +238,27 @@ def _loss(run: RunConfig, facts: Facts) -> dict[str, Any]:
     train = run.train
     return {
         "noise_offset": train.noise_offset or None,
+        "noise_offset_random_strength": False,
         "multires_noise_iterations": None,
+        "multires_noise_discount": None,
+        "ip_noise_gamma": None,
+        "ip_noise_gamma_random_strength": False,
         "adaptive_noise_scale": None,
         "zero_terminal_snr": facts.zero_terminal_snr,
         "min_snr_gamma": train.min_snr_gamma or None,
         "debiased_estimation": False,
         "prior_loss_weight": 1.0,
         "loss_type": "l2",
+        "huber_schedule": None,
+        "huber_scale": None,
+        "huber_c": None,
         "caption_dropout_rate": train.caption_dropout,
+        "caption_dropout_every_n_epochs": 0,
         "validation_split": train.validation_fraction,
         "validation_seed": train.seed,
         "validate_every_n_epochs": train.validate_every_epochs,
+        "validate_every_n_steps": None,
+        "max_validation_steps": None,
     }
 
 

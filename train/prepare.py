@@ -94,9 +94,12 @@ def prepare(run: RunConfig, job: jobs.Job, team: Team) -> Generator[Event, None,
     counters = Counters(dataset=data.fingerprint, started=time.time())
     texts = Texts(model, settings)
     yield from _warnings(data, texts, settings)
+    scaler = torch.amp.GradScaler(team.device.type, enabled=model.arithmetic.dtype == torch.float16)
     saved = states(job.directory / "state")
     if saved:
         counters = yield from _resume(saved[-1], network, optimizer, data)
+        if counters.scaler:
+            scaler.load_state_dict(counters.scaler)
     return Training(
         run,
         job,
@@ -109,7 +112,7 @@ def prepare(run: RunConfig, job: jobs.Job, team: Team) -> Generator[Event, None,
         texts,
         network,
         optimizer,
-        torch.amp.GradScaler(team.device.type, enabled=model.arithmetic.dtype == torch.float16),
+        scaler,
         counters,
         _facts(model, counters, len(held_out)),
         pictures,

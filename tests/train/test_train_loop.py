@@ -127,7 +127,7 @@ def test_metadata_is_complete(make_run: MakeRun, tmp_path: Path) -> None:
 
 def test_one_image_is_learnt(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(
-        max_steps=60,
+        max_steps=40,
         epochs=1000,
         learning_rate=1e-2,
         rank=8,
@@ -144,7 +144,7 @@ def test_one_image_is_learnt(make_run: MakeRun, tmp_path: Path) -> None:
         path.unlink()
     _, found = finish(run, job_in(tmp_path))
     history = losses(found)
-    assert sum(history[-10:]) < 0.85 * sum(history[:10])
+    assert sum(history[-10:]) < 0.9 * sum(history[:10])
 
 
 RESUMED = {
@@ -161,8 +161,9 @@ RESUMED = {
 }
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("text", [True, False])
+@pytest.mark.parametrize(
+    ("precision", "text"), [("fp32", True), ("fp32", False), ("bf16", True), ("fp16", False)]
+)
 def test_a_resumed_run_is_bit_identical(
     make_run: MakeRun, tmp_path: Path, precision: str, text: bool
 ) -> None:
