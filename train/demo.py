@@ -19,7 +19,7 @@ from prep.tagger import Tagger, score_files
 from prep.traits import own_traits
 from train import start
 from train.config import TrainSettings
-from train.extra import require_training
+from train.extra import require_training, settle_libraries
 from train.follow import follow
 from train.options import GridOptions, SampleOptions
 from train.verdict import judge, trigger_recall
@@ -250,6 +250,7 @@ def _unfinished(project: Project) -> jobs.Job | None:
 
 def _look(project: Project, stages: Stages, lora: str) -> Stage:
     """Draw with the trigger word alone, let the tagger judge, and make a contact sheet."""
+    settle_libraries()  # before torch comes in
     from train import grid, sample
 
     drawn: dict[str, list[Path]] = {}
