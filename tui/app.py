@@ -17,7 +17,7 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
-from textual.worker import Worker, get_current_worker
+from textual.worker import Worker
 
 from prep import events
 from prep.edits import Outcome
@@ -28,6 +28,7 @@ from tui.dialogs.help import Help
 from tui.dialogs.question import Question
 from tui.follow import JobView
 from tui.notices import SECONDS, report_worker
+from tui.operations import watched
 from tui.palette import TableProvider
 from tui.pictures import made
 from tui.session import Session
@@ -115,18 +116,11 @@ class ShikomiApp(App[None]):
         project = Project.open(self.session.project.root)
         if project.settings != self.session.project.settings:
             self.call_from_thread(self.session.reopen, project)
-        worker, stream = get_current_worker(), scan.run(project)
-        try:
-            for event in stream:
-                if worker.is_cancelled:
-                    return
-                if isinstance(event, events.Progress):
-                    self.post_message(ScanProgress(event.done))
-                elif isinstance(event, events.Finished):
-                    self.post_message(ScanDone())
-        finally:
-            # Closed by the thread that iterates; anything else would raise.
-            getattr(stream, "close", lambda: None)()
+        for event in watched(scan.run(project)):
+            if isinstance(event, events.Progress):
+                self.post_message(ScanProgress(event.done))
+            elif isinstance(event, events.Finished):
+                self.post_message(ScanDone())
 
     def on_scan_progress(self, message: ScanProgress) -> None:
         """Show what has been found so far; the lists can be used meanwhile."""

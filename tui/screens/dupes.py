@@ -11,7 +11,6 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
-from textual.worker import get_current_worker
 
 from prep import events
 from prep.edits import Change, exclusion
@@ -20,6 +19,7 @@ from prep.index import ImageRow, Index
 from prep.ops import dupes
 from tui import commands
 from tui.about import about
+from tui.operations import watched
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.stages import StageState
@@ -96,19 +96,14 @@ class DupesScreen(StageScreen):
 
     @work(group="dupes", exclusive=True, thread=True, exit_on_error=False)
     def _compare(self) -> None:
-        worker, stream = get_current_worker(), dupes.run(self.session.project)
         groups: list[events.Group] = []
-        try:
-            for event in stream:
-                if worker.is_cancelled:
-                    return
-                if isinstance(event, events.Progress):
-                    self.post_message(Comparing(event.what, event.done, event.total))
-                elif isinstance(event, events.Group):
-                    groups.append(event)
-        finally:
-            getattr(stream, "close", lambda: None)()
-        self.post_message(Compared(groups))
+        for event in watched(dupes.run(self.session.project)):
+            if isinstance(event, events.Progress):
+                self.post_message(Comparing(event.what, event.done, event.total))
+            elif isinstance(event, events.Group):
+                groups.append(event)
+            elif isinstance(event, events.Finished):
+                self.post_message(Compared(groups))
 
     def on_comparing(self, message: Comparing) -> None:
         """Show how far it is."""
@@ -118,6 +113,7 @@ class DupesScreen(StageScreen):
     def on_compared(self, message: Compared) -> None:
         """Show the groups."""
         self._groups, self._keep, self._shown = message.groups, {}, {}
+        self.query_one("#groups", ItemList).empty = "no duplicates"
         self._read_rows()
 
     @work(group="rows", exclusive=True, exit_on_error=False)

@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Button, Select
-from textual.worker import Worker, get_current_worker
+from textual.worker import Worker
 
 from prep import events
 from prep.errors import ConfigError, UserError
@@ -22,6 +22,7 @@ from train.start import resume_training, start_training
 from tui import commands
 from tui.follow import JobView
 from tui.notices import report
+from tui.operations import watched
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.widgets.form import Form
@@ -136,21 +137,12 @@ class TrainScreen(StageScreen):
 
     @work(group="export", thread=True, exclusive=True, exit_on_error=False)
     def _export(self) -> dict[str, str]:
-        worker, stream = get_current_worker(), export.run(self.session.project)
-        summary: dict[str, str] = {}
-        try:
-            for event in stream:
-                if worker.is_cancelled:
-                    break
-                if isinstance(event, events.Progress):
-                    self.post_message(Exporting(event.done, event.total))
-                elif isinstance(event, events.Finished):
-                    summary = event.summary
-        finally:
-            getattr(stream, "close", lambda: None)()
-        if not summary:
-            raise UserError("The export was interrupted.", "Start again.")
-        return summary
+        for event in watched(export.run(self.session.project)):
+            if isinstance(event, events.Progress):
+                self.post_message(Exporting(event.done, event.total))
+            elif isinstance(event, events.Finished):
+                return event.summary
+        raise UserError("The export was interrupted.", "Start again.")
 
     def on_exporting(self, message: Exporting) -> None:
         """Show how far the export is."""

@@ -233,7 +233,11 @@ class LineList(ScrollView, can_focus=True):
 
 
 class ItemList(LineList):
-    """A list of lines that are at hand."""
+    """A list of lines that are at hand.
+
+    Attributes:
+        empty: What stands there when there are none.
+    """
 
     def __init__(
         self,
@@ -244,7 +248,7 @@ class ItemList(LineList):
     ) -> None:
         super().__init__(id=id)
         self._items: list[list[Piece]] = []
-        self._empty = empty
+        self.empty = empty
         self._heading = heading
 
     @property
@@ -270,7 +274,7 @@ class ItemList(LineList):
 
     def render_line(self, y: int) -> Strip:
         """Draw one line, or say what to do when there is none."""
-        if y == self._top and not self._items and self._empty:
+        if y == self._top and not self._items and self.empty:
             style = self.rich_style + self._look("dim")
-            return Strip([Segment(cell(self._empty, self.size.width), style)], self.size.width)
+            return Strip([Segment(cell(self.empty, self.size.width), style)], self.size.width)
         return super().render_line(y)
