@@ -57,8 +57,9 @@ async def test_a_running_job_is_found_followed_and_stopped(project: Project) -> 
             assert "4/9" in strip(opened)
             await opened.go("train")
             screen = opened.app.screen
-            assert "▶ running" in str(screen.query_one("#runs", ItemList)._items[0][0])
-            await opened.until(lambda: "4/9" in str(screen.query_one("#run-numbers").content))  # type: ignore[attr-defined]
+            assert "▶ running" in screen.query_one("#runs", ItemList).render_line(1).text
+            numbers = screen.query_one("#run-numbers", Static)
+            await opened.until(lambda: "4/9" in str(numbers.content))
             assert not screen.query_one("#stop", Button).disabled
             await opened.pilot.press("s")
             await opened.until(lambda: not jobs.alive(job))

@@ -143,10 +143,11 @@ async def test_tagging_starts_the_verb_as_a_job(
         opened.app.screen.query_one("#field-general", Input).value = "2"
         await opened.press("ctrl+y")
         await opened.until(lambda: any("less than or equal" in text for text in opened.notices))
-    assert started[0][1:4] == ["-m", "tui.cli", "tag"]
-    assert started[0][-5:] == ["--json", "--model", "demo", "--general", "0.35"][-5:] or (
-        "--model" in started[0]
-    )
+    assert started[0][1:6] == ["-m", "tui.cli", "tag", str(twins.root), "--json"]
+    options = started[0][6:]
+    assert options[options.index("--model") + 1] == "demo"
+    assert options[options.index("--general") + 1] == "0.35"
+    assert "--dry-run" not in options
     assert len(started) == 1
     assert Project.open(twins.root).settings.tagger.model == "demo"
 

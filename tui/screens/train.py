@@ -146,8 +146,7 @@ class TrainScreen(StageScreen):
 
     def on_exporting(self, message: Exporting) -> None:
         """Show how far the export is."""
-        text = f"writing the training set {message.done}/{message.total}"
-        self.query_one(RunPanel).query_one("#run-title").update(text)  # type: ignore[attr-defined]
+        self.query_one(RunPanel).say(f"writing the training set {message.done}/{message.total}")
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Leave out the fault of an export: it ends the start, too, and is reported there."""

@@ -32,12 +32,16 @@ class RunPanel(Vertical):
     def show(self, view: JobView | None) -> None:
         """Show a run, or that there is none."""
         if view is None:
-            self.query_one("#run-title", Static).update("No training yet.")
+            self.say("No training yet.")
             return
-        self.query_one("#run-title", Static).update(Content(_title(view)))
+        self.say(_title(view))
         self.query_one(Chart).show(_series(view.metrics))
         self.query_one("#run-numbers", Static).update(Content("\n".join(numbers(view))))
         self._read_log(view)
+
+    def say(self, text: str) -> None:
+        """Write the line above the curve."""
+        self.query_one("#run-title", Static).update(Content(text))
 
     @work(group="log", exclusive=True, exit_on_error=False)
     async def _read_log(self, view: JobView) -> None:
