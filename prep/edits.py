@@ -159,6 +159,9 @@ class Journal:
                     outcome.changed.append(change)
         finally:
             self._index.put_captions(written)
+            if state == "done" and not outcome.changed:
+                # Nothing came of it: an undo would have nothing to take back.
+                state = "dropped"
             with self._connection:
                 self._connection.execute("UPDATE work.edits SET state=? WHERE id=?", (state, edit))
         return outcome

@@ -81,6 +81,8 @@ def test_files_changed_elsewhere_are_left_alone(project: Project, index: Index) 
     assert not outcome.changed
     assert outcome.conflicts == [(A, "the caption was changed elsewhere in the meantime")]
     assert text(project, A) == "by another editor"
+    assert journal.history() == []
+    assert journal.undo().edit == 0
 
     file.write_text("mochi, hat")
     journal.apply("y", [Change(A, CAPTION, "mochi, hat", "y"), Change(B, CAPTION, None, "y")])
