@@ -119,16 +119,13 @@ class TrainSettings(StepSettings):
     ) -> "TrainSettings":
         """Combine the sources of settings.
 
-        Each goes over the one before: defaults, the preset that ``[train]`` names, ``[train]``,
-        the preset given here, the ``key=value`` overrides.
+        Each goes over the one before: defaults, ``[train]``, the preset, the ``key=value``
+        overrides.
 
         Raises:
             ConfigError: Unknown presets or keys, or values out of range; all faults at once.
         """
-        table = dict(project.settings.train)
-        named = table.pop("preset", "")
-        values = load_preset(str(named)) if named else {}
-        values |= table
+        values = dict(project.settings.train)
         values |= load_preset(preset) if preset else {}
         values |= dict(parse_override(text) for text in overrides)
         return validated(values, f"{project.file} [train]")

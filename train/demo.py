@@ -28,21 +28,27 @@ TRIGGER = "mochi"
 SAMPLES = 16
 """Pictures drawn with the trigger word alone, without and with the LoRA."""
 
-DRAWING = {"steps": 16, "cfg": 4.0}
 SETTINGS: dict[str, Any] = {
-    "project": {"name": "mochi", "family": "sd15", "resolution": 128},
-    "buckets": {"step": 16, "minimum": 64, "maximum": 256},
+    "project": {"name": "mochi", "family": "sd15", "resolution": 64},
+    "buckets": {"step": 8, "minimum": 48, "maximum": 80},
     "tagger": {"model": "demo"},
     "train": {
-        "preset": "quick-cpu",
         "base": "model/demo-base",
-        "validation_fraction": 0.1,
+        "rank": 16,
+        "alpha": 8.0,
+        "batch_size": 8,
+        "max_steps": 120,
+        "learning_rate": 2e-3,
+        "text_encoder_learning_rate": 1e-3,
+        "warmup_steps": 10,
+        "save_every_steps": 40,
+        "sample_every_steps": 40,
         "sample_prompts": [
             f"{TRIGGER}, smile, beach --d 1",
             f"{TRIGGER}, top hat, night sky --d 2",
         ],
-        "sample_steps": DRAWING["steps"],
-        "sample_cfg": DRAWING["cfg"],
+        "sample_cfg": 4.5,
+        "validation_fraction": 0.1,
     },
 }
 """``shikomi.toml`` of the demo: what a user would write for it."""

@@ -43,9 +43,9 @@ def _last_screen(summary: dict[str, Any]) -> str:
     root = Path(summary["project"])
     seconds = sum(summary["seconds"].values())
     return f"""
-Done in {seconds:.0f} seconds. Prompted with the trigger word alone, the mascot's own tags are found in
-  {summary["trigger_recall_base"]:>4.0%} of the pictures that the base model draws
-  {summary["trigger_recall_lora"]:>4.0%} of those that it draws with the LoRA
+Done in {seconds:.0f} seconds. Prompted with the trigger word alone, the tagger finds
+  {summary["trigger_recall_base"]:>4.0%} of the mascot's own tags in pictures of the base model
+  {summary["trigger_recall_lora"]:>4.0%} of them in pictures drawn with the LoRA
 
 Look at   {root / summary["grid"]}
 LoRA      {root / summary["lora"]}

@@ -32,9 +32,9 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_later_sources_go_over_earlier_ones(tmp_path: Path) -> None:
-    project = project_with(tmp_path, 'preset = "style"\nrank = 5\nepochs = 3')
+    project = project_with(tmp_path, "rank = 5\nepochs = 3")
     assert TrainSettings.from_project(project).rank == 5
-    assert not TrainSettings.from_project(project).train_text_encoder
+    assert not TrainSettings.from_project(project, "style").train_text_encoder
     character = TrainSettings.from_project(project, "character", ["epochs=7", "base=model/x"])
     assert (character.rank, character.epochs, character.base) == (16, 7, "model/x")
 

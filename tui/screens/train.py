@@ -126,7 +126,7 @@ class TrainScreen(StageScreen):
         """Keep the settings, export the training set, start the run."""
         form = self.query_one("#train-form", Form)
         settings = form.read()
-        await self.session.save_settings({"train": {"preset": None, **form.changed(settings)}})
+        await self.session.save_settings({"train": form.changed(settings)})
         self.add_class("-watching")
         exporting: Worker[dict[str, str]] = self._export()
         summary = await exporting.wait()
