@@ -26,7 +26,7 @@ from train.loop import train
 from train.start import find_training, resume_training, run_config, start_training
 from train.team import Team
 
-LIMIT = 120.0
+LIMIT = 300.0
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
