@@ -5,6 +5,7 @@ untrained, which is enough to develop against.
 """
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 
@@ -43,6 +44,18 @@ def export(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     pipeline.save_pretrained(folder, safe_serialization=True)
     tokenizers.save(pipeline.tokenizer, folder / "tokenizer")
+    _ask_for_32_bits(folder / "text_encoder" / "config.json")
+
+
+def _ask_for_32_bits(path: Path) -> None:
+    """Let the 16-bit text encoder widen when loaded, as the other parts do by default.
+
+    transformers loads in the type that its configuration names; one half in 16 and the other in
+    32 bits would not run.
+    """
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["dtype"] = "float32"
+    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> None:

@@ -17,9 +17,8 @@ BATCH = 16
 
 def load(folder: Path = SAMPLE_DATA / "base") -> StableDiffusionPipeline:
     """Load the base model the way anyone would, in 32 bits for the CPU."""
-    pipeline = StableDiffusionPipeline.from_pretrained(
-        folder, safety_checker=None, torch_dtype=torch.float32
-    )
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
+    pipeline.to(torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -27,7 +26,7 @@ def load(folder: Path = SAMPLE_DATA / "base") -> StableDiffusionPipeline:
 def sample(
     pipeline: StableDiffusionPipeline,
     prompts: Sequence[str],
-    size: tuple[int, int] = (128, 128),
+    size: tuple[int, int] = (64, 64),
     seed: int = 0,
 ) -> list[Image.Image]:
     """Draw one image per prompt; the same seed gives the same images."""
