@@ -12,6 +12,21 @@ from PIL import Image
 from train.config import RunConfig
 
 
+MODEL_INDEX = {
+    "_class_name": "StableDiffusionPipeline",
+    "_diffusers_version": "0.36.0",
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "scheduler": ["diffusers", "DDIMScheduler"],
+    "safety_checker": [None, None],
+    "feature_extractor": [None, None],
+    "image_encoder": [None, None],
+    "requires_safety_checker": False,
+}
+
+
 def make_base(folder: Path, prediction: str = "epsilon", *, zero_snr: bool = False) -> Path:
     """Write a random model with the block layout of SD 1.5: 64 px pictures, factor 8."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -50,7 +65,15 @@ def make_base(folder: Path, prediction: str = "epsilon", *, zero_snr: bool = Fal
         pad_token_id=tokens - 1,
     )
     CLIPTextModel(config).save_pretrained(folder / "text_encoder")
-    scheduler = {
+    (folder / "scheduler").mkdir()
+    scheduler = scheduler_config(prediction, zero_snr=zero_snr)
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
+    (folder / "model_index.json").write_text(json.dumps(MODEL_INDEX))
+    return folder
+
+
+def scheduler_config(prediction: str, *, zero_snr: bool) -> dict[str, object]:
+    return {
         "_class_name": "DDIMScheduler",
         "num_train_timesteps": 1000,
         "beta_start": 0.00085,
@@ -63,23 +86,6 @@ def make_base(folder: Path, prediction: str = "epsilon", *, zero_snr: bool = Fal
         "timestep_spacing": "trailing" if zero_snr else "leading",
         "steps_offset": 1,
     }
-    (folder / "scheduler").mkdir()
-    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
-    index = {
-        "_class_name": "StableDiffusionPipeline",
-        "_diffusers_version": "0.36.0",
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "scheduler": ["diffusers", "DDIMScheduler"],
-        "safety_checker": [None, None],
-        "feature_extractor": [None, None],
-        "image_encoder": [None, None],
-        "requires_safety_checker": False,
-    }
-    (folder / "model_index.json").write_text(json.dumps(index))
-    return folder
 
 
 def make_tokenizer(folder: Path) -> int:
