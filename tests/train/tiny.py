@@ -11,7 +11,6 @@ from PIL import Image
 
 from train.config import RunConfig
 
-
 MODEL_INDEX = {
     "_class_name": "StableDiffusionPipeline",
     "_diffusers_version": "0.36.0",
