@@ -15,7 +15,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from sample_data.make.training import WORK, arguments
+from sample_data.make.training import SAMPLE_DATA, WORK, arguments
 from sample_data.make.vae import CANVAS, allowed_scene, build, to_tensor
 from sample_data.make.world import Scene, draw
 
@@ -73,7 +73,9 @@ def standardise(vae: AutoencoderKL) -> None:
 
 
 def trained_vae() -> AutoencoderKL:
-    """Return the trained autoencoder with standardised latents."""
+    """Return the newest autoencoder, latents standardised; the shipped one without a checkpoint."""
+    if not (WORK / "vae.pt").exists():
+        return AutoencoderKL.from_pretrained(str(SAMPLE_DATA / "base" / "vae"))
     vae = build()
     vae.load_state_dict(torch.load(WORK / "vae.pt", weights_only=True)["average"])
     vae.eval().requires_grad_(False)

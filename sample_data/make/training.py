@@ -7,6 +7,7 @@ its command is run again.
 import argparse
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,8 @@ class Run:
             modules.parameters(), lr=peak, weight_decay=decay, betas=(0.9, 0.99)
         )
         self.average = {k: v.detach().clone() for k, v in modules.state_dict().items()}
+        self.after_backward: Callable[[], None] = lambda: None
+        self.leads = True
         self._losses: list[float] = []
         self._started = time.monotonic()
         if self.path.exists():
@@ -70,6 +73,7 @@ class Run:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self.after_backward()
         nn.utils.clip_grad_norm_(self.modules.parameters(), 1.0)
         self.optimiser.step()
         self.step += 1
@@ -78,6 +82,8 @@ class Run:
 
     def save(self) -> None:
         """Write a checkpoint; a crash half-way leaves the one before."""
+        if not self.leads:
+            return
         WORK.mkdir(exist_ok=True)
         state = {
             "modules": self.modules.state_dict(),
@@ -116,7 +122,7 @@ class Run:
 
     def _report(self, loss: float) -> None:
         self._losses.append(loss)
-        if self.step % 50 == 0:
+        if self.step % 50 == 0 and self.leads:
             mean = sum(self._losses) / len(self._losses)
             print(
                 f"step {self.step}/{self.total} loss {mean:.4f} {self.elapsed():.0f} s", flush=True
@@ -126,9 +132,14 @@ class Run:
             self.save()
 
 
-def arguments(description: str, steps: int) -> argparse.Namespace:
-    """Parse the options that all trainings have: --steps and --threads."""
+def arguments(description: str, steps: int, *, team: bool = False) -> argparse.Namespace:
+    """Parse the options that all trainings have; ``team`` adds those of several processes."""
     parser = argparse.ArgumentParser(description=description)
+    if team:
+        parser.add_argument("--processes", type=int, default=1, help="train in so many at once")
+        parser.add_argument(
+            "--from-base", action="store_true", help="begin with the weights in sample_data/base"
+        )
     parser.add_argument("--steps", type=int, default=steps, help="train until this step")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     options = parser.parse_args()

@@ -7,20 +7,22 @@ that schedule and need not be predicted. Attention is computed plainly: PyTorch'
 takes three times as long in the backward pass on a CPU.
 """
 
+import argparse
 import random
 from collections.abc import Iterator
 
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.multiprocessing.spawn import spawn
 from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from sample_data.make import tokenizer as tokenizers
 from sample_data.make.captions import caption
 from sample_data.make.latents import SHAPES, path_of, scenes
-from sample_data.make.training import Run, arguments
+from sample_data.make.training import SAMPLE_DATA, Run, arguments
 from sample_data.make.world import Scene
 
 WIDTH = 64  # of the text encoder, and so of cross-attention
@@ -82,9 +84,9 @@ class Examples:
         self.latents = {size: torch.load(path_of(size), weights_only=True) for size in SHAPES}
         self.scenes = {size: scenes(size, count) for size, count in SHAPES.items()}
 
-    def batch(self, rng: random.Random) -> tuple[Tensor, Tensor]:
+    def batch(self, shape: random.Random, rng: random.Random) -> tuple[Tensor, Tensor]:
         """Return latents of one shape and the tokens of fresh captions."""
-        size = rng.choices(list(SHAPES), weights=list(SHAPES.values()))[0]
+        size = shape.choices(list(SHAPES), weights=list(SHAPES.values()))[0]
         chosen = rng.choices(range(SHAPES[size]), k=BATCH)
         return self.latents[size][chosen].float().contiguous(), self._tokens(size, chosen, rng)
 
@@ -116,24 +118,60 @@ def loss_of(
     return functional.mse_loss(predicted.float(), wanted)
 
 
-def main() -> None:
-    """Train until the wanted step and leave the result in the checkpoint."""
-    options = arguments("Train the UNet and the text encoder.", steps=5000)
-    torch.manual_seed(3)
-    tokenizer = tokenizers.build()
+def build_model(tokenizer: CLIPTokenizer, *, from_base: bool) -> nn.ModuleDict:
+    """Return UNet and text encoder, untrained or with the weights that are shipped."""
     unet, text_encoder = build_unet(), build_text_encoder(tokenizer)
+    if from_base:
+        base = SAMPLE_DATA / "base"
+        unet = UNet2DConditionModel.from_pretrained(str(base / "unet"))
+        text_encoder = CLIPTextModel.from_pretrained(str(base / "text_encoder"))
     unet.set_attn_processor(AttnProcessor())
     text_encoder.set_attn_implementation("eager")
-    model = nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
+    return nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
+
+
+def share_gradients(model: nn.Module) -> None:
+    """Give all processes the mean of their gradients."""
+    weights = [weight for weight in model.parameters() if weight.grad is not None]
+    flat = torch.cat([weight.grad.flatten() for weight in weights if weight.grad is not None])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    sizes = [weight.numel() for weight in weights]
+    for weight, part in zip(weights, torch.split(flat, sizes), strict=True):
+        weight.grad = part.view_as(weight).clone()
+
+
+def train(rank: int, options: argparse.Namespace) -> None:
+    """Train as process ``rank`` of ``options.processes``; process 0 keeps the checkpoint."""
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(3)
+    tokenizer = tokenizers.build()
+    model = build_model(tokenizer, from_base=options.from_base)
     run = Run("unet", model, total=options.steps, peak=1.5e-3)
+    if options.processes > 1:
+        address = "tcp://127.0.0.1:29613"
+        distributed.init_process_group(
+            "gloo", init_method=address, rank=rank, world_size=options.processes
+        )
+        run.leads = rank == 0
+        run.after_backward = lambda: share_gradients(model)
     examples, scheduler = Examples(tokenizer), build_scheduler()
-    for name, part in model.items():
-        print(f"{name}: {sum(p.numel() for p in part.parameters()):,} parameters", flush=True)
     while run.step < run.total:
-        torch.manual_seed(run.step)
-        latents, tokens = examples.batch(random.Random(f"unet {run.step}"))
+        torch.manual_seed(run.step * options.processes + rank)
+        # One shape for all, so that all take equally long.
+        shape = random.Random(f"shape {run.step}")
+        latents, tokens = examples.batch(shape, random.Random(f"unet {run.step} {rank}"))
         run.update(loss_of(model, scheduler, latents, tokens))
     run.save()
+
+
+def main() -> None:
+    """Train until the wanted step and leave the result in the checkpoint."""
+    options = arguments("Train the UNet and the text encoder.", steps=5000, team=True)
+    if options.processes == 1:
+        train(0, options)
+    else:
+        spawn(train, (options,), nprocs=options.processes)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":
