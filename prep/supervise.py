@@ -29,6 +29,9 @@ def main() -> int:
     if hasattr(os, "fork") and os.fork():
         # The front end waits for this process only, so that it is never left with a zombie.
         os._exit(0)
+    # A front end that was started with nohup or & ignores interrupts, and children inherit that;
+    # the command must hear the one that stops it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     job = jobs.Job(Path(sys.argv[1]))
     with (job.directory / "lock").open("a+b") as lock:
         if not _take_patiently(lock):

@@ -1,6 +1,7 @@
 """Fixtures for all tests: small images, projects, and a fence around the developer's own files."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from prep.project import Project, initialise
 # Two cores are shared by everything that runs here: more threads than that only get in each
 # other's way (a tiny pipeline took 24 s with the default and 0.3 s with one thread).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Started in the background, a shell makes its children ignore interrupts; the tests send some.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MakeImage = Callable[..., Path]
 
