@@ -99,8 +99,9 @@ def test_the_contact_sheet_is_a_picture(
 ) -> None:
     directory, _ = demo_run
     with Image.open(directory / summary["grid"]) as grid:
-        assert grid.width > 128 * 4
-        assert grid.height > 128 * 2
+        # Base model and three strengths across; three saved epochs down; 64 px each.
+        assert grid.width > 64 * 4
+        assert grid.height > 64 * 3
 
 
 def test_every_stage_reports_its_seconds(summary: dict[str, Any]) -> None:

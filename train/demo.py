@@ -240,24 +240,28 @@ def _train(project: Project, stages: Stages) -> Stage:
 
 def _training(project: Project) -> Iterator[events.Event]:
     toml = project.output / "dataset" / "dataset.toml"
-    offset = 0
+    offset, stopped = 0, False
     job = _unfinished(project)
     if job is None:
         job = start.start_training(project, TrainSettings.from_project(project), toml)
     else:
         offset = job.events_file.stat().st_size if job.events_file.exists() else 0
-        job = start.resume_training(project, job.name)
+        if not jobs.alive(job):
+            job = start.resume_training(project, job.name)
+    # To its very end, also when it was stopped: the next run must find the job at rest.
     for event in follow(job, offset):
-        if isinstance(event, events.Finished) and event.reason != "done":
-            raise KeyboardInterrupt
-        yield event
+        stopped |= isinstance(event, events.Finished) and event.reason != "done"
+        if not stopped:
+            yield event
+    if stopped:
+        raise KeyboardInterrupt
 
 
 def _unfinished(project: Project) -> jobs.Job | None:
-    """Return the newest training job, if it was stopped or died."""
+    """Return the newest training job, if it runs, was stopped or died."""
     for job in jobs.listed(project.jobs):
         if job.settings().kind == start.KIND:
-            return job if jobs.status(job).state in ("stopped", "lost") else None
+            return job if jobs.status(job).state in ("running", "stopped", "lost") else None
     return None
 
 
