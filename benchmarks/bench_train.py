@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="measured steps of each side")
     options = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}")
-    print(f"demo base model, {demo_world.base().name}, LoRA of the quick-cpu preset, batch 8\n")
+    print(f"demo base model, {demo_world.base().name}, LoRA of the demo, batch 8\n")
     print(f"{'':<6}{'ours, steps/s':>14}{'bare, steps/s':>14}{'ratio':>10}")
     for precision in ("fp32", "bf16"):
         compare(precision, options.steps)
