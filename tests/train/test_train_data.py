@@ -77,7 +77,10 @@ def test_nothing_is_ignored_silently(tmp_path: Path, extra: dict[str, Any], clau
 
 
 def test_unsupported_keys_that_change_nothing_are_fine(tmp_path: Path) -> None:
-    read_dataset_file(write(tmp_path, dataset_text(color_aug=False, cache_info=True)))
+    plain = read_dataset_file(write(tmp_path, dataset_text()))
+    assert (
+        read_dataset_file(write(tmp_path, dataset_text(color_aug=False, cache_info=True))) == plain
+    )
 
 
 @pytest.mark.parametrize("text", ["[[datasets", "", "[[datasets]]\nresolution = 5\n"])
