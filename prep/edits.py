@@ -8,36 +8,10 @@ what an edit expects are never written: they are reported as conflicts.
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from prep import captions
-from prep.errors import UnreadableError, UserError
-from prep.files import fingerprint, write_text
-from prep.index import FoundCaption, Index
-
-CAPTION = "caption"
-EXCLUDED = "excluded"
-
-
-@dataclass(frozen=True)
-class Change:
-    """One change to one image.
-
-    Attributes:
-        path: The image, as the index names it.
-        what: ``caption`` (before and after are texts of the caption file) or ``excluded``
-            (they are reasons). ``None`` means no file, and not excluded.
-    """
-
-    path: str
-    what: str
-    before: str | None
-    after: str | None
-
-    @property
-    def reverse(self) -> "Change":
-        """The change that takes this one back."""
-        return Change(self.path, self.what, self.after, self.before)
+from prep.changes import Change, Workbench
+from prep.errors import UserError
+from prep.index import Index
 
 
 @dataclass(frozen=True)
@@ -73,14 +47,8 @@ class Journal:
     def __init__(self, index: Index) -> None:
         """Open the journal and finish what a crash interrupted."""
         self._index = index
-        self._project = index.project
         self._connection = index.connection
         self.recovered = self._recover()
-
-    def caption_file(self, path: str) -> Path:
-        """Return the caption file of an image."""
-        extension = self._project.settings.captions.extension
-        return (self._project.root / path).with_suffix(extension)
 
     def apply(self, title: str, changes: Iterable[Change]) -> Outcome:
         """Record and make the changes; those that change nothing are dropped.
@@ -149,54 +117,22 @@ class Journal:
 
     def _carry_out(self, edit: int, title: str, changes: Sequence[Change], state: str) -> Outcome:
         outcome = Outcome(edit, title)
-        written: list[FoundCaption] = []
+        workbench = Workbench(self._index)
         try:
             for change in changes:
-                fault = self._make(change, written)
+                fault = workbench.make(change)
                 if fault:
                     outcome.conflicts.append((change.path, fault))
                 else:
                     outcome.changed.append(change)
         finally:
-            self._index.put_captions(written)
+            workbench.finish()
             if state == "done" and not outcome.changed:
                 # Nothing came of it: an undo would have nothing to take back.
                 state = "dropped"
             with self._connection:
                 self._connection.execute("UPDATE work.edits SET state=? WHERE id=?", (state, edit))
         return outcome
-
-    def _make(self, change: Change, written: list[FoundCaption]) -> str:
-        """Make one change; return why it could not be made, or an empty text."""
-        if change.what == EXCLUDED:
-            return self._exclude(change)
-        file = self.caption_file(change.path)
-        try:
-            present = captions.read(file)
-        except UnreadableError as error:
-            return error.message
-        if present != change.after:
-            if present != change.before:
-                return "the caption was changed elsewhere in the meantime"
-            if change.after is None:
-                file.unlink(missing_ok=True)
-            else:
-                write_text(file, change.after)
-        mark = fingerprint(file)
-        size, mtime = (mark.size, mark.mtime_ns) if mark else (None, None)
-        written.append(FoundCaption(change.path, change.after, size, mtime))
-        return ""
-
-    def _exclude(self, change: Change) -> str:
-        with self._connection:
-            if change.after is None:
-                self._connection.execute("DELETE FROM work.exclusions WHERE path=?", (change.path,))
-            else:
-                self._connection.execute(
-                    "INSERT OR REPLACE INTO work.exclusions VALUES(?, ?)",
-                    (change.path, change.after),
-                )
-        return ""
 
     def _recover(self) -> list[Outcome]:
         """Finish edits that a crash interrupted."""
@@ -211,24 +147,6 @@ class Journal:
                 changes = [change.reverse for change in changes]
             outcomes.append(self._carry_out(edit, title, changes, target))
         return outcomes
-
-
-def caption_change(path: str, before: str | None, tags: Sequence[str]) -> Change:
-    """Return the change that gives an image's caption these tags, keeping its other lines.
-
-    No file is made for no tags, and a caption is never emptied to zero bytes: trainers refuse
-    to start on an empty caption file.
-    """
-    if before is None:
-        text = captions.SEPARATOR.join(tags)
-        return Change(path, CAPTION, None, text or None)
-    after = captions.with_tags(before, tags)
-    return Change(path, CAPTION, before, after if after.strip() else None)
-
-
-def exclusion(path: str, before: str | None, reason: str | None) -> Change:
-    """Return the change that leaves an image out (or takes it in again, for ``None``)."""
-    return Change(path, EXCLUDED, before, reason)
 
 
 def check_found(outcome: Outcome, verb: str) -> Outcome:

@@ -283,6 +283,14 @@ class Index:
                 ((hash_, path) for path, hash_ in contents),
             )
 
+    def rename(self, before: str, after: str, folder: str) -> None:
+        """Note that an image file lies elsewhere now; everything else about it stays known."""
+        self.remove([after])
+        with self.connection:
+            self.connection.execute(
+                "UPDATE images SET path=?, folder=? WHERE path=?", (after, folder, before)
+            )
+
     def remove(self, paths: Iterable[str]) -> None:
         """Forget images whose files are gone."""
         with self.connection:

@@ -196,6 +196,10 @@ class Project:
         """Return ``path`` as the index and all events name it: relative, with slashes."""
         return path.relative_to(self.root).as_posix()
 
+    def caption_file(self, path: str) -> Path:
+        """Return the caption file of the image ``path``."""
+        return (self.root / path).with_suffix(self.settings.captions.extension)
+
     def concept_folder(self, path: str) -> str:
         """Return the folder, below the dataset folder, that decides over the image ``path``.
 

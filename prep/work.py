@@ -1,6 +1,6 @@
 """``work.db``: what cannot be computed again, and therefore must never be thrown away.
 
-The journal of edits, exclusions, and the hand decisions behind captions. Its schema grows by
+The journal of edits, exclusions, crops, and the hand decisions behind captions. Its schema grows by
 migrations; the list below is only ever appended to.
 """
 
@@ -20,6 +20,9 @@ MIGRATIONS = (
     CREATE TABLE hand(
         id INTEGER PRIMARY KEY, path TEXT NOT NULL, text TEXT NOT NULL, compiled TEXT NOT NULL,
         plus TEXT NOT NULL, minus TEXT NOT NULL, UNIQUE(path, text));
+    """,
+    """
+    CREATE TABLE crops(path TEXT PRIMARY KEY, boxes TEXT NOT NULL) WITHOUT ROWID;
     """,
 )
 

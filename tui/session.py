@@ -15,7 +15,8 @@ from textual.dom import DOMNode
 from textual.signal import Signal
 
 from prep import captions
-from prep.edits import Change, Journal, Outcome
+from prep.changes import Change
+from prep.edits import Journal, Outcome
 from prep.index import Index
 from prep.project import Project
 from tui.follow import JobBoard, JobView
@@ -128,9 +129,7 @@ class Session:
 
     async def read_caption(self, path: str) -> str | None:
         """Read the caption file of an image as it is now."""
-        return await self._writer.run(
-            lambda index: captions.read(Journal(index).caption_file(path))
-        )
+        return await self._writer.run(lambda index: captions.read(index.project.caption_file(path)))
 
     async def _journal(self, work: Callable[[Journal], Outcome]) -> Outcome:
         outcome = await self._writer.run(lambda index: work(Journal(index)))

@@ -15,7 +15,8 @@ from pydantic import Field
 
 from prep import events, hash_store
 from prep.best import best_first, why_kept
-from prep.edits import CAPTION, EXCLUDED, Change, Journal, exclusion
+from prep.changes import CAPTION, EXCLUDED, Change, exclusion
+from prep.edits import Journal
 from prep.hashes import Look, distance, pairs
 from prep.index import ImageRow, Index
 from prep.likeness import SAME_BELOW, difference

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from pydantic import Field
 
 from prep import captions, events
-from prep.edits import Change, Journal, Outcome, caption_change, check_found, exclusion
+from prep.changes import Change, caption_change, exclusion
+from prep.edits import Journal, Outcome, check_found
 from prep.errors import ConfigError
 from prep.index import ImageRow, Index
 from prep.project import Project, Section

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prep import captions, events
-from prep.edits import Change, Journal, Outcome, caption_change
+from prep.changes import Change, caption_change
+from prep.edits import Journal, Outcome
 from prep.errors import UnreadableError
 from prep.index import ImageRow, Index
 from prep.layers import Hand, HandStore, Mode, compiled, learnt

@@ -15,7 +15,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from sample_data.make.training import SAMPLE_DATA, WORK, arguments
+from sample_data.make.training import SAMPLE_DATA, WORK, arguments, arithmetic
 from sample_data.make.vae import CANVAS, allowed_scene, build, to_tensor
 from sample_data.make.world import Scene, draw
 
@@ -49,7 +49,7 @@ def _in_place(scene: Scene, rng: random.Random) -> Scene:
 def encode(vae: AutoencoderKL, size: tuple[int, int], chosen: list[Scene]) -> Tensor:
     """Return the latents (unscaled posterior means) of drawings of one size."""
     found = []
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode(), arithmetic():
         for start in range(0, len(chosen), CHUNK):
             pictures = [np.asarray(draw(scene, size)) for scene in chosen[start : start + CHUNK]]
             latents = vae.encode(to_tensor(np.stack(pictures))).latent_dist.mean
@@ -95,6 +95,7 @@ def main() -> None:
     for size, count in SHAPES.items():
         if not path_of(size).exists():
             latents = encode(vae, size, scenes(size, count)) * SCALING_FACTOR
+            WORK.mkdir(exist_ok=True)
             torch.save(latents.to(torch.bfloat16), path_of(size))
         print(f"{size}: {count} latents", flush=True)
 

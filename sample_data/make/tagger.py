@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from sample_data.make.augment import pad_to_square, spoil
 from sample_data.make.tag_table import Row, rows, targets
-from sample_data.make.training import Run, arguments
+from sample_data.make.training import Run, arguments, arithmetic
 from sample_data.make.world import draw, sample_scene
 
 SIDE = 112
@@ -94,7 +94,7 @@ def main() -> None:
     print(f"{sum(p.numel() for p in tagger.parameters()):,} parameters", flush=True)
     while run.step < run.total:
         pixels, wanted = batch(random.Random(f"tagger {run.step}"), table)
-        with torch.autocast("cpu", torch.bfloat16):
+        with arithmetic():
             logits = tagger(pixels)
         run.update(10 * functional.binary_cross_entropy_with_logits(logits.float(), wanted))
     run.save()

@@ -22,7 +22,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from sample_data.make import tokenizer as tokenizers
 from sample_data.make.captions import caption
 from sample_data.make.latents import SHAPES, path_of, scenes
-from sample_data.make.training import SAMPLE_DATA, Run, arguments
+from sample_data.make.training import SAMPLE_DATA, Run, arguments, arithmetic
 from sample_data.make.world import Scene
 
 WIDTH = 64  # of the text encoder, and so of cross-attention
@@ -112,7 +112,7 @@ def loss_of(
     timesteps = (parts * 1000 / BATCH).long()[torch.randperm(BATCH)]
     noised = scheduler.add_noise(latents, noise, timesteps)
     wanted = scheduler.get_velocity(latents, noise, timesteps)
-    with torch.autocast("cpu", torch.bfloat16):
+    with arithmetic():
         text = model["text_encoder"](tokens).last_hidden_state
         predicted = model["unet"](noised, timesteps, encoder_hidden_states=text).sample
     return functional.mse_loss(predicted.float(), wanted)

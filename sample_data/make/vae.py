@@ -14,7 +14,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sample_data.make.training import Run, arguments
+from sample_data.make.training import Run, arguments, arithmetic
 from sample_data.make.world import Scene, draw, resembles_mascot, sample_scene
 
 CANVAS = (64, 64)
@@ -95,7 +95,7 @@ def main() -> None:
     while run.step < options.steps:
         torch.manual_seed(run.step)
         pixels = batch(random.Random(f"vae {run.step}"))
-        with torch.autocast("cpu", torch.bfloat16):
+        with arithmetic():
             loss = loss_of(vae, pixels, encoder_learns=run.step < JOINT_STEPS)
         run.update(loss)
         if run.step == JOINT_STEPS:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from prep.edits import CAPTION, Change, Journal, caption_change, check_found, exclusion
+from prep.changes import CAPTION, Change, caption_change, exclusion
+from prep.edits import Journal, check_found
 from prep.errors import UserError
 from prep.files import write_text
 from prep.index import Index
@@ -75,7 +76,7 @@ def test_undo_goes_back_step_by_step_and_a_new_edit_ends_redo(
 
 def test_files_changed_elsewhere_are_left_alone(project: Project, index: Index) -> None:
     journal = Journal(index)
-    file = journal.caption_file(A)
+    file = project.caption_file(A)
     file.write_text("by another editor")
     outcome = journal.apply("x", [Change(A, CAPTION, "mochi, hat", "x")])
     assert not outcome.changed
@@ -94,10 +95,10 @@ def test_files_changed_elsewhere_are_left_alone(project: Project, index: Index) 
 
 def test_captions_that_are_not_utf8_are_conflicts(project: Project, index: Index) -> None:
     journal = Journal(index)
-    journal.caption_file(A).write_bytes(b"\xff\xfe")
+    project.caption_file(A).write_bytes(b"\xff\xfe")
     outcome = journal.apply("x", [Change(A, CAPTION, "mochi, hat", "x")])
     assert "UTF-8" in outcome.conflicts[0][1]
-    assert journal.caption_file(A).read_bytes() == b"\xff\xfe"
+    assert project.caption_file(A).read_bytes() == b"\xff\xfe"
 
 
 def test_nothing_to_do_leaves_no_trace(index: Index) -> None:
@@ -132,7 +133,7 @@ def test_a_full_disk_stops_and_what_was_written_can_be_undone(
             raise UserError("The disk is full.", "Free some space.")
         write_text(path, text)
 
-    monkeypatch.setattr("prep.edits.write_text", full)
+    monkeypatch.setattr("prep.changes.write_text", full)
     with pytest.raises(UserError, match="disk is full"):
         journal.apply("x", [Change(A, CAPTION, "mochi, hat", "x"), Change(B, CAPTION, None, "x")])
     monkeypatch.undo()
@@ -145,12 +146,13 @@ def test_a_full_disk_stops_and_what_was_written_can_be_undone(
 KILLED_IN_THE_MIDDLE = """
 import os, signal, sys
 from pathlib import Path
-from prep import edits
-from prep.edits import Change, Journal
+from prep import changes
+from prep.changes import Change
+from prep.edits import Journal
 from prep.index import Index
 from prep.project import Project
 
-real, written = edits.write_text, []
+real, written = changes.write_text, []
 def write(path, text):
     if len(written) == 5:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -160,10 +162,10 @@ def write(path, text):
 index = Index(Project.open(Path(sys.argv[1])))
 journal = Journal(index)
 if sys.argv[2] == "undo":
-    edits.write_text = write
+    changes.write_text = write
     journal.undo()
 paths = [row.path for row in index.usable()]
-edits.write_text = write
+changes.write_text = write
 journal.apply("all", [Change(path, "caption", "old", "new") for path in paths])
 """
 

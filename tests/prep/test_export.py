@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from prep import events, manifest
-from prep.edits import Journal, exclusion
+from prep.changes import exclusion
+from prep.edits import Journal
 from prep.images import decode
 from prep.index import Index
 from prep.pixels import fitted

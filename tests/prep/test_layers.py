@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import captions
-from prep.edits import Journal, caption_change
+from prep.changes import caption_change
+from prep.edits import Journal
 from prep.index import Index
 from prep.layers import Hand, HandStore, Mode, compiled, learnt
 from prep.project import Project

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep.edits import Journal, exclusion
+from prep.changes import exclusion
+from prep.edits import Journal
 from prep.errors import ConfigError
 from prep.index import Index
 from prep.ops import scan

@@ -15,7 +15,7 @@ from textual.widgets import Button, Input, Label, Static
 from textual.worker import Worker
 
 from prep import captions
-from prep.edits import Change
+from prep.changes import Change
 from prep.index import Index
 from prep.ops.edit import EditOptions, preview
 from tui.notices import report_worker

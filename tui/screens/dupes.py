@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from prep import events
-from prep.edits import Change, exclusion
+from prep.changes import Change, exclusion
 from prep.images import decode
 from prep.index import ImageRow, Index
 from prep.ops import dupes

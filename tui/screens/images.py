@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from prep.edits import CAPTION, Change, exclusion
+from prep.changes import CAPTION, Change, exclusion
 from prep.images import decode
 from prep.index import ImageRow, Index
 from tui import commands
