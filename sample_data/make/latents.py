@@ -74,9 +74,13 @@ def standardise(vae: AutoencoderKL) -> None:
 
 def trained_vae() -> AutoencoderKL:
     """Return the newest autoencoder, latents standardised; the shipped one without a checkpoint."""
-    if not (WORK / "vae.pt").exists():
-        return AutoencoderKL.from_pretrained(str(SAMPLE_DATA / "base" / "vae"))
     vae = build()
+    if not (WORK / "vae.pt").exists():
+        shipped = AutoencoderKL.from_pretrained(str(SAMPLE_DATA / "base" / "vae"))
+        vae.load_state_dict(shipped.state_dict())
+        vae.eval().requires_grad_(False)
+        vae.register_to_config(scaling_factor=SCALING_FACTOR)
+        return vae
     vae.load_state_dict(torch.load(WORK / "vae.pt", weights_only=True)["average"])
     vae.eval().requires_grad_(False)
     standardise(vae)
