@@ -20,15 +20,14 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 from prep.hashes import distance, phash
-from prep.likeness import SAME_BELOW, SIDE, Thumbnail, difference
-from prep.ops.dupes import DupesOptions
+from prep.likeness import SIDE, Comparison, Thumbnail, compare
 from sample_data.make import world
 from sample_data.make.backgrounds import BACKGROUNDS
 from sample_data.make.faces import EXPRESSIONS
 from sample_data.make.hats import HATS
 from sample_data.make.things import HELD, MARKS, NECKWEAR
 
-RADIUS = DupesOptions().distance
+RADIUS = 12
 Edit = Callable[[Image.Image], Image.Image]
 
 
@@ -80,28 +79,28 @@ def variants(scene: world.Scene, rng: random.Random) -> dict[str, world.Scene]:
 
 def small(image: Image.Image) -> Thumbnail:
     """Make the thumbnail that ``prep.likeness`` makes of a file."""
-    grey = np.asarray(image.convert("L"))
-    return np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+    pixels = np.asarray(image.convert("RGB"))
+    return np.asarray(cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def compare(first: Image.Image, second: Image.Image) -> tuple[int, float]:
-    """Return bits and difference."""
+def measured(first: Image.Image, second: Image.Image) -> tuple[int, Comparison]:
+    """Return bits and what the second look says."""
     bits = distance(phash(first.convert("L")), phash(second.convert("L")))
-    return bits, difference(small(first), small(second))
+    return bits, compare(small(first), small(second))
 
 
-def measure(scenes: int, seed: int) -> dict[tuple[str, str], list[tuple[int, float]]]:
+def measure(scenes: int, seed: int) -> dict[tuple[str, str], list[tuple[int, Comparison]]]:
     """Compare every scene with its copies and variants."""
     rng = random.Random(seed)
-    found: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
+    found: dict[tuple[str, str], list[tuple[int, Comparison]]] = defaultdict(list)
     for _ in range(scenes):
         scene = world.sample_scene(rng, world.MASCOT)
         size = rng.choice([(512, 512), (512, 768), (768, 512)])
         picture = world.draw(scene, size)
         for name, edit in COPIES.items():
-            found["copy", name].append(compare(picture, edit(picture)))
+            found["copy", name].append(measured(picture, edit(picture)))
         for name, changed in variants(scene, rng).items():
-            found["variant", name].append(compare(picture, world.draw(changed, size)))
+            found["variant", name].append(measured(picture, world.draw(changed, size)))
     return found
 
 
@@ -114,11 +113,12 @@ def main() -> None:
     print(f"{'kind':8} {'what':20} {'bits':>9} {'difference':>17} {'hash':>5} {'both':>5}  of")
     for (kind, name), pairs in measure(options.scenes, options.seed).items():
         bits = [count for count, _ in pairs]
-        near = [value for count, value in pairs if count <= RADIUS]
+        looked = [comparison for count, comparison in pairs if count <= RADIUS]
+        near = [comparison.difference for comparison in looked]
         spread = f"{np.median(near):.3f} .. {max(near):.3f}" if kind == "copy" and near else ""
         if kind == "variant" and near:
             spread = f"{min(near):.3f} .. {np.median(near):.3f}"
-        same = sum(value < SAME_BELOW for value in near)
+        same = sum(comparison.same for comparison in looked)
         span = f"{int(np.median(bits))} .. {max(bits)}"
         print(f"{kind:8} {name:20} {span:>9} {spread:>17} {len(near):5} {same:5}  {len(pairs)}")
 

@@ -1,16 +1,20 @@
 """Caption text <-> tags. Pure functions; nothing here touches files except ``read``.
 
 A caption file is its first line, which trainers read as comma-separated tags, and whatever
-follows, which is kept as it is. Changing tags never touches the other lines, and a change that
-changes nothing gives back the very same text.
+follows, which is kept as it is. How a line is taken apart and put together again stands in
+``prep.caption_text`` and ``prep.caption_weave``. Changing tags never touches the other lines, and a
+change that changes nothing gives back the very same text.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+from prep import caption_text, caption_weave
+from prep.caption_text import SEPARATOR as SEPARATOR
 from prep.errors import UnreadableError
 
-SEPARATOR = ", "
+T = TypeVar("T")
 
 # fmt: off
 KAOMOJI = frozenset({
@@ -19,6 +23,9 @@ KAOMOJI = frozenset({
 })
 # fmt: on
 """Emoticon tags whose underscore is part of the face."""
+
+_REMEMBERED = 200_000
+"""Spellings that are remembered; sentences would fill the memory otherwise."""
 
 
 def read(path: Path) -> str | None:
@@ -44,37 +51,73 @@ def read(path: Path) -> str | None:
 def split(text: str) -> list[str]:
     r"""Return the tags of a caption's first line, in order, stripped, without empty ones.
 
+    Commas in ``{a, b|c}`` part nothing, ``|||`` and ``;;;`` part tags, a sentence is one piece.
+
     Example:
         >>> split("1girl, poster (object), ;)\nsecond line")
         ['1girl', 'poster (object)', ';)']
+        >>> split("mochi ||| {red, blue|green} hat, A bear sits on the beach, smiling.")
+        ['mochi', '{red, blue|green} hat', 'A bear sits on the beach, smiling.']
     """
-    line = text.removeprefix("\ufeff").partition("\n")[0]
-    return [tag for part in line.split(",") if (tag := part.strip())]
+    return caption_text.tags_of(caption_text.split_lines(text)[1])
 
 
 def with_tags(text: str, tags: Sequence[str]) -> str:
-    r"""Return ``text`` with its tags replaced, every other line kept.
+    r"""Return ``text`` with its tags replaced, every other line and the line's manner kept.
+
+    New tags at the end go before a closing sentence and before tags that keep the end.
 
     Example:
         >>> with_tags("a, b\nA long description.", ["b", "c"])
         'b, c\nA long description.'
+        >>> with_tags("mochi|||hat,bow", ["mochi", "bow", "smile"])
+        'mochi|||bow,smile'
     """
-    if split(text) == list(tags):
-        return text
-    _, newline, rest = text.partition("\n")
-    ending = "\r" if text.partition("\n")[0].endswith("\r") else ""
-    return SEPARATOR.join(tags) + ending + newline + rest
+    head, line, rest = caption_text.split_lines(text)
+    changed = caption_weave.with_new_tags(line, tags)
+    return text if changed == line else head + changed + rest
+
+
+class Memory(dict[str, T]):
+    """What a function makes of each tag, computed once: a dataset has few tags, many times."""
+
+    def __init__(self, function: Callable[[str], T]) -> None:
+        """Begin empty; the function must give the same answer each time."""
+        super().__init__()
+        self._function = function
+
+    def __missing__(self, tag: str) -> T:
+        """Compute what is not known yet."""
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        found = self[tag] = self._function(tag)
+        return found
+
+
+def _folded(tag: str) -> str:
+    folded = tag.strip().casefold()
+    if folded not in KAOMOJI:
+        folded = folded.replace("_", " ")
+    return folded.replace("\\(", "(").replace("\\)", ")") if "\\" in folded else folded
+
+
+_keys = Memory(_folded)
+_key = _keys.__getitem__
 
 
 def key(tag: str) -> str:
-    """Return what two spellings of one tag have in common.
+    r"""Return what spellings of one tag have in common: case, underscores, escaped brackets.
 
     Example:
-        >>> key("Long_Hair") == key("long hair"), key("^_^")
-        (True, '^_^')
+        >>> key("Long_Hair") == key("long hair"), key(r"saber \(fate\)"), key("^_^")
+        (True, 'saber (fate)', '^_^')
     """
-    folded = tag.strip().casefold()
-    return folded if folded in KAOMOJI else folded.replace("_", " ")
+    return _keys[tag]
+
+
+def keys(tags: Iterable[str]) -> list[str]:
+    """Return the keys of many tags."""
+    return list(map(_key, tags))
 
 
 def spaced(tag: str) -> str:
@@ -86,7 +129,7 @@ def unique(tags: Iterable[str]) -> list[str]:
     """Drop later spellings of a tag that is already there."""
     seen: dict[str, str] = {}
     for tag in tags:
-        seen.setdefault(key(tag), tag)
+        seen.setdefault(_keys[tag], tag)
     return list(seen.values())
 
 
@@ -97,15 +140,15 @@ def add(tags: Sequence[str], new: Iterable[str], *, first: bool = False) -> list
         >>> add(["a", "b"], ["b", "c"], first=True)
         ['c', 'a', 'b']
     """
-    present = {key(tag) for tag in tags}
-    missing = [tag for tag in unique(new) if key(tag) not in present]
+    present = set(keys(tags))
+    missing = [tag for tag in unique(new) if _keys[tag] not in present]
     return [*missing, *tags] if first else [*tags, *missing]
 
 
 def remove(tags: Sequence[str], unwanted: Iterable[str]) -> list[str]:
     """Drop every spelling of the unwanted tags."""
-    keys = {key(tag) for tag in unwanted}
-    return [tag for tag in tags if key(tag) not in keys]
+    gone = set(keys(unwanted))
+    return [tag for tag in tags if _keys[tag] not in gone]
 
 
 def replace(tags: Sequence[str], old: str, new: str) -> list[str]:
@@ -115,14 +158,15 @@ def replace(tags: Sequence[str], old: str, new: str) -> list[str]:
         >>> replace(["cat", "hat"], "cat", "kitten")
         ['kitten', 'hat']
     """
-    if key(old) not in {key(tag) for tag in tags}:
+    wanted = _keys[old]
+    if wanted not in keys(tags):
         return list(tags)
-    renamed = [new if key(tag) == key(old) else tag for tag in tags]
+    renamed = [new if _keys[tag] == wanted else tag for tag in tags]
     return unique(tag for tag in renamed if tag)
 
 
 def move_first(tags: Sequence[str], leaders: Sequence[str]) -> list[str]:
     """Bring those of ``leaders`` that are present to the front, in their order."""
-    wanted = [key(tag) for tag in unique(leaders)]
-    front = [tag for leader in wanted for tag in tags if key(tag) == leader]
-    return [*front, *(tag for tag in tags if key(tag) not in wanted)]
+    wanted = keys(unique(leaders))
+    front = [tag for leader in wanted for tag in tags if _keys[tag] == leader]
+    return [*front, *(tag for tag in tags if _keys[tag] not in wanted)]

@@ -7,14 +7,17 @@ that holds neither of the two is never written: the change is refused, with the 
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from prep import captions
-from prep.errors import UnreadableError
-from prep.files import fingerprint, write_bytes, write_text
+from prep.errors import UnreadableError, UserError
+from prep.files import Fingerprint, fingerprint, sync_folders, write_bytes, write_text
 from prep.index import FoundCaption, Index
+from prep.index_writer import batches
 
 CAPTION = "caption"
 EXCLUDED = "excluded"
@@ -23,9 +26,15 @@ MOVED = "moved"
 CONTENT = "content"
 
 _PATH_TABLES = ("exclusions", "crops", "hand")
+_PORTION = 512
+"""Changes made together: what a crash may leave half done, and recovery looks at again."""
+_THREADS = 32
+"""Writers that wait for the disk at once; it then takes many files in one go. Measured on ext4:
+1.2 ms a file against 3.8 ms for one writer."""
+_WORTH_THREADS = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Change:
     """One change to one image or file.
 
@@ -86,32 +95,64 @@ def content_change(path: str, before: bytes | None, after: bytes | None) -> Chan
 
 
 class Workbench:
-    """Makes changes, over an open index; ``finish`` brings the index up to date."""
+    """Makes changes, over an open index; ``finish`` brings the index up to date.
+
+    Changes of one kind that follow each other are made together: files are written by several
+    threads, since each waits for the disk, and tables are filled in one transaction.
+    """
 
     def __init__(self, index: Index) -> None:
         self._index = index
         self._root = index.project.root
         self._written: list[FoundCaption] = []
-        self._kinds: dict[str, Callable[[Change], str]] = {
-            CAPTION: self._caption,
-            EXCLUDED: self._excluded,
-            CROPS: self._crops,
-            MOVED: self._moved,
-            CONTENT: self._content,
+        self._folders: set[str] = set()
+        self._kinds: dict[str, Callable[[Sequence[Change]], Iterable[str | UserError]]] = {
+            CAPTION: self._captions,
+            EXCLUDED: lambda part: self._put("exclusions", part),
+            CROPS: lambda part: self._put("crops", part),
+            MOVED: self._moves,
+            CONTENT: lambda part: map(self._content, part),
         }
 
-    def make(self, change: Change) -> str:
-        """Make one change; return why it could not be made, or an empty text.
+    def make(self, changes: Sequence[Change]) -> Iterator[tuple[Change, str]]:
+        """Make changes in their order.
+
+        Yields:
+            Each change with the reason why it could not be made, or an empty text.
 
         Raises:
-            UserError: The disk is full, or a file may not be written.
+            UserError: The disk is full, or a file may not be written. What was yielded by then
+                has been made, and nothing else.
         """
-        return self._kinds[change.what](change)
+        for what, group in groupby(changes, lambda change: change.what):
+            for part in batches(group, _PORTION):
+                failed: UserError | None = None
+                for change, fault in zip(part, self._kinds[what](part), strict=True):
+                    if isinstance(fault, UserError):
+                        failed = failed or fault
+                    else:
+                        yield change, fault
+                if failed is not None:
+                    raise failed
 
     def finish(self) -> None:
-        """Note in the index what was written."""
+        """Note in the index what was written, once the disk has all of it."""
+        sync_folders(self._folders)
+        self._folders.clear()
         self._index.put_captions(self._written)
         self._written.clear()
+
+    def _captions(self, changes: Sequence[Change]) -> list[str | UserError]:
+        def attempt(change: Change) -> str | UserError:
+            try:
+                return self._caption(change)
+            except UserError as error:
+                return error
+
+        if len(changes) < _WORTH_THREADS:
+            return [attempt(change) for change in changes]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return list(pool.map(attempt, changes))
 
     def _caption(self, change: Change) -> str:
         file = self._index.project.caption_file(change.path)
@@ -119,38 +160,37 @@ class Workbench:
             present = captions.read(file)
         except UnreadableError as error:
             return error.message
-        if present != change.after:
-            if present != change.before:
-                return "the caption was changed elsewhere in the meantime"
-            if change.after is None:
-                file.unlink(missing_ok=True)
-            else:
-                write_text(file, change.after)
-        mark = fingerprint(file)
+        mark: Fingerprint | None = None
+        if present == change.after:
+            mark = fingerprint(file)
+        elif present != change.before:
+            return "the caption was changed elsewhere in the meantime"
+        elif change.after is None:
+            file.unlink(missing_ok=True)
+        else:
+            mark = write_text(file, change.after)
         size, mtime = (mark.size, mark.mtime_ns) if mark else (None, None)
         self._written.append(FoundCaption(change.path, change.after, size, mtime))
+        self._folders.add(str(file.parent))
         return ""
 
-    def _excluded(self, change: Change) -> str:
-        return self._put("exclusions", change.path, change.after)
-
-    def _crops(self, change: Change) -> str:
-        return self._put("crops", change.path, change.after)
-
-    def _put(self, table: str, path: str, value: str | None) -> str:
+    def _put(self, table: str, changes: Sequence[Change]) -> list[str]:
         connection = self._index.connection
+        gone = [(c.path,) for c in changes if c.after is None]
+        kept = [(c.path, c.after) for c in changes if c.after is not None]
         with connection:
-            if value is None:
-                connection.execute(f"DELETE FROM work.{table} WHERE path=?", (path,))
-            else:
-                connection.execute(
-                    f"INSERT OR REPLACE INTO work.{table} VALUES(?, ?)", (path, value)
-                )
-        return ""
+            connection.executemany(f"DELETE FROM work.{table} WHERE path=?", gone)
+            connection.executemany(f"INSERT OR REPLACE INTO work.{table} VALUES(?, ?)", kept)
+        return [""] * len(changes)
 
     def _content(self, change: Change) -> str:
         file = self._root / change.path
-        present = file.read_bytes().decode("latin-1") if file.exists() else None
+        try:
+            present = file.read_bytes().decode("latin-1")
+        except FileNotFoundError:
+            present = None
+        except OSError as error:
+            return f"the file cannot be read ({error.strerror})"
         if present == change.after:
             return ""
         if present != change.before:
@@ -161,30 +201,42 @@ class Workbench:
             write_bytes(file, change.after.encode("latin-1"))
         return ""
 
-    def _moved(self, change: Change) -> str:
-        source, target = self._root / (change.before or ""), self._root / (change.after or "")
+    def _moves(self, changes: Sequence[Change]) -> list[str]:
+        pairs = [(change.before or "", change.after or "") for change in changes]
+        faults = [self._moved(*pair) for pair in pairs]
+        self._follow([pair for pair, fault in zip(pairs, faults, strict=True) if not fault])
+        return faults
+
+    def _moved(self, before: str, after: str) -> str:
+        source, target = self._root / before, self._root / after
         if not source.exists():
             if not target.exists():
                 return "the file is gone"
         elif _taken(source, target):
-            return f"there is a {change.after} already"
+            return f"there is a {after} already"
         else:
-            _rename(source, target)
-        self._follow(change.before or "", change.after or "")
+            try:
+                _rename(source, target)
+            except OSError as error:
+                return f"the file cannot be moved ({error.strerror or error})"
+        self._folders |= {str(source.parent), str(target.parent)}
         return ""
 
-    def _follow(self, before: str, after: str) -> None:
-        """Let what is known of an image follow it; outside the dataset it leaves the index."""
+    def _follow(self, moved: Sequence[tuple[str, str]]) -> None:
+        """Let what is known of images follow them; outside the dataset they leave the index."""
         project, connection = self._index.project, self._index.connection
         with connection:
             for table in _PATH_TABLES:
-                connection.execute(
-                    f"UPDATE OR REPLACE work.{table} SET path=? WHERE path=?", (after, before)
+                connection.executemany(
+                    f"UPDATE OR REPLACE work.{table} SET path=? WHERE path=?",
+                    ((after, before) for before, after in moved),
                 )
-        if not (self._root / after).is_relative_to(project.dataset) or after.startswith("."):
-            self._index.remove([before])
-        elif self._index.get(before) is not None:
-            self._index.rename(before, after, project.concept_folder(after))
+        for before, after in moved:
+            inside = (self._root / after).is_relative_to(project.dataset)
+            if not inside or after.startswith("."):
+                self._index.remove([before])
+            elif self._index.get(before) is not None:
+                self._index.rename(before, after, project.concept_folder(after))
 
 
 def _taken(source: Path, target: Path) -> bool:

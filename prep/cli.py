@@ -11,7 +11,7 @@ from prep.errors import UserError
 from prep.index import Index
 from prep.ops import edit as edit_op
 from prep.ops import scan as scan_op
-from prep.ops.edit import EditOptions, ExcludeOptions
+from prep.ops.edit import ExcludeOptions
 from prep.project import ConceptSection, Project, initialise
 
 ProjectPath = Annotated[
@@ -104,19 +104,6 @@ def tags(project: ProjectPath = HERE, /, *, where: str = "", json: Json = False)
         yield events.Finished({"tags": len(counts)})
 
     return operate(project, start, json=json, printer=_tag_line)
-
-
-def edit(
-    project: ProjectPath = HERE,
-    /,
-    *,
-    options: Annotated[EditOptions, Parameter(name="*")] = EditOptions(),  # noqa: B008
-    json: Json = False,
-) -> int:
-    """Add, remove or rename tags in many captions; one step of undo."""
-    return operate(
-        project, lambda opened: edit_op.run(opened, options), json=json, printer=change_lines
-    )
 
 
 def exclude(

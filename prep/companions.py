@@ -58,7 +58,7 @@ def to_trash(project: Project, paths: Iterable[str]) -> list[Change]:
 
 
 def _free(project: Project, target: str) -> str:
-    """Number a path in the trash that is taken: a.png, a.1.png, …"""
+    """Number a path in the trash that is taken: a.png, then a.1.png."""
     place, number = Path(target), 0
     choice = place
     while (project.root / choice).exists():

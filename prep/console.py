@@ -83,7 +83,7 @@ def _close(stream: Iterator[events.Event]) -> None:
 def _code_of(event: events.Event) -> int:
     if isinstance(event, events.Failed):
         return event.exit_code
-    return EXIT_PROBLEMS if isinstance(event, events.Skipped) else EXIT_OK
+    return EXIT_PROBLEMS if event.problem else EXIT_OK
 
 
 class _terminated_as_interrupt:  # noqa: N801  (reads as a verb where it is used)

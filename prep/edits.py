@@ -3,15 +3,27 @@
 An edit is a list of changes. It is recorded before the first file is touched and marked done
 after the last, so that a crash in between is finished at the next open. Files that differ from
 what an edit expects are never written: they are reported as conflicts.
+
+What reaches the disk, and when, so that a power cut loses nothing either: the record (SQLite waits
+for the disk before the first file is touched), then the bytes of each new file before it takes the
+old one's place, then the folders, and last the mark that all is done. One process at a time does
+this; others wait.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from prep.changes import Change, Workbench
-from prep.errors import UserError
+from prep.errors import RetryError, UserError
+from prep.files import remove_leftovers
 from prep.index import Index
+from prep.locks import exclusive
+
+_PATIENCE = 60.0
+"""Seconds to wait for another process that is changing the project."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,11 @@ class Journal:
         """Open the journal and finish what a crash interrupted."""
         self._index = index
         self._connection = index.connection
-        self.recovered = self._recover()
+        self.recovered: list[Outcome] = []
+        with exclusive(self._lock, 0) as held:
+            # Otherwise another process is at work: what it has begun, it also ends.
+            if held:
+                self._recover()
 
     def apply(self, title: str, changes: Iterable[Change]) -> Outcome:
         """Record and make the changes; those that change nothing are dropped.
@@ -60,6 +76,10 @@ class Journal:
         wanted = [change for change in changes if change.before != change.after]
         if not wanted:
             return Outcome(0, title)
+        with self._alone():
+            return self._carry_out(self._record(title, wanted), title, wanted, "done")
+
+    def _record(self, title: str, wanted: Sequence[Change]) -> int:
         with self._connection:
             # A new edit ends what could be redone: its files may look different now.
             self._connection.execute("UPDATE work.edits SET state='dropped' WHERE state='undone'")
@@ -72,15 +92,25 @@ class Journal:
                 "INSERT INTO work.changes VALUES(?, ?, ?, ?, ?)",
                 ((edit, c.path, c.what, c.before, c.after) for c in wanted),
             )
-        return self._carry_out(edit, title, wanted, "done")
+        return edit
 
     def undo(self) -> Outcome:
-        """Take back the newest edit that is done."""
-        return self._turn("done", "undone", "DESC")
+        """Take back the newest edit that is done.
+
+        Raises:
+            UserError: As ``apply``.
+        """
+        with self._alone():
+            return self._turn("done", "undone", "DESC")
 
     def redo(self) -> Outcome:
-        """Make again the edit that was undone last."""
-        return self._turn("undone", "done", "ASC")
+        """Make again the edit that was undone last.
+
+        Raises:
+            UserError: As ``apply``.
+        """
+        with self._alone():
+            return self._turn("undone", "done", "ASC")
 
     def history(self, limit: int = 100) -> list[Edit]:
         """Return the newest edits first; those that can no longer be redone are left out."""
@@ -119,8 +149,7 @@ class Journal:
         outcome = Outcome(edit, title)
         workbench = Workbench(self._index)
         try:
-            for change in changes:
-                fault = workbench.make(change)
+            for change, fault in workbench.make(changes):
                 if fault:
                     outcome.conflicts.append((change.path, fault))
                 else:
@@ -134,19 +163,35 @@ class Journal:
                 self._connection.execute("UPDATE work.edits SET state=? WHERE id=?", (state, edit))
         return outcome
 
-    def _recover(self) -> list[Outcome]:
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from changing files meanwhile."""
+        with exclusive(self._lock, _PATIENCE) as held:
+            if not held:
+                raise RetryError(
+                    "Another shikomi is changing this project.",
+                    "Wait until it is done, then run the same command again.",
+                )
+            self._recover()
+            yield
+
+    @property
+    def _lock(self) -> Path:
+        return self._index.project.state / "journal.lock"
+
+    def _recover(self) -> None:
         """Finish edits that a crash interrupted."""
         rows = self._connection.execute(
             "SELECT id, title, state FROM work.edits WHERE state LIKE 'pending%'"
         ).fetchall()
-        outcomes = []
         for edit, title, state in rows:
             target = "undone" if state.endswith("undone") else "done"
             changes = self._changes(edit)
             if target == "undone":
                 changes = [change.reverse for change in changes]
-            outcomes.append(self._carry_out(edit, title, changes, target))
-        return outcomes
+            for folder in {(self._index.project.root / c.path).parent for c in changes}:
+                remove_leftovers(folder)
+            self.recovered.append(self._carry_out(edit, title, changes, target))
 
 
 def check_found(outcome: Outcome, verb: str) -> Outcome:

@@ -6,16 +6,23 @@ leaves either the old file or the new one, never half of one.
 
 import errno
 import hashlib
+import itertools
 import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from prep.errors import UserError
 
 _CHUNK = 1 << 20
+_SMALL = 1 << 14
+TEMPORARY = ".shikomi-"
+"""Names of files that are being written begin so."""
+_OWN_NAME = secrets.token_hex(4)
+_NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -44,51 +51,121 @@ def content_hash(path: Path) -> str:
     return digest.hexdigest()[:32]
 
 
+def read_small(path: str) -> bytes:
+    """Return the bytes of a file, in half the time of ``Path.read_bytes`` for a small one.
+
+    Raises:
+        OSError: It may not be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        data = b""
+        while more := os.read(descriptor, _SMALL):
+            data += more
+        return data
+    finally:
+        os.close(descriptor)
+
+
 def text_hash(text: str) -> str:
     """Return the first 128 bits of the SHA-256 of the text as UTF-8, in hex."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes) -> Fingerprint:
     """Write ``data`` so that ``path`` is at every moment either the old file or the new one.
 
-    The permissions of a replaced file are kept.
+    The permissions of a replaced file are kept. The data is on the disk before the new file takes
+    the old one's place, so that a power cut cannot leave an empty file; that the place was taken
+    may itself be forgotten by a power cut until ``sync_folders`` is called.
+
+    Returns:
+        The fingerprint of the new file.
 
     Raises:
         UserError: The disk is full, or the folder may not be written; nothing is left behind.
     """
-    temporary: str | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".shikomi-", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        _keep_mode(path, Path(temporary))
-        Path(temporary).replace(path)
-        temporary = None
+        try:
+            return _replace(str(path), data)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return _replace(str(path), data)
     except OSError as error:
         raise _writing_failed(path, error) from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> Fingerprint:
     """Write ``text`` as UTF-8 without touching its newlines, as ``write_bytes`` does."""
-    write_bytes(path, text.encode("utf-8"))
+    return write_bytes(path, text.encode("utf-8"))
 
 
-def _keep_mode(old: Path, new: Path) -> None:
-    """Give the new file the permissions of the one it replaces, else what the umask allows."""
+def _replace(path: str, data: bytes) -> Fingerprint:
+    temporary, descriptor = _new_beside(path)
     try:
-        mode = old.stat().st_mode & 0o7777
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            _keep_mode(path, temporary, descriptor)
+            os.fsync(descriptor)
+            stat = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)  # noqa: PTH105  (hundreds of thousands of times)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
+    return Fingerprint(stat.st_size, stat.st_mtime_ns)
+
+
+def _new_beside(path: str) -> tuple[str, int]:
+    """Make and open a hidden file in the folder of ``path``; its mode is what the umask allows."""
+    folder = os.path.dirname(path)  # noqa: PTH120
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    while True:
+        name = os.path.join(folder, f"{TEMPORARY}{_OWN_NAME}-{next(_NUMBERS)}")  # noqa: PTH118
+        try:
+            return name, os.open(name, flags, 0o666)
+        except FileExistsError:
+            continue
+
+
+def _keep_mode(old: str, new: str, descriptor: int) -> None:
+    """Give the new file the permissions of the one it replaces."""
+    try:
+        mode = os.stat(old).st_mode & 0o7777  # noqa: PTH116
     except FileNotFoundError:
-        mask = os.umask(0)
-        os.umask(mask)
-        mode = 0o666 & ~mask
-    new.chmod(mode)
+        return
+    if mode != os.fstat(descriptor).st_mode & 0o7777:
+        os.chmod(new, mode)  # noqa: PTH101
+
+
+def sync_folders(folders: Iterable[str]) -> None:
+    """Make sure that new names in these folders survive a power cut, where the system can."""
+    for folder in folders:
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+        except OSError:  # Windows opens no folders, and needs none of this
+            continue
+        try:
+            os.fsync(descriptor)
+        except OSError:
+            pass
+        finally:
+            os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that a killed process left in a folder."""
+    try:
+        leftovers = [entry.path for entry in os.scandir(folder) if entry.name.startswith(TEMPORARY)]
+    except OSError:
+        return
+    for path in leftovers:
+        with suppress(OSError):
+            os.unlink(path)  # noqa: PTH108
 
 
 def _writing_failed(path: Path, error: OSError) -> UserError:
@@ -102,6 +179,67 @@ def _writing_failed(path: Path, error: OSError) -> UserError:
             f"No permission to write {path}.", "Check the owner and the permissions of its folder."
         )
     return UserError(f"{path} was not written: {error.strerror or error}.")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The files of one folder, by name.
+
+    Attributes:
+        path: With the spelling of the root that was walked.
+        names: Regular files and links to such, in name order; hidden ones are left out.
+        faults: (name, reason) of entries that are no files, and ``("", reason)`` when the folder
+            itself cannot be read.
+    """
+
+    path: str
+    names: list[str]
+    faults: list[tuple[str, str]]
+
+
+def walk_folders(root: Path) -> Iterator[Folder]:
+    """Yield the folders below ``root`` and itself, in name order, as ``walk`` goes.
+
+    Only names are kept, so that a folder of a million files costs some 100 MB, not 700.
+
+    Raises:
+        UserError: ``root`` is missing, no folder, or may not be read.
+    """
+    seen: set[tuple[int, int]] = set()
+    stack = [str(root)]
+    while stack:
+        path = stack.pop()
+        folder, below = Folder(path, [], []), list[str]()
+        try:
+            stat = os.stat(path)  # noqa: PTH116  (plain texts: a Path for each costs more)
+            if (stat.st_dev, stat.st_ino) in seen:
+                continue
+            seen.add((stat.st_dev, stat.st_ino))
+            with os.scandir(path) as scan:
+                for entry in scan:
+                    if not entry.name.startswith("."):
+                        _sort_in(entry, folder, below)
+        except OSError as error:
+            if path == str(root):
+                raise _reading_failed(root, error) from error
+            folder.faults.append(("", f"the folder cannot be read: {error.strerror or error}"))
+        folder.names.sort()
+        yield folder
+        stack.extend(os.path.join(path, name) for name in sorted(below, reverse=True))  # noqa: PTH118
+
+
+def _sort_in(entry: os.DirEntry[str], folder: Folder, below: list[str]) -> None:
+    try:
+        if entry.is_dir():
+            below.append(entry.name)
+        elif entry.is_file():
+            folder.names.append(entry.name)
+        elif entry.is_symlink():
+            folder.faults.append((entry.name, "a link that leads nowhere"))
+        else:
+            folder.faults.append((entry.name, "not a regular file"))
+    except OSError as error:  # a link that leads to itself
+        folder.faults.append((entry.name, f"a link that leads nowhere ({error.strerror})"))
 
 
 def walk(root: Path) -> Iterator[os.DirEntry[str]]:

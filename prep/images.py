@@ -18,7 +18,7 @@ MAX_PIXELS = 256_000_000
 """Above this an image is taken for a decompression bomb (16,000 x 16,000)."""
 
 _ORIENTATION_TAG = 0x0112
-_SIDEWAYS = frozenset({5, 6, 7, 8})
+SIDEWAYS = frozenset({5, 6, 7, 8})
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,28 @@ class ImageInfo:
     frames: int = 1
 
 
+_TAIL = 64 * 1024
+
+
+def has_its_end(file: Path, image_format: str) -> bool:
+    """Does a file hold the end that its format asks for? Cheap: only its tail is read."""
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(12)
+            size = stream.seek(0, 2)
+            stream.seek(max(0, size - _TAIL))
+            tail = stream.read()
+    except OSError:
+        return False
+    if image_format in ("JPEG", "MPO"):
+        return b"\xff\xd9" in tail
+    if image_format == "PNG":
+        return b"IEND" in tail
+    if image_format == "WEBP":
+        return size >= int.from_bytes(head[4:8], "little") + 8
+    return image_format == "GIF" and tail.rstrip(b"\0").endswith(b";")
+
+
 def is_image_name(name: str) -> bool:
     """Is this the name of an image that is no mask or condition of another image?"""
     lower = name.lower()
@@ -58,7 +80,7 @@ def probe(path: Path) -> ImageInfo:
     with _open(path) as image:
         orientation = _orientation(image)
         width, height = image.size
-        if orientation in _SIDEWAYS:
+        if orientation in SIDEWAYS:
             width, height = height, width
         return ImageInfo(
             width,
@@ -84,6 +106,38 @@ def decode(path: Path) -> Image.Image:
             raise UnreadableError(f"{path.name}: {_reason(error)}") from error
 
 
+def decode_alpha(path: Path) -> Image.Image:
+    """Return the transparency of a picture, turned by EXIF: grey, 255 where it is opaque.
+
+    Raises:
+        UnreadableError: As ``decode``.
+    """
+    with _open(path) as image:
+        try:
+            image.load()
+            return ImageOps.exif_transpose(image).convert("RGBA").getchannel("A")
+        except Exception as error:
+            raise UnreadableError(f"{path.name}: {_reason(error)}") from error
+
+
+def decode_raw(path: Path, *, upright: bool) -> Image.Image:
+    """Return the picture as trainers read files: RGB, transparency dropped instead of composed.
+
+    Args:
+        path: The file.
+        upright: Turn it by EXIF, as OneTrainer does and sd-scripts does not.
+
+    Raises:
+        UnreadableError: As ``decode``.
+    """
+    with _open(path) as image:
+        try:
+            image.load()
+            return (ImageOps.exif_transpose(image) if upright else image).convert("RGB")
+        except Exception as error:
+            raise UnreadableError(f"{path.name}: {_reason(error)}") from error
+
+
 def decode_grey(path: Path, side: int) -> Image.Image:
     """Return a grey picture of at least ``side`` pixels each way, for hashing.
 
@@ -93,15 +147,28 @@ def decode_grey(path: Path, side: int) -> Image.Image:
     Raises:
         UnreadableError: As ``decode``.
     """
+    return _decode_small(path, side, "L")
+
+
+def decode_small(path: Path, side: int) -> Image.Image:
+    """Return an RGB picture of at least ``side`` pixels each way; otherwise as ``decode_grey``.
+
+    Raises:
+        UnreadableError: As ``decode``.
+    """
+    return _decode_small(path, side, "RGB")
+
+
+def _decode_small(path: Path, side: int, mode: str) -> Image.Image:
     with _open(path) as image:
         try:
-            image.draft("L", (side, side))
+            image.draft(mode, (side, side))
             image.load()
             small = image
             if image.mode not in ("L", "RGB"):
                 small = flatten(image)
             turned = _turn(small, _orientation(image))
-            return turned.convert("L")
+            return turned.convert(mode)
         except Exception as error:
             raise UnreadableError(f"{path.name}: {_reason(error)}") from error
 

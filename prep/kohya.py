@@ -17,10 +17,19 @@ _COMMENT = "Made by shikomi export, and made again by it unless you change this 
 
 @dataclass(frozen=True)
 class Subset:
-    """One folder of the training set; ``folder`` is written as it is."""
+    """One folder of the training set; ``folder`` and ``masks`` are written as they are.
+
+    Attributes:
+        folder: Its images.
+        concept: What it teaches.
+        masks: Folder of the masks of its images, one for each; empty for none.
+        alpha_mask: Its images carry their masks in the alpha channel.
+    """
 
     folder: str
     concept: Concept
+    masks: str = ""
+    alpha_mask: bool = False
 
 
 def export_folder(concept: Concept) -> str:
@@ -63,8 +72,13 @@ def _subset(subset: Subset) -> dict[str, Any]:
     table: dict[str, Any] = {
         "image_dir": subset.folder,
         "num_repeats": concept.repeats,
-        "class_tokens": concept.trigger or concept.name,
         # The trigger word stays in front when tags are shuffled.
         "keep_tokens": len(captions.split(concept.trigger)),
     }
+    if subset.masks:
+        # sd-scripts knows no class tokens here: captions have the trigger word anyway.
+        return table | {"conditioning_data_dir": subset.masks}
+    table["class_tokens"] = concept.trigger or concept.name
+    if subset.alpha_mask:
+        table["alpha_mask"] = True
     return table | ({"is_reg": True} if concept.settings.regularization else {})

@@ -116,6 +116,13 @@ class HandStore:
         last = next((name for name in journalled if name in known), rows[-1][0])
         return replace(known[last], compiled=()) if text is None else known[last]
 
+    def knows(self, path: str, text: str | None) -> bool:
+        """Are there decisions behind this very text?"""
+        row = self._connection.execute(
+            "SELECT 1 FROM work.hand WHERE path = ? AND text = ?", (path, _hash(text))
+        ).fetchone()
+        return row is not None
+
     def _journalled(self, path: str) -> Iterable[str | None]:
         """Yield the texts that edits left in a caption file, newest edit first."""
         rows = self._connection.execute(

@@ -1,5 +1,7 @@
 """What an export has made: so that a second one writes nothing, and nobody's files are touched.
 
+It also keeps what the training set is made of (``prep.snapshot``), so that exports can be compared.
+
 Each file has a recipe, a text that says from what it was made; the same recipe gives the same
 bytes. Files are claimed in the manifest before they are written: what a killed export leaves
 behind is known to be ours.
@@ -11,9 +13,11 @@ from dataclasses import astuple, dataclass
 from enum import Enum
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from prep.errors import UserError
 from prep.files import content_hash, fingerprint, write_text
+from prep.snapshot import Snapshot
 
 FILE_NAME = ".shikomi-export.json"
 _VERSION = 1
@@ -53,8 +57,20 @@ class Manifest:
         """Read the manifest of ``folder``; a missing or damaged one knows no files."""
         self.folder = folder
         self._file = folder / FILE_NAME
-        self._saved = _read(self._file)
+        data = _data(self._file)
+        self._saved = _entries(data)
         self._entries = dict(self._saved)
+        self._snapshot = _snapshot(data)
+        self._kept_snapshot = self._snapshot
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What the export is made of; ``None`` while it is not finished."""
+        return self._snapshot
+
+    def finish(self, snapshot: Snapshot) -> None:
+        """Note what the finished export is made of; ``save`` puts it on disk."""
+        self._snapshot = snapshot
 
     def names(self) -> list[str]:
         """Return the files that we made or claimed."""
@@ -81,6 +97,15 @@ class Manifest:
         entry = self._entries.get(name)
         return entry is not None and entry.recipe == recipe
 
+    def recipe(self, name: str) -> str:
+        """Return the recipe that a file was made by; an empty text when it is not ours."""
+        entry = self._entries.get(name)
+        return entry.recipe if entry else _CLAIMED
+
+    def content(self, name: str, recipe: str) -> str:
+        """Return the hash of the file that was made by this recipe; an empty text for none."""
+        return self._entries[name].content if self.has(name, recipe) else ""
+
     def claim(self, names: Iterable[str]) -> None:
         """Note, on disk, that these files are about to be written.
 
@@ -88,6 +113,7 @@ class Manifest:
             UserError: The folder may not be written, or the disk is full.
         """
         self._entries |= {name: Entry(_CLAIMED) for name in names}
+        self._snapshot = None
         self.save()
 
     def record(self, name: str, entry: Entry) -> None:
@@ -104,18 +130,37 @@ class Manifest:
         Raises:
             UserError: The folder may not be written, or the disk is full.
         """
-        if self._entries != self._saved:
-            files = {name: astuple(entry) for name, entry in sorted(self._entries.items())}
-            text = json.dumps({"version": _VERSION, "files": files}, ensure_ascii=False, indent=0)
-            write_text(self._file, text + "\n")
-            self._saved = dict(self._entries)
+        if self._entries == self._saved and self._snapshot == self._kept_snapshot:
+            return
+        files = {name: astuple(entry) for name, entry in sorted(self._entries.items())}
+        data: dict[str, Any] = {"version": _VERSION, "files": files}
+        if self._snapshot is not None:
+            data["made_of"] = self._snapshot.to_data()
+        write_text(self._file, json.dumps(data, ensure_ascii=False) + "\n")
+        self._saved, self._kept_snapshot = dict(self._entries), self._snapshot
 
 
-def _read(file: Path) -> Mapping[str, Entry]:
+def _data(file: Path) -> Mapping[str, Any]:
+    """Return the content of a manifest; of a missing or damaged one, nothing."""
     try:
         data = json.loads(file.read_text("utf-8"))
-        if data["version"] > _VERSION:
+        version = data["version"]
+        if version > _VERSION:
             raise UserError(f"{file} was made by a newer shikomi.", "Update shikomi.")
-        return {name: Entry(*values) for name, values in data["files"].items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError):
         return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _entries(data: Mapping[str, Any]) -> Mapping[str, Entry]:
+    try:
+        return {name: Entry(*values) for name, values in data["files"].items()}
+    except (TypeError, KeyError, AttributeError):
+        return {}
+
+
+def _snapshot(data: Mapping[str, Any]) -> Snapshot | None:
+    try:
+        return Snapshot.from_data(data["made_of"])
+    except (TypeError, KeyError, AttributeError):
+        return None

@@ -1,5 +1,7 @@
 """Pixels for training: scale and cut an image to its bucket, for the export and the trainer.
 
+Masks go the same way as the pictures they belong to, so that they stay aligned.
+
 The kernels are those of sd-scripts: area averaging to shrink (OpenCV), Lanczos to enlarge
 (Pillow).
 """
@@ -20,14 +22,14 @@ _MOST_CUT = 16
 
 
 def fitted(image: Image.Image, fit: Fit) -> Pixels:
-    """Scale an RGB image and cut it to its bucket.
+    """Scale an image and cut it to its bucket.
 
     Args:
-        image: RGB, of the size that ``fit`` was made for.
+        image: RGB, RGBA or grey, of the size that ``fit`` was made for.
         fit: From ``Buckets.fit``.
 
     Returns:
-        RGB pixels of shape (bucket height, bucket width, 3).
+        Pixels of shape (bucket height, bucket width, channels), without the last for grey.
     """
     width, height = fit.bucket
     if fit.resized[0] * fit.resized[1] > _MOST_CUT * width * height:
@@ -41,7 +43,7 @@ def fitted(image: Image.Image, fit: Fit) -> Pixels:
 
 
 def resized(image: Image.Image, size: Size) -> Pixels:
-    """Scale an RGB image to ``size`` (width, height)."""
+    """Scale an image to ``size`` (width, height)."""
     if image.size == size:
         return np.asarray(image)
     if size[0] > image.width or size[1] > image.height:

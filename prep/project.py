@@ -13,23 +13,20 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from tomlkit.exceptions import TOMLKitError
 
 from prep.buckets import Buckets
 from prep.errors import ConfigError
 from prep.files import write_text
+from prep.patterns import Patterns, Renames
+from prep.quality.thresholds import QualitySection
+from prep.section import Section as Section
 
 FILE_NAME = "shikomi.toml"
 STATE_NAME = ".shikomi"
 
 _FOLDER = re.compile(r"(\d+)_(.*)", re.DOTALL)
-
-
-class Section(BaseModel):
-    """Frozen, no unknown keys; the text below each field is its documentation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class ProjectSection(Section):
@@ -79,8 +76,20 @@ class CaptionSection(Section):
     """Tags that come right after the trigger word when present, in this order."""
     drop: tuple[str, ...] = ()
     """Tags that never enter a caption."""
-    replace: dict[str, str] = Field(default_factory=dict)
+    blacklist: str = ""
+    """A text file with more tags to drop, one a line; `*` stands for anything."""
+    replace: Renames = Field(default_factory=dict)
     """Tags to rename: old = new."""
+    regex: Patterns = Field(default_factory=dict)
+    """Regular expression = replacement, for each tag; `\\1` is its first group."""
+    aliases: str = ""
+    """A CSV with old and new names of tags, or a tag list with aliases."""
+    implications: str = ""
+    """A CSV with tags and the tags that they imply."""
+    expand: bool = False
+    """Add implied tags; otherwise tags that another tag of the caption implies are dropped."""
+    order: Literal["", "alphabetical", "people"] = ""
+    """Sort the tags: alphabetical, or people: how many are in the picture comes first."""
 
 
 class TaggerSection(Section):
@@ -96,6 +105,16 @@ class TaggerSection(Section):
     """Write the rating as a tag."""
 
 
+class VocabularySection(Section):
+    """The tags that the base model knows."""
+
+    files: tuple[str, ...] = ()
+    """Tag lists: booru CSV (name,type,count,aliases), a tagger's selected_tags.csv, or one tag a
+    line. When empty, the tags of the tagger."""
+    own: tuple[str, ...] = ()
+    """Tags that are right although no list has them."""
+
+
 class Settings(Section):
     """All of ``shikomi.toml``."""
 
@@ -105,6 +124,8 @@ class Settings(Section):
     """By folder name below the dataset folder."""
     captions: CaptionSection = CaptionSection()
     tagger: TaggerSection = TaggerSection()
+    quality: QualitySection = QualitySection()
+    vocabulary: VocabularySection = VocabularySection()
     train: dict[str, Any] = Field(default_factory=dict)
     """Checked by the trainer, which owns these settings."""
 
@@ -223,11 +244,19 @@ class Project:
         Raises:
             ConfigError: The result would have faults; nothing is written.
         """
+        text, settings = self.with_changes(changes)
+        write_text(self.file, text)
+        return Project(self.root, settings)
+
+    def with_changes(self, changes: Mapping[str, Any]) -> tuple[str, Settings]:
+        """Return what ``saved`` would write, and the settings; nothing is written.
+
+        Raises:
+            ConfigError: The result would have faults.
+        """
         document = _parse(self.file)
         _merge(document, changes)
-        settings = _validated(document.unwrap(), self.file)
-        write_text(self.file, tomlkit.dumps(document))
-        return Project(self.root, settings)
+        return tomlkit.dumps(document), _validated(document.unwrap(), self.file)
 
 
 def parse_folder(name: str) -> tuple[int | None, str]:

@@ -92,6 +92,21 @@ def find(model: str, folder: Path) -> TaggerFiles:
     return TaggerFiles(model, _download(model, MODEL), _download(model, TABLE))
 
 
+def find_table(model: str, folder: Path) -> Path | None:
+    """Return the tag list of a tagger when it is on this machine; as ``find``, without network."""
+    if model == DEMO:
+        return demo_world.tagger() / TABLE
+    for place in (Path(model).expanduser(), folder / model):
+        if (place / TABLE).is_file():
+            return place / TABLE
+    if not _REPOSITORY.fullmatch(model):
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(model, TABLE)
+    return Path(found) if isinstance(found, str) else None
+
+
 def _in_folder(folder: Path, name: str) -> TaggerFiles:
     for part in (MODEL, TABLE):
         if not (folder / part).is_file():

@@ -6,7 +6,7 @@ stays in the captions can be prompted, and left out, later.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prep import captions
 
@@ -14,6 +14,66 @@ SHARE = 0.85
 """A tag in at least this share of a concept's images is one of its traits."""
 
 _COUNT_TAG = re.compile(r"solo|no humans|multiple (girls|boys|others)|\d\+?(girl|boy|other)s?")
+
+
+# fmt: off
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "backgrounds": (
+        "simple background", "white background", "grey background", "black background",
+        "blue background", "pink background", "red background", "green background",
+        "yellow background", "brown background", "purple background", "orange background",
+        "beige background", "gradient background", "transparent background",
+        "multicolored background", "two-tone background", "blurry background",
+        "abstract background", "starry background", "patterned background",
+        "polka dot background", "outdoors", "indoors", "beach", "ocean", "underwater", "pool",
+        "lake", "river", "forest", "nature", "field", "grass", "flower field", "garden",
+        "mountain", "desert", "snow", "city", "cityscape", "street", "alley", "road", "rooftop",
+        "building", "ruins", "castle", "room", "bedroom", "bathroom", "kitchen", "classroom",
+        "library", "office", "cafe", "restaurant", "stage", "train interior", "car interior",
+        "cave", "church", "shrine", "sky", "cloudy sky", "night sky", "starry sky", "sunset",
+        "space", "park", "bridge",
+    ),
+    "framings": (
+        "full body", "cowboy shot", "upper body", "lower body", "portrait", "close-up",
+        "wide shot", "very wide shot", "feet out of frame", "head out of frame", "profile",
+    ),
+    "views": (
+        "from above", "from below", "from side", "from behind", "from outside", "straight-on",
+        "three quarter view", "looking at viewer", "looking back", "looking to the side",
+        "looking away", "looking up", "looking down", "facing viewer", "facing away",
+    ),
+    "poses": (
+        "standing", "sitting", "lying", "on back", "on stomach", "on side", "kneeling",
+        "squatting", "crouching", "all fours", "leaning forward", "leaning back", "bent over",
+        "walking", "running", "jumping", "flying", "swimming", "dancing", "fighting stance",
+        "stretching", "arms up", "arm up", "arms behind back", "crossed arms",
+        "hand on own hip", "hands on own hips", "arms at sides", "outstretched arms",
+        "spread arms", "waving", "pointing", "holding", "reaching", "crossed legs", "wariza",
+        "seiza", "indian style", "leg up", "own hands together", "v", "sleeping", "eating",
+        "reading", "riding",
+    ),
+    "expressions": (
+        "smile", "grin", ":d", "open mouth", "closed mouth", "parted lips", "closed eyes",
+        "one eye closed", "half-closed eyes", "laughing", "crying", "tears", "frown", "angry",
+        "sad", "surprised", "expressionless", "serious", "blush", "embarrassed", "scared",
+        "smirk", "pout", "tongue out", ":p", ":3", ":o", "^_^", "o_o", ">_<", "clenched teeth",
+        "light smile",
+    ),
+}
+# fmt: on
+"""Tags, as ``captions.key`` writes them, that tell one background, pose… from another."""
+
+_CIRCUMSTANCES = frozenset(tag for tags in GROUPS.values() for tag in tags)
+
+
+def is_circumstance(tag: str) -> bool:
+    """Does the tag tell of one picture (its place, framing, pose, face) rather than of who it is?
+
+    Example:
+        >>> is_circumstance("full_body"), is_circumstance("star mark")
+        (True, False)
+    """
+    return captions.key(tag) in _CIRCUMSTANCES
 
 
 def is_count_tag(tag: str) -> bool:
@@ -46,5 +106,6 @@ def own_traits(
         for tag, count in counts
         if count >= share * images
         and not is_count_tag(tag)
+        and not is_circumstance(tag)
         and captions.key(tag) != captions.key(trigger)
     ]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image, ImageDraw
 
 from prep.project import Project, initialise
@@ -16,6 +17,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Started in the background, a shell makes its children ignore interrupts; the tests send some.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tests are not timed: the machine may be busy with something else.
+settings.register_profile(
+    "shikomi", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+settings.load_profile("shikomi")
 
 MakeImage = Callable[..., Path]
 

@@ -2,7 +2,7 @@
 
 A state is one safetensors file, so that it is there whole or not at all: the LoRA in fp32, the
 optimiser's moments, and the counters as metadata. No random state is in it, since all randomness
-is a function of the step (``train.chance``).
+is a function of the step (``prep.chance``).
 """
 
 import json

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from prep.buckets import Fit, Size
 from prep.captions import read as read_caption
+from prep.chance import generator
 from prep.errors import UnreadableError, UserError
 from prep.events import Skipped
 from prep.files import content_hash, text_hash
 from prep.images import is_image_name, probe
-from train.captions import CaptionRules, first_line, plain
-from train.chance import generator
+from prep.shuffle import CaptionRules, first_line, plain
+from prep.split import exposures, held_out
 from train.config import TrainSettings
 from train.dataset_file import DatasetPart, Subset, read_dataset_file
 
@@ -171,22 +172,9 @@ def _rules(rules: CaptionRules, settings: TrainSettings) -> CaptionRules:
 
 def _balanced(images: Sequence[TrainImage]) -> list[TrainImage]:
     """Give regularisation images as many exposures as the others have, as sd-scripts does."""
-    regular = [image for image in images if image.regularization]
-    others = [image for image in images if not image.regularization]
-    wanted = sum(image.repeats for image in others)
-    if not regular or not others:
-        return list(images)
-    repeats: dict[int, int] = {}
-    given = 0
-    while given < wanted:
-        for index, image in enumerate(regular):
-            more = 1 if index in repeats else image.repeats
-            repeats[index] = repeats.get(index, 0) + more
-            given += more
-            if given >= wanted:
-                break
-    chosen = [replace(regular[index], repeats=count) for index, count in repeats.items()]
-    return [*others, *chosen]
+    counts = exposures([i.repeats for i in images], [i.regularization for i in images])
+    shown = [replace(i, repeats=count) for i, count in zip(images, counts, strict=True) if count]
+    return sorted(shown, key=lambda image: image.regularization)
 
 
 def _some(names: Sequence[str]) -> str:
@@ -209,11 +197,8 @@ def split_validation(
     Returns:
         The images to train on, and those held out.
     """
-    contents = {image.content for image in images if not image.regularization}
-    if not fraction or len(contents) < 2:
-        return list(images), []
-    drawn = sorted(contents, key=lambda content: text_hash(f"{seed} {content}"))
-    held = set(drawn[: max(1, round(len(drawn) * fraction))])
+    pictures = (image.content for image in images if not image.regularization)
+    held = held_out(pictures, fraction, seed)
     train = [image for image in images if image.content not in held]
     return train, [image for image in images if image.content in held and not image.regularization]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from prep.buckets import Buckets, Fit, Size
 from prep.errors import ConfigError
-from train.captions import CaptionRules
+from prep.shuffle import CaptionRules
 
 _DATASET_KEYS: dict[str, type | tuple[type, ...]] = {
     "batch_size": int,

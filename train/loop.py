@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from prep import jobs
+from prep.chance import seed_of
 from prep.errors import EXIT_PROBLEMS, UserError
 from prep.events import Event, Finished, Metric, Sample, Saved, Started
-from train.chance import seed_of
 from train.checkpoint import save_lora, save_state
 from train.config import RunConfig
 from train.draw import parameters, png_text

@@ -1,89 +1,210 @@
 """Show which bucket each image trains in, and what a trainer makes of it."""
 
+import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from prep import events
+from pydantic import Field
+
+from prep import crops, events
 from prep.buckets import Fit, Size
 from prep.index import ImageRow, Index
 from prep.project import Project, Section
+from prep.trainers import Loss, Trainer, View, views
 
 _MUCH = 0.1
 """Losing a tenth of the picture is worth a word."""
+_NAMED = 3
+"""Buckets that a warning lists by name."""
 
 
 class BucketsOptions(Section):
-    """Which images to place."""
+    """Which images to place, and by whose rules."""
 
     where: str = ""
     """Only images that match this filter; all images when empty."""
+    trainer: Trainer = "shikomi"
+    """Whose buckets: shikomi (the exported set, with its crops, as our trainer and sd-scripts read
+    it), sd-scripts or onetrainer (the files as they are)."""
+    each: bool = False
+    """Show every image: bucket, scale, strips that are cut off, and what is lost."""
+    batch_size: int | None = Field(None, ge=1, le=1024)
+    """Images per batch, in place of the project's."""
+
+
+_LOSSES: dict[Loss, str] = {
+    "unread": "not read: the file type is unknown there",
+    "exif": "trained as stored, not upright: the EXIF turn is ignored",
+    "alpha": "trained with what the transparency hid, mostly black",
+    "crops": "trained whole: only the export knows crops",
+}
+
+
+@dataclass
+class _Placed:
+    """The training images of one bucket."""
+
+    rows: list[ImageRow] = field(default_factory=list)
+    views: list[View] = field(default_factory=list)
+    exposures: int = 0
 
 
 def preview(project: Project, row: ImageRow) -> Fit:
-    """Return how a readable image meets its bucket: what is scaled, what is cut off."""
+    """Return how a readable image, all of it, meets its bucket: what is scaled and cut off."""
     return project.buckets.fit((row.width, row.height))
+
+
+def seen(row: ImageRow, view: View) -> events.Seen:
+    """Return a view as an event."""
+    part, notes = list(view.rect.corners), list(view.notes)
+    fit = view.fit
+    if fit is None:
+        return events.Seen(row.path, view.trainer, part, [], [], [], 0.0, 0.0, notes)
+    right = fit.resized[0] - fit.bucket[0] - fit.left
+    bottom = fit.resized[1] - fit.bucket[1] - fit.top
+    return events.Seen(
+        row.path,
+        view.trainer,
+        part,
+        list(fit.bucket),
+        list(fit.resized),
+        [fit.left, fit.top, right, bottom],
+        round(fit.scale, 4),
+        round(fit.cut, 4),
+        notes,
+    )
 
 
 def run(project: Project, options: BucketsOptions | None = None) -> Iterator[events.Event]:
     """Sort the usable images into buckets.
 
     Yields:
-        Bucket for each bucket in use, sorted by width and height; Warned about images that are
-        alone in theirs, are enlarged or lose much; Finished with ``images``, ``buckets``,
-        ``upscaled`` (images that are enlarged) and ``cut`` (images that lose over a tenth).
+        With ``each`` a Seen for each training image; Bucket for each bucket in use, sorted by
+        width and height; Warned about images that are alone in theirs, are enlarged, lose much or
+        are not read, and about batches that are not full; Finished with ``images`` (training
+        images: several for an image with several crops), ``buckets``, ``upscaled`` (enlarged),
+        ``cut`` (lose over a tenth), ``unread`` and ``dropped`` (exposures that onetrainer leaves
+        out each epoch).
 
     Raises:
-        ConfigError: The filter has a fault.
+        ConfigError: The filter, or the [train] table, has a fault.
     """
+    # Imported late: the plan uses this module, too.
+    from prep.ops.plan import PlanOptions, step_settings
+
     options = options or BucketsOptions()
+    batch = step_settings(project, PlanOptions(batch_size=options.batch_size)).batch_size
     with Index(project) as index:
         rows = [row for row in index.select(options.where) if row.usable]
-    placed: dict[Size, list[ImageRow]] = defaultdict(list)
-    fits = {row.path: preview(project, row) for row in rows}
-    for row in rows:
-        placed[fits[row.path].bucket].append(row)
-    for (width, height), members in sorted(placed.items()):
-        yield events.Bucket(width, height, [row.path for row in members])
-    upscaled = {path: fit.scale for path, fit in fits.items() if fit.upscaled}
-    cut = [path for path, fit in fits.items() if fit.cut > _MUCH]
-    yield from _advice(project, placed, upscaled, cut)
-    yield events.Finished(
-        {
-            "images": len(rows),
-            "buckets": len(placed),
-            "upscaled": len(upscaled),
-            "cut": len(cut),
-        }
-    )
+    boxes = crops.stored(project)
+    pairs = [
+        (row, view)
+        for row in rows
+        for view in views(
+            project,
+            row,
+            crops.rects(boxes.get(row.path, ()), (row.width, row.height)),
+            (options.trainer,),
+        )
+    ]
+    if options.each:
+        yield from (seen(row, view) for row, view in pairs)
+    placed = _placed(project, pairs)
+    for (width, height), found in sorted(placed.items()):
+        paths = [row.path for row in found.rows]
+        parts = [view.rect.corners for view in found.views]
+        full, rest = divmod(found.exposures, batch)
+        batches = full if options.trainer == "onetrainer" else full + bool(rest)
+        yield events.Bucket(width, height, paths, parts, found.exposures, batches, rest)
+    yield from _advice(placed, pairs)
+    yield from _batch_advice(options.trainer, placed, batch)
+    dropped = sum(found.exposures % batch for found in placed.values())
+    fits = [view.fit for _, view in pairs if view.fit]
+    summary = {
+        "images": len(pairs),
+        "buckets": len(placed),
+        "upscaled": sum(fit.upscaled for fit in fits),
+        "cut": sum(fit.cut > _MUCH for fit in fits),
+        "unread": len(pairs) - len(fits),
+        "dropped": dropped if options.trainer == "onetrainer" else 0,
+    }
+    yield events.Finished(summary)
+
+
+def _placed(project: Project, pairs: Sequence[tuple[ImageRow, View]]) -> dict[Size, _Placed]:
+    placed: dict[Size, _Placed] = defaultdict(_Placed)
+    for row, view in pairs:
+        if view.fit is not None:
+            found = placed[view.fit.bucket]
+            found.rows.append(row)
+            found.views.append(view)
+            found.exposures += project.concept(row.folder).repeats
+    return placed
 
 
 def _advice(
-    project: Project,
-    placed: dict[Size, list[ImageRow]],
-    upscaled: dict[str, float],
-    cut: list[str],
+    placed: dict[Size, _Placed], pairs: Sequence[tuple[ImageRow, View]]
 ) -> Iterator[events.Event]:
-    lonely = [
-        members[0].path
-        for members in placed.values()
-        if len(members) == 1 and project.concept(members[0].folder).repeats == 1
-    ]
+    lonely = [found.rows[0].path for found in placed.values() if found.exposures == 1]
     if lonely and len(placed) > 1:
         yield events.Warned(
             f"{_images(lonely)} alone in a bucket: batches there hold one image.",
-            "Crop them to a more usual shape, or leave them.",
+            "Crop them to a more usual shape (shikomi crop --bucket), or leave them.",
         )
+    upscaled = {row.path: view.fit.scale for row, view in pairs if view.fit and view.fit.upscaled}
     if upscaled:
         yield events.Warned(
             f"{_images(list(upscaled))} enlarged to fill the bucket, up to"
             f" {max(upscaled.values()):.2g} times, and trained as soft as that looks.",
             "Find larger versions, exclude them, or set no_upscale = true in [buckets].",
         )
+    cut = [row.path for row, view in pairs if view.fit and view.fit.cut > _MUCH]
     if cut:
         yield events.Warned(
             f"{_images(cut)} cut by more than {_MUCH:.0%}.",
-            "Look at the preview: crop them yourself where something that matters is lost.",
+            "Look at them (shikomi preview), and choose what is kept: shikomi crop --subject",
         )
+    for loss, what in _LOSSES.items():
+        paths = [row.path for row, view in pairs if loss in view.losses]
+        if paths:
+            yield events.Warned(f"{_images(paths)} {what}.", "shikomi export mends it.")
+
+
+def _batch_advice(
+    trainer: Trainer, placed: dict[Size, _Placed], batch: int
+) -> Iterator[events.Event]:
+    short = {size: found for size, found in placed.items() if found.exposures % batch}
+    if trainer == "onetrainer":
+        never = {size: found for size, found in short.items() if found.exposures < batch}
+        if never:
+            paths = [row.path for found in never.values() for row in found.rows]
+            yield events.Warned(
+                f"{_images(paths)} never trained by OneTrainer: their buckets ({_named(never)})"
+                f" hold less than a batch of {batch}.",
+                "Crop them to another bucket, raise repeats, or lower the batch size.",
+            )
+        rest = sum(found.exposures % batch for found in short.values())
+        total = sum(found.exposures for found in placed.values())
+        if rest and len(short) > len(never):
+            yield events.Warned(
+                f"OneTrainer leaves {rest} of {total} exposures out of each epoch, others each"
+                " time: it drops what fills no batch.",
+                "A batch size that divides the buckets keeps all: see the table.",
+            )
+    elif short:
+        rest = sum(found.exposures % batch for found in short.values())
+        wasted = len(short) - math.ceil(rest / batch)
+        yield events.Warned(
+            f"The last batch is not full in {len(short)} of {len(placed)} buckets"
+            f" ({_named(short)}): {wasted} more batches per epoch than with one bucket.",
+            "Each counts as a whole batch, so these images weigh more. See: shikomi plan",
+        )
+
+
+def _named(placed: dict[Size, _Placed]) -> str:
+    names = [f"{width}x{height}" for width, height in sorted(placed)]
+    return ", ".join([*names[:_NAMED], "…"] if len(names) > _NAMED else names)
 
 
 def _images(paths: list[str]) -> str:

@@ -1,45 +1,19 @@
 """Change many captions at once: previewed with ``dry_run``, applied as one edit, undoable."""
 
-from collections.abc import Iterator, Sequence
-
-from pydantic import Field
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from prep import captions, events
-from prep.changes import Change, caption_change, exclusion
+from prep.caption_diff import Tally
+from prep.caption_rows import CaptionRow, caption_rows
+from prep.changes import CAPTION, CONTENT, Change, exclusion
+from prep.edit_options import EditOptions as EditOptions
+from prep.editor import Editor, State
 from prep.edits import Journal, Outcome, check_found
-from prep.errors import ConfigError
 from prep.index import ImageRow, Index
 from prep.project import Project, Section
-from prep.rules import Rules
-
-
-class EditOptions(Section):
-    """What to do to the captions of the images that match; steps run in the order below."""
-
-    where: str = ""
-    """Only images that match this filter; all images when empty."""
-    replace: dict[str, str] = Field(default_factory=dict)
-    """Rename a tag: --replace.OLD NEW."""
-    remove: tuple[str, ...] = ()
-    """Remove this tag."""
-    add: tuple[str, ...] = ()
-    """Add this tag at the end, unless it is there."""
-    prepend: tuple[str, ...] = ()
-    """Add this tag at the beginning, unless it is there."""
-    rules: bool = False
-    """Then apply the caption rules of shikomi.toml (trigger word first, prune, drop, replace)."""
-    dry_run: bool = False
-    """Only show what would change."""
-
-    @property
-    def title(self) -> str:
-        """A line for the history."""
-        parts = [f"replace {old} by {new}" for old, new in self.replace.items()]
-        for verb, tags in (("remove", self.remove), ("add", self.add), ("prepend", self.prepend)):
-            parts += [f"{verb} {tag}" for tag in tags]
-        if self.rules:
-            parts.append("apply caption rules")
-        return ", ".join(parts)
 
 
 class ExcludeOptions(Section):
@@ -56,50 +30,109 @@ class ExcludeOptions(Section):
 
 
 def run(project: Project, options: EditOptions) -> Iterator[events.Event]:
-    """Edit captions.
+    """Edit captions, or only search them.
 
     Yields:
-        A Change for each caption; Skipped for conflicts; Finished with ``changed``, ``edit``
-        (its number, 0 for a dry run) and ``conflicts``.
+        Progress; a Change for each caption (with ``find`` a Match instead); Skipped for
+        conflicts; Finished with ``changed``, ``edit`` (its number, 0 for a dry run),
+        ``conflicts``, ``added`` and ``removed`` (captions by tag), ``only_order_or_spelling`` and
+        ``sentences`` (captions of sentences among the changed).
 
     Raises:
         ConfigError: The filter has a fault, or there is nothing to do.
     """
-    if not options.title:
-        raise ConfigError(
-            "Nothing to do.", "Give --add, --prepend, --remove, --replace.OLD NEW or --rules."
-        )
+    options.check()
+    if options.find:
+        yield from _find(project, options)
+        return
     with Index(project) as index:
-        changes = preview(project, index.select(options.where), options)
-        yield from _carry_out(index, options.title, changes, options.dry_run)
+        editor = Editor(project, options, index)
+        rows = caption_rows(index, options.where, options.path)
+        if options.dry_run:
+            yield from _shown(_changes(rows, editor), options.title)
+        else:
+            outcome = _applied(rows, editor)
+            tally = Tally()
+            for change in outcome.changed:
+                tally.add(change.before, change.after)
+            yield from report(outcome, tally.summary())
 
 
-def preview(project: Project, rows: Sequence[ImageRow], options: EditOptions) -> list[Change]:
+def _applied(rows: Iterable[CaptionRow], editor: Editor) -> Outcome:
+    """Make the changes as one edit.
+
+    Decisions are recorded first: they count only once a caption file holds their text, so a
+    crash in between does no harm.
+    """
+    states: list[State] = []
+    found = list(_changes(rows, editor, states))
+    editor.hands.put(states)
+    outcome = Journal(editor.index).apply(editor.options.title, found)
+    conflicting = {path for path, _ in outcome.conflicts}
+    editor.hands.forget((c.path, c.after) for c in found if c.path in conflicting)
+    return outcome
+
+
+def changes(index: Index, options: EditOptions) -> Iterator[Change]:
+    """Yield the changes that the options make, as they are found; nothing is written.
+
+    Raises:
+        ConfigError: The filter has a fault, or a path is not known.
+    """
+    rows = caption_rows(index, options.where, options.path)
+    yield from _changes(rows, Editor(index.project, options, index))
+
+
+def preview(index: Index, rows: Iterable[ImageRow], options: EditOptions) -> list[Change]:
     """Return the changes that the options make to these images; nothing is written."""
-    rules: dict[str, Rules] = {}
-    changes = []
+    usable = (
+        CaptionRow(row.path, row.folder, row.caption, row.content)
+        for row in rows
+        if row.usable and row.caption_error is None
+    )
+    return list(_changes(usable, Editor(index.project, options, index)))
+
+
+def _changes(
+    rows: Iterable[CaptionRow], editor: Editor, states: list[State] | None = None
+) -> Iterator[Change]:
+    """Yield the changes, and add the decisions behind their texts to ``states``."""
+    edited = editor.edited
     for row in rows:
-        if not row.usable or row.caption_error is not None:
-            continue
-        tags = edited(row.tags, options)
-        if options.rules:
-            if row.folder not in rules:
-                rules[row.folder] = Rules.of(project, row.folder)
-            tags = rules[row.folder].apply(tags)
-        change = caption_change(row.path, row.caption, tags)
-        if change.before != change.after:
-            changes.append(change)
-    return changes
+        after = edited(row)
+        if after != row.caption:
+            if states is not None:
+                states += editor.decisions(row, after)
+            yield Change(row.path, CAPTION, row.caption, after)
 
 
-def edited(tags: Sequence[str], options: EditOptions) -> list[str]:
-    """Apply the tag changes of the options (not the rules) to one caption."""
-    result = list(tags)
-    for old, new in options.replace.items():
-        result = captions.replace(result, old, new)
-    result = captions.remove(result, options.remove)
-    result = captions.add(result, options.add)
-    return captions.add(result, options.prepend, first=True)
+def _shown(changes: Iterable[Change], title: str) -> Iterator[events.Event]:
+    """Yield what would change, as it is found, so that nothing is kept in memory."""
+    tally = Tally()
+    for change in changes:
+        tally.add(change.before, change.after)
+        yield events.Change(change.path, change.before, change.after)
+    counts = {"changed": tally.changed, "edit": 0, "conflicts": 0, "title": title}
+    yield events.Finished(counts | tally.summary())
+
+
+def _find(project: Project, options: EditOptions) -> Iterator[events.Event]:
+    """Yield a Match for each caption in which something is found."""
+    patterns = [re.compile(pattern) for pattern in options.find]
+    counts: Counter[str] = Counter()
+    images = 0
+    with Index(project) as index:
+        for row in caption_rows(index, options.where, options.path):
+            text = row.caption or ""
+            pieces = [text] if options.whole else captions.split(text)
+            found = [piece for piece in pieces if any(p.search(piece) for p in patterns)]
+            if found:
+                if options.whole:
+                    found = [m[0] for p in patterns for m in p.finditer(text)]
+                images += 1
+                counts.update(found)
+                yield events.Match(row.path, found)
+    yield events.Finished({"images": images, "found": dict(counts.most_common(50))})
 
 
 def exclude(project: Project, options: ExcludeOptions) -> Iterator[events.Event]:
@@ -149,10 +182,13 @@ def _carry_out(
         yield from report(Journal(index).apply(title, changes))
 
 
-def report(outcome: Outcome) -> Iterator[events.Event]:
-    """Yield the events of an outcome, Finished last."""
+def report(outcome: Outcome, more: Mapping[str, Any] | None = None) -> Iterator[events.Event]:
+    """Yield the events of an outcome, Finished last; ``more`` goes into its summary."""
     for change in outcome.changed:
-        yield events.Change(change.path, change.before, change.after)
+        texts = (change.before, change.after)
+        if change.what == CONTENT:
+            texts = (as_text(change.before), as_text(change.after))
+        yield events.Change(change.path, *texts)
     for path, reason in outcome.conflicts:
         yield events.Skipped(path, reason)
     yield events.Finished(
@@ -161,5 +197,11 @@ def report(outcome: Outcome) -> Iterator[events.Event]:
             "edit": outcome.edit,
             "conflicts": len(outcome.conflicts),
             "title": outcome.title,
+            **(more or {}),
         }
     )
+
+
+def as_text(content: str | None) -> str | None:
+    """Return the text of a file whose bytes a change keeps as Latin-1."""
+    return None if content is None else content.encode("latin-1").decode("utf-8", "replace")

@@ -1,11 +1,12 @@
 """Write a training set: images cut to their buckets, captions, and ``dataset.toml``.
 
-What the preview showed is what is written, pixel for pixel. A second export writes only what has
+What the preview showed is what is written, pixel for pixel; an image with several crops makes
+several. A second export writes only what has
 changed; files that somebody else made or changed are left alone and reported. A killed export is
 finished by the next one.
 """
 
-import glob
+import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -13,16 +14,23 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from prep import events, hash_store, kohya
+from pydantic import Field
+
+from prep import events, hash_store, kohya, leftovers
 from prep.errors import ConfigError, UnreadableError, UserError
+from prep.exchange.collection import safe_folder
+from prep.exchange.layouts import Arranged, Layout, Request, arranged, default_folder
+from prep.exchange.shards import Packer, samples
 from prep.files import text_hash, write_bytes
 from prep.images import is_image_name
 from prep.index import ImageRow, Index
 from prep.manifest import Entry, Manifest, State, entry_of
-from prep.ops.plan import step_settings
+from prep.masked_set import MaskFiles, mask_advice, masked_set, wishes_by_source
+from prep.ops.plan import plan_of, step_settings
 from prep.parallel import ordered
 from prep.project import Project, Section
-from prep.training_set import Format, TrainingSet, Wish, training_set
+from prep.snapshot import of_training_set
+from prep.training_set import Format, TrainingSet, Wish
 
 _SAVE_EVERY = 500
 """Images between two savings of the manifest: the work that a power cut costs at most."""
@@ -32,7 +40,8 @@ class ExportOptions(Section):
     """Where the training set goes, and how it is written."""
 
     out: Path | None = None
-    """Folder of the training set; output/dataset of the project when not given."""
+    """Folder of the training set; when not given, output/dataset of the project for kohya, else
+    output/ and the name of the layout."""
     format: Format = "webp"
     """Lossless WebP (small) or PNG (read by everything)."""
     relative: bool = False
@@ -40,6 +49,15 @@ class ExportOptions(Section):
     shikomi reads that, sd-scripts only when it is started inside the training set."""
     shuffle: bool = True
     """Let the trainer shuffle the tags at every step; the trigger word stays first."""
+    layout: Layout = "kohya"
+    """Whom it is for: kohya (sd-scripts and shikomi), onetrainer, ai-toolkit, diffusers,
+    imagefolder (Hugging Face) or webdataset (tar shards)."""
+    shard_mb: int = Field(256, ge=1)
+    """Most megabytes (MiB) in a shard of webdataset."""
+    masks: MaskFiles = "none"
+    """What becomes of masks: none leaves them out; alpha puts them into the alpha channel, for
+    sd-scripts' alpha_mask; folder writes them beside the images, for its --masked_loss, and a
+    white one for each image without."""
 
 
 @dataclass(frozen=True)
@@ -66,38 +84,64 @@ def run(project: Project, options: ExportOptions | None = None) -> Iterator[even
     Yields:
         Progress; Written per file; Skipped for images and captions that cannot be used and for
         files in the way; Warned; Finished with ``images``, ``written`` and ``unchanged``
-        (files), ``removed`` and ``dataset_toml`` (its path).
+        (files), ``removed``, ``masks`` (images that have one), ``folder``, ``layout`` and, for
+        kohya, ``dataset_toml`` (its path).
 
     Raises:
         ConfigError: The folder cannot hold a training set, or there is nothing to export.
         UserError: The disk is full, or the folder may not be written.
     """
     options = options or ExportOptions()
-    folder = export_target(project, options.out)
+    folder = export_target(project, options.out or default_folder(project, options.layout))
     with Index(project) as index:
         rows = yield from _usable(index)
-    wanted = training_set(project, rows, options.format)
+    wanted = masked_set(project, rows, options.format, options.masks)
     for subset in wanted.subsets:
         export_target(project, folder / subset.folder)  # it may be a link into the dataset
-    dataset_file = _dataset_file(project, folder, wanted, options)
+    files = _arranged(project, folder, wanted, rows, options)
     manifest = Manifest(folder)
     export = _Export(project, folder, manifest)
     try:
-        yield from export.write([*_sources(wanted), (dataset_file.name, [dataset_file])])
+        if options.layout == "webdataset":
+            yield from export.pack(wanted, options.shard_mb << 20)
+        else:
+            yield from export.write([*files.sources, *((f.name, [f]) for f in files.files)])
         yield from export.remove_stale()
+        manifest.finish(of_training_set(wanted, rows, export.missing(wanted)))
         manifest.save()
     except BaseException:
         with suppress(UserError):  # the disk may be full; the claims are on it already
             manifest.save()
         raise
     yield from export.warnings(wanted)
-    count = {"images": len(wanted.examples) - export.failed, **export.count}
-    yield events.Finished({**count, "dataset_toml": str(folder / dataset_file.name)})
+    yield from (events.Warned(message, hint) for message, hint in files.notes)
+    if options.layout != "onetrainer":
+        yield from mask_advice(wanted, options.masks)
+    masked = sum(example.mask is not None for example in wanted.examples)
+    count = {"images": len(wanted.examples) - export.failed, **export.count, "masks": masked}
+    place = {"folder": str(folder), "layout": options.layout}
+    place |= {"dataset_toml": str(folder / "dataset.toml")} if options.layout == "kohya" else {}
+    yield events.Finished(count | place)
 
 
-def _sources(wanted: TrainingSet) -> Iterator[tuple[str, Sequence[Wish]]]:
-    for example in wanted.examples:
-        yield example.source, [wish for wish in (example.image, example.caption) if wish]
+def _arranged(
+    project: Project,
+    folder: Path,
+    wanted: TrainingSet,
+    rows: list[ImageRow],
+    options: ExportOptions,
+) -> Arranged:
+    request = Request(
+        project,
+        folder,
+        wanted,
+        list(wishes_by_source(wanted, options.masks)),
+        _dataset_file(project, folder, wanted, options),
+        lambda: plan_of(project, rows).steps,
+        options.relative,
+        options.shuffle,
+    )
+    return arranged(options.layout, request)
 
 
 def export_target(project: Project, out: Path | None) -> Path:
@@ -143,12 +187,16 @@ def _dataset_file(
     safe choice; shikomi's own trainer looks it up from the dataset file.
     """
     subsets = [
-        subset if options.relative else replace(subset, folder=str(folder / subset.folder))
-        for subset in wanted.subsets
+        subset if options.relative else _absolute(folder, subset) for subset in wanted.subsets
     ]
     batch_size = step_settings(project).batch_size
     text = kohya.dataset_toml(project, subsets, batch_size, shuffle=options.shuffle)
     return Wish("dataset.toml", f"toml {text_hash(text)}", partial(text.encode, "utf-8"))
+
+
+def _absolute(folder: Path, subset: kohya.Subset) -> kohya.Subset:
+    masks = str(folder / subset.masks) if subset.masks else ""
+    return replace(subset, folder=str(folder / subset.folder), masks=masks)
 
 
 class _Export:
@@ -158,6 +206,7 @@ class _Export:
         self._project, self._folder, self._manifest = project, folder, manifest
         self._wanted: set[str] = set()
         self._remade: list[str] = []
+        self._begun = time.time()
         self.count = Counter(written=0, unchanged=0, removed=0)
         self.failed = 0
 
@@ -177,6 +226,23 @@ class _Export:
         if tasks:
             self._manifest.claim(ours)
         yield from self._carry_out(tasks)
+
+    def pack(self, wanted: TrainingSet, limit: int) -> Iterator[events.Event]:
+        """Pack everything into tar shards of at most ``limit`` bytes."""
+        packer = Packer(self._folder, self._manifest, safe_folder(self._project.name), limit)
+        yield from packer.pack(samples(wanted), self._shown)
+        self._wanted = packer.wanted | (self.names(wanted) - packer.failed)
+        self.count.update(packer.count)
+        self.failed = len(packer.failed)
+
+    def missing(self, wanted: TrainingSet) -> frozenset[str]:
+        """Return the pictures that could not be made."""
+        return frozenset(self.names(wanted) - self._wanted)
+
+    @staticmethod
+    def names(wanted: TrainingSet) -> set[str]:
+        """Return the names of all pictures."""
+        return {example.image.name for example in wanted.examples}
 
     def _to_write(self, wish: Wish) -> State | None:
         """Return what lies where the file should be made; ``None`` when all is well there."""
@@ -252,6 +318,14 @@ class _Export:
             self._manifest.forget(name)
             with suppress(OSError):  # it holds other files
                 file.parent.rmdir()
+        self._sweep({(self._folder / name).parent for name in self._wanted})
+
+    def _sweep(self, folders: Iterable[Path]) -> None:
+        """Remove the hidden temporary files of an export that was killed while it wrote."""
+        for file in (file for folder in folders for file in folder.glob(f".shikomi-{'?' * 8}")):
+            with suppress(OSError):
+                if file.stat().st_mtime < self._begun:
+                    file.unlink()
 
     def warnings(self, wanted: TrainingSet) -> Iterator[events.Event]:
         """Say what a trainer would make of the folder that the user may not expect."""
@@ -261,33 +335,9 @@ class _Export:
                 f"{count} images in {folder} have neither caption nor trigger word.",
                 "The trainer will take the name of the folder. Caption them with: shikomi tag",
             )
-        for subset in wanted.subsets:
-            yield from self._foreign_images(subset.folder)
-        caches = [cache for name in self._remade for cache in self._latent_caches(name)]
-        if caches:
-            yield events.Warned(
-                f"{len(caches)} latent caches belong to images that have changed"
-                f" ({self._shown(caches[0])}, …).",
-                "sd-scripts would go on training on the old pixels: delete these .npz files.",
-            )
-
-    def _foreign_images(self, folder: str) -> Iterator[events.Event]:
-        files = sorted(file.name for file in (self._folder / folder).glob("*") if file.is_file())
-        others = [
-            name for name in files if is_image_name(name) and f"{folder}/{name}" not in self._wanted
-        ]
-        if others:
-            yield events.Warned(
-                f"{self._shown(folder)} holds {len(others)} images that are not of this training"
-                f" set ({others[0]}, …), and trainers read them too.",
-                "Move them away, or export to an empty folder.",
-            )
-
-    def _latent_caches(self, name: str) -> Iterator[str]:
-        """Yield the .npz files that sd-scripts keeps beside an image; it never checks them."""
-        place, stem = (self._folder / name).parent, glob.escape(Path(name).stem)
-        for pattern in (f"{stem}.npz", f"{stem}_*x*.npz"):
-            yield from (file.relative_to(self._folder).as_posix() for file in place.glob(pattern))
+        folders = [subset.folder for subset in wanted.subsets]
+        yield from leftovers.foreign_images(self._folder, folders, self._wanted, self._shown)
+        yield from leftovers.old_caches(self._folder, self._remade, self._shown)
 
     def _in_the_way(self, name: str, whose: str) -> events.Skipped:
         return events.Skipped(

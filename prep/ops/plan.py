@@ -1,23 +1,34 @@
 """Count what a training run will see and how many steps it takes, and say what looks unwise."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field, ValidationError
 
-from prep import captions, events
+from prep import balance, crops, events, hash_store
+from prep.advice.basics import basics
+from prep.breakdown import By, breakdown
+from prep.crops import Crops, Rect
 from prep.errors import ConfigError
+from prep.exported import exported_contents
 from prep.index import ImageRow, Index
-from prep.ops.buckets import preview
-from prep.plan import Item, Plan, StepSettings, make_plan
+from prep.plan import ConceptPlan, Item, Plan, StepSettings, make_plan
 from prep.project import FILE_NAME, Concept, Project, Section, describe_faults
 
-FEWEST, RECOMMENDED = 10, 20
-"""Images of a concept: below the first a LoRA copies them, from the second on it learns."""
+
+class PlanSettings(StepSettings):
+    """All settings of the [train] table that a plan depends on; the trainer owns them."""
+
+    validation_fraction: float = Field(0.0, ge=0.0, le=0.5)
+    """Share of the images held out of training to measure the validation loss; 0 means none."""
+    seed: int = Field(42, ge=0, lt=2**32)
+    """Decides which images are held out."""
+    devices: int = Field(1, ge=1, le=64)
+    """Processes, one per GPU."""
 
 
 class PlanOptions(Section):
-    """Try other numbers than those in the project file; nothing is saved."""
+    """Try other numbers than those in the project file, and see who is seen how often."""
 
     batch_size: int | None = Field(None, ge=1, le=1024)
     """Images per batch, in place of the project's."""
@@ -27,116 +38,201 @@ class PlanOptions(Section):
     """Rounds over all images x repeats, in place of the project's."""
     max_steps: int | None = Field(None, ge=0)
     """Stop after this many optimiser steps, in place of the project's; 0 for no limit."""
-    processes: int = Field(1, ge=1, le=1024)
-    """Devices that train side by side."""
+    processes: int | None = Field(None, ge=1, le=1024)
+    """Devices that train side by side, in place of devices in [train]."""
+    validation_fraction: float | None = Field(None, ge=0.0, le=0.5)
+    """Share of the images held out of training, in place of the project's."""
+    by: By | None = None
+    """List the exposures of an epoch by concept, bucket, image or tag."""
+    balance: bool = False
+    """Propose repeats that let every concept be seen about equally often."""
+    weight: dict[str, float] = Field(default_factory=dict)
+    """With --balance: a concept folder to be seen so many times as often as the others, as
+    --weight.10_mychara 2."""
+    apply: bool = False
+    """With --balance: write the proposed repeats to shikomi.toml. No folder is renamed."""
 
 
-def step_settings(project: Project, options: PlanOptions | None = None) -> StepSettings:
+def step_settings(project: Project, options: PlanOptions | None = None) -> PlanSettings:
     """Return the step settings of the [train] table, with the overrides of ``options``.
 
     Raises:
         ConfigError: The table has a fault in one of them; its other keys are the trainer's.
     """
-    names = StepSettings.model_fields
+    names = PlanSettings.model_fields
     table: Mapping[str, Any] = project.settings.train
     given = {name: table[name] for name in names if name in table}
     if options is not None:
         chosen = options.model_dump(exclude_none=True)
         given |= {name: chosen[name] for name in names if name in chosen}
     try:
-        return StepSettings.model_validate(given)
+        return PlanSettings.model_validate(given)
     except ValidationError as error:
-        faults = "; ".join(f"train.{fault}" for fault in describe_faults(error, StepSettings))
+        faults = "; ".join(f"train.{fault}" for fault in describe_faults(error, PlanSettings))
         raise ConfigError(f"{project.root / FILE_NAME}: {faults}") from error
 
 
-def plan_of(project: Project, rows: list[ImageRow], options: PlanOptions | None = None) -> Plan:
+def plan_of(
+    project: Project,
+    rows: Sequence[ImageRow],
+    options: PlanOptions | None = None,
+    contents: Sequence[str] | None = None,
+) -> Plan:
     """Return the plan for these images, which must be readable.
+
+    Args:
+        project: The project; its crops count as images of their own.
+        rows: The images.
+        options: Overrides.
+        contents: Hashes of the exported pictures, one for each crop of each image; without them
+            the held-out images are drawn by the source files.
 
     Raises:
         ConfigError: As ``step_settings``.
     """
-    items = []
+    settings = step_settings(project, options)
+    boxes = crops.stored(project)
+    tagged = options is not None and options.by == "tag"
+    items: list[Item] = []
+    concepts = {folder: project.concept(folder) for folder in {row.folder for row in rows}}
     for row in rows:
-        concept = project.concept(row.folder)
-        regular = concept.settings.regularization
-        items.append(Item(concept.name, concept.repeats, (row.width, row.height), regular))
-    processes = 1 if options is None else options.processes
-    return make_plan(items, project.buckets, step_settings(project, options), processes)
+        for rect in _parts(row, boxes):
+            content = contents[len(items)] if contents else f"{row.content} {rect.corners}"
+            items.append(_item(concepts[row.folder], row, rect.size, content, tagged=tagged))
+    processes = (options.processes if options else None) or settings.devices
+    fraction = settings.validation_fraction
+    return make_plan(items, project.buckets, settings, processes, fraction, settings.seed)
+
+
+def _parts(row: ImageRow, boxes: Crops) -> list[Rect]:
+    """Return the training images that an image makes; a million without crops in no time."""
+    size = (row.width, row.height)
+    return crops.rects(boxes[row.path], size) if row.path in boxes else [Rect(0, 0, *size)]
+
+
+def _item(
+    concept: Concept, row: ImageRow, size: tuple[int, int], content: str, *, tagged: bool
+) -> Item:
+    return Item(
+        concept.name,
+        concept.repeats,
+        size,
+        concept.settings.regularization,
+        content,
+        row.path,
+        tuple(row.tags) if tagged else (),
+        row.folder,
+    )
 
 
 def run(project: Project, options: PlanOptions | None = None) -> Iterator[events.Event]:
     """Plan a run with the usable images.
 
     Yields:
-        Concept for each concept; Warned with advice; Finished with ``images``, ``exposures``
-        (per epoch), ``steps_per_epoch``, ``epochs``, ``steps`` and ``arithmetic`` (lines).
+        Concept for each concept; Exposure lines when asked ``by`` what; Proposal for each concept
+        with ``balance``; Warned with advice; Finished with ``images``, ``exposures`` (per epoch),
+        ``held_out``, ``steps_per_epoch``, ``epochs``, ``steps`` and ``arithmetic`` (lines), and
+        with ``balance`` also ``balanced_steps``, ``balanced_epochs`` (that take about as long as
+        today's) and ``saved``.
 
     Raises:
-        ConfigError: The [train] table has a fault.
+        ConfigError: The [train] table or a weight has a fault.
     """
+    options = options or PlanOptions()
+    if options.apply and not options.balance:
+        raise ConfigError("--apply writes proposed repeats.", "Give --balance as well.")
+    splits = step_settings(project, options).validation_fraction > 0
+    contents: list[str] | None = None
     with Index(project) as index:
-        rows = index.usable()
-    plan = plan_of(project, rows, options)
+        if splits:
+            yield from hash_store.hash_contents(index, index.usable())
+        # As the export: a caption that cannot be read keeps its image out.
+        rows = [row for row in index.usable() if row.caption_error is None]
+    if splits:
+        contents = exported_contents(project, rows)
+    plan = plan_of(project, rows, options, contents)
     for line in plan.concepts:
-        yield events.Concept(line.name, line.images, line.repeats, line.exposures)
-    yield from _advice(project, rows)
-    summary = {
-        "images": len(rows),
-        "exposures": sum(line.exposures for line in plan.concepts),
+        yield events.Concept(
+            line.name, line.images, line.repeats, line.exposures, line.held_out, line.folder
+        )
+    if options.by is not None:
+        yield from breakdown(plan, options.by)
+    summary = _summary(plan, len(rows))
+    if options.balance:
+        summary |= yield from _balance(project, rows, options, plan, contents)
+    for advice in basics(project, rows):
+        yield events.Warned(advice.message, advice.hint)
+    if splits and contents is None and rows:
+        yield events.Warned(
+            "Which images are held out is drawn from the exported files, which are not up to"
+            " date: the steps may differ by a few.",
+            "For exact numbers run first: shikomi export",
+        )
+    yield events.Finished(summary)
+
+
+def _summary(plan: Plan, images: int) -> dict[str, Any]:
+    return {
+        "images": images,
+        "exposures": plan.exposures,
+        "held_out": sum(line.held_out for line in plan.concepts),
         "steps_per_epoch": plan.steps_per_epoch,
         "epochs": plan.epochs,
         "steps": plan.steps,
         "arithmetic": plan.arithmetic,
     }
-    yield events.Finished(summary)
 
 
-def _advice(project: Project, rows: list[ImageRow]) -> Iterator[events.Event]:
-    if not rows:
-        yield events.Warned("There are no usable images.", f"Put images below {project.dataset}.")
-    for folder in sorted({row.folder for row in rows}):
-        members = [row for row in rows if row.folder == folder]
-        yield from _concept_advice(project.concept(folder), members)
-    enlarged = sum(preview(project, row).upscaled for row in rows)
-    if enlarged:
-        yield events.Warned(
-            f"{enlarged} of {len(rows)} images are smaller than their bucket and are enlarged.",
-            "Find larger versions, or set no_upscale = true in [buckets]. See: shikomi buckets",
-        )
+def _balance(
+    project: Project,
+    rows: Sequence[ImageRow],
+    options: PlanOptions,
+    plan: Plan,
+    contents: Sequence[str] | None,
+) -> Generator[events.Event, None, dict[str, Any]]:
+    """Yield proposals; return the numbers of the summary."""
+    concepts = [c for c in plan.concepts if c.matched is None and c.images > c.held_out]
+    weights = _weights(concepts, options.weight)
+    images = [concept.images - concept.held_out for concept in concepts]
+    proposed = balance.balanced(images, [concept.repeats for concept in concepts], weights)
+    changes: dict[str, dict[str, int]] = {}
+    for concept, count, times in zip(concepts, images, proposed, strict=True):
+        before, after = concept.exposures, count * times
+        yield events.Proposal(concept.folder, count, concept.repeats, times, before, after)
+        if times != concept.repeats:
+            changes[concept.folder] = {"repeats": times}
+    then = plan_of(_with_repeats(project, changes), rows, options, contents)
+    if changes and options.apply:
+        project.saved({"concepts": changes})
+    as_long = plan.settings.epochs * plan.steps_per_epoch / max(1, then.steps_per_epoch)
+    return {
+        "balanced_steps": then.steps,
+        "balanced_epochs": max(1, round(as_long)),
+        "saved": bool(changes) and options.apply,
+    }
 
 
-def _concept_advice(concept: Concept, rows: list[ImageRow]) -> Iterator[events.Event]:
-    if concept.settings.regularization:
-        return
-    if len(rows) < FEWEST:
-        yield events.Warned(
-            f"{concept.name} has {len(rows)} images; a LoRA of so few copies them.",
-            f"{RECOMMENDED} to 30 different ones are a good start.",
-        )
-    elif len(rows) < RECOMMENDED:
-        yield events.Warned(
-            f"{concept.name} has {len(rows)} images, which is few.",
-            f"{RECOMMENDED} to 30 different ones are a good start.",
-        )
-    bare = sum(row.caption is None for row in rows)
-    if bare:
-        yield events.Warned(
-            f"{bare} of {len(rows)} images of {concept.name} have no caption.",
-            "Caption them with: shikomi tag",
-        )
-    if not concept.trigger:
-        yield events.Warned(
-            f"{concept.name} has no trigger word: nothing calls it up in a prompt.",
-            f'Set trigger in [concepts."{concept.folder}"] of {FILE_NAME}.',
-        )
-        return
-    trigger = captions.key(concept.trigger)
-    without = sum(
-        row.caption is not None and trigger not in map(captions.key, row.tags) for row in rows
-    )
-    if without:
-        yield events.Warned(
-            f"{without} captions of {concept.name} lack the trigger word {concept.trigger}.",
-            "Add it with: shikomi edit --rules",
-        )
+def _with_repeats(project: Project, changes: Mapping[str, dict[str, int]]) -> Project:
+    """Return the project as it would be after ``saved``; nothing is written."""
+    sections = dict(project.settings.concepts)
+    for folder, change in changes.items():
+        sections[folder] = project.concept(folder).settings.model_copy(update=change)
+    settings = project.settings.model_copy(update={"concepts": sections})
+    return Project(project.root, settings)
+
+
+def _weights(concepts: Sequence[ConceptPlan], given: Mapping[str, float]) -> list[float]:
+    """Return the weight of each concept.
+
+    Raises:
+        ConfigError: A weight is for no concept, or is not above 0.
+    """
+    known = [concept.folder for concept in concepts]
+    for folder, weight in given.items():
+        if folder not in known:
+            raise ConfigError(
+                f"There is no concept folder {folder} to weigh.", f"Known: {', '.join(known)}"
+            )
+        if not weight > 0:
+            raise ConfigError(f"The weight of {folder} is {weight:g}.", "Give one above 0.")
+    return [given.get(folder, 1.0) for folder in known]

@@ -1,24 +1,34 @@
 """Find the images of a project and note what their headers and captions say.
 
-Only files that are new or changed are opened, so a second scan costs a walk of the folders.
+Only files that are new or changed are opened, so a second scan costs a walk of the folders. Headers
+are read by ``prep.headers``; what that does not know goes to Pillow, and a file that looks cut off
+is decoded to be certain.
 """
 
-import itertools
-from collections.abc import Iterable, Iterator
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from os import DirEntry
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from prep import captions, events
+from prep import captions, events, headers
 from prep.errors import UnreadableError
-from prep.files import fingerprint, walk
-from prep.images import decode, is_image_name, probe
-from prep.index import Found, FoundCaption, Index
+from prep.files import Folder, read_small, walk_folders
+from prep.images import MASK_SUFFIXES, SIDEWAYS, decode, has_its_end, is_image_name, probe
+from prep.index import Found, FoundCaption, Index, Known
+from prep.parallel import workers
 from prep.project import Project, Section
 
-_BATCH = 256
-_TAIL = 64 * 1024
+T = TypeVar("T")
+Out = TypeVar("Out")
+
+_BATCH = 512
+_CAPTIONS = 16_384
 _OWN_FOLDERS = ("model", "output")
+_SAMPLE, _SLOW = 32, 0.0005
+"""Files read before deciding, and seconds for one: above, waiting for a disk is worth threads."""
 
 
 class ScanOptions(Section):
@@ -36,151 +46,249 @@ def run(project: Project, options: ScanOptions | None = None) -> Iterator[events
         UserError: The dataset folder cannot be read.
     """
     del options
-    with Index(project) as index:
-        known = index.known()
-        seen: set[str] = set()
-        unnamed: list[str] = []
-        throttle = events.Throttle()
-        with ThreadPoolExecutor() as pool:
-            try:
-                for batch in _batches(_image_files(project, unnamed), _BATCH):
-                    _look_at(project, index, batch, known, pool)
-                    seen.update(project.relative(Path(entry.path)) for entry in batch)
-                    if throttle.ready():
-                        yield events.Progress("scan", len(seen), 0)
-            finally:
-                pool.shutdown(cancel_futures=True)
-        index.remove(path for path in known if path not in seen)
-        yield events.Progress("scan", len(seen), len(seen))
-        yield from _report(index, unnamed)
-
-
-def _image_files(project: Project, unnamed: list[str]) -> Iterator[DirEntry[str]]:
-    """Yield image files below the dataset; a bare folder's own model/ and output/ are left out.
-
-    Names that are no text cannot be indexed: they are added to ``unnamed``, made printable.
-    """
-    bare = project.dataset == project.root
-    own = tuple(str(project.root / name) + "/" for name in _OWN_FOLDERS)
-    for entry in walk(project.dataset):
-        if not is_image_name(entry.name) or (bare and entry.path.startswith(own)):
-            continue
-        name = project.relative(Path(entry.path))
-        printable = name.encode("utf-8", "backslashreplace").decode()
-        if name == printable:
-            yield entry
-        else:
-            unnamed.append(printable)
-
-
-def _batches(entries: Iterable[DirEntry[str]], size: int) -> Iterator[list[DirEntry[str]]]:
-    iterator = iter(entries)
-    while batch := list(itertools.islice(iterator, size)):
-        yield batch
-
-
-def _look_at(
-    project: Project,
-    index: Index,
-    batch: list[DirEntry[str]],
-    known: dict[str, tuple[int, int, int | None, int | None]],
-    pool: ThreadPoolExecutor,
-) -> None:
-    """Index what is new or changed in one batch of files."""
-    changed: list[DirEntry[str]] = []
-    texts: list[FoundCaption] = []
-    for entry in batch:
-        path = project.relative(Path(entry.path))
-        before = known.get(path)
+    with Index(project) as index, ThreadPoolExecutor(workers()) as pool:
+        scan, throttle = _Scan(project, index, pool), events.Throttle()
         try:
-            stat = entry.stat()
-        except OSError:
-            continue
-        if before is None or before[:2] != (stat.st_size, stat.st_mtime_ns):
-            changed.append(entry)
-        caption = _caption(project, Path(entry.path), path, before)
-        if caption is not None:
-            texts.append(caption)
-    index.put(pool.map(lambda entry: _found(project, Path(entry.path)), changed))
-    index.put_captions(texts)
+            for _ in scan.batches():
+                if throttle.ready():
+                    yield events.Progress("scan", scan.count, 0)
+        finally:
+            pool.shutdown(cancel_futures=True)
+            scan.flush()
+        index.keep_only(scan.seen)
+        yield events.Progress("scan", scan.count, scan.count)
+        yield from _report(index, scan.faults)
 
 
-def _found(project: Project, file: Path) -> Found:
-    """Read one header; a file that looks cut off is decoded to be certain."""
-    path = project.relative(file)
-    folder = project.concept_folder(path)
-    mark = fingerprint(file)
-    size, mtime_ns = (mark.size, mark.mtime_ns) if mark else (0, 0)
+@dataclass(frozen=True, slots=True)
+class _File:
+    """An image file on its way into the index; ``folder`` is absolute."""
+
+    path: str
+    folder: str
+    name: str
+    concept: str
+    sidecar: str | None
+    mask: bool
+
+    @property
+    def place(self) -> str:
+        """The absolute path."""
+        return f"{self.folder}/{self.name}"
+
+
+class _Scan:
+    """One walk over the dataset.
+
+    Attributes:
+        count: Image files met.
+        seen: Marks the ids, known before, whose files are still there.
+        faults: (path, reason) of what cannot be in the index.
+    """
+
+    def __init__(self, project: Project, index: Index, pool: ThreadPoolExecutor) -> None:
+        self._project, self._index, self._pool = project, index, pool
+        self._extension = project.settings.captions.extension
+        self.count = 0
+        self.seen = bytearray(index.highest_id() + 1)
+        self.faults: list[tuple[str, str]] = []
+        self._texts: list[FoundCaption] = []
+
+    def batches(self) -> Iterator[None]:
+        """Look at all files; pause after each portion."""
+        waiting: list[_File] = []
+        for file in self._files():
+            waiting.append(file)
+            if len(waiting) == _BATCH:
+                self._look_at(waiting)
+                waiting = []
+                yield
+        self._look_at(waiting)
+
+    def flush(self) -> None:
+        """Record the captions that wait: many at once, since their tags lie all over a table.
+
+        Until then an image counts as one whose caption is not known, so that the next scan would
+        read it again.
+        """
+        texts, self._texts = self._texts, []
+        self._index.put_captions(texts)
+
+    def _files(self) -> Iterator[_File]:
+        """Yield the image files; a bare folder's own model/ and output/ are left out."""
+        project = self._project
+        bare = project.dataset == project.root
+        own = tuple(f"{project.root / name}/" for name in _OWN_FOLDERS)
+        for folder in walk_folders(project.dataset):
+            if bare and f"{folder.path}/".startswith(own):
+                continue
+            relative = os.path.relpath(folder.path, project.root).replace(os.sep, "/")
+            yield from self._in_folder(folder, "" if relative == "." else f"{relative}/")
+
+    def _in_folder(self, folder: Folder, prefix: str) -> Iterator[_File]:
+        self._note_faults(folder, prefix)
+        beside = {
+            name for name in folder.names if name.endswith((self._extension, MASK_SUFFIXES[0]))
+        }
+        concept = ""
+        for name in folder.names:
+            if not is_image_name(name):
+                continue
+            path = prefix + name
+            if not _is_text(path):
+                printable = path.encode("utf-8", "backslashreplace").decode()
+                self.faults.append((printable, "its name is not UTF-8 text; rename it"))
+                continue
+            concept = concept or self._project.concept_folder(path)
+            stem = name[: name.rindex(".")]
+            sidecar = stem + self._extension
+            self.count += 1
+            yield _File(
+                path,
+                folder.path,
+                name,
+                concept,
+                sidecar if sidecar in beside else None,
+                stem + MASK_SUFFIXES[0] in beside,
+            )
+
+    def _note_faults(self, folder: Folder, prefix: str) -> None:
+        for name, reason in folder.faults:
+            if not name or is_image_name(name):
+                path = (prefix + name).rstrip("/") or "."
+                self.faults.append((path.encode("utf-8", "backslashreplace").decode(), reason))
+
+    def _look_at(self, files: list[_File]) -> None:
+        """Bring one portion into the index; only what has changed is opened."""
+        known = self._index.known([file.path for file in files])
+        changed: list[_File] = []
+        for file in files:
+            before = known.get(file.path)
+            if before is None:
+                changed.append(file)
+            else:
+                self.seen[before.id] = 1
+                if (before.size, before.mtime_ns, before.mask) != (*_stat(file.place), file.mask):
+                    changed.append(file)
+            text = _caption(file, before)
+            if text is not None:
+                self._texts.append(text)
+        self._index.put(self._headers(changed))
+        if len(self._texts) >= _CAPTIONS:
+            self.flush()
+
+    def _headers(self, files: list[_File]) -> list[Found]:
+        """Read headers; what is no plain image is opened by Pillow, in threads."""
+        seen = self._spread(lambda file: headers.read(file.place), files)
+        plain = [_found(file, each) for file, each in zip(files, seen, strict=True)]
+        doubtful = [file for file, found in zip(files, plain, strict=True) if found is None]
+        opened = iter(list(self._pool.map(_opened, doubtful)))
+        return [next(opened) if found is None else found for found in plain]
+
+    def _spread(self, work: Callable[[T], Out], items: Sequence[T]) -> list[Out]:
+        """Work through the items, in threads when a disk has to be waited for.
+
+        Headers in the page cache are read faster by one thread than by several that take turns.
+        """
+        start = time.perf_counter()
+        done = [work(item) for item in items[:_SAMPLE]]
+        rest = items[_SAMPLE:]
+        if time.perf_counter() - start < _SLOW * len(done):
+            return done + [work(item) for item in rest]
+        return done + list(self._pool.map(work, rest))
+
+
+def _is_text(name: str) -> bool:
+    """Can it be written as UTF-8? File names may be any bytes."""
+    if name.isascii():
+        return True
     try:
-        info = probe(file)
-        if not _has_its_end(file, info.format):
-            decode(file)
-    except UnreadableError as error:
-        reason = error.message.removeprefix(f"{file.name}: ")
-        return Found(path, folder, size, mtime_ns, error=reason)
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _stat(place: str) -> tuple[int, int] | tuple[None, None]:
+    """Return size and time of a file, ``None`` for both when it is gone."""
+    try:
+        stat = os.stat(place)  # noqa: PTH116  (a Path for each file costs as much as the call)
+    except OSError:
+        return None, None
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _found(file: _File, seen: headers.Seen | None) -> Found | None:
+    """Return what a header says; ``None`` when Pillow has to be asked."""
+    if seen is None:
+        return None
+    size, mtime_ns, header = seen
+    if header is None or not header.whole:
+        return None
+    width, height = header.width, header.height
+    if header.orientation in SIDEWAYS:
+        width, height = height, width
     return Found(
-        path,
-        folder,
-        size,
-        mtime_ns,
-        info.width,
-        info.height,
-        info.format,
-        info.orientation,
-        info.alpha,
-        info.frames,
+        *(file.path, file.concept, size, mtime_ns, width, height, header.format),
+        *(header.orientation, header.alpha, header.frames, None, file.mask),
     )
 
 
-def _has_its_end(file: Path, image_format: str) -> bool:
-    """Does the file hold the end that its format asks for? Cheap: only its tail is read."""
+def _opened(file: _File) -> Found:
+    """Open one image with Pillow; decode it when it does not show its end."""
+    place = Path(file.place)
+    size, mtime_ns = _stat(file.place)
     try:
-        with file.open("rb") as stream:
-            head = stream.read(12)
-            size = stream.seek(0, 2)
-            stream.seek(max(0, size - _TAIL))
-            tail = stream.read()
-    except OSError:
-        return False
-    if image_format == "JPEG":
-        return b"\xff\xd9" in tail
-    if image_format == "PNG":
-        return b"IEND" in tail
-    if image_format == "WEBP":
-        return size >= int.from_bytes(head[4:8], "little") + 8
-    return image_format in ("GIF", "BMP") and size > 0
-
-
-def _caption(
-    project: Project,
-    file: Path,
-    path: str,
-    before: tuple[int, int, int | None, int | None] | None,
-) -> FoundCaption | None:
-    """Read the caption file when it has changed; ``None`` when it has not."""
-    sidecar = file.with_suffix(project.settings.captions.extension)
-    mark = fingerprint(sidecar)
-    size, mtime_ns = (mark.size, mark.mtime_ns) if mark else (None, None)
-    if before is not None and before[2:] == (size, mtime_ns):
-        return None
-    try:
-        return FoundCaption(path, captions.read(sidecar), size, mtime_ns)
+        info = probe(place)
+        if not has_its_end(place, info.format):
+            decode(place)
     except UnreadableError as error:
-        return FoundCaption(path, None, size, mtime_ns, error.message)
+        reason = error.message.removeprefix(f"{place.name}: ")
+        about = (file.path, file.concept, size or 0, mtime_ns or 0)
+        return Found(*about, error=reason, mask=file.mask)
+    return Found(
+        *(file.path, file.concept, size or 0, mtime_ns or 0, info.width, info.height, info.format),
+        *(info.orientation, info.alpha, info.frames, None, file.mask),
+    )
 
 
-def _report(index: Index, unnamed: list[str]) -> Iterator[events.Event]:
-    for name in unnamed:
-        yield events.Skipped(name, "its name is not UTF-8 text; rename it")
-    rows = index.select()
-    for row in rows:
-        if row.error is not None:
-            yield events.Skipped(row.path, row.error)
-        if row.caption_error is not None:
-            yield events.Skipped(row.path, row.caption_error)
+def _caption(file: _File, before: Known | None) -> FoundCaption | None:
+    """Read the caption file when it has changed; ``None`` when it has not."""
+    size, mtime_ns = None, None
+    if file.sidecar is not None:
+        place = f"{file.folder}/{file.sidecar}"
+        size, mtime_ns = _stat(place)
+    if before is not None and (before.caption_size, before.caption_mtime_ns) == (size, mtime_ns):
+        return None
+    if size is None:
+        return FoundCaption(file.path, None, None, None) if before is not None else None
+    try:
+        return FoundCaption(file.path, _text(place), size, mtime_ns)
+    except UnreadableError as error:
+        return FoundCaption(file.path, None, size, mtime_ns, error.message)
+
+
+def _text(place: str) -> str | None:
+    """Return the text of a caption file; as ``captions.read``, which says what is wrong."""
+    try:
+        return read_small(place).decode()
+    except (OSError, UnicodeDecodeError):
+        return captions.read(Path(place))
+
+
+def _report(index: Index, faults: Iterable[tuple[str, str]]) -> Iterator[events.Event]:
+    outside = 0
+    for path, reason in faults:
+        outside += 1
+        yield events.Skipped(path, reason)
+    unreadable = 0
+    for path, error, caption_error in index.faults():
+        unreadable += error is not None
+        for reason in filter(None, (error, caption_error)):
+            yield events.Skipped(path, reason)
     summary = {
-        "images": sum(row.error is None for row in rows),
-        "unreadable": len(unnamed) + sum(row.error is not None for row in rows),
+        "images": index.count() - unreadable,
+        "unreadable": outside + unreadable,
         "concepts": len(index.folders()),
     }
     yield events.Finished(summary)

@@ -151,7 +151,8 @@ def test_the_operation_groups_the_usable_images(project: Project, make_image: Ma
     assert shapes[1024, 256] == ["dataset/1_solo/wide.png"]
     assert "dataset/10_mochi/small.png" in shapes[512, 512]
     assert isinstance(last, events.Finished)
-    assert last.summary == {"images": 5, "buckets": 2, "upscaled": 1, "cut": 0}
+    counts = {"images": 5, "buckets": 2, "upscaled": 1, "cut": 0}
+    assert last.summary == {**counts, "unread": 0, "dropped": 0}
     warnings = " ".join(e.message for e in found if isinstance(e, events.Warned))
     assert "wide.png is alone" in warnings
     assert "small.png is enlarged" in warnings

@@ -7,16 +7,14 @@ from hypothesis import strategies as st
 from prep import captions
 from prep.errors import UnreadableError
 
+# Without marks and sentences, which tests/prep/test_caption_text.py has.
 TAG = st.text(
-    st.characters(blacklist_characters=",\n\r\ufeff", blacklist_categories=("Cs", "Cc", "Z")),
+    st.characters(
+        blacklist_characters=",{}|;.!?…。！？\ufeff", blacklist_categories=("Cs", "Cc", "Z")
+    ),
     min_size=1,
 )
 TAGS = st.lists(TAG, max_size=8)
-
-
-@given(st.text(st.characters(codec="utf-8")))
-def test_writing_back_the_same_tags_gives_the_same_text(text: str) -> None:
-    assert captions.with_tags(text, captions.split(text)) == text
 
 
 @given(TAGS)
@@ -78,6 +76,26 @@ def test_moving_first_loses_nothing(tags: list[str], leaders: list[str]) -> None
 def test_faces_keep_their_underscores(face: str) -> None:
     assert captions.spaced(face) == face
     assert captions.key(face) == face.casefold()
+
+
+def test_escaped_brackets_are_another_spelling() -> None:
+    assert captions.key(r"saber \(fate\)") == captions.key("Saber_(fate)")
+    assert captions.key(r"\m/") == r"\m/"
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    asked: list[str] = []
+
+    def ask(tag: str) -> str:
+        asked.append(tag)
+        return tag.upper()
+
+    memory = captions.Memory(ask)
+    assert [memory["a"], memory["a"]] == ["A", "A"]
+    assert asked == ["a"]
+    for number in range(200_001):
+        assert memory[str(number)]
+    assert len(memory) < 200_000
 
 
 def test_reading(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from prep import edits
 from prep.changes import CAPTION, Change, caption_change, exclusion
 from prep.edits import Journal, check_found
-from prep.errors import UserError
-from prep.files import write_text
+from prep.errors import RetryError, UserError
+from prep.files import Fingerprint, write_text
 from prep.index import Index
+from prep.locks import exclusive
 from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage
@@ -128,10 +130,10 @@ def test_a_full_disk_stops_and_what_was_written_can_be_undone(
 ) -> None:
     journal = Journal(index)
 
-    def full(path: Path, text: str) -> None:
+    def full(path: Path, text: str) -> Fingerprint:
         if path.stem == "b":
             raise UserError("The disk is full.", "Free some space.")
-        write_text(path, text)
+        return write_text(path, text)
 
     monkeypatch.setattr("prep.changes.write_text", full)
     with pytest.raises(UserError, match="disk is full"):
@@ -157,8 +159,9 @@ def write(path, text):
     if len(written) == 5:
         os.kill(os.getpid(), signal.SIGKILL)
     written.append(path)
-    real(path, text)
+    return real(path, text)
 
+changes._THREADS = 1
 index = Index(Project.open(Path(sys.argv[1])))
 journal = Journal(index)
 if sys.argv[2] == "undo":
@@ -200,6 +203,90 @@ def test_a_killed_edit_is_finished_at_the_next_open(
         turned = Journal(index).undo() if verb == "apply" else Journal(index).redo()
         assert len(turned.changed) == 12
     assert {text(project, path) for path in paths} == {other}
+
+
+KILLED_WITH_MANY_WRITERS = """
+import os, signal, sys
+from pathlib import Path
+from prep.changes import Change
+from prep.edits import Journal
+from prep.index import Index
+from prep.project import Project
+
+real, begun = os.fsync, []
+def fsync(descriptor):
+    begun.append(descriptor)
+    if len(begun) == 40:
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(descriptor)
+
+index = Index(Project.open(Path(sys.argv[1])))
+journal = Journal(index)
+os.fsync = fsync
+journal.apply("all", [Change(row.path, "caption", "old", "new") for row in index.usable()])
+"""
+
+
+def test_many_writers_leave_each_file_old_or_new(project: Project, make_image: MakeImage) -> None:
+    image = make_image("10_mochi/000.png", 1, (16, 16), caption="old")
+    for number in range(1, 80):
+        image.with_stem(f"{number:03}").write_bytes(image.read_bytes())
+        image.with_name(f"{number:03}.txt").write_text("old")
+    list(scan.run(project))
+    run = [sys.executable, "-c", KILLED_WITH_MANY_WRITERS, str(project.root)]
+    assert subprocess.run(run, stdin=subprocess.DEVNULL).returncode == -signal.SIGKILL
+    captions = sorted(image.parent.glob("*.txt"))
+    assert {file.read_text() for file in captions} <= {"old", "new"}
+    assert list(image.parent.glob(".shikomi-*"))
+    with Index(project) as index:
+        assert [len(outcome.changed) for outcome in Journal(index).recovered] == [80]
+        assert {row.caption for row in index.usable()} == {"new"}
+    assert {file.read_text() for file in captions} == {"new"}
+    assert not list(image.parent.glob(".shikomi-*"))
+
+
+def test_only_one_process_changes_files(
+    project: Project, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(index)
+    monkeypatch.setattr(edits, "_PATIENCE", 0.0)
+    with exclusive(project.state / "journal.lock", 0) as held:
+        assert held
+        with index.connection:
+            index.connection.execute("INSERT INTO work.edits VALUES(9, 0.0, 'theirs', 'pending')")
+        # What another process is busy with is no crash.
+        assert Journal(index).recovered == []
+        with pytest.raises(RetryError, match="Another shikomi"):
+            journal.apply("x", [Change(A, CAPTION, "mochi, hat", "x")])
+    assert text(project, A) == "mochi, hat"
+    assert journal.apply("x", [Change(A, CAPTION, "mochi, hat", "x")]).changed
+    assert [outcome.title for outcome in journal.recovered] == ["theirs"]
+
+
+def test_many_changes_of_all_kinds_and_a_full_disk(
+    project: Project, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        make_image(f"10_mochi/{number:02}.png", number, (16, 16), caption="old")
+    list(scan.run(project))
+
+    def full(path: Path, text: str) -> Fingerprint:
+        if path.stem == "07":
+            raise UserError("The disk is full.", "Free some space.")
+        return write_text(path, text)
+
+    with Index(project) as index:
+        paths = [row.path for row in index.usable()]
+        monkeypatch.setattr("prep.changes.write_text", full)
+        wanted = [Change(path, CAPTION, "old", "new") for path in paths]
+        with pytest.raises(UserError, match="disk is full"):
+            Journal(index).apply("x", [*wanted, *(exclusion(path, None, "x") for path in paths)])
+        monkeypatch.undo()
+        written = {path for path in paths if text(project, path) == "new"}
+        assert 0 < len(written) < 30
+        assert {row.path for row in index.usable() if row.caption == "new"} == written
+        assert not Journal(index).undo().conflicts
+        assert {text(project, path) for path in paths} == {"old"}
 
 
 def test_recovery_leaves_what_was_edited_after_the_crash(project: Project, index: Index) -> None:

@@ -24,7 +24,11 @@ EXAMPLES: dict[Any, Any] = {
     list[str]: ["a", "b"],
     list[int]: [0, 4],
     list[tuple[str, float]]: [["hat", 0.5]],  # JSON has no tuples
+    list[list[float]]: [[0.0, 0.25, 1.0, 0.5]],
+    list[list[int]]: [[0, 0, 64, 96]],
+    list[tuple[int, int, int, int]]: [[0, 0, 64, 96]],
     dict[str, float]: {"mochi": 0.8},
+    dict[str, int]: {"75": 3},
     dict[str, Any]: {"images": 3, "edit": None},
 }
 
@@ -33,6 +37,10 @@ def example(kind: type[Event]) -> Event:
     hints = typing.get_type_hints(kind)
     fields = dataclasses.fields(kind)
     return kind(**{field.name: EXAMPLES[hints[field.name]] for field in fields})
+
+
+def test_events_of_a_topic_are_known() -> None:
+    assert events.KINDS["lint"] is events.Lint
 
 
 @pytest.mark.parametrize("kind", sorted(events.KINDS), ids=str)

@@ -77,6 +77,54 @@ def test_an_outdated_cache_is_made_again_and_work_is_kept(library: Project) -> N
         assert index.connection.execute("SELECT * FROM exclusions").fetchall() == [("x", "by hand")]
 
 
+def test_hashes_and_scores_outlive_a_new_form_of_the_index(library: Project) -> None:
+    with Index(library) as index, index.connection:
+        execute = index.connection.execute
+        execute("INSERT INTO hashes VALUES('abc', 1, 2, 3.0)")
+        execute("INSERT INTO taggers(key, tags) VALUES('t', '[[\"smile\", 0]]')")
+        execute("INSERT INTO scores VALUES(1, 'abc', x'003c')")
+        execute("DROP TABLE scored")
+        execute("DROP TRIGGER scores_are_noted")
+        execute("PRAGMA main.user_version = 1")
+    with Index(library) as index:
+        assert index.count() == 0
+        assert index.connection.execute("SELECT * FROM hashes").fetchone() == ("abc", 1, 2, 3.0)
+        index.put([Found("dataset/a.png", ".", 1, 1, 9, 9, "PNG")])
+        index.put_contents([("dataset/a.png", "abc")])
+        assert len(index.ids("score:smile>0.9")) == 1
+
+
+def test_counts_of_tags_are_kept_through_all_changes(library: Project) -> None:
+    with Index(library) as index:
+        a, b = "dataset/10_mochi/a.png", "dataset/10_mochi/b.png"
+        index.put_captions([FoundCaption(a, "smile, bow", 1, 1), FoundCaption(b, None, None, None)])
+        assert index.tag_counts() == [("bow", 1), ("smile", 1)]
+        index.put_captions([FoundCaption(b, "x", 1, 1), FoundCaption(b, "bow, Bow", 1, 1)])
+        assert index.tag_counts() == [("bow", 2), ("smile", 1)]
+        index.put_error(b, "broken")
+        assert index.tag_counts() == [("bow", 1), ("smile", 1)]
+        index.rename(a, b, "10_mochi")
+        assert index.tag_counts() == [("bow", 1), ("smile", 1)]
+        assert index.tag_counts("bow") == index.tag_counts("name:b.png")
+        index.remove([b, "not/there.png"])
+        assert index.tag_counts() == []
+        total = index.connection.execute("SELECT sum(count) FROM tags").fetchone()
+        assert total == (0,)
+        assert index.connection.execute("SELECT count(*) FROM image_tags").fetchone() == (0,)
+
+
+def test_the_order_of_ids_follows_changes(library: Project) -> None:
+    with Index(library) as index, Index(library) as other:
+        first, second, third = index.ids()
+        other.rename("dataset/10_mochi/a.png", "dataset/10_mochi/z.png", "10_mochi")
+        assert list(index.ids()) == [second, third, first]
+        index.remove(["dataset/10_mochi/z.png"])
+        assert list(index.ids()) == [second, third]
+        assert index.highest_id() == third
+        index.keep_only(bytearray(third + 1))
+        assert list(index.ids()) == []
+
+
 def test_work_of_a_newer_version_is_left_alone(library: Project) -> None:
     file = library.state / "work.db"
     with sqlite3.connect(file) as connection:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from prep import captions
 from prep.changes import caption_change
 from prep.edits import Journal
+from prep.implications import Implications
 from prep.index import Index
 from prep.layers import Hand, HandStore, Mode, compiled, learnt
 from prep.project import Project
@@ -13,12 +14,17 @@ from prep.rules import Rules
 
 NAMES = ["bear", "hat", "long hair", "Long_Hair", "smile", "^_^", "poster (object)", "mochi"]
 tag_lists = st.lists(st.sampled_from(NAMES), max_size=6).map(captions.unique)
+pairs = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), max_size=2)
 rule_sets = st.builds(
     Rules,
     trigger=st.sampled_from(["", "mochi", "trigger"]),
     always_first=st.lists(st.sampled_from(NAMES), max_size=2).map(tuple),
     drop=st.lists(st.sampled_from(NAMES), max_size=2).map(tuple),
     replace=st.dictionaries(st.sampled_from(NAMES), st.sampled_from(NAMES), max_size=2),
+    regex=st.sampled_from([{}, {"^bear$": "brown bear"}, {"(?i)^long[ _](.*)": r"\1"}]),
+    known=st.builds(Implications.build, pairs, pairs),
+    expand=st.booleans(),
+    order=st.sampled_from(["", "alphabetical", "people"]),
 )
 modes: st.SearchStrategy[Mode] = st.sampled_from(["merge", "append", "prepend"])
 
@@ -97,7 +103,9 @@ def test_decisions_survive_any_retagging(
     hand = learnt(first, edited, rules)
     added = keys(captions.remove(edited, first.compiled))
     removed = keys(captions.remove(first.compiled, [*edited, rules.trigger]))
-    ruled = keys(list(rules.replace)) | keys(list(rules.drop))
+    ruled = keys(list(rules.replace)) | keys(list(rules.drop)) | set(rules.known.aliases)
+    ruled |= {name for tag in NAMES for name in rules.known.implied_keys(tag)}
+    ruled |= {captions.key(tag) for tag in NAMES if captions.key(tag) in ("bear", "long hair")}
     for machine in machines:
         hand = compiled(hand, machine, rules)
         assert added - ruled <= keys(hand.compiled)
@@ -110,7 +118,8 @@ def test_without_any_memory_nothing_is_lost(
     present: list[str], machine: list[str], rules: Rules
 ) -> None:
     new = compiled(learnt(None, present, rules), machine, rules)
-    assert keys(rules.apply(present)) <= keys(new.compiled)
+    implied = {name for tag in NAMES for name in rules.known.implied_keys(tag)}
+    assert keys(rules.apply(present)) - implied <= keys(new.compiled)
 
 
 PATH = "dataset/10_mochi/a.png"

@@ -3,6 +3,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import cast
 
+import pytest
+
 from prep import events
 from prep.index import Index
 from prep.ops import scan
@@ -110,7 +112,10 @@ def test_names_that_are_no_text_do_not_stop_a_scan(project: Project, make_image:
     assert summary(project) == {"images": 1, "unreadable": 1, "concepts": 1}
 
 
-def test_stopping_keeps_what_was_found(project: Project, make_image: MakeImage) -> None:
+def test_stopping_keeps_what_was_found(
+    project: Project, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "_BATCH", 256)
     for number in range(300):
         make_image(f"10_mochi/{number}.png", number, (16, 16))
     stream = cast(Generator[events.Event], scan.run(project))

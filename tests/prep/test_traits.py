@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep.traits import is_count_tag, own_traits
+from prep.traits import is_circumstance, is_count_tag, own_traits
 
 
 def test_traits_are_what_nearly_all_images_share() -> None:
@@ -15,6 +15,12 @@ def test_count_tags_are_no_traits_in_any_spelling() -> None:
         assert is_count_tag(tag)
     for tag in ("bear", "solo focus", "1girls hat", "boy"):
         assert not is_count_tag(tag)
+
+
+def test_places_and_poses_are_no_traits() -> None:
+    assert is_circumstance("Full_Body")
+    assert not is_circumstance("bear")
+    assert own_traits([("bear", 20), ("standing", 20), ("white background", 19)], 20) == ["bear"]
 
 
 @given(st.dictionaries(st.text("abc_ ", min_size=1), st.integers(0, 50)), st.integers(1, 50))

@@ -9,10 +9,10 @@ from textual.app import App, ComposeResult
 from textual.widgets import Static
 
 from prep.buckets import Buckets
+from prep.ops.preview import outlined
 from prep.project import Project
 from tests.tui.driving import running
 from tui.pictures import made, parameters
-from tui.screens.crop import outlined
 from tui.widgets.chart import Chart, Series, limits, smooth
 from tui.widgets.halfblocks import fitted_size, halfblocks
 from tui.widgets.line_list import ItemList
@@ -43,11 +43,11 @@ def test_any_shape_fits_any_box(size: tuple[int, int], box: tuple[int, int]) -> 
     assert {strip.cell_length for strip in strips} == {width}
 
 
-def test_what_is_cut_off_is_dark() -> None:
+def test_what_is_cut_off_is_red() -> None:
     fit = Buckets((512, 512)).fit((600, 512))
     shown = np.asarray(outlined(Image.new("RGB", (600, 512), "white"), fit))
     assert shown[fit.top, fit.left].tolist() == [255, 255, 255]
-    assert shown[0, 0].tolist() == [63, 63, 63]
+    assert shown[0, 0].tolist() == [223, 93, 105]
 
 
 def draw(folder: Path, name: str, when: int) -> Path:

@@ -109,7 +109,7 @@ class EditTags(ModalScreen[Decision | None]):
             ids = self._ids
 
             def changed(index: Index) -> list[Change]:
-                return preview(index.project, index.rows(ids), options)
+                return preview(index, index.rows(ids), options)
 
             changes = await self._session.queries.run(changed)
         self._show(changes, options)

@@ -3,7 +3,6 @@
 import asyncio
 from typing import ClassVar
 
-import numpy as np
 from PIL import Image
 from textual import on, work
 from textual.app import ComposeResult
@@ -13,11 +12,12 @@ from textual.content import Content
 from textual.widgets import Static
 
 from prep import events
-from prep.buckets import Fit
+from prep.crops import Rect
 from prep.images import decode
 from prep.index import ImageRow
 from prep.ops import buckets
-from prep.pixels import fitted, resized
+from prep.ops.preview import outlined
+from prep.pixels import fitted
 from tui import commands
 from tui.about import fit_text
 from tui.session import Session
@@ -39,6 +39,7 @@ class CropScreen(StageScreen):
         self._buckets: list[events.Bucket] = []
         self._whole = False
         self._row: ImageRow | None = None
+        self._part: Rect | None = None
 
     def body(self) -> ComposeResult:
         """Make the panels."""
@@ -100,8 +101,9 @@ class CropScreen(StageScreen):
         number = self.query_one("#buckets", ItemList).cursor
         place = self.query_one("#members", ItemList).cursor
         paths = self._buckets[number].images if self._buckets else []
-        self._row = None
+        self._row = self._part = None
         if place < len(paths):
+            self._part = Rect(*self._buckets[number].parts[place])
             self._row = await self.session.rows.run(lambda index: index.get(paths[place]))
         self._show()
 
@@ -111,29 +113,22 @@ class CropScreen(StageScreen):
         self._show()
 
     def _show(self) -> None:
-        row, picture = self._row, self.query_one(Picture)
-        if row is None or not row.usable:
+        row, part, picture = self._row, self._part, self.query_one(Picture)
+        if row is None or part is None or not row.usable:
             picture.show_text("no image")
             return
-        fit = buckets.preview(self.session.project, row)
+        fit = self.session.project.buckets.fit(part.size)
         file, whole = self.session.project.root / row.path, self._whole
 
         def load() -> Image.Image:
-            image = decode(file)
+            image = decode(file).crop(part.corners)
             return outlined(image, fit) if whole else Image.fromarray(fitted(image, fit))
 
-        picture.show((row.path, row.mtime_ns, fit, whole), load)
-        title = "whole picture, cut off: dark" if whole else "what the trainer sees"
+        picture.show((row.path, row.mtime_ns, part, fit, whole), load)
+        title = "whole picture, cut off: red" if whole else "what the trainer sees"
         self.query_one("#crop-title", Static).update(Content(title))
-        facts = f"{row.path}\n{row.width}x{row.height} scaled to {fit.resized[0]}x{fit.resized[1]}"
+        size = f"{row.width}x{row.height}"
+        if part.size != (row.width, row.height):
+            size = f"{part.size[0]}x{part.size[1]}, cropped from {size},"
+        facts = f"{row.path}\n{size} scaled to {fit.resized[0]}x{fit.resized[1]}"
         self.query_one("#crop-about", Static).update(Content(f"{facts}\n{fit_text(fit)}"))
-
-
-def outlined(image: Image.Image, fit: Fit) -> Image.Image:
-    """Return the scaled picture, dark where the trainer cuts it off."""
-    pixels = resized(image, fit.resized)
-    dark = (pixels // 4).astype(np.uint8)
-    rows = slice(fit.top, fit.top + fit.bucket[1])
-    columns = slice(fit.left, fit.left + fit.bucket[0])
-    dark[rows, columns] = pixels[rows, columns]
-    return Image.fromarray(dark)

@@ -13,7 +13,9 @@ from textual.message import Message
 from textual.widgets import Static
 
 from prep import events
-from prep.changes import Change, exclusion
+from prep.changes import EXCLUDED
+from prep.duplicates import resolving
+from prep.duplicates.neighbours import relative
 from prep.images import decode
 from prep.index import ImageRow, Index
 from prep.ops import dupes
@@ -27,7 +29,12 @@ from tui.widgets.job_strip import bar
 from tui.widgets.line_list import ItemList, LineList, Piece, cell, count_of
 from tui.widgets.picture import Picture
 
-_REASONS = {"exact": "same file", "near": "nearly the same", "mirrored": "mirror images"}
+_REASONS = {
+    "exact": "the same",
+    "near": "nearly the same",
+    "mirrored": "mirror images",
+    "rotated": "turned",
+}
 
 
 @dataclass
@@ -169,7 +176,10 @@ class DupesScreen(StageScreen):
         reason = _REASONS.get(group.reason, group.reason)
         self._show_side("kept", f"✓ kept{f' · {group.why}' if group.why else ''}", kept)
         row = self._rows.get(others[place])
-        state = "– excluded" if row is not None and row.excluded else f"{reason}, {bits} bits off"
+        detail = group.details[group.images.index(others[place])] if group.details else ""
+        state = ", ".join(filter(None, (reason, f"{bits} bits off", detail)))
+        if row is not None and row.excluded:
+            state = "– excluded"
         self._show_side("other", f"{place + 1} of {len(others)}: {state}", others[place])
 
     def _show_side(self, side: str, title: str, path: str | None) -> None:
@@ -217,11 +227,21 @@ class DupesScreen(StageScreen):
 
     @work(group="exclude", exit_on_error=False)
     async def _exclude(self, numbers: Iterable[int]) -> None:
-        changes: dict[str, Change] = {}
-        for number in numbers:
-            reason = f"duplicate of {self._kept(number)} ({self._groups[number].reason})"
-            for row in self._others(number):
-                changes.setdefault(row.path, exclusion(row.path, None, reason))
+        choices = [self._choice(number) for number in numbers]
+        changes = await self.session.queries.run(lambda index: resolving.chosen(index, choices))
+        count = sum(change.what == EXCLUDED for change in changes)
         if changes:
-            await self.session.edit(f"exclude {len(changes)} duplicates", changes.values())
+            await self.session.edit(f"exclude {count_of(count, 'duplicate')}", changes)
             self.query_one("#groups", ItemList).action_move(1)
+
+    def _choice(self, number: int) -> resolving.Choice:
+        """Return what is kept of a group, and how each other picture lies relative to it."""
+        group, kept = self._groups[number], self._kept(number)
+        turns = group.turns or [0] * len(group.images)
+        mine = turns[group.images.index(kept)]
+        others = [
+            (path, group.reason, relative(mine, turn))
+            for path, turn in zip(group.images, turns, strict=True)
+            if path != kept
+        ]
+        return resolving.Choice(kept, others)

@@ -165,7 +165,7 @@ class ImagesScreen(StageScreen):
     def tag_chosen(self, event: LineList.Chosen) -> None:
         """Add the tag to the filter, or take it out again."""
         bar = self.query_one(FilterBar)
-        term = f'"{self._counts[event.index][0]}"'
+        term = f'tag:"{self._counts[event.index][0]}"'
         if term in bar.text:
             bar.set(" ".join(bar.text.replace(term, "").split()))
         else:

@@ -60,9 +60,9 @@ class PlanScreen(StageScreen):
         project = self.session.project
         folders = await self.session.queries.run(lambda index: index.folders())
         self._concepts = [(project.concept(folder), count) for folder, count in folders]
-        lines = [_line(concept, count) for concept, count in self._concepts]
-        self.query_one("#concepts", ItemList).show(lines)
+        self._show_concepts({})
         found = await asyncio.to_thread(lambda: list(plan.run(project)))
+        self._show_concepts({e.folder: e for e in found if isinstance(e, events.Concept)})
         self._show_sums(found[-1])
         advice = [
             part
@@ -71,6 +71,13 @@ class PlanScreen(StageScreen):
             for part in ((f"! {event.message}\n", "$text-warning"), (f"  {event.hint}\n", "dim"))
         ]
         self.query_one("#plan-advice", Static).update(Content.assemble(*advice))
+
+    def _show_concepts(self, planned: dict[str, events.Concept]) -> None:
+        """List the concepts, with the exposures of the plan where it has counted them."""
+        lines = [
+            _line(concept, count, planned.get(concept.folder)) for concept, count in self._concepts
+        ]
+        self.query_one("#concepts", ItemList).show(lines)
 
     def _show_sums(self, last: events.Event) -> None:
         summary = last.summary if isinstance(last, events.Finished) else {}
@@ -144,10 +151,15 @@ def _settings(given: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _line(concept: Concept, count: int) -> list[Piece]:
+def _line(concept: Concept, count: int, planned: events.Concept | None) -> list[Piece]:
     mark: Piece = ("✓ ", "good") if concept.trigger else ("! ", "warn")
     trigger: Piece = (f" {cell(concept.trigger or '(none)', _TRIGGER)}", "key")
     if not concept.trigger:
         trigger = (trigger[0], "warn")
-    sums = f" {count:>7} x {concept.repeats:>7} = {count * concept.repeats}"
+    images, exposures, remark = count, count * concept.repeats, ""
+    if planned is not None:
+        images, exposures = planned.images, planned.exposures
+        if planned.held_out:
+            remark = f"  ({planned.held_out} held out)"
+    sums = f" {images:>7} x {concept.repeats:>7} = {exposures}{remark}"
     return [mark, (cell(concept.folder, _NAME), ""), trigger, (sums, "")]

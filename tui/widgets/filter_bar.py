@@ -75,7 +75,8 @@ class FilterBar(Vertical):
         try:
             Query.parse(text)
         except UserError as error:
-            fault.update(Content(f"{error.message}{error.hint}"))
+            hint = error.hint.strip("\n")
+            fault.update(Content(f"{error.message}\n{hint}"))
             fault.display = True
             return False
         fault.display = False

@@ -1,18 +1,16 @@
-"""The one language between work and those who watch it: events, as dataclasses or JSON lines.
-
-Operations yield them, jobs append them to ``events.jsonl``, ``--json`` prints them, the terminal
-application draws them. Each line is a JSON object with ``v`` (format version), ``t`` (Unix time,
-seconds), ``kind`` and the fields of the dataclass. Readers ignore kinds they do not know.
-"""
+"""The event itself, those that every operation may yield, and their form as JSON lines."""
 
 import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 VERSION = 1
+
+KINDS: dict[str, type["Event"]] = {}
+"""By their names."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +18,15 @@ class Event:
     """Something that happened."""
 
     kind: ClassVar[str] = "event"
+
+    def __init_subclass__(cls) -> None:
+        if KINDS.setdefault(cls.kind, cls) is not cls:
+            raise TypeError(f"two events are called {cls.kind!r}")
+
+    @property
+    def problem(self) -> bool:
+        """Does it make a command end with exit code 1?"""
+        return False
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,11 @@ class Skipped(Event):
     path: str
     reason: str
 
+    @property
+    def problem(self) -> bool:
+        """Work was left undone."""
+        return True
+
 
 @dataclass(frozen=True)
 class Warned(Event):
@@ -61,165 +73,11 @@ class Warned(Event):
 
 
 @dataclass(frozen=True)
-class Group(Event):
-    """Images that are the same picture; ``distances`` are bits from ``keep``, per image."""
-
-    kind: ClassVar[str] = "group"
-    reason: str
-    images: list[str]
-    keep: str
-    distances: list[int]
-    why: str = ""
-
-
-@dataclass(frozen=True)
-class Tags(Event):
-    """What the tagger saw in one image: ``tags`` is ``[[name, score], ...]``, best first."""
-
-    kind: ClassVar[str] = "tags"
-    path: str
-    rating: str
-    tags: list[tuple[str, float]]
-
-
-@dataclass(frozen=True)
-class Change(Event):
-    """One caption before and after an edit; ``None`` means that there is no file."""
-
-    kind: ClassVar[str] = "change"
-    path: str
-    before: str | None
-    after: str | None
-
-
-@dataclass(frozen=True)
-class Image(Event):
-    """One image of a listing; ``width`` and ``height`` are pixels after the EXIF turn."""
-
-    kind: ClassVar[str] = "image"
-    path: str
-    width: int
-    height: int
-    caption: str | None
-    excluded: str | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class TagCount(Event):
-    """One tag and the number of images whose caption has it."""
-
-    kind: ClassVar[str] = "tag"
-    name: str
-    count: int
-
-
-@dataclass(frozen=True)
-class HistoryEntry(Event):
-    """One edit of the journal; ``state`` is done or undone."""
-
-    kind: ClassVar[str] = "edit"
-    id: int
-    time: float
-    title: str
-    state: str
-    changes: int
-
-
-@dataclass(frozen=True)
-class JobState(Event):
-    """One job of a listing; ``state`` is new, running, done, stopped, failed or lost."""
-
-    kind: ClassVar[str] = "job"
-    name: str
-    state: str
-    title: str
-    directory: str
-
-
-@dataclass(frozen=True)
-class Bucket(Event):
-    """One bucket and the images that a trainer puts in it."""
-
-    kind: ClassVar[str] = "bucket"
-    width: int
-    height: int
-    images: list[str]
-
-
-@dataclass(frozen=True)
-class Concept(Event):
-    """One line of the step arithmetic: ``exposures`` = images x repeats, per epoch."""
-
-    kind: ClassVar[str] = "concept"
-    name: str
-    images: int
-    repeats: int
-    exposures: int
-
-
-@dataclass(frozen=True)
 class Written(Event):
     """A file was written."""
 
     kind: ClassVar[str] = "written"
     path: str
-
-
-@dataclass(frozen=True)
-class Metric(Event):
-    """Numbers of one optimiser step (or of one validation round: ``val_loss`` set).
-
-    ``memory_bytes`` is the peak of the device, or the resident set of the process on a CPU.
-    """
-
-    kind: ClassVar[str] = "metric"
-    step: int
-    total: int
-    epoch: int
-    loss: float | None = None
-    average_loss: float | None = None
-    val_loss: float | None = None
-    learning_rate: float | None = None
-    it_per_s: float | None = None
-    memory_bytes: int | None = None
-    eta_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Sample(Event):
-    """An image was generated."""
-
-    kind: ClassVar[str] = "sample"
-    path: str
-    prompt: str
-    seed: int
-    loras: dict[str, float] = field(default_factory=dict)
-    step: int | None = None
-
-
-@dataclass(frozen=True)
-class Saved(Event):
-    """Weights or a resumable state were saved."""
-
-    kind: ClassVar[str] = "saved"
-    path: str
-    step: int
-    epoch: int
-
-
-@dataclass(frozen=True)
-class Score(Event):
-    """One measure of one LoRA, with the base model's value and the range of doubt."""
-
-    kind: ClassVar[str] = "score"
-    epoch: int
-    strength: float
-    measure: str
-    value: float
-    base: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -259,9 +117,6 @@ class Unknown(Event):
     kind: ClassVar[str] = "unknown"
     name: str
     data: dict[str, Any]
-
-
-KINDS: dict[str, type[Event]] = {cls.kind: cls for cls in Event.__subclasses__()}
 
 
 def to_json(event: Event, now: float | None = None) -> str:

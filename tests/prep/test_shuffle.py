@@ -3,7 +3,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.captions import CaptionRules, first_line, plain, varied
+from prep.shuffle import CaptionRules, first_line, plain, varied
 
 TAGS = st.lists(
     st.text("abcdefgh 1_()", min_size=1).map(str.strip).filter(bool), min_size=1, max_size=12
@@ -46,3 +46,27 @@ def test_dropout() -> None:
 
 def test_only_the_first_line_is_read() -> None:
     assert first_line("\ufeffa, b \nsecond") == "a, b"
+
+
+def test_a_second_separator_keeps_the_end() -> None:
+    rules = CaptionRules(shuffle=True, keep_separator="|||")
+    for epoch in range(9):
+        found = varied("a ||| b, c, d ||| e, f", rules, 0, epoch).split(", ")
+        assert (found[0], found[-2:]) == ("a", ["e", "f"])
+        assert sorted(found) == list("abcdef")
+    assert plain("a ||| b ||| c ||| d", rules) == "a, b, c ||| d"
+
+
+def test_a_prefix_is_part_of_the_first_tag() -> None:
+    rules = CaptionRules(shuffle=True, prefix="photo of")
+    found = {varied("a, b", rules, 0, epoch) for epoch in range(20)}
+    assert found == {"photo of a, b", "b, photo of a"}
+
+
+def test_wildcards() -> None:
+    rules = CaptionRules(wildcards=True)
+    text = "a {red|blue} hat, {{x}}\n\nA bear.\n"
+    found = {varied(text, rules, 0, epoch) for epoch in range(60)}
+    assert found == {"a red hat, {x}", "a blue hat, {x}", "A bear."}
+    assert varied("", rules, 0) == ""
+    assert varied("{a|b}", CaptionRules(), 0) == "{a|b}"

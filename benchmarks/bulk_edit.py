@@ -1,0 +1,118 @@
+"""How long the preview of a bulk edit takes over many captions, in an index of generated ones.
+
+The limit is what nobody can save: reading the captions from the index, and taking each apart and
+putting it together with ``split`` and ``join``. The peer is the way of dataset editors: a file
+read, split, changed and joined per image, in memory (no disk), which leaves out their slow part.
+"""
+
+import argparse
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from prep.changes import Change
+from prep.edit_options import EditOptions
+from prep.index import Found, FoundCaption, Index
+from prep.ops import edit
+from prep.project import initialise
+
+ROUNDS = 3
+TAGS = 2000
+PER_CAPTION = (12, 32)
+EDITS = (
+    ("remove a rare tag", EditOptions(remove=("tag 1999",))),
+    ("remove a common tag", EditOptions(remove=("tag 0",))),
+    ("rename a common tag", EditOptions(replace={"tag 0": "first tag"})),
+    ("add a tag to all", EditOptions(add=("new tag",))),
+    ("trigger first", EditOptions(remove=("mychara",), prepend=("mychara",))),
+    ("regex", EditOptions(regex={r"^tag (\d)$": r"\1 tag"})),
+    ("underscores", EditOptions(words="underscores")),
+    ("sort by count", EditOptions(sort=("count",))),
+    ("people first", EditOptions(sort=("people",))),
+    ("rules", EditOptions(rules=True)),
+)
+
+
+def generate(folder: Path, count: int) -> Index:
+    """Return the index of ``count`` images with captions; the files themselves are not there."""
+    chance = random.Random(1)
+    project = initialise(folder / "project").saved(
+        {
+            "captions": {"drop": ["watermark"], "replace": {"tag 7": "seven"}},
+            "concepts": {"10_mychara": {"trigger": "mychara", "prune": ["tag 1"]}},
+        }
+    )
+    names = ["1girl", *(f"tag {number}" for number in range(TAGS))]
+    weights = [1 / (number + 2) for number in range(len(names))]
+    index = Index(project)
+    paths = [f"dataset/10_mychara/{number:07}.png" for number in range(count)]
+    index.put(Found(path, "10_mychara", 1, 1, 512, 512, "PNG") for path in paths)
+    index.put_captions(
+        FoundCaption(
+            path,
+            ", ".join(
+                dict.fromkeys(chance.choices(names, weights, k=chance.randint(*PER_CAPTION)))
+            ),
+            1,
+            1,
+        )
+        for path in paths
+    )
+    return index
+
+
+def seconds(action: Callable[[], object]) -> tuple[float, float]:
+    """Return the median seconds on the clock and of the processor."""
+    walls, cpus = [], []
+    for _ in range(ROUNDS):
+        wall, cpu = time.perf_counter(), time.process_time()
+        action()
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+    return statistics.median(walls), statistics.median(cpus)
+
+
+def read_only(index: Index) -> list[tuple[str, str]]:
+    """Read all captions, and nothing else: the first part of the limit."""
+    return index.connection.execute("SELECT path, caption FROM images ORDER BY path").fetchall()
+
+
+def split_and_join(rows: Iterable[tuple[str, str]]) -> list[str]:
+    """Take every caption apart and put it together: the second part of the limit."""
+    return [", ".join([*caption.split(", "), "new tag"]) for _, caption in rows]
+
+
+def preview(index: Index, options: EditOptions) -> list[Change]:
+    """Return all changes, as ``edit`` computes them."""
+    return list(edit.changes(index, options))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=100_000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        index = generate(Path(folder), arguments.images)
+        rows = read_only(index)
+        reading = seconds(lambda: read_only(index))
+        joining = seconds(lambda: split_and_join(rows))
+        limit = (reading[0] + joining[0], reading[1] + joining[1])
+        print(f"{arguments.images} captions, {sum(len(c) for _, c in rows) // len(rows)} letters")
+        print(f"{'':<22}{'changes':>9}{'wall s':>9}{'cpu s':>9}{'x limit (cpu)':>15}")
+        for name, value in (("limit: read", reading), ("limit: split, join", joining)):
+            print(f"{name:<22}{'':>9}{value[0]:>9.2f}{value[1]:>9.2f}")
+        for name, options in EDITS:
+            count = len(preview(index, options))
+            wall, cpu = seconds(lambda options=options: preview(index, options))  # type: ignore[misc]
+            print(f"{name:<22}{count:>9}{wall:>9.2f}{cpu:>9.2f}{cpu / limit[1]:>15.2f}")
+            sys.stdout.flush()
+        index.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""Which tags fuse with the trigger word, and where captions and pixels say different things.
+
+A LoRA learns what its images have in common and their captions do not say; it files that under
+the trigger word. So a tag that is seen nearly everywhere is either left out of all captions (it
+becomes part of the concept) or written into all of them (it stays a word of its own).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from prep import captions
+from prep.events import Advice
+from prep.project import Concept
+from prep.traits import SHARE, is_circumstance, is_count_tag
+
+_NEARLY_NONE = 0.15
+"""Captioned in at most this share of the images that show it: as good as never."""
+_DISAGREES = 0.3
+"""Share of the images in question from which a disagreement is a pattern."""
+_FEWEST = 3
+"""Images below which it is not."""
+
+
+@dataclass(frozen=True)
+class TagFacts:
+    """One tag in one concept.
+
+    Attributes:
+        name: As captions or the tagger have it.
+        images: Images of the concept that were looked at.
+        captioned: Images whose caption has it.
+        seen: Images in which the tagger sees it; ``None`` when no tagger knows it.
+        both: Images where it is seen and captioned.
+        mistaken: Captioned images whose score is below half the threshold.
+    """
+
+    name: str
+    images: int
+    captioned: int
+    seen: int | None = None
+    both: int = 0
+    mistaken: int = 0
+
+    @property
+    def missed(self) -> int:
+        """Images where it is seen but not captioned."""
+        return (self.seen or 0) - self.both
+
+
+def fusion(concept: Concept, tags: Sequence[TagFacts]) -> Iterator[Advice]:
+    """Yield the points about the tags of one concept, the most consequential first."""
+    own = {captions.key(concept.trigger)}
+    pruned = {captions.key(tag) for tag in concept.settings.prune}
+    judged = [t for t in tags if not is_count_tag(t.name) and captions.key(t.name) not in own]
+    traits = [t for t in judged if _present(t) >= SHARE * t.images]
+    # Places and poses that never change are no part of a character: ``variety`` speaks of them.
+    traits = [t for t in traits if not is_circumstance(t.name)]
+    yield from _half(concept, [t for t in traits if _share(t) not in ("none", "all")])
+    yield from _absorbed(concept, [t for t in traits if _share(t) == "none"], pruned)
+    yield from _kept(concept, [t for t in traits if _share(t) == "all"])
+    yield from _mistaken(concept, judged)
+    yield from _missed(concept, [t for t in judged if t not in traits], pruned)
+
+
+def _present(tag: TagFacts) -> int:
+    return tag.captioned if tag.seen is None else tag.seen
+
+
+def _share(tag: TagFacts) -> str:
+    """Is a tag that is present everywhere captioned in ``all``, ``none`` or ``some`` images?"""
+    if tag.captioned <= _NEARLY_NONE * tag.images:
+        return "none"
+    return "all" if tag.captioned >= SHARE * tag.images else "some"
+
+
+def _half(concept: Concept, tags: Sequence[TagFacts]) -> Iterator[Advice]:
+    for tag in tags:
+        yield Advice(
+            "warning",
+            "fused tags",
+            concept.folder,
+            f"{concept.name}: {tag.name} is seen in {tag.seen} of {tag.images} images and"
+            f" captioned in {tag.captioned}: it is learnt half with the trigger word.",
+            f"Decide: part of the concept: {_prune(concept, [tag.name])} (then shikomi edit"
+            f" --rules); a thing to prompt: {_add(concept, tag.name)}",
+        )
+
+
+def _absorbed(concept: Concept, tags: Sequence[TagFacts], pruned: set[str]) -> Iterator[Advice]:
+    meant = [tag for tag in tags if captions.key(tag.name) in pruned]
+    if meant:
+        yield Advice(
+            "good",
+            "fused tags",
+            concept.folder,
+            f"{concept.name}: pruned on purpose, and part of the trigger word: {_listed(meant)}.",
+        )
+    rest = [tag for tag in tags if tag not in meant]
+    if rest:
+        yield Advice(
+            "warning",
+            "fused tags",
+            concept.folder,
+            f"{concept.name}: seen nearly everywhere and hardly ever captioned, so part of the"
+            f" trigger word: {_listed(rest)}.",
+            f"If they belong to it, say so: {_prune(concept, [t.name for t in rest])}; caption the"
+            f" others: {_add(concept, rest[-1].name)}",
+        )
+
+
+def _kept(concept: Concept, tags: Sequence[TagFacts]) -> Iterator[Advice]:
+    if tags:
+        yield Advice(
+            "note",
+            "fused tags",
+            concept.folder,
+            f"{concept.name}: in nearly every image and caption: {_listed(tags)}. A prompt needs"
+            " these words beside the trigger word to get the whole concept.",
+            f"If they belong to it, prune them: {_prune(concept, [t.name for t in tags])}"
+            " (then shikomi edit --rules); else collect images without them.",
+        )
+
+
+def _mistaken(concept: Concept, tags: Sequence[TagFacts]) -> Iterator[Advice]:
+    found = [t for t in tags if t.mistaken >= max(_FEWEST, _DISAGREES * t.captioned)]
+    for tag in sorted(found, key=lambda t: (-t.mistaken, t.name)):
+        yield Advice(
+            "warning",
+            "disagreement",
+            concept.folder,
+            f"{concept.name}: {tag.name} is captioned in {tag.captioned} images, and the tagger"
+            f" sees no sign of it in {tag.mistaken} of them.",
+            f"Look at them, and if the tagger is right: shikomi edit --remove {_word(tag.name)}"
+            f" --where 'in:{concept.folder} -score:{_booru(tag.name)}>0.1'",
+        )
+
+
+def _missed(concept: Concept, tags: Sequence[TagFacts], pruned: set[str]) -> Iterator[Advice]:
+    found = [
+        t
+        for t in tags
+        if t.missed >= max(_FEWEST, _DISAGREES * (t.seen or 0))
+        and captions.key(t.name) not in pruned
+    ]
+    for tag in sorted(found, key=lambda t: (-t.missed, t.name)):
+        yield Advice(
+            "warning",
+            "disagreement",
+            concept.folder,
+            f"{concept.name}: {tag.name} is seen in {tag.seen} images and missing in the captions"
+            f" of {tag.missed}: there it is learnt with the trigger word.",
+            _add(concept, tag.name),
+        )
+
+
+def _listed(tags: Sequence[TagFacts]) -> str:
+    return ", ".join(f"{tag.name} ({_present(tag) / tag.images:.0%})" for tag in tags)
+
+
+def _prune(concept: Concept, names: Sequence[str]) -> str:
+    words = " ".join(f"--prune {_word(name)}" for name in names)
+    return f"shikomi concept . {_word(concept.folder)} {words}"
+
+
+def _add(concept: Concept, name: str) -> str:
+    where = f"in:{concept.folder} score:{_booru(name)}>0.35"
+    return f"shikomi edit --add {_word(name)} --where '{where}'"
+
+
+def _word(text: str) -> str:
+    return f"'{text}'" if " " in text else text
+
+
+def _booru(name: str) -> str:
+    return name.replace(" ", "_")

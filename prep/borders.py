@@ -1,0 +1,80 @@
+"""Uniform borders around a picture: letterboxes, frames of screenshots, scanned paper.
+
+A border is told from a plain background by its inner edge: bars end along a straight line, where
+most of the line differs from the bar, while the outline of a drawn figure touches a line in a few
+pixels only.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from prep.crops import Rect
+from prep.pixels import Pixels
+
+_NOISE = 12
+"""Levels by which pixels of one bar differ: compression leaves some."""
+_STRAY = 0.005
+"""Share of a line that may differ more: logos and specks of dust are no picture."""
+_STRAIGHT = 0.6
+"""Share of the first line inside a border that must differ from it."""
+_EDGE = 12
+"""Pixels over which a soft edge may spread (the chroma of a JPEG: 8): so far it is looked for."""
+_SMALL_EDGE = 30
+"""In small images not further than a side divided by this, lest figures be taken for lines."""
+_BLEED = 2
+"""Pixels of a soft edge that are cut off with the border."""
+_LEAST = 4
+"""Pixels below which a border is not worth a crop."""
+
+
+def inner(image: Image.Image) -> Rect | None:
+    """Return the picture without its uniform borders; ``None`` when there are none.
+
+    Args:
+        image: RGB.
+    """
+    pixels = np.asarray(image)
+    height, width = pixels.shape[:2]
+    left = top = right = bottom = 0
+    for _ in range(2):  # between side bars, a bar above may be seen that was hidden before
+        top, bottom = _bars(pixels[:, left : width - right])
+        left, right = _bars(pixels[top : height - bottom].swapaxes(0, 1))
+    found = Rect(left, top, width - right, height - bottom)
+    nothing = found.size == (width, height) or min(found.size) < 1
+    return None if nothing else found
+
+
+def _bars(lines: Pixels) -> tuple[int, int]:
+    """Return the widths of the bars before and behind the picture, 0 for none."""
+    first, last = _bar(lines), _bar(lines[::-1])
+    return (first, last) if first + last < len(lines) else (0, 0)
+
+
+def _bar(lines: Pixels) -> int:
+    """Return how many lines at the beginning are a bar."""
+    count = _uniform(lines)
+    if not _LEAST <= count < len(lines):
+        return 0
+    # What ends the bar must be a step: a sky that grows lighter line by line is none.
+    colour = np.median(lines[count - 1], axis=0)
+    depth = min(_EDGE, max(2, len(lines) // _SMALL_EDGE))
+    for number, line in enumerate(lines[count : count + depth], count):
+        if np.mean(_differs(line, colour)) >= _STRAIGHT:
+            return min(number + _BLEED, len(lines) - 1)
+    return 0
+
+
+def _uniform(lines: Pixels) -> int:
+    """Return how many lines at the beginning are of one colour."""
+    colour = np.median(lines[0], axis=0)
+    for number, line in enumerate(lines):
+        if np.count_nonzero(_differs(line, colour)) > _STRAY * len(line):
+            return number
+    return len(lines)
+
+
+def _differs(line: Pixels, colour: NDArray[np.float64]) -> NDArray[np.bool_]:
+    difference: NDArray[np.float64] = np.abs(line.astype(np.float64) - colour)
+    differs: NDArray[np.bool_] = difference.max(axis=-1) > _NOISE
+    return differs

@@ -1,0 +1,79 @@
+"""Captions of many images, read in one go: what bulk edits go through.
+
+A whole ``ImageRow`` costs more than an edit of its caption, so only four columns are read here.
+"""
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from prep.errors import ConfigError
+from prep.index import Index
+
+_MARKS = 500
+"""Values per SQL statement; SQLite allows 32,766, older builds 999."""
+_FAR = 0.5
+_SELECT = """SELECT i.path, i.folder, i.caption, i.content FROM images i
+WHERE i.error IS NULL AND i.caption_error IS NULL
+AND i.path NOT IN (SELECT path FROM work.exclusions)"""
+
+
+class CaptionRow(NamedTuple):
+    """The caption of one usable image.
+
+    Attributes:
+        path: Of the image, as the index names it.
+        folder: Its concept folder.
+        caption: The text, ``None`` when there is no file.
+        content: Hash of the image's bytes, once some operation needed it.
+    """
+
+    path: str
+    folder: str
+    caption: str | None
+    content: str | None
+
+
+def caption_rows(index: Index, where: str = "", paths: Sequence[str] = ()) -> Iterator[CaptionRow]:
+    """Return the captions of usable images in path order, read as they are asked for.
+
+    Args:
+        index: Open index of a project.
+        where: Only images that match this filter.
+        paths: Only these images; all when empty.
+
+    Raises:
+        ConfigError: The filter has a fault, or a path is not known.
+    """
+    wanted = frozenset(_known(index, paths))
+    rows = _chosen(index, index.ids(where)) if where else _all(index)
+    return (row for row in rows if row.path in wanted) if wanted else rows
+
+
+def _all(index: Index) -> Iterator[CaptionRow]:
+    return map(CaptionRow._make, index.connection.execute(f"{_SELECT} ORDER BY i.path"))
+
+
+def _chosen(index: Index, ids: Sequence[int]) -> Iterator[CaptionRow]:
+    """Yield the images with these ids; ids are in path order, so parts are, too."""
+    for start in range(0, len(ids), _MARKS):
+        part = list(ids[start : start + _MARKS])
+        marks = ",".join("?" * len(part))
+        found = index.connection.execute(f"{_SELECT} AND i.id IN ({marks}) ORDER BY i.path", part)
+        yield from map(CaptionRow._make, found)
+
+
+def _known(index: Index, paths: Sequence[str]) -> Iterator[str]:
+    """Yield paths as the index names them: relative to the project, also when given otherwise."""
+    root = index.project.root
+    for path in paths:
+        absolute = (root / path).absolute()
+        name = absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else path
+        if index.get(name) is None:
+            known = [row[0] for row in index.connection.execute("SELECT path FROM images")]
+            near = get_close_matches(name, known, 1, _FAR)
+            raise ConfigError(
+                f"There is no image {path} in this project.",
+                f"Did you mean {near[0]}?" if near else "See: shikomi ls",
+            )
+        yield name

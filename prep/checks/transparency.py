@@ -1,0 +1,103 @@
+"""How much of a picture is transparent, and what lies hidden there: looked at once per content.
+
+That a file can hold transparency says little: most screenshots could and have none. So the pixels
+decide; they are read once, and the answer is kept in ``cache.db`` by the hash of the content.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from prep import events, hash_store
+from prep.index import ImageRow, Index
+from prep.parallel import ordered
+
+_FULL = 255
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Transparency:
+    """What a trainer meets that drops transparency.
+
+    Attributes:
+        share: Of the pixels that are not fully opaque, 0 to 1.
+        grey: Mean brightness of what lies hidden under them, 0 (black) to 255.
+    """
+
+    share: float
+    grey: float
+
+
+def measure(index: Index) -> Iterator[events.Event]:
+    """Look at the pixels of images whose files can hold transparency, unless that is known.
+
+    Yields:
+        Progress; Skipped for files that cannot be read any more.
+    """
+    ids = [number for (number,) in index.connection.execute("SELECT id FROM images WHERE alpha")]
+    candidates = [row for row in index.rows(ids) if row.usable]
+    if not candidates:
+        return
+    yield from hash_store.hash_contents(index, candidates)
+    known = set(found(index))
+    todo: dict[str, ImageRow] = {}
+    for row in index.rows([row.id for row in candidates]):
+        if row.content is not None and row.content not in known:
+            todo.setdefault(row.content, row)
+    yield from _looked_at(index, todo)
+
+
+def found(index: Index) -> dict[str, Transparency]:
+    """Return what is known, by content."""
+    with index.connection:
+        index.connection.execute(
+            "CREATE TABLE IF NOT EXISTS transparency("
+            "content TEXT PRIMARY KEY, share REAL NOT NULL, grey REAL NOT NULL) WITHOUT ROWID"
+        )
+    rows = index.connection.execute("SELECT content, share, grey FROM transparency")
+    return {content: Transparency(share, grey) for content, share, grey in rows}
+
+
+def _looked_at(index: Index, todo: dict[str, ImageRow]) -> Iterator[events.Event]:
+    root, throttle = index.project.root, events.Throttle()
+    results: list[tuple[str, float, float]] = []
+
+    def save() -> None:
+        with index.connection:
+            index.connection.executemany(
+                "INSERT OR REPLACE INTO transparency VALUES(?, ?, ?)", results
+            )
+        results.clear()
+
+    def work(item: tuple[str, ImageRow]) -> Transparency | None:
+        return look(root / item[1].path)
+
+    try:
+        with closing(ordered(work, todo.items())) as looks:
+            for done, ((content, _), seen) in enumerate(looks, 1):
+                if seen is not None:
+                    results.append((content, seen.share, seen.grey))
+                if len(results) >= _BATCH:
+                    save()
+                yield from events.tick("transparency", len(todo), throttle, done)
+    finally:
+        save()
+
+
+def look(file: Path) -> Transparency | None:
+    """Look at one picture; ``None`` when it cannot be decoded."""
+    import numpy as np
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            pixels = np.asarray(image.convert("RGBA"))
+    except Exception:  # broken files raise nearly anything; the scan reports them
+        return None
+    clear = pixels[..., 3] < _FULL
+    share = float(clear.mean())
+    # What a trainer sees there: the colour, whatever the transparency says.
+    grey = float(pixels[..., :3][clear].mean()) if share else 0.0
+    return Transparency(share, grey)

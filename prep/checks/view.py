@@ -1,0 +1,249 @@
+"""What the rules look at: the index, and the names in each folder, listed once.
+
+Sizes, times, headers and caption texts come from the index, which the scan has just brought up to
+date; no rule opens or asks for a file that gives no cause for it.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from prep.changes import Change, move
+from prep.images import MASK_SUFFIXES, is_image_name
+from prep.index import ImageRow, Index
+from prep.project import Concept, Project
+from prep.trainers import Trainer
+
+ALIASES = {".jfif": ".jpg", ".jpe": ".jpg", ".jif": ".jpg"}
+"""Endings of ordinary JPEG files that trainers do not know."""
+CAPTION_ENDINGS = (".txt", ".caption")
+_OWN_FOLDERS = ("model", "output")
+
+
+class Picture(NamedTuple):
+    """An image that is to be trained; ``row`` is ``None`` where only its name is wrong."""
+
+    path: str
+    name: str
+    stem: str
+    suffix: str
+    row: ImageRow | None
+
+
+@dataclass
+class Place:
+    """One folder below the dataset folder.
+
+    Attributes:
+        path: Relative to the project.
+        concept: Which concept its images belong to.
+        depth: Folders between it and the dataset folder; 0 is the dataset folder itself.
+        names: Its files, in name order; hidden ones are in ``hidden``.
+        links: Those of its files that are symbolic links.
+        pictures: Its images that are readable and not left out, in name order.
+        unreadable: Those that are not left out and cannot be read.
+        excluded: Those that are left out.
+    """
+
+    path: str
+    concept: Concept
+    depth: int
+    names: list[str] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
+    links: set[str] = field(default_factory=set)
+    pictures: list[Picture] = field(default_factory=list)
+    unreadable: list[ImageRow] = field(default_factory=list)
+    excluded: list[ImageRow] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """The folder's own name."""
+        return self.path.rpartition("/")[2]
+
+    @cached_property
+    def all_names(self) -> frozenset[str]:
+        """The names, to look up."""
+        return frozenset(self.names)
+
+    @cached_property
+    def stems(self) -> dict[str, list[Picture]]:
+        """The pictures that share a caption file, by their name without its ending."""
+        found: dict[str, list[Picture]] = {}
+        for picture in self.pictures:
+            found.setdefault(picture.stem, []).append(picture)
+        return found
+
+    @cached_property
+    def parts(self) -> list[tuple[str, str, str]]:
+        """The names with their stem and ending, as written."""
+        return [(name, *_split(name)) for name in self.names]
+
+    @cached_property
+    def image_stems(self) -> frozenset[str]:
+        """Stems of all image files, those left out or unreadable too."""
+        return frozenset(
+            stem
+            for name, stem, suffix in self.parts
+            if is_image_name(name) or suffix.lower() in ALIASES
+        )
+
+    def file(self, name: str) -> str:
+        """Return a file of the folder, relative to the project."""
+        return f"{self.path}/{name}" if self.path != "." else name
+
+
+class View:
+    """A dataset as one trainer reads it."""
+
+    def __init__(
+        self, index: Index, trainer: Trainer, *, wildcards: bool = False, encoding: str = ""
+    ) -> None:
+        """List the folders and sort the images into them.
+
+        Args:
+            index: Up to date, as after a scan.
+            trainer: Whose rules to apply.
+            wildcards: The trainer expands ``{a|b}`` and draws lines of captions.
+            encoding: Of captions that are not UTF-8; guessed when empty.
+        """
+        self.index, self.project, self.trainer = index, index.project, trainer
+        self.encoding = encoding
+        self.dataset = self.project.relative(self.project.dataset)
+        self.draws_lines = trainer == "onetrainer" or (trainer == "sd-scripts" and wildcards)
+        self.expands = trainer == "sd-scripts" and wildcards
+        section = self.project.settings.captions
+        # OneTrainer has no choice of endings.
+        self.extension: str = ".txt" if trainer == "onetrainer" else section.extension
+        self.indexed_captions = self.extension == section.extension
+        self._trashed: set[str] = set()
+        self._asked: dict[str, bool] = {}
+        self.beside: dict[tuple[str, str], set[str]] = {}
+        self.rows = index.select()
+        by_path = {row.path: row for row in self.rows}
+        self.places = [_sorted(place, by_path) for place in _listed(self.project)]
+
+    def pictures(self) -> Iterator[tuple[Place, Picture, ImageRow]]:
+        """Yield the indexed pictures with their folders."""
+        for place in self.places:
+            for picture in place.pictures:
+                if picture.row is not None:
+                    yield place, picture, picture.row
+
+    def concepts(self) -> dict[str, list[Place]]:
+        """Return the folders with pictures by the concept they belong to."""
+        found: dict[str, list[Place]] = {}
+        for place in self.places:
+            if place.pictures:
+                found.setdefault(place.concept.folder, []).append(place)
+        return found
+
+    def concept_path(self, folder: str) -> str:
+        """Return where a concept is, relative to the project."""
+        if "." in (folder, self.dataset):
+            return self.dataset if folder == "." else folder
+        return f"{self.dataset}/{folder}"
+
+    def caption_bytes(self, path: str) -> bytes | None:
+        """Return the bytes of a file, ``None`` when it cannot be read."""
+        try:
+            return (self.project.root / path).read_bytes()
+        except OSError:
+            return None
+
+    def is_file(self, path: str) -> bool:
+        """Is there a file? Asked once for each absolute path."""
+        if path not in self._asked:
+            self._asked[path] = Path(path).is_file()
+        return self._asked[path]
+
+    def trash(self, path: str) -> Change:
+        """Return the change that moves a file to the trash of the project."""
+        target = self.project.relative(self.project.state / "trash") + f"/{path}"
+        suffix, number = ending(target), 0
+        stem = target.removesuffix(suffix)
+        while target in self._trashed or (self.project.root / target).exists():
+            number += 1
+            target = f"{stem}.{number}{suffix}"
+        self._trashed.add(target)
+        return move(path, target)
+
+
+def ending(name: str) -> str:
+    """Return the ending of a name as it is written, with its dot."""
+    return _split(name)[1]
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Split a name into stem and ending, as ``os.path.splitext``, a hundred thousand times."""
+    dot = name.rfind(".")
+    return (name, "") if dot <= 0 else (name[:dot], name[dot:])
+
+
+def is_mask(name: str) -> bool:
+    """Is this the mask or condition of an image?"""
+    return name.endswith(MASK_SUFFIXES)
+
+
+def _listed(project: Project) -> Iterator[Place]:
+    """Yield the folders below the dataset, one scan of each; loops of links end."""
+    dataset = project.dataset
+    bare = dataset == project.root
+    own = {dataset / name for name in _OWN_FOLDERS} if bare else set()
+    seen: set[tuple[int, int]] = set()
+    stack: list[tuple[Path, int]] = [(dataset, 0)]
+    while stack:
+        folder, depth = stack.pop()
+        try:
+            stat = folder.stat()
+            if (stat.st_dev, stat.st_ino) in seen:
+                continue
+            seen.add((stat.st_dev, stat.st_ino))
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        path = project.relative(folder)
+        concept = project.concept_folder(f"{path}/x" if path != "." else "x")
+        place = Place(path, project.concept(concept), depth)
+        folders = _fill(place, entries)
+        yield place
+        stack += [(child, depth + 1) for child in reversed(folders) if child not in own]
+
+
+def _fill(place: Place, entries: Sequence[os.DirEntry[str]]) -> list[Path]:
+    """Note the files of a folder; return its folders."""
+    folders = []
+    for entry in entries:
+        try:
+            if entry.is_dir():
+                if not entry.name.startswith("."):
+                    folders.append(Path(entry.path))
+            elif entry.is_file():
+                (place.hidden if entry.name.startswith(".") else place.names).append(entry.name)
+                if entry.is_symlink():
+                    place.links.add(entry.name)
+        except OSError:
+            continue
+    return folders
+
+
+def _sorted(place: Place, rows: dict[str, ImageRow]) -> Place:
+    """Sort the image files of a folder by what the index says of them."""
+    before = place.file("")
+    for name, stem, suffix in place.parts:
+        path = before + name
+        row = rows.get(path)
+        if row is None:
+            if suffix.lower() not in ALIASES:
+                continue
+        elif row.excluded is not None:
+            place.excluded.append(row)
+            continue
+        elif row.error is not None:
+            place.unreadable.append(row)
+            continue
+        place.pictures.append(Picture(path, name, stem, suffix, row))
+    return place

@@ -1,0 +1,153 @@
+"""Crop rectangles: fractions of the upright image, any number of them for one image.
+
+A crop never touches the file. Each one makes a training image of its own, with the caption of the
+image; no crop means the whole image. They are kept in ``work.db`` and changed through the journal.
+"""
+
+import json
+import re
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import astuple, dataclass
+
+from prep import work
+from prep.buckets import Size
+from prep.changes import CROPS, Change
+from prep.errors import ConfigError
+from prep.project import Project
+
+Crops = Mapping[str, Sequence["Box"]]
+"""The crops of images, by path."""
+
+_SHAPE = "Write x,y,width,height, as 0.1,0,0.8,1 (fractions of the image) or 64,0,512,768 (pixels)."
+
+
+@dataclass(frozen=True)
+class Rect:
+    """Whole pixels of an upright image: ``left <= x < right``, ``top <= y < bottom``."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> Size:
+        """Width and height."""
+        return self.right - self.left, self.bottom - self.top
+
+    @property
+    def corners(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom, as Pillow takes them."""
+        return self.left, self.top, self.right, self.bottom
+
+    def box(self, size: Size) -> "Box":
+        """Return the rectangle as fractions of an image of ``size``."""
+        width, height = size
+        across, down = self.size
+        return Box(self.left / width, self.top / height, across / width, down / height)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of an image: its left top corner and its size, each a fraction, 0 to 1."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def pixels(self, size: Size) -> Rect:
+        """Return its pixels in an image of ``size``; at least one, and never outside.
+
+        Example:
+            >>> Box(0.25, 0.0, 0.5, 1.0).pixels((400, 300))
+            Rect(left=100, top=0, right=300, bottom=300)
+        """
+        left, right = _whole(self.x, self.x + self.width, size[0])
+        top, bottom = _whole(self.y, self.y + self.height, size[1])
+        return Rect(left, top, right, bottom)
+
+
+WHOLE = Box(0.0, 0.0, 1.0, 1.0)
+
+
+def rects(boxes: Sequence[Box], size: Size) -> list[Rect]:
+    """Return the training images that an image of ``size`` makes: its crops, else all of it."""
+    return [box.pixels(size) for box in boxes or (WHOLE,)]
+
+
+def parse(text: str, size: Size) -> Box:
+    """Read ``x,y,width,height`` in pixels, or in fractions when no number exceeds 1.
+
+    Args:
+        text: What a user typed.
+        size: The upright image, in pixels.
+
+    Raises:
+        ConfigError: These are no four numbers, or the part is empty or outside the image.
+
+    Example:
+        >>> parse("64,0,192,128", (256, 256))
+        Box(x=0.25, y=0.0, width=0.75, height=0.5)
+    """
+    parts = [part for part in re.split(r"[,\s]+", text.strip()) if part]
+    try:
+        x, y, width, height = (float(part) for part in parts)
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is no crop.", _SHAPE) from error
+    if max(x, y, width, height) > 1:
+        x, width = x / size[0], width / size[0]
+        y, height = y / size[1], height / size[1]
+    box = Box(x, y, width, height)
+    if not _inside(box):
+        raise ConfigError(f"{text!r} is not inside an image of {size[0]}x{size[1]} pixels.", _SHAPE)
+    return box
+
+
+def to_text(boxes: Sequence[Box]) -> str | None:
+    """Return the boxes as the journal keeps them (JSON); ``None`` for none."""
+    return json.dumps([astuple(box) for box in boxes]) if boxes else None
+
+
+def from_text(text: str | None) -> tuple[Box, ...]:
+    """Read what ``to_text`` wrote."""
+    return tuple(Box(*values) for values in json.loads(text)) if text else ()
+
+
+def crop_change(path: str, before: Sequence[Box], after: Sequence[Box]) -> Change:
+    """Return the change that gives an image these crops instead of those."""
+    return Change(path, CROPS, to_text(before), to_text(after))
+
+
+def read(connection: sqlite3.Connection) -> dict[str, tuple[Box, ...]]:
+    """Return all crops of an open index, by path of the image."""
+    rows = connection.execute("SELECT path, boxes FROM work.crops")
+    return {path: from_text(boxes) for path, boxes in rows}
+
+
+def stored(project: Project) -> dict[str, tuple[Box, ...]]:
+    """Return all crops of a project, by path of the image."""
+    file = project.state / "work.db"
+    if not file.exists():
+        return {}
+    work.prepare(file)
+    with closing(sqlite3.connect(file, timeout=30)) as connection:
+        rows = connection.execute("SELECT path, boxes FROM crops")
+        return {path: from_text(boxes) for path, boxes in rows}
+
+
+def _whole(near: float, far: float, length: int) -> tuple[int, int]:
+    start = min(max(round(near * length), 0), length - 1)
+    return start, min(max(round(far * length), start + 1), length)
+
+
+def _inside(box: Box) -> bool:
+    """Is it a part of an image? A millionth past the edge is rounding."""
+    slack = 1e-6
+    return (
+        min(box.x, box.y) >= 0
+        and min(box.width, box.height) > 0
+        and max(box.x + box.width, box.y + box.height) <= 1 + slack
+    )

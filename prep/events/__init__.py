@@ -1,0 +1,50 @@
+"""The one language between work and those who watch it: events, as dataclasses or JSON lines.
+
+Operations yield them, jobs append them to ``events.jsonl``, ``--json`` prints them, the terminal
+application draws them. Each line is a JSON object with ``v`` (format version), ``t`` (Unix time,
+seconds), ``kind`` and the fields of the dataclass. Readers ignore kinds they do not know.
+"""
+
+from prep.events.base import KINDS as KINDS
+from prep.events.base import VERSION as VERSION
+from prep.events.base import Event as Event
+from prep.events.base import Failed as Failed
+from prep.events.base import Finished as Finished
+from prep.events.base import Progress as Progress
+from prep.events.base import Skipped as Skipped
+from prep.events.base import Stage as Stage
+from prep.events.base import Started as Started
+from prep.events.base import Throttle as Throttle
+from prep.events.base import Unknown as Unknown
+from prep.events.base import Warned as Warned
+from prep.events.base import Written as Written
+from prep.events.base import from_json as from_json
+from prep.events.base import tick as tick
+from prep.events.base import to_json as to_json
+from prep.events.dataset import Advice as Advice
+from prep.events.dataset import Bucket as Bucket
+from prep.events.dataset import Change as Change
+from prep.events.dataset import Concept as Concept
+from prep.events.dataset import Crop as Crop
+from prep.events.dataset import Exposure as Exposure
+from prep.events.dataset import Finding as Finding
+from prep.events.dataset import Group as Group
+from prep.events.dataset import HistoryEntry as HistoryEntry
+from prep.events.dataset import Image as Image
+from prep.events.dataset import Match as Match
+from prep.events.dataset import Proposal as Proposal
+from prep.events.dataset import Quality as Quality
+from prep.events.dataset import Seen as Seen
+from prep.events.dataset import TagCount as TagCount
+from prep.events.dataset import Tags as Tags
+from prep.events.dataset import Trait as Trait
+from prep.events.jobs import JobState as JobState
+from prep.events.jobs import Metric as Metric
+from prep.events.jobs import Sample as Sample
+from prep.events.jobs import Saved as Saved
+from prep.events.jobs import Score as Score
+from prep.events.words import Completion as Completion
+from prep.events.words import Encoded as Encoded
+from prep.events.words import Lint as Lint
+from prep.events.words import TagPlace as TagPlace
+from prep.events.words import TokenCount as TokenCount

@@ -1,0 +1,261 @@
+"""Events about images, captions and training sets."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from prep.events.base import Event
+
+
+@dataclass(frozen=True)
+class Group(Event):
+    """Images that are the same picture, or (variant, crop) belong together.
+
+    ``distances`` are bits from ``keep``, per image; ``details`` say in words how each is related
+    to it, and ``why`` it is the one to keep. ``turns`` are places in
+    ``prep.duplicates.neighbours.TURNS``: what turns ``keep`` into each.
+    """
+
+    kind: ClassVar[str] = "group"
+    reason: str
+    images: list[str]
+    keep: str
+    distances: list[int]
+    why: str = ""
+    details: list[str] = field(default_factory=list)
+    turns: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Tags(Event):
+    """What the tagger saw in one image: ``tags`` is ``[[name, score], ...]``, best first."""
+
+    kind: ClassVar[str] = "tags"
+    path: str
+    rating: str
+    tags: list[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class Change(Event):
+    """One caption before and after an edit; ``None`` means that there is no file."""
+
+    kind: ClassVar[str] = "change"
+    path: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Match(Event):
+    """What a search found in one caption: tags, or parts of its text."""
+
+    kind: ClassVar[str] = "match"
+    path: str
+    found: list[str]
+
+
+@dataclass(frozen=True)
+class Finding(Event):
+    """Something that trainers stumble over; ``severity`` is error, warning or info.
+
+    ``consequence`` says what happens then, ``fix`` what to do; ``fixable`` that ``check --fix``
+    mends it.
+    """
+
+    kind: ClassVar[str] = "finding"
+    code: str
+    severity: str
+    path: str
+    message: str
+    fixable: bool
+    consequence: str = ""
+    fix: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Trait(Event):
+    """A tag that nearly all images of a concept have, and what deleting or keeping it means.
+
+    ``captions`` and ``seen`` are shares, 0 to 1, of the captions and of the tagger's findings.
+    """
+
+    kind: ClassVar[str] = "trait"
+    concept: str
+    tag: str
+    describes: str
+    captions: float
+    seen: float | None
+    suggested: bool
+    advice: str
+
+
+@dataclass(frozen=True)
+class Image(Event):
+    """One image of a listing; ``width`` and ``height`` are pixels after the EXIF turn."""
+
+    kind: ClassVar[str] = "image"
+    path: str
+    width: int
+    height: int
+    caption: str | None
+    excluded: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class TagCount(Event):
+    """One tag and the number of images whose caption has it."""
+
+    kind: ClassVar[str] = "tag"
+    name: str
+    count: int
+
+
+@dataclass(frozen=True)
+class HistoryEntry(Event):
+    """One edit of the journal; ``state`` is done or undone."""
+
+    kind: ClassVar[str] = "edit"
+    id: int
+    time: float
+    title: str
+    state: str
+    changes: int
+
+
+@dataclass(frozen=True)
+class Bucket(Event):
+    """One bucket and the images that a trainer puts in it.
+
+    ``parts`` says, per image, which pixels of it: [left, top, right, bottom]. ``exposures`` is
+    images x repeats, in ``batches`` per epoch; ``rest`` exposures fill no batch.
+    """
+
+    kind: ClassVar[str] = "bucket"
+    width: int
+    height: int
+    images: list[str]
+    parts: list[tuple[int, int, int, int]] = field(default_factory=list)
+    exposures: int = 0
+    batches: int = 0
+    rest: int = 0
+
+
+@dataclass(frozen=True)
+class Crop(Event):
+    """The crops that an image has got; none when all of it is trained.
+
+    ``boxes`` are [x, y, width, height] as fractions of the upright image of ``width`` x ``height``
+    pixels, ``parts`` the same as pixels, [left, top, right, bottom], and ``buckets`` where they
+    go, [width, height].
+    """
+
+    kind: ClassVar[str] = "crop"
+    path: str
+    width: int
+    height: int
+    boxes: list[list[float]]
+    parts: list[list[int]]
+    buckets: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Seen(Event):
+    """What a trainer sees of one image, or of one crop of it.
+
+    ``part`` is [left, top, right, bottom], the pixels that it takes; ``bucket`` and ``scaled`` are
+    [width, height], empty when it does not read the file; ``strips`` are the pixels of the scaled
+    picture that it cuts off on each side, in the order of ``part``; ``cut`` is their share.
+    """
+
+    kind: ClassVar[str] = "seen"
+    path: str
+    trainer: str
+    part: list[int]
+    bucket: list[int]
+    scaled: list[int]
+    strips: list[int]
+    scale: float
+    cut: float
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Concept(Event):
+    """One line of the step arithmetic: ``exposures`` = images x repeats, per epoch.
+
+    ``held_out`` of the images are not trained on; they serve the validation.
+    """
+
+    kind: ClassVar[str] = "concept"
+    name: str
+    images: int
+    repeats: int
+    exposures: int
+    held_out: int = 0
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Exposure(Event):
+    """How often an epoch shows one concept, bucket, image or tag; ``by`` says which.
+
+    ``images`` counts training images; ``share`` is of all exposures of the epoch, 0 to 1.
+    """
+
+    kind: ClassVar[str] = "exposure"
+    by: str
+    name: str
+    images: int
+    exposures: int
+    share: float
+    concept: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Proposal(Event):
+    """Other repeats for one concept folder, with the exposures per epoch before and after."""
+
+    kind: ClassVar[str] = "proposal"
+    folder: str
+    images: int
+    repeats: int
+    proposed: int
+    exposures: int
+    balanced: int
+
+
+@dataclass(frozen=True)
+class Advice(Event):
+    """One point about the whole dataset; ``level`` is good, note or warning.
+
+    ``hint`` says what to do; ``images`` are those it is about, where they are few.
+    """
+
+    kind: ClassVar[str] = "advice"
+    level: str
+    topic: str
+    folder: str
+    message: str
+    hint: str = ""
+    images: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Quality(Event):
+    """A measure of one training image that is beyond its threshold.
+
+    ``part`` is [left, top, right, bottom], the pixels of the image that make this training image.
+    ``explanation`` tells what it means for a training; ``found`` is False in plain listings.
+    """
+
+    kind: ClassVar[str] = "quality"
+    path: str
+    measure: str
+    value: float
+    threshold: float
+    explanation: str
+    part: list[int] = field(default_factory=list)
+    found: bool = True

@@ -1,0 +1,81 @@
+"""Events about words: completion, lint, tokens and simulated captions."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from prep.events.base import Event
+
+
+@dataclass(frozen=True)
+class Completion(Event):
+    """A tag proposed for some letters; ``images`` here have it, ``count`` on the board."""
+
+    kind: ClassVar[str] = "completion"
+    tag: str
+    images: int
+    count: int
+    type: str = ""
+    alias: str = ""
+
+
+@dataclass(frozen=True)
+class Lint(Event):
+    """Something about a tag: ``suggestion`` is what it should be, empty for none.
+
+    ``severity`` is warning or info; ``folder`` is set where only one concept is meant.
+    """
+
+    kind: ClassVar[str] = "lint"
+    code: str
+    severity: str
+    tag: str
+    images: int
+    suggestion: str
+    message: str
+    folder: str = ""
+    fixed: bool = False
+
+    @property
+    def problem(self) -> bool:
+        """Something is left to do."""
+        return self.severity == "warning" and not self.fixed
+
+
+@dataclass(frozen=True)
+class TokenCount(Event):
+    """One caption in CLIP tokens; ``cuts`` are the characters that fit into 75, 150 and 225.
+
+    Limits that the caption keeps to are absent from ``cuts``; ``lost`` is the text past ``limit``.
+    """
+
+    kind: ClassVar[str] = "tokens"
+    path: str
+    count: int
+    limit: int
+    text: str
+    cuts: dict[str, int]
+    lost: str
+
+
+@dataclass(frozen=True)
+class TagPlace(Event):
+    """How a tag fared in simulated epochs: exposures with it, without it, and past each limit."""
+
+    kind: ClassVar[str] = "tag_place"
+    tag: str
+    trigger: bool
+    exposures: int
+    dropped: int
+    past: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Encoded(Event):
+    """A caption as the text encoder gets it in one simulated epoch; ``lost`` is not read."""
+
+    kind: ClassVar[str] = "encoded"
+    path: str
+    epoch: int
+    count: int
+    text: str
+    lost: str

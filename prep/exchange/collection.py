@@ -1,0 +1,164 @@
+"""What a reader found at a source: pictures with their captions and masks, by concept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from prep import captions
+from prep.files import content_hash, text_hash
+from prep.project import parse_folder
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A caption: a file of its own, or a text that some metadata file holds.
+
+    Attributes:
+        file: Taken byte for byte when given.
+        text: Used when there is no file.
+    """
+
+    file: Path | None = None
+    text: str = ""
+
+    def data(self) -> bytes:
+        """Return the content of the caption file to be.
+
+        Raises:
+            OSError: The file is gone or may not be read.
+        """
+        return self.text.encode("utf-8") if self.file is None else self.file.read_bytes()
+
+    @property
+    def identity(self) -> str:
+        """The same for pictures that share one caption file, as ``a.png`` and ``a.jpg`` do."""
+        return str(self.file) if self.file else f"text {text_hash(self.text)}"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image to take.
+
+    Attributes:
+        file: Where it is; absolute.
+        concept: Folder below the dataset folder where it should go.
+        name: Its place in that folder, with slashes.
+        caption: ``None`` when it has none.
+        others: Files that go along, by what follows the stem, as ``-masklabel.png``.
+    """
+
+    file: Path
+    concept: str
+    name: str
+    caption: Caption | None = None
+    others: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Concept:
+    """What the source says of a folder; ``repeats`` is ``None`` when it says nothing."""
+
+    repeats: int | None = None
+    trigger: str = ""
+    regularization: bool = False
+
+    def settings(self, folder: str) -> dict[str, Any]:
+        """Return the table for ``shikomi.toml``, without what the folder's name says already."""
+        number, _ = parse_folder(folder)
+        table: dict[str, Any] = {}
+        if self.trigger:
+            table["trigger"] = self.trigger
+        if self.repeats is not None and self.repeats != (number or 1):
+            table["repeats"] = self.repeats
+        if self.regularization:
+            table["regularization"] = True
+        return table
+
+
+@dataclass
+class Collection:
+    """Everything that was found.
+
+    Attributes:
+        format: What the source is, for people.
+        concepts: By folder.
+        skipped: (path, reason) of what cannot be taken.
+        notes: (message, hint) of what the user should know.
+        settings: Tables of ``shikomi.toml`` that a new project takes over.
+    """
+
+    format: str
+    pictures: list[Picture] = field(default_factory=list)
+    concepts: dict[str, Concept] = field(default_factory=dict)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def under(self, concept: str) -> "Collection":
+        """Return it with all pictures in one concept; former concepts become subfolders."""
+        former = {picture.concept for picture in self.pictures}
+        several = len(former) > 1
+        pictures = [
+            replace(
+                picture,
+                concept=concept,
+                name=f"{picture.concept}/{picture.name}" if several else picture.name,
+            )
+            for picture in self.pictures
+        ]
+        known = [self.concepts[name] for name in sorted(former) if name in self.concepts]
+        concepts = {concept: known[0]} if len(known) == 1 else {concept: Concept()}
+        return replace(self, pictures=pictures, concepts=concepts)
+
+
+def free_folder(name: str, taken: set[str]) -> str:
+    """Return a folder name that is none of ``taken``: mochi, mochi-2, … and add it to them.
+
+    Example:
+        >>> free_folder("10_mochi", {"10_mochi"})
+        '10_mochi-2'
+    """
+    base = safe_folder(name)
+    choice, number = base, 1
+    while choice.casefold() in taken:
+        number += 1
+        choice = f"{base}-{number}"
+    taken.add(choice.casefold())
+    return choice
+
+
+def safe_folder(name: str) -> str:
+    """Return ``name`` as the name of one visible folder.
+
+    Example:
+        >>> safe_folder("a/b"), safe_folder(".."), safe_folder("10_mochi")
+        ('a-b', 'images', '10_mochi')
+    """
+    text = "".join("-" if sign in "/\\" or ord(sign) < 32 else sign for sign in name)
+    return text.strip().lstrip(".").strip() or "images"
+
+
+def leading_tag(texts: list[str]) -> str:
+    """Return the first tag when all of these captions begin with the same one, else nothing."""
+    first = {tags[0] if (tags := captions.split(text)) else "" for text in texts}
+    return first.pop() if len(first) == 1 else ""
+
+
+def same_content(one: Path, other: Path) -> bool:
+    """Do two files hold the same bytes? Cheap when their sizes differ."""
+    try:
+        if one.stat().st_size != other.stat().st_size:
+            return False
+        return one.samefile(other) or content_hash(one) == content_hash(other)
+    except OSError:
+        return False
+
+
+def without_split(names: list[str]) -> list[str]:
+    """Drop the folder of a split or of all images when every name is below the same one."""
+    parts = [PurePosixPath(name).parts for name in names]
+    first = {part[0] if len(part) > 1 else "" for part in parts}
+    if len(first) == 1 and first <= {"train", "images", "data", "img"}:
+        return ["/".join(part[1:]) for part in parts]
+    return names

@@ -1,0 +1,267 @@
+"""WebDataset: a training set in tar files of bounded size, each the same bytes for the same images.
+
+A sample is ``KEY.webp``, ``KEY.txt`` (caption) and ``KEY.json`` (concept, repeats, source); the
+key must have no dot. Shards whose samples are all still wanted stay as they are: a new image costs
+one new shard, a changed one the shard that held it.
+"""
+
+import io
+import json
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from prep import events
+from prep.errors import UnreadableError, UserError
+from prep.files import content_hash, fingerprint, text_hash
+from prep.kohya import Subset
+from prep.manifest import Entry, Manifest, State
+from prep.parallel import ordered
+from prep.training_set import Example, TrainingSet
+
+_RECIPE = "shard 1"
+_BLOCK = tarfile.BLOCKSIZE
+_MOST_NAME = 100
+"""Bytes of a name that a plain tar header holds; longer ones get a header of their own."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a shard: its key, a text that changes when its files would, and the files."""
+
+    key: str
+    digest: str
+    example: Example
+    about: bytes
+
+    def files(self) -> list[tuple[str, bytes]]:
+        """Return (name, content) of its files.
+
+        Raises:
+            UnreadableError: The image cannot be read.
+        """
+        example = self.example
+        found = [(f"{self.key}{PurePosixPath(example.image.name).suffix}", example.image.make())]
+        if example.mask is not None and "alpha" not in example.mask.recipe.split()[:3]:
+            found.append((f"{self.key}.mask.png", example.mask.make()))
+        if example.caption is not None:
+            found.append((f"{self.key}.txt", example.caption.make()))
+        return [*found, (f"{self.key}.json", self.about)]
+
+
+def samples(wanted: TrainingSet) -> list[Sample]:
+    """Return the samples of a training set, in its order."""
+    subsets = {subset.folder: subset for subset in wanted.subsets}
+    taken: set[str] = set()
+    found = []
+    for example in wanted.examples:
+        key = _key(example, taken)
+        about = _about(example, subsets[example.folder])
+        parts = [example.image.recipe, about.decode()]
+        parts += [wish.recipe for wish in (example.caption, example.mask) if wish]
+        found.append(Sample(key, text_hash("\n".join(parts)), example, about))
+    return found
+
+
+def _key(example: Example, taken: set[str]) -> str:
+    """Return the name without suffix; readers end a key at the first dot of the file name."""
+    path = PurePosixPath(example.image.name).with_suffix("")
+    base = (path.parent / path.name.replace(".", "_")).as_posix()
+    choice, number = base, 1
+    while choice in taken:
+        number += 1
+        choice = f"{base}-{number}"
+    taken.add(choice)
+    return choice
+
+
+def _about(example: Example, subset: Subset) -> bytes:
+    concept = subset.concept
+    data = {
+        "concept": concept.name,
+        "repeats": concept.repeats,
+        "regularization": concept.settings.regularization,
+        "source": example.source,
+    }
+    return json.dumps(data, ensure_ascii=False, sort_keys=True).encode("utf-8")
+
+
+class Packer:
+    """Packs the shards of one export."""
+
+    def __init__(self, folder: Path, manifest: Manifest, prefix: str, limit: int) -> None:
+        """Pack into ``folder``; no shard exceeds ``limit`` bytes unless one image alone does."""
+        self._folder, self._manifest = folder, manifest
+        self._prefix, self._limit = prefix, limit
+        self.wanted: set[str] = set()
+        self.count = Counter(written=0, unchanged=0)
+        self.failed: set[str] = set()
+
+    def pack(self, found: Sequence[Sample], shown: Callable[[str], str]) -> Iterator[events.Event]:
+        """Write what is missing.
+
+        Args:
+            found: The samples.
+            shown: Turns the name of a file into the path for events.
+
+        Yields:
+            Progress, Written for each shard, Skipped for images that cannot be read.
+
+        Raises:
+            UserError: The disk is full, or the folder may not be written.
+        """
+        kept = self._kept({sample.key: sample.digest for sample in found})
+        self.wanted.update(kept)
+        self.count["unchanged"] += len(kept)
+        covered = {key for members in kept.values() for key in members}
+        todo = [sample for sample in found if sample.key not in covered]
+        throttle = events.Throttle()
+        shard: _Shard | None = None
+        try:
+            with closing(ordered(_attempt, todo)) as made:
+                for done, (sample, files) in enumerate(made, 1):
+                    if isinstance(files, UnreadableError):
+                        self.failed.add(sample.example.image.name)
+                        name = Path(sample.example.source).name
+                        reason = files.message.removeprefix(f"{name}: ")
+                        yield events.Skipped(sample.example.source, reason)
+                    else:
+                        if shard is not None and not shard.has_room(files):
+                            yield self._closed(shard, shown)
+                            shard = None
+                        shard = shard or self._new_shard()
+                        shard.add(sample, files)
+                    yield from events.tick("export", len(todo), throttle, done)
+            if shard is not None:
+                yield self._closed(shard, shown)
+                shard = None
+        finally:
+            if shard is not None:
+                shard.drop()
+
+    def _kept(self, digests: Mapping[str, str]) -> dict[str, list[str]]:
+        """Return the shards that can stay, with the keys in them.
+
+        A shard that is less than half full is packed again when there is something to add to it.
+        """
+        kept: dict[str, list[str]] = {}
+        for name in sorted(self._manifest.names()):
+            members = self._members(name)
+            if members and all(digests.get(key) == digest for key, digest in members.items()):
+                kept[name] = list(members)
+        missing = len(digests) - sum(len(keys) for keys in kept.values())
+        if missing:
+            for name in list(kept):
+                if (self._folder / name).stat().st_size * 2 < self._limit:
+                    del kept[name]
+        return kept
+
+    def _members(self, name: str) -> dict[str, str]:
+        """Return what is in a shard that we made; nothing for other files and changed shards."""
+        head, _, text = self._manifest.recipe(name).partition("\n")
+        if head != _RECIPE or self._manifest.state(name) is not State.OURS:
+            return {}
+        rows = (line.partition("\t") for line in text.split("\n"))
+        return {key: digest for digest, _, key in rows}
+
+    def _new_shard(self) -> "_Shard":
+        """Begin a shard under the first free name."""
+        number = 0
+        while True:
+            name = f"{self._prefix}-{number:06}.tar"
+            free = self._manifest.state(name) in (State.ABSENT, State.OURS)
+            if name not in self.wanted and free:
+                break
+            number += 1
+        self.wanted.add(name)
+        self._manifest.claim([name])
+        return _Shard(self._folder / name, self._limit)
+
+    def _closed(self, shard: "_Shard", shown: Callable[[str], str]) -> events.Event:
+        shard.close()
+        mark, name = fingerprint(shard.file), shard.file.name
+        size, mtime_ns = (mark.size, mark.mtime_ns) if mark else (0, 0)
+        entry = Entry(shard.recipe, size, mtime_ns, content_hash(shard.file))
+        self._manifest.record(name, entry)
+        self._manifest.save()
+        self.count["written"] += 1
+        return events.Written(shown(name))
+
+
+def _attempt(sample: Sample) -> list[tuple[str, bytes]] | UnreadableError:
+    try:
+        return sample.files()
+    except UnreadableError as error:
+        return error
+
+
+class _Shard:
+    """A tar file that is being written; it gets its name when it is complete."""
+
+    def __init__(self, file: Path, limit: int) -> None:
+        self.file, self._limit = file, limit
+        self._temporary = file.with_name(f".{file.name}.part")
+        self._size = 2 * _BLOCK  # the end of a tar
+        self._lines: list[str] = []
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._stream: IO[bytes] = self._temporary.open("wb")
+        except OSError as error:
+            raise UserError(f"{file} cannot be written: {error.strerror or error}.") from error
+        # Records of one block: the file is no longer than its content asks for.
+        self._tar = tarfile.open(  # noqa: SIM115  (closed with the shard)
+            fileobj=self._stream, mode="w", format=tarfile.PAX_FORMAT
+        )
+
+    @property
+    def recipe(self) -> str:
+        """The recipe for the manifest: what is in it."""
+        return "\n".join([_RECIPE, *self._lines])
+
+    def has_room(self, files: Sequence[tuple[str, bytes]]) -> bool:
+        """Do these files fit in?"""
+        # tar files are padded to records of 20 blocks.
+        size = self._size + sum(map(_tar_size, files))
+        return -(-size // tarfile.RECORDSIZE) * tarfile.RECORDSIZE <= self._limit
+
+    def add(self, sample: Sample, files: Sequence[tuple[str, bytes]]) -> None:
+        """Write one sample."""
+        try:
+            for name, data in files:
+                info = tarfile.TarInfo(name)
+                info.size, info.mode, info.mtime = len(data), 0o644, 0
+                self._tar.addfile(info, io.BytesIO(data))
+                self._size += _tar_size((name, data))
+        except OSError as error:
+            raise UserError(
+                f"{self.file} was not written: {error.strerror or error}.", "Is the disk full?"
+            ) from error
+        self._lines.append(f"{sample.digest}\t{sample.key}")
+
+    def close(self) -> None:
+        """Complete it."""
+        try:
+            self._tar.close()
+            self._stream.close()
+            self._temporary.replace(self.file)
+        except OSError as error:
+            raise UserError(
+                f"{self.file} was not written: {error.strerror or error}.", "Is the disk full?"
+            ) from error
+
+    def drop(self) -> None:
+        """Throw away what was written so far."""
+        self._stream.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+def _tar_size(file: tuple[str, bytes]) -> int:
+    name, data = file
+    blocks = 1 + -(-len(data) // _BLOCK)
+    long = len(name.encode()) > _MOST_NAME or not name.isascii()
+    # A header for the header, whose text has the name and a few bytes more.
+    return _BLOCK * (blocks + (1 + -(-(len(name.encode()) + 32) // _BLOCK) if long else 0))

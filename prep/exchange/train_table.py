@@ -1,0 +1,108 @@
+"""The ``[train]`` table as other trainers take it.
+
+``train.config`` owns these settings and checks them; here only those are read that have a
+counterpart elsewhere. The defaults must be the same (a test compares them).
+"""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from prep.errors import ConfigError
+from prep.plan import StepSettings
+from prep.project import FILE_NAME, Project, describe_faults
+
+
+class TrainTable(StepSettings):
+    """The settings that other trainers know too."""
+
+    base: str = ""
+    """Base model."""
+    rank: int = 32
+    """Rank of the LoRA."""
+    alpha: float = 16.0
+    """The LoRA acts with alpha / rank."""
+    conv_rank: int = 0
+    """Rank for 3x3 convolutions; 0 for none."""
+    conv_alpha: float = 1.0
+    """As alpha, for them."""
+    dropout: float = 0.0
+    """Share of inner values switched off at random."""
+    train_text_encoder: bool = True
+    """Train the text encoder too."""
+    learning_rate: float = 1e-4
+    """Of the UNet."""
+    text_encoder_learning_rate: float = 5e-5
+    """0 means the same as learning_rate."""
+    weight_decay: float = 0.01
+    """Of AdamW."""
+    max_grad_norm: float = 1.0
+    """0 means never."""
+    scheduler: str = "cosine"
+    """constant or cosine."""
+    warmup_steps: int = 0
+    """Steps in which the learning rate rises."""
+    precision: str = "auto"
+    """auto, bf16, fp16 or fp32."""
+    gradient_checkpointing: bool = False
+    """Less memory for more time."""
+    min_snr_gamma: float = 5.0
+    """0 switches it off."""
+    noise_offset: float = 0.0
+    """0 switches it off."""
+    seed: int = 42
+    """Decides what is random."""
+    caption_dropout: float = 0.0
+    """Share of images seen without caption."""
+    clip_skip: int = 1
+    """Layer of the text encoder, from the end."""
+    max_token_length: int = 75
+    """75, 150 or 225."""
+    save_every_epochs: int = 1
+    """0 means only at the end."""
+    save_every_steps: int = 0
+    """0 means never."""
+    save_precision: str = "fp16"
+    """fp16, bf16 or fp32."""
+    sample_prompts: tuple[str, ...] = ()
+    """Prompts, or files of prompts."""
+    sample_every_epochs: int = 1
+    """0 means never."""
+    sample_every_steps: int = 0
+    """0 means never."""
+    sample_at_start: bool = False
+    """Draw before the first step too."""
+    sample_steps: int = 20
+    """Denoising steps."""
+    sample_cfg: float = 7.0
+    """Guidance scale."""
+    sampler: str = "ddim"
+    """Sampling method."""
+
+    @property
+    def text_encoder_rate(self) -> float:
+        """The learning rate of the text encoder, 0 when it is not trained."""
+        if not self.train_text_encoder:
+            return 0.0
+        return self.text_encoder_learning_rate or self.learning_rate
+
+
+def train_table(project: Project) -> TrainTable:
+    """Return the settings of a project.
+
+    Raises:
+        ConfigError: One of them is no number, or out of range.
+    """
+    table = project.settings.train
+    known: dict[str, Any] = {k: v for k, v in table.items() if k in TrainTable.model_fields}
+    try:
+        return TrainTable.model_validate(known)
+    except ValidationError as error:
+        faults = "; ".join(f"train.{fault}" for fault in describe_faults(error, TrainTable))
+        raise ConfigError(f"{project.root / FILE_NAME}: {faults}") from error
+
+
+def base_model(project: Project, table: TrainTable) -> str:
+    """Return the base model: an absolute path when it is in the project, else as it was written."""
+    place = project.root / table.base
+    return str(place) if table.base and place.exists() else table.base

@@ -1,0 +1,60 @@
+"""What the header of an image file says, read without an image library: 6 us a file, not 90.
+
+Only plain, sound files are read here: JPEG, PNG, WebP, GIF and BMP as encoders write them. For
+everything else, and at the least doubt, the answer is "don't know", and Pillow decides; so the two
+never disagree (the tests compare them on generated, mutated and hostile files).
+"""
+
+import os
+from collections.abc import Callable
+
+from prep.headers import gif_bmp, jpeg, png, webp
+from prep.headers.source import DontKnowError, Header, Source
+
+__all__ = ["Header", "Seen", "read"]
+
+_FIRST = 16 * 1024
+"""Bytes of the first read: nearly every header fits, and most thumbnails inside EXIF."""
+_MOST_PIXELS = 178_956_970
+"""Pillow refuses more (twice its MAX_IMAGE_PIXELS), and should say so itself."""
+_FORMATS: dict[bytes, Callable[[Source], Header]] = {
+    b"\xff\xd8": jpeg.read,
+    b"\x89P": png.read,
+    b"RI": webp.read,
+    b"GI": gif_bmp.read_gif,
+    b"BM": gif_bmp.read_bmp,
+}
+"""By the first two bytes; the rest of the mark is looked at there."""
+_OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+Seen = tuple[int, int, Header | None]
+"""Size and time (ns) of a file when it was opened, and its header; ``None`` for "don't know"."""
+
+
+def read(path: str) -> Seen | None:
+    """Return what the header of a file says; nothing is ever raised.
+
+    Args:
+        path: Of a regular file.
+
+    Returns:
+        ``None`` when the file cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, _OPEN)
+    except OSError:
+        return None
+    size = mtime_ns = 0
+    try:
+        stat = os.fstat(descriptor)
+        size, mtime_ns = stat.st_size, stat.st_mtime_ns
+        head = os.read(descriptor, _FIRST)
+        header = _FORMATS[head[:2]](Source((head, size, descriptor)))
+        sensible = 0 < header.width * header.height <= _MOST_PIXELS
+        return size, mtime_ns, header if sensible else None
+    except (DontKnowError, OSError, ValueError, LookupError):
+        # Another format; or a file that shrinks meanwhile: places are then outside of it.
+        return size, mtime_ns, None
+    finally:
+        os.close(descriptor)

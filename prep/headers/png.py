@@ -1,0 +1,177 @@
+"""PNG: chunks before the image data, and those after it, where EXIF may stand, too (ISO 15948).
+
+The image data itself is passed over: encoders write it in chunks of one length, so that the last
+one is found with one or two reads instead of one for each.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+
+from prep.headers import exif
+from prep.headers.source import DontKnowError, Header, Source
+
+_MARK = b"\x89PNG\r\n\x1a\n"
+_FIRST = struct.Struct(">8sI4sIIBBBBBI")
+"""The mark, and all of IHDR."""
+_START, _SUM = struct.Struct(">I4s"), struct.Struct(">I")
+_DEPTHS = frozenset(
+    (depth, colour)
+    for colour, depths in {
+        0: (1, 2, 4, 8, 16),
+        2: (8, 16),
+        3: (1, 2, 4, 8),
+        4: (8, 16),
+        6: (8, 16),
+    }.items()
+    for depth in depths
+)
+"""Bits and colour types that go together."""
+_INDEXED, _COLOUR = 3, 2
+_LEAST = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9}
+_IGNORED = frozenset(
+    {b"PLTE", b"bKGD", b"sBIT", b"hIST", b"tIME", b"sPLT", b"vpAg", b"iDOT", b"caBX", b"orNT"}
+    | {b"cICP", b"mDCV", b"cLLI", b"oFFs", b"pCAL", b"sCAL"}
+)
+_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+_OWN_KEYS = frozenset({b"exif", b"xmp", b"transparency", b"Raw profile type exif"})
+"""Text keys that Pillow takes for something else."""
+_XMP_KEY = b"XML:com.adobe.xmp"
+_MOST_TEXT = 1000
+"""Compressed bytes that cannot become more than Pillow's limit of 1 MiB."""
+_MOST_CHUNKS = 4096
+
+
+class _Notes:
+    """What the chunks say."""
+
+    __slots__ = ("alpha", "exif", "xmp")
+
+    def __init__(self, alpha: bool) -> None:
+        self.alpha = alpha
+        self.exif: bytes | None = None
+        self.xmp = b""
+
+
+def read(source: Source) -> Header:
+    """Return what the header says.
+
+    Raises:
+        DontKnowError: It is not a plain PNG file.
+    """
+    head, place = source.head, 33
+    if len(head) < 41:
+        raise DontKnowError
+    mark, length, kind, width, height, depth, colour, _, odd, _, check = _FIRST.unpack_from(head)
+    if mark != _MARK or kind != b"IHDR" or length != 13 or odd or (depth, colour) not in _DEPTHS:
+        raise DontKnowError
+    if zlib.crc32(head[12:29]) != check:
+        raise DontKnowError
+    notes = _Notes(colour in (4, 6))
+    while True:
+        if place + 8 > len(head):
+            head = source.longer(place + 8)
+        length, kind = _START.unpack_from(head, place)
+        if kind == b"IDAT":
+            break
+        end = place + 12 + length
+        if end > len(head):
+            head = source.longer(end)
+        if zlib.crc32(head[place + 4 : end - 4]) != _SUM.unpack_from(head, end - 4)[0]:
+            raise DontKnowError
+        if kind == b"eXIf" and notes.exif is not None:
+            raise DontKnowError
+        _note(kind, head[place + 8 : end - 4], colour, notes)
+        place = end
+    early = notes.exif
+    for kind, data in _behind(source, place, length):
+        # With EXIF in front Pillow does not look here.
+        if early is None:
+            if kind in (b"eXIf", b"tRNS"):
+                raise DontKnowError
+            _note(kind, data, colour, notes)
+    turn = None if early is None else exif.orientation(early)
+    if turn is None:
+        turn = exif.upright(turn, notes.xmp)
+    return Header(width, height, "PNG", turn, notes.alpha, 1, True)
+
+
+def _note(kind: bytes, data: bytes, colour: int, notes: _Notes) -> None:
+    if kind in _LEAST:
+        if len(data) < _LEAST[kind]:
+            raise DontKnowError
+    elif kind == b"eXIf":
+        notes.exif = data
+    elif kind in _TEXTS:
+        _text(kind, data, notes)
+    elif kind == b"iCCP":
+        _check_profile(data)
+    elif kind == b"tRNS":
+        least = {_INDEXED: 1, _COLOUR: 6, 0: 2}.get(colour)
+        if least is None or len(data) < least:
+            raise DontKnowError
+        notes.alpha = True
+    elif kind not in _IGNORED:
+        raise DontKnowError
+
+
+def _check_profile(data: bytes) -> None:
+    """A profile that unpacks to more than Pillow's limit is an error there."""
+    name, found, rest = data.partition(b"\0")
+    if not found or not rest or rest[0] != 0 or len(name) > 79:
+        raise DontKnowError
+    if len(rest) > _MOST_TEXT:
+        try:
+            stream = zlib.decompressobj()
+            stream.decompress(rest[1:], 1 << 20)
+        except zlib.error:
+            return
+        if stream.unconsumed_tail:
+            raise DontKnowError
+
+
+def _text(kind: bytes, data: bytes, notes: _Notes) -> None:
+    key, found, value = data.partition(b"\0")
+    if not found or key in _OWN_KEYS:
+        raise DontKnowError
+    packed = kind == b"zTXt" or (kind == b"iTXt" and value[:1] != b"\0")
+    if packed and (len(value) > _MOST_TEXT or key == _XMP_KEY or value[:1] not in b"\0\1"):
+        raise DontKnowError
+    if kind == b"zTXt" and value[:1] != b"\0":
+        raise DontKnowError
+    if key == _XMP_KEY:
+        notes.xmp += data
+
+
+def _behind(source: Source, place: int, length: int) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the chunks after the image data, up to the end chunk.
+
+    Args:
+        source: The file.
+        place: Where the first chunk of image data begins.
+        length: Of its data.
+    """
+    if source.size > place + 4 * length:
+        place = _last_data(source, place, length)
+    for _ in range(_MOST_CHUNKS):
+        # With the four bytes of a check sum: those of the end chunk must be there.
+        length, kind = _START.unpack_from(source.at(place, 12))
+        if kind == b"IEND":
+            return
+        if kind != b"IDAT":
+            yield kind, source.at(place + 8, length)
+        place += 12 + length
+    raise DontKnowError
+
+
+def _last_data(source: Source, place: int, length: int) -> int:
+    """Return where a late chunk of image data begins, going by chunks of one length."""
+    step = length + 12
+    steps = (source.size - 12 - place) // step
+    for guess in (steps, steps - 1):
+        candidate = place + guess * step
+        if candidate + 8 <= source.size:
+            found, kind = _START.unpack_from(source.at(candidate, 8))
+            if kind == b"IDAT" and 0 < found <= length:
+                return candidate
+    return place

@@ -1,0 +1,89 @@
+"""WebP: one picture in a RIFF file, plain or with the extended header (RFC 9649)."""
+
+import struct
+
+from prep.headers import exif
+from prep.headers.source import DontKnowError, Header, Source
+
+_ANIMATION, _XMP, _EXIF, _ALPHA = 0x02, 0x04, 0x08, 0x10
+_KNOWN_FLAGS = 0x3E
+_LOSSY, _LOSSLESS, _EXTENDED = b"VP8 ", b"VP8L", b"VP8X"
+_FIRST, _CHUNK = struct.Struct("<4sI4s4sI"), struct.Struct("<4sI")
+_MOST_CHUNKS = 64
+
+
+def read(source: Source) -> Header:
+    """Return what the header says.
+
+    Raises:
+        DontKnowError: It is not a plain, whole WebP file.
+    """
+    head = source.head
+    if len(head) < 30:
+        raise DontKnowError
+    riff, size, mark, kind, length = _FIRST.unpack_from(head)
+    end = 8 + size
+    # Pillow refuses files that are cut off; rests behind the end are passed over.
+    if riff != b"RIFF" or mark != b"WEBP" or end > source.size:
+        raise DontKnowError
+    if kind == _EXTENDED and length == 10:
+        return _extended(source, end)
+    if kind not in (_LOSSY, _LOSSLESS) or 20 + length + (length & 1) != end:
+        raise DontKnowError
+    width, height, alpha = _picture(head[20:30], kind, length)
+    return Header(width, height, "WEBP", 1, alpha, 1, True)
+
+
+def _picture(data: bytes, kind: bytes, length: int) -> tuple[int, int, bool]:
+    """Return width, height and transparency by the first 10 bytes of a bit stream."""
+    if length < 10:
+        raise DontKnowError
+    if kind == _LOSSY:
+        bits = data[0] | data[1] << 8 | data[2] << 16
+        shown_key_frame = not bits & 1 and (bits >> 1 & 7) <= 3 and bits >> 4 & 1
+        if not shown_key_frame or bits >> 5 >= length or data[3:6] != b"\x9d\x01\x2a":
+            raise DontKnowError
+        return (data[6] | data[7] << 8) & 0x3FFF, (data[8] | data[9] << 8) & 0x3FFF, False
+    bits = int.from_bytes(data[1:5], "little")
+    if data[0] != 0x2F or bits >> 29:
+        raise DontKnowError
+    return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bool(bits >> 28 & 1)
+
+
+def _extended(source: Source, end: int) -> Header:
+    head, place, layered = source.head, 30, False
+    flags = head[20]
+    if flags & ~_KNOWN_FLAGS or flags & _ANIMATION or head[21:24] != b"\0\0\0":
+        raise DontKnowError
+    picture: tuple[int, int, bool] | None = None
+    found: dict[bytes, bytes] = {}
+    for _ in range(_MOST_CHUNKS):
+        if place == end:
+            break
+        inside = place + 18 <= len(head)
+        kind, length = _CHUNK.unpack(head[place : place + 8] if inside else source.at(place, 8))
+        data, place = place + 8, place + 8 + length + (length & 1)
+        if place > end or kind in found:
+            raise DontKnowError
+        found[kind] = b""
+        if kind in (_LOSSY, _LOSSLESS):
+            if picture is not None or (layered and kind == _LOSSLESS):
+                raise DontKnowError
+            picture = _picture(source.at(data, 10), kind, length)
+        elif kind == b"EXIF" or kind == b"XMP ":
+            if flags & (_EXIF if kind == b"EXIF" else _XMP):
+                found[kind] = source.at(data, length)
+        elif kind == b"ALPH" and picture is None and length:
+            layered = True
+        elif kind != b"ICCP":
+            raise DontKnowError
+    if picture is None or place != end:
+        raise DontKnowError
+    width, height, alpha = picture
+    canvas = int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
+    if (width, height) != canvas or bool(flags & _ALPHA) != (alpha or layered):
+        raise DontKnowError
+    turn = exif.orientation(found.get(b"EXIF", b""))
+    if turn is None:
+        turn = exif.upright(turn, found.get(b"XMP ", b""))
+    return Header(width, height, "WEBP", turn, alpha or layered, 1, True)

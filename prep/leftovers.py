@@ -1,0 +1,53 @@
+"""What lies in an export folder beside the export, and what a trainer would make of it."""
+
+import glob
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+
+from prep import events
+from prep.images import is_image_name
+
+Shown = Callable[[str], str]
+"""Turns the name of a file of the export into the path for events."""
+
+
+def foreign_images(
+    root: Path, folders: Iterable[str], wanted: Collection[str], shown: Shown
+) -> Iterator[events.Event]:
+    """Warn of images that are not of the training set, although trainers read them too.
+
+    Args:
+        root: The export.
+        folders: Its folders of images, below it.
+        wanted: Names of the files of the export, below it.
+        shown: For the names in the warnings.
+    """
+    for folder in folders:
+        files = sorted(file.name for file in (root / folder).glob("*") if file.is_file())
+        others = [
+            name for name in files if is_image_name(name) and f"{folder}/{name}" not in wanted
+        ]
+        if others:
+            yield events.Warned(
+                f"{shown(folder)} holds {len(others)} images that are not of this training"
+                f" set ({others[0]}, …), and trainers read them too.",
+                "Move them away, or export to an empty folder.",
+            )
+
+
+def old_caches(root: Path, remade: Iterable[str], shown: Shown) -> Iterator[events.Event]:
+    """Warn of latent caches that sd-scripts keeps beside images that were made again."""
+    caches = [cache for name in remade for cache in _latent_caches(root, name)]
+    if caches:
+        yield events.Warned(
+            f"{len(caches)} latent caches belong to images that have changed"
+            f" ({shown(caches[0])}, …).",
+            "sd-scripts would go on training on the old pixels: delete these .npz files.",
+        )
+
+
+def _latent_caches(root: Path, name: str) -> Iterator[str]:
+    """Yield the .npz files of an image; sd-scripts never checks them."""
+    place, stem = (root / name).parent, glob.escape(Path(name).stem)
+    for pattern in (f"{stem}.npz", f"{stem}_*x*.npz"):
+        yield from (file.relative_to(root).as_posix() for file in place.glob(pattern))

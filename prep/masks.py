@@ -1,0 +1,138 @@
+"""Masks and conditions of images: found, checked, and brought to the size of their image.
+
+White is trained, black is not, grey is trained less. Facts: OneTrainer reads ``a-masklabel.png``
+and ``a-condlabel.png`` beside ``a.jpg``; sd-scripts reads ``a.png`` in a folder of its own
+(``conditioning_data_dir``), or the alpha channel (``alpha_mask``). shikomi looks beside the image,
+then in ``masks/`` and ``conditioning/`` of the project, then at the image's own transparency.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from PIL import Image, ImageOps
+
+from prep.errors import UnreadableError
+from prep.files import content_hash
+from prep.images import decode, decode_alpha
+from prep.index import ImageRow
+from prep.project import Project
+
+Source = Literal["label", "folder", "alpha"]
+
+FOLDERS = ("masks", "conditioning")
+_LABEL, _CONDITION = "-masklabel.png", "-condlabel.png"
+_SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".bmp")
+_SIDEWAYS = frozenset({5, 6, 7, 8})
+_ALIKE = 0.02
+"""How much proportions may differ: a mask may be smaller than its image, not of another shape."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Where the mask of an image is: a file of its own, or the image itself (``alpha``)."""
+
+    file: Path
+    source: Source
+
+
+class Finder:
+    """Finds the masks of a project's images; each folder is listed once."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._listed: dict[Path, frozenset[str]] = {}
+
+    def mask(self, row: ImageRow) -> Mask | None:
+        """Return the mask of an image, if there is one."""
+        image = self._project.root / row.path
+        label = f"{image.stem}{_LABEL}"
+        if label in self._names(image.parent):
+            return Mask(image.with_name(label), "label")
+        for place in self._places(row.path):
+            names = self._names(place)
+            for suffix in _SUFFIXES:
+                if image.stem + suffix in names:
+                    return Mask(place / (image.stem + suffix), "folder")
+        return Mask(image, "alpha") if row.alpha else None
+
+    def condition(self, row: ImageRow) -> Path | None:
+        """Return the conditioning picture of an image (``a-condlabel.png``), if there is one."""
+        image = self._project.root / row.path
+        name = f"{image.stem}{_CONDITION}"
+        return image.with_name(name) if name in self._names(image.parent) else None
+
+    def _places(self, path: str) -> list[Path]:
+        """Return the folders for masks of an image; a folder of images has none."""
+        project = self._project
+        if project.dataset == project.root:
+            return []
+        inside = PurePosixPath(path).relative_to(project.relative(project.dataset)).parent
+        return [project.root / name / inside for name in FOLDERS]
+
+    def _names(self, folder: Path) -> frozenset[str]:
+        if folder not in self._listed:
+            try:
+                names = frozenset(entry.name for entry in folder.iterdir())
+            except OSError:
+                names = frozenset()
+            self._listed[folder] = names
+        return self._listed[folder]
+
+
+def mark(file: Path) -> str:
+    """Return what tells whether a mask has changed; an empty text when it is gone."""
+    try:
+        return content_hash(file)
+    except OSError:
+        return ""
+
+
+def read(mask: Mask, row: ImageRow) -> Image.Image:
+    """Return the mask, grey, in the size of the upright image.
+
+    Raises:
+        UnreadableError: It is no image, or has another shape than its image.
+    """
+    if mask.source == "alpha":
+        return decode_alpha(mask.file)
+    grey = decode(mask.file).convert("L")
+    size = (row.width, row.height)
+    if grey.size == size[::-1] and row.orientation in _SIDEWAYS and size[0] != size[1]:
+        # Painted over the picture as it is stored, by a tool that knows no EXIF.
+        grey = _turned(grey, row.orientation)
+    return _to_size(grey, size, mask.file)
+
+
+def read_condition(file: Path, row: ImageRow) -> Image.Image:
+    """Return a conditioning picture, RGB, in the size of the upright image.
+
+    Raises:
+        UnreadableError: As ``read``.
+    """
+    return _to_size(decode(file), (row.width, row.height), file)
+
+
+def white(size: tuple[int, int]) -> Image.Image:
+    """Return the mask that trains everything, of this size."""
+    return Image.new("L", size, 255)
+
+
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.info["exif"] = exif.tobytes()
+    turned: Image.Image = ImageOps.exif_transpose(image)
+    return turned
+
+
+def _to_size(image: Image.Image, size: tuple[int, int], file: Path) -> Image.Image:
+    if image.size == size:
+        return image
+    ratio = image.width / image.height * size[1] / size[0]
+    if not 1 - _ALIKE < ratio < 1 + _ALIKE:
+        shape = f"{image.width}x{image.height}"
+        raise UnreadableError(
+            f"{file.name}: is {shape}, of another shape than its image ({size[0]}x{size[1]})"
+        )
+    return image.resize(size, Image.Resampling.BILINEAR)

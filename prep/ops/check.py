@@ -1,0 +1,173 @@
+"""The pre-flight check: what a trainer would stumble over in a dataset, and safe mends for it.
+
+All mends together are one step of the journal, which ``undo`` takes back byte for byte. A second
+check finds nothing more that could be mended.
+"""
+
+import codecs
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+
+from prep import events
+from prep.changes import CONTENT, Change
+from prep.checks import catalogue, transparency
+from prep.checks.codes import Problem
+from prep.checks.encodings import decoded
+from prep.checks.view import View
+from prep.edits import Journal
+from prep.errors import ConfigError
+from prep.index import Index
+from prep.ops import scan
+from prep.project import Project, Section
+from prep.trainers import Trainer
+
+
+class CheckOptions(Section):
+    """Whose rules to apply, what to look for, and whether to mend it."""
+
+    fix: bool = False
+    """Mend what can be mended safely, as one step of undo."""
+    dry_run: bool = False
+    """Only show what --fix would change."""
+    trainer: Trainer = "sd-scripts"
+    """Who reads the folders: sd-scripts or onetrainer as they are, or shikomi, whose export turns,
+    converts and renames images on the way."""
+    only: tuple[str, ...] = ()
+    """Look for this code only, or for all that begin with it (caption, trigger, cache)."""
+    ignore: tuple[str, ...] = ()
+    """Pass over this code, or over all that begin with it."""
+    wildcards: bool = False
+    """The captions are meant for sd-scripts' enable_wildcard: lines are drawn, {a|b} is
+    expanded."""
+    encoding: str = ""
+    """Of captions that are not UTF-8 (shift_jis, gb18030, cp1252, ...), where the guess is not
+    certain."""
+
+
+def run(project: Project, options: CheckOptions | None = None) -> Iterator[events.Event]:
+    """Check a dataset that has just been scanned.
+
+    Yields:
+        Progress; with ``fix`` a Change for each mend, and Skipped for files that were changed
+        meanwhile; a Finding for all that is wrong (and stays so), most severe first; Finished
+        with ``errors``, ``warnings``, ``infos``, ``fixable``, ``fixed``, ``images`` and ``edit``
+        (its number, 0 when nothing was changed).
+
+    Raises:
+        ConfigError: A code or an encoding that does not exist.
+        UserError: A file may not be written.
+    """
+    options = options or CheckOptions()
+    wanted = catalogue.selected(options.only, options.ignore)
+    _check_encoding(options.encoding)
+    with Index(project) as index:
+        view, problems = yield from _examined(index, options, wanted)
+        fixed, edit = 0, 0
+        if options.fix or options.dry_run:
+            changes = list(catalogue.changes(view, wanted))
+            if options.dry_run:
+                for change in changes:
+                    yield shown(change, options.encoding)
+            elif changes:
+                count = sum(problem.fixable for problem in problems)
+                title = f"check: mend {count} findings"
+                outcome = Journal(index).apply(title, changes)
+                for change in outcome.changed:
+                    yield shown(change, options.encoding)
+                for path, reason in outcome.conflicts:
+                    yield events.Skipped(path, reason)
+                edit = outcome.edit
+                yield from _rescanned(project)
+                before = problems
+                view, problems = yield from _examined(index, options, wanted)
+                fixed = _gone(before, problems)
+    yield from _report(view, problems)
+    yield events.Finished(_summary(view, problems, fixed, edit))
+
+
+def shown(change: Change, encoding: str = "") -> events.Change:
+    """Return the event of a change; bytes of captions are shown as the text that they are."""
+    before, after = change.before, change.after
+    if change.what == CONTENT:
+        before, after = _text(before, encoding), _text(after, encoding)
+    return events.Change(change.path, before, after)
+
+
+def _text(latin: str | None, encoding: str) -> str | None:
+    if latin is None:
+        return None
+    data = latin.encode("latin-1")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        found = decoded(data, encoding)
+        return data.decode("utf-8", "replace") if found is None else found.text
+
+
+def _check_encoding(encoding: str) -> None:
+    try:
+        codecs.lookup(encoding or "utf-8")
+    except LookupError as error:
+        raise ConfigError(
+            f"There is no encoding {encoding!r}.", "As: shift_jis, gb18030, big5, cp949, cp1252."
+        ) from error
+
+
+Examined = tuple[View, list[Problem]]
+
+
+def _examined(
+    index: Index, options: CheckOptions, wanted: frozenset[str]
+) -> Generator[events.Event, None, Examined]:
+    if "image-transparent" in wanted:
+        yield from transparency.measure(index)
+    view = View(index, options.trainer, wildcards=options.wildcards, encoding=options.encoding)
+    return view, catalogue.problems(view, wanted)
+
+
+def _rescanned(project: Project) -> Iterator[events.Event]:
+    """Bring the index up to date with what was mended."""
+    for event in scan.run(project):
+        if isinstance(event, events.Progress):
+            yield event
+
+
+def _gone(before: Sequence[Problem], after: Sequence[Problem]) -> int:
+    """Return how many of the findings that could be mended are there no more."""
+    wanted = Counter(problem.code for problem in before if problem.fixable)
+    left = Counter(problem.code for problem in after if problem.fixable)
+    return (wanted - left).total()
+
+
+def _report(view: View, problems: Sequence[Problem]) -> Iterator[events.Event]:
+    for problem in problems:
+        code = catalogue.CODES[problem.code]
+        effect = code.effects[view.trainer]
+        yield events.Finding(
+            problem.code,
+            effect.severity,
+            problem.path,
+            problem.message,
+            problem.fixable,
+            effect.consequence,
+            code.fix,
+            code.title,
+        )
+
+
+def _summary(
+    view: View, problems: Sequence[Problem], fixed: int, edit: int
+) -> dict[str, str | int]:
+    counts = Counter(
+        catalogue.CODES[problem.code].effects[view.trainer].severity for problem in problems
+    )
+    return {
+        "errors": counts["error"],
+        "warnings": counts["warning"],
+        "infos": counts["info"],
+        "fixable": sum(problem.fixable for problem in problems),
+        "fixed": fixed,
+        "images": sum(len(place.pictures) for place in view.places),
+        "trainer": view.trainer,
+        "edit": edit,
+    }

@@ -1,0 +1,48 @@
+"""Complete the beginning of a tag, from the dataset and the vocabulary."""
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from prep import events
+from prep.events.words import Completion
+from prep.index import Index
+from prep.project import Project, Section
+from prep.vocabulary import store
+from prep.vocabulary.complete import Completer
+
+
+class CompleteOptions(Section):
+    """Where to look, and how many to show."""
+
+    limit: int = Field(20, ge=1, le=1000)
+    """Proposals at most."""
+    vocabulary: tuple[str, ...] = ()
+    """Tag list to use instead of those of shikomi.toml; may be given several times."""
+
+
+def completer(project: Project, index: Index, given: tuple[str, ...] = ()) -> Completer:
+    """Return what completes tags for a project; keep it, and ask it at every keystroke.
+
+    Raises:
+        UserError: A tag list is missing or cannot be read.
+    """
+    return Completer(store.load(project, given), dict(index.tag_counts()))
+
+
+def run(project: Project, text: str, options: CompleteOptions) -> Iterator[events.Event]:
+    """Complete a tag.
+
+    Yields:
+        A Completion for each proposal, the best first; Finished with ``completions``.
+
+    Raises:
+        UserError: A tag list is missing or cannot be read.
+    """
+    with Index(project) as index:
+        found = completer(project, index, options.vocabulary).complete(text, options.limit)
+    for proposal in found:
+        yield Completion(
+            proposal.tag, proposal.images, proposal.count, proposal.kind, proposal.alias
+        )
+    yield events.Finished({"completions": len(found)})

@@ -1,0 +1,223 @@
+"""Give images crops: by hand, by shape, around the subject, without borders. Undoable.
+
+A crop is a rectangle in ``work.db``; the files stay as they are. Every crop is made *legal*, so
+that a trainer cuts nothing more off (``prep.snapping``), unless that is switched off.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import astuple
+
+from PIL import Image
+
+from prep import borders, crops, events
+from prep.buckets import Buckets, Size
+from prep.changes import Change
+from prep.crops import WHOLE, Box, Rect
+from prep.edits import Journal, Outcome
+from prep.errors import ConfigError, UnreadableError
+from prep.images import decode
+from prep.index import ImageRow, Index
+from prep.ops.edit import report
+from prep.parallel import ordered
+from prep.project import Project, Section
+from prep.snapping import centre, largest, parse_shape, placed, snapped
+from prep.subject import proposal
+
+
+class CropOptions(Section):
+    """Which images to crop, and how; borders go first, then a subject is looked for inside."""
+
+    where: str = ""
+    """Only images that match this filter; all usable images when empty."""
+    set: tuple[str, ...] = ()
+    """A crop by hand, x,y,width,height: fractions, 0.1,0,0.8,1, or pixels, 64,0,512,768. Give it
+    several times for several crops; 0,0,1,1 is the whole image."""
+    aspect: str = ""
+    """Proportions of the crop, width:height, as 2:3; those of the nearest bucket are taken.
+    Without --set or --subject: the largest such part, from the middle."""
+    bucket: str = ""
+    """As --aspect, for a bucket by its size, as 832x1216."""
+    subject: bool = False
+    """Put the crop where the picture draws the eye (no model, no network)."""
+    close: bool = False
+    """With --subject: close in on it, with some room, instead of cutting off as little as
+    possible."""
+    borders: bool = False
+    """Cut uniform borders off: letterboxes, frames of screenshots."""
+    add: bool = False
+    """Keep what is trained now (the crops, or else the whole image), and train this as well."""
+    snap: bool = True
+    """Make crops fit their bucket, so that nothing more is cut off."""
+    clear: bool = False
+    """Take the crops away: the whole image is trained."""
+    dry_run: bool = False
+    """Only show what would change."""
+
+    @property
+    def shape(self) -> str:
+        """The wanted proportions, as text; empty for those of the picture."""
+        return self.aspect or self.bucket
+
+    @property
+    def title(self) -> str:
+        """A line for the history."""
+        parts = [f"crop to {' and '.join(self.set)}"] if self.set else []
+        parts += ["without borders"] if self.borders else []
+        parts += ["closely"] if self.close else []
+        parts += ["around the subject"] if self.subject else []
+        parts += [f"to the shape {self.shape}"] if self.shape else []
+        if self.clear:
+            return "take crops away"
+        text = " ".join(parts)
+        return text if text.startswith("crop") else f"crop {text}" if text else ""
+
+
+def run(project: Project, options: CropOptions) -> Iterator[events.Event]:
+    """Crop the usable images that match.
+
+    Yields:
+        Progress; a Crop for each image that changes; Skipped for images that cannot
+        be read, or that a crop does not fit; Finished with ``changed``, ``edit`` (its number, 0 for
+        a dry run), ``conflicts`` and ``crops`` (how many the changed images have now).
+
+    Raises:
+        ConfigError: The filter or a shape has a fault, or there is nothing to do.
+    """
+    _check(options)
+    buckets = project.buckets
+    shape = parse_shape(options.shape, buckets) if options.shape else None
+    with Index(project) as index:
+        rows = [row for row in index.select(options.where) if row.usable]
+        before = crops.read(index.connection)
+        changes = yield from _changes(project, rows, before, _Cropper(buckets, shape, options))
+        outcome = Outcome(0, options.title, changes)
+        if not options.dry_run:
+            outcome = Journal(index).apply(options.title, changes)
+    by_path = {row.path: row for row in rows}
+    made = [_event(by_path[change.path], change, buckets) for change in outcome.changed]
+    yield from made
+    for event in report(outcome):
+        if isinstance(event, events.Finished):
+            count = sum(len(crop.boxes) for crop in made)
+            yield events.Finished({**event.summary, "crops": count})
+        elif isinstance(event, events.Skipped):
+            yield event
+
+
+def _event(row: ImageRow, change: Change, buckets: Buckets) -> events.Crop:
+    boxes = crops.from_text(change.after)
+    parts = [box.pixels((row.width, row.height)) for box in boxes]
+    fits = [list(buckets.fit(part.size).bucket) for part in parts]
+    numbers = [list(astuple(box)) for box in boxes]
+    corners = [list(part.corners) for part in parts]
+    return events.Crop(row.path, row.width, row.height, numbers, corners, fits)
+
+
+def _check(options: CropOptions) -> None:
+    if not options.title:
+        raise ConfigError(
+            "Nothing to do.", "Give --set, --aspect, --bucket, --subject, --borders or --clear."
+        )
+    others = (options.set, options.shape, options.subject, options.borders, options.add)
+    if options.clear and any(others):
+        raise ConfigError("--clear goes with nothing but --where.", "Run it first, then crop.")
+    if options.set and (options.subject or options.borders):
+        raise ConfigError(
+            "--set says where the crop is; --subject and --borders look for it.",
+            "Use one or the other; --add keeps the crops there are.",
+        )
+    if options.aspect and options.bucket:
+        raise ConfigError("--aspect and --bucket say the same thing.", "Give one of them.")
+    if options.close and not options.subject:
+        raise ConfigError("--close needs --subject.", "It closes in on the subject.")
+
+
+class _Cropper:
+    """Finds the crops of one image after another; used by several threads."""
+
+    def __init__(self, buckets: Buckets, shape: Size | None, options: CropOptions) -> None:
+        self._buckets, self._shape, self._options = buckets, shape, options
+        self.looks = options.subject or options.borders
+
+    def boxes(self, row: ImageRow, image: Image.Image | None) -> list[Box]:
+        """Return the new crops of an image; none when there is nothing to cut off.
+
+        Raises:
+            ConfigError: A crop by hand does not fit the image.
+        """
+        size, options = (row.width, row.height), self._options
+        if options.set:
+            wanted = [crops.parse(text, size).pixels(size) for text in options.set]
+            return [self._snapped(rect, size).box(size) for rect in wanted]
+        room, inside = Rect(0, 0, *size), False
+        if options.borders and image is not None:
+            found = borders.inner(image)
+            room, inside = found or room, found is not None
+        if options.subject and image is not None:
+            return [self._subject(image, room).box(size)]
+        if self._shape is not None:
+            part = largest(self._buckets, self._shape, room.size)
+            return [placed(part, centre(room), room).box(size)]
+        return [self._snapped(room, size, inside=True).box(size)] if inside else []
+
+    def _subject(self, image: Image.Image, room: Rect) -> Rect:
+        part = image.crop(room.corners) if room.size != image.size else image
+        found = proposal(part, self._buckets, self._shape, close=self._options.close)
+        return Rect(
+            found.left + room.left,
+            found.top + room.top,
+            found.right + room.left,
+            found.bottom + room.top,
+        )
+
+    def _snapped(self, rect: Rect, size: Size, *, inside: bool = False) -> Rect:
+        whole = rect == Rect(0, 0, *size)
+        if not self._options.snap or (whole and self._shape is None):
+            return rect
+        return snapped(self._buckets, rect, size, self._shape, inside=inside)
+
+
+def _changes(
+    project: Project,
+    rows: Sequence[ImageRow],
+    before: dict[str, tuple[Box, ...]],
+    cropper: _Cropper,
+) -> Generator[events.Event, None, list[Change]]:
+    """Yield progress and what is skipped; return the changes."""
+    options, throttle = cropper._options, events.Throttle()
+    changes: list[Change] = []
+
+    def attempt(row: ImageRow) -> list[Box] | str:
+        try:
+            image = decode(project.root / row.path) if cropper.looks else None
+            if image is not None and image.size != (row.width, row.height):
+                return "it has changed since the last scan"
+            return cropper.boxes(row, image)
+        except UnreadableError as error:
+            return error.message.removeprefix(f"{row.path.rpartition('/')[2]}: ")
+        except ConfigError as error:
+            return error.message
+
+    work: Callable[[ImageRow], list[Box] | str] = (lambda _: []) if options.clear else attempt
+    with closing(ordered(work, rows)) as results:
+        for done, (row, found) in enumerate(results, 1):
+            if isinstance(found, str):
+                yield events.Skipped(row.path, found)
+            else:
+                changes += _change(row, before.get(row.path, ()), found, options)
+            yield from events.tick("crop", len(rows), throttle, done)
+    return changes
+
+
+def _change(
+    row: ImageRow, before: tuple[Box, ...], found: list[Box], options: CropOptions
+) -> list[Change]:
+    if not found and not options.clear:
+        return []
+    after = [*(before or (WHOLE,)), *found] if options.add else found
+    distinct = list(dict.fromkeys(after))
+    if distinct == [WHOLE]:
+        distinct = []  # the whole image is what no crop means
+    change = crops.crop_change(row.path, before, distinct)
+    return [change] if change.before != change.after else []

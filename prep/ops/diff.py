@@ -1,0 +1,110 @@
+"""Tell what differs between two exports, or between an export and the present project."""
+
+import tempfile
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from prep import comparison, events, hash_store, manifest, snapshot
+from prep.errors import UserError
+from prep.exchange import sources
+from prep.index import Index
+from prep.ops import scan
+from prep.project import FILE_NAME, STATE_NAME, Project
+from prep.snapshot import Snapshot
+from prep.training_set import training_set
+
+
+@dataclass(frozen=True)
+class Differs(events.Event):
+    """One thing that differs; see ``prep.comparison.Difference``."""
+
+    kind: ClassVar[str] = "differs"
+    path: str
+    what: str
+    before: str = ""
+    after: str = ""
+    added: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+
+    @property
+    def problem(self) -> bool:
+        """Exit code 1 says that there are differences."""
+        return True
+
+
+@dataclass(frozen=True)
+class TagDiffers(events.Event):
+    """A tag, and in how many images of both sets it came and went."""
+
+    kind: ClassVar[str] = "tag_differs"
+    name: str
+    added: int
+    removed: int
+
+
+def run(before: Path, after: Path) -> Iterator[events.Event]:
+    """Compare two training sets.
+
+    Args:
+        before: An export, a project, or any dataset that can be imported.
+        after: The same.
+
+    Yields:
+        Progress; Differs for each difference; TagDiffers for each tag that came or went; Finished
+        with ``same`` and the number of images and of each kind of difference.
+
+    Raises:
+        UserError: One of them is nothing of the kind, or the export was not finished.
+    """
+    one = yield from _snapshot(before)
+    other = yield from _snapshot(after)
+    differences = comparison.compare(one, other)
+    for d in differences:
+        yield Differs(d.path, d.what, d.before, d.after, d.added, d.removed)
+    for total in comparison.totals(differences):
+        yield TagDiffers(total.name, total.added, total.removed)
+    kinds = ("added", "removed", "moved", "pixels", "crop", "bucket", "mask", "tags", "caption")
+    count = {kind: sum(d.what == kind for d in differences) for kind in (*kinds, "concept")}
+    yield events.Finished(
+        {"same": not differences, "before": len(one.items), "after": len(other.items), **count}
+    )
+
+
+def _snapshot(place: Path) -> Generator[events.Event, None, Snapshot]:
+    path = place.expanduser().resolve()
+    if (path / manifest.FILE_NAME).is_file():
+        found = manifest.Manifest(path).snapshot
+        if found is None:
+            raise UserError(
+                f"The export in {place} was not finished, or an older shikomi made it.",
+                "Export to it again: shikomi export --out",
+            )
+        return found
+    if (path / FILE_NAME).is_file() or (path / STATE_NAME).is_dir():
+        return (yield from _present(Project.open(path)))
+    return (yield from _foreign(place))
+
+
+def _present(project: Project) -> Generator[events.Event, None, Snapshot]:
+    """Return what an export of the project would give now."""
+    for event in scan.run(project):
+        if isinstance(event, events.Progress):
+            yield event
+    with Index(project) as index:
+        yield from hash_store.hash_contents(index, index.usable())
+        rows = [row for row in index.usable() if row.caption_error is None]
+    return snapshot.of_training_set(training_set(project, rows, "webp"), rows)
+
+
+def _foreign(place: Path) -> Generator[events.Event, None, Snapshot]:
+    with tempfile.TemporaryDirectory(prefix=".shikomi-unpacked-") as staging:
+        yield events.Progress("read", 0)
+        found = sources.read(place, Path(staging))
+        for path, reason in found.skipped:
+            yield events.Skipped(path, reason)
+        try:
+            return snapshot.of_collection(found)
+        except OSError as error:
+            raise UserError(f"{place} cannot be read: {error.strerror or error}.") from error

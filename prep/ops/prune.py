@@ -1,0 +1,178 @@
+"""Find the tags that belong to the character itself, and prune them: rule and captions at once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import Field
+
+from prep import captions, events, prose
+from prep.caption_diff import Tally
+from prep.caption_rows import CaptionRow, caption_rows
+from prep.changes import CAPTION, Change, caption_change, content_change
+from prep.edit_options import Tags
+from prep.edits import Journal, Outcome
+from prep.errors import ConfigError, UserError
+from prep.index import Index
+from prep.ops.edit import report
+from prep.project import FILE_NAME, Concept, Project, Section
+from prep.prune_advice import Trait, traits
+from prep.stored_scores import StoredScores
+from prep.traits import SHARE
+
+
+class PruneOptions(Section):
+    """Which tags to look at, and what to do with them."""
+
+    share: float = Field(SHARE, ge=0.5, le=1.0)
+    """Tags that at least this share of a concept's captions or images have."""
+    tag: Tags = ()
+    """Prune this tag; may be given several times. When absent, those that are usually deleted."""
+    keep: Tags = ()
+    """Do not prune this tag; may be given several times."""
+    apply: bool = False
+    """Write the tags into the concept's prune list and take them out of its captions."""
+    dry_run: bool = False
+    """With --apply: only show what would change."""
+    show: int = Field(5, ge=0)
+    """How many changes to print; 0 for all."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What there is to say about one concept."""
+
+    concept: Concept
+    rows: list[CaptionRow]
+    traits: list[Trait]
+
+
+def run(
+    project: Project, options: PruneOptions, folder: str | None = None
+) -> Iterator[events.Event]:
+    """Show, and with ``apply`` prune, a character's own traits.
+
+    Args:
+        project: The project.
+        options: What to prune.
+        folder: Concept folder; all when ``None``.
+
+    Yields:
+        A Trait for each tag; with ``apply`` a Change for each caption; Finished with
+        ``concepts``, ``traits``, ``suggested`` (tags by concept) and, with ``apply``, those of
+        an edit.
+
+    Raises:
+        UserError: No such folder, or no captions in it.
+        ConfigError: Nothing would be pruned, or tags are named without saying for which concept.
+    """
+    with Index(project) as index:
+        folders = _folders(index, folder)
+        if options.apply and options.tag and len(folders) > 1:
+            raise ConfigError("Which concept are these tags of?", f"Give one: {', '.join(folders)}")
+        found = [_look(index, project.concept(name), options.share) for name in folders]
+        for one in found:
+            yield from _shown(one)
+        chosen = {one.concept.folder: chosen_of(one.traits, options) for one in found}
+        chosen = {name: tags for name, tags in chosen.items() if tags}
+        summary = {
+            "concepts": len(found),
+            "traits": sum(len(one.traits) for one in found),
+            "suggested": chosen,
+        }
+        if not options.apply:
+            yield events.Finished(summary)
+            return
+        if not chosen:
+            raise ConfigError(
+                "There is nothing to prune.", "Name tags with --tag, or lower --share."
+            )
+        changes = [_rule_change(project, chosen)]
+        for one in found:
+            changes += _caption_changes(one.rows, chosen.get(one.concept.folder, ()))
+        title = "prune " + "; ".join(f"{', '.join(t)} ({name})" for name, t in chosen.items())
+        outcome = Outcome(0, title, changes)
+        if not options.dry_run:
+            outcome = Journal(index).apply(title, changes)
+        tally = Tally()
+        for change in outcome.changed:
+            if change.what == CAPTION:
+                tally.add(change.before, change.after)
+        yield from report(outcome, summary | {"captions": tally.changed} | tally.summary())
+
+
+def chosen_of(found: Sequence[Trait], options: PruneOptions) -> list[str]:
+    """Return the tags to prune: those named, else those suggested, without those to keep."""
+    wanted = options.tag or tuple(trait.tag for trait in found if trait.suggested)
+    return captions.remove(captions.unique(wanted), options.keep)
+
+
+def _folders(index: Index, folder: str | None) -> list[str]:
+    known = [name for name, _ in index.folders()]
+    if folder is None:
+        return [name for name in known if not index.project.concept(name).settings.regularization]
+    if folder not in known:
+        raise UserError(
+            f"There are no images in a folder {folder}.", f"There are: {', '.join(known) or 'none'}"
+        )
+    return [folder]
+
+
+def _look(index: Index, concept: Concept, share: float) -> _Found:
+    rows = [row for row in caption_rows(index) if row.folder == concept.folder]
+    tag_lists = [
+        [tag for tag in captions.split(row.caption) if not prose.is_sentence(tag)]
+        for row in rows
+        if row.caption is not None
+    ]
+    leave_out = [*captions.split(concept.trigger), *concept.settings.prune]
+    name = concept.trigger or "the trigger word"
+    seen = _seen(index, [row.content for row in rows])
+    return _Found(concept, rows, traits(tag_lists, seen, name, share=share, leave_out=leave_out))
+
+
+def _seen(index: Index, contents: Sequence[str | None]) -> dict[str, float]:
+    """Return in which share of the scored images the tagger saw each tag that it knows."""
+    scores, section = StoredScores(index), index.project.settings.tagger
+    limits = scores.limits(section.general, section.character)
+    counts, images = np.zeros(len(scores.names), np.int64), 0
+    for _, values in scores.load(contents):
+        counts += values >= limits
+        images += 1
+    if images == 0:
+        return {}
+    known = np.flatnonzero(np.isfinite(limits))
+    return {scores.names[n]: float(counts[n] / images) for n in known}
+
+
+def _shown(found: _Found) -> Iterator[events.Event]:
+    for trait in found.traits:
+        yield events.Trait(
+            found.concept.folder,
+            trait.tag,
+            trait.kind,
+            round(trait.captions, 4),
+            None if trait.seen is None else round(trait.seen, 4),
+            trait.suggested,
+            trait.advice,
+        )
+
+
+def _rule_change(project: Project, chosen: dict[str, list[str]]) -> Change:
+    """Return the change of ``shikomi.toml``; in the journal, so that undo takes it back as well."""
+    tables = {
+        name: {"prune": captions.add(project.concept(name).settings.prune, tags)}
+        for name, tags in chosen.items()
+    }
+    before = project.file.read_bytes() if project.file.exists() else None
+    after = project.with_changes({"concepts": tables})[0]
+    return content_change(FILE_NAME, before, after.encode())
+
+
+def _caption_changes(rows: Sequence[CaptionRow], tags: Sequence[str]) -> Iterator[Change]:
+    for row in rows:
+        if row.caption is not None:
+            left = captions.remove(captions.split(row.caption), tags)
+            change = caption_change(row.path, row.caption, left)
+            if change.before != change.after:
+                yield change

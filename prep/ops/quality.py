@@ -1,0 +1,200 @@
+"""Measure every training image at the very size it is trained in, and point out what is wrong."""
+
+from collections import Counter, defaultdict
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from prep import events, hash_store
+from prep.changes import Change, exclusion
+from prep.edits import Journal
+from prep.errors import ConfigError
+from prep.index import Index
+from prep.project import Project, Section
+from prep.quality.measures import KINDS, Values, explain
+from prep.quality.store import View, known, measured, views
+from prep.quality.thresholds import Measure, QualitySection
+
+Sort = Literal["severity", "path"] | Measure
+
+
+class QualityOptions(Section):
+    """Which images to measure and what to do; thresholds are those of [quality] unless given."""
+
+    where: str = ""
+    """Only images that match this filter; all usable images when empty."""
+    only: tuple[Measure, ...] = ()
+    """Only this measure; give it several times for several. All when absent."""
+    sort: Sort = "severity"
+    """The worst first: by severity (times beyond the threshold), by one measure, or by path."""
+    all: bool = False
+    """List the values of all images, also of those that are good enough: to find thresholds."""
+    exclude: bool = False
+    """Leave images with findings out (files stay where they are); undo takes them in again."""
+    dry_run: bool = False
+    """With --exclude: only show what would be left out."""
+    blur: float | None = Field(None, ge=0)
+    """Width of the sharpest edges, pixels, in place of the project's."""
+    blocks: float | None = Field(None, ge=0)
+    """Height of JPEG block edges, grey levels, in place of the project's."""
+    noise: float | None = Field(None, ge=0)
+    """Grain, grey levels, in place of the project's."""
+    dark: float | None = Field(None, ge=0, le=255)
+    """Level that 95 % of a dark picture are below, in place of the project's."""
+    flat: float | None = Field(None, ge=0, le=255)
+    """Levels that the tones of a picture should span, in place of the project's."""
+    clipped: float | None = Field(None, ge=0, le=1)
+    """Share that is burnt out or drowned, in place of the project's."""
+    upscale: float | None = Field(None, ge=0)
+    """Times that a picture is enlarged, in place of the project's."""
+    borders: float | None = Field(None, ge=0, le=1)
+    """Share that is bars or a frame, in place of the project's."""
+    text: float | None = Field(None, ge=0, le=1)
+    """Share that text covers, in place of the project's."""
+    alpha: float | None = Field(None, ge=0, le=1)
+    """Share that should be visible, in place of the project's."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One value of one training image."""
+
+    view: View
+    measure: Measure
+    value: float
+    threshold: float
+
+    @property
+    def beyond(self) -> bool:
+        """Is it worse than its threshold?"""
+        return KINDS[self.measure].beyond(self.value, self.threshold)
+
+    @property
+    def severity(self) -> float:
+        """How many times worse than its threshold it is."""
+        return KINDS[self.measure].severity(self.value, self.threshold)
+
+    def event(self) -> events.Quality:
+        """Return it for front ends."""
+        return events.Quality(
+            self.view.row.path,
+            self.measure,
+            round(self.value, 4),
+            self.threshold,
+            explain(self.measure, self.value, self.view.fit.bucket),
+            list(self.view.rect.corners),
+            self.beyond,
+        )
+
+
+def run(project: Project, options: QualityOptions | None = None) -> Iterator[events.Event]:
+    """Measure the usable images that match.
+
+    What was measured before is not measured again (``prep.quality.store``).
+
+    Yields:
+        Progress; Skipped for images that cannot be decoded; Quality per finding; Change per image
+        that is left out; Finished with ``images`` (with findings), ``measured`` (training
+        images), ``findings`` (by measure), ``excluded`` and ``edit``.
+
+    Raises:
+        ConfigError: The filter has a fault, or the options contradict each other.
+    """
+    options = options or QualityOptions()
+    limits = _limits(project.settings.quality, options)
+    if options.dry_run and not options.exclude:
+        raise ConfigError("--dry-run shows what --exclude would do.", "Give --exclude as well.")
+    with Index(project) as index:
+        rows = [row for row in index.select(options.where) if row.usable]
+        yield from hash_store.hash_contents(index, rows)
+        rows = [row for row in index.select(options.where) if row.usable]
+        wanted = list(views(index, rows))
+        values = known(index, wanted)
+        yield from measured(index, wanted, values)
+        wanted = [view for view in wanted if view.key in values]
+        found = _sorted(_values(wanted, values, limits), options.sort)
+        beyond = [finding for finding in found if finding.beyond]
+        for finding in found if options.all else beyond:
+            yield finding.event()
+        excluded = {"excluded": 0, "edit": 0}
+        if options.exclude:
+            excluded = yield from _exclude(index, wanted, beyond, dry_run=options.dry_run)
+    counts = Counter(finding.measure for finding in beyond)
+    images = len({finding.view.row.path for finding in beyond})
+    summary = {"images": images, "measured": len(wanted), "findings": dict(counts)}
+    yield events.Finished(summary | excluded)
+
+
+def _limits(section: QualitySection, options: QualityOptions) -> dict[Measure, float]:
+    """Return the thresholds of the measures that are wanted.
+
+    Raises:
+        ConfigError: A threshold is given for a measure that is not looked at.
+    """
+    wanted = [name for name in KINDS if name in (options.only or KINDS)]
+    if not options.only:
+        wanted = [name for name in wanted if name not in section.skip]
+    given = {name: getattr(options, name) for name in KINDS}
+    for name, value in given.items():
+        if value is not None and name not in wanted:
+            raise ConfigError(f"--{name} is given, but {name} is not looked at.", "See --only.")
+    if options.sort in KINDS and options.sort not in wanted:
+        raise ConfigError(f"--sort {options.sort}: it is not looked at.", "See --only.")
+    chosen = {name: getattr(section, name) for name in wanted}
+    return chosen | {name: value for name, value in given.items() if value is not None}
+
+
+def _values(
+    wanted: Sequence[View],
+    values: Mapping[tuple[str, str], Values],
+    limits: Mapping[Measure, float],
+) -> list[Finding]:
+    return [
+        Finding(view, name, values[view.key][name], limit)
+        for view in wanted
+        for name, limit in limits.items()
+    ]
+
+
+def _sorted(found: Sequence[Finding], sort: Sort) -> list[Finding]:
+    """Return the findings, worst first; images stay together when sorted by one measure."""
+    if sort == "path":
+        return list(found)
+    if sort == "severity":
+        return sorted(found, key=lambda f: -f.severity)
+    worst = {(f.view.row.path, f.view.rect): f.severity for f in found if f.measure == sort}
+    return sorted(found, key=lambda f: -worst[f.view.row.path, f.view.rect])
+
+
+def _exclude(
+    index: Index, wanted: Sequence[View], beyond: Sequence[Finding], *, dry_run: bool
+) -> Generator[events.Event, None, dict[str, int]]:
+    """Leave out the images all of whose training images have findings."""
+    changes = _exclusions(wanted, beyond)
+    for change in changes if dry_run else ():
+        yield events.Change(change.path, change.before, change.after)
+    if dry_run:
+        return {"excluded": 0, "edit": 0}
+    outcome = Journal(index).apply(f"exclude {len(changes)} images by quality", changes)
+    for change in outcome.changed:
+        yield events.Change(change.path, change.before, change.after)
+    for path, reason in outcome.conflicts:
+        yield events.Skipped(path, reason)
+    return {"excluded": len(outcome.changed), "edit": outcome.edit}
+
+
+def _exclusions(wanted: Sequence[View], beyond: Sequence[Finding]) -> list[Change]:
+    good = {view.row.path for view in wanted} - {finding.view.row.path for finding in beyond}
+    bad_views = {(finding.view.row.path, finding.view.rect) for finding in beyond}
+    good |= {v.row.path for v in wanted if (v.row.path, v.rect) not in bad_views}
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for finding in beyond:
+        if finding.view.row.path not in good:
+            text = f"{finding.measure} {finding.value:.3g} (threshold {finding.threshold:g})"
+            reasons[finding.view.row.path].append(text)
+    return [
+        exclusion(path, None, f"quality: {', '.join(dict.fromkeys(texts))}")
+        for path, texts in sorted(reasons.items())
+    ]

@@ -1,0 +1,71 @@
+"""What one term asks of SQLite, and what terms are looked up in."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from prep.errors import ConfigError
+from prep.project import Project
+from prep.query import fields
+from prep.query.sets import Value
+from prep.query.tree import Term, fault
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition: ``test``, ``select`` or ``tags``; ``evaluate`` decides how to use it.
+
+    Attributes:
+        test: SQL over a row of ``images i``.
+        select: SQL that yields the ids as column ``n``.
+        values: For the question marks of the SQL.
+        tags: Numbers of tags; an image needs one of them.
+        count: Of images that have one of ``tags``, at most.
+        costly: The test reads texts: better on few images.
+    """
+
+    test: str = ""
+    select: str = ""
+    values: tuple[Value, ...] = ()
+    tags: tuple[int, ...] | None = None
+    count: int = 0
+    costly: bool = False
+
+
+@dataclass
+class Context:
+    """What terms are looked up in.
+
+    Attributes:
+        text: The filter, for faults that only show here.
+    """
+
+    text: str
+    project: Project
+    connection: sqlite3.Connection
+    functions: int = field(default=0)
+
+    def function(self, function: Callable[[str | None], bool]) -> str:
+        """Give SQL a function of one text; return its name."""
+        self.functions += 1
+        name = f"shikomi_{self.functions}"
+        self.connection.create_function(name, 1, function, deterministic=True)
+        return name
+
+    def fault(self, term: Term, what: str, hint: str = "") -> ConfigError:
+        """Return the error that points at a term."""
+        return fault(self.text, term.position, what, hint)
+
+
+def comparison(column: str, term: Term) -> tuple[str, tuple[float, ...]]:
+    """Return the SQL that compares a column as a number term asks, and its values."""
+    bounds = fields.bounds(term)
+    assert bounds is not None, "the lexer has checked it"
+    low, high = bounds
+    if term.relation not in ("=", "!="):
+        return f"{column} {term.relation} ?", (low,)
+    slack = fields.tolerance(term.field)
+    return f"({column} {'NOT ' * (term.relation == '!=')}BETWEEN ? AND ?)", (
+        low - slack,
+        high + slack,
+    )

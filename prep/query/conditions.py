@@ -1,0 +1,153 @@
+"""Terms of a filter -> what SQLite evaluates.
+
+Here are those that look at the image's own row and its tags; ``lookups`` has the others.
+"""
+
+import json
+import re
+from collections.abc import Callable
+
+from prep import captions
+from prep.caption_text import split_lines
+from prep.query import lookups
+from prep.query.condition import Condition, Context, comparison
+from prep.query.tree import Term
+
+_TRANSPARENT = 0x2E80
+"""From here on (CJK) words are not set apart by spaces."""
+
+
+def condition(term: Term, context: Context) -> Condition:
+    """Return what a term asks for.
+
+    Raises:
+        ConfigError: It asks for something that is not known yet; the hint says how to get it.
+    """
+    return _KINDS[term.field](term, context)
+
+
+def _tag(term: Term, context: Context) -> Condition:
+    literal = term.literal or "*" not in term.value
+    key = captions.key(term.value)
+    how = "key = ?" if literal else "key GLOB ?"
+    pattern = key if literal else re.sub(r"([\[?])", r"[\1]", key)
+    found = context.connection.execute(f"SELECT id, count FROM tags WHERE {how}", (pattern,))
+    return _having(found.fetchall())
+
+
+def _having(found: list[tuple[int, int]]) -> Condition:
+    return Condition(tags=tuple(tag for tag, _ in found), count=sum(n for _, n in found))
+
+
+def _phrase(term: Term, context: Context) -> Condition:
+    """Words in a row. Those of the first line lie within a tag, unless there is a comma in them."""
+    wanted = spoken(term.value)
+    holds = phrase_pattern(wanted).search
+    if "," in wanted:
+        name = context.function(lambda text: bool(text and holds(spoken(text))))
+        return Condition(test=f"(i.captioned AND {name}(i.caption))", costly=True)
+    rows = context.connection.execute(
+        "SELECT id, key FROM tags WHERE instr(key, ?)", (wanted.partition(" ")[0],)
+    )
+    tags = json.dumps([tag for tag, key in rows if holds(spoken(key))])
+    name = context.function(lambda text: bool(text and holds(spoken(split_lines(text)[2]))))
+    return Condition(
+        select="SELECT image AS n FROM image_tags WHERE tag IN (SELECT value FROM json_each(?))"
+        " UNION ALL SELECT j.id FROM (SELECT id FROM images WHERE more) m"
+        f" CROSS JOIN images j ON j.id = m.id WHERE {name}(j.caption)",
+        values=(tags,),
+    )
+
+
+def spoken(text: str) -> str:
+    """Return a text as phrases are compared: no case, spaces for underscores, single spaces."""
+    return " ".join(text.casefold().replace("_", " ").split())
+
+
+def phrase_pattern(phrase: str) -> re.Pattern[str]:
+    """Return what finds a phrase as whole words; ``spoken`` has been applied to both sides."""
+    letter = rf"[^\W{chr(_TRANSPARENT)}-\U0010ffff]"
+    before = rf"(?<!{letter})" if re.match(letter, phrase) else ""
+    after = rf"(?!{letter})" if re.match(letter, phrase[-1:]) else ""
+    return re.compile(before + re.escape(phrase) + after)
+
+
+def _regex(term: Term, context: Context) -> Condition:
+    holds = re.compile(term.value, re.IGNORECASE).search
+    name = context.function(lambda text: text is not None and holds(text) is not None)
+    return Condition(test=f"(i.captioned AND {name}(i.caption))", costly=True)
+
+
+def _text(term: Term, context: Context) -> Condition:
+    del context
+    return Condition(
+        test="(i.captioned AND instr(lower(i.caption), ?))",
+        values=(ascii_lower(term.value),),
+        costly=True,
+    )
+
+
+def _name(term: Term, context: Context) -> Condition:
+    del context
+    test = "(instr(lower(i.path), ?) > 0)"
+    return Condition(test=test, values=(ascii_lower(term.value),), costly=True)
+
+
+def ascii_lower(text: str) -> str:
+    """Lower A to Z only, as SQLite's ``lower`` does."""
+    return text.encode().lower().decode()
+
+
+def _number(term: Term, context: Context) -> Condition:
+    del context
+    column = {
+        "w": "i.width",
+        "h": "i.height",
+        "mp": "(i.width * i.height / 1000000.0)",
+        "ar": "(i.width * 1.0 / i.height)",
+        "tags": "i.tag_count",
+    }.get(term.field, f"i.{term.field}")
+    test, values = comparison(column, term)
+    if term.field in ("w", "h", "mp", "ar", "orientation", "frames"):
+        test = f"(i.width > 0 AND {test})"
+    return Condition(test=test, values=values)
+
+
+_HAS = {
+    "caption": Condition(test="i.captioned"),
+    "tags": Condition(test="(i.tag_count > 0)"),
+    "mask": Condition(test="i.mask"),
+    "crop": Condition(
+        select="SELECT j.id AS n FROM work.crops c CROSS JOIN images j ON j.path = c.path"
+    ),
+    "error": Condition(test="i.faulty"),
+}
+_FLAGS = {
+    "error": Condition(test="i.faulty"),
+    "alpha": Condition(test="i.alpha"),
+    "animated": Condition(test="(i.frames > 1)"),
+}
+
+
+def _has(term: Term, context: Context) -> Condition:
+    del context
+    return _HAS[term.value]
+
+
+def _flag(term: Term, context: Context) -> Condition:
+    del context
+    return _FLAGS[term.field]
+
+
+_KINDS: dict[str, Callable[[Term, Context], Condition]] = {
+    "": _tag,
+    "tag": _tag,
+    "phrase": _phrase,
+    "regex": _regex,
+    "text": _text,
+    "name": _name,
+    "has": _has,
+    **dict.fromkeys(("w", "h", "mp", "ar", "size", "orientation", "frames", "tags"), _number),
+    **dict.fromkeys(_FLAGS, _flag),
+    **lookups.KINDS,
+}

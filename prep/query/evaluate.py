@@ -1,0 +1,179 @@
+"""A filter -> the ids that fulfil it, evaluated in SQLite.
+
+Each term asks one table for its ids, and sets of ids are combined as whole numbers (``sets``). As
+soon as few candidates are left, which a rare tag sees to at once, everything else is asked for
+those alone. Measured on 100,000 images: joining two frequent tags in SQL took 93 ms, this 30.
+"""
+
+import json
+import sqlite3
+
+from prep.project import Project
+from prep.query import lookups
+from prep.query.condition import Condition, Context
+from prep.query.conditions import condition
+from prep.query.sets import Value, ids_of, numbers, set_of
+from prep.query.tree import And, Node, Not, Or, Term, terms
+
+_FEW = 1 / 16
+"""When at most this share of the images is left, the rest is asked for each of them."""
+_COSTLY_BELOW = 0.5
+"""The same for tests that read texts."""
+_PROBES = 8
+"""An image is looked up among so many tags one by one; more are fetched as a set."""
+
+Sql = tuple[str, tuple[Value, ...]]
+
+
+class Evaluator:
+    """Evaluates one filter over an open cache with ``work.db`` attached."""
+
+    def __init__(
+        self, text: str, tree: Node, project: Project, connection: sqlite3.Connection
+    ) -> None:
+        """Prepare a filter.
+
+        Args:
+            text: The filter as it was written, for faults.
+            tree: What it was parsed to.
+            project: Its settings decide about buckets and concepts.
+            connection: Of the cache.
+        """
+        self._tree = _normal(tree)
+        self._context = Context(text, project, connection)
+        self._connection = connection
+        self._conditions: dict[Term, Condition] = {}
+        row = connection.execute("SELECT max(id) FROM images").fetchone()
+        self._total: int = row[0] or 0
+
+    def run(self) -> int:
+        """Return the set of ids, as ``sets`` has it.
+
+        Raises:
+            ConfigError: A term asks for something that is not known yet.
+        """
+        for term in terms(self._tree):
+            self._conditions[term] = condition(term, self._context)
+        return self._set(self._tree)
+
+    def _set(self, node: Node) -> int:
+        if self._plain(node):
+            test, values = self._test(node)
+            return self._fetched(f"SELECT i.id AS n FROM images i WHERE {test}", values)
+        if isinstance(node, Term):
+            return self._of_term(self._conditions[node])
+        if isinstance(node, Not):
+            return self._all() & ~self._set(node.part)
+        if isinstance(node, Or):
+            found = 0
+            for part in node.parts:
+                found |= self._set(part)
+            return found
+        return self._of_all(node)
+
+    def _of_all(self, node: And) -> int:
+        """Return what fulfils all parts, those first that leave least or cost least."""
+        plain = tuple(part for part in node.parts if self._plain(part))
+        parts = [part for part in node.parts if part not in plain]
+        if plain:
+            parts.append(And(plain))
+        parts.sort(key=self._rank)
+        candidates = self._all() if isinstance(parts[0], Not) else self._set(parts.pop(0))
+        while parts:
+            share = candidates.bit_count() / max(self._total, 1)
+            if share <= (_COSTLY_BELOW if self._costly(parts[0]) else _FEW):
+                return self._among(candidates, And(tuple(parts)))
+            part = parts.pop(0)
+            if isinstance(part, Not):
+                candidates &= ~self._set(part.part)
+            else:
+                candidates &= self._set(part)
+        return candidates
+
+    def _rank(self, node: Node) -> tuple[int, int]:
+        if self._costly(node):
+            return 4, 0
+        if isinstance(node, Term) and (tags := self._conditions[node]).tags is not None:
+            return 0, tags.count
+        if isinstance(node, Not):
+            return 3, 0
+        return (2, 0) if self._plain(node) else (1, 0)
+
+    def _plain(self, node: Node) -> bool:
+        """Can it be told from the facts of a row alone?"""
+        found = [self._conditions[term] for term in terms(node)]
+        return all(each.test and not each.costly for each in found)
+
+    def _costly(self, node: Node) -> bool:
+        return any(self._conditions[term].costly for term in terms(node))
+
+    def _all(self) -> int:
+        (count,) = self._connection.execute("SELECT count(*) FROM images").fetchone()
+        if count == self._total:  # no gap: all ids from 1 on
+            return int.from_bytes(b"\0" + b"\1" * count, "little")
+        return self._fetched("SELECT id AS n FROM images", ())
+
+    def _fetched(self, select: str, values: tuple[Value, ...]) -> int:
+        return set_of(numbers(self._connection, select, values))
+
+    def _of_term(self, asked: Condition) -> int:
+        if asked.tags is not None:
+            return self._fetched(
+                "SELECT image AS n FROM image_tags WHERE tag IN (SELECT value FROM json_each(?))",
+                (json.dumps(asked.tags),),
+            )
+        if asked.select:
+            return self._fetched(asked.select, asked.values)
+        return self._fetched(f"SELECT i.id AS n FROM images i WHERE {asked.test}", asked.values)
+
+    def _among(self, candidates: int, node: Node) -> int:
+        test, values = self._test(node)
+        return self._fetched(
+            "SELECT i.id AS n FROM json_each(?) c CROSS JOIN images i ON i.id = c.value"
+            f" WHERE {test}",
+            (json.dumps(ids_of(candidates)), *values),
+        )
+
+    def _test(self, node: Node) -> Sql:
+        """Return a node as a test of ``images i``."""
+        if isinstance(node, Term):
+            return self._test_of_term(self._conditions[node])
+        if isinstance(node, Not):
+            test, values = self._test(node.part)
+            return f"(NOT {test})", values
+        tests = [self._test(part) for part in node.parts]
+        word = " AND " if isinstance(node, And) else " OR "
+        return f"({word.join(t for t, _ in tests)})", tuple(v for _, vs in tests for v in vs)
+
+    def _test_of_term(self, asked: Condition) -> Sql:
+        if asked.tags is None:
+            if asked.select:
+                return f"(i.id IN (SELECT n FROM ({asked.select})))", asked.values
+            return asked.test, asked.values
+        among = json.dumps(asked.tags)
+        if len(asked.tags) <= _PROBES:
+            return (
+                "(EXISTS (SELECT 1 FROM image_tags g"
+                " WHERE g.tag IN (SELECT value FROM json_each(?)) AND g.image = i.id))",
+                (among,),
+            )
+        return (
+            "(i.id IN (SELECT image FROM image_tags"
+            " WHERE tag IN (SELECT value FROM json_each(?))))",
+            (among,),
+        )
+
+
+def _normal(node: Node) -> Node:
+    """Return the tree with absence (``excluded:no``) as ``Not`` and nested ands and ors joined."""
+    if isinstance(node, Term):
+        term, absent = lookups.positive(node)
+        return Not(term) if absent else term
+    if isinstance(node, Not):
+        part = _normal(node.part)
+        return part.part if isinstance(part, Not) else Not(part)
+    kind = type(node)
+    parts: list[Node] = []
+    for part in map(_normal, node.parts):
+        parts += part.parts if isinstance(part, kind) else [part]
+    return kind(tuple(parts))

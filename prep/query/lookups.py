@@ -1,0 +1,245 @@
+"""Terms that are answered from other tables: exclusions, duplicates, hands, buckets, scores.
+
+Each returns a select of ids. What is missing is said, with the command that makes it.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from prep import captions, score_columns
+from prep.buckets import Buckets
+from prep.cache_db import has_table
+from prep.query import fields
+from prep.query.condition import Condition, Context, comparison
+from prep.query.tree import Term
+
+_BY_PATH = "SELECT j.id AS n FROM {} s CROSS JOIN images j ON j.path = s.path"
+_ABOVE = 1 << 40
+"""More than any id: puts the row behind the present caption first."""
+_AMONG = "SELECT value FROM json_each(?)"
+_FOLDERS = """WITH RECURSIVE found(folder) AS (
+    SELECT min(folder) FROM images UNION ALL
+    SELECT (SELECT min(folder) FROM images WHERE folder > found.folder) FROM found
+    WHERE found.folder IS NOT NULL) SELECT folder FROM found WHERE folder IS NOT NULL"""
+"""Jumps from one folder to the next in the index, instead of reading all of it."""
+_FORMATS = {"JPG": ("JPEG", "MPO"), "JPEG": ("JPEG", "MPO"), "TIF": ("TIFF",)}
+
+
+def _folder(term: Term, context: Context) -> Condition:
+    del context
+    how = "=" if term.literal or "*" not in term.value else "GLOB"
+    # The plus keeps SQLite from the index of folders: that of facts answers all tests at once.
+    return Condition(test=f"(+i.folder {how} ?)", values=(term.value,))
+
+
+def _concept(term: Term, context: Context) -> Condition:
+    """By the name, the trigger word or the folder of a concept."""
+    wanted = captions.key(term.value)
+    rows = context.connection.execute(_FOLDERS)
+    folders = []
+    for (folder,) in rows:
+        concept = context.project.concept(folder)
+        names = {captions.key(name) for name in (folder, concept.name, concept.trigger)}
+        if wanted in names or (
+            not term.literal and any(name and fnmatchcase(name, wanted) for name in names)
+        ):
+            folders.append(folder)
+    return Condition(test=f"(+i.folder IN ({_AMONG}))", values=(json.dumps(folders),))
+
+
+def _format(term: Term, context: Context) -> Condition:
+    del context
+    name = term.value.upper().removeprefix(".")
+    wanted = _FORMATS.get(name, (name,))
+    return Condition(test=f"(i.format IN ({_AMONG}))", values=(json.dumps(wanted),))
+
+
+def _excluded(term: Term, context: Context) -> Condition:
+    del term, context
+    return Condition(select=_BY_PATH.format("work.exclusions"))
+
+
+def _dup(term: Term, context: Context) -> Condition:
+    """From the groups found last, when they are kept, and from the reasons of exclusions."""
+    found = has_table(context.connection, "dupes")
+    groups = "(SELECT path, keep, reason FROM dupes)"
+    if term.value == "kept":
+        if not found:
+            raise context.fault(
+                term, "no duplicates have been looked for", "Run: shikomi dupes PROJECT"
+            )
+        source = f"(SELECT DISTINCT keep AS path FROM {groups})"
+        return Condition(select=_BY_PATH.format(source))
+    reasons = tuple(r for r in fields.REASONS if r not in ("crop", "variant"))
+    if term.value != "yes":
+        reasons = (term.value,)
+    among = json.dumps(reasons)
+    excluded = "SELECT path FROM work.exclusions WHERE reason GLOB 'duplicate of *' AND " + (
+        "1" if term.value == "yes" else "reason GLOB ?"
+    )
+    values = () if term.value == "yes" else (f"* ({term.value})",)
+    source = f"({excluded})"
+    if found:
+        others = f"SELECT path FROM {groups} WHERE path != keep AND reason IN ({_AMONG})"
+        source, values = f"({excluded} UNION {others})", (*values, among)
+    return Condition(select=_BY_PATH.format(source), values=values)
+
+
+def _crop(term: Term, context: Context) -> Condition:
+    del term, context
+    return Condition(select=_BY_PATH.format("work.crops"))
+
+
+def _hand(term: Term, context: Context) -> Condition:
+    """By the decisions behind the present caption, else by the last that are known."""
+    sign, tag = term.value[0], term.value[1:]
+    column = "plus" if sign == "+" else "minus"
+    wanted = captions.key(tag)
+
+    def holds(packed: str | None) -> bool:
+        tags = json.loads(packed or "[]")
+        return any(captions.key(name) == wanted for name in tags) if tag else bool(tags)
+
+    name = context.function(holds)
+    return Condition(
+        select=f"""SELECT i.id AS n FROM
+            (SELECT DISTINCT path FROM work.hand WHERE {column} != '[]') s
+            CROSS JOIN images i ON i.path = s.path
+            JOIN work.hand h ON h.id = (SELECT max(
+                    k.id + (k.text = ifnull(i.caption_hash, '')) * {_ABOVE}) % {_ABOVE}
+                FROM work.hand k WHERE k.path = i.path)
+            WHERE {name}(h.{column})"""
+    )
+
+
+def _tokens(term: Term, context: Context) -> Condition:
+    if not has_table(context.connection, "tokens"):
+        raise context.fault(
+            term, "the tokens of captions are not counted yet", "Run: shikomi tokens PROJECT"
+        )
+    test, values = comparison("t.count", term)
+    return Condition(
+        select="SELECT j.id AS n FROM tokens t CROSS JOIN images j"
+        f" ON j.caption_hash = t.text_hash WHERE {test}",
+        values=values,
+    )
+
+
+def _score(term: Term, context: Context) -> Condition:
+    key = captions.key(term.of)
+    fault = score_columns.prepare(context.connection, key)
+    if fault is not None:
+        raise context.fault(term, *fault)
+    test, values = comparison("v.value", term)
+    return Condition(
+        select="SELECT j.id AS n FROM score_values v CROSS JOIN images j"
+        f" ON j.content = v.content WHERE v.key = ? AND {test}",
+        values=(key, *values),
+    )
+
+
+def _bucket(term: Term, context: Context) -> Condition:
+    wanted = fields.size(term.value)
+    assert wanted is not None, "the lexer has checked it"
+    return _fitting(
+        context,
+        "f.bucket_width = ? AND f.bucket_height = ?",
+        wanted,
+        lambda buckets, size: buckets.fit(size).bucket == wanted,
+    )
+
+
+def _upscaled(term: Term, context: Context) -> Condition:
+    del term
+    return _fitting(context, "f.scale > 1.0", (), lambda buckets, size: buckets.fit(size).upscaled)
+
+
+def _fitting(
+    context: Context, test: str, values: tuple[int, ...], holds: Callable[[Buckets, Any], bool]
+) -> Condition:
+    """Return who meets the buckets so: by size, and by their crops those that have some.
+
+    Args:
+        context: Of the filter.
+        test: SQL over ``fits f``.
+        values: For its question marks.
+        holds: The same for the size of a crop.
+    """
+    from prep.crops import from_text, rects
+
+    connection, buckets = context.connection, context.project.buckets
+    settings = _fits(context)
+    cropped = connection.execute(
+        "SELECT j.id, j.width, j.height, s.boxes FROM work.crops s"
+        " CROSS JOIN images j ON j.path = s.path WHERE j.width > 0"
+    ).fetchall()
+    chosen = [
+        image
+        for image, width, height, boxes in cropped
+        if any(holds(buckets, rect.size) for rect in rects(from_text(boxes), (width, height)))
+    ]
+    return Condition(
+        select="SELECT j.id AS n FROM fits f CROSS JOIN images j"
+        f" ON j.width = f.width AND j.height = f.height WHERE f.settings = ? AND {test}"
+        f" AND j.id NOT IN ({_AMONG}) UNION ALL {_AMONG}",
+        values=(settings, *values, json.dumps([row[0] for row in cropped]), json.dumps(chosen)),
+    )
+
+
+def _fits(context: Context) -> str:
+    """Work out the bucket of every size of image; return the name of the bucket settings."""
+    connection, buckets = context.connection, context.project.buckets
+    settings = "{}x{} {} {} {} {:d}".format(
+        *buckets.resolution, buckets.step, buckets.minimum, buckets.maximum, buckets.no_upscale
+    )
+    with connection:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS fits(settings TEXT NOT NULL, width INTEGER NOT NULL,"
+            " height INTEGER NOT NULL, bucket_width INTEGER NOT NULL,"
+            " bucket_height INTEGER NOT NULL, scale REAL NOT NULL,"
+            " PRIMARY KEY(settings, width, height)) WITHOUT ROWID"
+        )
+        missing = connection.execute(
+            "SELECT DISTINCT width, height FROM images WHERE width > 0 AND NOT EXISTS"
+            " (SELECT 1 FROM fits f WHERE f.settings = ? AND f.width = images.width"
+            " AND f.height = images.height)",
+            (settings,),
+        ).fetchall()
+        fits = [(size, buckets.fit(size)) for size in missing]
+        connection.executemany(
+            "INSERT OR REPLACE INTO fits VALUES(?, ?, ?, ?, ?, ?)",
+            ((settings, *size, *fit.bucket, fit.scale) for size, fit in fits),
+        )
+    return settings
+
+
+def positive(term: Term) -> tuple[Term, bool]:
+    """Return a term that asks for presence, and whether the given one asks for absence."""
+    if term.field in fields.FIELDS and fields.FIELDS[term.field].kind == fields.NUMBER:
+        return term, False
+    absent = term.relation == "!="
+    if term.value == "no" and fields.YES_NO[1] in _choices(term):
+        return replace(term, value="yes", relation="="), not absent
+    return replace(term, relation="="), absent
+
+
+def _choices(term: Term) -> tuple[str, ...]:
+    field = fields.FIELDS.get(term.field)
+    return field.choices if field else ()
+
+
+KINDS: dict[str, Callable[[Term, Context], Condition]] = {
+    "in": _folder,
+    "concept": _concept,
+    "format": _format,
+    "excluded": _excluded,
+    "dup": _dup,
+    "hand": _hand,
+    "tokens": _tokens,
+    "score": _score,
+    "bucket": _bucket,
+    "upscaled": _upscaled,
+}

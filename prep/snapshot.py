@@ -1,0 +1,165 @@
+"""What a training set is made of, as data: so that two of them can be compared later.
+
+Each export keeps its snapshot in its manifest; the present state of a project, or of anybody's
+dataset, has one too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from prep.exchange.collection import Collection
+from prep.exchange.folders import caption_text
+from prep.files import content_hash
+from prep.index import ImageRow
+from prep.masks import mark
+from prep.project import parse_folder
+from prep.training_set import Example, TrainingSet
+
+
+@dataclass(frozen=True)
+class Item:
+    """One training image.
+
+    Attributes:
+        name: The picture in the training set, below its folder.
+        source: The image that it was made from, as its project names it.
+        content: Hash of the source's bytes.
+        part: Which pixels of the source: left, top, right, bottom; empty when that is unknown.
+        bucket: (width, height) in pixels; empty when that is unknown.
+        cut: How the part was scaled and cut to the bucket.
+        mask: Tells whether the mask has changed; empty for none.
+        caption: Its text; empty for none.
+    """
+
+    name: str
+    source: str
+    content: str
+    part: tuple[int, ...] = ()
+    bucket: tuple[int, ...] = ()
+    cut: tuple[int, ...] = ()
+    mask: str = ""
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class ConceptItem:
+    """What is said of a concept."""
+
+    repeats: int
+    trigger: str = ""
+    regularization: bool = False
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A training set; concepts by name."""
+
+    items: tuple[Item, ...] = ()
+    concepts: Mapping[str, ConceptItem] = field(default_factory=dict)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return it as JSON takes it; what is empty is left out."""
+        items = [
+            {key: value for key, value in asdict(item).items() if value} for item in self.items
+        ]
+        return {"images": items, "concepts": {n: asdict(c) for n, c in self.concepts.items()}}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> "Snapshot":
+        """Read what ``to_data`` gave; keys of later versions are passed over.
+
+        Raises:
+            KeyError, TypeError, AttributeError: It is something else.
+        """
+        known = {f.name for f in fields(Item)}
+        items = tuple(_item(entry, known) for entry in data["images"])
+        traits = {f.name for f in fields(ConceptItem)}
+        concepts = {
+            name: ConceptItem(**{key: value for key, value in entry.items() if key in traits})
+            for name, entry in data["concepts"].items()
+        }
+        return cls(items, concepts)
+
+
+def _item(entry: Mapping[str, Any], known: set[str]) -> Item:
+    values: dict[str, Any] = {"source": "", "content": ""}
+    for key in known & entry.keys():
+        value = entry[key]
+        values[key] = tuple(value) if isinstance(value, list) else value
+    return Item(**values)
+
+
+def of_training_set(
+    wanted: TrainingSet, rows: Sequence[ImageRow], failed: frozenset[str] = frozenset()
+) -> Snapshot:
+    """Return the snapshot of a planned or finished export.
+
+    Args:
+        wanted: The plan.
+        rows: The images, hashed.
+        failed: Pictures that could not be made after all.
+    """
+    contents = {row.path: row.content or "" for row in rows}
+    items = []
+    for example in wanted.examples:
+        if example.image.name in failed:
+            continue
+        fit = example.fit
+        items.append(
+            Item(
+                example.image.name,
+                example.source,
+                contents[example.source],
+                example.rect.corners,
+                fit.bucket,
+                (*fit.resized, fit.left, fit.top),
+                _mask_mark(example),
+                example.caption.make().decode("utf-8") if example.caption else "",
+            )
+        )
+    concepts = {
+        subset.concept.name: ConceptItem(
+            subset.concept.repeats,
+            subset.concept.trigger,
+            subset.concept.settings.regularization,
+        )
+        for subset in wanted.subsets
+    }
+    return Snapshot(tuple(items), concepts)
+
+
+def _mask_mark(example: Example) -> str:
+    """Return what tells a drawn mask from another; transparency belongs to the image itself."""
+    words = example.mask.recipe.split() if example.mask else []
+    return words[3] if len(words) > 3 and words[2] != "alpha" else ""
+
+
+def of_collection(found: Collection) -> Snapshot:
+    """Return the snapshot of a dataset that another tool made.
+
+    Raises:
+        OSError: A file is gone.
+    """
+    items = tuple(
+        Item(
+            f"{picture.concept}/{picture.name}",
+            f"{picture.concept}/{picture.name}",
+            content_hash(picture.file),
+            mask=next((mark(f) for s, f in picture.others.items() if s == "-masklabel.png"), ""),
+            caption=caption_text(picture.caption) or _trigger(found, picture.concept),
+        )
+        for picture in found.pictures
+    )
+    concepts: dict[str, ConceptItem] = {}
+    for folder, concept in found.concepts.items():
+        number, name = parse_folder(folder)
+        repeats = concept.repeats or number or 1
+        concepts[name] = ConceptItem(repeats, concept.trigger, concept.regularization)
+    return Snapshot(items, concepts)
+
+
+def _trigger(found: Collection, folder: str) -> str:
+    """Return what an image without a caption is trained on."""
+    concept = found.concepts.get(folder)
+    return concept.trigger if concept else ""

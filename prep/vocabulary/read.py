@@ -1,0 +1,154 @@
+"""Tag lists as people have them: booru CSV, a tagger's ``selected_tags.csv``, one tag a line.
+
+Booru CSV is what tag completion extensions ship: no header, ``name,type,count,"alias,alias"``.
+The numbers of types differ between danbooru, e621 and files that merge both; which one it is can
+be told from the numbers themselves.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prep.errors import UserError
+
+KINDS = (
+    "general", "artist", "copyright", "character", "meta", "species", "rating", "lore", "invalid",
+    "contributor",
+)  # fmt: skip
+"""What a tag can name; tables keep the place in this list."""
+
+_DANBOORU = {0: 0, 1: 1, 3: 2, 4: 3, 5: 4, 9: 6}
+_E621 = {0: 0, 1: 1, 2: 9, 3: 2, 4: 3, 5: 5, 6: 8, 7: 4, 8: 7, -1: 8}
+_MERGED_OFFSET = 7
+"""Merged lists keep danbooru's numbers and add this to those of e621."""
+
+_NAME_COLUMNS = ("name", "tag", "tag_name")
+_TYPE_COLUMNS = ("category", "type")
+_COUNT_COLUMNS = ("count", "post_count", "posts")
+_ALIAS_COLUMNS = ("aliases", "alias")
+_BOORU_COLUMNS = 3
+
+Row = tuple[str, int, int, str]
+"""Name, type number, count, aliases between commas; as the file has them."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One tag of a list.
+
+    Attributes:
+        name: As the list has it, usually with underscores.
+        kind: Place in ``KINDS``.
+        count: Pictures with it on the board; 0 when the list has no counts.
+        aliases: Other names for it, which the board replaces by ``name``.
+    """
+
+    name: str
+    kind: int = 0
+    count: int = 0
+    aliases: tuple[str, ...] = ()
+
+
+def read_list(file: Path) -> list[Entry]:
+    """Read one tag list.
+
+    Raises:
+        UserError: It is missing, no UTF-8 text, or lists no tags.
+    """
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise UserError(
+            f"There is no tag list {file}.", "Check files in [vocabulary] of shikomi.toml."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is not UTF-8 text.", "Save it as UTF-8.") from error
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}.") from error
+    try:
+        entries = _entries(text, file.stem.casefold())
+    except csv.Error as error:
+        raise UserError(f"{file} is no tag list: {error}.") from error
+    if not entries:
+        raise UserError(f"{file} lists no tags.")
+    return entries
+
+
+def _entries(text: str, name: str) -> list[Entry]:
+    """Read a list in whichever of the three forms it has; its first line tells."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    head = next(csv.reader([first]), [])
+    columns = [column.strip().casefold() for column in head]
+    if len(columns) > 1 and any(name in columns for name in _NAME_COLUMNS):
+        return list(_checked(_table(csv.reader(io.StringIO(text, newline="")), columns), name))
+    if len(head) > 1 and _number(head[1]) is not None:
+        return list(_checked(_booru(csv.reader(io.StringIO(text, newline=""))), name))
+    lines = (line.strip() for line in text.splitlines())
+    return [Entry(line) for line in lines if line and "," not in line]
+
+
+def _booru(rows: Iterable[Sequence[str]]) -> list[Row]:
+    """Read rows of ``name,type,count,aliases``, or of ``name,count``."""
+    found: list[Row] = []
+    for row in rows:
+        if len(row) >= _BOORU_COLUMNS:
+            kind, count = _number(row[1]), _number(row[2])
+            aliases = row[3] if len(row) > _BOORU_COLUMNS else ""
+        else:
+            kind, count, aliases = 0, _number(row[1]) if len(row) > 1 else 0, ""
+        if row and kind is not None and count is not None:
+            found.append((row[0], kind, count, aliases))
+    return found
+
+
+def _table(rows: Iterator[Sequence[str]], columns: Sequence[str]) -> list[Row]:
+    """Read rows below a header."""
+
+    def place(names: Sequence[str]) -> int | None:
+        return next((columns.index(name) for name in names if name in columns), None)
+
+    def cell(row: Sequence[str], at: int | None) -> str:
+        return row[at] if at is not None and at < len(row) else ""
+
+    name, kind, count, aliases = map(
+        place, (_NAME_COLUMNS, _TYPE_COLUMNS, _COUNT_COLUMNS, _ALIAS_COLUMNS)
+    )
+    next((row for row in rows if row), None)
+    return [
+        (
+            cell(row, name),
+            _number(cell(row, kind)) or 0,
+            _number(cell(row, count)) or 0,
+            cell(row, aliases),
+        )
+        for row in rows
+    ]
+
+
+def _checked(rows: Sequence[Row], title: str) -> Iterator[Entry]:
+    """Yield what can be a tag in a caption; ``title`` is the file's name."""
+    kinds = _kinds({row[1] for row in rows}, title)
+    for name, kind, count, aliases in rows:
+        name = name.strip()
+        if name and "," not in name and "\n" not in name:
+            others = tuple(part for alias in aliases.split(",") if (part := alias.strip()))
+            yield Entry(name, kinds.get(kind, 0), max(0, count), others if aliases else ())
+
+
+def _kinds(numbers: set[int], title: str) -> dict[int, int]:
+    """Return what the type numbers of a file mean, judged by which numbers it has.
+
+    Only merged lists go beyond 9; only e621 has -1, 2, 6, 7 and 8; 9 is a rating of WD taggers.
+    A list with none of these is one of danbooru, unless its name says e621.
+    """
+    if max(numbers, default=0) > max(_DANBOORU):
+        moved = {number + _MERGED_OFFSET: kind for number, kind in _E621.items() if number >= 0}
+        return moved | {number: kind for number, kind in _DANBOORU.items() if number < 6}
+    return _DANBOORU if numbers <= set(_DANBOORU) and "e621" not in title else _E621
+
+
+def _number(text: str) -> int | None:
+    text = text.strip()
+    return int(text) if text.removeprefix("-").isdecimal() else None

@@ -1,0 +1,172 @@
+"""Comparing training sets."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prep import events
+from prep.changes import exclusion
+from prep.comparison import Difference, compare, totals
+from prep.crops import Box, crop_change
+from prep.edits import Journal
+from prep.errors import UserError
+from prep.index import Index
+from prep.manifest import FILE_NAME, Manifest
+from prep.ops import diff, export
+from prep.ops.diff import Differs, TagDiffers
+from prep.project import Project
+from prep.snapshot import ConceptItem, Item, Snapshot
+from tests.conftest import MakeImage
+from tests.prep.exporting import run, summary
+from tests.prep.trees import done, picture
+
+
+def differences(before: Path, after: Path) -> set[tuple[str, str]]:
+    found = list(diff.run(before, after))
+    made = {(e.what, e.path) for e in found if isinstance(e, Differs)}
+    assert done(found)["same"] is (not made)
+    assert not made or any(event.problem for event in found)
+    return made
+
+
+@pytest.fixture
+def pair(project: Project, make_image: MakeImage, tmp_path: Path) -> tuple[Project, Path]:
+    """A project, and an export of it."""
+    for number, name in enumerate("abcdef"):
+        make_image(f"10_mochi/{name}.png", number, (200, 120), f"mochi, {name}, shared")
+    old = tmp_path / "old"
+    run(project, out=old)
+    return project, old
+
+
+def test_the_same_is_the_same(pair: tuple[Project, Path]) -> None:
+    project, old = pair
+    assert differences(old, old) == set()
+    assert differences(old, project.root) == set()
+    for layout in ("imagefolder", "webdataset", "onetrainer"):
+        made = Path(summary(run(project, layout=layout))["folder"])
+        assert differences(old, made) == set()
+
+
+def test_everything_that_can_change_is_told(
+    pair: tuple[Project, Path], make_image: MakeImage, tmp_path: Path
+) -> None:
+    project, old = pair
+    folder = project.dataset / "10_mochi"
+    make_image("10_mochi/new.png", 20, (200, 120), "mochi")
+    make_image("10_mochi/b.png", 21, (200, 120), "mochi, b, shared")  # other pixels
+    (folder / "c.txt").write_text("shared, mochi, C, smile")
+    (folder / "d.txt").write_text("d, mochi, shared")
+    (folder / "e.png").rename(folder / "renamed.png")
+    (folder / "e.txt").rename(folder / "renamed.txt")
+    with Index(project) as index:
+        journal = Journal(index)
+        journal.apply("x", [exclusion("dataset/10_mochi/a.png", None, "by hand")])
+        box = Box(0.1, 0.0, 0.5, 1.0)
+        journal.apply("x", [crop_change("dataset/10_mochi/f.png", (), (box,))])
+    changed = project.saved({"concepts": {"10_mochi": {"repeats": 5, "trigger": "mochi"}}})
+    new = tmp_path / "new"
+    run(changed, out=new)
+    expected = {
+        ("concept", "mochi"),
+        ("removed", "10_mochi/a.webp"),
+        ("pixels", "5_mochi/b.webp"),
+        ("tags", "5_mochi/c.webp"),
+        ("caption", "5_mochi/d.webp"),
+        ("moved", "5_mochi/renamed.webp"),
+        ("crop", "5_mochi/f.webp"),
+        ("added", "5_mochi/new.webp"),
+    }
+    assert differences(old, new) == expected
+    assert differences(old, changed.root) == expected
+    found = list(diff.run(old, new))
+    tags = {e.name: (e.added, e.removed) for e in found if isinstance(e, TagDiffers)}
+    assert tags == {"smile": (1, 0)}
+    texts = {e.what: (e.before, e.after) for e in found if isinstance(e, Differs)}
+    assert texts["concept"] == ("10 repeats", "5 repeats, trigger mochi")
+    assert texts["crop"] == ("0,0,200,120", "20,0,120,120")
+
+
+def test_another_resolution_changes_the_buckets(pair: tuple[Project, Path]) -> None:
+    project, old = pair
+    bigger = project.saved({"project": {"resolution": 768}})
+    kinds = {what for what, _ in differences(old, bigger.root)}
+    assert kinds == {"bucket"}
+
+
+def test_anybodys_dataset_can_be_compared(tmp_path: Path, pair: tuple[Project, Path]) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for number in range(3):
+        picture(one / "4_x" / f"{number}.png", number, f"x, {number}")
+    shutil.copytree(one, two)
+    assert differences(one, two) == set()
+    (two / "4_x" / "1.txt").write_text("x, other")
+    (two / "4_x" / "2.png").unlink()
+    (two / "4_x" / "2.txt").unlink()
+    assert differences(one, two) == {("tags", "4_x/1.png"), ("removed", "4_x/2.png")}
+
+
+def test_an_unfinished_export_is_no_side(pair: tuple[Project, Path]) -> None:
+    project, old = pair
+    (old / "10_mochi" / "a.webp").unlink()
+    stream = export.run(project, export.ExportOptions(out=old))
+    for event in stream:
+        if isinstance(event, events.Written):
+            break
+    stream.close()  # type: ignore[attr-defined]
+    assert Manifest(old).snapshot is None
+    with pytest.raises(UserError, match="was not finished"):
+        list(diff.run(old, project.root))
+    run(project, out=old)
+    assert differences(old, project.root) == set()
+
+
+def test_a_damaged_manifest_is_no_side(pair: tuple[Project, Path]) -> None:
+    project, old = pair
+    (old / FILE_NAME).write_text('{"version": 1, "files": {}, "made_of": [1]}')
+    with pytest.raises(UserError):
+        list(diff.run(old, project.root))
+
+
+items = st.builds(
+    Item,
+    name=st.sampled_from(["1_x/a.webp", "1_x/b.webp", "2_x/a.webp"]),
+    source=st.sampled_from(["d/a.png", "d/b.png", "e/a.png"]),
+    content=st.sampled_from(["1", "2", ""]),
+    part=st.sampled_from([(), (0, 0, 9, 9), (1, 0, 9, 9)]),
+    bucket=st.sampled_from([(), (8, 8)]),
+    mask=st.sampled_from(["", "m"]),
+    caption=st.sampled_from(["", "a, b", "b, a", "a\nb"]),
+)
+snapshots = st.builds(
+    Snapshot,
+    items=st.lists(items, max_size=5).map(tuple),
+    concepts=st.dictionaries(st.sampled_from("xy"), st.builds(ConceptItem, st.integers(1, 3))),
+)
+
+
+@given(snapshots)
+def test_nothing_differs_from_itself(snapshot: Snapshot) -> None:
+    assert compare(snapshot, snapshot) == []
+    assert Snapshot.from_data(snapshot.to_data()) == snapshot
+
+
+@given(snapshots, snapshots)
+def test_both_directions_see_the_same(one: Snapshot, other: Snapshot) -> None:
+    def count(found: list[Difference]) -> dict[str, Any]:
+        kinds: dict[str, Any] = {}
+        for difference in found:
+            kinds[difference.what] = kinds.get(difference.what, 0) + 1
+        return kinds
+
+    forth, back = count(compare(one, other)), count(compare(other, one))
+    assert forth.get("added", 0) == back.get("removed", 0)
+    assert forth.get("removed", 0) == back.get("added", 0)
+    assert len(one.items) - forth.get("removed", 0) == len(other.items) - forth.get("added", 0)
+    assert {t.name for t in totals(compare(one, other))} == {
+        t.name for t in totals(compare(other, one))
+    }

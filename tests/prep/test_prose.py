@@ -1,0 +1,51 @@
+"""Sentences are told from tags."""
+
+import pytest
+
+from prep import captions, prose
+
+SENTENCES = [
+    "A girl with long black hair is standing on a beach, smiling at the viewer, with a red hat.",
+    "The image shows a small, round bear, who holds an umbrella in the rain.",
+    "This is a drawing of a bear! It sits on a chair, and it looks sad.",
+    "a woman in a red dress standing on a beach with a dog, looking at the sea",
+    "一个女孩站在海滩上，微笑着。",
+    "少女が海辺に立っています, とても楽しそうです。",
+]
+TAG_LINES = [
+    "1girl, solo, long hair, looking at viewer, holding another's wrist, smile",
+    "the legend of zelda: breath of the wild, link, 1boy, master sword",
+    "kimi no na wa., 1girl, 1boy, comet",
+    "who framed roger rabbit?, k-on!, !?, ..., girls und panzer",
+    "st. gloriana's military uniform, tank, hand on own hip",
+    "kono subarashii sekai ni shukufuku wo!, megumin",
+    "what if we held hands on the train, meme",
+    "少女, 微笑, 海滩, 长发",
+    "masterpiece, best quality, artist:wlop, :d, ^_^",
+]
+
+
+@pytest.mark.parametrize("line", SENTENCES)
+def test_a_sentence_is_one_piece(line: str) -> None:
+    assert captions.split(line) == [line]
+    assert prose.is_sentence(line)
+
+
+@pytest.mark.parametrize("line", SENTENCES)
+def test_tags_before_a_sentence_stay_tags(line: str) -> None:
+    assert captions.split(f"mochi, 1girl, {line}") == ["mochi", "1girl", line]
+
+
+@pytest.mark.parametrize("line", TAG_LINES)
+def test_tags_are_not_taken_for_sentences(line: str) -> None:
+    assert captions.split(line) == line.split(", ")
+
+
+def test_tags_behind_a_sentence_are_tags_again() -> None:
+    line = f"{SENTENCES[0]}, masterpiece, hat"
+    assert captions.split(line) == [SENTENCES[0], "masterpiece", "hat"]
+
+
+def test_a_tag_that_ends_with_a_full_stop_is_parted_from_the_sentence() -> None:
+    found = captions.split("mochi, hat. The bear sits on a beach, smiling.")
+    assert found == ["mochi", "hat", "The bear sits on a beach, smiling."]
