@@ -1,11 +1,12 @@
 """How long the preview of a bulk edit takes over many captions, in an index of generated ones.
 
 The limit is what nobody can save: reading the captions from the index, and taking each apart and
-putting it together with ``split`` and ``join``. The peer is the way of dataset editors: a file
-read, split, changed and joined per image, in memory (no disk), which leaves out their slow part.
+putting it together with ``split`` and ``join``.
 """
 
 import argparse
+import os
+import platform
 import random
 import statistics
 import sys
@@ -103,6 +104,10 @@ def main() -> None:
         joining = seconds(lambda: split_and_join(rows))
         limit = (reading[0] + joining[0], reading[1] + joining[1])
         print(f"{arguments.images} captions, {sum(len(c) for _, c in rows) // len(rows)} letters")
+        print(
+            f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start,"
+            f" Python {platform.python_version()}, median of {ROUNDS} rounds\n"
+        )
         print(f"{'':<22}{'changes':>9}{'wall s':>9}{'cpu s':>9}{'x limit (cpu)':>15}")
         for name, value in (("limit: read", reading), ("limit: split, join", joining)):
             print(f"{name:<22}{'':>9}{value[0]:>9.2f}{value[1]:>9.2f}")

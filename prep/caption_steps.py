@@ -5,7 +5,6 @@ What is the same for all captions (sets of keys, patterns) is made once, when th
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 from prep import caption_text, caption_weave, captions, weights
 from prep.caption_rows import CaptionRow
@@ -25,16 +24,20 @@ class Replace:
     """Rename a tag where it stands, to several tags or to none."""
 
     def __init__(self, old: str, new: Sequence[str]) -> None:
-        self._old, self._new = captions.key(old), list(new)
+        self._old, self._new, self._new_keys = captions.key(old), list(new), captions.keys(new)
 
     def __call__(self, tags: Tags, _row: CaptionRow) -> Tags:
         """Return the tags with this one renamed."""
-        old, new = self._old, self._new
-        keys = captions.keys(tags)
+        old, keys = self._old, captions.keys(tags)
         if old not in keys:
             return tags
-        named = ([tag] if key != old else new for key, tag in zip(keys, tags, strict=True))
-        return without_doubles(list(chain.from_iterable(named)))
+        doubles = keys.count(old) > 1 or any(key in keys for key in self._new_keys)
+        named = tags.copy()
+        while old in keys:
+            place = keys.index(old)
+            named[place : place + 1] = self._new
+            keys[place : place + 1] = [""] * len(self._new)
+        return without_doubles(named) if doubles else named
 
 
 class Add:

@@ -54,7 +54,10 @@ def plain_tags(line: str) -> list[str] | None:
     Most lines are. All tests here run at the speed of C, since bulk edits pass each caption
     through.
     """
-    if "{" in line or KEEP_MARK in line or GROUP_MARK in line or _has_odd_spaces(line):
+    if "{" in line or _has_odd_spaces(line):
+        return None
+    # Looking for one letter takes a fifth of the time.
+    if ("|" in line and KEEP_MARK in line) or (";" in line and GROUP_MARK in line):
         return None
     tags = line.split(SEPARATOR)
     if line.count(",") != len(tags) - 1 or " ," in line or "  " in line:

@@ -56,6 +56,9 @@ class Editor:
     options: EditOptions
     index: Index
     _rules: dict[str, Rules] = field(default_factory=dict, init=False, repr=False)
+    _spellings: dict[str, captions.Memory[str]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def edited(self, row: CaptionRow) -> str | None:
         """Return the new text of a caption: the same when nothing changes, ``None`` for no file.
@@ -174,13 +177,12 @@ class Editor:
         return self._rules[folder]
 
     def _respell(self, tags: Tags, row: CaptionRow) -> Tags:
-        triggers = self.rules(row.folder).triggers
-        spellings = self._spellings
-        return [tag if tag in triggers else spellings[tag] for tag in tags]
-
-    @cached_property
-    def _spellings(self) -> captions.Memory[str]:
-        return captions.Memory(self._spelling)
+        known = self._spellings.get(row.folder)
+        if known is None:
+            triggers = self._triggers(row.folder)
+            known = captions.Memory(lambda tag: tag if tag in triggers else self._spelling(tag))
+            self._spellings[row.folder] = known
+        return list(map(known.__getitem__, tags))
 
     def _spelling(self, tag: str) -> str:
         new, options = tag, self.options
@@ -252,8 +254,7 @@ class Editor:
 
     def _sub(self, tags: Tags, row: CaptionRow) -> Tags:
         del row
-        substitutes = self._substitutes
-        new = list(chain.from_iterable([substitutes[tag] for tag in tags]))
+        new = list(chain.from_iterable(map(self._substitutes.__getitem__, tags)))
         return tags if new == tags else without_doubles(new)
 
     @cached_property

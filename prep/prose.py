@@ -11,20 +11,26 @@ from collections.abc import Sequence
 _LEAST_LENGTH = 20
 """Characters; shorter pieces are no running text, which spares most tags a closer look."""
 _LEAST_WORDS = 5
-_LONG = 9
+_LONG = 10
 """Words from which on running text needs no full stop: titles of works have fewer."""
+_LEAST_CLAUSE = 3
 _CLAUSE = 4
 """Words of a piece that still belongs to an unfinished sentence before it."""
 # fmt: off
-_FUNCTION_WORDS = frozenset({
-    "a", "an", "the", "is", "are", "was", "were", "has", "have", "with", "and", "or", "in", "on",
-    "of", "at", "to", "by", "from", "for", "into", "over", "under", "near", "her", "his", "their",
-    "its", "she", "he", "they", "it", "this", "that", "these", "while", "as", "who", "which",
-    "there",
+_TELLING = frozenset({
+    "a", "an", "is", "are", "was", "were", "has", "have", "with", "her", "his", "their", "its",
+    "she", "he", "this", "these", "while", "who", "which", "there",
 })
+"""Words that running text has, and titles of works hardly."""
+_FUNCTION_WORDS = _TELLING | {
+    "the", "and", "or", "in", "on", "of", "at", "to", "by", "from", "for", "into", "over", "under",
+    "near", "they", "it", "that", "as",
+}
 # fmt: on
 _ENDS = re.compile(r"""\w["'”’)\]]*[.!?…]["'”’)\]]*(?:\s|$)""")
+_BRACKETED = re.compile(r"\([^()]*\)")
 _NEXT_SENTENCE = re.compile(r"(?<=\w)[.!?]\s+(?=[A-Z])")
+_COMMA = re.compile(r"\s*,\s*")
 _FULL_WIDTH = re.compile("[。！？]")
 _EAST_ASIAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _LEAST_EAST_ASIAN = 6
@@ -39,6 +45,8 @@ def may_hold_sentences(line: str, pieces: Sequence[str]) -> bool:
         pieces: What stands between its commas.
     """
     if not line.isascii() and _FULL_WIDTH.search(line):
+        return True
+    if "." in line or "!" in line or "?" in line:
         return True
     for piece in [piece for piece in pieces if len(piece) >= _LEAST_LENGTH]:
         if piece.count(" ") + 1 >= _LEAST_WORDS:
@@ -55,8 +63,13 @@ def is_sentence(piece: str) -> bool:
         >>> is_sentence("the legend of zelda: breath of the wild"), is_sentence("kimi no na wa.")
         (False, False)
     """
+    if len(piece) < _LEAST_LENGTH and piece.isascii():
+        return False
     if _is_running(piece):
         return _word_count(piece) >= _LONG or _ENDS.search(piece) is not None
+    clauses = _COMMA.split(piece)
+    if len(clauses) > 1 and _ENDS.search(piece) and all(map(_is_clause, clauses)):
+        return True
     return not piece.isascii() and _is_east_asian_sentence(piece)
 
 
@@ -72,8 +85,10 @@ def sentence_span(pieces: Sequence[str]) -> tuple[int, int] | None:
     """
     start = next((n for n, piece in enumerate(pieces) if _is_running(piece)), None)
     if start is None:
-        return _east_asian_span(pieces)
+        return _clause_span(pieces) or _east_asian_span(pieces)
     end = _end_from(pieces, start)
+    while start > 0 and _is_clause(pieces[start - 1]):
+        start -= 1
     if end is not None:
         return start, end
     if _word_count(pieces[start]) < _LONG:
@@ -81,6 +96,23 @@ def sentence_span(pieces: Sequence[str]) -> tuple[int, int] | None:
     return start, max(
         n for n in range(start, len(pieces)) if n == start or _word_count(pieces[n]) >= _CLAUSE
     )
+
+
+def _clause_span(pieces: Sequence[str]) -> tuple[int, int] | None:
+    """Return short clauses in a row of which the last ends a sentence, or ``None``."""
+    start = 0
+    for n, piece in enumerate(pieces):
+        if not _is_clause(piece):
+            start = n + 1
+        elif n > start and _ENDS.search(piece):
+            return start, n
+    return None
+
+
+def _is_clause(piece: str) -> bool:
+    """Is it like part of a sentence, as "holding a sword"? Booru tags leave out articles."""
+    words = piece.casefold().split()
+    return len(words) >= _LEAST_CLAUSE and not _TELLING.isdisjoint(words)
 
 
 def _end_from(pieces: Sequence[str], start: int) -> int | None:
@@ -119,15 +151,19 @@ def _word_count(piece: str) -> int:
 def _is_running(piece: str) -> bool:
     if len(piece) < _LEAST_LENGTH:
         return False
-    words = piece.casefold().split()
-    return len(words) >= _LEAST_WORDS and sum(word in _FUNCTION_WORDS for word in words) > 1
+    # What stands in brackets names a work: "hiro (darling in the franxx)".
+    words = _BRACKETED.sub("", piece.casefold()).split()
+    if len(words) < _LEAST_WORDS or (": " in piece and len(words) < _LONG):
+        return False  # a title: "the legend of zelda: breath of the wild"
+    found = [word for word in words if word in _FUNCTION_WORDS]
+    return len(found) > (1 if _TELLING.intersection(found) else 2)
 
 
 def _is_east_asian_sentence(piece: str) -> bool:
-    return _is_clause(piece) and _FULL_WIDTH.search(piece) is not None
+    return _is_east_asian_clause(piece) and _FULL_WIDTH.search(piece) is not None
 
 
-def _is_clause(piece: str) -> bool:
+def _is_east_asian_clause(piece: str) -> bool:
     return len(piece) >= _LEAST_EAST_ASIAN and _EAST_ASIAN.search(piece) is not None
 
 
@@ -136,7 +172,7 @@ def _east_asian_span(pieces: Sequence[str]) -> tuple[int, int] | None:
     if not ends:
         return None
     start = ends[0]
-    while start > 0 and _is_clause(pieces[start - 1]):
+    while start > 0 and _is_east_asian_clause(pieces[start - 1]):
         start -= 1
     whole = "".join(pieces[start : ends[-1] + 1])
-    return (start, ends[-1]) if _is_clause(whole) else None
+    return (start, ends[-1]) if _is_east_asian_clause(whole) else None

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import chain
 from pathlib import Path
 
 from prep import caption_text, caption_weave, captions, prose
@@ -112,12 +113,12 @@ class Rules:
 
     def _settled(self, tags: Sequence[str]) -> list[str]:
         """Rename, collapse or expand, and drop; the trigger is no tag, so it is left out."""
-        finals = self._finals
-        pairs = [pair for tag in tags for pair in finals[tag]]
-        if len(dict(pairs)) < len(pairs):
+        pairs = list(chain.from_iterable(map(self._finals.__getitem__, tags)))
+        named = dict(pairs)
+        if len(named) < len(pairs):  # the first spelling of a tag stays
             first = dict(reversed(pairs))
-            pairs = [(name, first[name]) for name in dict(pairs)]
-        result = [tag for _, tag in pairs]
+            named = {name: first[name] for name in named}
+        result = list(named.values())
         if not self.known.direct:
             return result
         result = self._expanded(result) if self.expand else self.known.collapsed(result)

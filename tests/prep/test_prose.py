@@ -9,6 +9,8 @@ SENTENCES = [
     "The image shows a small, round bear, who holds an umbrella in the rain.",
     "This is a drawing of a bear! It sits on a chair, and it looks sad.",
     "a woman in a red dress standing on a beach with a dog, looking at the sea",
+    "In this picture, a girl is standing, holding a sword.",
+    "In this illustration, a girl with long hair sits on a chair, looking sad.",
     "一个女孩站在海滩上，微笑着。",
     "少女が海辺に立っています, とても楽しそうです。",
 ]
