@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 from benchmarks.likeness import variants
 from sample_data.make import world
 
-Edit = Callable[[Image.Image], Image.Image]
+Edit = Callable[[Image.Image, random.Random], Image.Image]
 MISSING = (
     "This benchmark needs the photographs of scikit-image (and takes those of scikit-learn)."
     " Install them with: pip install scikit-image scikit-learn"
@@ -49,8 +49,8 @@ class Planted:
     edit: str
 
 
-def photographs() -> Iterator[Image.Image]:
-    """Yield pictures that do not overlap, RGB.
+def photographs(rng: random.Random) -> Iterator[Image.Image]:
+    """Yield pictures that do not overlap, RGB, each a random cut of its photograph.
 
     Raises:
         SystemExit: scikit-image is not there; says how to install it.
@@ -63,7 +63,12 @@ def photographs() -> Iterator[Image.Image]:
             continue
         for name in names.split():
             with Image.open(Path(spec.origin).parent / folder / name) as image:
-                yield from _cut_up(image.convert("RGB"))
+                yield from _cut_up(_random_cut(image.convert("RGB"), rng))
+
+
+def _random_cut(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Cut up to a tenth off each side, so that another seed shows other pixels."""
+    return _crop(image, *(rng.uniform(0, 0.1) for _ in range(4)))
 
 
 def _cut_up(image: Image.Image) -> Iterator[Image.Image]:
@@ -84,18 +89,27 @@ def _crop(image: Image.Image, left: float, top: float, right: float, bottom: flo
     )
 
 
-def _text(image: Image.Image, words: str, height: float, place: str, ink: int) -> Image.Image:
+def _written(image: Image.Image, rng: random.Random, height: float, *, corner: bool) -> Image.Image:
     """Write half-transparent words over a picture; ``height`` is a share of the shorter side."""
+    ink, opacity = rng.choice([255, 255, 230, 20]), rng.randint(90, 170)
     layer = Image.new("RGBA", image.size, (ink, ink, ink, 0))
     pen = ImageDraw.Draw(layer)
     font = ImageFont.load_default(max(10, height * min(image.size)))
+    words = rng.choice(_SIGNATURES if corner else _STAMPS)
     left, top, right, bottom = pen.textbbox((0, 0), words, font)
     margin = 0.03 * min(image.size)
-    x, y = image.width - (right - left) - margin, image.height - (bottom - top) - 2 * margin
-    if place == "middle":
-        x, y = (image.width - (right - left)) / 2, (image.height - (bottom - top)) / 2
-    pen.text((x, y), words, (ink, ink, ink, 128), font)
+    x, y = (image.width - (right - left)) / 2, (image.height - (bottom - top)) / 2
+    if corner:
+        x = rng.choice([margin, image.width - (right - left) - margin])
+        y = rng.choice([margin, image.height - (bottom - top) - 2 * margin])
+    pen.text((x, y), words, (ink, ink, ink, opacity), font)
     return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
+
+
+def _one_side(image: Image.Image, rng: random.Random, share: float) -> Image.Image:
+    sides = [0.0, 0.0, 0.0, 0.0]
+    sides[rng.randrange(4)] = share
+    return _crop(image, *sides)
 
 
 def _hue(image: Image.Image, degrees: float) -> Image.Image:
@@ -105,28 +119,34 @@ def _hue(image: Image.Image, degrees: float) -> Image.Image:
     return Image.merge("HSV", (turned, saturation, value)).convert("RGB")
 
 
+def _resized(image: Image.Image, factor: float) -> Image.Image:
+    return image.resize((round(image.width * factor), round(image.height * factor)))
+
+
 def _tint(image: Image.Image, red: float, green: float, blue: float) -> Image.Image:
     pixels = np.asarray(image, np.float32) * (red, green, blue)
     return Image.fromarray(np.uint8(pixels.clip(0, 255)))
 
 
+_SIGNATURES = ("(c) 2024 example.org", "@some_artist", "photo by nobody", "stock-site.example")
+_STAMPS = ("SAMPLE", "PREVIEW", "do not copy")
 EDITS: dict[str, Edit] = {
-    "half the size": lambda i: i.resize((i.width // 2, i.height // 2), Image.Resampling.LANCZOS),
-    "0.7 of the size": lambda i: i.resize((i.width * 7 // 10, i.height * 7 // 10)),
-    "brightness 1.15": lambda i: ImageEnhance.Brightness(i).enhance(1.15),
-    "brightness 0.85": lambda i: ImageEnhance.Brightness(i).enhance(0.85),
-    "watermark, corner": lambda i: _text(i, "(c) 2024 example.org", 0.05, "corner", 255),
-    "watermark, middle": lambda i: _text(i, "SAMPLE", 0.14, "middle", 235),
-    "crop 3 %, all sides": lambda i: _crop(i, 0.015, 0.015, 0.015, 0.015),
-    "crop 3 %, one side": lambda i: _crop(i, 0.03, 0, 0, 0),
-    "grey": lambda i: i.convert("L").convert("RGB"),
-    "warmer": lambda i: _tint(i, 1.08, 1.0, 0.85),
-    "paler": lambda i: ImageEnhance.Color(i).enhance(0.5),
-    "hue +20": lambda i: _hue(i, 20),
-    "mirrored": ImageOps.mirror,
-    "turned 90": lambda i: i.transpose(Image.Transpose.ROTATE_90),
-    "turned 180": lambda i: i.transpose(Image.Transpose.ROTATE_180),
-    "mirrored and turned": lambda i: i.transpose(Image.Transpose.TRANSPOSE),
+    "half the size": lambda i, _: i.resize((i.width // 2, i.height // 2)),
+    "0.6 to 0.9 of the size": lambda i, r: _resized(i, r.uniform(0.6, 0.9)),
+    "brighter, to 1.2": lambda i, r: ImageEnhance.Brightness(i).enhance(r.uniform(1.05, 1.2)),
+    "darker, to 0.8": lambda i, r: ImageEnhance.Brightness(i).enhance(r.uniform(0.8, 0.95)),
+    "watermark, corner": lambda i, r: _written(i, r, r.uniform(0.035, 0.06), corner=True),
+    "watermark, middle": lambda i, r: _written(i, r, r.uniform(0.09, 0.15), corner=False),
+    "crop 3 %, all sides": lambda i, _: _crop(i, 0.015, 0.015, 0.015, 0.015),
+    "crop 3 %, one side": lambda i, r: _one_side(i, r, 0.03),
+    "grey": lambda i, _: i.convert("L").convert("RGB"),
+    "warmer or colder": lambda i, r: _tint(i, r.uniform(0.85, 1.08), 1.0, r.uniform(0.85, 1.08)),
+    "paler": lambda i, r: ImageEnhance.Color(i).enhance(r.uniform(0.4, 0.7)),
+    "hue, up to 25": lambda i, r: _hue(i, r.uniform(-25, 25)),
+    "mirrored": lambda i, _: ImageOps.mirror(i),
+    "turned 90": lambda i, _: i.transpose(Image.Transpose.ROTATE_90),
+    "turned 180": lambda i, _: i.transpose(Image.Transpose.ROTATE_180),
+    "mirrored and turned": lambda i, _: i.transpose(Image.Transpose.TRANSPOSE),
 }
 _TURNED_BACK = {
     3: Image.Transpose.ROTATE_180,
@@ -164,12 +184,12 @@ def _with_other_metadata(source: Path, target: Path) -> None:
             image.save(target, lossless=True)
 
 
-def make(folder: Path, scenes: int, seed: int = 1) -> list[Planted]:
+def make(folder: Path, scenes: int, seed: int) -> list[Planted]:
     """Draw, edit and save; return what is what."""
     rng = random.Random(seed)
     folder.mkdir(parents=True)
     found: list[Planted] = []
-    pictures = list(photographs())
+    pictures = list(photographs(rng))
     for number, picture in enumerate(pictures):
         found += _plant(folder, number, picture, rng)
     for number in range(len(pictures), len(pictures) + scenes):
@@ -202,5 +222,5 @@ def _plant(folder: Path, number: int, image: Image.Image, rng: random.Random) ->
     save(seen, made["JPEG, quality 60"], 60)
     for place, (name, edit) in enumerate(EDITS.items()):
         made[name] = folder / f"{number:04} e{place:02}{rng.choice(['.jpg', '.png', '.webp'])}"
-        save(edit(seen), made[name], 88)
+        save(edit(seen, rng), made[name], 88)
     return [Planted(path.name, number, name) for name, path in made.items()]

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import indent
 from types import FrameType
 from typing import Any
 
@@ -71,7 +72,8 @@ def print_error(error: UserError) -> None:
     """Print a fault and its fix to stderr."""
     sys.stderr.write(f"shikomi: {error.message}\n")
     if error.hint:
-        sys.stderr.write(f"  {error.hint}\n")
+        # A hint may draw several lines that belong below each other.
+        sys.stderr.write(indent(error.hint, "  ") + "\n")
 
 
 def _close(stream: Iterator[events.Event]) -> None:
@@ -166,7 +168,10 @@ class _Human:
         elif isinstance(event, events.Warned):
             self._say(f"warning: {event.message} {event.hint}".rstrip())
         elif isinstance(event, events.Failed):
-            self._say(f"shikomi: {event.message}" + (f"\n  {event.hint}" if event.hint else ""))
+            self._say(
+                f"shikomi: {event.message}"
+                + (f"\n{indent(event.hint, '  ')}" if event.hint else "")
+            )
         elif isinstance(event, events.Finished):
             self._finish(event)
         self._print(self._printer(event))

@@ -107,9 +107,9 @@ def _replace(path: str, data: bytes) -> Fingerprint:
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
-            _keep_mode(path, temporary, descriptor)
-            os.fsync(descriptor)
             stat = os.fstat(descriptor)
+            _keep_mode(path, temporary, stat.st_mode)
+            os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)  # noqa: PTH105  (hundreds of thousands of times)
@@ -132,13 +132,13 @@ def _new_beside(path: str) -> tuple[str, int]:
             continue
 
 
-def _keep_mode(old: str, new: str, descriptor: int) -> None:
+def _keep_mode(old: str, new: str, present: int) -> None:
     """Give the new file the permissions of the one it replaces."""
     try:
         mode = os.stat(old).st_mode & 0o7777  # noqa: PTH116
     except FileNotFoundError:
         return
-    if mode != os.fstat(descriptor).st_mode & 0o7777:
+    if mode != present & 0o7777:
         os.chmod(new, mode)  # noqa: PTH101
 
 

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from prep.images import decode_small
 from prep.overlay import written_over
 
+VERSION = 1
+"""Counts up when the same two pictures may compare differently."""
 SIDE = 128
 """Thumbnails are squares of this many pixels, whatever the shape of the picture."""
 Thumbnail = NDArray[np.uint8]

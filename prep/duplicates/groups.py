@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from prep import hash_store
 from prep.best import Judge
+from prep.duplicates.compared import Memory, Pair
 from prep.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, Candidates, Neighbours, turn
 from prep.index import ImageRow, Index
 from prep.likeness import NOTHING_ALIKE, Comparison, Thumbnail, compare
@@ -98,6 +99,7 @@ class Search:
         """
         self._index, self._rows, self._neighbours = index, rows, neighbours
         self._judge, self._variants = judge, variants
+        self._memory = Memory(index)
         self._pictures: OrderedDict[int, Thumbnail | None] = OrderedDict()
         self._coarse: NDArray[np.float32] | None = None
         firsts = judge.best_first(images[0] for images in rows.values())
@@ -115,15 +117,18 @@ class Search:
 
     def clusters(self) -> Iterator[Cluster | None]:
         """Yield for each picture its cluster, or ``None`` when it has none of its own."""
-        for position in self._order:
-            cluster = None
-            if self._free[position]:
-                cluster = self._around(position)
+        try:
+            for position in self._order:
+                cluster = None
                 if self._free[position]:
-                    # A clean version took its place, and is too far from this one.
-                    yield cluster
-                    cluster = self._around(position, anyhow=True)
-            yield cluster
+                    cluster = self._around(position)
+                    if self._free[position]:
+                        # A clean version took its place, and is too far from this one.
+                        yield cluster
+                        cluster = self._around(position, anyhow=True)
+                yield cluster
+        finally:
+            self._memory.save()
 
     def _around(self, position: int, *, anyhow: bool = False) -> Cluster | None:
         """Return the cluster of a picture, or of a version with nothing written over it."""
@@ -225,10 +230,17 @@ class Search:
         return coarse
 
     def _compare(self, position: int, candidate: Candidate) -> Comparison:
+        rows = self._rows[position][0], self._rows[candidate.position][0]
+        pair = Pair(rows[0].content or "", rows[1].content or "", candidate.turn)
+        known = self._memory.get(pair)
+        if known is not None:
+            return known
         first, second = self._picture(position), self._picture(candidate.position)
         if first is None or second is None:
             return NOTHING_ALIKE
-        return compare(first, _back(second, candidate.turn))
+        seen = compare(first, _back(second, candidate.turn))
+        self._memory.put(pair, seen)
+        return seen
 
     def _picture(self, position: int) -> Thumbnail | None:
         if position in self._pictures:

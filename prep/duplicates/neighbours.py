@@ -125,17 +125,22 @@ class Neighbours:
         marked = np.zeros(len(self._of), np.bool_)
         several = sizes > 1
         wanted = several.copy()
+        reasons: list[int] = []
         for number, near in self._near.items():
             if number == UPRIGHT:
                 wanted[near.targets] = True
                 marked |= near.degrees[self._of] > 0
             else:
-                # A picture that is its own mirror image is no reason to look closer.
-                for position in np.nonzero(near.degrees[near.of] > 0)[0].tolist():
-                    targets, _ = near.of_value(int(near.of[position]))
-                    if ((sizes[targets] > 1) | (targets != self._of[position])).any():
-                        marked[position] = True
+                # All pictures with one hash and one turned hash have the same candidates.
+                kinds = near.of.astype(np.int64) << 32 | self._of
+                for kind in np.unique(kinds[near.degrees[near.of] > 0]).tolist():
+                    targets, _ = near.of_value(kind >> 32)
+                    # A picture that is its own mirror image is no reason to look closer.
+                    if ((sizes[targets] > 1) | (targets != kind & 0xFFFFFFFF)).any():
+                        reasons.append(kind)
                         wanted[targets] = True
+                marked |= np.isin(kinds, reasons)
+                reasons.clear()
         marked |= wanted[self._of]
         return np.nonzero(marked)[0].astype(np.int32)
 

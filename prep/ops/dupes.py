@@ -127,7 +127,8 @@ class _Found:
             if cluster is not None:
                 self.clusters.append(cluster)
                 yield from self._events(cluster)
-            yield from events.tick("comparing", len(search), throttle, done)
+            total = len(search)
+            yield from events.tick("comparing", total, throttle, min(done, total))
         self._search = search
 
     def variants(self) -> Iterator[events.Event]:

@@ -73,7 +73,7 @@ def fault(text: str, position: int, what: str, hint: str = "") -> ConfigError:
     pointer = " " * _width(line[:position]) + "^"
     return ConfigError(
         f"The filter has a fault at character {position + 1}: {what}.",
-        f"{hint}\n  {line}\n  {pointer}",
+        "\n".join(filter(None, (hint, line, pointer))),
     )
 
 

@@ -74,7 +74,7 @@ def test_the_hashes_of_all_turns_come_from_one_transform(seed: int, size: tuple[
     made = [int(value) for value in (*four, *transposed(four))]
     for number in range(len(TURNS)):
         turned = Image.fromarray(turn(np.asarray(grey), number))
-        assert distance(made[number], phash(turned)) <= 2
+        assert distance(made[number], phash(turned)) <= 4
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=1))

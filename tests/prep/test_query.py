@@ -143,13 +143,13 @@ def test_faults_are_pointed_at(text: str, column: int, fault: str) -> None:
     assert f"character {column}:" in caught.value.message
     shown, pointer = caught.value.hint.splitlines()[-2:]
     assert shown.strip() == text.strip()
-    assert pointer.index("^") == len("  ") + column - 1
+    assert pointer.index("^") == column - 1
 
 
 def test_the_caret_stands_below_wide_letters() -> None:
     with pytest.raises(ConfigError) as caught:
         Query.parse("帽子 has:x")
-    assert caught.value.hint.endswith("\n  帽子 has:x\n       ^")
+    assert caught.value.hint.endswith("帽子 has:x\n     ^")
 
 
 @pytest.mark.parametrize(

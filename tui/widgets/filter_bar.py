@@ -75,8 +75,7 @@ class FilterBar(Vertical):
         try:
             Query.parse(text)
         except UserError as error:
-            hint = error.hint.strip("\n")
-            fault.update(Content(f"{error.message}\n{hint}"))
+            fault.update(Content(f"{error.message}\n{error.hint}"))
             fault.display = True
             return False
         fault.display = False

@@ -1,0 +1,69 @@
+"""What the comparison of two pictures said, remembered by their contents in ``cache.db``.
+
+Looking closer takes some hundredths of a second per pair, and the same pairs come up in each run.
+"""
+
+from typing import NamedTuple
+
+from prep.index import Index
+from prep.likeness import VERSION, Comparison
+
+_BATCH = 256
+_TABLE = f"compared_{VERSION}"
+"""Other rules of comparison make other answers: they have a table of their own."""
+
+
+class Pair(NamedTuple):
+    """Two contents, and the turn that leads from the first to the second."""
+
+    first: str
+    second: str
+    turn: int
+
+
+class Memory:
+    """The comparisons of one index."""
+
+    def __init__(self, index: Index) -> None:
+        """Open it."""
+        self._connection = index.connection
+        self._new: dict[Pair, Comparison] = {}
+        with self._connection:
+            self._connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {_TABLE}(first TEXT NOT NULL, second TEXT NOT NULL,"
+                " turn INTEGER NOT NULL, difference REAL NOT NULL, area REAL NOT NULL,"
+                " overlay INTEGER NOT NULL, recoloured INTEGER NOT NULL,"
+                " PRIMARY KEY(first, second, turn)) WITHOUT ROWID"
+            )
+
+    def get(self, pair: Pair) -> Comparison | None:
+        """Return what is known of a pair."""
+        if pair in self._new:
+            return self._new[pair]
+        row = self._connection.execute(
+            f"SELECT difference, area, overlay, recoloured FROM {_TABLE}"
+            " WHERE first = ? AND second = ? AND turn = ?",
+            pair,
+        ).fetchone()
+        if row is None:
+            return None
+        difference, area, overlay, recoloured = row
+        return Comparison(difference, area, overlay, bool(recoloured))
+
+    def put(self, pair: Pair, seen: Comparison) -> None:
+        """Remember a comparison; ``save`` writes the last ones."""
+        self._new[pair] = seen
+        if len(self._new) >= _BATCH:
+            self.save()
+
+    def save(self) -> None:
+        """Write what is not written yet."""
+        with self._connection:
+            self._connection.executemany(
+                f"INSERT OR REPLACE INTO {_TABLE} VALUES(?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (*pair, seen.difference, seen.area, seen.overlay, seen.recoloured)
+                    for pair, seen in self._new.items()
+                ),
+            )
+        self._new.clear()
