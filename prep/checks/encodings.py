@@ -66,8 +66,9 @@ def decoded(data: bytes, encoding: str = "") -> Decoded | None:
     if encoding:
         return _read(data, encoding)
     for mark, name in MARKS:
-        if data.startswith(mark):
-            return _read(data, name)
+        # UTF-32's mark is also that of UTF-16 and a zero character: what cannot be read goes on.
+        if data.startswith(mark) and (found := _read(data, name)):
+            return found
     if name := _zeros(data):
         return _read(data, name)
     return _weighed(data)

@@ -47,7 +47,7 @@ def test_most_captions_are_certain() -> None:
     assert len(certain) >= 0.85 * len(FLAT)
 
 
-@given(text=st.text(st.characters(codec="utf-8", exclude_characters="\ufeff"), min_size=1))
+@given(text=st.text(st.characters(codec="utf-8", exclude_characters="\ufeff\0"), min_size=1))
 def test_marks_decide(text: str) -> None:
     for encoding in ("utf-16", "utf-32"):
         found = decoded(text.encode(encoding))
@@ -60,6 +60,12 @@ def test_zero_bytes_give_utf16_away(encoding: str) -> None:
     found = decoded("mochi, hat".encode(encoding))
     assert found is not None
     assert (found.text, found.encoding) == ("mochi, hat", encoding)
+
+
+def test_a_zero_after_the_mark_of_utf16_is_no_utf32() -> None:
+    found = decoded("\0hat".encode("utf-16"))
+    assert found is not None
+    assert (found.text, found.encoding) == ("\0hat", "utf-16")
 
 
 @given(data=st.binary(max_size=40))
