@@ -76,6 +76,9 @@ class TrainSettings(StepSettings):
     """This many first tags stay in place when shuffling; when absent, as the dataset file says."""
     caption_dropout: float = Field(0.0, ge=0.0, le=1.0)
     """Share of images seen without any caption; 0.05 to 0.1 helps styles."""
+    tag_dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    """Share of tags left out of each caption, kept tokens excepted: the trigger word then works
+    alone, too; 0.1 to 0.5."""
     clip_skip: int = Field(1, ge=1, le=12)
     """Which layer of the text encoder is read, counted from the end: 1, or 2 for anime models."""
     max_token_length: Literal[75, 150, 225] = 75

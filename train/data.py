@@ -167,6 +167,8 @@ def _rules(rules: CaptionRules, settings: TrainSettings) -> CaptionRules:
         rules = replace(rules, keep_tokens=settings.keep_tokens)
     if settings.caption_dropout:
         rules = replace(rules, dropout=settings.caption_dropout)
+    if settings.tag_dropout:
+        rules = replace(rules, tag_dropout=settings.tag_dropout)
     return rules
 
 

@@ -254,6 +254,7 @@ def _loss(run: RunConfig, facts: Facts) -> dict[str, Any]:
         "huber_c": None,
         "caption_dropout_rate": train.caption_dropout,
         "caption_dropout_every_n_epochs": 0,
+        "caption_tag_dropout_rate": train.tag_dropout,
         "validation_split": train.validation_fraction,
         "validation_seed": train.seed,
         "validate_every_n_epochs": train.validate_every_epochs,

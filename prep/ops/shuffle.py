@@ -42,8 +42,8 @@ class ShuffleOptions(Section):
     """What stands before it in a caption stays in place instead, as |||."""
     dropout: float | None = Field(None, ge=0.0, le=1.0)
     """Share of exposures without a caption; when absent, caption_dropout of [train], else 0."""
-    tag_dropout: float = Field(0.0, ge=0.0, le=1.0)
-    """Share of tags left out, kept ones excepted."""
+    tag_dropout: float | None = Field(None, ge=0.0, le=1.0)
+    """Share of tags left out, kept ones excepted; when absent, tag_dropout of [train], else 0."""
     wildcards: bool = False
     """Take a random line of each caption, and one of the choices of each {a|b}."""
     limit: Limit | None = None
@@ -158,7 +158,7 @@ class _Simulation:
             keep_tokens=_chosen(options.keep, train.get("keep_tokens"), trigger),
             keep_separator=options.separator,
             dropout=_chosen(options.dropout, train.get("caption_dropout"), 0.0),
-            tag_dropout=options.tag_dropout,
+            tag_dropout=_chosen(options.tag_dropout, train.get("tag_dropout"), 0.0),
             wildcards=options.wildcards,
         )
         text = row.caption or ""

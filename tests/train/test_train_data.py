@@ -200,9 +200,12 @@ def test_copies_stay_on_one_side_of_the_validation(tmp_path: Path) -> None:
 
 def test_settings_go_over_the_dataset_file(tmp_path: Path) -> None:
     make_images(tmp_path / "images", 1)
-    settings = TrainSettings(shuffle_caption=False, keep_tokens=2, caption_dropout=0.5)
+    settings = TrainSettings(
+        shuffle_caption=False, keep_tokens=2, caption_dropout=0.5, tag_dropout=0.25
+    )
     rules = read_dataset(write(tmp_path, dataset_text()), settings).images[0].rules
-    assert (rules.shuffle, rules.keep_tokens, rules.dropout) == (False, 2, 0.5)
+    assert (rules.shuffle, rules.keep_tokens) == (False, 2)
+    assert (rules.dropout, rules.tag_dropout) == (0.5, 0.25)
 
 
 def test_without_buckets_every_image_gets_the_resolution(tmp_path: Path) -> None:
