@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from prep.captions.options import EditOptions
 from prep.changes import Change
-from prep.edit_options import EditOptions
 from prep.index import Found, FoundCaption, Index
 from prep.ops import edit
 from prep.project import initialise

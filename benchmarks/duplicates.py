@@ -6,9 +6,9 @@ Needs the photographs of scikit-image (``pip install scikit-image scikit-learn``
 search with imagededup and faiss where they are installed. Times are of processor time, of this
 process and its children; both sides of a ratio run in turns, and the medians count.
 
-The constants of ``prep/likeness.py`` and ``prep/overlay.py`` were chosen on seed 1 of an earlier
-``planted.py`` with fixed edits; other seeds cut the photographs elsewhere, draw other scenes and
-edit by other amounts.
+The constants of ``likeness.py`` and ``overlay.py`` in ``prep/duplicates`` were chosen on seed 1 of
+an earlier ``planted.py`` with fixed edits; other seeds cut the photographs elsewhere, draw other
+scenes and edit by other amounts.
 """
 
 import argparse
@@ -34,7 +34,8 @@ from PIL import Image
 
 from benchmarks import corpus, planted
 from benchmarks.bench_prep import drain
-from prep import events, hashes, parallel
+from prep import events, parallel
+from prep.duplicates import hashes
 from prep.duplicates.pairs import close_pairs
 from prep.ops import dupes, scan
 from prep.ops.dupes import DupesOptions

@@ -4,7 +4,7 @@ Run: python -m benchmarks.likeness
 
 Draws scenes of the demo world; makes edited copies (which must be found) and variants (the same
 scene with one thing changed, which must not), and prints for each kind the distance of the
-hashes and, where that is within the radius, the difference of ``prep.likeness``, against
+hashes and, where that is within the radius, the difference of ``prep.duplicates.likeness``, against
 ``SAME_BELOW``. The last columns count what the two steps together call the same picture.
 """
 
@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-from prep.hashes import distance, phash
-from prep.likeness import SIDE, Comparison, Thumbnail, compare
+from prep.duplicates.hashes import distance, phash
+from prep.duplicates.likeness import SIDE, Comparison, Thumbnail, compare
 from sample_data.make import world
 from sample_data.make.backgrounds import BACKGROUNDS
 from sample_data.make.faces import EXPRESSIONS
@@ -78,7 +78,7 @@ def variants(scene: world.Scene, rng: random.Random) -> dict[str, world.Scene]:
 
 
 def small(image: Image.Image) -> Thumbnail:
-    """Make the thumbnail that ``prep.likeness`` makes of a file."""
+    """Make the thumbnail that ``prep.duplicates.likeness`` makes of a file."""
     pixels = np.asarray(image.convert("RGB"))
     return np.asarray(cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 

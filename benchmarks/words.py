@@ -16,9 +16,9 @@ from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
+from prep.clip.tokens import clip_tokenizer
 from prep.ops.lint import findings
 from prep.project import initialise
-from prep.tokens import clip_tokenizer
 from prep.vocabulary import store
 from prep.vocabulary.complete import Completer
 from prep.vocabulary.nearest import near

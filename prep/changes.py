@@ -17,7 +17,7 @@ from prep import captions
 from prep.errors import UnreadableError, UserError
 from prep.files import Fingerprint, fingerprint, read_small, sync_folders, write_bytes, write_text
 from prep.index import FoundCaption, Index
-from prep.index_writer import batches
+from prep.index.writer import batches
 
 CAPTION = "caption"
 EXCLUDED = "excluded"

@@ -17,9 +17,9 @@ from pydantic import BaseModel, Field, ValidationError
 from tomlkit.exceptions import TOMLKitError
 
 from prep.buckets import Buckets
+from prep.captions.patterns import Patterns, Renames
 from prep.errors import ConfigError
 from prep.files import write_text
-from prep.patterns import Patterns, Renames
 from prep.quality.thresholds import QualitySection
 from prep.section import Section as Section
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from prep import console, events, jobs
+from prep import events, jobs
+from prep.cli import console
 from prep.errors import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from prep.ops import export, scan
 from prep.project import Project

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from prep.buckets import Fit, Size
 from prep.captions import read as read_caption
+from prep.captions.shuffle import CaptionRules, first_line, plain
 from prep.chance import generator
 from prep.errors import UnreadableError, UserError
 from prep.events import Skipped
 from prep.files import content_hash, text_hash
 from prep.images import is_image_name, probe
-from prep.shuffle import CaptionRules, first_line, plain
-from prep.split import exposures, held_out
+from prep.plan.split import exposures, held_out
 from train.config import TrainSettings
 from train.dataset_file import DatasetPart, Subset, read_dataset_file
 

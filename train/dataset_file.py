@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from prep.buckets import Buckets, Fit, Size
+from prep.captions.shuffle import CaptionRules
 from prep.errors import ConfigError
-from prep.shuffle import CaptionRules
 
 _DATASET_KEYS: dict[str, type | tuple[type, ...]] = {
     "batch_size": int,

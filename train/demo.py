@@ -10,13 +10,14 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prep import captions, demo_world, events, jobs, tagger_models
+from prep import captions, demo_world, events, jobs
+from prep.captions.traits import own_traits
 from prep.errors import UnreadableError, UserError
 from prep.index import Index
 from prep.ops import buckets, dupes, edit, export, plan, scan, tag
 from prep.project import FILE_NAME, Project
-from prep.tagger import Tagger, score_files
-from prep.traits import own_traits
+from prep.tagging import models
+from prep.tagging.tagger import Tagger, score_files
 from train import start
 from train.config import TrainSettings
 from train.extra import require_training, settle_libraries
@@ -311,7 +312,7 @@ def _noted(
 def _verdict(project: Project, drawn: Mapping[str, Sequence[Path]]) -> Iterator[events.Event]:
     """Measure the trigger recall with the tagger that prepared the data."""
     section = project.settings.tagger
-    tagger = Tagger(tagger_models.find(section.model, project.root))
+    tagger = Tagger(models.find(section.model, project.root))
     with Index(project) as index:
         folder = index.folders()[0][0]
     score = trigger_recall(

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from prep import console, events
+from prep import events
+from prep.cli import console
 
 
 def demo(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prep.shuffle import plain
+from prep.captions.shuffle import plain
 from train.config import RunConfig
 from train.data import Dataset, Schedule, TrainImage
 

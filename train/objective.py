@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from prep.captions.shuffle import varied
 from prep.chance import generator, seed_of
-from prep.shuffle import varied
 from train.data import Batch, Exposure, validation_caption
 from train.losses import squared_error
 from train.prepare import Training

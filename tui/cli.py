@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from prep import __version__
-from prep.console import print_error
+from prep.cli.console import print_error
 from prep.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 
 _EPILOGUE = """\
@@ -33,43 +33,46 @@ lora = App(name="lora", help="Look into LoRA files.", result_action="return_valu
 
 COMMANDS = {
     "demo": ("train.demo_cli:demo", "Do the whole job on a small world that comes along."),
-    "init": ("prep.cli:init", "Make a new project."),
-    "import": ("prep.cli_exchange:import_", "Take over datasets of other tools."),
-    "scan": ("prep.cli:scan", "Find images and captions; list what cannot be read."),
-    "ls": ("prep.cli:ls", "List images."),
-    "tags": ("prep.cli:tags", "Count tags."),
-    "dupes": ("prep.cli_dupes:dupes", "Find images that are the same picture."),
-    "quality": ("prep.cli_quality:quality", "Find blurred, noisy, tiny, framed… images."),
-    "tag": ("prep.cli_ops:tag", "Tag images with a WD tagger and write captions."),
-    "edit": ("prep.cli_captions:edit", "Change the tags of many captions, or search them."),
-    "complete": ("prep.cli_words:complete", "Complete a tag from the vocabulary."),
-    "lint": ("prep.cli_words:lint", "Check tags: typos, aliases, spellings, trigger words."),
-    "tokens": ("prep.cli_words:tokens", "Count captions in CLIP tokens."),
-    "shuffle": ("prep.cli_words:shuffle", "Simulate how captions are shuffled and cut."),
-    "exclude": ("prep.cli:exclude", "Leave images out, or take them in again."),
-    "concept": ("prep.cli:concept", "Set a concept's trigger word, repeats and pruned tags."),
-    "prune": ("prep.cli_captions:prune", "Show and prune a character's own traits."),
-    "undo": ("prep.cli:undo", "Take back the newest edit."),
-    "redo": ("prep.cli:redo", "Make again what was undone."),
-    "history": ("prep.cli:history", "List the edits."),
-    "crop": ("prep.cli_crop:crop", "Crop images for training, by hand or by themselves."),
-    "buckets": ("prep.cli_crop:buckets", "Show which bucket each image falls into."),
-    "preview": ("prep.cli_crop:preview", "Show one image as each trainer will see it."),
-    "advise": ("prep.cli_quality:advise", "Judge the dataset as a whole: what to do first."),
-    "plan": ("prep.cli_quality:plan", "Count repeats, exposures and steps."),
-    "check": ("prep.cli_check:check", "Find what a trainer would stumble over."),
-    "export": ("prep.cli_ops:export", "Write a training set; before it: shikomi check."),
-    "push": ("prep.cli_exchange:push", "Upload the training set to the Hugging Face hub."),
-    "diff": ("prep.cli_exchange:diff", "Tell what differs between two training sets."),
+    "init": ("prep.cli.dataset:init", "Make a new project."),
+    "import": ("prep.cli.exchange:import_", "Take over datasets of other tools."),
+    "scan": ("prep.cli.dataset:scan", "Find images and captions; list what cannot be read."),
+    "ls": ("prep.cli.dataset:ls", "List images."),
+    "tags": ("prep.cli.dataset:tags", "Count tags."),
+    "dupes": ("prep.cli.dupes:dupes", "Find images that are the same picture."),
+    "quality": ("prep.cli.quality:quality", "Find blurred, noisy, tiny, framed… images."),
+    "tag": ("prep.cli.ops:tag", "Tag images with a WD tagger and write captions."),
+    "edit": ("prep.cli.captions:edit", "Change the tags of many captions, or search them."),
+    "complete": ("prep.cli.words:complete", "Complete a tag from the vocabulary."),
+    "lint": ("prep.cli.words:lint", "Check tags: typos, aliases, spellings, trigger words."),
+    "tokens": ("prep.cli.words:tokens", "Count captions in CLIP tokens."),
+    "shuffle": ("prep.cli.words:shuffle", "Simulate how captions are shuffled and cut."),
+    "exclude": ("prep.cli.dataset:exclude", "Leave images out, or take them in again."),
+    "concept": (
+        "prep.cli.dataset:concept",
+        "Set a concept's trigger word, repeats, pruned tags.",
+    ),
+    "prune": ("prep.cli.captions:prune", "Show and prune a character's own traits."),
+    "undo": ("prep.cli.dataset:undo", "Take back the newest edit."),
+    "redo": ("prep.cli.dataset:redo", "Make again what was undone."),
+    "history": ("prep.cli.dataset:history", "List the edits."),
+    "crop": ("prep.cli.crop:crop", "Crop images for training, by hand or by themselves."),
+    "buckets": ("prep.cli.crop:buckets", "Show which bucket each image falls into."),
+    "preview": ("prep.cli.crop:preview", "Show one image as each trainer will see it."),
+    "advise": ("prep.cli.quality:advise", "Judge the dataset as a whole: what to do first."),
+    "plan": ("prep.cli.quality:plan", "Count repeats, exposures and steps."),
+    "check": ("prep.cli.check:check", "Find what a trainer would stumble over."),
+    "export": ("prep.cli.ops:export", "Write a training set; before it: shikomi check."),
+    "push": ("prep.cli.exchange:push", "Upload the training set to the Hugging Face hub."),
+    "diff": ("prep.cli.exchange:diff", "Tell what differs between two training sets."),
     "train": ("train.cli:train", "Train a LoRA as a job."),
     "sample": ("train.cli:sample", "Draw pictures with a base model and LoRAs."),
     "grid": ("train.cli:grid", "Draw a contact sheet: LoRA files x strengths."),
 }
 JOB_COMMANDS = {
     "demo": ("train.demo_cli:demo", "Do the whole job on a small world that comes along."),
-    "list": ("prep.cli:jobs_list", "List jobs and where they stand."),
-    "follow": ("prep.cli:jobs_follow", "Show a job's progress until it ends."),
-    "stop": ("prep.cli:jobs_stop", "Ask a job to save and end."),
+    "list": ("prep.cli.dataset:jobs_list", "List jobs and where they stand."),
+    "follow": ("prep.cli.dataset:jobs_follow", "Show a job's progress until it ends."),
+    "stop": ("prep.cli.dataset:jobs_stop", "Ask a job to save and end."),
 }
 
 LORA_COMMANDS = {

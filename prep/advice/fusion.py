@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from prep import captions
+from prep.captions.traits import SHARE, is_circumstance, is_count_tag
 from prep.events import Advice
 from prep.project import Concept
-from prep.traits import SHARE, is_circumstance, is_count_tag
 
 _NEARLY_NONE = 0.15
 """Captioned in at most this share of the images that show it: as good as never."""

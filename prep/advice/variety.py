@@ -6,8 +6,8 @@ The tags are those of booru vocabularies, which WD taggers and most captions of 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from prep.captions.traits import GROUPS
 from prep.events import Advice
-from prep.traits import GROUPS
 
 _DOMINANT = 0.7
 """A value in more than this share of the images is drawn unasked later."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from prep import captions
-from prep.caption_text import split_lines
+from prep.captions.structure import split_lines
 from prep.changes import Change, content_change
 from prep.checks import triggers
 from prep.checks.caption_codes import CODES as CODES

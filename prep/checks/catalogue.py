@@ -9,7 +9,7 @@ from prep.checks import caches, captions, folders, names, pixels, sidecars, trig
 from prep.checks.codes import Code, Problem
 from prep.checks.view import View
 from prep.errors import ConfigError
-from prep.trainers import Trainer
+from prep.training_set.trainers import Trainer
 
 GROUPS: tuple[ModuleType, ...] = (folders, names, sidecars, captions, triggers, pixels, caches)
 CODES: dict[str, Code] = {code.name: code for group in GROUPS for code in group.CODES}

@@ -9,7 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from prep import events, hash_store
+from prep import events
+from prep.duplicates import hash_store
 from prep.index import ImageRow, Index
 from prep.parallel import ordered
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from prep import captions
-from prep.caption_text import split_lines
+from prep.captions.structure import split_lines
 from prep.checks.codes import Code, Problem, for_all, info, warning
 from prep.checks.view import Place, View
 from prep.vocabulary.nearest import allowed, distance

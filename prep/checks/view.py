@@ -15,7 +15,7 @@ from prep.changes import Change, move
 from prep.images import MASK_SUFFIXES, is_image_name
 from prep.index import ImageRow, Index
 from prep.project import Concept, Project
-from prep.trainers import Trainer
+from prep.training_set.trainers import Trainer
 
 ALIASES = {".jfif": ".jpg", ".jpe": ".jpg", ".jif": ".jpg"}
 """Endings of ordinary JPEG files that trainers do not know."""

@@ -5,8 +5,8 @@ Looking closer takes some hundredths of a second per pair, and the same pairs co
 
 from typing import NamedTuple
 
+from prep.duplicates.likeness import VERSION, Comparison
 from prep.index import Index
-from prep.likeness import VERSION, Comparison
 
 _BATCH = 256
 _TABLE = f"compared_{VERSION}"

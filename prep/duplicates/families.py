@@ -16,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prep import events, hash_store
+from prep import events
+from prep.duplicates import hash_store
 from prep.duplicates import patches as patches_
 from prep.duplicates.groups import Cluster, Member
+from prep.duplicates.hashes import distance
+from prep.duplicates.likeness import SIDE, compare
 from prep.duplicates.patches import Patches
 from prep.errors import UnreadableError
-from prep.hashes import distance
 from prep.images import decode_small
 from prep.index import ImageRow, Index
-from prep.likeness import SIDE, compare
 
 _DECODED = 512
 _MATCHED_BITS, _INLIERS = 64, 8

@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 
 from prep import captions
-from prep.best import Judge
 from prep.changes import CAPTION, Change, caption_change, content_change
 from prep.companions import CAPTION_SUFFIXES, companions
+from prep.duplicates.best import Judge
 from prep.duplicates.neighbours import MIRRORED, UPRIGHT, turn
 from prep.images import MASK_SUFFIXES
 from prep.index import ImageRow

@@ -1,7 +1,7 @@
 """Which pictures may be the same: those whose hashes are near each other, in any turn.
 
 Works on arrays of hashes, so that a million pictures fit; which of the candidates really are the
-same is for ``prep.likeness`` to say.
+same is for ``prep.duplicates.likeness`` to say.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from prep.duplicates.hashes import transposed
 from prep.duplicates.pairs import Hashes, Pairs, Positions, close_pairs
-from prep.hashes import transposed
 
 TURNS = (
     "",

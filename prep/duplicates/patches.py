@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prep import events, hash_store
+from prep import events
+from prep.duplicates import hash_store
 from prep.duplicates.pairs import close_pairs
 from prep.images import decode_grey
 from prep.index import ImageRow, Index

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from prep import companions
-from prep.best import Judge
+from prep.captions.layers import HandStore, learnt
+from prep.captions.rules import Rules
 from prep.changes import Change, exclusion
+from prep.duplicates.best import Judge
 from prep.duplicates.groups import APART, Cluster, Member, shows_all
 from prep.duplicates.merging import CaptionRule, Copy, carried_files, merged_caption
 from prep.index import ImageRow, Index
-from prep.layers import HandStore, learnt
 from prep.project import Project
-from prep.rules import Rules
 
 
 class Resolution(NamedTuple):

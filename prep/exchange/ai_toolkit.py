@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prep.exchange.train_table import TrainTable, base_model, train_table
-from prep.kohya import Subset
 from prep.project import Project
+from prep.training_set.kohya import Subset
 
 NAME = "config.yaml"
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")

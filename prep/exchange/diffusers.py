@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Sequence
 
 from prep.exchange.train_table import base_model, train_table
-from prep.kohya import Subset
 from prep.project import Project
+from prep.training_set.kohya import Subset
 
 NAME = "train.sh"
 

@@ -9,9 +9,9 @@ from typing import Literal
 from prep.exchange import ai_toolkit, diffusers, imagefolder, onetrainer, training_config
 from prep.exchange.train_table import train_table
 from prep.files import text_hash
-from prep.kohya import Subset
 from prep.project import Project
 from prep.training_set import Example, TrainingSet, Wish
+from prep.training_set.kohya import Subset
 
 Layout = Literal["kohya", "onetrainer", "ai-toolkit", "diffusers", "imagefolder", "webdataset"]
 Sources = list[tuple[str, Sequence[Wish]]]

@@ -17,8 +17,8 @@ from prep.exchange import paths
 from prep.exchange.collection import Caption, Collection, Concept, Picture, free_folder
 from prep.exchange.folders import spoken
 from prep.exchange.sidecars import Found, below
-from prep.kohya import Subset
 from prep.project import parse_folder
+from prep.training_set.kohya import Subset
 
 _REG = "reg"
 

@@ -18,10 +18,10 @@ from typing import IO
 from prep import events
 from prep.errors import UnreadableError, UserError
 from prep.files import content_hash, fingerprint, text_hash
-from prep.kohya import Subset
-from prep.manifest import Entry, Manifest, State
 from prep.parallel import ordered
 from prep.training_set import Example, TrainingSet
+from prep.training_set.kohya import Subset
+from prep.training_set.manifest import Entry, Manifest, State
 
 _RECIPE = "shard 1"
 _BLOCK = tarfile.BLOCKSIZE

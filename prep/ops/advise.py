@@ -5,14 +5,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from prep import events, hash_store
+from prep import events
 from prep.advice.basics import basics, by_folder
 from prep.advice.fusion import fusion
 from prep.advice.tally import StoredTagger, stored_tagger, tally
 from prep.advice.variety import variety
+from prep.duplicates import hash_store
 from prep.index import ImageRow, Index
 from prep.project import Project, Section
-from prep.scores import ScoreStore
+from prep.tagging.scores import ScoreStore
 
 Level = Literal["good", "note", "warning"]
 _ORDER: tuple[Level, ...] = ("warning", "note", "good")

@@ -11,7 +11,7 @@ from prep import crops, events
 from prep.buckets import Fit, Size
 from prep.index import ImageRow, Index
 from prep.project import Project, Section
-from prep.trainers import Loss, Trainer, View, views
+from prep.training_set.trainers import Loss, Trainer, View, views
 
 _MUCH = 0.1
 """Losing a tenth of the picture is worth a word."""

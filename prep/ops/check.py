@@ -19,7 +19,7 @@ from prep.errors import ConfigError
 from prep.index import Index
 from prep.ops import scan
 from prep.project import Project, Section
-from prep.trainers import Trainer
+from prep.training_set.trainers import Trainer
 
 
 class CheckOptions(Section):

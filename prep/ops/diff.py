@@ -6,19 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from prep import comparison, events, hash_store, manifest, snapshot
+from prep import events
+from prep.duplicates import hash_store
 from prep.errors import UserError
 from prep.exchange import sources
 from prep.index import Index
 from prep.ops import scan
 from prep.project import FILE_NAME, STATE_NAME, Project
-from prep.snapshot import Snapshot
-from prep.training_set import training_set
+from prep.training_set import comparison, manifest, snapshot, training_set
+from prep.training_set.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
 class Differs(events.Event):
-    """One thing that differs; see ``prep.comparison.Difference``."""
+    """One thing that differs; see ``prep.training_set.comparison.Difference``."""
 
     kind: ClassVar[str] = "differs"
     path: str

@@ -12,10 +12,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from prep import events, hash_store
-from prep.best import Judge, Rule, full_order
+from prep import events
 from prep.changes import CAPTION
-from prep.duplicates import families
+from prep.duplicates import families, hash_store
+from prep.duplicates.best import Judge, Rule, full_order
 from prep.duplicates.groups import APART, REASONS, Cluster, Member, Search
 from prep.duplicates.merging import CaptionRule
 from prep.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, Neighbours

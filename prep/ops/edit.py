@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prep import captions, events
-from prep.caption_diff import Tally
-from prep.caption_rows import CaptionRow, caption_rows
+from prep.captions.diff import Tally
+from prep.captions.editor import Editor, State
+from prep.captions.options import EditOptions as EditOptions
+from prep.captions.rows import CaptionRow, caption_rows
 from prep.changes import CAPTION, CONTENT, Change, exclusion
-from prep.edit_options import EditOptions as EditOptions
-from prep.editor import Editor, State
 from prep.edits import Journal, Outcome, check_found
 from prep.index import ImageRow, Index
 from prep.project import Project, Section

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from prep import events, hash_store, kohya, leftovers
+from prep import events
+from prep.duplicates import hash_store
 from prep.errors import ConfigError, UnreadableError, UserError
 from prep.exchange.collection import safe_folder
 from prep.exchange.layouts import Arranged, Layout, Request, arranged, default_folder
@@ -24,13 +25,13 @@ from prep.exchange.shards import Packer, samples
 from prep.files import text_hash, write_bytes
 from prep.images import is_image_name
 from prep.index import ImageRow, Index
-from prep.manifest import Entry, Manifest, State, entry_of
-from prep.masked_set import MaskFiles, mask_advice, masked_set, wishes_by_source
 from prep.ops.plan import plan_of, step_settings
 from prep.parallel import ordered
 from prep.project import Project, Section
-from prep.snapshot import of_training_set
-from prep.training_set import Format, TrainingSet, Wish
+from prep.training_set import Format, TrainingSet, Wish, kohya, leftovers
+from prep.training_set.manifest import Entry, Manifest, State, entry_of
+from prep.training_set.masked import MaskFiles, mask_advice, masked_set, wishes_by_source
+from prep.training_set.snapshot import of_training_set
 
 _SAVE_EVERY = 500
 """Images between two savings of the manifest: the work that a power cut costs at most."""

@@ -7,12 +7,12 @@ from typing import Literal, get_args
 
 from prep import captions, events
 from prep.changes import Change, caption_change
+from prep.clip.tokens import clip_tokenizer
 from prep.edits import Journal, Outcome
 from prep.errors import ConfigError
 from prep.events.words import Lint
 from prep.index import ImageRow, Index
 from prep.project import Concept, Project, Section
-from prep.tokens import clip_tokenizer
 from prep.vocabulary import store
 from prep.vocabulary.findings import Linter, by_weight, dataset_table
 from prep.vocabulary.triggers import trigger_findings

@@ -5,15 +5,16 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from prep import balance, crops, events, hash_store
+from prep import crops, events
 from prep.advice.basics import basics
-from prep.breakdown import By, breakdown
 from prep.crops import Crops, Rect
+from prep.duplicates import hash_store
 from prep.errors import ConfigError
-from prep.exported import exported_contents
 from prep.index import ImageRow, Index
-from prep.plan import ConceptPlan, Item, Plan, StepSettings, make_plan
+from prep.plan import ConceptPlan, Item, Plan, StepSettings, balance, make_plan
+from prep.plan.breakdown import By, breakdown
 from prep.project import FILE_NAME, Concept, Project, Section, describe_faults
+from prep.training_set.exported import exported_contents
 
 
 class PlanSettings(StepSettings):

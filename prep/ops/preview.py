@@ -16,7 +16,7 @@ from prep.index import ImageRow, Index
 from prep.ops.buckets import seen
 from prep.pixels import fitted, resized
 from prep.project import Project, Section
-from prep.trainers import Trainer, View, views
+from prep.training_set.trainers import Trainer, View, views
 
 _TALL = 320
 """Pixels, the height of each picture on the sheet."""

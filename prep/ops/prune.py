@@ -6,19 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import Field
 
-from prep import captions, events, prose
-from prep.caption_diff import Tally
-from prep.caption_rows import CaptionRow, caption_rows
+from prep import captions, events
+from prep.captions import prose
+from prep.captions.diff import Tally
+from prep.captions.options import Tags
+from prep.captions.prune_advice import Trait, traits
+from prep.captions.rows import CaptionRow, caption_rows
+from prep.captions.traits import SHARE
 from prep.changes import CAPTION, Change, caption_change, content_change
-from prep.edit_options import Tags
 from prep.edits import Journal, Outcome
 from prep.errors import ConfigError, UserError
 from prep.index import Index
 from prep.ops.edit import report
 from prep.project import FILE_NAME, Concept, Project, Section
-from prep.prune_advice import Trait, traits
-from prep.stored_scores import StoredScores
-from prep.traits import SHARE
+from prep.tagging.stored_scores import StoredScores
 
 
 class PruneOptions(Section):

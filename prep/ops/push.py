@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from prep import events
 from prep.errors import ConfigError, RetryError, UserError
 from prep.images import is_image_name
-from prep.manifest import Manifest
 from prep.ops import export
 from prep.ops.export import ExportOptions
 from prep.project import Project, Section
+from prep.training_set.manifest import Manifest
 
 if TYPE_CHECKING:
     pass

@@ -7,8 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from prep import events, hash_store
+from prep import events
 from prep.changes import Change, exclusion
+from prep.duplicates import hash_store
 from prep.edits import Journal
 from prep.errors import ConfigError
 from prep.index import Index

@@ -1,7 +1,8 @@
 """Try out how captions come to the text encoder over some epochs: shuffled, dropped, cut.
 
-Captions are varied by the very functions that the trainer uses (``prep.shuffle``), which follow
-sd-scripts. A run draws other numbers by the same rules, so that shares hold, not single epochs.
+Captions are varied by the very functions that the trainer uses (``prep.captions.shuffle``), which
+follow sd-scripts. A run draws other numbers by the same rules, so that shares hold, not single
+epochs.
 """
 
 from collections import Counter
@@ -12,12 +13,12 @@ from typing import TypeVar
 from pydantic import Field
 
 from prep import captions, events
+from prep.captions.shuffle import CaptionRules, first_line, plain, varied_tags
+from prep.clip.tokens import LIMITS, ClipTokenizer, clip_tokenizer
 from prep.events.words import Encoded, TagPlace
 from prep.index import ImageRow, Index
 from prep.ops.tokens import Limit, train_limit
 from prep.project import Project, Section
-from prep.shuffle import CaptionRules, first_line, plain, varied_tags
-from prep.tokens import LIMITS, ClipTokenizer, clip_tokenizer
 
 T = TypeVar("T")
 

@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from prep import events, tagger_models
+from prep import events
+from prep.duplicates.hash_store import hash_contents
 from prep.edits import Journal, Outcome
 from prep.errors import UnreadableError
-from prep.hash_store import hash_contents
 from prep.index import ImageRow, Index
 from prep.ops.tag_captions import Compiler
 from prep.project import Project, Section
-from prep.scores import Order, ScoreStore, Seen, Thresholds, tags_over
-from prep.tagger import Tagger, score_files
-from prep.tagger_models import TaggerFiles
+from prep.tagging import models
+from prep.tagging.models import TaggerFiles
+from prep.tagging.scores import Order, ScoreStore, Seen, Thresholds, tags_over
+from prep.tagging.tagger import Tagger, score_files
 
 _STORE_EVERY = 32
 """Images whose scores a killed run may lose."""
@@ -76,7 +77,7 @@ def run(project: Project, options: TagOptions) -> Iterator[events.Event]:
     with Index(project) as index:
         model = options.model or project.settings.tagger.model
         yield events.Progress("tagger", 0, 1, model)
-        tagging = _Tagging(project, options, index, tagger_models.find(model, project.root))
+        tagging = _Tagging(project, options, index, models.find(model, project.root))
         yield events.Progress("tagger", 1, 1)
         yield from tagging.find_images()
         yield from tagging.infer()
@@ -93,7 +94,7 @@ class _Tagging:
         self._project, self._options, self._index = project, options, index
         self._journal = Journal(index)
         self._files = files
-        self._table = tagger_models.read_table(files.table)
+        self._table = models.read_table(files.table)
         self._store = ScoreStore(index, files.key(), self._table)
         self._rows: list[ImageRow] = []
         self._contents: dict[str, str] = {}

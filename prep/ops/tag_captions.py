@@ -1,17 +1,17 @@
-"""Turn what a tagger saw into captions: the layers of ``prep.layers`` over real caption files."""
+"""Turn what a tagger saw into captions: ``prep.captions.layers`` over real caption files."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from prep import captions, events
+from prep.captions.layers import Hand, HandStore, Mode, compiled, learnt
+from prep.captions.rules import Rules
 from prep.changes import Change, caption_change
 from prep.edits import Journal, Outcome
 from prep.errors import UnreadableError
 from prep.index import ImageRow, Index
-from prep.layers import Hand, HandStore, Mode, compiled, learnt
 from prep.project import Project
-from prep.rules import Rules
-from prep.scores import Seen
+from prep.tagging.scores import Seen
 
 
 class Compiler:

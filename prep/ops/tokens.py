@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from prep import events
+from prep.captions.shuffle import first_line
+from prep.clip.tokens import LIMITS, clip_tokenizer, ensure_counts
 from prep.events.words import TokenCount
 from prep.index import ImageRow, Index
 from prep.project import Project, Section
-from prep.shuffle import first_line
-from prep.tokens import LIMITS, clip_tokenizer, ensure_counts
 
 
 def _one_of_the_limits(value: int) -> int:

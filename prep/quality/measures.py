@@ -8,9 +8,8 @@ from types import MappingProxyType
 import cv2
 import numpy as np
 
-from prep import borders
 from prep.buckets import Fit
-from prep.crops import Rect
+from prep.crops import Rect, borders
 from prep.errors import UnreadableError
 from prep.images import decode, decode_alpha
 from prep.pixels import fitted

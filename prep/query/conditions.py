@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 
 from prep import captions
-from prep.caption_text import split_lines
+from prep.captions.structure import split_lines
 from prep.query import lookups
 from prep.query.condition import Condition, Context, comparison
 from prep.query.tree import Term

@@ -9,12 +9,13 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from prep import captions, score_columns
+from prep import captions
 from prep.buckets import Buckets
-from prep.cache_db import has_table
+from prep.index.cache_db import has_table
 from prep.query import fields
 from prep.query.condition import Condition, Context, comparison
 from prep.query.tree import Term
+from prep.tagging import score_columns
 
 _BY_PATH = "SELECT j.id AS n FROM {} s CROSS JOIN images j ON j.path = s.path"
 _ABOVE = 1 << 40

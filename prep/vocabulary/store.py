@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from prep import tagger_models
 from prep.errors import UserError
 from prep.files import content_hash, text_hash, write_bytes
 from prep.project import Project
+from prep.tagging import models
 from prep.vocabulary.read import read_list
 from prep.vocabulary.words import VERSION, Words
 
@@ -34,7 +34,7 @@ def lists(project: Project, given: Sequence[str] = ()) -> list[Path]:
     if names:
         return [_placed(project, Path(name).expanduser()) for name in names]
     model = project.settings.tagger.model
-    table = tagger_models.find_table(model, project.root) if model else None
+    table = models.find_table(model, project.root) if model else None
     return [] if table is None else [table]
 
 

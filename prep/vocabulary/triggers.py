@@ -7,9 +7,9 @@ reads as a common English word, starts with a meaning that the training has to f
 from collections.abc import Iterable, Iterator
 
 from prep import captions
+from prep.clip.tokens import ClipTokenizer
 from prep.events.words import Lint
 from prep.project import Concept
-from prep.tokens import ClipTokenizer
 from prep.vocabulary.findings import INFO, WARNING
 from prep.vocabulary.nearest import allowed, distance
 from prep.vocabulary.usage import Usage

@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from prep import captions, prose
+from prep import captions
+from prep.captions import prose
 from prep.index import ImageRow
 
 

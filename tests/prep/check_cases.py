@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from prep.project import Project
-from prep.trainers import Trainer
+from prep.training_set.trainers import Trainer
 from tests.conftest import draw_numbered
 
 OLD = (1, 1)

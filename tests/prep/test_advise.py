@@ -3,17 +3,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep import captions, events, hash_store
+from prep import captions, events
 from prep.advice.fusion import TagFacts, fusion
 from prep.advice.tally import stored_tagger, tally
 from prep.advice.variety import variety
+from prep.captions.traits import GROUPS
+from prep.duplicates import hash_store
 from prep.index import Index
 from prep.ops import advise, plan, scan
 from prep.ops.advise import AdviseOptions
 from prep.project import Concept, ConceptSection, Project
-from prep.scores import ScoreStore
-from prep.tagger_models import TagTable
-from prep.traits import GROUPS
+from prep.tagging.models import TagTable
+from prep.tagging.scores import ScoreStore
 from tests.conftest import MakeImage
 
 TABLE = TagTable(

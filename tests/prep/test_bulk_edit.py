@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prep import captions, events
-from prep.caption_rows import CaptionRow
-from prep.edit_options import EditOptions
-from prep.editor import Editor
+from prep.captions.editor import Editor
+from prep.captions.options import EditOptions
+from prep.captions.rows import CaptionRow
 from prep.errors import ConfigError, UserError
 from prep.index import Index
 from prep.ops import edit, scan
 from prep.project import Project
-from prep.scores import ScoreStore
-from prep.tagger_models import GENERAL, TagTable
+from prep.tagging.models import GENERAL, TagTable
+from prep.tagging.scores import ScoreStore
 from tests.conftest import MakeImage
 from tests.prep.caption_lines import SENTENCE, TAGS, texts
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import captions
-from prep.caption_diff import Tally, difference
-from prep.patterns import matcher, separate
-from prep.weights import unweighted
+from prep.captions.diff import Tally, difference
+from prep.captions.patterns import matcher, separate
+from prep.captions.weights import unweighted
 from tests.prep.caption_lines import SENTENCE, TAGS, texts
 
 

@@ -14,7 +14,7 @@ from prep.index import Index
 from prep.ops import check, edit, scan
 from prep.ops.check import CheckOptions
 from prep.project import Project
-from prep.trainers import TRAINERS
+from prep.training_set.trainers import TRAINERS
 from tests.prep.check_cases import CASES, Box, C
 
 SAFE = [name for name, code in catalogue.CODES.items() if code.safe]

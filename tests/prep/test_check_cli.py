@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from prep.checks import catalogue
-from prep.cli_check import EXAMPLES, check
+from prep.cli.check import EXAMPLES, check
 from prep.ops.check import CheckOptions
 from prep.project import Project
 from tests.prep.check_cases import Box, C

@@ -153,7 +153,8 @@ def test_interrupt_ends_with_a_partial_summary(project: Project, make_image: Mak
     # The operation interrupts itself after its first event, as Ctrl+C would.
     code = """
 import os, signal, sys
-from prep import console, events
+from prep import events
+from prep.cli import console
 def work():
     try:
         yield events.Progress("work", 3, 9)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from prep import console, events
+from prep import events
+from prep.cli import console
 from prep.errors import ConfigError, RetryError, UnreadableError, UserError
 from prep.events import Event
 
@@ -127,7 +128,8 @@ def test_the_operation_is_closed_whatever_happens(capsys: Captured, as_json: boo
 def test_signals_end_an_operation_in_order(number: signal.Signals) -> None:
     code = """
 import signal, sys
-from prep import console, events
+from prep import events
+from prep.cli import console
 def work():
     try:
         yield events.Progress("work", 1, 9)

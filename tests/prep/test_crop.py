@@ -9,6 +9,7 @@ from PIL import Image
 
 from prep import crops, events
 from prep.crops import Box, Rect
+from prep.crops.snapping import is_legal
 from prep.edits import Journal
 from prep.errors import ConfigError
 from prep.images import decode
@@ -17,7 +18,6 @@ from prep.ops import buckets, crop, scan
 from prep.ops.crop import CropOptions
 from prep.pixels import fitted
 from prep.project import Project
-from prep.snapping import is_legal
 from tests.conftest import MakeImage
 from tests.prep import exporting
 from tests.prep.exporting import summary, warnings

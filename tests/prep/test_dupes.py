@@ -8,11 +8,12 @@ from typing import Any, cast
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from prep import events, hash_store
+from prep import events
 from prep.duplicates import groups as duplicate_groups
+from prep.duplicates import hash_store
+from prep.duplicates.likeness import Comparison
 from prep.edits import Journal
 from prep.index import Index
-from prep.likeness import Comparison
 from prep.ops import dupes, scan
 from prep.ops.dupes import DupesOptions
 from prep.project import Project, initialise

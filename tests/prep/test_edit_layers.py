@@ -8,18 +8,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prep import captions
-from prep.caption_rows import CaptionRow
-from prep.edit_options import EditOptions
-from prep.editor import Editor
+from prep.captions.editor import Editor
+from prep.captions.layers import Hand, compiled, learnt
+from prep.captions.options import EditOptions
+from prep.captions.rows import CaptionRow
+from prep.captions.rules import Rules
 from prep.edits import Journal
 from prep.index import Index
-from prep.layers import Hand, compiled, learnt
 from prep.ops import edit, prune, scan
 from prep.ops.prune import PruneOptions
 from prep.ops.tag_captions import Compiler
 from prep.project import Project
-from prep.rules import Rules
-from prep.scores import Seen
+from prep.tagging.scores import Seen
 from tests.conftest import MakeImage
 from tests.prep.caption_lines import SENTENCE
 

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from prep import events
 from prep.changes import exclusion
-from prep.comparison import Difference, compare, totals
 from prep.crops import Box, crop_change
 from prep.edits import Journal
 from prep.errors import UserError
 from prep.index import Index
-from prep.manifest import FILE_NAME, Manifest
 from prep.ops import diff, export
 from prep.ops.diff import Differs, TagDiffers
 from prep.project import Project
-from prep.snapshot import ConceptItem, Item, Snapshot
+from prep.training_set.comparison import Difference, compare, totals
+from prep.training_set.manifest import FILE_NAME, Manifest
+from prep.training_set.snapshot import ConceptItem, Item, Snapshot
 from tests.conftest import MakeImage
 from tests.prep.exporting import run, summary
 from tests.prep.trees import done, picture

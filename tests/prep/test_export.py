@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prep import events, manifest
+from prep import events
 from prep.changes import exclusion
 from prep.edits import Journal
 from prep.images import decode
 from prep.index import Index
 from prep.pixels import fitted
 from prep.project import Project
+from prep.training_set import manifest
 from tests.conftest import MakeImage, draw_numbered
 from tests.prep.exporting import counts, run, skipped, summary, tree, warnings
 

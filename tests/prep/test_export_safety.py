@@ -8,10 +8,11 @@ from typing import cast
 
 import pytest
 
-from prep import events, manifest
+from prep import events
 from prep.errors import ConfigError, UserError
 from prep.ops import export, scan
 from prep.project import Project
+from prep.training_set import manifest
 from tests.conftest import MakeImage, draw_numbered
 from tests.prep.exporting import counts, run, skipped, summary, tree, warnings
 from tests.prep.pictures import scene

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter, ImageOps
 
+from prep.duplicates.hashes import distance, look, phash, sharpness, transposed, turned_hashes
 from prep.duplicates.neighbours import TURNS, turn
 from prep.errors import UnreadableError
-from prep.hashes import distance, look, phash, sharpness, transposed, turned_hashes
 from tests.conftest import draw_numbered
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import captions
+from prep.captions.implications import Implications, read_pairs
 from prep.errors import UserError
-from prep.implications import Implications, read_pairs
 
 NAME = st.sampled_from(["a", "b", "c", "d", "e_f", "E f"])
 PAIRS = st.lists(st.tuples(NAME, NAME), max_size=8)

@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import captions
+from prep.captions.implications import Implications
+from prep.captions.layers import Hand, HandStore, Mode, compiled, learnt
+from prep.captions.rules import Rules
 from prep.changes import caption_change
 from prep.edits import Journal
-from prep.implications import Implications
 from prep.index import Index
-from prep.layers import Hand, HandStore, Mode, compiled, learnt
 from prep.project import Project
-from prep.rules import Rules
 
 NAMES = ["bear", "hat", "long hair", "Long_Hair", "smile", "^_^", "poster (object)", "mochi"]
 tag_lists = st.lists(st.sampled_from(NAMES), max_size=6).map(captions.unique)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
+from prep.duplicates.likeness import SIDE, Thumbnail, compare, thumbnail
 from prep.errors import UnreadableError
-from prep.likeness import SIDE, Thumbnail, compare, thumbnail
 from tests.prep.pictures import scene
 
 

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from prep.duplicates import neighbours, pairs
+from prep.duplicates.hashes import transposed
 from prep.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, Neighbours, gathered
 from prep.duplicates.pairs import Pairs, all_pairs, close_pairs
-from prep.hashes import transposed
 
 HASHES = st.lists(st.integers(0, 2**64 - 1), max_size=60)
 

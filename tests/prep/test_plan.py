@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import events
-from prep.breakdown import breakdown
 from prep.buckets import Buckets
 from prep.crops import Box, crop_change
 from prep.edits import Journal
@@ -16,8 +15,9 @@ from prep.index import Index
 from prep.ops import plan, scan
 from prep.ops.plan import PlanOptions, step_settings
 from prep.plan import Item, StepSettings, make_plan
+from prep.plan.breakdown import breakdown
+from prep.plan.split import held_out
 from prep.project import Project
-from prep.split import held_out
 from tests.conftest import MakeImage
 
 NONE = "(no tags)"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from prep import captions, prose
+from prep import captions
+from prep.captions import prose
 
 SENTENCES = [
     "A girl with long black hair is standing on a beach, smiling at the viewer, with a red hat.",

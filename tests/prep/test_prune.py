@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from prep import events
+from prep.captions.prune_advice import kind_of, traits
 from prep.errors import ConfigError, UserError
 from prep.index import Index
 from prep.ops import edit, prune, scan
 from prep.ops.prune import PruneOptions
 from prep.project import Project
-from prep.prune_advice import kind_of, traits
-from prep.scores import ScoreStore
-from prep.tagger_models import GENERAL, RATING, TagTable
+from prep.tagging.models import GENERAL, RATING, TagTable
+from prep.tagging.scores import ScoreStore
 from tests.conftest import MakeImage
 
 IMAGES = 10

@@ -12,16 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prep import captions
+from prep.captions.layers import Hand, HandStore
 from prep.crops import Box, to_text
 from prep.files import text_hash
 from prep.index import Found, FoundCaption, Index
-from prep.layers import Hand, HandStore
 from prep.project import Project, initialise
 from prep.query import And, Node, Not, Or, Query, Term
 from prep.query import evaluate as evaluation
 from prep.query.sets import ids_of
-from prep.scores import ScoreStore
-from prep.tagger_models import GENERAL, TagTable
+from prep.tagging.models import GENERAL, TagTable
+from prep.tagging.scores import ScoreStore
 
 WORDS = ("hat", "long hair", "smile", "top hat", "night sky", ":d", "bear", "1girl")
 SIZES = ((512, 512), (832, 1216), (100, 80), (1600, 900), (600, 650))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from prep import captions, events
-from prep.best import RULES, Judge, Rule, full_order, jpeg_quality
+from prep.duplicates.best import RULES, Judge, Rule, full_order, jpeg_quality
 from prep.duplicates.merging import Copy, merged_caption, turned_tags
 from prep.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, relative, turn
 from prep.duplicates.resolving import Choice, chosen
@@ -147,7 +147,7 @@ def test_machine_captions_give_way_to_those_by_hand(project: Project, save: Save
     small = save("small.png", picture.resize((320, 240)), "machine")
     list(scan.run(project))
     with Index(project) as index:
-        from prep.layers import Hand, HandStore
+        from prep.captions.layers import Hand, HandStore
 
         HandStore(index).put(
             (f"dataset/10_mochi/{name}.png", "machine", Hand(("machine",)))

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from prep import captions, prose
+from prep import captions
+from prep.captions import prose
+from prep.captions.implications import Implications
+from prep.captions.rules import Rules, load
 from prep.errors import ConfigError, UserError
-from prep.implications import Implications
 from prep.project import Project
-from prep.rules import Rules, load
 from tests.prep.caption_lines import SENTENCE, TAGS, texts
 
 # Few and colliding words, so that rules meet: renames of renames, dropped triggers, circles.

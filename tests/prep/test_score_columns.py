@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from prep import score_columns
 from prep.errors import ConfigError
 from prep.index import Found, Index
 from prep.project import Project
-from prep.scores import ScoreStore
-from prep.tagger_models import GENERAL, RATING, TagTable
+from prep.tagging import score_columns
+from prep.tagging.models import GENERAL, RATING, TagTable
+from prep.tagging.scores import ScoreStore
 
 TABLE = TagTable(("safe", "long_hair", "smile"), (RATING, GENERAL, GENERAL))
 

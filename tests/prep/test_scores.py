@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from prep.index import Index
 from prep.project import Project
-from prep.scores import ScoreStore, Seen, Thresholds, tags_over
-from prep.tagger_models import TagTable
+from prep.tagging.models import TagTable
+from prep.tagging.scores import ScoreStore, Seen, Thresholds, tags_over
 
 TABLE = TagTable(
     ("general", "sensitive", "long_hair", "hat", "smile", "mochi", "other"),

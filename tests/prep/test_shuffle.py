@@ -3,7 +3,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep.shuffle import CaptionRules, first_line, plain, varied
+from prep.captions.shuffle import CaptionRules, first_line, plain, varied
 
 TAGS = st.lists(
     st.text("abcdefgh 1_()", min_size=1).map(str.strip).filter(bool), min_size=1, max_size=12

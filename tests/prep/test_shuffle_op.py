@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import events
+from prep.clip.tokens import LIMITS, clip_tokenizer
 from prep.events.words import Encoded, TagPlace
 from prep.ops import scan, shuffle
 from prep.ops.shuffle import ShuffleOptions, _Tally
 from prep.project import Project
-from prep.tokens import LIMITS, clip_tokenizer
 from tests.conftest import MakeImage
 
 LONG = "mochi, " + ", ".join(f"a very long tag number {n}" for n in range(20))

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from prep.buckets import Buckets, Size
 from prep.crops import WHOLE, Box, Rect, from_text, parse, rects, to_text
+from prep.crops.snapping import is_legal, largest, nearest_shape, parse_shape, snapped
 from prep.errors import ConfigError
-from prep.snapping import is_legal, largest, nearest_shape, parse_shape, snapped
 
 SIDE = st.integers(64, 4000)
 SIZE = st.tuples(SIDE, SIDE)

@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import errors
 
 from prep.errors import RetryError, UserError
-from prep.tagger_models import find, read_table
+from prep.tagging.models import find, read_table
 from tests.prep.tiny_taggers import ODD_NAMES, TAGS, make_tagger, write_table
 
 

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from prep import preprocess
 from prep.errors import UnreadableError
+from prep.tagging import preprocess
 from tests.conftest import draw_numbered
 
 SIDE = 48

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prep.clip.tokens import BEGIN, END, LIMITS, ClipTokenizer, clip_tokenizer, ensure_counts
 from prep.events.words import TokenCount
 from prep.files import text_hash
 from prep.index import Index
 from prep.ops import scan
 from prep.ops.tokens import TokensOptions, counted, run
 from prep.project import Project
-from prep.tokens import BEGIN, END, LIMITS, ClipTokenizer, clip_tokenizer, ensure_counts
 from tests.conftest import MakeImage
 
 

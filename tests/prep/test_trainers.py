@@ -15,7 +15,7 @@ from prep.ops import buckets, preview, scan
 from prep.ops.buckets import BucketsOptions
 from prep.ops.preview import PreviewOptions
 from prep.project import Project
-from prep.trainers import OneTrainerBuckets
+from prep.training_set.trainers import OneTrainerBuckets
 from tests.conftest import MakeImage, draw_numbered
 from tests.prep.exporting import summary, warnings
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep.traits import is_circumstance, is_count_tag, own_traits
+from prep.captions.traits import is_circumstance, is_count_tag, own_traits
 
 
 def test_traits_are_what_nearly_all_images_share() -> None:

@@ -14,7 +14,7 @@ from textual.widgets import Button, Static
 from prep import events, jobs
 from prep.images import decode
 from prep.ops.tag import TagOptions
-from prep.tagger_models import DEMO
+from prep.tagging.models import DEMO
 from tui import commands
 from tui.follow import JobView
 from tui.session import Session

@@ -1,0 +1,257 @@
+r"""Caption rules of ``shikomi.toml``: applied again and again, they change nothing more.
+
+They make the layer between what a tagger saw and what a trainer reads, in this order: one name for
+each tag (aliases, renames, patterns), implied tags dropped or added, unwanted and pruned tags
+dropped, sorted, chosen tags first, the trigger word before all.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from itertools import chain
+from pathlib import Path
+
+from prep import captions
+from prep.captions import prose, structure, weave
+from prep.captions.implications import Implications
+from prep.captions.order import people_first
+from prep.captions.patterns import matcher, separate
+from prep.errors import ConfigError, UserError
+from prep.files import fingerprint
+from prep.project import Project
+
+_ROUNDS = 20
+"""Renames of renames that are followed; patterns that never come to rest need more."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of one concept.
+
+    Attributes:
+        trigger: Comes first; several words with commas keep their order; empty for none.
+        always_first: Come next when present, in this order.
+        drop: Never stay; ``*`` stands for anything.
+        replace: Old tag -> new tag, or new tags with commas; empty to drop it.
+        regex: Pattern -> replacement, searched in each tag.
+        known: Aliases and implications.
+        expand: Add implied tags, instead of dropping what another tag implies.
+        order: How to sort: empty, alphabetical, or people.
+
+    Example:
+        >>> Rules(trigger="mochi", drop=("bear",)).apply(["bear", "hat"])
+        ['mochi', 'hat']
+    """
+
+    trigger: str = ""
+    always_first: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    replace: Mapping[str, str] = field(default_factory=dict)
+    regex: Mapping[str, str] = field(default_factory=dict)
+    known: Implications = field(default_factory=Implications)
+    expand: bool = False
+    order: str = ""
+
+    @classmethod
+    def of(cls, project: Project, folder: str) -> "Rules":
+        """Return the rules for one concept folder of a project.
+
+        Raises:
+            UserError: A file that ``shikomi.toml`` names cannot be read.
+        """
+        section, concept = project.settings.captions, project.concept(folder)
+        blacklist = _blacklist(project.root / section.blacklist) if section.blacklist else ()
+        return cls(
+            concept.trigger,
+            section.always_first,
+            (*section.drop, *blacklist, *concept.settings.prune),
+            section.replace,
+            section.regex,
+            load(_files(project.root, section.aliases), _files(project.root, section.implications)),
+            section.expand,
+            section.order,
+        )
+
+    @cached_property
+    def triggers(self) -> tuple[str, ...]:
+        """The tags of the trigger."""
+        return separate([self.trigger])
+
+    @cached_property
+    def rank(self) -> Callable[[str], object] | None:
+        """What the rules sort by."""
+        return {"alphabetical": captions.key, "people": people_first}.get(self.order)
+
+    def apply(self, tags: Sequence[str]) -> list[str]:
+        """Return the caption's tags; applying twice equals applying once.
+
+        Raises:
+            ConfigError: A pattern changes its own result for ever.
+        """
+        result = self._settled(tags)
+        if self.rank is not None:
+            result = weave.sorted_tags(result, self.rank)
+        return self._led(result, tags)
+
+    def text(self, text: str) -> str:
+        """Return a caption text with the rules applied to its first line.
+
+        As ``apply``, but tags that keep their place when shuffled are not sorted.
+        """
+        head, line, rest = structure.split_lines(text)
+        tags = structure.plain_tags(line)
+        if tags is not None:
+            new = self.apply(tags)
+            return text if new == tags else head + structure.SEPARATOR.join(new) + rest
+        before = structure.tags_of(line)
+        line = weave.with_new_tags(line, self._led(self._settled(before), before))
+        if self.rank is not None:
+            line = weave.sorted_line(line, self.rank)
+            tags = captions.remove(structure.tags_of(line), self.triggers)
+            line = weave.with_new_tags(line, self._led(tags, before))
+        return head + line + rest
+
+    def _settled(self, tags: Sequence[str]) -> list[str]:
+        """Rename, collapse or expand, and drop; the trigger is no tag, so it is left out."""
+        pairs = list(chain.from_iterable(map(self._finals.__getitem__, tags)))
+        named = dict(pairs)
+        if len(named) < len(pairs):  # the first spelling of a tag stays
+            first = dict(reversed(pairs))
+            named = {name: first[name] for name in named}
+        result = list(named.values())
+        if not self.known.direct:
+            return result
+        result = self._expanded(result) if self.expand else self.known.collapsed(result)
+        return [tag for tag in result if not self._is_out(tag)]
+
+    def _led(self, tags: list[str], before: Sequence[str]) -> list[str]:
+        """Put first what comes first.
+
+        A caption of sentences alone, which name the trigger, keeps its wording.
+        """
+        if self.always_first:
+            tags = captions.move_first(tags, self.always_first)
+        if not self.triggers or (all(map(prose.is_sentence, before)) and self._is_named(before)):
+            return tags
+        return [*self.triggers, *tags]
+
+    def _is_named(self, sentences: Sequence[str]) -> bool:
+        text = captions.key(" ".join(sentences))
+        return bool(text) and all(
+            re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) for word in self._trigger_keys
+        )
+
+    @cached_property
+    def _trigger_keys(self) -> frozenset[str]:
+        return frozenset(captions.keys(self.triggers))
+
+    @cached_property
+    def _unwanted(self) -> Callable[[str], bool]:
+        return matcher(self.drop)
+
+    def _is_trigger(self, tag: str) -> bool:
+        return captions.key(tag) in self._trigger_keys
+
+    def _is_out(self, tag: str) -> bool:
+        return self._is_trigger(tag) or self._unwanted(tag)
+
+    @cached_property
+    def _renames(self) -> dict[str, str]:
+        return {captions.key(old): new for old, new in self.replace.items()}
+
+    @cached_property
+    def _patterns(self) -> list[tuple[re.Pattern[str], str]]:
+        return [(re.compile(pattern), new) for pattern, new in self.regex.items()]
+
+    @cached_property
+    def _finals(self) -> "captions.Memory[list[tuple[str, str]]]":
+        """For each tag the (key, tag) that become of it; remembered, since datasets repeat tags."""
+        return captions.Memory(self._final)
+
+    def _final(self, tag: str) -> list[tuple[str, str]]:
+        if self._is_trigger(tag):
+            return []
+        names = list(self._followed(tag, ()))
+        out = self._is_trigger if self.known.direct else self._is_out
+        names = [name for name in names if not out(name)]
+        return [(captions.key(name), name) for name in names]
+
+    def _followed(self, tag: str, passed: tuple[str, ...]) -> Iterable[str]:
+        """Follow renames to their end; a circle of renames ends where it closes."""
+        new = self._renamed(tag)
+        if new == (tag,) or tag in passed:
+            yield tag
+            return
+        if len(passed) >= _ROUNDS:
+            raise _restless(passed)
+        passed = (*passed, tag)
+        for part in new:
+            for end in self._followed(part, passed):
+                # A circle that splits off tags on its way would split off more each time.
+                if len(new) > 1 and end in passed:
+                    raise _restless((tag, part, end))
+                yield end
+
+    def _renamed(self, tag: str) -> tuple[str, ...]:
+        """Take one step: alias, rename, patterns."""
+        if prose.is_sentence(tag):
+            return (tag,)
+        new = self.known.resolved(tag)
+        new = self._renames.get(captions.key(new), new)
+        for pattern, replacement in self._patterns:
+            new = pattern.sub(replacement, new)
+        return (tag,) if new == tag else separate([new])
+
+    def _expanded(self, tags: list[str]) -> list[str]:
+        """Add what is implied, by its final name; that may imply more."""
+        for _ in range(_ROUNDS):
+            pairs = (self._finals[tag] for tag in self.known.expanded(tags))
+            more = captions.unique(name for found in pairs for _, name in found)
+            if len(more) == len(tags):
+                break
+            tags = more
+        return tags
+
+
+def _restless(passed: Sequence[str]) -> ConfigError:
+    return ConfigError(
+        f"The caption rules never come to rest: {passed[0]!r} becomes {passed[1]!r}, then"
+        f" {passed[2]!r}, and so on.",
+        "Make the pattern in [captions.regex] match no result of its own, as with ^ and $. A tag"
+        " that is to bring another along belongs into implications, with expand = true.",
+    )
+
+
+def load(aliases: Sequence[Path], implications: Sequence[Path]) -> Implications:
+    """Read aliases and implications; files that have not changed are not read again.
+
+    Raises:
+        UserError: A file is missing, or is none of the known forms.
+    """
+    files = (*aliases, *implications)
+    marks = tuple(repr(fingerprint(file)) for file in files)
+    return _loaded(tuple(aliases), tuple(implications), marks)
+
+
+@lru_cache(maxsize=8)
+def _loaded(
+    aliases: tuple[Path, ...], implications: tuple[Path, ...], marks: tuple[str, ...]
+) -> Implications:
+    del marks  # they make a changed file another call
+    return Implications.read(aliases, implications)
+
+
+def _files(root: Path, name: str) -> tuple[Path, ...]:
+    return (root / name,) if name else ()
+
+
+def _blacklist(file: Path) -> tuple[str, ...]:
+    try:
+        lines = file.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"The blacklist {file} cannot be read: {error}.",
+            "Check blacklist in [captions] of shikomi.toml.",
+        ) from error
+    return separate(line for line in lines if not line.startswith("#"))

@@ -1,0 +1,190 @@
+"""The command line of captions: bulk edits, and the traits to prune."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from prep import events
+from prep.captions.diff import difference
+from prep.captions.options import EditOptions
+from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.ops import edit as edit_op
+from prep.ops import prune as prune_op
+from prep.ops.prune import PruneOptions
+
+# ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
+
+Summary = Callable[[dict[str, Any]], str]
+
+_TAGS = 8
+"""Tags of which a summary tells the counts."""
+_SHORT = 200
+"""Letters of a caption that are shown where it changed in other ways than by tags."""
+
+
+def edit(
+    project: ProjectPath = HERE,
+    /,
+    *,
+    options: Annotated[EditOptions, Parameter(name="*")] = EditOptions(),
+    json: Json = False,
+) -> int:
+    """Change the tags of many captions, or search them; one step of undo."""
+    printer = Limited(_change_line, options.show)
+    return operate(
+        project,
+        lambda opened: edit_op.run(opened, options),
+        json=json,
+        printer=printer,
+        summary=printer.before(_found_summary if options.find else _edit_summary),
+    )
+
+
+def prune(
+    project: ProjectPath = HERE,
+    folder: str | None = None,
+    /,
+    *,
+    options: Annotated[PruneOptions, Parameter(name="*")] = PruneOptions(),
+    json: Json = False,
+) -> int:
+    """Show which tags are a character's own traits, and take them out of its captions.
+
+    Args:
+        project: Project folder.
+        folder: Concept folder, as 10_mychara; all when absent.
+        options: What to prune.
+        json: Print events as JSON lines.
+    """
+    headed: list[str] = []
+    changes = Limited(_change_line, options.show)
+
+    def line(event: events.Event) -> str | None:
+        if isinstance(event, events.Trait):
+            first = [] if event.concept in headed else [_heading(event.concept)]
+            headed.append(event.concept)
+            return "\n".join([*first, _trait_line(event)])
+        return changes(event)
+
+    return operate(
+        project,
+        lambda opened: prune_op.run(opened, options, folder),
+        json=json,
+        printer=line,
+        summary=changes.before(lambda found: _prune_summary(found, options)),
+    )
+
+
+class Limited:
+    """Prints the first changes or matches, and says how many there are more."""
+
+    def __init__(self, line: Callable[[events.Event], str | None], most: int) -> None:
+        """Make a printer.
+
+        Args:
+            line: The text of one event.
+            most: How many to print; 0 for all.
+        """
+        self._line, self._most, self._count = line, most, 0
+
+    def __call__(self, event: events.Event) -> str | None:
+        """Return the text of one event, while there is room."""
+        text = self._line(event)
+        self._count += text is not None
+        return text if self._most == 0 or self._count <= self._most else None
+
+    def before(self, summary: Summary) -> Summary:
+        """Return the summary with a line on top that says what was not printed."""
+
+        def text(found: dict[str, Any]) -> str:
+            more = self._count - self._most if self._most else 0
+            return (f"... and {more} more (--show 0 for all)\n" if more > 0 else "") + summary(
+                found
+            )
+
+        return text
+
+
+def _change_line(event: events.Event) -> str | None:
+    """Return what is added to a caption and what goes; where neither, the texts."""
+    if isinstance(event, events.Match):
+        return f"{event.path}\n    {', '.join(event.found)}"
+    if not isinstance(event, events.Change):
+        return None
+    found = difference(event.before, event.after)
+    lines = [event.path]
+    if found.elsewhere or event.path.endswith(".toml"):
+        lines += _changed_lines(event.before or "", event.after or "")
+    else:
+        lines += [f"  - {', '.join(found.removed)}"] if found.removed else []
+        lines += [f"  + {', '.join(found.added)}"] if found.added else []
+    return "\n".join(lines)
+
+
+def _changed_lines(before: str, after: str) -> list[str]:
+    """Return the lines that differ, shortened."""
+    old, new = before.splitlines(), after.splitlines()
+    lines = [f"  - {_cut(text)}" for text in old if text not in new]
+    lines += [f"  + {_cut(text)}" for text in new if text not in old]
+    return lines or ["  (line ends or order of lines)"]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHORT else text[:_SHORT] + "..."
+
+
+def _edit_summary(summary: Mapping[str, Any]) -> str:
+    changed, edit_number = summary.get("captions", summary["changed"]), summary["edit"]
+    lines = [f"{_captions(changed)} {'changed' if edit_number else 'would change'}"]
+    if summary["changed"] == 0:
+        lines = ["Nothing to change."]
+    elif edit_number:
+        lines[0] += f" (edit {edit_number}; take it back with: shikomi undo)"
+    for sign, name in (("-", "removed"), ("+", "added")):
+        lines += [f"  {sign} {text}" for text in [_counts(summary[name])] if text]
+    if summary["only_order_or_spelling"]:
+        lines.append(f"  {_captions(summary['only_order_or_spelling'])} only in order or spelling")
+    if summary["sentences"]:
+        lines.append(f"  {_captions(summary['sentences'])} with sentences, which stay in one piece")
+    if summary["conflicts"]:
+        lines.append(f"  {_captions(summary['conflicts'])} left alone")
+    return "\n".join(lines)
+
+
+def _found_summary(summary: Mapping[str, Any]) -> str:
+    counts = _counts(summary["found"])
+    return f"found in {_captions(summary['images'])}" + (f"\n    {counts}" if counts else "")
+
+
+def _captions(count: int) -> str:
+    return f"{count} caption" + ("" if count == 1 else "s")
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    parts = [f"{_cut(tag)} x{count}" for tag, count in list(counts.items())[:_TAGS]]
+    more = len(counts) - _TAGS
+    return ", ".join(parts) + (f" and {more} other tags" if more > 0 else "")
+
+
+def _heading(concept: str) -> str:
+    return f"{concept}\n  {'':2}{'captions':>9}{'seen':>6}  tag"
+
+
+def _trait_line(event: events.Trait) -> str:
+    seen = "-" if event.seen is None else f"{event.seen:.0%}"
+    mark = "x" if event.suggested else " "
+    text = f"  {mark} {event.captions:>9.0%}{seen:>6}  {event.tag}"
+    return f"{text}\n{'':21}{event.advice}"
+
+
+def _prune_summary(summary: Mapping[str, Any], options: PruneOptions) -> str:
+    if "changed" in summary:
+        return _edit_summary(summary)
+    if not summary["traits"]:
+        return f"No tag stands in {options.share:.0%} of the images of a concept."
+    suggested = summary["suggested"]
+    if not suggested:
+        return "Nothing is suggested. Prune what you choose with: --apply --tag TAG"
+    lines = [f"{name}: would prune {', '.join(tags)}" for name, tags in suggested.items()]
+    return "\n".join([*lines, "Do it with --apply; choose with --tag TAG or --keep TAG."])

@@ -1,0 +1,99 @@
+"""The command line of the pre-flight check: findings grouped by code, most severe first."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from prep import events
+from prep.cli.dataset import HERE, Json, ProjectPath, change_lines, operate
+from prep.errors import EXIT_OK, EXIT_PROBLEMS
+from prep.ops import check as check_op
+from prep.ops.check import CheckOptions
+from prep.project import Project
+
+EXAMPLES = 3
+"""Places shown for each code."""
+
+# ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
+
+
+def check(
+    project: ProjectPath = HERE,
+    /,
+    *,
+    options: Annotated[CheckOptions, Parameter(name="*")] = CheckOptions(),
+    all: bool = False,  # noqa: A002  (the name of the flag)
+    json: Json = False,
+) -> int:
+    """Find what a trainer would stumble over, before it does; mend what is safe to mend.
+
+    Args:
+        all: Show every place, not only the first few of each kind.
+    """
+    report = Report(everything=all)
+
+    def start(opened: Project) -> Iterator[events.Event]:
+        for event in check_op.run(opened, options):
+            report.note(event)
+            yield event
+
+    code = operate(
+        project,
+        start,
+        json=json,
+        printer=change_lines if options.dry_run or options.fix else None,
+        summary=report.text,
+    )
+    return EXIT_PROBLEMS if code == EXIT_OK and report.problems else code
+
+
+class Report:
+    """Collects findings and shows them in groups; there are errors first."""
+
+    def __init__(self, *, everything: bool) -> None:
+        """Show all places of each group, or the first ones."""
+        self._everything = everything
+        self._groups: dict[tuple[str, str], list[events.Finding]] = {}
+
+    @property
+    def problems(self) -> int:
+        """How many errors and warnings there are."""
+        return sum(
+            len(group) for (severity, _), group in self._groups.items() if severity != "info"
+        )
+
+    def note(self, event: events.Event) -> None:
+        """Take in what is a finding."""
+        if isinstance(event, events.Finding):
+            self._groups.setdefault((event.severity, event.code), []).append(event)
+
+    def text(self, summary: dict[str, Any]) -> str:
+        """Return all groups and a last line that counts them."""
+        parts = ["\n".join(self._group(group)) for group in self._groups.values()]
+        return "\n\n".join([*parts, "\n".join(_last_lines(summary))])
+
+    def _group(self, group: list[events.Finding]) -> Iterator[str]:
+        first = group[0]
+        yield f"{first.severity}: {first.title} ({first.code}, {len(group)})"
+        yield f"  {first.consequence}"
+        shown = group if self._everything else group[:EXAMPLES]
+        for finding in shown:
+            yield f"    {finding.path}: {finding.message}".rstrip(": ")
+        if len(group) > len(shown):
+            yield f"    and {len(group) - len(shown)} more"
+        yield f"  To do: {first.fix}"
+
+
+def _last_lines(summary: dict[str, Any]) -> Iterator[str]:
+    counts = Counter({name: int(summary[name]) for name in ("errors", "warnings", "infos")})
+    named = ", ".join(
+        f"{count} {name if count != 1 else name[:-1]}" for name, count in counts.items()
+    )
+    images = f"{summary['images']} images read by the rules of {summary['trainer']}"
+    yield f"{images}: {named}." if counts.total() else f"{images}: nothing to complain about."
+    if summary["fixed"]:
+        yield f"Mended {summary['fixed']} findings (edit {summary['edit']}; shikomi undo)."
+    if summary["fixable"]:
+        yield f"{summary['fixable']} can be mended: shikomi check --fix (--dry-run shows how)."

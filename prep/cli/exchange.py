@@ -1,0 +1,129 @@
+"""The command line of what comes in and goes out: import, diff, push."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from prep import events
+from prep.cli import console
+from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.ops import diff as diff_op
+from prep.ops import importing
+from prep.ops import push as push_op
+from prep.ops.diff import Differs, TagDiffers
+from prep.ops.importing import Imported, ImportOptions
+from prep.ops.push import PushOptions
+
+
+def import_(
+    source: Path,
+    project: Path,
+    /,
+    *,
+    concept: Annotated[str, Parameter(name="--as")] = "",
+    link: Annotated[bool, Parameter(negative="--copy")] = False,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> int:
+    """Take over images, captions and settings from kohya, OneTrainer, TagGUI, zip and others.
+
+    Args:
+        source: A folder, a zip, or the file that describes a dataset: dataset.toml, concepts.json,
+            metadata.jsonl, .csv or .parquet.
+        project: Project folder; it is made when it does not exist.
+        concept: Put everything into this folder below dataset/, as 10_mychara.
+        link: Make hard links of the images instead of copies. Captions are always copied.
+        dry_run: Only show what would be done.
+    """
+    options = ImportOptions(concept=concept, link=link, dry_run=dry_run)
+    return console.show(
+        importing.run(project, source, options),
+        json=json,
+        printer=_imported_line,
+        summary=_import_summary,
+    )
+
+
+def _imported_line(event: events.Event) -> str | None:
+    if not isinstance(event, Imported):
+        return None
+    extras = [] if event.caption else ["no caption"]
+    extras += [f"{event.masks} mask" + "s" * (event.masks > 1)] if event.masks else []
+    return f"{event.path}  <- {event.source}" + (f"  ({', '.join(extras)})" if extras else "")
+
+
+def _import_summary(found: dict[str, Any]) -> str:
+    text = (
+        f"{found['format']}: {found['images']} images, {found['captions']} captions,"
+        f" {found['masks']} masks; {found['unchanged']} were there, {found['skipped']} skipped"
+    )
+    return text + ("\nTake it back with: shikomi undo" if found["edit"] else "")
+
+
+def diff(before: Path, after: Path, /, *, json: Json = False) -> int:
+    """Tell what differs between two training sets; exit code 1 when something does.
+
+    Args:
+        before: An export; also a project, as it is now, or any dataset that can be imported.
+        after: The same.
+    """
+    return console.show(
+        diff_op.run(before, after), json=json, printer=_difference_lines, summary=_diff_summary
+    )
+
+
+def push(
+    repository: str,
+    project: ProjectPath = HERE,
+    /,
+    *,
+    public: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> int:
+    """Upload the training set to the Hugging Face hub, as an imagefolder.
+
+    Args:
+        repository: Name on the hub, as user/my-dataset; it is made when it does not exist.
+        public: Make a new dataset public; private otherwise.
+        dry_run: Only show what would be uploaded and removed there.
+    """
+    options = PushOptions(repository=repository, public=public, dry_run=dry_run)
+    return operate(project, lambda opened: push_op.run(opened, options), json=json)
+
+
+_SIGNS = {"added": "+", "removed": "-"}
+
+
+def _difference_lines(event: events.Event) -> str | None:
+    if isinstance(event, TagDiffers):
+        came = [f"+{event.added}"] if event.added else []
+        gone = [f"-{event.removed}"] if event.removed else []
+        return f"tag {event.name}: {' '.join([*came, *gone])}"
+    if not isinstance(event, Differs):
+        return None
+    if event.what in _SIGNS:
+        return f"{_SIGNS[event.what]} {event.path}"
+    if event.what == "tags":
+        changes = [*(f"+{tag}" for tag in event.added), *(f"-{tag}" for tag in event.removed)]
+        return f"~ {event.path}: {', '.join(changes)}"
+    if event.what == "pixels":
+        return f"~ {event.path}: other pixels"
+    if event.what == "mask":
+        verb = "changed" if event.before and event.after else "added" if event.after else "removed"
+        return f"~ {event.path}: mask {verb}"
+    if event.what == "caption":
+        return f"~ {event.path}: caption\n  - {event.before}\n  + {event.after}"
+    return f"~ {event.path}: {event.what} {event.before or '(none)'} -> {event.after or '(none)'}"
+
+
+def _diff_summary(found: dict[str, Any]) -> str:
+    sizes = f"{found['before']} and {found['after']} images"
+    if found["same"]:
+        return f"The same: {sizes}."
+    kinds = [f"{n} {kind}" for kind, n in found.items() if kind not in _NO_KIND and n]
+    return f"Different: {sizes}; {', '.join(kinds)}."
+
+
+_NO_KIND = ("same", "before", "after")

@@ -1,0 +1,122 @@
+"""The command line of quality, advice and the plan."""
+
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from prep import events
+from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.ops import advise as advise_op
+from prep.ops import plan as plan_op
+from prep.ops import quality as quality_op
+from prep.ops.advise import AdviseOptions
+from prep.ops.plan import PlanOptions
+from prep.ops.quality import QualityOptions
+
+# ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
+
+_MARKS = {"warning": "!", "note": "·", "good": "✓"}
+
+
+def quality(
+    project: ProjectPath = HERE,
+    /,
+    *,
+    options: Annotated[QualityOptions, Parameter(name="*")] = QualityOptions(),
+    json: Json = False,
+) -> int:
+    """Find blurred, noisy, tiny, framed… images, measured at the size they are trained in."""
+    return operate(
+        project,
+        lambda opened: quality_op.run(opened, options),
+        json=json,
+        printer=_quality_lines,
+        summary=_quality_summary,
+    )
+
+
+def advise(
+    project: ProjectPath = HERE,
+    /,
+    *,
+    options: Annotated[AdviseOptions, Parameter(name="*")] = AdviseOptions(),
+    json: Json = False,
+) -> int:
+    """Judge the dataset as a whole: enough images, variety, fused tags, wrong captions."""
+    return operate(
+        project,
+        lambda opened: advise_op.run(opened, options),
+        json=json,
+        printer=_advice_lines,
+        summary=lambda found: (
+            f"{found['images']} images: {found['warnings']} warnings, {found['notes']} notes"
+        ),
+    )
+
+
+def plan(
+    project: ProjectPath = HERE,
+    /,
+    *,
+    options: Annotated[PlanOptions, Parameter(name="*")] = PlanOptions(),
+    json: Json = False,
+) -> int:
+    """Count repeats, exposures and steps, with the arithmetic shown."""
+    return operate(
+        project,
+        lambda opened: plan_op.run(opened, options),
+        json=json,
+        printer=_plan_line,
+        summary=_plan_summary,
+    )
+
+
+def _quality_lines(event: events.Event) -> str | None:
+    if isinstance(event, events.Change):
+        return f"left out: {event.path}  ({event.after})"
+    if not isinstance(event, events.Quality):
+        return None
+    value = f"{event.measure:<8} {event.value:>7.4g}"
+    if not event.found:
+        return f"  {value}  {event.path}"
+    return f"! {value}  {event.path}\n    {event.explanation}"
+
+
+def _quality_summary(found: dict[str, Any]) -> str:
+    counts = ", ".join(f"{name} {count}" for name, count in found["findings"].items())
+    line = f"{found['measured']} training images measured; {found['images']} with findings"
+    line += f" ({counts})" if counts else ""
+    return line + (f"; {found['excluded']} left out" if found["edit"] else "")
+
+
+def _advice_lines(event: events.Event) -> str | None:
+    if not isinstance(event, events.Advice):
+        return None
+    lines = [f"{_MARKS[event.level]} {event.topic}: {event.message}"]
+    lines += [f"    {event.hint}"] if event.hint else []
+    lines += [f"    {path}" for path in event.images]
+    return "\n".join(lines)
+
+
+def _plan_line(event: events.Event) -> str | None:
+    if isinstance(event, events.Exposure):
+        line = f"{event.exposures:>8} {event.share:>6.1%}  {event.name}"
+        return line + (f"  ({event.note})" if event.note else "")
+    if isinstance(event, events.Proposal):
+        return (
+            f"{event.folder}: repeats {event.repeats} -> {event.proposed}"
+            f"  ({event.images} x {event.proposed} = {event.balanced} exposures,"
+            f" now {event.exposures})"
+        )
+    return None
+
+
+def _plan_summary(found: dict[str, Any]) -> str:
+    lines = list(found["arithmetic"])
+    if "balanced_steps" in found:
+        done = "written to shikomi.toml" if found["saved"] else "nothing is written yet: --apply"
+        lines.append(
+            f"balanced: {found['balanced_steps']} steps; epochs = {found['balanced_epochs']} would"
+            f" take about as long as now ({done})"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,170 @@
+"""The command line of words: completion, lint, tokens, shuffling."""
+
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from prep import events
+from prep.cli.dataset import HERE, Json, ProjectPath, change_lines, operate
+from prep.events.words import Completion, Encoded, Lint, TagPlace, TokenCount
+from prep.ops import complete as complete_op
+from prep.ops import lint as lint_op
+from prep.ops import shuffle as shuffle_op
+from prep.ops import tokens as tokens_op
+from prep.ops.complete import CompleteOptions
+from prep.ops.lint import LintOptions
+from prep.ops.shuffle import ShuffleOptions
+from prep.ops.tokens import TokensOptions
+
+# ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
+
+CUT = "┃"
+"""Stands where a caption is cut."""
+
+
+def complete(
+    text: str,
+    project: ProjectPath = HERE,
+    /,
+    *,
+    options: Annotated[CompleteOptions, Parameter(name="*")] = CompleteOptions(),
+    json: Json = False,
+) -> int:
+    """Complete a tag: in-word matches, aliases, how many have it here and on the board.
+
+    Args:
+        text: Letters of the tag, from anywhere in it.
+    """
+    return operate(
+        project,
+        lambda opened: complete_op.run(opened, text, options),
+        json=json,
+        printer=_completion_line,
+        summary=lambda found: "" if found["completions"] else "No known tag has these letters.",
+    )
+
+
+def lint(
+    project: ProjectPath = HERE,
+    /,
+    *,
+    options: Annotated[LintOptions, Parameter(name="*")] = LintOptions(),
+    json: Json = False,
+) -> int:
+    """Check tags against the vocabulary: typos, aliases, spellings, trigger words."""
+    return operate(
+        project,
+        lambda opened: lint_op.run(opened, options),
+        json=json,
+        printer=_lint_lines,
+        summary=_lint_summary,
+    )
+
+
+def tokens(
+    project: ProjectPath = HERE,
+    /,
+    *,
+    options: Annotated[TokensOptions, Parameter(name="*")] = TokensOptions(),
+    json: Json = False,
+) -> int:
+    """Count captions in CLIP tokens; show what falls past 75, 150 and 225."""
+    return operate(
+        project,
+        lambda opened: tokens_op.run(opened, options),
+        json=json,
+        printer=_count_lines,
+        summary=_tokens_summary,
+    )
+
+
+def shuffle(
+    project: ProjectPath = HERE,
+    /,
+    *,
+    options: Annotated[ShuffleOptions, Parameter(name="*")] = ShuffleOptions(),
+    json: Json = False,
+) -> int:
+    """Simulate how captions are shuffled, dropped and cut over some epochs."""
+    return operate(
+        project,
+        lambda opened: shuffle_op.run(opened, options),
+        json=json,
+        printer=_place_line,
+        summary=_shuffle_summary,
+    )
+
+
+def _completion_line(event: events.Event) -> str | None:
+    if not isinstance(event, Completion):
+        return None
+    images = f"{event.images:>6} here" if event.images else " " * 11
+    count = f"{event.count:>11,}" if event.count else " " * 11
+    alias = f"{event.alias} → " if event.alias else ""
+    return f"{images} {count}  {alias}{event.tag}  {event.type}".rstrip()
+
+
+def _lint_lines(event: events.Event) -> str | None:
+    if isinstance(event, events.Change):
+        return change_lines(event)
+    if not isinstance(event, Lint):
+        return None
+    place = f" in {event.folder}" if event.folder else ""
+    arrow = f" → {event.suggestion}" if event.suggestion else ""
+    return f"{event.code:<16} {event.images:>6}  {event.tag}{arrow}  ({event.message}{place})"
+
+
+def _lint_summary(found: dict[str, Any]) -> str:
+    parts = [f"{count} {code}" for code, count in found["findings"].items()]
+    text = f"{found['tags']} tags, {found['vocabulary']:,} known words: "
+    text += ", ".join(parts) or "nothing to say"
+    if found["changed"]:
+        text += f". {found['changed']} captions " + (
+            f"changed (edit {found['edit']})" if found["edit"] else "would change"
+        )
+    return text
+
+
+def _count_lines(event: events.Event) -> str | None:
+    if not isinstance(event, TokenCount):
+        return None
+    text, end = "", 0
+    for at in event.cuts.values():
+        text += event.text[end:at].lstrip() + f" {CUT} "
+        end = at
+    return f"{event.count:>4}  {event.path}\n      {text}{event.text[end:].lstrip()}"
+
+
+def _tokens_summary(found: dict[str, Any]) -> str:
+    over = ", ".join(f"{count} over {at}" for at, count in found["over"].items())
+    return (
+        f"{found['captions']} captions: {found['mean']} tokens on average, at most"
+        f" {found['longest']}; {over}; read up to {found['limit']}"
+    )
+
+
+def _place_line(event: events.Event) -> str | None:
+    if isinstance(event, Encoded):
+        lost = f" {CUT} {event.lost.lstrip()}" if event.lost else ""
+        return f"epoch {event.epoch}, {event.count} tokens, {event.path}\n      {event.text}{lost}"
+    if not isinstance(event, TagPlace):
+        return None
+    share = "  ".join(
+        f"{100 * count / max(1, event.exposures):5.1f} % past {at}"
+        for at, count in event.past.items()
+    )
+    dropped = f"  dropped {event.dropped} times" if event.dropped else ""
+    mark = "trigger" if event.trigger else "tag"
+    return f"{mark:<8} {share}  of {event.exposures}  {event.tag}{dropped}"
+
+
+def _shuffle_summary(found: dict[str, Any]) -> str:
+    past = ", ".join(f"{count} past {at}" for at, count in found["tags_past"].items())
+    limit = str(found["limit"])
+    lines = [
+        f"{found['captions']} captions in {found['epochs']} epochs: {found['exposures']:,}"
+        f" exposures, {found['empty']} without text, at most {found['longest']} tokens",
+        f"Tags that ever fall behind: {past}. Read up to {limit}:"
+        f" trigger words are lost in {100 * found['trigger_past'][limit]:.1f} % of their exposures",
+    ]
+    return "\n".join(lines)

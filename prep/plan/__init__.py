@@ -1,0 +1,258 @@
+"""Repeats, exposures and steps, with the arithmetic shown.
+
+Steps of an epoch are counted as sd-scripts does (``library/train_util.py``): each
+bucket gives ceil(images x repeats / batch) batches, the last one short; batches are then divided
+among processes and accumulated. Images that are held out for validation are never trained on.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from prep.buckets import Buckets, Size
+from prep.plan.split import exposures, held_out
+from prep.project import Section
+
+
+class StepSettings(Section):
+    """The training settings that decide the number of steps."""
+
+    batch_size: int = Field(2, ge=1, le=1024)
+    """Images per batch and device."""
+    gradient_accumulation: int = Field(1, ge=1, le=1024)
+    """Batches per optimiser step."""
+    epochs: int = Field(10, ge=1, le=100_000)
+    """Rounds over all images x repeats."""
+    max_steps: int = Field(0, ge=0)
+    """Stop after this many optimiser steps; 0 means that the epochs decide."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One training image for planning: an image, or a crop of one.
+
+    Attributes:
+        concept: Name of the concept, for people.
+        repeats: As set.
+        size: Width and height, pixels.
+        content: Tells different pictures apart when some are held out; ``path`` when empty.
+        path: Names the image; crops of one image share it.
+        tags: Of its caption.
+        folder: Of the concept; concepts of one name in two folders stay apart.
+    """
+
+    concept: str
+    repeats: int
+    size: Size
+    regularization: bool = False
+    content: str = ""
+    path: str = ""
+    tags: tuple[str, ...] = ()
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What becomes of one training image: its bucket, and how often an epoch shows it.
+
+    Attributes:
+        exposures: 0 when it is held out, or a regularisation image that is not needed.
+    """
+
+    item: Item
+    bucket: Size
+    exposures: int
+    held_out: bool
+
+
+@dataclass(frozen=True)
+class ConceptPlan:
+    """One concept: what is seen per epoch.
+
+    Attributes:
+        images: Training images, those held out too.
+        matched: For regularisation images the exposures they are repeated or cut to, else
+            ``None``.
+        held_out: How many of the images only serve the validation.
+    """
+
+    name: str
+    images: int
+    repeats: int
+    matched: int | None = None
+    held_out: int = 0
+    folder: str = ""
+
+    @property
+    def exposures(self) -> int:
+        """Images seen in an epoch."""
+        trained = self.images - self.held_out
+        return trained * self.repeats if self.matched is None else self.matched
+
+    @property
+    def arithmetic(self) -> str:
+        """The sum, for people."""
+        if self.matched is not None:
+            return (
+                f"{self.name}: {self.images} regularisation images, repeated or cut to "
+                f"{self.exposures} exposures to match the others"
+            )
+        count = f"{self.images} images"
+        if self.held_out:
+            count = f"({self.images} images - {self.held_out} held out)"
+        return f"{self.name}: {count} x {self.repeats} repeats = {self.exposures} exposures"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The arithmetic of a run.
+
+    Attributes:
+        concepts: One per folder, in name order.
+        batches: Batches of an epoch, per bucket (width, height).
+        steps_per_epoch: Optimiser steps of an epoch.
+        steps: Optimiser steps of the run.
+        epochs: Epochs begun in the run.
+        seen: One for each training image, in the order given.
+    """
+
+    concepts: tuple[ConceptPlan, ...]
+    batches: Mapping[Size, int]
+    steps_per_epoch: int
+    steps: int
+    epochs: int
+    settings: StepSettings
+    processes: int = 1
+    seen: tuple[Seen, ...] = ()
+
+    @property
+    def exposures(self) -> int:
+        """Images seen in an epoch."""
+        return sum(concept.exposures for concept in self.concepts)
+
+    @property
+    def arithmetic(self) -> list[str]:
+        """The sums, one line each, for people."""
+        lines = [concept.arithmetic for concept in self.concepts]
+        lines.append(self._batch_sum())
+        if self.settings.gradient_accumulation * self.processes > 1:
+            lines.append(self._step_sum())
+        run = f"{self.steps_per_epoch} steps x {self.settings.epochs} epochs = "
+        run += f"{self.steps_per_epoch * self.settings.epochs} steps"
+        if self.settings.max_steps:
+            run += f", ended by max_steps at {self.steps}"
+        return [*lines, run]
+
+    def _batch_sum(self) -> str:
+        batch, total = self.settings.batch_size, sum(self.batches.values())
+        counts = Counter[Size]()
+        for seen in self.seen:
+            counts[seen.bucket] += seen.exposures
+        short = sum(count % batch > 0 for count in counts.values())
+        remark = "each bucket rounded up"
+        if short:
+            remark += f": {_some(short, 'batch', 'es')} not full"
+        return (
+            f"{self.exposures} exposures in {len(self.batches)} buckets, batch {batch}: "
+            f"{total} batches per epoch ({remark})"
+        )
+
+    def _step_sum(self) -> str:
+        gather, total = self.settings.gradient_accumulation, sum(self.batches.values())
+        window = self.processes * gather
+        line = (
+            f"{total} batches / ({_some(self.processes, 'device')} x {gather} accumulated) = "
+            f"{self.steps_per_epoch} steps per epoch, "
+            f"of up to {window} x {self.settings.batch_size} = "
+            f"{window * self.settings.batch_size} images"
+        )
+        rest = total % window
+        return line + (f"; the last one gathers only {_some(rest, 'batch', 'es')}" if rest else "")
+
+
+def make_plan(
+    items: Iterable[Item],
+    buckets: Buckets,
+    settings: StepSettings,
+    processes: int = 1,
+    validation_fraction: float = 0.0,
+    seed: int = 42,
+) -> Plan:
+    """Count exposures, batches and steps.
+
+    Args:
+        items: All training images.
+        buckets: Where they are placed.
+        settings: What decides the number of steps.
+        processes: Devices that train side by side.
+        validation_fraction: Share of the pictures that is held out of training, 0 to 0.5.
+        seed: Decides which ones, as it does in the trainer.
+
+    Example:
+        >>> items = [Item("mochi", 10, (512, 512))] * 3 + [Item("mochi", 10, (512, 1024))]
+        >>> plan = make_plan(items, Buckets((512, 512)), StepSettings(batch_size=4, epochs=2))
+        >>> plan.steps_per_epoch, plan.steps
+        (11, 22)
+    """
+    seen = _seen(list(items), buckets, validation_fraction, seed)
+    counts: Counter[Size] = Counter()
+    for image in seen:
+        counts[image.bucket] += image.exposures
+    batches = {
+        size: math.ceil(count / settings.batch_size)
+        for size, count in sorted(counts.items())
+        if count
+    }
+    shared = math.ceil(sum(batches.values()) / processes)
+    per_epoch = math.ceil(shared / settings.gradient_accumulation)
+    steps = per_epoch * settings.epochs
+    if settings.max_steps:
+        # As in sd-scripts, epochs are only a ceiling when no step count is given; here the
+        # smaller wins, so that neither setting is ignored.
+        steps = min(steps, settings.max_steps)
+    epochs = math.ceil(steps / per_epoch) if per_epoch else 0
+    concepts = _concepts(seen)
+    return Plan(concepts, batches, per_epoch, steps, epochs, settings, processes, tuple(seen))
+
+
+def _seen(items: list[Item], buckets: Buckets, fraction: float, seed: int) -> list[Seen]:
+    """Place every image and count its exposures, in the order in which the trainer does it.
+
+    Regularisation images are matched to all others before some of those are held out.
+    """
+    counts = exposures([i.repeats for i in items], [i.regularization for i in items])
+    held = held_out((_picture(i) for i in items if not i.regularization), fraction, seed)
+    bucket = {size: buckets.fit(size).bucket for size in {item.size for item in items}}
+    seen = []
+    for item, count in zip(items, counts, strict=True):
+        # A picture that is held out is not trained on under another name either.
+        out = _picture(item) in held
+        seen.append(Seen(item, bucket[item.size], 0 if out else count, out))
+    return seen
+
+
+def _some(count: int, name: str, ending: str = "s") -> str:
+    return f"{count} {name}{ending if count != 1 else ''}"
+
+
+def _picture(item: Item) -> str:
+    return item.content or item.path
+
+
+def _concepts(seen: Iterable[Seen]) -> tuple[ConceptPlan, ...]:
+    images: Counter[tuple[str, str, int, bool]] = Counter()
+    held, shown = images.copy(), images.copy()
+    for image in seen:
+        item = image.item
+        key = (item.concept, item.folder, item.repeats, item.regularization)
+        images[key] += 1
+        held[key] += image.held_out
+        shown[key] += image.exposures
+    return tuple(
+        ConceptPlan(name, count, repeats, shown[key] if regular else None, held[key], folder)
+        for key, count in sorted(images.items())
+        for name, folder, repeats, regular in (key,)
+    )

@@ -1,0 +1,169 @@
+"""Compare two training sets: which images, pixels, crops, masks and tags differ. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from prep import captions
+from prep.training_set.snapshot import ConceptItem, Item, Snapshot
+
+Pair = tuple[Item | None, Item | None]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that differs.
+
+    Attributes:
+        path: The image (or the name of the concept).
+        what: added, removed, moved, pixels, crop, bucket, mask, tags, caption or concept.
+        before: As text; empty for nothing.
+        after: As text; empty for nothing.
+        added: Tags.
+        removed: Tags.
+    """
+
+    path: str
+    what: str
+    before: str = ""
+    after: str = ""
+    added: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class TagTotal:
+    """A tag and in how many images it came or went."""
+
+    name: str
+    added: int
+    removed: int
+
+
+def compare(before: Snapshot, after: Snapshot) -> list[Difference]:
+    """Return what differs, concepts first, then by image.
+
+    Images are the same when they come from the same source file (and are the same crop of it in
+    its order); else when their bytes are the same, under whatever name.
+    """
+    found = list(_concepts(before, after))
+    for one, other in _pairs(before.items, after.items):
+        found += _images(one, other)
+    return found
+
+
+def totals(differences: Sequence[Difference]) -> list[TagTotal]:
+    """Return the tags that came or went in images of both sets, most changed first."""
+    added = Counter(tag for d in differences if d.what == "tags" for tag in d.added)
+    removed = Counter(tag for d in differences if d.what == "tags" for tag in d.removed)
+    names = sorted(added.keys() | removed.keys(), key=lambda n: (-(added[n] + removed[n]), n))
+    return [TagTotal(name, added[name], removed[name]) for name in names]
+
+
+def _concepts(before: Snapshot, after: Snapshot) -> Iterator[Difference]:
+    for name in sorted(before.concepts.keys() | after.concepts.keys()):
+        one, other = before.concepts.get(name), after.concepts.get(name)
+        if one != other:
+            yield Difference(name, "concept", _said(one), _said(other))
+
+
+def _said(concept: ConceptItem | None) -> str:
+    if concept is None:
+        return ""
+    trigger = f", trigger {concept.trigger}" if concept.trigger else ""
+    return f"{concept.repeats} repeats{trigger}" + (
+        ", regularisation" if concept.regularization else ""
+    )
+
+
+def _pairs(before: Sequence[Item], after: Sequence[Item]) -> list[Pair]:
+    """Pair the images of both sides; what has no partner stands alone."""
+    ones, others = _keyed(before), _keyed(after)
+    pairs: list[Pair] = [(ones[key], others[key]) for key in ones if key in others]
+    lost = [item for key, item in ones.items() if key not in others]
+    new = [item for key, item in others.items() if key not in ones]
+    by_content: defaultdict[str, list[Item]] = defaultdict(list)
+    for item in new:
+        by_content[item.content].append(item)
+    gone: list[Pair] = []
+    for item in lost:
+        twins = by_content.get(item.content) if item.content else None
+        if twins:
+            pairs.append((item, _closest(item, twins)))
+        else:
+            gone.append((item, None))
+    come: list[Pair] = [(None, item) for items in by_content.values() for item in items]
+    return sorted([*pairs, *gone, *come], key=_order)
+
+
+def _keyed(items: Sequence[Item]) -> dict[tuple[str, int], Item]:
+    """Key images by source and by their number among the crops of that source."""
+    seen = Counter[str]()
+    keyed = {}
+    for item in items:
+        keyed[item.source, seen[item.source]] = item
+        seen[item.source] += 1
+    return keyed
+
+
+def _closest(item: Item, twins: list[Item]) -> Item:
+    """Take the twin with the same part of the picture out of the list, else the first one."""
+    number = next((n for n, twin in enumerate(twins) if twin.part == item.part), 0)
+    return twins.pop(number)
+
+
+def _order(pair: Pair) -> str:
+    one, other = pair
+    item = other or one
+    return item.name if item else ""
+
+
+def _images(one: Item | None, other: Item | None) -> Iterator[Difference]:
+    if one is None or other is None:
+        if other is not None:
+            yield Difference(other.name, "added", after=other.caption)
+        elif one is not None:
+            yield Difference(one.name, "removed", before=one.caption)
+        return
+    path = other.name
+    if _place(one) != _place(other):
+        yield Difference(path, "moved", one.name, other.name)
+    if one.content != other.content:
+        yield Difference(path, "pixels", one.content, other.content)
+    if one.part and other.part and one.part != other.part:
+        yield Difference(path, "crop", _text(one.part), _text(other.part))
+    elif one.bucket and other.bucket and (one.bucket, one.cut) != (other.bucket, other.cut):
+        yield Difference(path, "bucket", _fit(one), _fit(other))
+    if one.mask != other.mask:
+        yield Difference(path, "mask", one.mask, other.mask)
+    yield from _captions(path, one.caption, other.caption)
+
+
+def _place(item: Item) -> str:
+    """Return the picture's place without its suffix and without the repeats of its folder."""
+    path = PurePosixPath(item.name).with_suffix("")
+    folder = path.parent.name
+    number, _, rest = folder.partition("_")
+    return f"{rest if number.isdigit() else folder}/{path.name}"
+
+
+def _captions(path: str, one: str, other: str) -> Iterator[Difference]:
+    if one == other:
+        return
+    before, after = captions.split(one), captions.split(other)
+    keys_before, keys_after = set(map(captions.key, before)), set(map(captions.key, after))
+    added = [tag for tag in after if captions.key(tag) not in keys_before]
+    removed = [tag for tag in before if captions.key(tag) not in keys_after]
+    # The same tags in another order, in other spellings, or another line than the first.
+    what = "tags" if added or removed else "caption"
+    yield Difference(path, what, one, other, added, removed)
+
+
+def _text(numbers: Sequence[int]) -> str:
+    return ",".join(map(str, numbers))
+
+
+def _fit(item: Item) -> str:
+    width, height, *cut = (*item.bucket, *item.cut)
+    return f"{width}x{height}" + (f" of {cut[0]}x{cut[1]} at {cut[2]},{cut[3]}" if cut else "")

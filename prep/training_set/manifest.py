@@ -1,0 +1,166 @@
+"""What an export has made: so that a second one writes nothing, and nobody's files are touched.
+
+It also keeps what the training set is made of (``snapshot``), so that exports can be compared.
+
+Each file has a recipe, a text that says from what it was made; the same recipe gives the same
+bytes. Files are claimed in the manifest before they are written: what a killed export leaves
+behind is known to be ours.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass
+from enum import Enum
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from prep.errors import UserError
+from prep.files import content_hash, fingerprint, write_text
+from prep.training_set.snapshot import Snapshot
+
+FILE_NAME = ".shikomi-export.json"
+_VERSION = 1
+_CLAIMED = ""
+
+
+class State(Enum):
+    """What lies at a place where an export wants to write."""
+
+    ABSENT = "nothing"
+    OURS = "a file we made"
+    CHANGED = "a file we made and somebody changed"
+    FOREIGN = "a file we did not make"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file we made: its recipe, its size (bytes), time (ns) and the hash of its content."""
+
+    recipe: str
+    size: int = 0
+    mtime_ns: int = 0
+    content: str = ""
+
+
+def entry_of(file: Path, recipe: str, data: bytes) -> Entry:
+    """Return the entry of a file that holds ``data``."""
+    mark = fingerprint(file)
+    size, mtime_ns = (mark.size, mark.mtime_ns) if mark else (0, 0)
+    return Entry(recipe, size, mtime_ns, sha256(data).hexdigest()[:32])
+
+
+class Manifest:
+    """The files of one export folder, by name relative to it, with slashes."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read the manifest of ``folder``; a missing or damaged one knows no files."""
+        self.folder = folder
+        self._file = folder / FILE_NAME
+        data = _data(self._file)
+        self._saved = _entries(data)
+        self._entries = dict(self._saved)
+        self._snapshot = _snapshot(data)
+        self._kept_snapshot = self._snapshot
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What the export is made of; ``None`` while it is not finished."""
+        return self._snapshot
+
+    def finish(self, snapshot: Snapshot) -> None:
+        """Note what the finished export is made of; ``save`` puts it on disk."""
+        self._snapshot = snapshot
+
+    def names(self) -> list[str]:
+        """Return the files that we made or claimed."""
+        return list(self._entries)
+
+    def state(self, name: str) -> State:
+        """Look at the file: is it there, ours, unchanged? Its content is read when in doubt."""
+        file, entry = self.folder / name, self._entries.get(name)
+        mark = fingerprint(file)
+        if mark is None:
+            return State.ABSENT
+        if entry is None:
+            return State.FOREIGN
+        if entry.recipe == _CLAIMED or (entry.size, entry.mtime_ns) == (mark.size, mark.mtime_ns):
+            return State.OURS
+        if entry.size != mark.size or content_hash(file) != entry.content:
+            return State.CHANGED
+        # Copied or restored from a backup: only its time differs.
+        self._entries[name] = Entry(entry.recipe, mark.size, mark.mtime_ns, entry.content)
+        return State.OURS
+
+    def has(self, name: str, recipe: str) -> bool:
+        """Was the file made by this recipe? Its state is another question."""
+        entry = self._entries.get(name)
+        return entry is not None and entry.recipe == recipe
+
+    def recipe(self, name: str) -> str:
+        """Return the recipe that a file was made by; an empty text when it is not ours."""
+        entry = self._entries.get(name)
+        return entry.recipe if entry else _CLAIMED
+
+    def content(self, name: str, recipe: str) -> str:
+        """Return the hash of the file that was made by this recipe; an empty text for none."""
+        return self._entries[name].content if self.has(name, recipe) else ""
+
+    def claim(self, names: Iterable[str]) -> None:
+        """Note, on disk, that these files are about to be written.
+
+        Raises:
+            UserError: The folder may not be written, or the disk is full.
+        """
+        self._entries |= {name: Entry(_CLAIMED) for name in names}
+        self._snapshot = None
+        self.save()
+
+    def record(self, name: str, entry: Entry) -> None:
+        """Note that a file was written; ``save`` puts it on disk."""
+        self._entries[name] = entry
+
+    def forget(self, name: str) -> None:
+        """Note that a file is no longer there, or no longer ours."""
+        self._entries.pop(name, None)
+
+    def save(self) -> None:
+        """Write the manifest if it has changed.
+
+        Raises:
+            UserError: The folder may not be written, or the disk is full.
+        """
+        if self._entries == self._saved and self._snapshot == self._kept_snapshot:
+            return
+        files = {name: astuple(entry) for name, entry in sorted(self._entries.items())}
+        data: dict[str, Any] = {"version": _VERSION, "files": files}
+        if self._snapshot is not None:
+            data["made_of"] = self._snapshot.to_data()
+        write_text(self._file, json.dumps(data, ensure_ascii=False) + "\n")
+        self._saved, self._kept_snapshot = dict(self._entries), self._snapshot
+
+
+def _data(file: Path) -> Mapping[str, Any]:
+    """Return the content of a manifest; of a missing or damaged one, nothing."""
+    try:
+        data = json.loads(file.read_text("utf-8"))
+        version = data["version"]
+        if version > _VERSION:
+            raise UserError(f"{file} was made by a newer shikomi.", "Update shikomi.")
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _entries(data: Mapping[str, Any]) -> Mapping[str, Entry]:
+    try:
+        return {name: Entry(*values) for name, values in data["files"].items()}
+    except (TypeError, KeyError, AttributeError):
+        return {}
+
+
+def _snapshot(data: Mapping[str, Any]) -> Snapshot | None:
+    try:
+        return Snapshot.from_data(data["made_of"])
+    except (TypeError, KeyError, AttributeError):
+        return None
