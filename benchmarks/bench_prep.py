@@ -122,7 +122,7 @@ def bench_files(project: Project, paths: Paths, rounds: int) -> None:
     compare(
         "tagger input, one thread",
         count,
-        lambda: [preprocess.pixels(path, _SIDE) for path in paths],
+        lambda: [preprocess.pixels(path, preprocess.Recipe(_SIDE)) for path in paths],
         "pad first, then resize: same pixels",
         lambda: [padded_first(path) for path in paths],
         rounds,
@@ -130,7 +130,7 @@ def bench_files(project: Project, paths: Paths, rounds: int) -> None:
     compare(
         "tagger input, all threads",
         count,
-        lambda: drain(preprocess.ahead(paths, _SIDE)),
+        lambda: drain(preprocess.ahead(paths, preprocess.Recipe(_SIDE))),
         "pad first, then resize: same pixels",
         lambda: [padded_first(path) for path in paths],
         rounds,

@@ -24,7 +24,8 @@ from prep.buckets import Buckets
 from prep.crops import Rect
 from prep.images import decode, is_image_name
 from prep.pixels import fitted
-from prep.quality.measures import KINDS, Values, measure
+from prep.quality.kinds import KINDS, Values
+from prep.quality.measures import measure
 from prep.quality.thresholds import Measure, QualitySection
 
 Fault = Callable[[Image.Image], Image.Image]

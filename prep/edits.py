@@ -28,13 +28,17 @@ _PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Edit:
-    """A line of the history; ``state`` is done, undone, or pending after a crash."""
+    """A line of the history; ``state`` is done, undone, or pending after a crash.
+
+    Attributes:
+        kinds: What was changed, as ``prep.changes`` names it -> how often.
+    """
 
     id: int
     time: float
     title: str
     state: str
-    changes: int
+    kinds: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -115,12 +119,21 @@ class Journal:
     def history(self, limit: int = 100) -> list[Edit]:
         """Return the newest edits first; those that can no longer be redone are left out."""
         rows = self._connection.execute(
-            """SELECT e.id, e.t, e.title, e.state,
-                (SELECT count(*) FROM work.changes c WHERE c.edit = e.id)
-            FROM work.edits e WHERE e.state != 'dropped' ORDER BY e.id DESC LIMIT ?""",
+            """SELECT id, t, title, state FROM work.edits WHERE state != 'dropped'
+            ORDER BY id DESC LIMIT ?""",
             (limit,),
+        ).fetchall()
+        return [
+            Edit(number, at, title, state, self._kinds(number)) for number, at, title, state in rows
+        ]
+
+    def _kinds(self, edit: int) -> dict[str, int]:
+        return dict(
+            self._connection.execute(
+                "SELECT what, count(*) FROM work.changes WHERE edit = ? GROUP BY 1 ORDER BY 1",
+                (edit,),
+            ).fetchall()
         )
-        return [Edit(*row) for row in rows]
 
     def _turn(self, present: str, target: str, order: str) -> Outcome:
         row = self._connection.execute(
@@ -182,7 +195,7 @@ class Journal:
     def _recover(self) -> None:
         """Finish edits that a crash interrupted."""
         rows = self._connection.execute(
-            "SELECT id, title, state FROM work.edits WHERE state LIKE 'pending%'"
+            "SELECT id, title, state FROM work.edits WHERE state LIKE 'pending%' ORDER BY id"
         ).fetchall()
         for edit, title, state in rows:
             target = "undone" if state.endswith("undone") else "done"

@@ -230,10 +230,10 @@ def walk_folders(root: Path) -> Iterator[Folder]:
 
 def _sort_in(entry: os.DirEntry[str], folder: Folder, below: list[str]) -> None:
     try:
-        if entry.is_dir():
-            below.append(entry.name)
-        elif entry.is_file():
+        if entry.is_file():
             folder.names.append(entry.name)
+        elif entry.is_dir():
+            below.append(entry.name)
         elif entry.is_symlink():
             folder.faults.append((entry.name, "a link that leads nowhere"))
         else:

@@ -5,6 +5,8 @@ see the same picture: turned as EXIF says, transparency on white, RGB, 8 bits.
 """
 
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,6 +161,38 @@ def decode_small(path: Path, side: int) -> Image.Image:
     return _decode_small(path, side, "RGB")
 
 
+def decode_reduced(path: Path, side: int) -> tuple[Image.Image, tuple[int, int]]:
+    """Return a picture as ``decode``, JPEG at a half, quarter or eighth where that is enough.
+
+    Args:
+        path: The file.
+        side: Pixels that the longer side keeps at least, if it has them.
+
+    Returns:
+        The picture, and the full one's width and height. A reduced picture has these divided by
+        2, 4 or 8 and rounded up.
+
+    Raises:
+        UnreadableError: As ``decode``.
+    """
+    with _open(path) as image:
+        try:
+            full = image.size
+            part = min(1.0, side / max(full))
+            image.draft("RGB", (max(1, int(full[0] * part)), max(1, int(full[1] * part))))
+            times = max(1, round(full[0] / image.width), round(full[1] / image.height))
+            turned = _orientation(image)
+            # A turn would move a pixel that was rounded up to the other end: then decode all.
+            if turned == 1 or not (full[0] % times or full[1] % times):
+                image.load()
+                upright = flatten(ImageOps.exif_transpose(image))
+                return upright, (full[1], full[0]) if turned in SIDEWAYS else full
+        except Exception as error:
+            raise UnreadableError(f"{path.name}: {_reason(error)}") from error
+    whole = decode(path)
+    return whole, whole.size
+
+
 def _decode_small(path: Path, side: int, mode: str) -> Image.Image:
     with _open(path) as image:
         try:
@@ -187,21 +221,24 @@ def flatten(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _open(path: Path) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns from half of its own limit on; ours is checked below.
-            warnings.simplefilter("ignore")
-            image = Image.open(path)
-    except Exception as error:  # a hostile header may raise nearly anything
-        raise UnreadableError(f"{path.name}: {_reason(error)}") from error
-    if image.width * image.height > MAX_PIXELS:
-        size = f"{image.width}x{image.height}"
-        image.close()
-        raise UnreadableError(
-            f"{path.name}: {size} is more than {MAX_PIXELS:,} pixels (a decompression bomb?)"
-        )
-    return image
+@contextmanager
+def _open(path: Path) -> Iterator[Image.Image]:
+    """Open a file as an image; closed for certain, which Pillow forgets where reading fails."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("rb"))
+            with warnings.catch_warnings():
+                # Pillow warns from half of its own limit on; ours is checked below.
+                warnings.simplefilter("ignore")
+                image = stack.enter_context(Image.open(file))
+        except Exception as error:  # a hostile header may raise nearly anything
+            raise UnreadableError(f"{path.name}: {_reason(error)}") from error
+        if image.width * image.height > MAX_PIXELS:
+            size = f"{image.width}x{image.height}"
+            raise UnreadableError(
+                f"{path.name}: {size} is more than {MAX_PIXELS:,} pixels (a decompression bomb?)"
+            )
+        yield image
 
 
 def _orientation(image: Image.Image) -> int:

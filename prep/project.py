@@ -22,6 +22,7 @@ from prep.errors import ConfigError
 from prep.files import write_text
 from prep.quality.thresholds import QualitySection
 from prep.section import Section as Section
+from prep.tagging.section import TaggerSection as TaggerSection
 
 FILE_NAME = "shikomi.toml"
 STATE_NAME = ".shikomi"
@@ -78,6 +79,10 @@ class CaptionSection(Section):
     """Tags that never enter a caption."""
     blacklist: str = ""
     """A text file with more tags to drop, one a line; `*` stands for anything."""
+    only: tuple[str, ...] = ()
+    """The only tags that may enter a caption, besides the trigger word; all when empty."""
+    whitelist: str = ""
+    """A text file with more tags of that kind, one a line; `*` stands for anything."""
     replace: Renames = Field(default_factory=dict)
     """Tags to rename: old = new."""
     regex: Patterns = Field(default_factory=dict)
@@ -90,19 +95,10 @@ class CaptionSection(Section):
     """Add implied tags; otherwise tags that another tag of the caption implies are dropped."""
     order: Literal["", "alphabetical", "people"] = ""
     """Sort the tags: alphabetical, or people: how many are in the picture comes first."""
-
-
-class TaggerSection(Section):
-    """The WD tagger."""
-
-    model: str = ""
-    """A folder with model.onnx and selected_tags.csv, or a name on the Hugging Face hub."""
-    general: float = Field(0.35, ge=0.0, le=1.0)
-    """A general tag is taken from this score on."""
-    character: float = Field(0.85, ge=0.0, le=1.0)
-    """A character tag is taken from this score on."""
-    ratings: bool = False
-    """Write the rating as a tag."""
+    words: Literal["spaces", "underscores"] = "spaces"
+    """Write new tags with spaces or underscores between their words; faces as ^_^ stay."""
+    brackets: Literal["plain", "escaped"] = "plain"
+    """Write the brackets of new tags plain, as trainers read them, or with a backslash before."""
 
 
 class VocabularySection(Section):

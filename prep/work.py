@@ -24,6 +24,9 @@ MIGRATIONS = (
     """
     CREATE TABLE crops(path TEXT PRIMARY KEY, boxes TEXT NOT NULL) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE answers(path TEXT PRIMARY KEY, answers TEXT NOT NULL) WITHOUT ROWID;
+    """,
 )
 
 

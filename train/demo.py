@@ -320,7 +320,7 @@ def _verdict(project: Project, drawn: Mapping[str, Sequence[Path]]) -> Iterator[
         drawn["base"],
         [captions.key(tag) for tag in project.concept(folder).settings.prune],
         lambda paths: _scores(tagger, paths),
-        threshold=section.general,
+        threshold=section.pair()[0],
     )
     for event in judge([score]):
         if isinstance(event, events.Finished):

@@ -29,6 +29,7 @@ app = App(
     result_action="return_value",
 )
 jobs = App(name="jobs", help="List, follow and stop heavy work.", result_action="return_value")
+scores = App(name="scores", help="Look into stored tagger scores.", result_action="return_value")
 lora = App(name="lora", help="Look into LoRA files.", result_action="return_value")
 
 COMMANDS = {
@@ -40,7 +41,8 @@ COMMANDS = {
     "tags": ("prep.cli.dataset:tags", "Count tags."),
     "dupes": ("prep.cli.dupes:dupes", "Find images that are the same picture."),
     "quality": ("prep.cli.quality:quality", "Find blurred, noisy, tiny, framed… images."),
-    "tag": ("prep.cli.ops:tag", "Tag images with a WD tagger and write captions."),
+    "tag": ("prep.cli.tagging:tag", "Tag images with a WD tagger and write captions."),
+    "doubt": ("prep.cli.scores:doubt", "Review tags that captions and tagger disagree about."),
     "edit": ("prep.cli.captions:edit", "Change the tags of many captions, or search them."),
     "complete": ("prep.cli.words:complete", "Complete a tag from the vocabulary."),
     "lint": ("prep.cli.words:lint", "Check tags: typos, aliases, spellings, trigger words."),
@@ -52,9 +54,9 @@ COMMANDS = {
         "Set a concept's trigger word, repeats, pruned tags.",
     ),
     "prune": ("prep.cli.captions:prune", "Show and prune a character's own traits."),
-    "undo": ("prep.cli.dataset:undo", "Take back the newest edit."),
-    "redo": ("prep.cli.dataset:redo", "Make again what was undone."),
-    "history": ("prep.cli.dataset:history", "List the edits."),
+    "undo": ("prep.cli.history:undo", "Take back the newest edit."),
+    "redo": ("prep.cli.history:redo", "Make again what was undone."),
+    "history": ("prep.cli.history:history", "List the edits."),
     "crop": ("prep.cli.crop:crop", "Crop images for training, by hand or by themselves."),
     "buckets": ("prep.cli.crop:buckets", "Show which bucket each image falls into."),
     "preview": ("prep.cli.crop:preview", "Show one image as each trainer will see it."),
@@ -75,6 +77,14 @@ JOB_COMMANDS = {
     "stop": ("prep.cli.dataset:jobs_stop", "Ask a job to save and end."),
 }
 
+SCORE_COMMANDS = {
+    "list": ("prep.cli.scores:scores_list", "List the taggers whose scores are stored."),
+    "thresholds": (
+        "prep.cli.scores:scores_thresholds",
+        "Count what other thresholds would change.",
+    ),
+    "compare": ("prep.cli.scores:scores_compare", "Compare two taggers."),
+}
 LORA_COMMANDS = {
     "info": ("train.cli:lora_info", "Tell what a LoRA file holds."),
     "verify": ("train.cli:lora_verify", "Check that a LoRA fits its model."),
@@ -84,9 +94,12 @@ for _name, (_target, _help) in COMMANDS.items():
     app.command(_target, name=_name, help=_help)
 for _name, (_target, _help) in JOB_COMMANDS.items():
     jobs.command(_target, name=_name, help=_help)
+for _name, (_target, _help) in SCORE_COMMANDS.items():
+    scores.command(_target, name=_name, help=_help)
 for _name, (_target, _help) in LORA_COMMANDS.items():
     lora.command(_target, name=_name, help=_help)
 app.command(jobs)
+app.command(scores)
 app.command(lora)
 
 

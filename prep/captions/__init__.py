@@ -24,7 +24,7 @@ KAOMOJI = frozenset({
 # fmt: on
 """Emoticon tags whose underscore is part of the face."""
 
-_REMEMBERED = 200_000
+REMEMBERED = 200_000
 """Spellings that are remembered; sentences would fill the memory otherwise."""
 
 
@@ -88,7 +88,7 @@ class Memory(dict[str, T]):
 
     def __missing__(self, tag: str) -> T:
         """Compute what is not known yet."""
-        if len(self) >= _REMEMBERED:
+        if len(self) >= REMEMBERED:
             self.clear()
         found = self[tag] = self._function(tag)
         return found
@@ -127,8 +127,11 @@ def spaced(tag: str) -> str:
 
 def unique(tags: Iterable[str]) -> list[str]:
     """Drop later spellings of a tag that is already there."""
+    found = list(tags)
+    if len(set(map(_key, found))) == len(found):  # as nearly always
+        return found
     seen: dict[str, str] = {}
-    for tag in tags:
+    for tag in found:
         seen.setdefault(_keys[tag], tag)
     return list(seen.values())
 
@@ -167,6 +170,11 @@ def replace(tags: Sequence[str], old: str, new: str) -> list[str]:
 
 def move_first(tags: Sequence[str], leaders: Sequence[str]) -> list[str]:
     """Bring those of ``leaders`` that are present to the front, in their order."""
-    wanted = keys(unique(leaders))
-    front = [tag for leader in wanted for tag in tags if _keys[tag] == leader]
-    return [*front, *(tag for tag in tags if _keys[tag] not in wanted)]
+    if not leaders:
+        return list(tags)
+    wanted, names = keys(unique(leaders)), keys(tags)
+    if not set(wanted).intersection(names):
+        return list(tags)
+    pairs = list(zip(names, tags, strict=True))
+    front = [tag for leader in wanted for name, tag in pairs if name == leader]
+    return [*front, *(tag for name, tag in pairs if name not in wanted)]

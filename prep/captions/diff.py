@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prep import captions
-from prep.captions import prose
+from prep.captions import prose, structure
 
 _NAMED = 50
 """Tags whose counts a summary has."""
+_PORTION = 100_000
+"""Tags that are counted together."""
 
 
 @dataclass(frozen=True)
@@ -47,33 +49,54 @@ class Tally:
     """Counts what an edit changes.
 
     Attributes:
-        added: Tag -> captions that get it.
-        removed: Tag -> captions that lose it.
+        changed: Captions that change.
         elsewhere: Captions in which only the order, a spelling or another line changes.
         sentences: Changed captions that are sentences.
     """
 
     changed: int = 0
-    added: Counter[str] = field(default_factory=Counter)
-    removed: Counter[str] = field(default_factory=Counter)
     elsewhere: int = 0
     sentences: int = 0
+    _added: list[str] = field(default_factory=list)
+    _removed: list[str] = field(default_factory=list)
+    _counts: tuple[Counter[str], Counter[str]] = field(
+        default_factory=lambda: (Counter(), Counter())
+    )
 
     def add(self, before: str | None, after: str | None) -> None:
         """Count one change."""
-        found = difference(before, after)
+        old = captions.split(before or "")
+        self.add_tags(old, captions.split(after or ""))
+        # A plain line holds none, and is quickly known.
+        self.sentences += not structure.are_plain(old) and any(map(prose.is_sentence, old))
+
+    def add_tags(self, before: list[str], after: list[str]) -> None:
+        """Count one change of a caption without sentences, whose tags are known."""
+        added, removed = set(after).difference(before), set(before).difference(after)
         self.changed += 1
-        self.added.update(found.added)
-        self.removed.update(found.removed)
-        self.elsewhere += found.elsewhere
-        if before and "." in before:
-            self.sentences += any(map(prose.is_sentence, captions.split(before)))
+        self.elsewhere += not added and not removed
+        self._added += added
+        self._removed += removed
+        # Counted many at a time, since that is done in C.
+        if len(self._added) + len(self._removed) > _PORTION:
+            self._count()
+
+    def _count(self) -> None:
+        for counts, tags in zip(self._counts, (self._added, self._removed), strict=True):
+            counts.update(tags)
+            tags.clear()
 
     def summary(self) -> dict[str, Any]:
-        """Return the counts for the summary of an operation."""
+        """Return the counts for the summary of an operation: of captions, by tag."""
+        self._count()
+        added, removed = map(_most_common, self._counts)
         return {
-            "added": dict(self.added.most_common(_NAMED)),
-            "removed": dict(self.removed.most_common(_NAMED)),
+            "added": added,
+            "removed": removed,
             "only_order_or_spelling": self.elsewhere,
             "sentences": self.sentences,
         }
+
+
+def _most_common(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_NAMED])

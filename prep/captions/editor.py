@@ -10,10 +10,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
 
 from prep import captions
 from prep.captions import prose, structure, weave
+from prep.captions.diff import Tally
 from prep.captions.implications import Implications
 from prep.captions.layers import Hand, HandStore, learnt
 from prep.captions.options import EditOptions
@@ -21,17 +21,10 @@ from prep.captions.order import Order, Rank, by_table, people_first, read_counts
 from prep.captions.patterns import separate
 from prep.captions.rows import CaptionRow
 from prep.captions.rules import Rules, load
-from prep.captions.steps import (
-    Add,
-    Move,
-    Remove,
-    Replace,
-    Sort,
-    Step,
-    Tags,
-    weighted,
-    without_doubles,
-)
+from prep.captions.spelling import PLAIN_BRACKET
+from prep.captions.steps import Add, Move, Remove, Replace, Sort, Step, Tags, weighted
+from prep.captions.tag_map import TagMap
+from prep.expressions import Expression
 from prep.index import Index
 from prep.project import Project
 from prep.tagging.stored_scores import StoredScores
@@ -40,7 +33,6 @@ State = tuple[str, str | None, Hand]
 """An image, the text of its caption, and the decisions behind that text."""
 
 _LINES = re.compile(r"([^\r\n]*)(\r\n|\n|\r|$)")
-_PLAIN_BRACKET = re.compile(r"(?<!\\)([()])")
 _ESCAPED_BRACKET = re.compile(r"\\([()])")
 
 
@@ -51,11 +43,13 @@ class Editor:
     Attributes:
         options: What to do.
         index: For what only the index knows: counts, scores, hand decisions.
+        tally: Counts what changes, when given: here the tags are at hand.
     """
 
     project: Project
     options: EditOptions
     index: Index
+    tally: Tally | None = None
     _rules: dict[str, Rules] = field(default_factory=dict, init=False, repr=False)
     _spellings: dict[str, captions.Memory[str]] = field(
         default_factory=dict, init=False, repr=False
@@ -67,20 +61,37 @@ class Editor:
         Raises:
             UserError: A file that the options or ``shikomi.toml`` name cannot be read.
         """
-        text = row.caption or ""
-        if self._needles is not None and not _may_hold(text, self._needles):
+        before = row.caption or ""
+        if self._needles is not None and not _may_hold(before, self._needles):
             return row.caption
+        tags = None if self.options.whole else structure.plain_tags(before)
+        new: Tags = []
+        if tags is None:
+            after = self._edited_text(before, row)
+        else:
+            new = self._stepped(tags, row)
+            after = before if new == tags else structure.SEPARATOR.join(new)
+        if after == before:
+            return row.caption
+        if self.tally is not None and tags is None:
+            self.tally.add(before, after)
+        elif self.tally is not None and tags is not None:
+            self.tally.add_tags(tags, new)
+        # A caption is never emptied to zero bytes: trainers refuse to start on such a file.
+        return after if after.strip() else None
+
+    def _stepped(self, tags: Tags, row: CaptionRow) -> Tags:
+        for step in self._steps:
+            tags = step(tags, row)
+        return tags
+
+    def _edited_text(self, text: str, row: CaptionRow) -> str:
         if self.options.whole:
             for pattern, new in self._patterns:
                 text = pattern.sub(new, text)
         head, line, rest = structure.split_lines(text)
         text = head + self._line(line, row) + rest
-        if self.options.lines == "all":
-            text = "".join(self._all_lines(text, row))
-        if text == (row.caption or ""):
-            return row.caption
-        # A caption is never emptied to zero bytes: trainers refuse to start on such a file.
-        return text if text.strip() else None
+        return "".join(self._all_lines(text, row)) if self.options.lines == "all" else text
 
     def _all_lines(self, text: str, row: CaptionRow) -> list[str]:
         """Edit the lines below the first, those of sentences alone excepted."""
@@ -93,18 +104,11 @@ class Editor:
         return parts
 
     def _line(self, line: str, row: CaptionRow) -> str:
-        plain = structure.plain_tags(line)
-        if plain is None and line:
-            for step in self._steps:
-                line = self._structured(line, step, row)
-            return line
-        extension = self._extension
-        if plain and extension is not None and not _may_hold(line, extension[2]):
-            return extension[0] + line + extension[1]
-        tags = plain or []
+        if not line:
+            return structure.SEPARATOR.join(self._stepped([], row))
         for step in self._steps:
-            tags = step(tags, row)
-        return line if tags == (plain or []) else structure.SEPARATOR.join(tags)
+            line = self._structured(line, step, row)
+        return line
 
     def _structured(self, line: str, step: Step, row: CaptionRow) -> str:
         """Run one step over a line with structure."""
@@ -119,24 +123,11 @@ class Editor:
             line = weave.with_new_tags(line, captions.remove(tags, [step.tag]))
         return weave.with_new_tags(line, new)
 
-    # ---- short cuts: captions that certainly have, or lack, a tag --------------------------
-
     @cached_property
     def _needles(self) -> tuple[str, ...] | None:
         """Texts of which a caption must hold one to change; ``None`` when others may change."""
         wanted = (*self.options.replace, *self.options.remove)
         return _folded_keys(wanted) if self._only("replace", "remove") else None
-
-    @cached_property
-    def _extension(self) -> tuple[str, str, tuple[str, ...]] | None:
-        """What comes before and behind captions that lack all of the last: the new tags."""
-        first, last = self.options.prepend, self.options.add
-        needles = _folded_keys((*first, *last)) if self._only("add", "prepend") else None
-        if needles is None or len(set(needles)) < len(needles):
-            return None
-        separator = structure.SEPARATOR
-        before = "".join(tag + separator for tag in first)
-        return before, "".join(separator + tag for tag in last), needles
 
     def _only(self, *names: str) -> bool:
         """Are these the only changes that the options ask for?"""
@@ -195,7 +186,7 @@ class Editor:
             if options.brackets == "plain":
                 new = _ESCAPED_BRACKET.sub(r"\1", new)
             elif options.brackets == "escaped":
-                new = _PLAIN_BRACKET.sub(r"\\\1", new)
+                new = PLAIN_BRACKET.sub(r"\\\1", new)
         return new
 
     @cached_property
@@ -250,17 +241,17 @@ class Editor:
         return frozenset(path for (path,) in rows)
 
     @cached_property
-    def _patterns(self) -> list[tuple[re.Pattern[str], str]]:
-        return [(re.compile(pattern), new) for pattern, new in self.options.regex.items()]
+    def _patterns(self) -> list[tuple[Expression, str]]:
+        return [(Expression(pattern), new) for pattern, new in self.options.regex.items()]
 
     def _sub(self, tags: Tags, row: CaptionRow) -> Tags:
         del row
-        new = list(chain.from_iterable(map(self._substitutes.__getitem__, tags)))
-        return tags if new == tags else without_doubles(new)
+        new = self._substitutes(tags)
+        return tags if new is tags or new == tags else captions.unique(new)
 
     @cached_property
-    def _substitutes(self) -> captions.Memory[Sequence[str]]:
-        return captions.Memory(self._substituted)
+    def _substitutes(self) -> TagMap:
+        return TagMap(self._substituted)
 
     def _substituted(self, tag: str) -> Sequence[str]:
         if prose.is_sentence(tag):

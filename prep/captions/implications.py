@@ -14,7 +14,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,6 +76,13 @@ class Implications:
         return cls.build(
             (pair for file in aliases for pair in read_pairs(file, lists=True)),
             (pair for file in implications for pair in read_pairs(file)),
+        )
+
+    def respelled(self, spell: Callable[[str], str]) -> "Implications":
+        """Return them with all names that they give written in another way."""
+        return Implications(
+            {name: spell(new) for name, new in self.aliases.items()},
+            {name: tuple(map(spell, new)) for name, new in self.direct.items()},
         )
 
     def __bool__(self) -> bool:

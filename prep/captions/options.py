@@ -101,6 +101,11 @@ class EditOptions(Section):
                 " shikomi edit --help",
             )
 
+        try:
+            self.title.encode()
+        except UnicodeEncodeError as error:
+            raise ConfigError("The options hold bytes that are no UTF-8 text.") from error
+
     @property
     def title(self) -> str:
         """A line for the history; empty when there is nothing to do."""

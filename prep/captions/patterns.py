@@ -7,30 +7,31 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator
 
 from prep import captions
+from prep.expressions import Expression, PatternError
 
 
-def _flat(value: Any) -> Any:
+def flat(value: Any) -> Any:
     """Undo what the command line makes of ``--replace.a.b NEW``: tables within tables.
 
     Dots are ordinary letters in tags and patterns.
     """
     if not isinstance(value, Mapping):
         return value
-    flat: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, item in value.items():
-        inner = _flat(item)
+        inner = flat(item)
         if isinstance(inner, Mapping):
-            flat |= {f"{name}.{rest}": deeper for rest, deeper in inner.items()}
+            found |= {f"{name}.{rest}": deeper for rest, deeper in inner.items()}
         else:
-            flat[name] = inner
-    return flat
+            found[name] = inner
+    return found
 
 
 def _checked(patterns: dict[str, str]) -> dict[str, str]:
     for pattern, replacement in patterns.items():
         try:
-            re.compile(pattern).sub(replacement, "")
-        except (re.error, IndexError) as error:
+            Expression(pattern).check(replacement)
+        except PatternError as error:
             raise ValueError(f"{pattern!r} -> {replacement!r} has a fault: {error}") from error
     return patterns
 
@@ -40,9 +41,9 @@ def _one_checked(patterns: tuple[str, ...]) -> tuple[str, ...]:
     return patterns
 
 
-Renames = Annotated[dict[str, str], BeforeValidator(_flat)]
+Renames = Annotated[dict[str, str], BeforeValidator(flat)]
 """Old tag -> new tag."""
-Patterns = Annotated[dict[str, str], BeforeValidator(_flat), AfterValidator(_checked)]
+Patterns = Annotated[dict[str, str], BeforeValidator(flat), AfterValidator(_checked)]
 """Regular expression -> what to put there, with ``\\1`` for its groups."""
 Searches = Annotated[tuple[str, ...], AfterValidator(_one_checked)]
 """Regular expressions."""

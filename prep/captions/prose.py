@@ -30,28 +30,15 @@ _FUNCTION_WORDS = _TELLING | {
 _ENDS = re.compile(r"""\w["'”’)\]]*[.!?…]["'”’)\]]*(?:\s|$)""")
 _BRACKETED = re.compile(r"\([^()]*\)")
 _NEXT_SENTENCE = re.compile(r"(?<=\w)[.!?]\s+(?=[A-Z])")
-_COMMA = re.compile(r"\s*,\s*")
 _FULL_WIDTH = re.compile("[。！？]")
 _EAST_ASIAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _LEAST_EAST_ASIAN = 6
 """Characters without spaces from which on a piece may be a clause."""
 
 
-def may_hold_sentences(line: str, pieces: Sequence[str]) -> bool:
-    """Return False when a line certainly holds no sentence; cheap.
-
-    Args:
-        line: One line of a caption.
-        pieces: What stands between its commas.
-    """
-    if not line.isascii() and _FULL_WIDTH.search(line):
-        return True
-    if "." in line or "!" in line or "?" in line:
-        return True
-    for piece in [piece for piece in pieces if len(piece) >= _LEAST_LENGTH]:
-        if piece.count(" ") + 1 >= _LEAST_WORDS:
-            return True
-    return False
+def may_belong_to_sentence(piece: str) -> bool:
+    """Return False when a piece between commas is certainly no part of a sentence."""
+    return _is_running(piece) or _is_clause(piece) or _FULL_WIDTH.search(piece) is not None
 
 
 def is_sentence(piece: str) -> bool:
@@ -67,7 +54,7 @@ def is_sentence(piece: str) -> bool:
         return False
     if _is_running(piece):
         return _word_count(piece) >= _LONG or _ENDS.search(piece) is not None
-    clauses = _COMMA.split(piece)
+    clauses = piece.split(",")
     if len(clauses) > 1 and _ENDS.search(piece) and all(map(_is_clause, clauses)):
         return True
     return not piece.isascii() and _is_east_asian_sentence(piece)

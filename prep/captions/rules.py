@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import chain
 from pathlib import Path
 
 from prep import captions
@@ -17,7 +16,10 @@ from prep.captions import prose, structure, weave
 from prep.captions.implications import Implications
 from prep.captions.order import people_first
 from prep.captions.patterns import matcher, separate
+from prep.captions.spelling import spelled
+from prep.captions.tag_map import TagMap
 from prep.errors import ConfigError, UserError
+from prep.expressions import Expression
 from prep.files import fingerprint
 from prep.project import Project
 
@@ -38,6 +40,8 @@ class Rules:
         known: Aliases and implications.
         expand: Add implied tags, instead of dropping what another tag implies.
         order: How to sort: empty, alphabetical, or people.
+        only: When not empty, no other tags stay; ``*`` stands for anything.
+        places: Keys of tags that go to the front (below 0) or the end (above 0) in any case.
 
     Example:
         >>> Rules(trigger="mochi", drop=("bear",)).apply(["bear", "hat"])
@@ -52,25 +56,42 @@ class Rules:
     known: Implications = field(default_factory=Implications)
     expand: bool = False
     order: str = ""
+    only: tuple[str, ...] = ()
+    places: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, project: Project, folder: str) -> "Rules":
+    def of(cls, project: Project, folder: str, places: Mapping[str, int] | None = None) -> "Rules":
         """Return the rules for one concept folder of a project.
+
+        Args:
+            project: The project.
+            folder: Concept folder below the dataset folder.
+            places: From ``prep.tagging.writing``, where the settings of the tagger ask for them.
 
         Raises:
             UserError: A file that ``shikomi.toml`` names cannot be read.
         """
         section, concept = project.settings.captions, project.concept(folder)
-        blacklist = _blacklist(project.root / section.blacklist) if section.blacklist else ()
+        blacklist, whitelist = (
+            _listed(project.root / file, kind) if file else ()
+            for kind, file in (("blacklist", section.blacklist), ("whitelist", section.whitelist))
+        )
+        known = load(
+            _files(project.root, section.aliases), _files(project.root, section.implications)
+        )
+        if (section.words, section.brackets) != ("spaces", "plain"):
+            known = known.respelled(lambda tag: spelled(tag, section.words, section.brackets))
         return cls(
             concept.trigger,
             section.always_first,
             (*section.drop, *blacklist, *concept.settings.prune),
             section.replace,
             section.regex,
-            load(_files(project.root, section.aliases), _files(project.root, section.implications)),
+            known,
             section.expand,
             section.order,
+            (*section.only, *whitelist),
+            places or {},
         )
 
     @cached_property
@@ -81,7 +102,10 @@ class Rules:
     @cached_property
     def rank(self) -> Callable[[str], object] | None:
         """What the rules sort by."""
-        return {"alphabetical": captions.key, "people": people_first}.get(self.order)
+        rank = {"alphabetical": captions.key, "people": people_first}.get(self.order)
+        if not self.places:
+            return rank
+        return lambda tag: (self.places.get(captions.key(tag), 0), rank(tag) if rank else 0)
 
     def apply(self, tags: Sequence[str]) -> list[str]:
         """Return the caption's tags; applying twice equals applying once.
@@ -114,12 +138,7 @@ class Rules:
 
     def _settled(self, tags: Sequence[str]) -> list[str]:
         """Rename, collapse or expand, and drop; the trigger is no tag, so it is left out."""
-        pairs = list(chain.from_iterable(map(self._finals.__getitem__, tags)))
-        named = dict(pairs)
-        if len(named) < len(pairs):  # the first spelling of a tag stays
-            first = dict(reversed(pairs))
-            named = {name: first[name] for name in named}
-        result = list(named.values())
+        result = captions.unique(self._finals(list(tags)))
         if not self.known.direct:
             return result
         result = self._expanded(result) if self.expand else self.known.collapsed(result)
@@ -150,32 +169,36 @@ class Rules:
     def _unwanted(self) -> Callable[[str], bool]:
         return matcher(self.drop)
 
+    @cached_property
+    def _wanted(self) -> Callable[[str], bool]:
+        found = matcher(self.only)
+        return lambda tag: not self.only or found(tag) or prose.is_sentence(tag)
+
     def _is_trigger(self, tag: str) -> bool:
         return captions.key(tag) in self._trigger_keys
 
     def _is_out(self, tag: str) -> bool:
-        return self._is_trigger(tag) or self._unwanted(tag)
+        return self._is_trigger(tag) or self._unwanted(tag) or not self._wanted(tag)
 
     @cached_property
     def _renames(self) -> dict[str, str]:
         return {captions.key(old): new for old, new in self.replace.items()}
 
     @cached_property
-    def _patterns(self) -> list[tuple[re.Pattern[str], str]]:
-        return [(re.compile(pattern), new) for pattern, new in self.regex.items()]
+    def _patterns(self) -> list[tuple[Expression, str]]:
+        return [(Expression(pattern), new) for pattern, new in self.regex.items()]
 
     @cached_property
-    def _finals(self) -> "captions.Memory[list[tuple[str, str]]]":
-        """For each tag the (key, tag) that become of it; remembered, since datasets repeat tags."""
-        return captions.Memory(self._final)
+    def _finals(self) -> TagMap:
+        """What becomes of each tag."""
+        return TagMap(self._final)
 
-    def _final(self, tag: str) -> list[tuple[str, str]]:
+    def _final(self, tag: str) -> list[str]:
         if self._is_trigger(tag):
             return []
         names = list(self._followed(tag, ()))
         out = self._is_trigger if self.known.direct else self._is_out
-        names = [name for name in names if not out(name)]
-        return [(captions.key(name), name) for name in names]
+        return [name for name in names if not out(name)]
 
     def _followed(self, tag: str, passed: tuple[str, ...]) -> Iterable[str]:
         """Follow renames to their end; a circle of renames ends where it closes."""
@@ -206,8 +229,7 @@ class Rules:
     def _expanded(self, tags: list[str]) -> list[str]:
         """Add what is implied, by its final name; that may imply more."""
         for _ in range(_ROUNDS):
-            pairs = (self._finals[tag] for tag in self.known.expanded(tags))
-            more = captions.unique(name for found in pairs for _, name in found)
+            more = captions.unique(self._finals(self.known.expanded(tags)))
             if len(more) == len(tags):
                 break
             tags = more
@@ -246,12 +268,12 @@ def _files(root: Path, name: str) -> tuple[Path, ...]:
     return (root / name,) if name else ()
 
 
-def _blacklist(file: Path) -> tuple[str, ...]:
+def _listed(file: Path, kind: str) -> tuple[str, ...]:
     try:
         lines = file.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            f"The blacklist {file} cannot be read: {error}.",
-            "Check blacklist in [captions] of shikomi.toml.",
+            f"The {kind} {file} cannot be read: {error}.",
+            f"Check {kind} in [captions] of shikomi.toml.",
         ) from error
     return separate(line for line in lines if not line.startswith("#"))

@@ -16,11 +16,6 @@ Tags = list[str]
 Step = Callable[[Tags, CaptionRow], Tags]
 
 
-def without_doubles(tags: Tags) -> Tags:
-    """Drop later spellings of a tag; quick when there are none."""
-    return tags if len(set(captions.keys(tags))) == len(tags) else captions.unique(tags)
-
-
 class Replace:
     """Rename a tag where it stands, to several tags or to none."""
 
@@ -33,12 +28,10 @@ class Replace:
         if old not in keys:
             return tags
         doubles = keys.count(old) > 1 or any(key in keys for key in self._new_keys)
-        named = tags.copy()
-        while old in keys:
-            place = keys.index(old)
-            named[place : place + 1] = self._new
-            keys[place : place + 1] = [""] * len(self._new)
-        return without_doubles(named) if doubles else named
+        named: Tags = []
+        for key, tag in zip(keys, tags, strict=True):
+            named += self._new if key == old else (tag,)
+        return captions.unique(named) if doubles else named
 
 
 class Add:
@@ -59,12 +52,12 @@ class Remove:
     """Drop tags in every spelling."""
 
     def __init__(self, tags: Sequence[str]) -> None:
-        self._unwanted = captions.Memory(matcher(tags))
+        unwanted = matcher(tags)
+        self._stays = captions.Memory(lambda tag: not unwanted(tag)).__getitem__
 
     def __call__(self, tags: Tags, _row: CaptionRow) -> Tags:
         """Return the tags that are not unwanted."""
-        unwanted = self._unwanted
-        return [tag for tag in tags if not unwanted[tag]]
+        return list(filter(self._stays, tags))
 
 
 @dataclass(frozen=True)
@@ -104,21 +97,28 @@ class Sort:
 
     def __call__(self, tags: Tags, row: CaptionRow) -> Tags:
         """Return the tags of a plain caption sorted."""
-        lead = self._lead(tags, row)
+        lead, rank = self._lead(tags, row), self.rank(tags, row)
         # Plain captions have no sentences, which would have to stay in place.
-        return [*tags[:lead], *sorted(tags[lead:], key=self.rank(tags, row))]
+        if set(tags[:lead]).isdisjoint(tags[lead:]):
+            return [*tags[:lead], *sorted(tags[lead:], key=rank)]
+        return sorted(tags, key=_behind(tags[:lead], rank))
 
     def line(self, line: str, row: CaptionRow) -> str:
         """Return a line with structure sorted."""
         tags = structure.tags_of(line)
-        leaders, rank = set(tags[: self._lead(tags, row)]), self.rank(tags, row)
-        return weave.sorted_line(line, lambda tag: (0, 0) if tag in leaders else (1, rank(tag)))
+        rank = _behind(tags[: self._lead(tags, row)], self.rank(tags, row))
+        return weave.sorted_line(line, rank)
 
     def _lead(self, tags: Tags, row: CaptionRow) -> int:
         """Return how many tags of the trigger word the caption begins with."""
         triggers = self.triggers(row.folder)
         first = tags[: len(triggers)]
         return len(first) if captions.keys(first) == captions.keys(triggers) else 0
+
+
+def _behind(leaders: Tags, rank: Rank) -> Rank:
+    """Return the rank that puts some tags before all others."""
+    return lambda tag: (0, 0) if tag in leaders else (1, rank(tag))
 
 
 def weighted(step: Step) -> Step:

@@ -4,11 +4,11 @@ The counterpart of ``prep.captions.structure``, which takes lines apart.
 """
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 from prep.captions import prose
-from prep.captions.structure import GROUP_MARK, KEEP_MARK, SEPARATOR, Pieces, plain_tags
+from prep.captions.structure import GROUP_MARK, KEEP_MARK, SEPARATOR, Pieces, are_plain, plain_tags
 
 _MARK_LETTERS = "|;"
 
@@ -53,7 +53,8 @@ class _Weaver:
         least = self._cuts[-1] if self._cuts else 0
         after = [origin >= 0 and self._old.sections[origin] > number for _, origin in self._new]
         before = [origin >= 0 and self._old.sections[origin] <= number for _, origin in self._new]
-        costs = [sum(after[:n]) + sum(before[n:]) for n in range(len(self._new) + 1)]
+        steps = (late - early for late, early in zip(after, before, strict=True))
+        costs = list(accumulate(steps, initial=sum(before)))
         best = min(costs[least:])
         cut = max(n for n in range(least, len(costs)) if costs[n] == best)
         leading = next((n for n, (_, o) in enumerate(self._new) if o >= 0), len(self._new))
@@ -83,12 +84,13 @@ class _Weaver:
         """Return the new line."""
         last = len(self._old.tags)
         ends = [(-1, ""), *((origin, tag) for tag, origin in self._new), (last, "")]
-        text = ""
+        text = list[str]()
         for place, ((left, _), (right, tag)) in enumerate(pairwise(ends)):
             cuts = [n for n, cut in enumerate(self._cuts) if cut == place]
             fresh = (place > 0 and left < 0, right < 0)
-            text = _set_apart(_set_apart(text, self._gap(left, right, cuts, fresh)), tag)
-        return text
+            _put(text, self._gap(left, right, cuts, fresh))
+            _put(text, tag)
+        return "".join(text)
 
     def _gap(self, left: int, right: int, cuts: list[int], fresh: tuple[bool, bool]) -> str:
         """Return what stands between two neighbours, given as indexes of old tags."""
@@ -120,10 +122,13 @@ class _Weaver:
         return gap.partition(KEEP_MARK)[0] if starts else gap.rpartition(KEEP_MARK)[2]
 
 
-def _set_apart(left: str, right: str) -> str:
-    """Join a tag and a gap, with a space where a tag like ``||_||`` would blur a mark."""
-    blurred = left[-1:] == right[:1] and left[-1:] in _MARK_LETTERS and left
-    return f"{left} {right}" if blurred else left + right
+def _put(text: list[str], piece: str) -> None:
+    """Append a tag or a gap, with a space where a tag like ``||_||`` would blur a mark."""
+    if not piece:
+        return
+    if text and text[-1][-1] == piece[0] and piece[0] in _MARK_LETTERS:
+        text.append(" ")
+    text.append(piece)
 
 
 def sorted_line(line: str, rank: Callable[[str], Any]) -> str:
@@ -156,14 +161,14 @@ def sorted_line(line: str, rank: Callable[[str], Any]) -> str:
     return with_new_tags(line, [tag for unit in result for tag in unit])
 
 
-def sorted_tags(tags: Sequence[str], rank: Callable[[str], Any]) -> list[str]:
+def sorted_tags(tags: list[str], rank: Callable[[str], Any]) -> list[str]:
     """Return tags sorted between sentences, which stay where they are; stable.
 
     Example:
         >>> sorted_tags(["hat", "bow", "A bear sits on a beach, smiling.", "cap"], lambda t: t)
         ['bow', 'hat', 'A bear sits on a beach, smiling.', 'cap']
     """
-    if not prose.may_hold_sentences("".join(tags), tags):
+    if are_plain(tags):
         return sorted(tags, key=rank)
     result: list[str] = []
     run: list[str] = []

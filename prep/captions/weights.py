@@ -6,7 +6,9 @@ unless the user says that these captions have them. A weight around several tags
 
 import re
 
-_NUMBER = re.compile(r":\s*-?\d*\.?\d+\s*$")
+_NUMBER = re.compile(r":\s*-?(?:\d+(?:\.\d+)?|\.\d+)\s*$")
+_DEEPEST = 16
+"""Pairs of brackets around a tag that are read as its weight."""
 _PAIRS = {"(": ")", "[": "]"}
 
 
@@ -20,7 +22,7 @@ def unweighted(tag: str) -> tuple[str, str, str]:
         (('(', 'poster (object)', ':0.9)'), ('', '\\(o\\)', ''))
     """
     opening, closing = "", ""
-    while len(tag) > 2 and _is_wrapped(tag):
+    while len(tag) > 2 and len(opening) < _DEEPEST and _is_wrapped(tag):
         opening, closing = opening + tag[0], tag[-1] + closing
         tag = tag[1:-1]
     number = _NUMBER.search(tag) if "(" in opening else None

@@ -1,13 +1,13 @@
 """The command line of captions: bulk edits, and the traits to prune."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from prep import events
-from prep.captions.diff import difference
 from prep.captions.options import EditOptions
+from prep.cli.changes import Limited, change_line, short
 from prep.cli.dataset import HERE, Json, ProjectPath, operate
 from prep.ops import edit as edit_op
 from prep.ops import prune as prune_op
@@ -15,12 +15,8 @@ from prep.ops.prune import PruneOptions
 
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
 
-Summary = Callable[[dict[str, Any]], str]
-
 _TAGS = 8
 """Tags of which a summary tells the counts."""
-_SHORT = 200
-"""Letters of a caption that are shown where it changed in other ways than by tags."""
 
 
 def edit(
@@ -31,7 +27,7 @@ def edit(
     json: Json = False,
 ) -> int:
     """Change the tags of many captions, or search them; one step of undo."""
-    printer = Limited(_change_line, options.show)
+    printer = Limited(change_line, options.show)
     return operate(
         project,
         lambda opened: edit_op.run(opened, options),
@@ -58,7 +54,7 @@ def prune(
         json: Print events as JSON lines.
     """
     headed: list[str] = []
-    changes = Limited(_change_line, options.show)
+    changes = Limited(change_line, options.show)
 
     def line(event: events.Event) -> str | None:
         if isinstance(event, events.Trait):
@@ -74,64 +70,6 @@ def prune(
         printer=line,
         summary=changes.before(lambda found: _prune_summary(found, options)),
     )
-
-
-class Limited:
-    """Prints the first changes or matches, and says how many there are more."""
-
-    def __init__(self, line: Callable[[events.Event], str | None], most: int) -> None:
-        """Make a printer.
-
-        Args:
-            line: The text of one event.
-            most: How many to print; 0 for all.
-        """
-        self._line, self._most, self._count = line, most, 0
-
-    def __call__(self, event: events.Event) -> str | None:
-        """Return the text of one event, while there is room."""
-        text = self._line(event)
-        self._count += text is not None
-        return text if self._most == 0 or self._count <= self._most else None
-
-    def before(self, summary: Summary) -> Summary:
-        """Return the summary with a line on top that says what was not printed."""
-
-        def text(found: dict[str, Any]) -> str:
-            more = self._count - self._most if self._most else 0
-            return (f"... and {more} more (--show 0 for all)\n" if more > 0 else "") + summary(
-                found
-            )
-
-        return text
-
-
-def _change_line(event: events.Event) -> str | None:
-    """Return what is added to a caption and what goes; where neither, the texts."""
-    if isinstance(event, events.Match):
-        return f"{event.path}\n    {', '.join(event.found)}"
-    if not isinstance(event, events.Change):
-        return None
-    found = difference(event.before, event.after)
-    lines = [event.path]
-    if found.elsewhere or event.path.endswith(".toml"):
-        lines += _changed_lines(event.before or "", event.after or "")
-    else:
-        lines += [f"  - {', '.join(found.removed)}"] if found.removed else []
-        lines += [f"  + {', '.join(found.added)}"] if found.added else []
-    return "\n".join(lines)
-
-
-def _changed_lines(before: str, after: str) -> list[str]:
-    """Return the lines that differ, shortened."""
-    old, new = before.splitlines(), after.splitlines()
-    lines = [f"  - {_cut(text)}" for text in old if text not in new]
-    lines += [f"  + {_cut(text)}" for text in new if text not in old]
-    return lines or ["  (line ends or order of lines)"]
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHORT else text[:_SHORT] + "..."
 
 
 def _edit_summary(summary: Mapping[str, Any]) -> str:
@@ -162,7 +100,7 @@ def _captions(count: int) -> str:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    parts = [f"{_cut(tag)} x{count}" for tag, count in list(counts.items())[:_TAGS]]
+    parts = [f"{short(tag)} x{count}" for tag, count in list(counts.items())[:_TAGS]]
     more = len(counts) - _TAGS
     return ", ".join(parts) + (f" and {more} other tags" if more > 0 else "")
 

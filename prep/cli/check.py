@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from prep import events
-from prep.cli.dataset import HERE, Json, ProjectPath, change_lines, operate
+from prep.cli.changes import change_line
+from prep.cli.dataset import HERE, Json, ProjectPath, operate
 from prep.errors import EXIT_OK, EXIT_PROBLEMS
 from prep.ops import check as check_op
 from prep.ops.check import CheckOptions
@@ -43,7 +44,7 @@ def check(
         project,
         start,
         json=json,
-        printer=change_lines if options.dry_run or options.fix else None,
+        printer=change_line if options.dry_run or options.fix else None,
         summary=report.text,
     )
     return EXIT_PROBLEMS if code == EXIT_OK and report.problems else code

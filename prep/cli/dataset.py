@@ -152,21 +152,6 @@ def concept(
     return operate(project, start, json=json)
 
 
-def undo(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
-    """Take back the newest edit, also after a restart."""
-    return operate(project, edit_op.undo, json=json, printer=change_lines)
-
-
-def redo(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
-    """Make again the edit that was undone last."""
-    return operate(project, edit_op.redo, json=json, printer=change_lines)
-
-
-def history(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
-    """List the edits, newest first."""
-    return operate(project, edit_op.history, json=json, rescan=False, printer=_edit_line)
-
-
 def jobs_list(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
     """List jobs, newest first, and where they stand."""
 
@@ -238,22 +223,6 @@ def _tag_line(event: events.Event) -> str | None:
 
 def _path_line(event: events.Event) -> str | None:
     return event.path if isinstance(event, events.Change) else None
-
-
-def change_lines(event: events.Event) -> str | None:
-    """Return a caption before and after, as a diff."""
-    if not isinstance(event, events.Change):
-        return None
-    lines = [event.path]
-    lines += [f"  - {event.before}"] if event.before is not None else []
-    lines += [f"  + {event.after}"] if event.after is not None else []
-    return "\n".join(lines)
-
-
-def _edit_line(event: events.Event) -> str | None:
-    if not isinstance(event, events.HistoryEntry):
-        return None
-    return f"{event.id:>4}  {event.state:<6} {event.changes:>6} changes  {event.title}"
 
 
 def _job_line(event: events.Event) -> str | None:

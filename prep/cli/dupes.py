@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from prep import events
-from prep.cli.dataset import HERE, Json, ProjectPath, change_lines, operate
+from prep.cli.changes import change_line
+from prep.cli.dataset import HERE, Json, ProjectPath, operate
 from prep.duplicates.groups import APART
 from prep.ops import dupes as dupes_op
 from prep.ops.dupes import DupesOptions
@@ -33,7 +34,7 @@ def dupes(
 
 def _lines(event: events.Event) -> str | None:
     if not isinstance(event, events.Group):
-        return change_lines(event)
+        return change_line(event)
     apart = event.reason in APART
     lines = [f"{event.reason}: {event.why}" if event.why else event.reason]
     details = event.details or [""] * len(event.images)

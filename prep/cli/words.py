@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from prep import events
-from prep.cli.dataset import HERE, Json, ProjectPath, change_lines, operate
+from prep.cli.changes import change_line
+from prep.cli.dataset import HERE, Json, ProjectPath, operate
 from prep.events.words import Completion, Encoded, Lint, TagPlace, TokenCount
 from prep.ops import complete as complete_op
 from prep.ops import lint as lint_op
@@ -106,7 +107,7 @@ def _completion_line(event: events.Event) -> str | None:
 
 def _lint_lines(event: events.Event) -> str | None:
     if isinstance(event, events.Change):
-        return change_lines(event)
+        return change_line(event)
     if not isinstance(event, Lint):
         return None
     place = f" in {event.folder}" if event.folder else ""

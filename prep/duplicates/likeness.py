@@ -8,7 +8,6 @@ written over a picture are told from changes in it by their shape. The constants
 measurement (``benchmarks/likeness.py``, ``benchmarks/duplicates.py``).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,25 +118,44 @@ def thumbnail(path: Path) -> Thumbnail:
 
 def compare(first: Thumbnail, second: Thumbnail) -> Comparison:
     """Lay two thumbnails over each other and say in what they differ."""
-    a, b = _equally_soft(_planes(first), _planes(second))
-    if a[..., 0].std() < _FLAT or b[..., 0].std() < _FLAT:
+    a, b = map(_Picture, _equally_soft(_planes(first), _planes(second)))
+    if a.spread < _FLAT or b.spread < _FLAT:
         # Plain areas: alike when their tones are.
-        return Comparison(0.0) if np.abs(a - b).max() < 2 * _FLAT else NOTHING_ALIKE
+        apart = float(np.abs(a.planes - b.planes).max())
+        return Comparison(0.0) if apart < 2 * _FLAT else NOTHING_ALIKE
     everywhere = np.ones((SIDE, SIDE), np.bool_)
     found = _compared(a, b, everywhere)
     if found.difference < SAME_BELOW / 2:
         return found
     warp: Warp = np.eye(2, 3, dtype=np.float32)
     for side in _ALIGNED_AT:
-        aligned = _aligned(a, b, warp, side)
+        aligned = _aligned(a.planes, b.planes, warp, side)
         if aligned is None:
             return found if found.same else NOTHING_ALIKE
         warp = aligned
-        better = _compared(a, *_moved(b, warp))
+        moved, covered = _moved(b.planes, warp)
+        better = _compared(a, _Picture(moved), covered)
         found = min(found, better, key=lambda each: (not each.same, each.difference))
         if found.same or found.difference > _HOPELESS:
             return found
     return found
+
+
+class _Picture:
+    """A thumbnail, and what every comparison asks of it.
+
+    Attributes:
+        planes: Luma and two colour differences, shape (SIDE, SIDE, 3).
+        soft: The same softened, one plane after another, shape (3, SIDE, SIDE).
+        spread: Of the luma: its standard deviation, levels.
+        colours: The same of both colour differences together.
+    """
+
+    def __init__(self, planes: Plane) -> None:
+        self.planes, self.soft = planes, _split(_soft(planes))
+        mean, spread = (each.ravel() for each in cv2.meanStdDev(planes))
+        self.spread = float(spread[0])
+        self.colours = float(np.sqrt((spread[1:] ** 2).mean() + mean[1:].var()))
 
 
 def _planes(pixels: Thumbnail) -> Plane:
@@ -160,7 +178,7 @@ def _detail(picture: Plane) -> float:
     return float(cv2.Laplacian(np.ascontiguousarray(picture[..., 0]), cv2.CV_32F).std())
 
 
-def _compared(a: Plane, b: Plane, inside: Mask) -> Comparison:
+def _compared(a: _Picture, b: _Picture, inside: Mask) -> Comparison:
     """Compare pictures that lie over each other, where ``b`` covers ``a``."""
     within = inside.copy()
     within[:_RIM], within[-_RIM:], within[:, :_RIM], within[:, -_RIM:] = (False,) * 4
@@ -168,7 +186,7 @@ def _compared(a: Plane, b: Plane, inside: Mask) -> Comparison:
         return NOTHING_ALIKE
     pair = _Pair(a, b, inside)
     others = pair.in_tones(inside)
-    if not _explains(pair.soft_a[..., 0], others[0], inside):
+    if not _explains(a.soft[0], others[0], inside):
         return NOTHING_ALIKE
     patches = pair.patches(others)
     different = (patches > SAME_BELOW) & within
@@ -178,10 +196,9 @@ def _compared(a: Plane, b: Plane, inside: Mask) -> Comparison:
         around = cv2.dilate(different.astype(np.uint8), np.ones((_AROUND, _AROUND), np.uint8)) > 0
         if (inside & ~around).mean() > _COVERED:
             others = pair.in_tones(inside & ~around)
-            overlay = written_over(
-                pair.soft_a[..., 0], others[0], pair.patches(others), within, SAME_BELOW
-            )
-    shift = float(np.abs(a[..., 1:] - b[..., 1:])[inside].mean())
+            again = pair.patches(others)
+            overlay = written_over(a.soft[0], others[0], again, within, SAME_BELOW)
+    shift = float(np.abs(a.planes[..., 1:] - b.planes[..., 1:])[inside].mean())
     area = float(different.sum() / within.sum())
     return Comparison(float(patches[within].max()), area, overlay, shift > _RECOLOURED)
 
@@ -189,41 +206,40 @@ def _compared(a: Plane, b: Plane, inside: Mask) -> Comparison:
 class _Pair:
     """Two pictures that lie over each other, where the second covers the first."""
 
-    def __init__(self, a: Plane, b: Plane, inside: Mask) -> None:
-        self._a, self._b, self._inside = a, b, inside
-        self.soft_a, self._soft_b = _soft(a), _soft(b)
-        self._powers = _powers(self._soft_b)
-        self._scale = max(float(a[..., 0].std()), _CONTRAST)
+    def __init__(self, a: _Picture, b: _Picture, inside: Mask) -> None:
+        self._inside, self._first, self._second = inside, a.soft, b.soft
+        self._powers, self._soft_powers = _powers(_split(b.planes)), _powers(b.soft)
+        self._wanted = (a.planes - b.planes).reshape(-1, 3)
+        self._scale = max(a.spread, _CONTRAST)
         # The colours of a grey picture cannot be compared.
-        grey = min(float(picture[..., 1:].std()) for picture in (a, b)) < _COLOURLESS
-        self._planes = 1 if grey else 3
+        self._planes = 1 if min(a.colours, b.colours) < _COLOURLESS else 3
 
-    def in_tones(self, where: Mask) -> list[Plane]:
-        """Return the planes of the second picture in the tones and colours of the first.
+    def in_tones(self, where: Mask) -> Plane:
+        """Return the second picture in the tones and colours of the first, shape (3, SIDE, SIDE).
 
         By least squares over the pixels ``where``: a cubic of the luma and a line through the
         colours, so that a change of light or of all colours is no difference, and that of an eye
         is one. Leaving things as they are costs nothing, and changing much for the sake of a few
         pixels does not pay.
         """
-        known = _powers(self._b)[where]
-        square, wanted = known.T @ known, known.T @ (self._a - self._b)[where]
-        planes = []
-        for number, ridge in enumerate(_RIDGES):
-            weights = np.linalg.solve(square + len(known) * np.diag(ridge), wanted[:, number])
-            plane = self._soft_b[..., number] + self._powers @ weights
-            planes.append(np.asarray(plane, np.float32))
-        return planes
+        known, count = self._powers * where.ravel(), int(where.sum())
+        square, wanted = known @ self._powers.T, known @ self._wanted
+        weights = [
+            np.linalg.solve(square + count * np.diag(ridge), wanted[:, number])
+            for number, ridge in enumerate(_RIDGES)
+        ]
+        change = np.array(weights, np.float32) @ self._soft_powers
+        return self._second + change.reshape(self._second.shape)
 
-    def patches(self, others: Sequence[Plane]) -> Plane:
+    def patches(self, others: Plane) -> Plane:
         """Return how much each place differs, in spreads of the first picture's luma."""
-        edges = np.minimum(_edges(self.soft_a[..., 0]), _edges(others[0])) / self._scale
+        edges = np.minimum(_edges(self._first[0]), _edges(others[0])) / self._scale
+        doubt = 1 / (1 + _EDGE_DOUBT * edges)
         patches = np.zeros((SIDE, SIDE), np.float32)
-        for number in range(self._planes):
-            residual = self.soft_a[..., number] - others[number]
-            residual = np.where(self._inside, residual, np.float32(0))
+        for first, other in zip(self._first[: self._planes], others, strict=False):
+            residual = np.where(self._inside, first - other, np.float32(0))
             residual -= _AREA_SHARE * cv2.boxFilter(residual, -1, (_AREA, _AREA))
-            local = cv2.boxFilter(residual / (1 + _EDGE_DOUBT * edges), -1, (_PATCH, _PATCH))
+            local = cv2.boxFilter(residual * doubt, -1, (_PATCH, _PATCH))
             patches = np.maximum(patches, np.abs(local) / self._scale)
         return patches
 
@@ -234,11 +250,15 @@ def _explains(a: Plane, other: Plane, inside: Mask) -> bool:
     return float((a - other)[inside].var()) <= (1 - _EXPLAINED) * spread or spread < _FLAT
 
 
+def _split(picture: Plane) -> Plane:
+    """Return the planes of a picture one after another, shape (3, SIDE, SIDE)."""
+    return np.ascontiguousarray(picture.transpose(2, 0, 1))
+
+
 def _powers(planes: Plane) -> Plane:
-    luma = (planes[..., 0] - 128) / 64
-    colours = (planes[..., 1:] - 128) / 64
-    columns = (np.ones_like(luma), luma, luma**2, luma**3, colours[..., 0], colours[..., 1])
-    return np.stack(columns, axis=-1)
+    """Return what tones and colours may depend on, shape (6, SIDE * SIDE)."""
+    luma, red, blue = (planes.reshape(3, -1) - 128) / 64
+    return np.stack((np.ones_like(luma), luma, luma * luma, luma * luma * luma, red, blue))
 
 
 def _aligned(a: Plane, b: Plane, start: Warp, side: int) -> Warp | None:
@@ -289,7 +309,6 @@ def _soft(pixels: Plane) -> Plane:
 
 def _edges(pixels: Plane) -> Plane:
     """Return the steepest slope around each pixel, in grey levels per pixel."""
-    pixels = np.ascontiguousarray(pixels)
     across, down = cv2.Sobel(pixels, -1, 1, 0), cv2.Sobel(pixels, -1, 0, 1)
-    steepness = np.hypot(across, down) / 8  # the sum of the kernel's weights
+    steepness = cv2.magnitude(across, down) / 8  # the sum of the kernel's weights
     return np.asarray(cv2.dilate(steepness, np.ones((3, 3), np.uint8)), np.float32)

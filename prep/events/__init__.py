@@ -43,6 +43,12 @@ from prep.events.jobs import Metric as Metric
 from prep.events.jobs import Sample as Sample
 from prep.events.jobs import Saved as Saved
 from prep.events.jobs import Score as Score
+from prep.events.scores import Agreement as Agreement
+from prep.events.scores import Doubt as Doubt
+from prep.events.scores import ImageAgreement as ImageAgreement
+from prep.events.scores import StoredScores as StoredScores
+from prep.events.scores import Sweep as Sweep
+from prep.events.scores import TagShift as TagShift
 from prep.events.words import Completion as Completion
 from prep.events.words import Encoded as Encoded
 from prep.events.words import Lint as Lint

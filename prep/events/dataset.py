@@ -37,12 +37,16 @@ class Tags(Event):
 
 @dataclass(frozen=True)
 class Change(Event):
-    """One caption before and after an edit; ``None`` means that there is no file."""
+    """One change of an edit, before and after; ``what`` is its kind, as ``prep.changes`` has it.
+
+    Captions are texts, ``None`` for no file; the bytes of other files are shown as text.
+    """
 
     kind: ClassVar[str] = "change"
     path: str
     before: str | None
     after: str | None
+    what: str = "caption"
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ class TagCount(Event):
 
 @dataclass(frozen=True)
 class HistoryEntry(Event):
-    """One edit of the journal; ``state`` is done or undone."""
+    """One edit of the journal; ``state`` is done or undone, ``kinds`` counts the changes."""
 
     kind: ClassVar[str] = "edit"
     id: int
@@ -122,6 +126,7 @@ class HistoryEntry(Event):
     title: str
     state: str
     changes: int
+    kinds: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """A configuration for ai-toolkit, and the little YAML that it needs.
 
 Facts: its ``config/examples`` and ``toolkit/config_modules.py`` (``DatasetConfig``:
-``folder_path``, ``caption_ext``, ``num_repeats``, ``is_reg``, ``mask_path``, ``alpha_mask``).
+``folder_path``, ``caption_ext``, ``num_repeats``, ``is_reg``, ``mask_path``, ``alpha_mask``,
+``token_dropout_rate``, ``keep_tokens``).
 """
 
 import json
@@ -9,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from prep import captions
 from prep.exchange.train_table import TrainTable, base_model, train_table
 from prep.project import Project
 from prep.training_set.kohya import Subset
@@ -73,6 +75,9 @@ def _dataset(project: Project, subset: Subset, table: TrainTable, shuffle: bool)
         "num_repeats": concept.repeats,
         "resolution": [project.settings.project.resolution],
         "caption_dropout_rate": table.caption_dropout,
+        "token_dropout_rate": table.tag_dropout,
+        # Kept from dropping only: its shuffling moves them, too.
+        "keep_tokens": len(captions.split(concept.trigger)),
         "shuffle_tokens": shuffle,
         "cache_latents_to_disk": True,
     }

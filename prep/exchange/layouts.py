@@ -106,7 +106,10 @@ def _kohya(request: Request) -> Arranged:
 
 def _onetrainer(request: Request) -> Arranged:
     sources = [(e.source, list(_onetrainer_files(e))) for e in request.wanted.examples]
-    text = onetrainer.concepts_json(request.subsets, shuffle=request.shuffle)
+    table = train_table(request.project)
+    text = onetrainer.concepts_json(
+        request.subsets, shuffle=request.shuffle, tag_dropout=table.tag_dropout
+    )
     notes = [
         (
             f"{subset.folder}: OneTrainer has no regularisation sets; it is an ordinary concept.",
@@ -115,6 +118,14 @@ def _onetrainer(request: Request) -> Arranged:
         for subset in request.wanted.subsets
         if _is_regular(subset)
     ]
+    if table.caption_dropout:
+        notes.append(
+            (
+                "caption_dropout is no setting of OneTrainer's concepts.",
+                "Set the dropout probability of the text encoder in OneTrainer to"
+                f" {table.caption_dropout:g}.",
+            )
+        )
     return Arranged([*sources], (text_wish("concepts.json", text),), tuple(notes))
 
 
@@ -175,6 +186,11 @@ def _diffusers(request: Request) -> Arranged:
     text = diffusers.train_sh(request.project, place, subsets)
     notes = [_left_out(folder) for folder in sorted(regular)]
     notes += _model_missing(request, diffusers.NAME)
+    table = train_table(request.project)
+    dropped = [name for name in ("caption_dropout", "tag_dropout") if getattr(table, name)]
+    if dropped:
+        message = f"diffusers' script knows no {' and no '.join(dropped)}: captions stay whole."
+        notes.append((message, "Another layout carries them."))
     if len({subset.concept.repeats for subset in subsets}) > 1:
         notes.append(
             (

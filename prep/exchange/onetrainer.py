@@ -128,17 +128,35 @@ def _captioned(
     return made
 
 
-def concepts_json(subsets: Sequence[Subset], *, shuffle: bool) -> str:
+def concepts_json(subsets: Sequence[Subset], *, shuffle: bool, tag_dropout: float = 0.0) -> str:
     """Return the text of ``concepts.json``; keys that are absent get OneTrainer's defaults.
 
     Images are cut to their buckets already, so its random crop and flip are switched off.
+
+    Args:
+        subsets: Folders as they should be written.
+        shuffle: Shuffle the tags of captions.
+        tag_dropout: Share of tags left out of each caption, 0 to 1.
     """
-    return json.dumps([_concept(subset, shuffle) for subset in subsets], indent=4) + "\n"
+    made = [_concept(subset, shuffle, tag_dropout) for subset in subsets]
+    return json.dumps(made, indent=4) + "\n"
 
 
-def _concept(subset: Subset, shuffle: bool) -> dict[str, Any]:
+def _concept(subset: Subset, shuffle: bool, tag_dropout: float) -> dict[str, Any]:
     concept = subset.concept
-    keep = len(captions.split(concept.trigger))
+    text: dict[str, Any] = {
+        "prompt_source": "sample",
+        "enable_tag_shuffling": shuffle,
+        "tag_delimiter": ",",
+        "keep_tags_count": len(captions.split(concept.trigger)),
+    }
+    if tag_dropout:
+        # RANDOM judges each tag for itself, as sd-scripts does; FULL would drop all at once.
+        text |= {
+            "tag_dropout_enable": True,
+            "tag_dropout_mode": "RANDOM",
+            "tag_dropout_probability": tag_dropout,
+        }
     return {
         "name": concept.name,
         "path": subset.folder,
@@ -151,10 +169,5 @@ def _concept(subset: Subset, shuffle: bool) -> dict[str, Any]:
         "balancing_strategy": "REPEATS",
         "loss_weight": 1.0,
         "image": {"enable_crop_jitter": False, "enable_random_flip": False},
-        "text": {
-            "prompt_source": "sample",
-            "enable_tag_shuffling": shuffle,
-            "tag_delimiter": ",",
-            "keep_tags_count": keep,
-        },
+        "text": text,
     }

@@ -54,6 +54,8 @@ class TrainTable(StepSettings):
     """Decides what is random."""
     caption_dropout: float = 0.0
     """Share of images seen without caption."""
+    tag_dropout: float = 0.0
+    """Share of tags left out of each caption."""
     clip_skip: int = 1
     """Layer of the text encoder, from the end."""
     max_token_length: int = 75

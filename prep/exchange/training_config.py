@@ -106,6 +106,7 @@ def _course(table: TrainTable) -> dict[str, Any]:
         "min_snr_gamma": table.min_snr_gamma,
         "noise_offset": table.noise_offset,
         "caption_dropout_rate": table.caption_dropout,
+        "caption_tag_dropout_rate": table.tag_dropout,
         "save_every_n_epochs": table.save_every_epochs,
         "save_every_n_steps": table.save_every_steps,
     }

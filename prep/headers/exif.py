@@ -7,9 +7,12 @@ from prep.headers.source import DontKnowError
 
 _PREFIX = re.compile(rb"(Exif\0\0){1,2}")
 _ORDERS = {
-    b"II*\0": (struct.Struct("<I"), struct.Struct("<H"), struct.Struct("<HHIH")),
-    b"MM\0*": (struct.Struct(">I"), struct.Struct(">H"), struct.Struct(">HHIH")),
+    b"II*\0": (struct.Struct("<I"), struct.Struct("<IH"), struct.Struct("<HHIHxx")),
+    b"MM\0*": (struct.Struct(">I"), struct.Struct(">IH"), struct.Struct(">HHIHxx")),
 }
+"""The structures of a place, of the usual beginning, and of an entry."""
+_USUAL_PLACE = 8
+"""The directory follows the header, which is 8 bytes long."""
 _ORIENTATION, _SHORT = 0x0112, 3
 _LENGTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 """Bytes of one value, by type."""
@@ -22,18 +25,21 @@ def orientation(data: bytes) -> int | None:
     Raises:
         DontKnowError: The data is odd in any way.
     """
-    if data.startswith(b"Exif") and (prefix := _PREFIX.match(data)):
-        data = data[prefix.end() :]
-    if not data:
-        return None
     order = _ORDERS.get(data[:4])
     if order is None:
-        raise DontKnowError
-    long, short, entry = order
+        if prefix := _PREFIX.match(data):
+            data = data[prefix.end() :]
+        if not data:
+            return None
+        order = _ORDERS.get(data[:4])
+        if order is None:
+            raise DontKnowError
+    long, beginning, entry = order
     elsewhere = 0
     try:
-        (place,) = long.unpack_from(data, 4)
-        (count,) = short.unpack_from(data, place)
+        place, count = beginning.unpack_from(data, 4)
+        if place != _USUAL_PLACE:
+            _, count = beginning.unpack_from(data, place - 4)
         for start in range(place + 2, place + 2 + 12 * count, 12):
             tag, kind, number, value = entry.unpack_from(data, start)
             if tag == _ORIENTATION:

@@ -13,7 +13,9 @@ _SCAN, _HUFFMAN, _TABLES, _COMMENT, _RESTART = 0xDA, 0xC4, 0xDB, 0xFE, 0xDD
 _PASSED = frozenset({_HUFFMAN, _COMMENT, _RESTART})
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 """Baseline, extended and progressive; arithmetic and lossless ones are left to Pillow."""
-_APP, _APP15 = 0xE0, 0xEF
+_APP, _APP1, _APP15 = 0xE0, 0xE1, 0xEF
+_JFIF, _JFIF_REST = b"\xff\xd8\xff\xe0\0\x10JFIF\0", 9
+"""How most files begin, and the length of what follows in that segment."""
 _LAYERS = {1: 9, 3: 15, 4: 18}
 """Length of the frame header by number of components."""
 _ONE_TABLE = 65
@@ -36,9 +38,10 @@ def read(source: Source) -> Header:
     Raises:
         DontKnowError: It is not a plain JPEG file.
     """
-    head, place = source.head, 2
+    head = source.head
     known = len(head)
     width = height = 0
+    place = len(_JFIF) + _JFIF_REST if head.startswith(_JFIF) else 2
     if not head.startswith(b"\xff\xd8\xff"):
         raise DontKnowError
     turn: int | None = None
@@ -60,7 +63,14 @@ def read(source: Source) -> Header:
         if place > known:
             head = source.longer(place)
             known = len(head)
-        if marker in _PASSED:
+        if marker == _APP1:
+            if head.startswith(_EXIF, data):
+                if found:
+                    raise DontKnowError
+                found, turn = True, exif.orientation(head[data + 6 : place])
+            elif head.startswith(_XMP, data):
+                xmp = head[data:place]
+        elif marker in _PASSED:
             pass
         elif marker == _TABLES:
             if length != _ONE_TABLE + 2 or head[data] > 15:
@@ -73,12 +83,6 @@ def read(source: Source) -> Header:
             break
         elif marker == _APP and length > 14:
             pass
-        elif marker == 0xE1 and head.startswith(_EXIF, data):
-            if found:
-                raise DontKnowError
-            found, turn = True, exif.orientation(head[data + 6 : place])
-        elif marker == 0xE1 and head.startswith(_XMP, data):
-            xmp = head[data:place]
         elif _APP <= marker <= _APP15:
             _check_application(marker - _APP, head[data:place])
         else:

@@ -39,7 +39,7 @@ _OWN_KEYS = frozenset({b"exif", b"xmp", b"transparency", b"Raw profile type exif
 _XMP_KEY = b"XML:com.adobe.xmp"
 _MOST_TEXT = 1000
 """Compressed bytes that cannot become more than Pillow's limit of 1 MiB."""
-_MOST_CHUNKS = 4096
+_MOST_CHUNKS, _FEW_CHUNKS = 4096, 3
 
 
 class _Notes:
@@ -151,8 +151,7 @@ def _behind(source: Source, place: int, length: int) -> Iterator[tuple[bytes, by
         place: Where the first chunk of image data begins.
         length: Of its data.
     """
-    if source.size > place + 4 * length:
-        place = _last_data(source, place, length)
+    place = _after_data(source, place, length)
     for _ in range(_MOST_CHUNKS):
         # With the four bytes of a check sum: those of the end chunk must be there.
         length, kind = _START.unpack_from(source.at(place, 12))
@@ -164,14 +163,15 @@ def _behind(source: Source, place: int, length: int) -> Iterator[tuple[bytes, by
     raise DontKnowError
 
 
-def _last_data(source: Source, place: int, length: int) -> int:
-    """Return where a late chunk of image data begins, going by chunks of one length."""
+def _after_data(source: Source, place: int, length: int) -> int:
+    """Return where a late chunk of image data ends, going by chunks of one length."""
     step = length + 12
     steps = (source.size - 12 - place) // step
-    for guess in (steps, steps - 1):
-        candidate = place + guess * step
-        if candidate + 8 <= source.size:
-            found, kind = _START.unpack_from(source.at(candidate, 8))
-            if kind == b"IDAT" and 0 < found <= length:
-                return candidate
-    return place
+    if steps > _FEW_CHUNKS:
+        for guess in (steps, steps - 1):
+            candidate = place + guess * step
+            if candidate + 8 <= source.size:
+                found, kind = _START.unpack_from(source.at(candidate, 8))
+                if kind == b"IDAT" and 0 < found <= length:
+                    return int(candidate + 12 + found)
+    return place + step

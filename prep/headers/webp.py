@@ -9,6 +9,7 @@ _ANIMATION, _XMP, _EXIF, _ALPHA = 0x02, 0x04, 0x08, 0x10
 _KNOWN_FLAGS = 0x3E
 _LOSSY, _LOSSLESS, _EXTENDED = b"VP8 ", b"VP8L", b"VP8X"
 _FIRST, _CHUNK = struct.Struct("<4sI4s4sI"), struct.Struct("<4sI")
+_KEY_FRAME, _LOSSLESS_START = struct.Struct("<HB3sHH"), struct.Struct("<BI")
 _MOST_CHUNKS = 64
 
 
@@ -39,13 +40,15 @@ def _picture(data: bytes, kind: bytes, length: int) -> tuple[int, int, bool]:
     if length < 10:
         raise DontKnowError
     if kind == _LOSSY:
-        bits = data[0] | data[1] << 8 | data[2] << 16
-        shown_key_frame = not bits & 1 and (bits >> 1 & 7) <= 3 and bits >> 4 & 1
-        if not shown_key_frame or bits >> 5 >= length or data[3:6] != b"\x9d\x01\x2a":
+        low, high, start, width, height = _KEY_FRAME.unpack_from(data)
+        # A key frame of a known version that is shown; then the length of its first part.
+        if low & 1 or low & 15 > 7 or not low & 16 or start != b"\x9d\x01\x2a":
             raise DontKnowError
-        return (data[6] | data[7] << 8) & 0x3FFF, (data[8] | data[9] << 8) & 0x3FFF, False
-    bits = int.from_bytes(data[1:5], "little")
-    if data[0] != 0x2F or bits >> 29:
+        if high << 11 | low >> 5 >= length:
+            raise DontKnowError
+        return width & 0x3FFF, height & 0x3FFF, False
+    mark, bits = _LOSSLESS_START.unpack_from(data)
+    if mark != 0x2F or bits >> 29:
         raise DontKnowError
     return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bool(bits >> 28 & 1)
 
@@ -60,8 +63,7 @@ def _extended(source: Source, end: int) -> Header:
     for _ in range(_MOST_CHUNKS):
         if place == end:
             break
-        inside = place + 18 <= len(head)
-        kind, length = _CHUNK.unpack(head[place : place + 8] if inside else source.at(place, 8))
+        kind, length = _CHUNK.unpack(source.at(place, 8))
         data, place = place + 8, place + 8 + length + (length & 1)
         if place > end or kind in found:
             raise DontKnowError

@@ -7,7 +7,6 @@ ids, 8 MB, and the rows of one page: paging by primary key takes 0.4 ms where OF
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -19,7 +18,7 @@ from prep.index.writer import CAPTIONS, Found, FoundCaption, Writer, batches, ch
 from prep.project import Project
 from prep.query import Query
 from prep.query.evaluate import Evaluator
-from prep.query.sets import ids_of, numbers, set_of
+from prep.query.sets import ids_of, in_order, numbers, set_of
 
 __all__ = ["Found", "FoundCaption", "ImageRow", "Index"]
 
@@ -138,10 +137,7 @@ class Index:
         if found is None:
             return array("q", self._ordered())
         if found.bit_count() > _FEW:
-            everything = self._ordered()
-            length = max(max(everything, default=0) + 1, (found.bit_length() + 7) // 8)
-            marks = found.to_bytes(length, "little")
-            return array("q", compress(everything, map(marks.__getitem__, everything)))
+            return in_order(found, self._ordered())
         few: list[tuple[str, int]] = []
         for places, part in chunks(ids_of(found)):
             few += self.connection.execute(

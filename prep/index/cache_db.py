@@ -11,8 +11,8 @@ from pathlib import Path
 
 from prep.errors import UserError
 
-SCHEMA_VERSION = 2
-_REBUILT = (1,)
+SCHEMA_VERSION = 3
+_REBUILT = (1, 2)
 """Older versions whose hashes and scores are kept; only the index is built again."""
 
 PAGES_KIB = 32 * 1024
@@ -35,13 +35,11 @@ CREATE INDEX images_facts ON images(width, height, folder, size, format, orienta
 CREATE INDEX images_content ON images(content) WHERE content IS NOT NULL;
 CREATE INDEX images_caption_hash ON images(caption_hash) WHERE caption_hash IS NOT NULL;
 CREATE TABLE tags(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
-    count INTEGER NOT NULL DEFAULT 0);
+    count INTEGER NOT NULL DEFAULT 0, sentence INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE image_tags(
     tag INTEGER NOT NULL, image INTEGER NOT NULL, PRIMARY KEY(tag, image)) WITHOUT ROWID;
 """
 _BY_CONTENT = """
-CREATE TABLE IF NOT EXISTS hashes(content TEXT PRIMARY KEY, phash INTEGER NOT NULL,
-    mirrored INTEGER NOT NULL, sharpness REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS taggers(
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, tags TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS scores(
@@ -56,7 +54,8 @@ _TRIGGER = """CREATE TRIGGER IF NOT EXISTS scores_are_noted AFTER INSERT ON scor
 """``scored`` numbers the scores in the order they came, so that new ones are found at once."""
 _NOTE_OLD = """INSERT INTO scored(tagger, content) SELECT tagger, content FROM scores
     WHERE NOT EXISTS (SELECT 1 FROM scored)"""
-_DROPPED = ("image_tags", "tags", "images")
+_DROPPED = ("image_tags", "tags", "images", "hashes")
+"""``hashes`` was a table of version 1 only."""
 
 
 def open_cache(file: Path) -> sqlite3.Connection:

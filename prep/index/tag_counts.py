@@ -24,7 +24,9 @@ def tag_counts(connection: sqlite3.Connection, chosen: int | None) -> list[tuple
     unusable = set_of(numbers(connection, _UNUSABLE, ()))
     if chosen is None:
         taken = _counted(connection, ids_of(unusable))
-        rows = connection.execute("SELECT id, name, count FROM tags WHERE count > 0")
+        rows = connection.execute(
+            "SELECT id, name, count FROM tags WHERE count > 0 AND NOT sentence"
+        )
         found = [(name, count - taken.get(tag, 0)) for tag, name, count in rows]
     else:
         counts = _counted(connection, ids_of(chosen & ~unusable))
@@ -49,8 +51,11 @@ def _counted(connection: sqlite3.Connection, ids: list[int]) -> dict[int, int]:
 
 
 def _names(connection: sqlite3.Connection, tags: list[int]) -> list[tuple[int, str]]:
+    """Return the names of those that are tags; sentences can be searched, but are none."""
     return [
         row
         for places, part in chunks(tags)
-        for row in connection.execute(f"SELECT id, name FROM tags WHERE id IN ({places})", part)
+        for row in connection.execute(
+            f"SELECT id, name FROM tags WHERE id IN ({places}) AND NOT sentence", part
+        )
     ]

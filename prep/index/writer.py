@@ -11,10 +11,10 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from prep import captions
+from prep.captions import prose
 from prep.captions.structure import split_lines
 from prep.files import text_hash
 
@@ -31,8 +31,7 @@ _KNOWN_TAGS = 200_000
 """Tags remembered by a writer; in datasets of prose each sentence is one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What a scan found out about one image file; see ``ImageRow``."""
 
     path: str
@@ -49,8 +48,7 @@ class Found:
     mask: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FoundCaption:
+class FoundCaption(NamedTuple):
     """What a scan found out about the caption file of image ``path``."""
 
     path: str
@@ -89,6 +87,8 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._tags: dict[str, int] = {}
+        self._sentences: set[int] = set()
+        """Those of the numbers that are of sentences."""
 
     def put_images(self, found: Sequence[Found]) -> None:
         """Add images or replace what is known of them, in one transaction.
@@ -104,7 +104,7 @@ class Writer:
             with transaction(self._connection):
                 self._put_captions(written)
         except BaseException:
-            self._tags.clear()  # new numbers among them were taken back
+            self._forget()  # new numbers among them were taken back
             raise
 
     def _put_images(self, found: Sequence[Found]) -> None:
@@ -116,13 +116,7 @@ class Writer:
                 format=excluded.format, orientation=excluded.orientation, alpha=excluded.alpha,
                 frames=excluded.frames, error=excluded.error, faulty=excluded.faulty,
                 mask=excluded.mask, content=NULL""",
-            (
-                (
-                    *(f.path, f.folder, f.size, f.mtime_ns, f.width, f.height, f.format),
-                    *(f.orientation, f.alpha, f.frames, f.error, f.error is not None, f.mask),
-                )
-                for f in found
-            ),
+            ((*each[:-1], each.error is not None, each.mask) for each in found),
         )
 
     def _put_captions(self, written: Sequence[FoundCaption]) -> None:
@@ -137,7 +131,7 @@ class Writer:
                 (
                     *(item.caption, item.size, item.mtime_ns, item.error),
                     *_about(item.caption),
-                    *(len(numbers), _more(item.caption), numbers.tobytes(), image),
+                    *(self._tag_count(numbers), _more(item.caption), numbers.tobytes(), image),
                 )
                 for ((image, _), item), numbers in zip(texts, tags, strict=True)
             ),
@@ -184,17 +178,27 @@ class Writer:
     def _known(self, wanted: dict[str, str]) -> dict[str, int]:
         """Return the numbers of these tags (key: name); this writer's memory is bounded."""
         if len(self._tags) > _KNOWN_TAGS:
-            self._tags.clear()
+            self._forget()
         missing = [key for key in wanted if key not in self._tags]
         self._connection.executemany(
-            "INSERT OR IGNORE INTO tags(key, name) VALUES(?, ?)",
-            ((key, wanted[key]) for key in missing),
+            "INSERT OR IGNORE INTO tags(key, name, sentence) VALUES(?, ?, ?)",
+            ((key, wanted[key], prose.is_sentence(wanted[key])) for key in missing),
         )
         for marks, part in chunks(missing):
-            self._tags.update(
-                self._connection.execute(f"SELECT key, id FROM tags WHERE key IN ({marks})", part)
-            )
+            select = f"SELECT key, id, sentence FROM tags WHERE key IN ({marks})"
+            for key, number, sentence in self._connection.execute(select, part):
+                self._tags[key] = number
+                if sentence:
+                    self._sentences.add(number)
         return self._tags
+
+    def _forget(self) -> None:
+        self._tags.clear()
+        self._sentences.clear()
+
+    def _tag_count(self, numbers: "array[int]") -> int:
+        """Return how many of these are tags: sentences can be searched, but are none."""
+        return len(numbers) - len(self._sentences.intersection(numbers) if self._sentences else ())
 
     def put_error(self, path: str, error: str) -> None:
         """Record that an image cannot be used."""

@@ -14,6 +14,7 @@ from prep.duplicates import hash_store
 from prep.index import ImageRow, Index
 from prep.project import Project, Section
 from prep.tagging.scores import ScoreStore
+from prep.tagging.taggers import recommended
 
 Level = Literal["good", "note", "warning"]
 _ORDER: tuple[Level, ...] = ("warning", "note", "good")
@@ -94,7 +95,7 @@ def _concept(
         index,
         known if compare else rows,
         compare,
-        (section.general, section.character),
+        section.pair(*recommended(index, compare.key) if compare else ()),
         project.settings.captions.replace,
     )
     if compare is None:

@@ -90,7 +90,7 @@ def shown(change: Change, encoding: str = "") -> events.Change:
     before, after = change.before, change.after
     if change.what == CONTENT:
         before, after = _text(before, encoding), _text(after, encoding)
-    return events.Change(change.path, before, after)
+    return events.Change(change.path, before, after, change.what)
 
 
 def _text(latin: str | None, encoding: str) -> str | None:

@@ -1,8 +1,7 @@
 """Change many captions at once: previewed with ``dry_run``, applied as one edit, undoable."""
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prep import captions, events
@@ -12,6 +11,7 @@ from prep.captions.options import EditOptions as EditOptions
 from prep.captions.rows import CaptionRow, caption_rows
 from prep.changes import CAPTION, CONTENT, Change, exclusion
 from prep.edits import Journal, Outcome, check_found
+from prep.expressions import Expression
 from prep.index import ImageRow, Index
 from prep.project import Project, Section
 
@@ -46,28 +46,45 @@ def run(project: Project, options: EditOptions) -> Iterator[events.Event]:
         yield from _find(project, options)
         return
     with Index(project) as index:
-        editor = Editor(project, options, index)
-        rows = caption_rows(index, options.where, options.path)
+        tally = Tally()
         if options.dry_run:
-            yield from _shown(_changes(rows, editor), options.title)
-        else:
-            outcome = _applied(rows, editor)
-            tally = Tally()
-            for change in outcome.changed:
-                tally.add(change.before, change.after)
-            yield from report(outcome, tally.summary())
+            rows = caption_rows(index, options.where, options.path)
+            for change in _changes(rows, Editor(project, options, index, tally)):
+                yield events.Change(change.path, change.before, change.after)
+            counts = {"changed": tally.changed, "edit": 0, "conflicts": 0, "title": options.title}
+            yield events.Finished(counts | tally.summary())
+            return
+        journal = yield from _journal(index)
+        outcome = _applied(Editor(project, options, index), journal)
+        for change in outcome.changed:
+            tally.add(change.before, change.after)
+        yield from report(outcome, tally.summary())
 
 
-def _applied(rows: Iterable[CaptionRow], editor: Editor) -> Outcome:
+def _journal(index: Index) -> Generator[events.Event, None, Journal]:
+    """Open the journal, before captions are read: it may have to finish an interrupted edit."""
+    journal = Journal(index)
+    for outcome in journal.recovered:
+        yield events.Warned(
+            f"An edit that was interrupted has been finished: {outcome.title}.",
+            "Take it back with: shikomi undo",
+        )
+        for path, reason in outcome.conflicts:
+            yield events.Skipped(path, reason)
+    return journal
+
+
+def _applied(editor: Editor, journal: Journal) -> Outcome:
     """Make the changes as one edit.
 
     Decisions are recorded first: they count only once a caption file holds their text, so a
     crash in between does no harm.
     """
-    states: list[State] = []
+    options, states = editor.options, list[State]()
+    rows = caption_rows(editor.index, options.where, options.path)
     found = list(_changes(rows, editor, states))
     editor.hands.put(states)
-    outcome = Journal(editor.index).apply(editor.options.title, found)
+    outcome = journal.apply(options.title, found)
     conflicting = {path for path, _ in outcome.conflicts}
     editor.hands.forget((c.path, c.after) for c in found if c.path in conflicting)
     return outcome
@@ -106,29 +123,20 @@ def _changes(
             yield Change(row.path, CAPTION, row.caption, after)
 
 
-def _shown(changes: Iterable[Change], title: str) -> Iterator[events.Event]:
-    """Yield what would change, as it is found, so that nothing is kept in memory."""
-    tally = Tally()
-    for change in changes:
-        tally.add(change.before, change.after)
-        yield events.Change(change.path, change.before, change.after)
-    counts = {"changed": tally.changed, "edit": 0, "conflicts": 0, "title": title}
-    yield events.Finished(counts | tally.summary())
-
-
 def _find(project: Project, options: EditOptions) -> Iterator[events.Event]:
     """Yield a Match for each caption in which something is found."""
-    patterns = [re.compile(pattern) for pattern in options.find]
+    patterns = [Expression(pattern) for pattern in options.find]
+    matches = captions.Memory(lambda tag: any(pattern.search(tag) for pattern in patterns))
     counts: Counter[str] = Counter()
     images = 0
     with Index(project) as index:
         for row in caption_rows(index, options.where, options.path):
             text = row.caption or ""
-            pieces = [text] if options.whole else captions.split(text)
-            found = [piece for piece in pieces if any(p.search(piece) for p in patterns)]
+            if options.whole:
+                found = [piece for pattern in patterns for piece in pattern.found(text)]
+            else:
+                found = [tag for tag in captions.split(text) if matches[tag]]
             if found:
-                if options.whole:
-                    found = [m[0] for p in patterns for m in p.finditer(text)]
                 images += 1
                 counts.update(found)
                 yield events.Match(row.path, found)
@@ -155,21 +163,26 @@ def exclude(project: Project, options: ExcludeOptions) -> Iterator[events.Event]
 def undo(project: Project) -> Iterator[events.Event]:
     """Take back the newest edit; events as ``run``."""
     with Index(project) as index:
-        yield from report(check_found(Journal(index).undo(), "undo"))
+        journal = yield from _journal(index)
+        yield from report(check_found(journal.undo(), "undo"))
 
 
 def redo(project: Project) -> Iterator[events.Event]:
     """Make again what was undone last; events as ``run``."""
     with Index(project) as index:
-        yield from report(check_found(Journal(index).redo(), "redo"))
+        journal = yield from _journal(index)
+        yield from report(check_found(journal.redo(), "redo"))
 
 
 def history(project: Project) -> Iterator[events.Event]:
     """Yield a HistoryEntry for each edit, newest first; Finished with ``edits``."""
     with Index(project) as index:
-        edits = Journal(index).history()
+        journal = yield from _journal(index)
+        edits = journal.history()
     for line in edits:
-        yield events.HistoryEntry(line.id, line.time, line.title, line.state, line.changes)
+        yield events.HistoryEntry(
+            line.id, line.time, line.title, line.state, sum(line.kinds.values()), line.kinds
+        )
     yield events.Finished({"edits": len(edits)})
 
 
@@ -184,11 +197,7 @@ def _carry_out(
 
 def report(outcome: Outcome, more: Mapping[str, Any] | None = None) -> Iterator[events.Event]:
     """Yield the events of an outcome, Finished last; ``more`` goes into its summary."""
-    for change in outcome.changed:
-        texts = (change.before, change.after)
-        if change.what == CONTENT:
-            texts = (as_text(change.before), as_text(change.after))
-        yield events.Change(change.path, *texts)
+    yield from map(shown, outcome.changed)
     for path, reason in outcome.conflicts:
         yield events.Skipped(path, reason)
     yield events.Finished(
@@ -200,6 +209,14 @@ def report(outcome: Outcome, more: Mapping[str, Any] | None = None) -> Iterator[
             **(more or {}),
         }
     )
+
+
+def shown(change: Change) -> events.Change:
+    """Return the event of a change."""
+    texts = (change.before, change.after)
+    if change.what == CONTENT:
+        texts = (as_text(change.before), as_text(change.after))
+    return events.Change(change.path, *texts, change.what)
 
 
 def as_text(content: str | None) -> str | None:

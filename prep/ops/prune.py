@@ -134,8 +134,8 @@ def _look(index: Index, concept: Concept, share: float) -> _Found:
 
 def _seen(index: Index, contents: Sequence[str | None]) -> dict[str, float]:
     """Return in which share of the scored images the tagger saw each tag that it knows."""
-    scores, section = StoredScores(index), index.project.settings.tagger
-    limits = scores.limits(section.general, section.character)
+    scores = StoredScores(index)
+    limits = scores.limits(*index.project.settings.tagger.pair(*scores.advice))
     counts, images = np.zeros(len(scores.names), np.int64), 0
     for _, values in scores.load(contents):
         counts += values >= limits

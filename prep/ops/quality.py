@@ -14,7 +14,7 @@ from prep.edits import Journal
 from prep.errors import ConfigError
 from prep.index import Index
 from prep.project import Project, Section
-from prep.quality.measures import KINDS, Values, explain
+from prep.quality.kinds import KINDS, Values, explain
 from prep.quality.store import View, known, measured, views
 from prep.quality.thresholds import Measure, QualitySection
 
@@ -175,12 +175,12 @@ def _exclude(
     """Leave out the images all of whose training images have findings."""
     changes = _exclusions(wanted, beyond)
     for change in changes if dry_run else ():
-        yield events.Change(change.path, change.before, change.after)
+        yield events.Change(change.path, change.before, change.after, change.what)
     if dry_run:
         return {"excluded": 0, "edit": 0}
     outcome = Journal(index).apply(f"exclude {len(changes)} images by quality", changes)
     for change in outcome.changed:
-        yield events.Change(change.path, change.before, change.after)
+        yield events.Change(change.path, change.before, change.after, change.what)
     for path, reason in outcome.conflicts:
         yield events.Skipped(path, reason)
     return {"excluded": len(outcome.changed), "edit": outcome.edit}

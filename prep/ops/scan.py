@@ -9,9 +9,8 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from prep import captions, events, headers
 from prep.errors import UnreadableError
@@ -60,8 +59,7 @@ def run(project: Project, options: ScanOptions | None = None) -> Iterator[events
         yield from _report(index, scan.faults)
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(NamedTuple):
     """An image file on its way into the index; ``folder`` is absolute."""
 
     path: str

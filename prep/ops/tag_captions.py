@@ -1,17 +1,60 @@
 """Turn what a tagger saw into captions: ``prep.captions.layers`` over real caption files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from prep import captions, events
+from prep.captions import structure
+from prep.captions.answers import AnswerStore, answered, packed
 from prep.captions.layers import Hand, HandStore, Mode, compiled, learnt
 from prep.captions.rules import Rules
-from prep.changes import Change, caption_change
+from prep.changes import ANSWERS, CAPTION, Change, caption_change
 from prep.edits import Journal, Outcome
 from prep.errors import UnreadableError
 from prep.index import ImageRow, Index
 from prep.project import Project
 from prep.tagging.scores import Seen
+from prep.tagging.writing import Writing, places
+
+_ROUNDS = 4
+
+
+def recompiled(
+    text: str | None,
+    known: Hand | None,
+    machine: Sequence[str],
+    rules: Rules,
+    mode: Mode,
+    answers: Mapping[str, bool] | None = None,
+) -> tuple[str | None, Hand, Hand]:
+    """Return the new text of a caption, and the decisions behind the old and the new text.
+
+    Args:
+        text: Of the caption file; ``None`` for no file.
+        known: What is known of the decisions.
+        machine: Tags of the tagger, as captions spell them.
+        rules: Of the concept.
+        mode: What becomes of a caption that exists.
+        answers: Given about single tags.
+    """
+    now = _decided(text, known, rules, answers)
+    new = compiled(now, machine, rules, mode)
+    after = caption_change("", text, new.compiled).after
+    # Sentences and marks may put new tags elsewhere than rules do: go on until both agree.
+    for _ in range(_ROUNDS if after and structure.plain_tags(after) is None else 0):
+        again = compiled(_decided(after, new, rules, answers), machine, rules, mode)
+        text = caption_change("", after, again.compiled).after
+        if (text, again) == (after, new):
+            break
+        after, new = text, again
+    return after, now, new
+
+
+def _decided(
+    text: str | None, known: Hand | None, rules: Rules, answers: Mapping[str, bool] | None
+) -> Hand:
+    found = learnt(known, captions.split(text or ""), rules)
+    return answered(found, answers, rules) if answers else found
 
 
 class Compiler:
@@ -19,13 +62,23 @@ class Compiler:
 
     Attributes:
         changes: What to write; at most one change for each caption file.
+        forgotten: Answers about tags that no longer count, since captions are overwritten.
     """
 
-    def __init__(self, project: Project, index: Index, mode: Mode) -> None:
-        """Start with no changes; ``mode`` says what becomes of captions that exist."""
+    def __init__(self, project: Project, index: Index, mode: Mode, writing: Writing) -> None:
+        """Start with no changes.
+
+        Args:
+            project: Its rules are applied.
+            index: Open index.
+            mode: What becomes of captions that exist.
+            writing: How what was seen is written.
+        """
         self.changes: list[Change] = []
+        self.forgotten: list[Change] = []
         self._project, self._mode = project, mode
-        self._hands = HandStore(index)
+        self._writing, self._places = writing, places(project, index)
+        self._hands, self._answers = HandStore(index), AnswerStore(index).all()
         self._states: list[tuple[str, str | None, Hand]] = []
         self._rules: dict[str, Rules] = {}
         self._owners: dict[Path, str] = {}
@@ -49,29 +102,23 @@ class Compiler:
             yield events.Skipped(row.path, error.message)
             return
         if self._mode != "missing" or not (before or "").strip():
-            self._compile(row, before, self._machine(seen))
+            self._compile(row, before, self._writing.tags(seen))
 
     def _compile(self, row: ImageRow, before: str | None, machine: list[str]) -> None:
         rules = self._rules.get(row.folder)
         if rules is None:
-            rules = self._rules[row.folder] = Rules.of(self._project, row.folder)
+            rules = Rules.of(self._project, row.folder, self._places)
+            self._rules[row.folder] = rules
         known = self._hands.behind(row.path, before)
-        now = learnt(known, captions.split(before or ""), rules)
-        new = compiled(now, machine, rules, self._mode)
-        change = caption_change(row.path, before, new.compiled)
-        if change.before != change.after:
-            self.changes.append(change)
-        if change.before != change.after:
-            self._states += [(row.path, change.after, new), (row.path, change.before, now)]
+        answers = self._answers.get(row.path)
+        after, now, new = recompiled(before, known, machine, rules, self._mode, answers)
+        if before != after:
+            self.changes.append(Change(row.path, CAPTION, before, after))
+            self._states += [(row.path, after, new), (row.path, before, now)]
         elif known != new:
             self._states.append((row.path, before, new))
-
-    def _machine(self, seen: Seen) -> list[str]:
-        """Return what the tagger saw, as captions spell it; the rating last, when wanted."""
-        names = [name for name, _ in seen.tags]
-        if self._project.settings.tagger.ratings and seen.rating:
-            names.append(seen.rating)
-        return [captions.spaced(name) for name in names]
+        if answers and self._mode == "overwrite":
+            self.forgotten.append(Change(row.path, ANSWERS, packed(answers), None))
 
     def warnings(self) -> Iterator[events.Warned]:
         """Yield one warning when images share caption files."""
@@ -90,7 +137,7 @@ class Compiler:
         file holds such a text, so a crash in between does no harm.
         """
         self._hands.put(self._states)
-        outcome = journal.apply(title, self.changes)
+        outcome = journal.apply(title, [*self.changes, *self.forgotten])
         conflicting = {path for path, _ in outcome.conflicts}
         self._hands.forget((c.path, c.after) for c in self.changes if c.path in conflicting)
         return outcome

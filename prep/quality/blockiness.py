@@ -14,6 +14,7 @@ from prep.buckets import Fit
 
 Grey = NDArray[np.float32]
 Profile = NDArray[np.float64]
+Profiles = tuple[Profile, Profile, Profile]
 
 _SIDE = 8
 _EDGE = 30.0
@@ -26,6 +27,9 @@ _FINEST = 2.5
 """Blocks that are smaller than so many pixels after scaling are out of sight."""
 _FEWEST = 200
 """Steps below which nothing can be said."""
+_DRAWN = 0.45
+"""Share of the picture's own edges on the grid from which on the grid was drawn: pixel art, tiles.
+In a photograph they are anywhere."""
 
 
 def blockiness(grey: Grey, fit: Fit) -> float:
@@ -39,28 +43,32 @@ def blockiness(grey: Grey, fit: Fit) -> float:
     """
     if _SIDE * fit.scale < _FINEST:
         return 0.0
-    across = _excess(*_profile(grey), fit.scale, fit.left)
-    down = _excess(*_profile(np.ascontiguousarray(grey.T)), fit.scale, fit.top)
+    across = _excess(_profiles(grey), fit.scale, fit.left)
+    down = _excess(_profiles(np.ascontiguousarray(grey.T)), fit.scale, fit.top)
     # Stripes of the motif run one way, blocks both ways.
     return min(across, down)
 
 
-def _profile(grey: Grey) -> tuple[Profile, Profile]:
-    """Return, between each column and the next, the sum of the small steps and their number."""
+def _profiles(grey: Grey) -> Profiles:
+    """Return, between each column and the next: the sum of the small steps, their number, edges."""
     steps = cv2.absdiff(grey[:, 1:], grey[:, :-1])
     around = cv2.blur(cv2.min(steps, _EDGE), _NEIGHBOURHOOD)
     counted = (steps < _EDGE) & (around > _PLAIN)
-    return (steps * counted).sum(0, np.float64), counted.sum(0, np.float64)
+    edges = (steps >= _EDGE).sum(0, np.float64)
+    return (steps * counted).sum(0, np.float64), counted.sum(0, np.float64), edges
 
 
-def _excess(sums: Profile, numbers: Profile, scale: float, cut: int) -> float:
+def _excess(profiles: Profiles, scale: float, cut: int) -> float:
     """Return how far the steps at the best place of the grid stand out from the others."""
+    sums, numbers, edges = profiles
     # The line between two columns, in pixels of the file.
     line = (np.arange(len(sums)) + 1 + cut) / scale
     best = 0.0
     for place in range(_SIDE):
         distance = np.abs((line - place + _SIDE / 2) % _SIDE - _SIDE / 2)
         on = distance <= 0.5 / scale
+        if edges.sum() >= _FEWEST and edges[on].sum() >= _DRAWN * edges.sum():
+            return 0.0
         steps, others = numbers[on].sum(), numbers[~on].sum()
         if min(steps, others) >= _FEWEST:
             best = max(best, float(sums[on].sum() / steps - sums[~on].sum() / others))

@@ -7,7 +7,12 @@ from numpy.typing import NDArray
 Grey = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 
-_BURNT, _DROWNED = 254.0, 1.0
+_CLIPPED = 254.0
+"""Level of a clipped pixel; of black ones the distance from white counts."""
+_EXTREME = 248.0
+"""Level of an area that may be clipped: compression speckles it."""
+_SOFTEST = 4.0
+"""Edges wider than so many pixels are no edges."""
 _NEAR = 40.0
 """An area that was clipped fades into its surroundings: beside it are levels nearly as extreme."""
 _FADING = 0.25
@@ -29,7 +34,7 @@ def contrast(grey: Grey) -> float:
     return float(high - low)
 
 
-def clipped(grey: Grey, visible: Mask) -> float:
+def clipped(grey: Grey, visible: Mask, softness: float = 0.0) -> float:
     """Return the share of the picture, 0 to 1, that is burnt out or drowned in black.
 
     Paper, drawn outlines and cut-out backgrounds are white or black on purpose: they end at an
@@ -38,28 +43,32 @@ def clipped(grey: Grey, visible: Mask) -> float:
     Args:
         grey: Shape (height, width), 0 to 255.
         visible: 1 where there is a picture, 0 where transparency was put on white; same shape.
+        softness: Width of the edges, pixels: so far a mere edge fades, too.
     """
-    burnt = _faded(((grey >= _BURNT) & (visible > 0)).astype(np.uint8), grey)
-    drowned = _faded(((grey <= _DROWNED) & (visible > 0)).astype(np.uint8), 255.0 - grey)
-    return burnt + drowned
+    return sum(_faded(level, visible, softness) for level in (grey, 255.0 - grey))
 
 
-def _faded(extreme: Mask, level: Grey) -> float:
-    """Return the share of the picture in ``extreme`` areas beside which the level stays high."""
-    count, labels, facts, _ = cv2.connectedComponentsWithStats(extreme, connectivity=8)
-    areas = np.asarray(facts)[:, cv2.CC_STAT_AREA].copy()
-    areas[0] = 0
+def _faded(level: Grey, visible: Mask, softness: float) -> float:
+    """Return the share of the picture in extreme areas beside which the level stays high."""
+    extreme = ((level >= _EXTREME) & (visible > 0)).astype(np.uint8)
+    count, labels, _, _ = cv2.connectedComponentsWithStats(extreme, connectivity=8)
+    areas = np.bincount(labels[(level >= _CLIPPED) & (extreme > 0)], minlength=count)
     kept = [n for n in np.argsort(areas)[::-1][:_LARGEST] if areas[n] >= _SMALL]
-    if not kept or count < 2:
+    if not kept:
         return 0.0
     order = np.zeros(count, np.uint8)
     order[kept] = np.arange(1, len(kept) + 1)
-    areas_at = order[labels]
-    # The ring at a distance of two and three pixels: nearer ones are blends at a soft edge.
-    near = cv2.dilate(extreme, np.ones((3, 3), np.uint8))
-    around = cv2.dilate(areas_at, np.ones((7, 7), np.uint8))
+    # The ring behind a soft edge: nearer pixels are blends of the area and what lies beside it.
+    inner = max(1, round(2 * min(softness, _SOFTEST) - 0.2))
+    near = cv2.dilate(extreme, _square(inner))
+    around = cv2.dilate(order[labels], _square(inner + 2))
     ring = (around > 0) & (near == 0)
     places = around[ring]
     number = np.maximum(np.bincount(places, minlength=len(kept) + 1), 1)
     soft = np.bincount(places, level[ring] >= 255.0 - _NEAR, minlength=len(kept) + 1) / number
     return sum(int(areas[n]) for i, n in enumerate(kept, 1) if soft[i] >= _FADING) / level.size
+
+
+def _square(reach: int) -> Mask:
+    """Return the kernel that dilates by so many pixels."""
+    return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)

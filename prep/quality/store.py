@@ -1,10 +1,5 @@
-"""Measured values, kept in ``cache.db``: once for each content and training size.
+"""Measures the training images of a project; each content and training size once."""
 
-Renaming an image costs nothing, copies are measured once, and going back to an earlier resolution
-or crop finds what was measured then.
-"""
-
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,14 +11,13 @@ from prep.crops import Rect
 from prep.errors import UnreadableError
 from prep.index import ImageRow, Index
 from prep.parallel import ordered
-from prep.quality.measures import VERSION, Values, measure
+from prep.quality import table
+from prep.quality.kinds import Values
+from prep.quality.measures import measure
+from prep.quality.table import Key
 
 _BATCH = 64
 """Results saved at once: what an interrupted run loses at most."""
-_TABLE = """CREATE TABLE IF NOT EXISTS main.quality(content TEXT NOT NULL, cut TEXT NOT NULL,
-    data TEXT NOT NULL, PRIMARY KEY(content, cut)) WITHOUT ROWID"""
-
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -36,10 +30,8 @@ class View:
 
     @property
     def key(self) -> Key:
-        """Content and cut: all that the values depend on."""
-        fit = self.fit
-        cut = f"{VERSION} {self.rect.corners} {fit.bucket} {fit.resized} {fit.left} {fit.top}"
-        return self.row.content or "", cut
+        """By which its values are known."""
+        return self.row.content or "", table.cut(self.rect, self.fit)
 
 
 def views(index: Index, rows: Iterable[ImageRow]) -> Iterator[View]:
@@ -52,16 +44,8 @@ def views(index: Index, rows: Iterable[ImageRow]) -> Iterator[View]:
 
 def known(index: Index, wanted: Iterable[View]) -> dict[Key, Values]:
     """Return the values that were measured before, by ``View.key``."""
-    with index.connection:
-        index.connection.execute(_TABLE)
-    found: dict[Key, Values] = {}
-    for view in wanted:
-        row = index.connection.execute(
-            "SELECT data FROM main.quality WHERE content = ? AND cut = ?", view.key
-        ).fetchone()
-        if row is not None:
-            found[view.key] = json.loads(row[0])
-    return found
+    table.prepare(index.connection)
+    return table.known(index.connection, (view.key for view in wanted))
 
 
 def measured(
@@ -93,22 +77,11 @@ def measured(
                     values[view.key] = result
                     unsaved.append((view.key, result))
                 if len(unsaved) >= _BATCH:
-                    _save(index, unsaved)
+                    table.save(index.connection, unsaved)
                     unsaved = []
                 yield from events.tick("measuring", len(missing), throttle, done)
     finally:
-        _save(index, unsaved)
-
-
-def _save(index: Index, results: Iterable[tuple[Key, Values]]) -> None:
-    with index.connection:
-        index.connection.executemany(
-            "INSERT OR REPLACE INTO main.quality VALUES(?, ?, ?)",
-            (
-                (*key, json.dumps({name: round(value, 5) for name, value in found.items()}))
-                for key, found in results
-            ),
-        )
+        table.save(index.connection, unsaved)
 
 
 def _given_up(index: Index, row: ImageRow, error: UnreadableError) -> events.Skipped:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from prep.errors import ConfigError
 from prep.project import Project
-from prep.query import fields
+from prep.query import fields, narrowing
 from prep.query.sets import Value
 from prep.query.tree import Term, fault
 
@@ -22,6 +22,8 @@ class Condition:
         tags: Numbers of tags; an image needs one of them.
         count: Of images that have one of ``tags``, at most.
         costly: The test reads texts: better on few images.
+        within: Numbers of tags; an image that fulfils the test has one of them, or more lines
+            than the first. ``None`` when that is not known, or helps little.
     """
 
     test: str = ""
@@ -30,6 +32,7 @@ class Condition:
     tags: tuple[int, ...] | None = None
     count: int = 0
     costly: bool = False
+    within: tuple[int, ...] | None = None
 
 
 @dataclass
@@ -38,19 +41,35 @@ class Context:
 
     Attributes:
         text: The filter, for faults that only show here.
+        raised: What a function of ours raised: SQLite only says that one did.
     """
 
     text: str
     project: Project
     connection: sqlite3.Connection
     functions: int = field(default=0)
+    raised: BaseException | None = field(default=None)
 
     def function(self, function: Callable[[str | None], bool]) -> str:
         """Give SQL a function of one text; return its name."""
         self.functions += 1
         name = f"shikomi_{self.functions}"
-        self.connection.create_function(name, 1, function, deterministic=True)
+
+        def guarded(text: str | None) -> bool:
+            try:
+                return function(text)
+            except BaseException as error:
+                self.raised = error
+                raise
+
+        self.connection.create_function(name, 1, guarded, deterministic=True)
         return name
+
+    def tags_around(self, text: str) -> tuple[int, ...] | None:
+        """Return the tags that may hold a text, unless they are in too many images to help."""
+        counts = narrowing.tags_around(self.connection, text)
+        (total,) = self.connection.execute("SELECT ifnull(max(id), 0) FROM images").fetchone()
+        return tuple(counts) if counts is not None and sum(counts.values()) * 2 <= total else None
 
     def fault(self, term: Term, what: str, hint: str = "") -> ConfigError:
         """Return the error that points at a term."""

@@ -9,12 +9,16 @@ from collections.abc import Callable
 
 from prep import captions
 from prep.captions.structure import split_lines
-from prep.query import lookups
+from prep.expressions import Expression
+from prep.query import lookups, narrowing
 from prep.query.condition import Condition, Context, comparison
+from prep.query.quality import quality
 from prep.query.tree import Term
 
 _TRANSPARENT = 0x2E80
 """From here on (CJK) words are not set apart by spaces."""
+_BETWEEN_TAGS = re.compile(r",|\|\|\||;;;|[.!?] ")
+"""What may stand between two tags, or a tag and a sentence; after ``spoken``."""
 
 
 def condition(term: Term, context: Context) -> Condition:
@@ -27,6 +31,8 @@ def condition(term: Term, context: Context) -> Condition:
 
 
 def _tag(term: Term, context: Context) -> Condition:
+    if term.value == "*" and not term.literal:
+        return _HAS["tags"]
     literal = term.literal or "*" not in term.value
     key = captions.key(term.value)
     how = "key = ?" if literal else "key GLOB ?"
@@ -40,10 +46,10 @@ def _having(found: list[tuple[int, int]]) -> Condition:
 
 
 def _phrase(term: Term, context: Context) -> Condition:
-    """Words in a row. Those of the first line lie within a tag, unless there is a comma in them."""
+    """Words in a row. Those of the first line lie within a tag, unless they go on behind it."""
     wanted = spoken(term.value)
     holds = phrase_pattern(wanted).search
-    if "," in wanted:
+    if _BETWEEN_TAGS.search(wanted):
         name = context.function(lambda text: bool(text and holds(spoken(text))))
         return Condition(test=f"(i.captioned AND {name}(i.caption))", costly=True)
     rows = context.connection.execute(
@@ -73,17 +79,21 @@ def phrase_pattern(phrase: str) -> re.Pattern[str]:
 
 
 def _regex(term: Term, context: Context) -> Condition:
-    holds = re.compile(term.value, re.IGNORECASE).search
-    name = context.function(lambda text: text is not None and holds(text) is not None)
-    return Condition(test=f"(i.captioned AND {name}(i.caption))", costly=True)
+    holds = Expression(term.value, ignore_case=True).search
+    name = context.function(lambda text: text is not None and holds(text))
+    return Condition(
+        test=f"(i.captioned AND {name}(i.caption))",
+        costly=True,
+        within=context.tags_around(narrowing.literal(term.value)),
+    )
 
 
 def _text(term: Term, context: Context) -> Condition:
-    del context
     return Condition(
         test="(i.captioned AND instr(lower(i.caption), ?))",
         values=(ascii_lower(term.value),),
         costly=True,
+        within=context.tags_around(term.value),
     )
 
 
@@ -147,6 +157,7 @@ _KINDS: dict[str, Callable[[Term, Context], Condition]] = {
     "text": _text,
     "name": _name,
     "has": _has,
+    "quality": quality,
     **dict.fromkeys(("w", "h", "mp", "ar", "size", "orientation", "frames", "tags"), _number),
     **dict.fromkeys(_FLAGS, _flag),
     **lookups.KINDS,

@@ -10,9 +10,10 @@ import sqlite3
 
 from prep.project import Project
 from prep.query import lookups
+from prep.query.broad import HAVING, with_any
 from prep.query.condition import Condition, Context
 from prep.query.conditions import condition
-from prep.query.sets import Value, ids_of, numbers, set_of
+from prep.query.sets import Value, fetched, ids_of
 from prep.query.tree import And, Node, Not, Or, Term, terms
 
 _FEW = 1 / 16
@@ -50,11 +51,30 @@ class Evaluator:
         """Return the set of ids, as ``sets`` has it.
 
         Raises:
-            ConfigError: A term asks for something that is not known yet.
+            ConfigError: A term asks for something that is not known yet, or takes too long.
         """
         for term in terms(self._tree):
             self._conditions[term] = condition(term, self._context)
-        return self._set(self._tree)
+        try:
+            return self._set(_normal(self._narrowed(self._tree)))
+        except sqlite3.OperationalError:
+            if self._context.raised is not None:
+                raise self._context.raised from None
+            raise
+
+    def _narrowed(self, node: Node) -> Node:
+        """Return the tree with each test of texts behind a cheap condition that it implies."""
+        if isinstance(node, Not):
+            return Not(self._narrowed(node.part))
+        if isinstance(node, And | Or):
+            return type(node)(tuple(map(self._narrowed, node.parts)))
+        asked = self._conditions[node]
+        if asked.within is None:
+            return node
+        tags, more = Term("", f"around {node}"), Term("", "more lines")
+        self._conditions[tags] = Condition(tags=asked.within)
+        self._conditions[more] = Condition(test="i.more")
+        return And((Or((tags, more)), node))
 
     def _set(self, node: Node) -> int:
         if self._plain(node):
@@ -114,14 +134,13 @@ class Evaluator:
         return self._fetched("SELECT id AS n FROM images", ())
 
     def _fetched(self, select: str, values: tuple[Value, ...]) -> int:
-        return set_of(numbers(self._connection, select, values))
+        return fetched(self._connection, select, values)
 
     def _of_term(self, asked: Condition) -> int:
         if asked.tags is not None:
-            return self._fetched(
-                "SELECT image AS n FROM image_tags WHERE tag IN (SELECT value FROM json_each(?))",
-                (json.dumps(asked.tags),),
-            )
+            if asked.count > self._total:
+                return with_any(self._connection, asked.tags, self._all())
+            return self._fetched(HAVING, (json.dumps(asked.tags),))
         if asked.select:
             return self._fetched(asked.select, asked.values)
         return self._fetched(f"SELECT i.id AS n FROM images i WHERE {asked.test}", asked.values)

@@ -6,7 +6,9 @@ The table in ``docs/topics/filters.md`` describes the same fields; a test holds 
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import get_args
 
+from prep.quality.thresholds import Measure
 from prep.query.tree import Term
 
 NUMBER, CHOICE, TEXT, SIZE = "number", "choice", "text", "size"
@@ -30,6 +32,8 @@ class Field:
 
 REASONS = ("exact", "near", "mirrored", "rotated", "crop", "variant")
 """Kinds of groups that ``shikomi dupes`` finds."""
+MEASURES: tuple[str, ...] = get_args(Measure)
+"""What ``shikomi quality`` measures."""
 
 FIELDS: dict[str, Field] = {
     "tag": Field(TEXT),
@@ -40,6 +44,7 @@ FIELDS: dict[str, Field] = {
     "format": Field(TEXT),
     "hand": Field(TEXT),
     "dup": Field(CHOICE, (*YES_NO, "kept", *REASONS)),
+    "quality": Field(CHOICE, ("any", "none", *MEASURES)),
     "has": Field(CHOICE, ("caption", "tags", "mask", "crop", "error")),
     "excluded": Field(CHOICE, YES_NO),
     "upscaled": Field(CHOICE, YES_NO),

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from prep import captions
+from prep.expressions import Expression, PatternError
 from prep.query import fields
 from prep.query.tree import Term, fault
 
@@ -175,9 +176,9 @@ class Lexer:
         self._at = end + 1
         pattern = self._text[start + 1 : end].replace("\\/", "/")
         try:
-            re.compile(pattern)
-        except (re.error, OverflowError, RecursionError) as error:
-            place = start + 1 + (getattr(error, "pos", None) or 0)
+            Expression(pattern)
+        except PatternError as error:
+            place = start + 1 + (error.position or 0)
             raise fault(self._text, place, f"the regular expression is wrong ({error})") from error
         return pattern
 

@@ -1,188 +1,215 @@
-"""Where a WD tagger comes from, and what its outputs mean.
+"""Where a tagger comes from: a folder, the Hugging Face hub, a known name, or the demo world."""
 
-A tagger is two files, ``model.onnx`` and ``selected_tags.csv``: in a folder, on the Hugging Face
-hub, or in the demo world.
-"""
-
-import csv
 import hashlib
-import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Generator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from prep import demo_world
-from prep.errors import RetryError, UserError
+from prep import demo_world, events
+from prep.errors import UserError
 from prep.files import content_hash
+from prep.tagging import catalogue
+from prep.tagging.catalogue import Known
+from prep.tagging.download import Repository
+from prep.tagging.hub_faults import EXAMPLES
+from prep.tagging.records import MODEL, RECORDS, TABLE, WD, Record, detect, read_record
+from prep.tagging.tables import CHARACTER as CHARACTER
+from prep.tagging.tables import GENERAL as GENERAL
+from prep.tagging.tables import RATING as RATING
+from prep.tagging.tables import TagTable as TagTable
+from prep.tagging.tables import read_table as read_table
 
 DEMO = "demo"
 """The name of the demo tagger."""
-MODEL, TABLE = "model.onnx", "selected_tags.csv"
-GENERAL, CHARACTER, RATING = 0, 4, 9
-"""Categories of ``selected_tags.csv``."""
 
-_REPOSITORY = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
-_EXAMPLES = "Give a folder, a name on the hub as SmilingWolf/wd-swinv2-tagger-v3, or: demo"
-
-
-@dataclass(frozen=True)
-class TagTable:
-    """What the outputs of a tagger mean, in their order.
-
-    Attributes:
-        names: Booru names, with underscores.
-        categories: 0 general, 4 character, 9 rating; other numbers count as general.
-    """
-
-    names: tuple[str, ...]
-    categories: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @cached_property
-    def ratings(self) -> NDArray[np.intp]:
-        """Outputs that are ratings."""
-        return np.flatnonzero(np.array(self.categories) == RATING)
-
-    def limits(self, general: float, character: float) -> NDArray[np.float32]:
-        """Return the threshold of each output; ratings can never reach theirs."""
-        table = {CHARACTER: character, RATING: np.inf}
-        return np.array([table.get(c, general) for c in self.categories], np.float32)
+_REPOSITORY = re.compile(r"([\w][\w.-]*/[\w][\w.-]*)((?:/[\w.-]+)*)(?:@([\w./-]+))?")
+_LISTS = (".csv", ".txt")
 
 
 @dataclass(frozen=True)
 class TaggerFiles:
-    """The two files of a tagger, and its name for people."""
+    """The files of a tagger, its name for people, and how it is used.
+
+    Attributes:
+        model: The ONNX file.
+        table: The list of tags.
+        record: What it expects, and its recommended thresholds.
+        extra: Other files with weights.
+    """
 
     name: str
     model: Path
     table: Path
+    record: Record = WD
+    extra: tuple[Path, ...] = field(default=())
 
     def key(self) -> str:
-        """Return what identifies its scores: a hash of both files (0.3 s for 400 MB)."""
-        hashes = content_hash(self.model) + content_hash(self.table)
-        return hashlib.sha256(hashes.encode()).hexdigest()[:32]
+        """Return what identifies its scores: a hash of its files (0.3 s for 400 MB) and pixels."""
+        hashes = "".join(content_hash(part) for part in (self.model, self.table, *self.extra))
+        return hashlib.sha256((hashes + self.record.pixel_key()).encode()).hexdigest()[:32]
 
 
 def find(model: str, folder: Path) -> TaggerFiles:
+    """Find the files of a tagger; as ``obtain``, for those who do not watch."""
+    work = obtain(model, folder)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            found: TaggerFiles = end.value
+            return found
+
+
+def obtain(model: str, folder: Path) -> Generator[events.Event, None, TaggerFiles]:
     """Find the files of a tagger; those of the hub are downloaded once.
 
     Args:
-        model: A folder, a repository on the Hugging Face hub, or ``demo``.
+        model: A folder, a known name, a repository of the hub (``@revision`` may follow), ``demo``.
         folder: Where a relative folder may be, besides the current one.
+
+    Yields:
+        Progress of the download.
 
     Raises:
         UserError: There is no such tagger; RetryError when the network may be the reason.
     """
     if not model:
-        raise UserError("No tagger was chosen.", _EXAMPLES)
+        raise UserError("No tagger was chosen.", EXAMPLES)
     if model == DEMO:
         return _in_folder(demo_world.tagger(), "demo tagger")
-    for place in (Path(model).expanduser(), folder / model):
-        if place.is_dir():
-            return _in_folder(place, place.resolve().name)
-    if not _REPOSITORY.fullmatch(model):
-        raise UserError(f"There is no folder {model} with a tagger.", _EXAMPLES)
-    return TaggerFiles(model, _download(model, MODEL), _download(model, TABLE))
+    place = _folder(model, folder)
+    if place is not None:
+        return _in_folder(place, place.resolve().name)
+    name, _, revision = model.partition("@")
+    known = catalogue.lookup(name)
+    if known is not None:
+        return (yield from _known(known, revision))
+    match = _REPOSITORY.fullmatch(model)
+    if match is None:
+        near = catalogue.similar(name.rpartition("/")[2])
+        hint = f"Did you mean {near}? " if near else ""
+        raise UserError(f"There is no folder {model} with a tagger.", f"{hint}{EXAMPLES}")
+    return (yield from _unknown(match[1], match[2].lstrip("/"), match[3] or "main"))
+
+
+def at_hand(known: Known, revision: str = "") -> list[Path] | None:
+    """Return the files of a known tagger when the hub's cache has them; no request is made.
+
+    Another revision than the pinned one will do when its model is the very same file.
+    """
+    names = known.record.files
+    found = Repository(known.repository, revision or known.revision).cached(names)
+    if found or revision or not known.sha256:
+        return found
+    newest = Repository(known.repository).cached(names)
+    same = newest and newest[0].resolve().name == known.sha256
+    return newest if same else None
 
 
 def find_table(model: str, folder: Path) -> Path | None:
     """Return the tag list of a tagger when it is on this machine; as ``find``, without network."""
     if model == DEMO:
         return demo_world.tagger() / TABLE
-    for place in (Path(model).expanduser(), folder / model):
-        if (place / TABLE).is_file():
-            return place / TABLE
-    if not _REPOSITORY.fullmatch(model):
-        return None
-    from huggingface_hub import try_to_load_from_cache
+    place = _folder(model, folder)
+    name, _, revision = model.partition("@")
+    known = catalogue.lookup(name)
+    found: Path | None = None
+    if place is not None:
+        record = _record_in(place)
+        found = place / record.tags if record else None
+    elif known is not None:
+        paths = at_hand(known, revision)
+        found = paths[1] if paths else None
+    elif _REPOSITORY.fullmatch(model):
+        snapshot = Repository(name, revision or "main").snapshot()
+        found = snapshot / TABLE if snapshot else None
+    return found if found and found.suffix in _LISTS and found.is_file() else None
 
-    found = try_to_load_from_cache(model, TABLE)
-    return Path(found) if isinstance(found, str) else None
+
+def _folder(model: str, folder: Path) -> Path | None:
+    places = (Path(model).expanduser(), folder / model)
+    return next((place for place in places if place.is_dir()), None)
 
 
 def _in_folder(folder: Path, name: str) -> TaggerFiles:
-    for part in (MODEL, TABLE):
-        if not (folder / part).is_file():
+    record = _record_in(folder)
+    if record is None:
+        present = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
+        missing = MODEL if not (folder / MODEL).is_file() else TABLE
+        raise UserError(
+            f"{folder} is not a tagger that is known: it has no {missing} (it has: {present}).",
+            f"A WD tagger has {MODEL} and {TABLE}; describe another in {RECORDS[0]} beside it"
+            " (docs/topics/tagging-models.md).",
+        )
+    return _files(name, folder, record)
+
+
+def _record_in(folder: Path) -> Record | None:
+    """Return the record that a user wrote, else the one that the names of the files tell."""
+    for name in RECORDS:
+        if (folder / name).is_file():
+            return read_record(folder / name)
+    record = detect(path.name for path in folder.iterdir() if path.is_file())
+    known = catalogue.lookup(folder.name)
+    if record is not None and known is not None and known.record.pixel_key() == record.pixel_key():
+        advice = {"general": known.record.general, "character": known.record.character}
+        return record.model_copy(update=advice)
+    return record
+
+
+def _files(name: str, folder: Path, record: Record) -> TaggerFiles:
+    paths = [folder / part for part in record.files]
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"{folder} is not complete: it has no {path.relative_to(folder)}.")
+    return TaggerFiles(name, paths[0], paths[1], record, tuple(paths[2:]))
+
+
+def _known(known: Known, revision: str) -> Generator[events.Event, None, TaggerFiles]:
+    paths = at_hand(known, revision)
+    if paths is None:
+        repository = Repository(known.repository, revision or known.revision)
+        paths = yield from repository.fetch(known.record.files)
+        stored = paths[0].resolve().name
+        if known.sha256 and not revision and len(stored) == 64 and stored != known.sha256:
             raise UserError(
-                f"{folder} is not a WD tagger: it has no {part}.",
-                f"Both {MODEL} and {TABLE} must be in the folder.",
+                f"The model at {repository.endpoint} is not {known.name}: its checksum differs.",
+                f"Take it from the hub itself, or trust this one with: --model {known.repository}"
+                f"@{known.revision}",
             )
-    return TaggerFiles(name, folder / MODEL, folder / TABLE)
+    return TaggerFiles(known.name, paths[0], paths[1], known.record, tuple(paths[2:]))
 
 
-def _download(repository: str, name: str) -> Path:
-    """Fetch one file of a repository, or find it in the hub's cache."""
-    from huggingface_hub import errors, hf_hub_download
-    from huggingface_hub.utils.tqdm import disable_progress_bars
+def _unknown(name: str, folder: str, revision: str) -> Generator[events.Event, None, TaggerFiles]:
+    """Find out what a repository holds that nobody has described here."""
+    repository = Repository(name, revision)
+    snapshot = repository.snapshot()
+    inside = snapshot / folder if snapshot else None
+    if inside is not None and inside.is_dir():
+        record = _record_in(inside)
+        if record and all((inside / part).is_file() for part in record.files):
+            return _files(name, inside, record)
+    listed = yield from repository.names()
+    prefix = f"{folder}/" if folder else ""
+    local = [path.removeprefix(prefix) for path in listed if path.startswith(prefix)]
+    own = next((record for record in RECORDS if record in local), None)
+    if own is not None:
+        (file,) = yield from repository.fetch([prefix + own])
+        found: Record | None = read_record(file)
+    else:
+        found = detect(path for path in local if "/" not in path)
+    if found is None:
+        raise _no_tagger(repository, listed)
+    paths = yield from repository.fetch([prefix + part for part in found.files])
+    return TaggerFiles(name, paths[0], paths[1], found, tuple(paths[2:]))
 
-    disable_progress_bars()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # each of its retries is a warning
-    try:
-        return Path(hf_hub_download(repository, name))
-    except errors.GatedRepoError as error:
-        raise UserError(
-            f"{repository} asks for its terms to be accepted first.",
-            f"Accept them at https://huggingface.co/{repository}, then run: hf auth login",
-        ) from error
-    except errors.LocalEntryNotFoundError as error:  # neither the network nor the cache has it
-        raise _unreachable(repository, error) from error
-    except (errors.RepositoryNotFoundError, errors.EntryNotFoundError) as error:
-        raise UserError(
-            f"There is no {name} at https://huggingface.co/{repository}.",
-            f"It is no folder here either. {_EXAMPLES}",
-        ) from error
-    except Exception as error:  # besides OSError, types of whichever HTTP library the hub uses
-        raise _unreachable(repository, error) from error
 
-
-def _unreachable(repository: str, error: Exception) -> RetryError:
-    cause: BaseException = error
-    while cause.__cause__ is not None:  # the hub wraps "Name or service not known" in advice
-        cause = cause.__cause__
-    reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    return RetryError(
-        f"{repository} could not be downloaded: {reason}",
-        f"Check the network and try again, or give a folder that holds {MODEL} and {TABLE}.",
+def _no_tagger(repository: Repository, listed: list[str]) -> UserError:
+    models = [path for path in listed if path.endswith(".onnx")]
+    has = ", ".join(models[:6]) or "no ONNX file at all"
+    return UserError(
+        f"{repository.name} is not a tagger that is known: it has {has}.",
+        f"Give its folder as {repository.name}/FOLDER, or download it and describe it in"
+        f" {RECORDS[0]} (docs/topics/tagging-models.md).",
     )
-
-
-def read_table(path: Path) -> TagTable:
-    """Read ``selected_tags.csv``.
-
-    Raises:
-        UserError: No CSV with the columns ``name`` and ``category``; the line is named.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file, strict=True)
-            if not {"name", "category"} <= set(rows.fieldnames or ()):
-                raise UserError(
-                    f"{path} has no columns name and category.",
-                    f"It must be the {TABLE} that belongs to the model.",
-                )
-            entries = list(_entries(path, enumerate(rows, 2)))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read: {error}.") from error
-    if not entries:
-        raise UserError(f"{path} lists no tags.")
-    names, categories = zip(*entries, strict=True)
-    return TagTable(names, categories)
-
-
-def _entries(
-    path: Path, rows: Iterable[tuple[int, Mapping[str, str | None]]]
-) -> Iterator[tuple[str, int]]:
-    for line, row in rows:
-        name, category = row["name"], row["category"]
-        if not name or category is None or not category.strip().lstrip("-").isdecimal():
-            raise UserError(f"{path}, line {line}: no name or no category number.")
-        if "," in name or "\n" in name:
-            raise UserError(f"{path}, line {line}: {name!r} cannot be a tag in a caption.")
-        yield name, int(category)

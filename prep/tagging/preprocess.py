@@ -1,11 +1,18 @@
-"""From an image file to the pixels that a WD tagger expects.
+"""From an image file to the pixels that a tagger expects, as its record says.
 
-The tagger's own recipe: transparency on white, a white square around the centred picture, bicubic
+A WD tagger's own recipe: transparency on white, a white square around the centred picture, bicubic
 to the model's side, blue-green-red, 0-255 without scaling. Photos are turned as EXIF says first.
+
+``reference`` does just that. ``fast`` begins with a picture that is reduced to at least twice the
+wanted size, while decoding (JPEG) or by whole-number averages, and places it to the same fraction
+of a pixel; ``benchmarks/tagger_pixels.py`` tells what that changes.
 """
 
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +20,90 @@ from PIL import Image
 
 from prep import images, parallel
 from prep.errors import UnreadableError
+from prep.tagging.records import WD, Record
 
 Pixels = NDArray[np.uint8]
+Decode = Literal["fast", "reference"]
+Size = tuple[int, int]
 
-_WHITE = (255, 255, 255)
+KERNELS = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "lanczos": Image.Resampling.LANCZOS,
+}
 _BAND = 256
 """Rows that are padded and shrunk at once."""
+_OVERSAMPLED = 2
+"""Times the wanted size that a picture keeps when it is reduced first."""
 _MAX_SIDE = 65_535
 """A longer picture than any JPEG would fill the memory with its white square."""
 
 
-def square(image: Image.Image, side: int) -> Image.Image:
-    """Pad an RGB image to a white square and scale it to ``side`` pixels each way, bicubic.
+@dataclass(frozen=True)
+class Recipe:
+    """What a loaded tagger wants: its side in pixels, its record, and how exactly."""
+
+    side: int
+    record: Record = WD
+    decode: Decode = "reference"
+
+
+@dataclass(frozen=True)
+class _Reduced:
+    """A picture whose pixels stand for ``times`` x ``times`` of the ``full`` one's."""
+
+    image: Image.Image
+    full: Size
+    times: int
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height of the full picture, in pixels of this one."""
+        return self.full[0] / self.times, self.full[1] / self.times
+
+
+def pixels(path: Path, recipe: Recipe) -> Pixels:
+    """Return what the tagger sees of a file: shape (height, width, 3), 0 to 255.
+
+    Raises:
+        UnreadableError: As ``images.decode``, or the picture is absurdly long.
+    """
+    # Where sides are scaled differently, the shorter one would lose what it needs.
+    if recipe.decode == "fast" and recipe.record.fit in ("pad", "letterbox"):
+        image = _fast(path, recipe)
+    else:
+        image = _fitted(_checked(images.decode(path), path), recipe)
+    found = np.asarray(image)
+    return found[:, :, ::-1] if recipe.record.channels == "BGR" else found
+
+
+def ahead(
+    paths: Iterable[Path], recipe: Recipe, threads: int = 0
+) -> Generator[tuple[Path, Pixels | UnreadableError], None, None]:
+    """Yield the pixels of each file in order, decoded in threads ahead of the consumer.
+
+    Args:
+        paths: Image files.
+        recipe: What the tagger wants.
+        threads: 0 for one per core; twice as many pictures wait at most.
+    """
+
+    def attempt(path: Path) -> Pixels | UnreadableError:
+        try:
+            return pixels(path, recipe)
+        except UnreadableError as error:
+            return error
+
+    return parallel.ordered(attempt, paths, threads)
+
+
+def square(
+    image: Image.Image,
+    side: int,
+    background: tuple[int, int, int] = (255, 255, 255),
+    kernel: Image.Resampling = Image.Resampling.BICUBIC,
+) -> Image.Image:
+    """Pad an RGB image to a square and scale it to ``side`` pixels each way.
 
     The result is, bit for bit, that of padding first and resizing then. Resizing works on rows,
     then on columns, so the rows are padded and shrunk in bands: the full square, 12 times the
@@ -32,14 +111,15 @@ def square(image: Image.Image, side: int) -> Image.Image:
     """
     full = max(image.size)
     top = (full - image.height) // 2
-    strip = Image.new("RGB", (side, full), _WHITE)
-    for start, band in _bands(image, full):
-        shrunk = band.resize((side, band.height), Image.Resampling.BICUBIC)
-        strip.paste(shrunk, (0, top + start))
-    return strip.resize((side, side), Image.Resampling.BICUBIC)
+    strip = Image.new("RGB", (side, full), background)
+    for start, band in _bands(image, full, background):
+        strip.paste(band.resize((side, band.height), kernel), (0, top + start))
+    return strip.resize((side, side), kernel)
 
 
-def _bands(image: Image.Image, full: int) -> Iterator[tuple[int, Image.Image]]:
+def _bands(
+    image: Image.Image, full: int, background: tuple[int, int, int]
+) -> Iterator[tuple[int, Image.Image]]:
     """Yield the rows of a picture, padded to the width ``full``, with the number of the first."""
     width, height = image.size
     if width == full:
@@ -47,38 +127,93 @@ def _bands(image: Image.Image, full: int) -> Iterator[tuple[int, Image.Image]]:
         return
     for start in range(0, height, _BAND):
         rows = image.crop((0, start, width, min(start + _BAND, height)))
-        band = Image.new("RGB", (full, rows.height), _WHITE)
+        band = Image.new("RGB", (full, rows.height), background)
         band.paste(rows, ((full - width) // 2, 0))
         yield start, band
 
 
-def pixels(path: Path, side: int) -> Pixels:
-    """Return what the tagger sees of a file: BGR of shape (side, side, 3).
+def _fitted(image: Image.Image, recipe: Recipe) -> Image.Image:
+    """Fit a full picture as the record says."""
+    record = recipe.record
+    if record.fit == "pad":
+        return square(image, recipe.side, record.background, KERNELS[record.kernel])
+    return _scaled(_Reduced(image, image.size, 1), recipe)
 
-    Raises:
-        UnreadableError: As ``images.decode``, or the picture is absurdly long.
+
+def _fast(path: Path, recipe: Recipe) -> Image.Image:
+    """Fit a picture that is reduced first."""
+    wanted = _OVERSAMPLED * recipe.side
+    image, full = images.decode_reduced(path, wanted)
+    _checked(image, path)
+    times = round(max(full) / max(image.size))
+    more = max(image.size) // wanted
+    if times == 1 and more > 1:  # no JPEG: averages of whole blocks
+        image, times = image.reduce(more), more
+    return _fitted(image, recipe) if times == 1 else _placed(_Reduced(image, full, times), recipe)
+
+
+def _placed(reduced: _Reduced, recipe: Recipe) -> Image.Image:
+    """Pad a reduced picture to the square of the full one, and scale that.
+
+    The square's corner may fall between two pixels of the reduced picture: the kernel is told so.
     """
-    image = images.decode(path)
+    record = recipe.record
+    if record.fit != "pad":
+        return _scaled(reduced, recipe)
+    width, height = reduced.full
+    full = max(width, height)
+    left, top = ((full - part) // 2 / reduced.times for part in (width, height))
+    corner = ceil(left) - left, ceil(top) - top
+    far = corner[0] + full / reduced.times, corner[1] + full / reduced.times
+    canvas = reduced.image
+    if width != height:
+        canvas = Image.new("RGB", (ceil(far[0]), ceil(far[1])), record.background)
+        canvas.paste(_faded(reduced, record.background), (ceil(left), ceil(top)))
+    return canvas.resize((recipe.side, recipe.side), KERNELS[record.kernel], box=(*corner, *far))
+
+
+def _faded(reduced: _Reduced, background: tuple[int, int, int]) -> Image.Image:
+    """Mix the background into the last row or column, as far as it lies beyond the picture."""
+    image = reduced.image
+    if reduced.full[0] < reduced.full[1]:
+        box = (image.width - 1, 0, image.width, image.height)
+        share = image.width - reduced.size[0]
+    else:
+        box = (0, image.height - 1, image.width, image.height)
+        share = image.height - reduced.size[1]
+    if share > 0:
+        edge = image.crop(box)
+        image = image.copy()
+        image.paste(Image.blend(edge, Image.new("RGB", edge.size, background), share), box)
+    return image
+
+
+def _scaled(reduced: _Reduced, recipe: Recipe) -> Image.Image:
+    """Scale a picture to the size that its shape gets, and pad it to the model's side."""
+    record, side = recipe.record, recipe.side
+    size = _target(reduced.full, recipe)
+    box = (0.0, 0.0, *reduced.size)
+    small = reduced.image.resize(size, KERNELS[record.kernel], box=box)
+    if record.fit != "letterbox":
+        return small
+    canvas = Image.new("RGB", (side, side), record.background)
+    canvas.paste(small, ((side - size[0]) // 2, (side - size[1]) // 2))
+    return canvas
+
+
+def _target(full: Size, recipe: Recipe) -> Size:
+    record, side = recipe.record, recipe.side
+    if record.fit == "stretch":
+        return side, side
+    if record.fit == "letterbox":
+        width, height = (max(1, int(part * side / max(full))) for part in full)
+        return width, height
+    step = record.multiple
+    width, height = (max(1, int(part / min(full) * side) // step) * step for part in full)
+    return width, height
+
+
+def _checked(image: Image.Image, path: Path) -> Image.Image:
     if max(image.size) > _MAX_SIDE:
         raise UnreadableError(f"{path.name}: longer than {_MAX_SIDE:,} pixels")
-    return np.asarray(square(image, side))[:, :, ::-1]
-
-
-def ahead(
-    paths: Iterable[Path], side: int, threads: int = 0
-) -> Generator[tuple[Path, Pixels | UnreadableError], None, None]:
-    """Yield the pixels of each file in order, decoded in threads ahead of the consumer.
-
-    Args:
-        paths: Image files.
-        side: Pixels each way.
-        threads: 0 for one per core; twice as many pictures wait at most.
-    """
-
-    def attempt(path: Path) -> Pixels | UnreadableError:
-        try:
-            return pixels(path, side)
-        except UnreadableError as error:
-            return error
-
-    return parallel.ordered(attempt, paths, threads)
+    return image

@@ -3,6 +3,9 @@
 An image of 10,861 scores costs 22 kB as float16, and trying another threshold costs no inference.
 Scores belong to a tagger (hash of its files) and a content (hash of the image file), so copies
 share them and nothing is ever stale. float16 moves a score near 0.35 by at most 0.00013.
+
+Beside the whole scores stand those that matter (``sparse``): thresholds are tried on them, which
+takes a fiftieth of the bytes.
 """
 
 import json
@@ -14,33 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep.index import Index
-from prep.tagging.models import CHARACTER, RATING, TagTable
+from prep.index.writer import batches
+from prep.tagging.cutting import limits_of
+from prep.tagging.sparse import FLOOR, Halves, Integers, Sparse
+from prep.tagging.tables import TagTable
+from prep.tagging.thresholds import Thresholds as Thresholds
 
 Matrix = NDArray[np.floating[Any]]
 Order = Literal["score", "table"]
 
-_LEAST_CHARACTER = 0.15
-_MARKS = 500
-"""Values per SQL statement; SQLite allows 32,766, older builds 999."""
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """From which score on a tag is taken, by category.
-
-    Attributes:
-        general: 0 to 1.
-        character: 0 to 1.
-        mcut: Use neither, but cut each image's scores in the middle of their widest gap
-            (maximum cut thresholding; characters from 0.15 on).
-    """
-
-    general: float = 0.35
-    character: float = 0.85
-    mcut: bool = False
-
-    def __str__(self) -> str:
-        return "mcut" if self.mcut else f"general {self.general:g}, character {self.character:g}"
+_TOPS = """CREATE TABLE IF NOT EXISTS score_tops(tagger INTEGER NOT NULL, content TEXT NOT NULL,
+    data BLOB NOT NULL, PRIMARY KEY(tagger, content)) WITHOUT ROWID"""
+_WHOLE = 128
+"""Images whose whole scores are in memory at once: 3 MB for 10,861 tags."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +57,10 @@ class ScoreStore:
             table: What the scores mean.
         """
         self._connection = index.connection
-        self._width = len(table)
+        self._table = table
         body = json.dumps(list(zip(table.names, table.categories, strict=True)))
         with self._connection:
+            self._connection.execute(_TOPS)
             self._connection.execute(
                 "INSERT OR IGNORE INTO taggers(key, tags) VALUES(?, ?)", (key, body)
             )
@@ -81,40 +71,100 @@ class ScoreStore:
         """Return the contents that have scores."""
         rows = self._connection.execute(
             "SELECT content FROM scores WHERE tagger = ? AND length(data) = ?",
-            (self._tagger, 2 * self._width),
+            (self._tagger, 2 * len(self._table)),
         )
         return {content for (content,) in rows}
 
-    def put(self, items: Iterable[tuple[str, NDArray[np.float32]]]) -> None:
+    def put(self, items: Iterable[tuple[str, Matrix]]) -> None:
         """Store the scores (shape (tags,)) of contents."""
-        with self._connection:
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO scores VALUES(?, ?, ?)",
-                ((self._tagger, content, _packed(scores)) for content, scores in items),
-            )
+        for part in batches(items, _WHOLE):
+            contents = [content for content, _ in part]
+            matrix = np.array([scores for _, scores in part]).astype(np.float16)
+            with self._connection:
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO scores VALUES(?, ?, ?)",
+                    (
+                        (self._tagger, content, row.astype("<f2").tobytes())
+                        for content, row in zip(contents, matrix, strict=True)
+                    ),
+                )
+                self._put_tops(contents, matrix)
 
-    def load(self, contents: Sequence[str]) -> NDArray[np.float16]:
+    def _put_tops(self, contents: Sequence[str], matrix: Halves) -> list[bytes]:
+        blobs = Sparse.of(matrix, self._table).packed(len(self._table))
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO score_tops VALUES(?, ?, ?)",
+            ((self._tagger, *item) for item in zip(contents, blobs, strict=True)),
+        )
+        return blobs
+
+    def load(self, contents: Sequence[str]) -> Halves:
         """Return the scores of contents, shape (contents, tags), in their order.
 
         Raises:
             KeyError: One of them has no scores.
         """
-        found: dict[str, bytes] = {}
-        for start in range(0, len(contents), _MARKS):
-            part = contents[start : start + _MARKS]
-            marks = ",".join("?" * len(part))
-            found.update(
-                self._connection.execute(
-                    f"SELECT content, data FROM scores WHERE tagger = ? AND content IN ({marks})",
-                    (self._tagger, *part),
-                )
-            )
+        found = self._found("scores", contents)
         flat = np.frombuffer(b"".join(found[content] for content in contents), "<f2")
-        return flat.reshape(len(contents), self._width)
+        return flat.reshape(len(contents), len(self._table))
+
+    def sparse(self, contents: Sequence[str], floors: Halves | float = FLOOR) -> Sparse:
+        """Return the scores that matter of contents, in their order.
+
+        Args:
+            contents: Some thousand; what they have at once in memory is 0.5 kB each.
+            floors: From which score on a score matters; one, or one for each column. Floors below
+                ``FLOOR`` mean that the whole scores are read.
+
+        Raises:
+            KeyError: One of them has no scores.
+        """
+        if np.min(floors, initial=1.0) < np.float16(FLOOR):
+            parts = [
+                Sparse.of(self.load(part), self._table, floors)
+                for part in batches(contents, _WHOLE)
+            ]
+            return joined(parts)
+        found = self._found("score_tops", contents)
+        missing = list(dict.fromkeys(c for c in contents if c not in found))
+        for part in batches(missing, _WHOLE):  # stored by a version without tops
+            with self._connection:
+                found |= dict(zip(part, self._put_tops(part, self.load(part)), strict=True))
+        return Sparse.unpacked([found[content] for content in contents], len(self._table))
+
+    def at(self, contents: Sequence[str], columns: Integers) -> NDArray[np.float32]:
+        """Return single scores, one for each content and column, however low they are."""
+        found = np.empty(len(contents), np.float32)
+        for n, (content, column) in enumerate(zip(contents, columns.tolist(), strict=True)):
+            row = self._connection.execute(
+                "SELECT substr(data, ?, 2) FROM scores WHERE tagger = ? AND content = ?",
+                (2 * column + 1, self._tagger, content),
+            ).fetchone()
+            found[n] = np.frombuffer(row[0], "<f2")[0]
+        return found
+
+    def _found(self, table: str, contents: Sequence[str]) -> dict[str, bytes]:
+        rows = self._connection.execute(
+            f"""SELECT content, data FROM {table} WHERE tagger = ?
+            AND content IN (SELECT value FROM json_each(?))""",
+            (self._tagger, json.dumps(list(contents))),
+        )
+        return dict(rows.fetchall())
 
 
-def _packed(scores: NDArray[np.float32]) -> bytes:
-    return scores.astype("<f2").tobytes()
+def joined(parts: Sequence[Sparse]) -> Sparse:
+    """Put the scores of portions of images together."""
+    starts = np.cumsum([0, *(part.images for part in parts)])
+    empty = Sparse.unpacked([], 1)
+    return Sparse(
+        int(starts[-1]),
+        np.concatenate(
+            [empty.rows, *(p.rows + start for p, start in zip(parts, starts, strict=False))]
+        ),
+        np.concatenate([empty.columns, *(part.columns for part in parts)]),
+        np.concatenate([empty.values, *(part.values for part in parts)]),
+        np.concatenate([empty.rests, *(part.rests for part in parts)]),
+    )
 
 
 def tags_over(
@@ -129,46 +179,9 @@ def tags_over(
             are kept) or is above.
         order: Best first, or as in the table.
     """
-    limits = _limits(scores, table, thresholds).astype(scores.dtype)
-    rows, columns = np.nonzero(scores >= limits)
-    values = scores[rows, columns]
-    if order == "score":
-        best_first = np.lexsort((columns, -values, rows))
-        rows, columns, values = rows[best_first], columns[best_first], values[best_first]
-    tags = [(table.names[c], round(float(v), 4)) for c, v in zip(columns, values, strict=True)]
-    bounds = np.searchsorted(rows, np.arange(len(scores) + 1))
-    ratings = _ratings(scores, table)
-    return [Seen(rating, tags[bounds[n] : bounds[n + 1]]) for n, rating in enumerate(ratings)]
+    from prep.tagging.ensemble import Portion, seen
 
-
-def _limits(scores: Matrix, table: TagTable, thresholds: Thresholds) -> NDArray[np.float32]:
-    """Return the threshold of each score, in a shape that broadcasts to that of the scores."""
-    fixed = table.limits(thresholds.general, thresholds.character)
-    if not thresholds.mcut:
-        return fixed
-    limits = np.tile(fixed, (len(scores), 1))
-    categories = np.array(table.categories)
-    for columns, least in (
-        (categories == CHARACTER, _LEAST_CHARACTER),
-        ((categories != CHARACTER) & (categories != RATING), 0.0),
-    ):
-        if columns.any():
-            limits[:, columns] = np.maximum(_middle_of_widest_gap(scores[:, columns]), least)
-    return limits
-
-
-def _middle_of_widest_gap(scores: Matrix) -> NDArray[np.float32]:
-    """Return, for each row, where its sorted scores are farthest apart; shape (rows, 1)."""
-    ordered = np.sort(scores.astype(np.float32), axis=1)
-    if ordered.shape[1] == 1:
-        return ordered
-    above = (np.diff(ordered, axis=1).argmax(axis=1) + 1)[:, None]
-    middle = np.take_along_axis(ordered, above, 1) + np.take_along_axis(ordered, above - 1, 1)
-    return np.asarray(middle / 2, np.float32)
-
-
-def _ratings(scores: Matrix, table: TagTable) -> list[str]:
-    if not len(table.ratings):
-        return [""] * len(scores)
-    best = table.ratings[scores[:, table.ratings].argmax(axis=1)]
-    return [table.names[column] for column in best]
+    whole = np.asarray(scores, np.float16)
+    sparse = Sparse.of(whole, table, 0.0)
+    limits = limits_of(sparse, table, thresholds, whole.__getitem__)
+    return list(seen(Portion.of_one(table, sparse, limits), thresholds.top, order))

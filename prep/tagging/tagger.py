@@ -1,11 +1,10 @@
-"""A WD tagger: an ONNX model that gives every image a score for every tag of its table.
+"""A tagger: an ONNX model that gives every image a score for every tag of its table.
 
-The contract, read from the public models: one input, float32, batch x height x width x 3; one
-output of probabilities, batch x tags. Names, side and whether the batch is free differ between
-exports, so they are read from the model.
+The contract of WD taggers, read from the public models: one input, float32, batch x height x
+width x 3; one output of probabilities, batch x tags. Names, side and whether the batch is free
+differ between exports, so they are read from the model; other kinds are told by their record.
 """
 
-import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,13 +16,15 @@ from numpy.typing import NDArray
 from prep import parallel
 from prep.errors import UnreadableError, UserError
 from prep.tagging import preprocess, providers
+from prep.tagging.contract import first_line, read_contract, wrong_number
 from prep.tagging.models import TaggerFiles, read_table
+from prep.tagging.preprocess import Decode, Recipe
 
 Scores = NDArray[np.float32]
+Item = tuple[Path, preprocess.Pixels | UnreadableError]
 
-_SIDE = 448
-"""Of all public WD taggers; for exports that leave it open."""
-_CPU_BATCH, _GPU_BATCH = 1, 16
+_FARTHEST = 80.0
+"""Logits beyond this are 0 or 1 in float32 anyway, and would overflow."""
 
 
 class Tagger:
@@ -31,34 +32,48 @@ class Tagger:
 
     Attributes:
         table: What its outputs mean.
-        side: Pixels each way that it wants.
+        recipe: What it wants of pictures.
         choice: The provider that really runs it, and why it is not the GPU.
-        batch: Images per run when nobody asks for another number.
+        batch: Images per run when nobody asks for another number; halved when memory runs out.
     """
 
-    def __init__(self, files: TaggerFiles, device: str = "auto", threads: int = 0) -> None:
+    def __init__(
+        self,
+        files: TaggerFiles,
+        device: str = "auto",
+        threads: int = 0,
+        decode: Decode = "reference",
+    ) -> None:
         """Load the model.
 
         Args:
-            files: From ``tagger_models.find``.
-            device: ``auto``, ``cpu`` or ``cuda``.
+            files: From ``prep.tagging.models.find``.
+            device: A ``providers.Device``.
             threads: For the CPU; 0 for one per core.
+            decode: ``reference``, or ``fast``, which may differ by a grey level here and there.
 
         Raises:
-            UserError: Broken or foreign model, a table that does not belong to it, or CUDA was
-                asked for and does not work.
+            UserError: Broken or foreign model, a table that does not belong to it, or a device
+                was asked for and does not work.
         """
         self.files = files
         self.table = read_table(files.table)
         self._session, self.choice = _session(files.model, device, threads)
-        self._input, self.side, self._fixed = _check_input(files.model, self._session)
-        self._check_outputs(self._session.get_outputs()[0].shape[-1])
-        self.batch = self._fixed or (_GPU_BATCH if self.provider == providers.CUDA else _CPU_BATCH)
+        self._contract = read_contract(
+            files.model, self._session, files.record, len(self.table), files.table.name
+        )
+        self.recipe = Recipe(self._contract.side, files.record, decode)
+        self.batch = self._contract.batch or self.choice.batch
 
     @property
     def name(self) -> str:
         """Its name for people."""
         return self.files.name
+
+    @property
+    def side(self) -> int:
+        """Pixels each way that it wants."""
+        return self.recipe.side
 
     @property
     def provider(self) -> str:
@@ -69,46 +84,74 @@ class Tagger:
         """Return the scores, 0 to 1, of a batch.
 
         Args:
-            pixels: BGR, of shape (images, side, side, 3).
+            pixels: Colours in the record's order, of shape (images, height, width, 3).
 
         Returns:
             Shape (images, tags).
 
         Raises:
-            UserError: The model failed, or its output is not what a WD tagger gives.
+            UserError: The model failed, or its output is not what a tagger gives.
         """
-        size = self._fixed or len(pixels)
-        parts = [self._run(pixels[start : start + size]) for start in range(0, len(pixels), size)]
-        return np.concatenate(parts)
+        return self.run(self.tensor(pixels))
 
-    def _run(self, pixels: NDArray[np.uint8]) -> Scores:
+    def tensor(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return what the model takes for pictures: scaled, and with its order of axes."""
+        record = self.files.record
+        tensor = pixels.astype(np.float32)
+        if record.divide != 1.0:
+            tensor /= record.divide
+        if any(record.mean):
+            tensor -= np.array(record.mean, np.float32)
+        if record.std != (1.0, 1.0, 1.0):
+            tensor /= np.array(record.std, np.float32)
+        if self._contract.channels_first:
+            tensor = np.ascontiguousarray(tensor.transpose(0, 3, 1, 2))
+        return tensor.astype(self._contract.dtype, copy=False)
+
+    def run(self, tensor: NDArray[Any]) -> Scores:
+        """Return the scores of what ``tensor`` gave; in smaller parts where memory runs out."""
+        size = self._contract.batch or len(tensor)
+        while True:
+            try:
+                starts = range(0, len(tensor), size)
+                return np.concatenate([self._run(tensor[at : at + size]) for at in starts])
+            except Exception as error:  # onnxruntime raises types of its own, one for each status
+                if isinstance(error, UserError):
+                    raise
+                if size == 1 or self._contract.batch or not providers.out_of_memory(error):
+                    raise self._failed(error) from error
+            size = -(-size // 2)
+            self.batch = min(self.batch, size)
+
+    def _run(self, tensor: NDArray[Any]) -> Scores:
         """Run one batch; a model with a fixed batch gets blank images behind a short one."""
-        count = len(pixels)
-        batch = np.zeros((self._fixed or count, *pixels.shape[1:]), np.float32)
-        batch[:count] = pixels
-        try:
-            output = np.asarray(self._session.run(None, {self._input: batch})[0], np.float32)
-        except Exception as error:  # onnxruntime raises types of its own, one for each status
-            raise UserError(
-                f"{self.files.model} failed: {_first_line(error)}",
-                "Try a smaller batch, or the CPU.",
-            ) from error
-        self._check_outputs(output.shape[-1])
-        found = output[:count]
+        count, fixed = len(tensor), self._contract.batch
+        if fixed and count < fixed:
+            tensor = np.concatenate(
+                [tensor, np.zeros((fixed - count, *tensor.shape[1:]), tensor.dtype)]
+            )
+        inputs = {self._contract.input: tensor}
+        output = self._session.run([self._contract.output], inputs)[0]
+        found: Scores = np.asarray(output, np.float32).reshape(len(tensor), -1)[:count]
+        if found.shape[1] != len(self.table):
+            table = self.files.table.name
+            raise wrong_number(self.files.model, found.shape[1], len(self.table), table)
+        if self.files.record.logits:
+            bounded = np.clip(found, -_FARTHEST, _FARTHEST)
+            return np.asarray(1 / (1 + np.exp(-bounded)), np.float32)
         if found.size and not (found.min() >= -1e-3 and found.max() <= 1.001):
             raise UserError(
                 f"{self.files.model} does not give probabilities from 0 to 1.",
-                "Taggers that give logits, as cl_tagger, are not supported.",
+                "If these are logits, put logits = true into tagger.toml beside it"
+                " (docs/topics/tagging-models.md).",
             )
         return found
 
-    def _check_outputs(self, outputs: Any) -> None:
-        if isinstance(outputs, int) and outputs != len(self.table):
-            raise UserError(
-                f"{self.files.model} has {outputs:,} outputs, but {self.files.table.name} lists"
-                f" {len(self.table):,} tags.",
-                "The two files belong to different taggers: take both from the same place.",
-            )
+    def _failed(self, error: BaseException) -> UserError:
+        model, hint = self.files.model, "Try a smaller batch, or the CPU."
+        if providers.out_of_memory(error):
+            return UserError(f"There is too little memory for one image in {model}.", hint)
+        return UserError(f"{model} failed: {first_line(error)}", hint)
 
 
 def score_files(
@@ -116,7 +159,7 @@ def score_files(
 ) -> Generator[tuple[Path, Scores | UnreadableError], None, None]:
     """Yield the scores (shape (tags,)) of each file, or why it cannot be read, in order.
 
-    Files are decoded in threads while the model runs.
+    Files are decoded in threads and the next batch is put together while the model runs.
 
     Args:
         tagger: A loaded tagger.
@@ -124,41 +167,60 @@ def score_files(
         batch: Images per run; 0 for what suits the device.
         threads: That decode; 0 for one per core.
     """
-    size = batch or tagger.batch
-    waiting: list[tuple[Path, preprocess.Pixels | UnreadableError]] = []
-    with closing(preprocess.ahead(paths, tagger.side, threads)) as decoded:
-        for item in decoded:
-            waiting.append(item)
-            if len(waiting) == size:
-                yield from _scored(tagger, waiting)
-                waiting = []
-        yield from _scored(tagger, waiting)
+
+    def run(work: tuple[list[Item], NDArray[Any] | None]) -> Iterator[Scores]:
+        return iter(() if work[1] is None else tagger.run(work[1]))
+
+    with (
+        closing(preprocess.ahead(paths, tagger.recipe, threads)) as decoded,
+        closing(parallel.ordered(run, _batches(tagger, decoded, batch), 1)) as done,
+    ):
+        for (items, _), scores in done:
+            for path, pixels in items:
+                yield path, pixels if isinstance(pixels, UnreadableError) else next(scores)
 
 
-def _scored(
-    tagger: Tagger, items: list[tuple[Path, preprocess.Pixels | UnreadableError]]
-) -> Iterator[tuple[Path, Scores | UnreadableError]]:
+def _batches(
+    tagger: Tagger, decoded: Iterable[Item], batch: int
+) -> Iterator[tuple[list[Item], NDArray[Any] | None]]:
+    """Yield items with the tensor of those that can be read, as many as fit into one run."""
+    waiting: list[Item] = []
+    for item in decoded:
+        shapes = {p.shape for _, p in (*waiting, item) if not isinstance(p, UnreadableError)}
+        if len(shapes) > 1:  # a tagger that keeps the shape of pictures
+            yield _batch(tagger, waiting)
+            waiting = []
+        waiting.append(item)
+        if len(waiting) >= (batch or tagger.batch):
+            yield _batch(tagger, waiting)
+            waiting = []
+    if waiting:
+        yield _batch(tagger, waiting)
+
+
+def _batch(tagger: Tagger, items: list[Item]) -> tuple[list[Item], NDArray[Any] | None]:
     readable = [pixels for _, pixels in items if not isinstance(pixels, UnreadableError)]
-    scores = iter(tagger.scores(np.stack(readable)) if readable else ())
-    for path, pixels in items:
-        yield path, pixels if isinstance(pixels, UnreadableError) else next(scores)
+    return items, tagger.tensor(np.stack(readable)) if readable else None
 
 
 def _session(model: Path, device: str, threads: int) -> tuple[Any, providers.Choice]:
     """Open the model on the best provider; a GPU that fails at this point means the CPU, too."""
     choice = providers.choose(device)
-    if choice.provider == providers.CUDA:
+    if choice.provider != providers.CPU:
         try:
-            session = _open(model, [providers.CUDA, providers.CPU], threads)
+            session = _open(model, choice.wanted, threads)
         except UserError as error:
-            choice = providers.Choice(providers.CPU, error.message, gpu_idle=True)
+            reason = choice.reason or error.message
         else:
-            if session.get_providers()[0] == providers.CUDA:
-                return session, providers.Choice(providers.CUDA)
-            reason = choice.reason or "CUDA did not start"
-            choice = providers.Choice(providers.CPU, reason, gpu_idle=True)
-    if device == "cuda":
-        raise UserError(f"CUDA cannot be used: {choice.reason}.", "Use: --device cpu")
+            used = session.get_providers()[0]
+            if used != providers.CPU:
+                return session, providers.Choice(used, batch=choice.batch)
+            reason = choice.reason or f"{choice.provider} did not start"
+        choice = providers.Choice(providers.CPU, reason, gpu_idle=True, cure=choice.cure)
+    if device not in ("auto", "cpu"):
+        name = "CUDA" if device == "cuda" else device
+        hint = f"{choice.cure} Or use: --device cpu" if choice.cure else "Use: --device cpu"
+        raise UserError(f"{name} cannot be used: {choice.reason}.", hint)
     return _open(model, [providers.CPU], threads), choice
 
 
@@ -170,6 +232,8 @@ def _open(model: Path, wanted: list[str], threads: int) -> Any:
     options.inter_op_num_threads = 1
     # Threads that spin while they wait take the cores from those that decode: a third of all time.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if "DmlExecutionProvider" in wanted:
+        options.enable_mem_pattern = False  # DirectML refuses to start with it
     try:
         # With its own fall-back on, onnxruntime prints to stdout before it tries the CPU.
         return runtime.InferenceSession(
@@ -177,7 +241,7 @@ def _open(model: Path, wanted: list[str], threads: int) -> Any:
         )
     except Exception as error:  # onnxruntime raises types of its own, one for each status
         raise UserError(
-            f"{model} cannot be loaded: {_first_line(error)}", _load_hint(model)
+            f"{model} cannot be loaded: {first_line(error)}", _load_hint(model)
         ) from error
 
 
@@ -186,22 +250,3 @@ def _load_hint(model: Path) -> str:
         if file.read(40).startswith(b"version https://git-lfs"):
             return "It is only a Git LFS pointer: fetch the real file with: git lfs pull"
     return "Download it again: it may be cut off or need a newer onnxruntime."
-
-
-def _check_input(model: Path, session: Any) -> tuple[str, int, int]:
-    """Return the name of the input, its side in pixels, and its batch (0 when it is free)."""
-    inputs = session.get_inputs()
-    shape = inputs[0].shape if len(inputs) == 1 else []
-    if len(shape) != 4 or shape[3] != 3 or inputs[0].type != "tensor(float)":
-        found = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
-        raise UserError(
-            f"{model} is not a WD tagger: it takes {found or 'nothing'}.",
-            "A WD tagger takes one tensor(float) of batch x side x side x 3.",
-        )
-    side = shape[1] if isinstance(shape[1], int) else _SIDE
-    return inputs[0].name, side, shape[0] if isinstance(shape[0], int) else 0
-
-
-def _first_line(error: Exception) -> str:
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)

@@ -1,5 +1,6 @@
 """Bulk edits of captions: every step, on every kind of caption, previewed, counted, undone."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,47 @@ def test_edits_that_change_nothing_give_the_same_bytes(edited: Edited, text: str
     assert edited(text, regex={"^absent$": "x"}, lines="all") == text
 
 
+IDEMPOTENT: list[dict[str, Any]] = [
+    {"remove": ["hat", "*a*"]}, {"add": ["new"]}, {"prepend": ["new"]}, {"dedupe": True},
+    {"lower": True}, {"words": "spaces"}, {"brackets": "escaped"}, {"move": {"hat": "front"}},
+    {"move": {"hat": "after:mochi"}}, {"sort": ["alphabetical"]}, {"sort": ["people", "trigger"]},
+    {"rules": True}, {"lines": "all", "rules": True}, {"weights": True, "remove": ["smile"]},
+    {"replace": {"hat": "cap, bow"}}, {"remove": ["hat"], "add": ["x"], "sort": ["alphabetical"]},
+]  # fmt: skip
+ODD = st.text(",{}|;()\\ \t\n\r.!ab\u3000\ufeff，", max_size=25)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@given(texts | ODD, st.sampled_from(IDEMPOTENT))
+def test_the_same_edit_again_changes_nothing(
+    edited: Edited, text: str, options: dict[str, Any]
+) -> None:
+    once = edited(text, **options)
+    assert edited(once, **options) == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ", ".join(f"tag {n}" for n in range(10_000)),
+        "mochi ||| " + ",".join(f"tag {n}" for n in range(10_000)),
+        ";;;".join(f"tag {n}" for n in range(10_000)),
+        ", ".join(["tag 5"] * 10_000),
+        "a" + " " * 20_000 + "b,c" + " " * 20_000,
+        "A bear is in the hat. " * 1_000,
+        "(" * 5_000 + "a:" + "1" * 5_000 + ")" * 5_000 + ", tag 5",
+    ],
+    ids=["plain", "sections", "group", "the same", "spaces", "sentences", "brackets"],
+)
+def test_the_longest_captions_take_no_longer_than_they_are_long(edited: Edited, text: str) -> None:
+    """What grows with the square of the length would take minutes here."""
+    steps = {"remove": ["tag 7"], "replace": {"tag 5": "x, y"}, "sort": ["alphabetical"]}
+    start = time.process_time()
+    for options in (steps, {**steps, "weights": True}, {"rules": True}):
+        assert edited(text, **options)
+    assert time.process_time() - start < 10
+
+
 # ---- on a project ------------------------------------------------------------------------------
 
 
@@ -178,6 +220,39 @@ def test_one_edit_is_one_step_of_undo(opened: Project) -> None:
     assert caption(opened, 1) == "mochi, smile, straw hat"
     list(edit.undo(opened))
     assert caption(opened, 1) == "mochi, straw hat, hat, smile"
+
+
+def test_a_preview_counts_as_the_edit_does(opened: Project) -> None:
+    options = {"remove": ["hat"], "add": ["night"], "replace": {"smile": "a, b"}}
+    _, preview = run(opened, dry_run=True, **options)
+    _, done = run(opened, **options)
+    assert {k: v for k, v in preview.items() if k != "edit"} == {
+        k: v for k, v in done.items() if k != "edit"
+    }
+
+
+def test_an_interrupted_edit_is_finished_before_captions_are_read(opened: Project) -> None:
+    path = "dataset/10_mochi/0.png"
+    with Index(opened) as index, index.connection:
+        index.connection.execute("INSERT INTO work.edits VALUES(1, 0.0, 'theirs', 'pending')")
+        index.connection.execute(
+            "INSERT INTO work.changes VALUES(1, ?, 'caption', 'mochi, hat, smile', 'mochi, bow')",
+            (path,),
+        )
+    found, summary = run(opened, add=["night"], path=[path])
+    assert [event.message for event in found if isinstance(event, events.Warned)] == [
+        "An edit that was interrupted has been finished: theirs."
+    ]
+    assert (summary["changed"], summary["conflicts"]) == (1, 0)
+    assert caption(opened, 0) == "mochi, bow, night"
+    list(edit.undo(opened))
+    list(edit.undo(opened))
+    assert caption(opened, 0) == "mochi, hat, smile"
+
+
+def test_bytes_that_are_no_text_are_refused(opened: Project) -> None:
+    with pytest.raises(ConfigError, match="no UTF-8"):
+        run(opened, add=["caf\udce9"])
 
 
 def test_only_chosen_images_are_edited(opened: Project) -> None:

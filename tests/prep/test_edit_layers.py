@@ -20,6 +20,8 @@ from prep.ops.prune import PruneOptions
 from prep.ops.tag_captions import Compiler
 from prep.project import Project
 from prep.tagging.scores import Seen
+from prep.tagging.tables import GENERAL, TagTable
+from prep.tagging.writing import Writing
 from tests.conftest import MakeImage
 from tests.prep.caption_lines import SENTENCE
 
@@ -37,7 +39,8 @@ def retagged(project: Project, machine: list[str] = MACHINE) -> Project:
     """Let a tagger see these tags in the only image, and write its caption."""
     list(scan.run(project))
     with Index(project) as index:
-        compiler = Compiler(project, index, "merge")
+        table = TagTable(tuple(machine), (GENERAL,) * len(machine))
+        compiler = Compiler(project, index, "merge", Writing(project, table))
         for row in index.select():
             assert not list(compiler.add(row, Seen("", [(name, 0.9) for name in machine])))
         compiler.apply(Journal(index), "tag")

@@ -289,6 +289,44 @@ def test_many_changes_of_all_kinds_and_a_full_disk(
         assert {text(project, path) for path in paths} == {"old"}
 
 
+def test_a_file_that_cannot_be_removed_is_an_error_and_not_a_crash(
+    project: Project, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_self: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    journal = Journal(index)
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(UserError, match=r"a\.txt cannot be removed: Permission denied"):
+        journal.apply("x", [Change(A, CAPTION, "mochi, hat", None)])
+    monkeypatch.undo()
+    assert text(project, A) == "mochi, hat"
+    # What could not be made is no obstacle to going back.
+    assert not journal.undo().conflicts
+    assert text(project, A) == "mochi, hat"
+
+
+def test_two_processes_at_once_lose_nothing(project: Project, index: Index) -> None:
+    script = (
+        "import sys; from pathlib import Path; from prep.ops import edit;"
+        "from prep.captions.options import EditOptions; from prep.project import Project;"
+        "list(edit.run(Project.open(Path(sys.argv[1])), EditOptions(add=(sys.argv[2],))))"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", script, str(project.root), tag])
+        for tag in ("night", "day")
+    ]
+    assert [process.wait(60) for process in running] == [0, 0]
+    tags = (text(project, A) or "").split(", ")
+    # Either both, or the later one found the caption changed and left it alone.
+    assert tags[:2] == ["mochi", "hat"]
+    assert {*tags[2:]} in ({"night", "day"}, {"night"}, {"day"})
+    done = len(Journal(index).history())
+    for _ in range(done):
+        assert not Journal(index).undo().conflicts
+    assert (text(project, A), text(project, B)) == ("mochi, hat", None)
+
+
 def test_recovery_leaves_what_was_edited_after_the_crash(project: Project, index: Index) -> None:
     with index.connection:
         index.connection.execute("INSERT INTO work.edits VALUES(1, 0.0, 'x', 'pending')")

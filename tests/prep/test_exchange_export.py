@@ -52,7 +52,8 @@ TRAIN_ARGUMENTS = {
     "text_encoder_lr", "lr_scheduler", "lr_warmup_steps", "max_grad_norm", "max_train_epochs",
     "max_train_steps", "gradient_accumulation_steps", "gradient_checkpointing", "mixed_precision",
     "seed", "clip_skip", "max_token_length", "min_snr_gamma", "noise_offset",
-    "caption_dropout_rate", "cache_latents", "sdpa", "no_half_vae", "masked_loss",
+    "caption_dropout_rate", "caption_tag_dropout_rate",
+    "cache_latents", "sdpa", "no_half_vae", "masked_loss",
     "prior_loss_weight", "sample_prompts", "sample_sampler", "sample_at_first",
     "sample_every_n_epochs", "sample_every_n_steps",
 }
@@ -180,6 +181,7 @@ def test_every_setting_that_has_a_counterpart_reaches_sd_scripts(full: Project) 
         "max_token_length": 225,
         "noise_offset": 0.05,
         "caption_dropout": 0.1,
+        "tag_dropout": 0.2,
         "save_every_steps": 100,
         "sample_prompts": ["mochi, beach --d 7", "p.txt"],
         "sampler": "dpmpp_2m",
@@ -203,6 +205,7 @@ def test_every_setting_that_has_a_counterpart_reaches_sd_scripts(full: Project) 
         "max_token_length": 225,
         "noise_offset": 0.05,
         "caption_dropout_rate": 0.1,
+        "caption_tag_dropout_rate": 0.2,
         "save_every_n_steps": 100,
         "sample_sampler": "dpmsolver++",
         "sample_every_n_steps": 50,
@@ -264,6 +267,30 @@ def test_ai_toolkit_gets_its_yaml(full: Project) -> None:
     assert datasets["1_bear"]["is_reg"] is True
     assert "JPEG and PNG only" in warnings(found)
     assert "JPEG and PNG" not in warnings(run(full, layout="ai-toolkit", format="png"))
+
+
+def test_dropout_reaches_the_others_or_is_told(full: Project) -> None:
+    dropping = full.saved({"train": {"caption_dropout": 0.1, "tag_dropout": 0.25}})
+    told = {
+        layout: warnings(run(dropping, layout=layout)) for layout in ("onetrainer", "diffusers")
+    }
+    concepts = json.loads((full.output / "onetrainer" / "concepts.json").read_text())
+    text = next(item["text"] for item in concepts if item["name"] == "mochi")
+    assert text["tag_dropout_enable"] is True
+    assert (text["tag_dropout_mode"], text["tag_dropout_probability"]) == ("RANDOM", 0.25)
+    assert "caption_dropout" in told["onetrainer"]
+    assert "no caption_dropout and no tag_dropout" in told["diffusers"]
+    run(dropping, layout="ai-toolkit")
+    data = yaml.safe_load((full.output / "ai-toolkit" / "config.yaml").read_text("utf-8"))
+    sets = {Path(d["folder_path"]).name: d for d in data["config"]["process"][0]["datasets"]}
+    mochi = sets["10_mochi"]
+    assert (mochi["caption_dropout_rate"], mochi["token_dropout_rate"]) == (0.1, 0.25)
+    assert mochi["keep_tokens"] == 1
+    # Nothing is said, and nothing written, where nothing is dropped.
+    assert "dropout" not in warnings(run(full, layout="diffusers"))
+    run(full, layout="onetrainer")
+    concepts = json.loads((full.output / "onetrainer" / "concepts.json").read_text())
+    assert not any("tag_dropout_enable" in item["text"] for item in concepts)
 
 
 def test_diffusers_gets_a_command_line(full: Project) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from prep import work
+from prep.duplicates import hash_store
 from prep.errors import UserError
 from prep.index import Found, FoundCaption, Index
 from prep.ops import scan
@@ -80,7 +81,8 @@ def test_an_outdated_cache_is_made_again_and_work_is_kept(library: Project) -> N
 def test_hashes_and_scores_outlive_a_new_form_of_the_index(library: Project) -> None:
     with Index(library) as index, index.connection:
         execute = index.connection.execute
-        execute("INSERT INTO hashes VALUES('abc', 1, 2, 3.0)")
+        assert hash_store.phashes(index) == {}
+        execute("INSERT INTO looks VALUES(7, 'abc', -1, 2, 3, 4, 0.5)")
         execute("INSERT INTO taggers(key, tags) VALUES('t', '[[\"smile\", 0]]')")
         execute("INSERT INTO scores VALUES(1, 'abc', x'003c')")
         execute("DROP TABLE scored")
@@ -88,7 +90,7 @@ def test_hashes_and_scores_outlive_a_new_form_of_the_index(library: Project) -> 
         execute("PRAGMA main.user_version = 1")
     with Index(library) as index:
         assert index.count() == 0
-        assert index.connection.execute("SELECT * FROM hashes").fetchone() == ("abc", 1, 2, 3.0)
+        assert hash_store.phashes(index) == {"abc": 2**64 - 1}
         index.put([Found("dataset/a.png", ".", 1, 1, 9, 9, "PNG")])
         index.put_contents([("dataset/a.png", "abc")])
         assert len(index.ids("score:smile>0.9")) == 1

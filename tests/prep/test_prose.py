@@ -4,6 +4,10 @@ import pytest
 
 from prep import captions
 from prep.captions import prose
+from prep.index import FoundCaption, Index
+from prep.ops import scan
+from prep.project import Project
+from tests.conftest import MakeImage
 
 SENTENCES = [
     "A girl with long black hair is standing on a beach, smiling at the viewer, with a red hat.",
@@ -52,3 +56,40 @@ def test_tags_behind_a_sentence_are_tags_again() -> None:
 def test_a_tag_that_ends_with_a_full_stop_is_parted_from_the_sentence() -> None:
     found = captions.split("mochi, hat. The bear sits on a beach, smiling.")
     assert found == ["mochi", "hat", "The bear sits on a beach, smiling."]
+
+
+@pytest.fixture
+def described(project: Project, make_image: MakeImage) -> Project:
+    make_image("10_mochi/a.png", 1, caption=f"mochi, hat, {SENTENCES[0]}")
+    make_image("10_mochi/b.png", 2, caption=SENTENCES[1])
+    make_image("10_mochi/c.png", 3, caption=f"hat, {SENTENCES[6]}")
+    list(scan.run(project))
+    return project
+
+
+def test_sentences_are_not_counted_as_tags(described: Project) -> None:
+    with Index(described) as index:
+        assert index.tag_counts() == [("hat", 2), ("mochi", 1)]
+        assert index.tag_counts("hat") == [("hat", 2), ("mochi", 1)]
+        paths = [index.rows(index.ids(where)) for where in ("tags>=1", "tags=2", "-has:tags")]
+        assert [[row.path[-5] for row in rows] for rows in paths] == [["a", "c"], ["a"], ["b"]]
+
+
+def test_words_of_sentences_are_found(described: Project) -> None:
+    with Index(described) as index:
+        for where in ('"black hair"', "text:beach", "/BEACH/", '"standing on a beach, smiling"'):
+            assert [row.path[-5] for row in index.select(where)] == ["a"]
+        assert [row.path[-5] for row in index.select('"small, round bear"')] == ["b"]
+
+
+def test_a_sentence_that_comes_and_goes_leaves_the_counts_true(described: Project) -> None:
+    path = "dataset/10_mochi/b.png"
+    with Index(described) as index:
+        for caption in ("hat", f"hat, {SENTENCES[1]}", None, SENTENCES[1]):
+            index.put_captions([FoundCaption(path, caption, 1, 1)])
+            expected = 2 + ("hat" in (caption or "")[:3])
+            assert index.tag_counts()[0] == ("hat", expected)
+            assert len(index.ids(f'"{SENTENCES[1]}"')) == (SENTENCES[1] in (caption or ""))
+    with Index(described) as again:  # a writer that has to look the sentence up
+        again.put_captions([FoundCaption(path, f"bow, {SENTENCES[1]}", 1, 1)])
+        assert [row.path[-5] for row in again.select("bow tags=1")] == ["b"]

@@ -13,7 +13,8 @@ from prep.index import Index
 from prep.ops import edit, quality, scan
 from prep.ops.quality import QualityOptions
 from prep.project import Project
-from prep.quality.measures import KINDS, Values, measure
+from prep.quality.kinds import KINDS, Values
+from prep.quality.measures import measure
 from tests.prep.pictures import scene
 
 
@@ -169,7 +170,7 @@ def test_stopping_keeps_what_was_measured(mixed: Project) -> None:
             break
     stream.close()  # type: ignore[attr-defined]  # it is a generator
     with Index(mixed) as index:
-        (count,) = index.connection.execute("SELECT count(*) FROM quality").fetchone()
+        (count,) = index.connection.execute("SELECT count(*) FROM quality_values").fetchone()
     assert count >= 1
 
 
@@ -190,3 +191,50 @@ def test_transparency_is_no_exposure_fault(project: Project) -> None:
     picture.save(project.dataset / "10_mochi" / "soft edge.png")
     list(scan.run(project))
     assert "clipped" not in {name for name, _ in findings(run(project))}
+
+
+def chosen(project: Project, where: str) -> list[str]:
+    with Index(project) as index:
+        return [Path(row.path).stem for row in index.select(where)]
+
+
+def test_filters_ask_for_findings(mixed: Project) -> None:
+    for where in ("quality:any", "quality:none", "smile or quality:blur"):
+        with pytest.raises(ConfigError) as told:
+            chosen(mixed, where)
+        assert "nothing has been measured" in told.value.message
+        assert "shikomi quality" in told.value.hint
+    run(mixed)
+    assert chosen(mixed, "quality:blur") == ["soft"]
+    assert chosen(mixed, "quality:upscale or quality:dark") == ["dark", "tiny"]
+    assert chosen(mixed, "quality:any") == ["dark", "soft", "tiny"]
+    assert chosen(mixed, "quality:none") == ["copy", "good0", "good1", "good2"]
+    assert chosen(mixed, "-quality:any name:good") == ["good0", "good1", "good2"]
+    assert chosen(mixed, "quality:text") == []
+    with pytest.raises(ConfigError, match="did you mean blur"):
+        chosen(mixed, "quality:blurry")
+
+
+def test_filters_go_by_the_thresholds_and_the_size_of_the_project(mixed: Project) -> None:
+    run(mixed)
+    patient = mixed.saved({"quality": {"upscale": 4.0, "skip": ["dark", "flat"]}})
+    assert chosen(patient, "quality:any") == ["soft"]
+    assert chosen(patient, "quality:dark") == ["dark"]
+    larger = patient.saved({"project": {"resolution": 640}})
+    with pytest.raises(ConfigError, match="at this training size"):
+        chosen(larger, "quality:none")
+
+
+def test_filters_know_the_crops_that_were_measured(mixed: Project) -> None:
+    path = "dataset/10_mochi/good0.png"
+    with Index(mixed) as index:
+        small, whole = Box(0, 0, 0.2, 0.2), Box(0, 0, 1, 1)
+        Journal(index).apply("crop", [crop_change(path, [], [small, whole])])
+        other = crop_change(path, [small, whole], [Box(0.5, 0.5, 0.25, 0.25), whole])
+    run(mixed)
+    assert "good0" in chosen(mixed, "quality:upscale")
+    assert "good0" not in chosen(mixed, "quality:none")
+    with Index(mixed) as index:
+        Journal(index).apply("another crop", [other])
+    # Half measured: neither with a finding nor surely without one.
+    assert chosen(mixed, "name:good0 (quality:any or quality:none)") == []

@@ -15,7 +15,8 @@ from prep.errors import UnreadableError
 from prep.pixels import fitted
 from prep.quality import exposure
 from prep.quality.blockiness import blockiness
-from prep.quality.measures import KINDS, Values, explain, measure
+from prep.quality.kinds import KINDS, Values, explain
+from prep.quality.measures import measure
 from prep.quality.noise import noise
 from prep.quality.sharpness import blur
 from prep.quality.text import text
@@ -108,6 +109,15 @@ def test_blocks_that_are_scaled_away_do_not_count() -> None:
     assert blockiness(grey(Image.fromarray(fitted(picture, fit))), fit) == 0.0
 
 
+def test_pixel_art_has_a_grid_of_its_own() -> None:
+    # Its edges lie on the grid; those of a photograph in JPEG blocks do not.
+    small = scene(1, (60, 45)).quantize(12).convert("RGB")
+    art = small.resize((480, 360), Image.Resampling.NEAREST)
+    fit = whole(art)
+    assert blockiness(grey(art), fit) < LIMITS.blocks
+    assert blockiness(grey(saved(scene(1, (480, 360)), 10)), fit) > LIMITS.blocks
+
+
 def test_exposure() -> None:
     picture = grey(scene(5))
     everywhere = np.ones(picture.shape, np.uint8)
@@ -121,6 +131,19 @@ def test_exposure() -> None:
     ImageDraw.Draw(paper).ellipse((60, 40, 260, 200), fill=130, outline=0, width=4)
     assert exposure.clipped(grey(paper), everywhere) == 0.0
     assert exposure.clipped(ramp, 0 * everywhere) == 0.0
+
+
+@pytest.mark.parametrize("times", [1, 4])
+def test_silhouettes_are_not_clipped_however_soft_they_are(times: int) -> None:
+    """Enlarged, or saved as JPEG, they fade a little into their paper, as burnt areas do."""
+    size = (480 // times, 360 // times)
+    shape = Image.new("L", size, 255)
+    box = tuple(side // 4 for side in size)
+    ImageDraw.Draw(shape).ellipse((*box, 3 * box[0], 3 * box[1]), fill=0)
+    picture = saved(shape.resize((480, 360), Image.Resampling.BICUBIC).convert("RGB"), 60)
+    levels = grey(picture)
+    softness = blur(levels)
+    assert exposure.clipped(levels, np.ones(levels.shape, np.uint8), softness) == 0.0
 
 
 WORDS = ["the quick brown fox", "jumps over lazy dogs", "and sleeps well", "WINTER 1984 Road"]

@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 
 from prep.errors import UnreadableError
 from prep.tagging import preprocess
+from prep.tagging.preprocess import Recipe
 from tests.conftest import draw_numbered
 
 SIDE = 48
@@ -29,7 +30,7 @@ def reference(path: Path, side: int) -> NDArray[np.uint8]:
 
 
 def check(path: Path) -> None:
-    found = preprocess.pixels(path, SIDE)
+    found = preprocess.pixels(path, Recipe(SIDE))
     assert found.shape == (SIDE, SIDE, 3)
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, reference(path, SIDE))
@@ -69,20 +70,20 @@ def test_a_transparent_palette_colour_is_white(tmp_path: Path) -> None:
 def test_channels_are_blue_green_red_without_scaling(tmp_path: Path) -> None:
     path = tmp_path / "orange.png"
     Image.new("RGB", (10, 10), (250, 130, 7)).save(path)
-    assert preprocess.pixels(path, 4).reshape(-1, 3).tolist() == [[7, 130, 250]] * 16
+    assert preprocess.pixels(path, Recipe(4)).reshape(-1, 3).tolist() == [[7, 130, 250]] * 16
 
 
 def test_an_odd_pixel_of_padding_goes_to_the_right_and_below(tmp_path: Path) -> None:
     path = tmp_path / "column.png"
     Image.new("RGB", (1, 4), (0, 0, 0)).save(path)
-    assert preprocess.pixels(path, 4)[:, :, 0].tolist() == [[255, 0, 255, 255]] * 4
+    assert preprocess.pixels(path, Recipe(4))[:, :, 0].tolist() == [[255, 0, 255, 255]] * 4
 
 
 def test_an_absurdly_long_picture_is_refused_before_its_square_is_made(tmp_path: Path) -> None:
     path = tmp_path / "thread.png"
     Image.new("1", (70_000, 1)).save(path)
     with pytest.raises(UnreadableError, match="longer than 65,535 pixels"):
-        preprocess.pixels(path, SIDE)
+        preprocess.pixels(path, Recipe(SIDE))
 
 
 def test_pictures_come_in_order_and_broken_ones_in_their_place(tmp_path: Path) -> None:
@@ -91,7 +92,7 @@ def test_pictures_come_in_order_and_broken_ones_in_their_place(tmp_path: Path) -
         side = 400 - 19 * number  # the first ones take longest
         Image.new("RGB", (side, side), (number, 0, 0)).save(path)
     paths[7].write_bytes(b"no picture")
-    found = list(preprocess.ahead(paths, 8, threads=3))
+    found = list(preprocess.ahead(paths, Recipe(8), threads=3))
     assert [path for path, _ in found] == paths
     assert isinstance(found[7][1], UnreadableError)
     centres = [item[4, 4, 2] for _, item in found if not isinstance(item, UnreadableError)]

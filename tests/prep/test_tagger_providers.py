@@ -101,7 +101,8 @@ def test_cuda_is_tried_with_its_doubts_and_no_tensorrt(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     found = choose(monkeypatch, "TensorrtExecutionProvider", CUDA, CPU, missing="-", gpu=True)
-    assert found == Choice(CUDA, "Failed to load libcublas: not found")
+    assert (found.provider, found.reason) == (CUDA, "Failed to load libcublas: not found")
+    assert "onnxruntime-gpu[cuda,cudnn]" in found.cure
     assert capfd.readouterr() == ("", "")
 
 

@@ -1,0 +1,75 @@
+"""The command line of the journal: what was done, undoing it, doing it again."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from prep import events
+from prep.changes import ANSWERS, CAPTION, CONTENT, CROPS, EXCLUDED, MOVED
+from prep.cli.changes import Limited, change_line
+from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.ops import edit as edit_op
+
+_MOST = 20
+"""Changes that are printed; all of them are in the output of --json."""
+_NOUNS = {
+    CAPTION: "caption",
+    EXCLUDED: "exclusion",
+    CROPS: "crop",
+    MOVED: "moved file",
+    CONTENT: "file",
+    ANSWERS: "answered image",
+}
+
+
+def undo(project: ProjectPath = HERE, /, *, show: int = _MOST, json: Json = False) -> int:
+    """Take back the newest edit, also after a restart.
+
+    Args:
+        show: How many changes to print; 0 for all.
+    """
+    return _turn(project, edit_op.undo, "taken back", "again with: shikomi redo", show, json=json)
+
+
+def redo(project: ProjectPath = HERE, /, *, show: int = _MOST, json: Json = False) -> int:
+    """Make again the edit that was undone last.
+
+    Args:
+        show: How many changes to print; 0 for all.
+    """
+    return _turn(project, edit_op.redo, "made again", "back with: shikomi undo", show, json=json)
+
+
+def _turn(project: ProjectPath, turn: Any, done: str, back: str, show: int, *, json: bool) -> int:
+    printer = Limited(change_line, show)
+
+    def summary(found: Mapping[str, Any]) -> str:
+        left = f"; {_count(found['conflicts'], 'file')} left alone" if found["conflicts"] else ""
+        changes = _count(found["changed"], "change")
+        return f"{done}: {found['title']} (edit {found['edit']}, {changes}{left}); {back}"
+
+    return operate(project, turn, json=json, printer=printer, summary=printer.before(summary))
+
+
+def history(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
+    """List the edits, newest first."""
+    return operate(
+        project,
+        edit_op.history,
+        json=json,
+        rescan=False,
+        printer=_edit_line,
+        summary=lambda found: "" if found["edits"] else "No edits yet.",
+    )
+
+
+def _edit_line(event: events.Event) -> str | None:
+    if not isinstance(event, events.HistoryEntry):
+        return None
+    when = datetime.fromtimestamp(event.time).strftime("%Y-%m-%d %H:%M")
+    counts = ", ".join(_count(number, _NOUNS[kind]) for kind, number in event.kinds.items())
+    return f"{event.id:>4}  {when}  {event.state:<6}  {event.title}  ({counts})"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

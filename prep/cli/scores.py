@@ -1,0 +1,184 @@
+"""The command line of stored scores: what they are, what they would mean, and where they doubt."""
+
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from prep import events
+from prep.cli.changes import change_line
+from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.ops import compare as compare_op
+from prep.ops import doubt as doubt_op
+from prep.ops import thresholds as thresholds_op
+from prep.ops.compare import CompareOptions
+from prep.ops.doubt import DoubtOptions
+from prep.ops.thresholds import ThresholdOptions
+
+# ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
+
+_WHY = {
+    "missing": "seen, but not in the caption",
+    "unseen": "in the caption, but hardly seen",
+    "near": "a close call",
+}
+
+
+def scores_list(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
+    """List the taggers whose scores are stored, the one used last first."""
+    return operate(
+        project,
+        compare_op.listed,
+        json=json,
+        rescan=False,
+        printer=_tagger_line,
+        summary=lambda found: (
+            "" if found["taggers"] else "No image has been tagged yet. Run: shikomi tag"
+        ),
+    )
+
+
+def scores_thresholds(
+    project: ProjectPath = HERE,
+    /,
+    *,
+    options: Annotated[ThresholdOptions, Parameter(name="*")] = ThresholdOptions(),
+    json: Json = False,
+) -> int:
+    """Count what other thresholds would change, against those of shikomi.toml; nothing runs."""
+    return operate(
+        project,
+        lambda opened: thresholds_op.run(opened, options),
+        json=json,
+        printer=_threshold_line,
+        summary=_threshold_summary,
+    )
+
+
+def scores_compare(
+    project: ProjectPath = HERE,
+    /,
+    *,
+    options: Annotated[CompareOptions, Parameter(name="*")] = CompareOptions(),
+    json: Json = False,
+) -> int:
+    """Compare two taggers by their stored scores: where they agree, and where not."""
+    return operate(
+        project,
+        lambda opened: compare_op.run(opened, options),
+        json=json,
+        printer=_agreement_line,
+        summary=_agreement_summary,
+    )
+
+
+def doubt(
+    project: ProjectPath = HERE,
+    /,
+    *,
+    options: Annotated[DoubtOptions, Parameter(name="*")] = DoubtOptions(),
+    json: Json = False,
+) -> int:
+    """Review the tags that captions and tagger disagree about, the greatest doubt first."""
+    answers = options.accept or options.reject or options.yes or options.no
+    return operate(
+        project,
+        lambda opened: doubt_op.run(opened, options),
+        json=json,
+        printer=_doubt_line,
+        summary=lambda found: _answer_summary(found, options) if answers else _doubt_summary(found),
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _tagger_line(event: events.Event) -> str | None:
+    if not isinstance(event, events.StoredScores):
+        return None
+    advice = "recommends none"
+    if event.general is not None:
+        advice = f"recommends {event.general:g}"
+        if event.character is not None and event.character != event.general:
+            advice += f", characters {event.character:g}"
+    return (
+        f"{event.name}  {event.images} different images, {event.tags} tags,"
+        f" {event.bytes / 1e6:.3g} MB, {advice}  [{event.key}]"
+    )
+
+
+def _threshold_line(event: events.Event) -> str | None:
+    if isinstance(event, events.Sweep):
+        return (
+            f"general {event.general:<5g} {event.tags:>9} tags  {event.per_image:>6.1f} an image"
+            + (f"  {event.none} images with none" if event.none else "")
+        )
+    if not isinstance(event, events.TagShift):
+        return None
+    shift = f"+{event.added}" if event.added else ""
+    shift += f" -{event.removed}" if event.removed else ""
+    return f"{shift.strip():>9}  {event.tag}  ({event.before} -> {event.after} images)"
+
+
+def _threshold_summary(found: dict[str, Any]) -> str:
+    heading = f"{found['model']}, {found['images']} images"
+    heading += f" ({found['unscored']} others are not scored)" if found["unscored"] else ""
+    if not found["instead"]:
+        return f"{heading}: {found['after']} tags; give other thresholds to compare, or --sweep"
+    parts = [
+        f"{sign}{_count(found[what], 'tag')} on {_count(found[images], 'image')}"
+        for sign, what, images in (("+", "added", "gaining"), ("-", "removed", "losing"))
+        if found[what]
+    ]
+    return f"{heading}: {found['instead']}: {', '.join(parts) or 'no tag changes'}"
+
+
+def _agreement_line(event: events.Event) -> str | None:
+    if isinstance(event, events.Agreement):
+        return f"{event.both:>7} {event.first:>7} {event.second:>7}  {event.tag}"
+    if isinstance(event, events.ImageAgreement):
+        lines = [f"{event.path}  ({event.both} in common)"]
+        lines += [f"  < {', '.join(event.first)}"] if event.first else []
+        lines += [f"  > {', '.join(event.second)}"] if event.second else []
+        return "\n".join(lines)
+    return None
+
+
+def _agreement_summary(found: dict[str, Any]) -> str:
+    return (
+        f"columns and marks: both, only {found['first']} (<), only {found['second']} (>)\n"
+        f"{found['images']} images, {found['shared']} tags that both know: {found['both']} taken by"
+        f" both, {found['only_first']} and {found['only_second']} by one; agreement"
+        f" {found['agreement']:.0%}"
+    )
+
+
+def _doubt_line(event: events.Event) -> str | None:
+    if isinstance(event, events.Change):
+        return change_line(event)
+    if not isinstance(event, events.Doubt):
+        return None
+    return (
+        f"{event.doubt:.2f}  {event.tag:<24} {event.score:.2f} of {event.threshold:.2f}"
+        f"  {_WHY[event.reason]:<31}  {event.path}"
+    )
+
+
+def _doubt_summary(found: dict[str, Any]) -> str:
+    if not found["doubts"]:
+        return "No doubts: captions and scores agree, or were decided by hand."
+    counts = ", ".join(f"{count} {_WHY[name]}" for name, count in found["reasons"].items())
+    line = f"{_count(found['doubts'], 'doubt')} in {_count(found['images'], 'image')} ({counts})"
+    if found["shown"] < found["doubts"]:
+        line += f"; {found['shown']} are shown, --limit 0 for all"
+    line += f"; {found['unscored']} images are not scored" if found["unscored"] else ""
+    return line
+
+
+def _answer_summary(found: dict[str, Any], options: DoubtOptions) -> str:
+    if options.dry_run:
+        captions = _count(found["changed"], "caption")
+        return f"{_count(found['answered'], 'answer')}, {captions} would change"
+    undo = f" (edit {found['edit']}; take back with: shikomi undo)" if found["edit"] else ""
+    answers, captions = _count(found["answered"], "answer"), _count(found["changed"], "caption")
+    return f"{answers} recorded, {captions} changed{undo}"

@@ -1,0 +1,47 @@
+"""The command line of taggers."""
+
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from prep.cli.changes import Limited, change_line
+from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.ops import tag as tag_op
+from prep.ops.tag import TagOptions
+
+# ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
+
+
+def tag(
+    project: ProjectPath = HERE,
+    /,
+    *,
+    options: Annotated[TagOptions, Parameter(name="*")] = TagOptions(),
+    json: Json = False,
+) -> int:
+    """Tag images with a WD tagger and write captions; hand-made tags stay."""
+    printer = Limited(change_line, options.show)
+    return operate(
+        project,
+        lambda opened: tag_op.run(opened, options),
+        json=json,
+        printer=printer,
+        summary=printer.before(lambda found: _summary(found, options)),
+    )
+
+
+def _summary(found: dict[str, Any], options: TagOptions) -> str:
+    line = f"{found['images']} images, {found['model']}"
+    if found["provider"]:
+        line += f" on {found['provider'].removesuffix('ExecutionProvider')}"
+        line += f", {found['images_per_second']:.3g} images/s"
+    else:
+        line += f" ({found['provider_reason']})"
+    what = "files" if options.out else "captions"
+    verb = "would change" if options.dry_run else "changed"
+    line += f"\n{found['changed']} {what} {verb}"
+    if found["edit"]:
+        line += f" (edit {found['edit']}; take back with: shikomi undo)"
+    if found["conflicts"]:
+        line += f"; {found['conflicts']} were changed elsewhere and left alone"
+    return line

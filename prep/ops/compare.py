@@ -1,0 +1,102 @@
+"""What two taggers agree on and where they differ, from stored scores; and which are stored."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from prep import captions, events
+from prep.errors import ConfigError
+from prep.index import Index
+from prep.ops.score_options import ScoreOptions, contents_of, from_stored, scored_rows, warnings
+from prep.project import Project
+from prep.tagging.contrast import Contrast, of_taggers
+from prep.tagging.taggers import stored
+
+_SCORE_BYTES = 2
+
+
+class CompareOptions(ScoreOptions):
+    """Two taggers: --model and --also, each at its own thresholds unless others are given."""
+
+    sort: Literal["difference", "agreement"] = "difference"
+    """List the tags they differ about most first, or those they agree on most."""
+    show: int = Field(20, ge=0)
+    """How many tags to list; 0 for all."""
+    images: int = Field(5, ge=0)
+    """How many images to list, those they differ about most."""
+
+
+def listed(project: Project) -> Iterator[events.Event]:
+    """Tell whose scores are stored.
+
+    Yields:
+        StoredScores for each tagger, the one used last first; Finished with ``taggers``.
+    """
+    with Index(project) as index:
+        found = stored(index)
+    for one in found:
+        size = _SCORE_BYTES * len(one.table) * one.images
+        advice = (one.general, one.character)
+        yield events.StoredScores(one.name, one.key[:8], one.images, len(one.table), size, *advice)
+    yield events.Finished({"taggers": len(found)})
+
+
+def run(project: Project, options: CompareOptions) -> Iterator[events.Event]:
+    """Compare two taggers by the tags that both of them know.
+
+    Yields:
+        Progress; Warned for thresholds of unknown tags; Agreement for each tag; ImageAgreement for
+        the images they differ about most; Finished with ``images``, ``unscored`` (left out),
+        ``first`` and ``second`` (names), ``shared`` (tags that both know), ``both``,
+        ``only_first`` and ``only_second`` (taken tags) and ``agreement`` (share of taken tags
+        that both take, 0 to 1).
+
+    Raises:
+        ConfigError: Not two taggers, the filter has a fault, or no image has scores of both.
+        UserError: A tagger has no scores here.
+    """
+    with Index(project) as index:
+        both = from_stored(project, index, options)
+        if len(both.members) != 2:
+            names = ", ".join(dict.fromkeys(one.name for one in stored(index)))
+            raise ConfigError(
+                "Two different taggers are compared.",
+                f"Give them with --model and --also. There are scores of: {names}",
+            )
+        yield from warnings(both)
+        rows, unscored = scored_rows(index, options.where, both)
+        contents = contents_of(rows)
+        found = Contrast(both.table)
+        throttle = events.Throttle()
+        for found in of_taggers(both, contents, options.images, options.top):
+            yield from events.tick("compare", len(contents), throttle, found.images)
+        yield from _agreements(found, options)
+        for place, shared, first, second in found.worst():
+            spelled = (list(map(captions.spaced, part)) for part in (first, second))
+            yield events.ImageAgreement(rows[place].path, shared, *spelled)
+        known = [{captions.key(name) for name in one.table.names} for one in both.members]
+        yield events.Finished(
+            {
+                "images": len(rows),
+                "unscored": unscored,
+                "first": both.members[0].name,
+                "second": both.members[1].name,
+                "shared": len(known[0] & known[1]),
+                "both": int(found.both.sum()),
+                "only_first": int(found.first.sum()),
+                "only_second": int(found.second.sum()),
+                "agreement": round(found.agreement, 4),
+            }
+        )
+
+
+def _agreements(found: Contrast, options: CompareOptions) -> Iterator[events.Agreement]:
+    columns = found.by_difference()
+    if options.sort == "agreement":
+        order = np.argsort(-found.both, kind="stable")
+        columns = order[found.both[order] > 0].tolist()
+    for column in columns[: options.show] if options.show else columns:
+        counts = (int(part[column]) for part in (found.both, found.first, found.second))
+        yield events.Agreement(captions.spaced(found.table.names[column]), *counts)

@@ -1,0 +1,227 @@
+"""Ask about doubtful tags, and record the answers as decisions made by hand."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from prep import captions, events
+from prep.captions.answers import AnswerStore, merged, packed
+from prep.captions.options import Tags
+from prep.captions.patterns import matcher
+from prep.captions.rows import caption_rows
+from prep.captions.rules import Rules
+from prep.changes import ANSWERS, CAPTION, Change, caption_change
+from prep.edits import Journal, Outcome
+from prep.errors import ConfigError, UnreadableError
+from prep.index import Index
+from prep.ops.edit import report
+from prep.ops.score_options import ScoreOptions, from_stored, scored_rows, warnings
+from prep.project import Project
+from prep.tagging.doubts import Doubt, Doubts, Queue, Reason
+from prep.tagging.writing import places
+
+Answers = Mapping[str, Mapping[str, bool]]
+"""Path of an image -> tag -> is it in the image?"""
+
+
+class DoubtOptions(ScoreOptions):
+    """Which doubts to show, and how to answer them."""
+
+    path: tuple[str, ...] = ()
+    """Only this image; may be given several times."""
+    reason: tuple[Reason, ...] = ()
+    """Only doubts of this kind: missing (scored high, not in the caption), unseen (in the caption,
+    scored low) or near (a close call); may be given several times."""
+    about: Tags = ()
+    """Only this tag; * stands for anything; may be given several times."""
+    margin: float = Field(0.05, ge=0.0, le=0.5)
+    """How near to its threshold a score is a close call."""
+    decided: bool = False
+    """Also ask about what was decided by hand before."""
+    limit: int = Field(50, ge=0)
+    """At most so many doubts, the greatest first; 0 for all."""
+    accept: bool = False
+    """Answer all that are shown as the tagger would."""
+    reject: bool = False
+    """Answer all that are shown as the captions do: nothing changes, and none is asked again."""
+    yes: Tags = ()
+    """Answer that this tag is in the images that --path or --where name."""
+    no: Tags = ()
+    """Answer that this tag is not in the images that --path or --where name."""
+    dry_run: bool = False
+    """Only show what would change."""
+
+    def check(self) -> None:
+        """Raise ConfigError for answers that contradict each other, or name no images."""
+        answers = [self.accept, self.reject, bool(self.yes or self.no)]
+        if sum(answers) > 1:
+            raise ConfigError("Give one of --accept, --reject, and --yes or --no.")
+        both = set(captions.keys(self.yes)) & set(captions.keys(self.no))
+        if both:
+            raise ConfigError(f"The answer about {', '.join(sorted(both))} is both yes and no.")
+        if (self.yes or self.no) and not (self.path or self.where):
+            raise ConfigError("Which images are these answers about?", "Give --path or --where.")
+        if self.dry_run and not any(answers):
+            raise ConfigError("There is nothing to preview.", "Give --accept, --yes or --no.")
+
+
+def run(project: Project, options: DoubtOptions) -> Iterator[events.Event]:
+    """Show doubtful tags, or answer them.
+
+    Yields:
+        Progress; Warned for thresholds of unknown tags; a Doubt for each, in order; with answers a
+        Change for each caption; Finished with ``doubts`` and ``images`` (all that were found),
+        ``shown``, ``reasons`` (doubts by reason), ``unscored`` (images left out), ``model``, and
+        with answers those of an edit and ``answered``.
+
+    Raises:
+        ConfigError: The filter or the answers have a fault, or no image has scores.
+        UserError: A tagger has no scores here.
+    """
+    options.check()
+    with Index(project) as index:
+        if options.yes or options.no:
+            given = dict.fromkeys(options.yes, True) | dict.fromkeys(options.no, False)
+            rows = caption_rows(index, options.where, options.path)
+            yield from _answered(index, {row.path: given for row in rows}, options, {})
+            return
+        summary: dict[str, Any] = {}
+        queue = Queue([], Counter(), 0)
+        for step in _search(index, options, summary):
+            if isinstance(step, Queue):
+                queue = step
+            else:
+                yield step
+        for doubt in queue.items:
+            yield events.Doubt(
+                doubt.path,
+                doubt.tag,
+                doubt.reason,
+                doubt.score,
+                doubt.threshold,
+                doubt.present,
+                doubt.doubt,
+            )
+        if options.accept or options.reject:
+            answers = given_answers(queue.items, "tagger" if options.accept else "captions")
+            yield from _answered(index, answers, options, summary)
+        else:
+            yield events.Finished(summary)
+
+
+def _search(
+    index: Index, options: DoubtOptions, summary: dict[str, Any]
+) -> Iterator[events.Event | Queue]:
+    """Yield Progress, and the queue last; fill the summary."""
+    ensemble = from_stored(index.project, index, options)
+    yield from warnings(ensemble)
+    rows, unscored = scored_rows(index, options.where, ensemble)
+    if options.path:
+        chosen = {row.path for row in caption_rows(index, options.where, options.path)}
+        rows = [row for row in rows if row.path in chosen]
+    doubts = Doubts(
+        index, ensemble, margin=options.margin, decided=options.decided, wanted=_wanted(options)
+    )
+    queue, throttle = Queue([], Counter(), 0), events.Throttle()
+    for done, found in enumerate(doubts.search(rows, options.limit)):
+        queue = found
+        if throttle.ready():
+            yield events.Progress("doubt", done, 0)
+    summary |= {
+        "doubts": queue.counts.total(),
+        "shown": len(queue.items),
+        "images": queue.images,
+        "reasons": dict(sorted(queue.counts.items())),
+        "unscored": unscored,
+        "model": ", ".join(member.name for member in ensemble.members),
+    }
+    yield queue
+
+
+def _wanted(options: DoubtOptions) -> Any:
+    reasons, named = options.reason, matcher(options.about)
+
+    def wanted(doubt: Doubt) -> bool:
+        if reasons and doubt.reason not in reasons:
+            return False
+        return not options.about or named(doubt.tag)
+
+    return wanted
+
+
+def given_answers(
+    doubts: Iterable[Doubt], right: Literal["tagger", "captions"]
+) -> dict[str, dict[str, bool]]:
+    """Return the answers to doubts if the tagger is right, or if the captions are."""
+    found: dict[str, dict[str, bool]] = {}
+    for doubt in doubts:
+        yes = doubt.tagger if right == "tagger" else doubt.present
+        found.setdefault(doubt.path, {})[doubt.tag] = yes
+    return found
+
+
+def changes(index: Index, answers: Answers) -> list[Change]:
+    """Return the changes that record answers: of captions, and of what was answered.
+
+    Args:
+        index: Open index.
+        answers: About usable images with readable captions; others are passed over.
+    """
+    project, places_of = index.project, places(index.project, index)
+    known, rules = AnswerStore(index), dict[str, Rules]()
+    texts: list[Change] = []
+    records: list[Change] = []
+    for path, given in answers.items():
+        row = index.get(path)
+        if row is None or not row.usable:
+            continue
+        if row.folder not in rules:
+            rules[row.folder] = Rules.of(project, row.folder, places_of)
+        try:
+            # The file itself: an answer must not count for a caption that nobody has seen.
+            before = captions.read(project.caption_file(path))
+        except UnreadableError:
+            continue
+        texts.append(Change(path, CAPTION, before, _text(before, given, rules[row.folder])))
+        old = known.of(path)
+        records.append(Change(path, ANSWERS, packed(old), packed(merged(old, given))))
+    return [change for change in (*texts, *records) if change.before != change.after]
+
+
+def _text(text: str | None, given: Mapping[str, bool], rules: Rules) -> str | None:
+    before = captions.split(text or "")
+    gone = [tag for tag, yes in given.items() if not yes]
+    tags = captions.add(captions.remove(before, gone), [tag for tag, yes in given.items() if yes])
+    return text if tags == before else caption_change("", text, rules.apply(tags)).after
+
+
+def answer(index: Index, answers: Answers) -> Outcome:
+    """Record answers as one edit, which can be undone.
+
+    Args:
+        index: Open index.
+        answers: Path of an image -> tag -> is it in the image?
+    """
+    return Journal(index).apply(_title(answers), changes(index, answers))
+
+
+def _title(answers: Answers) -> str:
+    pairs = [(tag, yes) for given in answers.values() for tag, yes in given.items()]
+    if len(pairs) == 1:
+        return f"answer: {pairs[0][0]}, {'yes' if pairs[0][1] else 'no'}"
+    return f"answer {len(pairs)} doubts in {len(answers)} images"
+
+
+def _answered(
+    index: Index, answers: Answers, options: DoubtOptions, summary: dict[str, Any]
+) -> Iterator[events.Event]:
+    counts = {"answered": sum(map(len, answers.values()))}
+    if options.dry_run:
+        outcome = Outcome(0, _title(answers), changes(index, answers))
+    else:
+        outcome = answer(index, answers)
+    shown = [change for change in outcome.changed if change.what == CAPTION]
+    visible = Outcome(outcome.edit, outcome.title, shown, outcome.conflicts)
+    yield from report(visible, summary | counts)

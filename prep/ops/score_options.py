@@ -1,0 +1,131 @@
+"""Which scores an operation looks at: the taggers, how they decide together, and thresholds."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from prep import events
+from prep.errors import ConfigError
+from prep.index import ImageRow, Index
+from prep.project import Project, Section
+from prep.tagging.ensemble import Combine, Ensemble, Member
+from prep.tagging.section import ByCategory, ByTag, Score
+from prep.tagging.taggers import StoredTagger, choose, stored
+from prep.tagging.thresholds import Thresholds
+
+
+class ScoreOptions(Section):
+    """Taggers and thresholds."""
+
+    where: str = ""
+    """Only images that match this filter; all images when empty."""
+    model: str = ""
+    """A known tagger as wd-swinv2-tagger-v3, a folder that holds one, a repository on the Hugging
+    Face hub, or `demo`; that of shikomi.toml when empty."""
+    also: tuple[str, ...] = ()
+    """A further tagger that decides, too; may be given several times."""
+    combine: Combine = "union"
+    """How several taggers decide about a tag that they know: union (one is enough), intersection
+    (all of them), vote (more than half), or mean (of their scores and thresholds)."""
+    general: Score | None = None
+    """Take a general tag from this score on; as in shikomi.toml, or as the tagger recommends, when
+    absent."""
+    character: Score | None = None
+    """Take a character tag from this score on; as for general tags when absent."""
+    categories: ByCategory = Field(default_factory=dict)
+    """Threshold of another category: --categories.copyright 0.5."""
+    tags: ByTag = Field(default_factory=dict)
+    """Threshold of one tag: --tags.smile 0.5."""
+    mcut: bool = False
+    """Instead of thresholds, cut each image's scores at their widest gap."""
+    top: int = Field(0, ge=0)
+    """At most so many tags of an image, the best ones; 0 for all."""
+
+
+def thresholds(
+    project: Project, options: ScoreOptions, general: float | None, character: float | None
+) -> Thresholds:
+    """Return the thresholds of one tagger: what is given, else what is set, else recommended.
+
+    Args:
+        project: Has those that are set.
+        options: What is given.
+        general: What the tagger recommends, if anything.
+        character: As ``general``.
+    """
+    section = project.settings.tagger
+    fixed = section.pair(general, character)
+    return Thresholds(
+        fixed[0] if options.general is None else options.general,
+        fixed[1] if options.character is None else options.character,
+        options.mcut,
+        {**section.categories, **options.categories},
+        {**section.tags, **options.tags},
+        options.top,
+    )
+
+
+def names_of(project: Project, options: ScoreOptions) -> list[str]:
+    """Return the names of the taggers that were asked for, each once; the first may be empty."""
+    first = options.model or project.settings.tagger.model
+    return list(dict.fromkeys([first, *options.also]))
+
+
+def from_stored(project: Project, index: Index, options: ScoreOptions) -> Ensemble:
+    """Return the taggers that were asked for, from their stored scores alone.
+
+    Without a name it is the tagger that was used last.
+
+    Raises:
+        UserError: One of them has no scores here.
+    """
+    known = stored(index)
+    names = names_of(project, options)
+    if not names[0] and known:
+        names[0] = known[0].name
+    found = {one.key: one for one in (choose(known, name) for name in names)}
+    return Ensemble(
+        [_member(project, index, options, one) for one in found.values()], options.combine
+    )
+
+
+def _member(project: Project, index: Index, options: ScoreOptions, one: StoredTagger) -> Member:
+    chosen = thresholds(project, options, one.general, one.character)
+    return Member(one.name, one.store(index), one.table, chosen)
+
+
+def warnings(ensemble: Ensemble) -> Iterator[events.Warned]:
+    """Yield a warning for each tag with a threshold that no tagger knows."""
+    tables = [member.table for member in ensemble.members]
+    for tag, near in ensemble.members[0].thresholds.unknown(tables):
+        hint = f"Did you mean {near}?" if near else ""
+        yield events.Warned(f"No tagger here knows the tag {tag}, which has a threshold.", hint)
+
+
+def scored_rows(index: Index, where: str, ensemble: Ensemble) -> tuple[list[ImageRow], int]:
+    """Return the usable images that all taggers have scored, and the number of all others.
+
+    Raises:
+        ConfigError: The filter has a fault, or none has been scored.
+    """
+    rows = [row for row in index.iterate(where) if row.usable]
+    known = ensemble.known()
+    found = [row for row in rows if row.content in known]
+    if rows and not found:
+        names = ", ".join(member.name for member in ensemble.members)
+        raise ConfigError(
+            f"None of these {len(rows)} images has scores of {names}.",
+            "Run: shikomi tag PROJECT --model MODEL --write none",
+        )
+    return found, len(rows) - len(found)
+
+
+def contents_of(rows: Sequence[ImageRow]) -> list[str]:
+    """Return the contents of images that have been hashed."""
+    return [row.content or "" for row in rows]
+
+
+def plain(options: Section) -> Mapping[str, Any]:
+    """Return what was given, for other options of the same kind."""
+    return options.model_dump(include=set(ScoreOptions.model_fields), exclude_unset=True)

@@ -1,0 +1,100 @@
+"""What each measure means for a training, and from where on it is a finding.
+
+Free of image libraries, so that filters can ask what was found without loading them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from prep.quality.thresholds import Measure
+
+VERSION = 2
+"""To be raised when the same pixels give other values, so that all are measured again."""
+
+Values = Mapping[Measure, float]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One measure.
+
+    Attributes:
+        low: Small values are the bad ones.
+        meaning: What a finding means, with ``{value}``, ``{percent}`` and ``{bucket}``.
+        what_to_do: The usual remedy.
+    """
+
+    meaning: str
+    what_to_do: str
+    low: bool = False
+
+    def beyond(self, value: float, threshold: float) -> bool:
+        """Is the value worse than its threshold?"""
+        return value < threshold if self.low else value > threshold
+
+    def severity(self, value: float, threshold: float) -> float:
+        """Return how many times worse than the threshold a value is; above 1 is a finding."""
+        least = 1e-6
+        if self.low:
+            return max(threshold, least) / max(value, least)
+        return max(value, least) / max(threshold, least)
+
+
+KINDS: Mapping[Measure, Kind] = MappingProxyType(
+    {
+        "blur": Kind(
+            "its sharpest edges are {value:.1f} pixels wide at {bucket}: soft pictures teach"
+            " softness",
+            "find a sharper version, or leave it out",
+        ),
+        "blocks": Kind(
+            "JPEG blocks stand out by {value:.1f} levels at {bucket}, and are learnt with it",
+            "find a better version",
+        ),
+        "noise": Kind(
+            "grain of {value:.1f} levels at {bucket}, which the LoRA draws again",
+            "clean it, or keep it where grain is the style",
+        ),
+        "dark": Kind(
+            "95 % of it is darker than level {value:.0f} of 255",
+            "brighten a copy, or caption it as dark",
+            low=True,
+        ),
+        "flat": Kind(
+            "its tones span only {value:.0f} of 255 levels: pale, foggy or empty",
+            "raise the contrast of a copy, or leave it out",
+            low=True,
+        ),
+        "clipped": Kind(
+            "{percent} of it is burnt out or drowned in black, without any detail",
+            "find another exposure",
+        ),
+        "upscale": Kind(
+            "enlarged {value:.1f} times to fill {bucket}: its detail is invented",
+            "find a larger version, or set no_upscale",
+        ),
+        "borders": Kind(
+            "{percent} of it is plain bars or a frame, which the LoRA draws again",
+            "cut them off: shikomi crop --borders",
+        ),
+        "text": Kind(
+            "lines of text cover {percent} of it, and turn up in samples",
+            "crop them off, or caption them",
+        ),
+        "alpha": Kind(
+            "only {percent} of it is visible; the rest is trained as white",
+            "crop it to what can be seen",
+            low=True,
+        ),
+    }
+)
+"""In the order in which findings are listed."""
+
+
+def explain(kind: Measure, value: float, bucket: tuple[int, int]) -> str:
+    """Return what a finding means, in plain words, and what to do about it."""
+    size = f"{bucket[0]}x{bucket[1]}"
+    found = KINDS[kind]
+    meaning = found.meaning.format(value=value, percent=f"{value:.1%}", bucket=size)
+    return f"{meaning}; {found.what_to_do}"

@@ -1,0 +1,72 @@
+"""Measured values in ``cache.db``: a row for each content and training size.
+
+Renaming an image costs nothing, copies are measured once, and going back to an earlier resolution
+or crop finds what was measured then.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import get_args
+
+from prep.buckets import Fit
+from prep.crops import Rect
+from prep.quality.kinds import KINDS, VERSION, Values
+from prep.quality.thresholds import Measure, QualitySection
+
+Key = tuple[str, str]
+"""Content, and how it is cut and scaled: all that the values depend on."""
+
+NAME = "quality_values"
+_MEASURES: tuple[Measure, ...] = get_args(Measure)
+_COLUMNS = ", ".join(_MEASURES)
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the table where it is missing."""
+    columns = "".join(f", {name} REAL NOT NULL" for name in _MEASURES)
+    with connection:
+        connection.execute(
+            f"CREATE TABLE IF NOT EXISTS main.{NAME}(content TEXT NOT NULL, cut TEXT NOT NULL"
+            f"{columns}, PRIMARY KEY(content, cut)) WITHOUT ROWID"
+        )
+
+
+def cut(rect: Rect, fit: Fit) -> str:
+    """Return the text by which the table knows a part of an image and its way to the bucket."""
+    return f"{VERSION} {rect.corners} {fit.bucket} {fit.resized} {fit.left} {fit.top}"
+
+
+def known(connection: sqlite3.Connection, wanted: Iterable[Key]) -> dict[Key, Values]:
+    """Return those of the wanted values that were measured before."""
+    select = f"SELECT {_COLUMNS} FROM main.{NAME} WHERE content = ? AND cut = ?"
+    found: dict[Key, Values] = {}
+    for key in wanted:
+        row = connection.execute(select, key).fetchone()
+        if row is not None:
+            found[key] = dict(zip(_MEASURES, row, strict=True))
+    return found
+
+
+def save(connection: sqlite3.Connection, results: Iterable[tuple[Key, Values]]) -> None:
+    """Keep values, in one transaction."""
+    marks = ", ".join("?" * (2 + len(_MEASURES)))
+    with connection:
+        connection.executemany(
+            f"INSERT OR REPLACE INTO main.{NAME}(content, cut, {_COLUMNS}) VALUES({marks})",
+            ((*key, *(round(values[name], 5) for name in _MEASURES)) for key, values in results),
+        )
+
+
+def beyond(section: QualitySection, asked: str) -> tuple[str, tuple[float, ...]]:
+    """Return the SQL that tells rows ``q`` of the table with findings, and its values.
+
+    Args:
+        section: The thresholds.
+        asked: One measure, or ``any`` for those that are not skipped.
+    """
+    names = [name for name in _MEASURES if name == asked or asked == "any"]
+    if asked == "any":
+        names = [name for name in names if name not in section.skip]
+    tests = [f"q.{name} {'<' if KINDS[name].low else '>'} ?" for name in names]
+    limits = tuple(float(getattr(section, name)) for name in names)
+    return f"({' OR '.join(tests) or '0'})", limits

@@ -1,0 +1,75 @@
+"""``quality:blur``: answered from what ``shikomi quality`` has measured; nothing is measured here.
+
+An image has a finding when one of the training images that it makes has. The thresholds are those
+of the project.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+
+from prep.errors import ConfigError
+from prep.index.cache_db import has_table
+from prep.project import Project
+from prep.query.condition import Condition, Context
+from prep.query.tree import Term
+
+
+def quality(term: Term, context: Context) -> Condition:
+    """Return the images with findings; for ``none`` those all of which is measured, without any.
+
+    Raises:
+        ConfigError: Nothing has been measured at the present training size.
+    """
+    from prep.quality import table
+
+    connection, project = context.connection, context.project
+    if not has_table(connection, table.NAME):
+        raise _nothing(term, context)
+    none = term.value == "none"
+    test, limits = table.beyond(project.settings.quality, "any" if none else term.value)
+    found = {image for image, _ in _views(connection, project, test, limits)}
+    if none or not found:
+        measured = Counter(_views(connection, project, "1", ()))
+        if not measured:
+            raise _nothing(term, context)
+        if none:
+            whole = {image for (image, views), count in measured.items() if count == views}
+            found = whole - found
+    ids = json.dumps(sorted(found))
+    return Condition(select="SELECT value AS n FROM json_each(?)", values=(ids,))
+
+
+def _nothing(term: Term, context: Context) -> ConfigError:
+    hint = "Run: shikomi quality PROJECT"
+    return context.fault(term, "nothing has been measured at this training size", hint)
+
+
+def _views(
+    connection: sqlite3.Connection, project: Project, test: str, limits: tuple[float, ...]
+) -> Iterator[tuple[int, int]]:
+    """Yield, for each measured training image that passes a test, its image and their number.
+
+    Args:
+        connection: Of the cache.
+        project: Its buckets and crops decide what is trained.
+        test: SQL over rows ``q`` of the measured values.
+        limits: For its question marks.
+    """
+    from prep import crops
+    from prep.quality import table
+
+    boxes, buckets = crops.read(connection), project.buckets
+    wanted: dict[tuple[object, ...], frozenset[str]] = {}
+    for image, path, width, height, cut in connection.execute(
+        f"SELECT j.id, j.path, j.width, j.height, q.cut FROM main.{table.NAME} q"
+        f" CROSS JOIN images j ON j.content = q.content WHERE {test}",
+        limits,
+    ):
+        shape = (width, height, path if path in boxes else None)
+        if shape not in wanted:
+            rects = crops.rects(boxes.get(path, ()), (width, height))
+            wanted[shape] = frozenset(table.cut(r, buckets.fit(r.size)) for r in rects)
+        if cut in wanted[shape]:
+            yield image, len(wanted[shape])

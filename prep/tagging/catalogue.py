@@ -1,0 +1,207 @@
+"""Taggers that are known by name: where they are, which revision, what their files are.
+
+Revisions and checksums pin what is downloaded, so that a repository that changes cannot change
+anybody's tags. Thresholds of WD taggers are those at which precision equals recall on their model
+cards (v1 has none: 0.35); the cards of v3 measure that as a mean over tags, so their numbers
+cannot be compared with those of v2.
+"""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from prep.tagging.records import (
+    CAMIE,
+    CL,
+    DEEPDANBOORU,
+    JOYTAG,
+    ML_DANBOORU,
+    PIXAI,
+    WD,
+    Record,
+)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A tagger on the Hugging Face hub.
+
+    Attributes:
+        name: Short name, unique.
+        repository: On the hub.
+        revision: Commit; ``main`` where none was ever recorded.
+        record: How it is used; its files as the repository names them.
+        sha256: Of the model's file; empty when it is not known.
+        size: Of the model's files, bytes; 0 when it is not known.
+    """
+
+    name: str
+    repository: str
+    revision: str
+    record: Record
+    sha256: str = ""
+    size: int = 0
+
+
+def _wd(name: str, general: float, revision: str, sha256: str, size: int = 0) -> Known:
+    record = WD.model_copy(update={"general": general, "character": 0.85})
+    return Known(name, f"SmilingWolf/{name}", revision, record, sha256, size)
+
+
+def _cl(version: str, sha256: str = "", size: int = 0) -> Known:
+    folder = f"cl_tagger_{version}"
+    files = {"model": f"{folder}/{CL.model}", "tags": f"{folder}/{CL.tags}"}
+    return Known(
+        folder,
+        "cella110n/cl_tagger",
+        "0b6e9b4e145b1423bfd1715119074a24a301b471",
+        CL.model_copy(update=files),
+        sha256,
+        size,
+    )
+
+
+KNOWN: tuple[Known, ...] = (
+    _wd(
+        "wd-swinv2-tagger-v3",
+        0.2653,
+        "627aef95638667ddcaa3ac8ae625e88ea5b02f51",
+        "e6774bff34d43bd49f75a47db4ef217dce701c9847b546523eb85ff6dbba1db1",
+        467_460_978,
+    ),
+    _wd(
+        "wd-vit-tagger-v3",
+        0.2614,
+        "7f6b584d0bd3f55c4531f14ba3d4761b2bccdc0f",
+        "35f23693620b668f4d53fd3c62bf65e40af739bc52c7eb0fbc49258b58d065b6",
+        378_536_310,
+    ),
+    _wd(
+        "wd-convnext-tagger-v3",
+        0.2682,
+        "d39e46de298d27340111b64965e20b8185c407e6",
+        "1b8a7abf13d9b8368267df47501d523789c4aeae66b2296ad98483239dfa32eb",
+        394_990_732,
+    ),
+    _wd(
+        "wd-vit-large-tagger-v3",
+        0.2606,
+        "ae469aa2e4706a3af08d3673cf73a11d1add314c",
+        "e4c8001b000a6c98f2db10794f7c406daa79873d071d6ca924330fa053fa1845",
+        1_260_645_673,
+    ),
+    _wd(
+        "wd-eva02-large-tagger-v3",
+        0.5296,
+        "b25b82a03f7282e41aa2f257a52c7583b710bd1c",
+        "9e768793060c7939b277ccb382783e8670e8a042d29d77aa736be0c8cc898bfc",
+        1_260_435_999,
+    ),
+    _wd(
+        "wd-v1-4-moat-tagger-v2",
+        0.3771,
+        "8452cddf280b952281b6e102411c50e981cb2908",
+        "b8cef913be4c9e8d93f9f903e74271416502ce0b4b04df0ff1e2f00df488aa03",
+        326_197_340,
+    ),
+    _wd(
+        "wd-v1-4-swinv2-tagger-v2",
+        0.3771,
+        "cdb0c7fdc70646f0af29c6f80f8df564344a69b6",
+        "04ec04fdf7db74b4fed7f4b52f52e04dec4dbad9e4d88d2d178f334079a29fde",
+    ),
+    _wd(
+        "wd-v1-4-convnextv2-tagger-v2",
+        0.3710,
+        "bf364499ea843a403cc2770072f31f5cfb2ffa58",
+        "e91daa19cd9e8725125b7d70702d1560855fb687f8d8c4218eddaa821f41834a",
+    ),
+    _wd(
+        "wd-v1-4-convnext-tagger-v2",
+        0.3685,
+        "4b34d1b07bdd8e95494072648960b8a6adcbc0ff",
+        "71f06ecb7b9df81d8f271da4d43997ea2ed363cdac29aa64fcb256c9631e656a",
+    ),
+    _wd(
+        "wd-v1-4-vit-tagger-v2",
+        0.3537,
+        "1f3f3e8ae769634e31e1ef696df11ec37493e4f2",
+        "8a21cadd1f88a095094cafbffe3028c3cc3d97f4d58c54344c5994bcf48e24ac",
+    ),
+    _wd(
+        "wd-v1-4-convnext-tagger",
+        0.35,
+        "4036ca51f1c082b0e7c4496890bbf9eadad5764a",
+        "b7d7c9923e0056a2def0f4418df01a1274467b3da8480f146b851289257734de",
+    ),
+    _wd(
+        "wd-v1-4-vit-tagger",
+        0.35,
+        "213a7bd66d93407911b8217e806a95edc3593eed",
+        "22e88a3226e427998fdf669bdbd035ee7040f3229796dd66ec35b8dd90e852b5",
+    ),
+    _cl(
+        "1_02",
+        "1459e946ffc083159015e0eb26239016349ddd36c3daecfeb70bfa4ccf38b944",
+        1_425_860_192,
+    ),
+    _cl("1_01"),
+    Known(
+        "pixai-tagger-v0.9",
+        "deepghs/pixai-tagger-v0.9-onnx",
+        "d8cf666911a2c3d10d586d7823259192313c7eb7",
+        PIXAI,
+        "a8d479098b5e23f253543c93df42391736abbb77c21c2efd3a513b9cda7b3657",
+        1_271_365_854,
+    ),
+    Known(
+        "camie-tagger-v2",
+        "Camais03/camie-tagger-v2",
+        "7d40c1b85b86ab4f607b2caf26b1b50c99db743e",
+        CAMIE,
+        "",
+        788_983_561,
+    ),
+    Known(
+        "ml-danbooru",
+        "deepghs/ml-danbooru-onnx",
+        "eb9058324a741f1b90d4db168f6e1d6b6cb7e63d",
+        ML_DANBOORU,
+        "4ea7aa66df59632c71e036cd9eda9c89e0eaf58bcd39bf9718e63583378cba75",
+        286_584_124,
+    ),
+    Known(
+        "joytag",
+        "fancyfeast/joytag",
+        "6b7f16331a6ccf0fdce37d5a9564715f6e772b22",
+        JOYTAG,
+        "f85b7130e6e549b5b0822537007b7482e8c4c8e754c8d9a5bee08e27050e1097",
+        366_116_154,
+    ),
+    Known("deepdanbooru", "chinoll/deepdanbooru", "main", DEEPDANBOORU),
+)
+
+NAMES = tuple(known.name for known in KNOWN)
+"""Short names, in the order to offer them."""
+
+
+def lookup(name: str) -> Known | None:
+    """Return the tagger of a short name or of a repository's name, however it is capitalised."""
+    wanted = name.casefold()
+    for known in KNOWN:
+        if wanted in (known.name.casefold(), known.repository.casefold()):
+            return known
+    for known in KNOWN:  # as the repository's folder is written: owner/name/folder
+        if "/" in wanted and wanted.endswith(f"/{known.name.casefold()}"):
+            return known
+    return None
+
+
+def by_checksum(sha256: str) -> Known | None:
+    """Return the tagger whose model has this checksum."""
+    return next((known for known in KNOWN if sha256 and known.sha256 == sha256), None)
+
+
+def similar(name: str) -> str:
+    """Return the known short name that is most like ``name``; empty for none."""
+    found = get_close_matches(name.casefold(), NAMES, 1, 0.5)
+    return found[0] if found else ""

@@ -1,0 +1,146 @@
+"""How two ways to take tags differ over a dataset: other thresholds, or other taggers."""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prep.tagging.cutting import Pairs
+from prep.tagging.ensemble import Ensemble, Portion
+from prep.tagging.sparse import Integers
+from prep.tagging.tables import TagTable
+
+Counts = NDArray[np.int64]
+
+
+@dataclass
+class Contrast:
+    """What both ways take, and what only one of them.
+
+    Attributes:
+        table: The tags.
+        most: Of how many images to keep the differences: those that differ most.
+        both: Images in which both ways take a tag; shape (tags,).
+        first: Images in which only the first does.
+        second: Images in which only the second does.
+        images: How many were looked at.
+        losing: Images in which the first way takes something that the second does not.
+        gaining: Images in which the second does.
+        changed: Images in which they differ.
+    """
+
+    table: TagTable
+    most: int = 0
+    both: Counts = field(init=False)
+    first: Counts = field(init=False)
+    second: Counts = field(init=False)
+    images: int = 0
+    losing: int = 0
+    gaining: int = 0
+    changed: int = 0
+    _heap: list[tuple[int, int, int, list[int], list[int]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.both, self.first, self.second = np.zeros((3, len(self.table)), np.int64)
+
+    def add(self, count: int, first: Pairs, second: Pairs) -> None:
+        """Count some images.
+
+        Args:
+            count: How many.
+            first: What the first way takes of them.
+            second: What the second does.
+        """
+        width = max(1, len(self.table))
+        spots = [pairs.rows * width + pairs.columns for pairs in (first, second)]
+        common = np.isin(spots[0], spots[1], assume_unique=True)
+        new = ~np.isin(spots[1], spots[0], assume_unique=True)
+        lost = first.only(~common)
+        gained = second.only(new)
+        self.both += self._tally(first.columns[common])
+        self.first += self._tally(lost.columns)
+        self.second += self._tally(gained.columns)
+        losses, gains = (np.bincount(p.rows, minlength=count) for p in (lost, gained))
+        self.losing += int(np.count_nonzero(losses))
+        self.gaining += int(np.count_nonzero(gains))
+        self.changed += int(np.count_nonzero(losses + gains))
+        if self.most:
+            self._keep(losses + gains, common, first, lost, gained)
+        self.images += count
+
+    def _tally(self, columns: Integers) -> Counts:
+        return np.bincount(columns, minlength=len(self.table)).astype(np.int64)
+
+    def _keep(
+        self, changes: Integers, common: NDArray[np.bool_], first: Pairs, lost: Pairs, gained: Pairs
+    ) -> None:
+        worst = np.argsort(-changes, kind="stable")[: self.most]
+        both = np.bincount(first.rows[common], minlength=len(changes))
+        for row in worst[changes[worst] > 0].tolist():
+            columns = [pairs.columns[pairs.rows == row].tolist() for pairs in (lost, gained)]
+            # Of equal ones those that come first stay.
+            entry = (int(changes[row]), -(self.images + row), int(both[row]), *columns)
+            keep = heapq.heappush if len(self._heap) < self.most else heapq.heappushpop
+            keep(self._heap, entry)
+
+    def worst(self) -> Iterator[tuple[int, int, list[str], list[str]]]:
+        """Yield the images that differ most: (place, tags of both, only first, only second)."""
+        for _, place, both, first, second in sorted(self._heap, reverse=True):
+            names = self.table.names
+            yield -place, both, [names[n] for n in first], [names[n] for n in second]
+
+    @property
+    def agreement(self) -> float:
+        """Share of the taken tags that both ways take, 0 to 1 (Jaccard index)."""
+        every = int((self.both + self.first + self.second).sum())
+        return int(self.both.sum()) / every if every else 1.0
+
+    def by_difference(self) -> list[int]:
+        """Return the columns in which they differ, most first."""
+        changes = self.first + self.second
+        order = np.argsort(-changes, kind="stable")
+        found: list[int] = order[changes[order] > 0].tolist()
+        return found
+
+
+def of_thresholds(
+    before: Ensemble, after: Ensemble, contents: Sequence[str], top: tuple[int, int] = (0, 0)
+) -> Iterator[Contrast]:
+    """Compare two ways of the same taggers; yields the same object as it grows.
+
+    Args:
+        before: The first way.
+        after: The second; its tables are those of the first.
+        contents: Scored ones, in their order.
+        top: How many tags of an image at most, for each way.
+    """
+    found = Contrast(before.table)
+    yield found
+    pairs = zip(before.portions(contents), after.portions(contents), strict=True)
+    for old, new in pairs:
+        found.add(len(old.contents), old.taken(top[0]), new.taken(top[1]))
+        yield found
+
+
+def of_taggers(both: Ensemble, contents: Sequence[str], most: int, top: int) -> Iterator[Contrast]:
+    """Compare the two taggers of an ensemble; yields the same object as it grows.
+
+    Tags that only one of them knows say nothing about agreement, so they are left out.
+    """
+    found = Contrast(both.table, most)
+    yield found
+    for portion in both.portions(contents):
+        shared = _shared(portion)
+        first, second = (portion.by(n).best(top) for n in (0, 1))
+        first, second = (pairs.only(shared[pairs.columns]) for pairs in (first, second))
+        found.add(len(portion.contents), first, second)
+        yield found
+
+
+def _shared(portion: Portion) -> NDArray[np.bool_]:
+    known = np.ones(len(portion.table), bool)
+    for view in portion.views:
+        known &= np.bincount(view.places, minlength=len(known)) > 0
+    return known

@@ -1,0 +1,70 @@
+"""The tagger's table in ``shikomi.toml``."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from prep.captions.patterns import flat
+from prep.section import Section
+
+GENERAL, CHARACTER = 0.35, 0.85
+"""Thresholds of taggers that recommend none."""
+CATEGORIES = ("artist", "copyright", "meta", "quality", "model", "year")
+"""Categories, besides general and character, that tags of some taggers have."""
+
+Place = Literal["", "first", "last"]
+
+
+def _categories(value: Any) -> Any:
+    for name in value if isinstance(value, Mapping) else ():
+        if name not in CATEGORIES:
+            raise ValueError(f"{name!r} is no such category; there are {', '.join(CATEGORIES)}")
+    return value
+
+
+def _place(value: Any) -> Any:
+    return {True: "last", False: ""}.get(value, value) if isinstance(value, bool) else value
+
+
+Score = Annotated[float, Field(ge=0.0, le=1.0)]
+ByTag = Annotated[dict[str, Score], BeforeValidator(flat)]
+"""Tag -> threshold."""
+ByCategory = Annotated[dict[str, Score], BeforeValidator(_categories)]
+"""Category -> threshold."""
+
+
+class TaggerSection(Section):
+    """The tagger: which one, from which scores on, and how its tags are written."""
+
+    model: str = ""
+    """A folder with a model and its list of tags, a known name, or one on the Hugging Face hub."""
+    general: Score | None = None
+    """A general tag is taken from this score on; as the tagger recommends when absent."""
+    character: Score | None = None
+    """A character tag is taken from this score on; as the tagger recommends when absent."""
+    categories: ByCategory = Field(default_factory=dict)
+    """Thresholds of other categories: artist, copyright, meta, quality, model, year; as general
+    when absent."""
+    tags: ByTag = Field(default_factory=dict)
+    """Thresholds of single tags."""
+    ratings: Annotated[Place, BeforeValidator(_place)] = ""
+    """Write the rating as a tag: first (behind the trigger word and always_first) or last."""
+    characters: Place = ""
+    """Where the names of characters go: first (behind the trigger word and always_first), last, or
+    by their scores like all other tags."""
+    expand_characters: bool = False
+    """Write the character `name_(series)` as two tags, name and series."""
+
+    def pair(
+        self, general: float | None = None, character: float | None = None
+    ) -> tuple[float, float]:
+        """Return the thresholds of general and character tags.
+
+        Args:
+            general: What the tagger recommends, if anything.
+            character: As ``general``.
+        """
+        asked = ((self.general, general, GENERAL), (self.character, character, CHARACTER))
+        first, second = (next(x for x in one if x is not None) for one in asked)
+        return first, second
