@@ -138,6 +138,7 @@ async def test_tagging_starts_the_verb_as_a_job(
     async with running(twins) as opened:
         await opened.go("tag")
         opened.app.screen.query_one("#field-model", Input).value = "demo"
+        opened.app.screen.query_one("#field-general", Input).value = "0.4"
         await opened.press("ctrl+t")
         await opened.until(lambda: started)
         opened.app.screen.query_one("#field-general", Input).value = "2"
@@ -146,7 +147,7 @@ async def test_tagging_starts_the_verb_as_a_job(
     assert started[0][1:6] == ["-m", "tui.cli", "tag", str(twins.root), "--json"]
     options = started[0][6:]
     assert options[options.index("--model") + 1] == "demo"
-    assert options[options.index("--general") + 1] == "0.35"
+    assert options[options.index("--general") + 1] == "0.4"
     assert "--dry-run" not in options
     assert len(started) == 1
     assert Project.open(twins.root).settings.tagger.model == "demo"

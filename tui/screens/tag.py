@@ -152,8 +152,18 @@ def command(project: str, options: TagOptions, *, dry: bool) -> list[str]:
     argv = [sys.executable, "-m", "tui.cli", "tag", project, "--json"]
     given: dict[str, Any] = options.model_dump(exclude_defaults=True, exclude={"dry_run"})
     for name, value in given.items():
-        argv += [f"--{name.replace('_', '-')}", str(value)]
+        argv += _flags(name.replace("_", "-"), value)
     return [*argv, "--dry-run"] if dry else argv
+
+
+def _flags(name: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    if isinstance(value, dict):
+        return [part for key, one in value.items() for part in (f"--{name}.{key}", str(one))]
+    if isinstance(value, list | tuple):
+        return [part for one in value for part in (f"--{name}", str(one))]
+    return [f"--{name}", str(value)]
 
 
 def summary_text(summary: dict[str, Any]) -> str:

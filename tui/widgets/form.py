@@ -35,6 +35,7 @@ class Field:
         choices: Text -> value of its possible values; empty for free text.
         optional: It may be left out.
         several: It is a list, typed with ``||`` between the entries.
+        named: It is a table, typed as ``name = value || name = value``.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Field:
     choices: Mapping[str, Any] = field(default_factory=dict)
     optional: bool = False
     several: bool = False
+    named: bool = False
 
     @property
     def label(self) -> str:
@@ -54,6 +56,8 @@ class Field:
             return _UNSET
         if isinstance(value, bool):
             return "yes" if value else "no"
+        if self.named:
+            return " || ".join(f"{key} = {part}" for key, part in value.items())
         if self.several:
             return " || ".join(str(part) for part in value)
         return f"{value:g}" if isinstance(value, float) else str(value)
@@ -63,8 +67,12 @@ class Field:
         text = text.strip()
         if text == _UNSET and self.optional:
             return None
+        parts = [part.strip() for part in text.split("||") if part.strip()]
+        if self.named:
+            pairs = (part.rpartition("=") for part in parts)
+            return {key.strip(): value.strip() for key, _, value in pairs}
         if self.several:
-            return tuple(part.strip() for part in text.split("||") if part.strip())
+            return tuple(parts)
         return self.choices.get(text, text)
 
 
@@ -78,7 +86,8 @@ def fields_of(model: type[BaseModel]) -> dict[str, Field]:
 
 def _field(name: str, annotation: Any, text: str) -> Field:
     text = " ".join(text.split())
-    parts = list(get_args(annotation)) if get_origin(annotation) not in (Literal, tuple) else []
+    whole = get_origin(annotation) in (Literal, tuple, dict)
+    parts = [] if whole else list(get_args(annotation))
     optional = NoneType in parts
     kinds = [part for part in parts if part is not NoneType] or [annotation]
     choices: dict[str, Any] = {}
@@ -87,7 +96,8 @@ def _field(name: str, annotation: Any, text: str) -> Field:
             choices |= {str(choice): choice for choice in get_args(kind)}
         elif kind is bool:
             choices |= _YES_NO
-    return Field(name, text, choices, optional, get_origin(kinds[0]) is tuple)
+    origin = get_origin(kinds[0])
+    return Field(name, text, choices, optional, origin is tuple, origin is dict)
 
 
 class Form(Vertical, Generic[Model]):
