@@ -65,8 +65,7 @@ def test_the_planted_files_are_found(summary: dict[str, Any]) -> None:
 
 
 def test_the_lora_teaches_the_mascot(summary: dict[str, Any]) -> None:
-    # The colour and the mark are learnt for certain, the shape not always.
-    assert summary["trigger_recall_lora"] >= 0.6
+    assert summary["trigger_recall_lora"] >= 0.8
     assert summary["trigger_recall_base"] <= 0.3
     assert summary["val_loss_after"] < summary["val_loss_before"]
 

@@ -170,7 +170,7 @@ def _doubt_summary(found: dict[str, Any]) -> str:
     counts = ", ".join(f"{count} {_WHY[name]}" for name, count in found["reasons"].items())
     line = f"{_count(found['doubts'], 'doubt')} in {_count(found['images'], 'image')} ({counts})"
     if found["shown"] < found["doubts"]:
-        line += f"; {found['shown']} are shown, --limit 0 for all"
+        line += f"; the first {found['shown']} shown, --limit 0 for all"
     line += f"; {found['unscored']} images are not scored" if found["unscored"] else ""
     return line
 

@@ -70,7 +70,7 @@ def read(source: Source) -> Header:
                 found, turn = True, exif.orientation(head[data + 6 : place])
             elif head.startswith(_XMP, data):
                 xmp = head[data:place]
-        elif marker in _PASSED:
+        elif marker in _PASSED or (marker == _APP and length > 14):
             pass
         elif marker == _TABLES:
             if length != _ONE_TABLE + 2 or head[data] > 15:
@@ -81,8 +81,6 @@ def read(source: Source) -> Header:
             width, height = _frame(head[data:place])
         elif marker == _SCAN:
             break
-        elif marker == _APP and length > 14:
-            pass
         elif _APP <= marker <= _APP15:
             _check_application(marker - _APP, head[data:place])
         else:

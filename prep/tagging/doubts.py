@@ -26,7 +26,8 @@ from prep.tagging.sparse import Integers
 from prep.tagging.writing import Writing
 
 Reason = Literal["missing", "unseen", "near"]
-_DIGITS = 4
+_DIGITS = 3
+"""As many as float16 tells apart around 0.5."""
 
 
 class Doubt(NamedTuple):

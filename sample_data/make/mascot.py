@@ -35,7 +35,9 @@ def choose_scenes(rng: random.Random) -> list[Scene]:
     for original in ORIGINALS:
         while True:
             free = sample_scene(rng, MASCOT)
-            scene = dataclasses.replace(free, **original.fixed)
+            # As the base model knows its figures (`latents`): upright in the middle.
+            placed = dataclasses.replace(free, size=0.95, shift=0.0, mirrored=False)
+            scene = dataclasses.replace(placed, **original.fixed)
             picture = finished(scene, original)
             hashes = [imagehash.phash(p) for p in (picture, ImageOps.mirror(picture))]
             if all(h - other >= LEAST_DISTANCE for h in hashes for other in seen):
