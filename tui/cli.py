@@ -42,6 +42,7 @@ COMMANDS = {
     "dupes": ("prep.cli.dupes:dupes", "Find images that are the same picture."),
     "quality": ("prep.cli.quality:quality", "Find blurred, noisy, tiny, framed… images."),
     "tag": ("prep.cli.tagging:tag", "Tag images with a WD tagger and write captions."),
+    "models": ("prep.cli.tagging:models", "List the taggers that are known by name."),
     "doubt": ("prep.cli.scores:doubt", "Review tags that captions and tagger disagree about."),
     "edit": ("prep.cli.captions:edit", "Change the tags of many captions, or search them."),
     "complete": ("prep.cli.words:complete", "Complete a tag from the vocabulary."),

@@ -103,7 +103,7 @@ def _tagger_line(event: events.Event) -> str | None:
             advice += f", characters {event.character:g}"
     return (
         f"{event.name}  {event.images} different images, {event.tags} tags,"
-        f" {event.bytes / 1e6:.3g} MB, {advice}  [{event.key}]"
+        f" {event.bytes / 1e3:,.0f} kB, {advice}  [{event.key}]"
     )
 
 

@@ -4,9 +4,13 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from prep import events
+from prep.cli import console
 from prep.cli.changes import Limited, change_line
 from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.ops import models as models_op
 from prep.ops import tag as tag_op
+from prep.ops.models import ModelOptions
 from prep.ops.tag import TagOptions
 
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
@@ -28,6 +32,32 @@ def tag(
         printer=printer,
         summary=printer.before(lambda found: _summary(found, options)),
     )
+
+
+def models(
+    *,
+    options: Annotated[ModelOptions, Parameter(name="*")] = ModelOptions(),
+    json: Json = False,
+) -> int:
+    """List the taggers that are known by name, with sizes and recommended thresholds."""
+    return console.show(
+        models_op.run(options),
+        json=json,
+        printer=_model_line,
+        summary=lambda found: (
+            f"{found['cached']} of {found['models']} are on this machine (✓); others are downloaded"
+            " when they are first used"
+        ),
+    )
+
+
+def _model_line(event: events.Event) -> str | None:
+    if not isinstance(event, events.KnownTagger):
+        return None
+    size = f"{event.bytes / 1e6:,.0f} MB" if event.bytes else "size unknown"
+    mark = "✓" if event.cached else " "
+    limits = f"general {event.general:g}, character {event.character:g}"
+    return f"{mark} {event.name:<30} {size:>12}  {limits:<34}  {event.source}"
 
 
 def _summary(found: dict[str, Any], options: TagOptions) -> str:

@@ -46,6 +46,7 @@ from prep.events.jobs import Score as Score
 from prep.events.scores import Agreement as Agreement
 from prep.events.scores import Doubt as Doubt
 from prep.events.scores import ImageAgreement as ImageAgreement
+from prep.events.scores import KnownTagger as KnownTagger
 from prep.events.scores import StoredScores as StoredScores
 from prep.events.scores import Sweep as Sweep
 from prep.events.scores import TagShift as TagShift

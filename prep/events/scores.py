@@ -7,6 +7,19 @@ from prep.events.base import Event
 
 
 @dataclass(frozen=True)
+class KnownTagger(Event):
+    """A tagger that has a name here; ``bytes`` of its weights is 0 when that is not known."""
+
+    kind: ClassVar[str] = "known_tagger"
+    name: str
+    source: str
+    bytes: int
+    cached: bool
+    general: float
+    character: float
+
+
+@dataclass(frozen=True)
 class StoredScores(Event):
     """A tagger whose scores are kept here; thresholds are those that it recommends."""
 

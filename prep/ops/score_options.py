@@ -32,7 +32,8 @@ class ScoreOptions(Section):
     """Take a general tag from this score on; as in shikomi.toml, or as the tagger recommends, when
     absent."""
     character: Score | None = None
-    """Take a character tag from this score on; as for general tags when absent."""
+    """Take a character tag from this score on; as in shikomi.toml, or as the tagger recommends,
+    when absent."""
     categories: ByCategory = Field(default_factory=dict)
     """Threshold of another category: --categories.copyright 0.5."""
     tags: ByTag = Field(default_factory=dict)

@@ -68,11 +68,11 @@ def explained(error: Exception, repository: str, revision: str, endpoint: str) -
     return _unreachable(error, repository)
 
 
-def _unreachable(error: Exception, repository: str) -> RetryError:
+def _unreachable(error: Exception, repository: str) -> UserError:
     from huggingface_hub import errors
 
     if isinstance(error, errors.OfflineModeIsEnabled):
-        return RetryError(
+        return UserError(
             f"{repository} is not in the cache, and HF_HUB_OFFLINE forbids to download it.",
             "Take HF_HUB_OFFLINE out of the environment, or give a folder with its files.",
         )

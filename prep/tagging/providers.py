@@ -52,6 +52,16 @@ _GIB = 1 << 30
 _BATCHES = ((20 * _GIB, 32), (7 * _GIB, 16), (3 * _GIB, 8))
 """Images per run by the least memory of a card."""
 
+_NO_MEMORY = (
+    "out of memory",
+    "failed to allocate",
+    "bad_alloc",
+    "bad allocation",
+    "alloc_failed",
+    "not enough memory",
+)
+"""What onnxruntime, CUDA and its libraries, and DirectML say."""
+
 _GET_LIBRARIES = "pip install 'onnxruntime-gpu[cuda,cudnn]'"
 _GET_GPU_BUILD = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
 
@@ -120,8 +130,7 @@ def gpu_present() -> bool:
 def out_of_memory(error: BaseException) -> bool:
     """Did a run fail because its batch did not fit into memory?"""
     text = str(error).lower()
-    marks = ("out of memory", "failed to allocate", "bad_alloc", "bad allocation", "alloc_failed")
-    return isinstance(error, MemoryError) or any(mark in text for mark in marks)
+    return isinstance(error, MemoryError) or any(mark in text for mark in _NO_MEMORY)
 
 
 def _not_built(device: str, built: Sequence[str]) -> Choice:

@@ -35,6 +35,7 @@ class Tagger:
         recipe: What it wants of pictures.
         choice: The provider that really runs it, and why it is not the GPU.
         batch: Images per run when nobody asks for another number; halved when memory runs out.
+        most: Images per run that fitted after memory had run out; 0 as long as it never did.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Tagger:
         )
         self.recipe = Recipe(self._contract.side, files.record, decode)
         self.batch = self._contract.batch or self.choice.batch
+        self.most = 0
 
     @property
     def name(self) -> str:
@@ -110,7 +112,7 @@ class Tagger:
 
     def run(self, tensor: NDArray[Any]) -> Scores:
         """Return the scores of what ``tensor`` gave; in smaller parts where memory runs out."""
-        size = self._contract.batch or len(tensor)
+        size = self._contract.batch or min(len(tensor), self.most or len(tensor))
         while True:
             try:
                 starts = range(0, len(tensor), size)
@@ -120,7 +122,7 @@ class Tagger:
                     raise
                 if size == 1 or self._contract.batch or not providers.out_of_memory(error):
                     raise self._failed(error) from error
-            size = -(-size // 2)
+            size = self.most = -(-size // 2)
             self.batch = min(self.batch, size)
 
     def _run(self, tensor: NDArray[Any]) -> Scores:
@@ -148,10 +150,17 @@ class Tagger:
         return found
 
     def _failed(self, error: BaseException) -> UserError:
-        model, hint = self.files.model, "Try a smaller batch, or the CPU."
+        model = self.files.model
+        cpu = "" if self.provider == providers.CPU else " Or use: --device cpu"
         if providers.out_of_memory(error):
-            return UserError(f"There is too little memory for one image in {model}.", hint)
-        return UserError(f"{model} failed: {first_line(error)}", hint)
+            return UserError(
+                f"There is too little memory to run {model}.",
+                f"End other programs that use it, or take a smaller tagger.{cpu}",
+            )
+        return UserError(
+            f"{model} failed: {first_line(error)}",
+            f"It may be damaged, or need a newer onnxruntime.{cpu}",
+        )
 
 
 def score_files(
@@ -206,17 +215,20 @@ def _batch(tagger: Tagger, items: list[Item]) -> tuple[list[Item], NDArray[Any] 
 def _session(model: Path, device: str, threads: int) -> tuple[Any, providers.Choice]:
     """Open the model on the best provider; a GPU that fails at this point means the CPU, too."""
     choice = providers.choose(device)
+    cure = choice.cure
     if choice.provider != providers.CPU:
         try:
             session = _open(model, choice.wanted, threads)
         except UserError as error:
             reason = choice.reason or error.message
+            if providers.out_of_memory(error):
+                cure = "End other programs that use the GPU's memory."
         else:
             used = session.get_providers()[0]
             if used != providers.CPU:
                 return session, providers.Choice(used, batch=choice.batch)
             reason = choice.reason or f"{choice.provider} did not start"
-        choice = providers.Choice(providers.CPU, reason, gpu_idle=True, cure=choice.cure)
+        choice = providers.Choice(providers.CPU, reason, gpu_idle=True, cure=cure)
     if device not in ("auto", "cpu"):
         name = "CUDA" if device == "cuda" else device
         hint = f"{choice.cure} Or use: --device cpu" if choice.cure else "Use: --device cpu"

@@ -11,6 +11,8 @@ import pytest
 
 from prep import events
 from prep.errors import RetryError, UserError
+from prep.ops import models
+from prep.ops.models import ModelOptions
 from prep.tagging import catalogue, download
 from prep.tagging.catalogue import Known
 from prep.tagging.download import Repository
@@ -359,5 +361,13 @@ def test_offline_mode_uses_the_cache_and_says_what_is_missing(
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )
     assert run.stderr == ""
-    expected = tiny if there else f"RetryError {tiny} is not in the cache, and HF_HUB_OFFLINE"
+    expected = tiny if there else f"UserError {tiny} is not in the cache, and HF_HUB_OFFLINE"
     assert run.stdout.startswith(expected)
+
+
+def test_the_models_verb_downloads_beforehand(tiny: str, hub: ModelHub, tmp_path: Path) -> None:
+    found = list(models.run(ModelOptions(download=(tiny,))))
+    assert any(isinstance(event, events.Progress) for event in found)
+    asked = len(hub.requests)
+    assert find(tiny, tmp_path).model.is_file()
+    assert len(hub.requests) == asked

@@ -1,0 +1,67 @@
+"""Which taggers are known by name, what they weigh, and which are on this machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import Field
+
+from prep import events
+from prep.errors import ConfigError
+from prep.section import Section
+from prep.tagging import catalogue
+from prep.tagging.catalogue import Known
+from prep.tagging.models import DEMO, at_hand, find, obtain
+from prep.tagging.section import CHARACTER, GENERAL
+
+
+class ModelOptions(Section):
+    """Which taggers to list, and whether to download them."""
+
+    download: tuple[str, ...] = ()
+    """Bring this tagger into the hub's cache, for use without a network later; may be given several
+    times."""
+    cached: bool = Field(False)
+    """List only taggers that are on this machine."""
+
+
+def run(options: ModelOptions) -> Iterator[events.Event]:
+    """List the taggers that are known by name; no request is made unless one is downloaded.
+
+    Yields:
+        Progress of downloads; a KnownTagger for each; Finished with ``models``, ``cached`` and
+        ``downloaded``.
+
+    Raises:
+        ConfigError: A name that is to be downloaded is a folder's, or empty.
+        UserError: There is no such tagger; RetryError when the network may be the reason.
+    """
+    for name in options.download:
+        if not name or Path(name).expanduser().is_dir():
+            raise ConfigError(f"{name or 'Nothing'} cannot be downloaded.", "Give a known name.")
+        yield from obtain(name, Path())
+    listed = [_demo(), *map(_line, catalogue.KNOWN)]
+    for line in listed:
+        if line.cached or not options.cached:
+            yield line
+    yield events.Finished(
+        {
+            "models": len(listed),
+            "cached": sum(line.cached for line in listed),
+            "downloaded": list(options.download),
+        }
+    )
+
+
+def _demo() -> events.KnownTagger:
+    size = find(DEMO, Path()).model.stat().st_size
+    return events.KnownTagger(DEMO, "comes with shikomi", size, True, GENERAL, CHARACTER)
+
+
+def _line(known: Known) -> events.KnownTagger:
+    paths = at_hand(known)
+    weights = [path for path in paths or () if path.suffix in (".onnx", ".data")]
+    size = sum(path.stat().st_size for path in weights) or known.size
+    record = known.record
+    general = GENERAL if record.general is None else record.general
+    character = general if record.character is None else record.character
+    return events.KnownTagger(known.name, known.repository, size, bool(paths), general, character)
