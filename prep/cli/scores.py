@@ -124,7 +124,7 @@ def _threshold_summary(found: dict[str, Any]) -> str:
     heading = f"{found['model']}, {found['images']} images"
     heading += f" ({found['unscored']} others are not scored)" if found["unscored"] else ""
     if not found["instead"]:
-        return f"{heading}: {found['after']} tags; give other thresholds to compare, or --sweep"
+        return f"{heading}: {found['after']} tags; give other thresholds to compare"
     parts = [
         f"{sign}{_count(found[what], 'tag')} on {_count(found[images], 'image')}"
         for sign, what, images in (("+", "added", "gaining"), ("-", "removed", "losing"))
@@ -167,7 +167,8 @@ def _doubt_line(event: events.Event) -> str | None:
 def _doubt_summary(found: dict[str, Any]) -> str:
     if not found["doubts"]:
         return "No doubts: captions and scores agree, or were decided by hand."
-    counts = ", ".join(f"{count} {_WHY[name]}" for name, count in found["reasons"].items())
+    reasons = {**_WHY, "near": "close calls"}
+    counts = ", ".join(f"{count} {reasons[name]}" for name, count in found["reasons"].items())
     line = f"{_count(found['doubts'], 'doubt')} in {_count(found['images'], 'image')} ({counts})"
     if found["shown"] < found["doubts"]:
         line += f"; the first {found['shown']} shown, --limit 0 for all"

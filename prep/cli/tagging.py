@@ -67,7 +67,8 @@ def _summary(found: dict[str, Any], options: TagOptions) -> str:
         line += f", {found['images_per_second']:.3g} images/s"
     else:
         line += f" ({found['provider_reason']})"
-    what = "files" if options.out else "captions"
+    what = "file" if options.out else "caption"
+    what += "" if found["changed"] == 1 else "s"
     verb = "would change" if options.dry_run else "changed"
     line += f"\n{found['changed']} {what} {verb}"
     if found["edit"]:

@@ -12,6 +12,7 @@ from prep.index import Index
 from prep.ops.score_options import ScoreOptions, contents_of, from_stored, scored_rows, warnings
 from prep.project import Project
 from prep.tagging.contrast import Contrast, of_taggers
+from prep.tagging.tables import RATING, TagTable
 from prep.tagging.taggers import stored
 
 _SCORE_BYTES = 2
@@ -76,7 +77,7 @@ def run(project: Project, options: CompareOptions) -> Iterator[events.Event]:
         for place, shared, first, second in found.worst():
             spelled = (list(map(captions.spaced, part)) for part in (first, second))
             yield events.ImageAgreement(rows[place].path, shared, *spelled)
-        known = [{captions.key(name) for name in one.table.names} for one in both.members]
+        known = [_tags(one.table) for one in both.members]
         yield events.Finished(
             {
                 "images": len(rows),
@@ -90,6 +91,11 @@ def run(project: Project, options: CompareOptions) -> Iterator[events.Event]:
                 "agreement": round(found.agreement, 4),
             }
         )
+
+
+def _tags(table: TagTable) -> set[str]:
+    pairs = zip(table.names, table.categories, strict=True)
+    return {captions.key(name) for name, category in pairs if category != RATING}
 
 
 def _agreements(found: Contrast, options: CompareOptions) -> Iterator[events.Agreement]:

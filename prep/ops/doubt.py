@@ -211,7 +211,8 @@ def _title(answers: Answers) -> str:
     pairs = [(tag, yes) for given in answers.values() for tag, yes in given.items()]
     if len(pairs) == 1:
         return f"answer: {pairs[0][0]}, {'yes' if pairs[0][1] else 'no'}"
-    return f"answer {len(pairs)} doubts in {len(answers)} images"
+    images = "1 image" if len(answers) == 1 else f"{len(answers)} images"
+    return f"answer {len(pairs)} doubts in {images}"
 
 
 def _answered(

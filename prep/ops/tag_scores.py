@@ -139,8 +139,8 @@ class Scoring:
             contents: Path -> hash of its bytes; each hash is looked at once.
 
         Yields:
-            Progress; Skipped for images that cannot be read; Warned for an idle GPU, and for batches
-            that did not fit into memory.
+            Progress; Skipped for images that cannot be read; Warned for an idle GPU, and for
+            batches that did not fit into memory.
 
         Raises:
             UserError: The tagger is broken, or its files are needed and not here.
@@ -163,8 +163,8 @@ class Scoring:
             yield events.Warned(f"The tagger runs on the CPU: {reason}.", cure)
         yield from self._score(loaded, tagger.store, todo)
         if loaded.most:
-            fewer = f"Batches of {loaded.most} were run instead"
-            yield events.Warned("The memory was too small for larger batches.", f"{fewer}: --batch {loaded.most}")
+            fitted = f"Memory ran out: images were run in batches of {loaded.most}."
+            yield events.Warned(fitted, f"For this tagger, use: --batch {loaded.most}")
 
     def _score(
         self, tagger: Tagger, store: ScoreStore, todo: Mapping[str, list[str]]

@@ -69,9 +69,9 @@ class ScoreStore:
 
     def known(self) -> set[str]:
         """Return the contents that have scores."""
+        # ``scored`` is in a few pages, the scores in as many as there are images.
         rows = self._connection.execute(
-            "SELECT content FROM scores WHERE tagger = ? AND length(data) = ?",
-            (self._tagger, 2 * len(self._table)),
+            "SELECT content FROM scored WHERE tagger = ?", (self._tagger,)
         )
         return {content for (content,) in rows}
 

@@ -30,8 +30,7 @@ Bits = NDArray[np.bool_]
 
 def groups_of(table: TagTable) -> Integers:
     """Return the kind of each column: 1 for characters, 0 for others, -1 for ratings."""
-    categories = np.array(table.categories)
-    return np.where(categories == CHARACTER, 1, np.where(categories == RATING, -1, 0))
+    return np.where(table.kinds == CHARACTER, 1, np.where(table.kinds == RATING, -1, 0))
 
 
 def ordered_bits(scores: Halves) -> NDArray[np.int16]:

@@ -49,9 +49,14 @@ class TagTable:
         return len(self.names)
 
     @cached_property
+    def kinds(self) -> NDArray[np.intp]:
+        """The categories; shape (tags,)."""
+        return np.array(self.categories, np.intp)
+
+    @cached_property
     def ratings(self) -> NDArray[np.intp]:
         """Outputs that are ratings."""
-        return np.flatnonzero(np.array(self.categories) == RATING)
+        return np.flatnonzero(self.kinds == RATING)
 
     def limits(self, general: float, character: float) -> NDArray[np.float32]:
         """Return the threshold of each output; ratings can never reach theirs."""

@@ -78,8 +78,11 @@ def stored(index: Index) -> list[StoredTagger]:
         ):
             known[key] = (facts[0], facts[1], facts[2], facts[3])
             order.append(key)
+    # Not from the scores themselves: to count those, all pages that hold them would be read.
     counts = dict(
-        index.connection.execute("SELECT tagger, count(*) FROM scores GROUP BY tagger").fetchall()
+        index.connection.execute(
+            "SELECT tagger, count(DISTINCT content) FROM scored GROUP BY tagger"
+        ).fetchall()
     )
     rows = index.connection.execute("SELECT id, key, tags FROM taggers ORDER BY id DESC").fetchall()
     found = [

@@ -48,7 +48,9 @@ class Thresholds:
         """Return the fixed threshold of each column; ratings can never reach theirs."""
         named = {CHARACTER: self.character, RATING: np.inf}
         named |= {CATEGORIES[name]: limit for name, limit in self.categories.items()}
-        found = np.array([named.get(c, self.general) for c in table.categories], np.float16)
+        found = np.full(len(table), self.general, np.float16)
+        for category, limit in named.items():
+            found[table.kinds == category] = limit
         for column, limit in self.own(table).items():
             found[column] = limit
         return found
