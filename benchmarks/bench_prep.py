@@ -148,6 +148,7 @@ def bench_tagger(name: str, project: Project, model: str, rounds: int, count: in
     def end_to_end() -> None:
         with Index(project) as index, index.connection:
             index.connection.execute("DELETE FROM scores")
+            index.connection.execute("DELETE FROM scored")
         drain(tag.run(project, options))
 
     def alone() -> None:

@@ -46,6 +46,7 @@ def forget_scores(project: Project) -> None:
     """Delete all scores."""
     with Index(project) as index, index.connection:
         index.connection.execute("DELETE FROM scores")
+        index.connection.execute("DELETE FROM scored")
 
 
 def cpu_share(project: Project, model: str, count: int, rounds: int) -> tuple[float, float]:

@@ -22,7 +22,10 @@ def workers() -> int:
 
 
 def ordered(
-    function: Callable[[In], Out], items: Iterable[In], threads: int = 0
+    function: Callable[[In], Out],
+    items: Iterable[In],
+    threads: int = 0,
+    stop: Callable[[], None] | None = None,
 ) -> Generator[tuple[In, Out], None, None]:
     """Yield ``(item, function(item))`` in the order of ``items``.
 
@@ -33,6 +36,8 @@ def ordered(
         function: Called in a worker thread.
         items: Taken from one by one, in the thread that iterates.
         threads: 0 for one per core.
+        stop: Called at the end, however it comes, before what is under way is waited for: calls
+            that may take long should then return.
 
     Raises:
         Exception: Whatever ``function`` raises, when its turn comes.
@@ -50,4 +55,6 @@ def ordered(
                 first, future = running.popleft()
                 yield first, future.result()
         finally:
+            if stop is not None:
+                stop()
             pool.shutdown(wait=True, cancel_futures=True)

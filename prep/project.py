@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 from tomlkit.exceptions import TOMLKitError
 
 from prep.buckets import Buckets
+from prep.captioning.section import CaptionerSection as CaptionerSection
 from prep.captions.patterns import Patterns, Renames
 from prep.errors import ConfigError
 from prep.files import write_text
@@ -120,6 +121,7 @@ class Settings(Section):
     """By folder name below the dataset folder."""
     captions: CaptionSection = CaptionSection()
     tagger: TaggerSection = TaggerSection()
+    captioner: CaptionerSection = CaptionerSection()
     quality: QualitySection = QualitySection()
     vocabulary: VocabularySection = VocabularySection()
     train: dict[str, Any] = Field(default_factory=dict)

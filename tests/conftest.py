@@ -35,6 +35,7 @@ def _fenced(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFa
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.delenv("SHIKOMI_JOB", raising=False)
+    monkeypatch.delenv("SHIKOMI_API_KEY", raising=False)
 
 
 @pytest.fixture

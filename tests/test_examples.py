@@ -19,6 +19,7 @@ import pytest
 from prep import demo_world
 from prep.ops import edit, scan, tag
 from prep.project import initialise
+from tests.prep.vision_server import vision_server
 from tui.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,13 +55,23 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project.root
 
 
+@pytest.fixture(autouse=True)
+def _captioner(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run what stands for a vision model, at the address that documents call $CAPTIONER."""
+    with vision_server() as vision:
+        monkeypatch.setenv("CAPTIONER", vision.url)
+        yield
+
+
 def plain(command: str) -> list[str] | None:
     """Return the arguments of a command that needs no shell, else ``None``."""
     lexer = shlex.shlex(command, posix=True, punctuation_chars="|&;<>()$`*?~{}")
     lexer.whitespace_split = True
     needs_shell = any(word and set(word) <= set("|&;<>()$`*?~{}") for word in lexer)
     words = shlex.split(command)
-    return None if needs_shell or words[0] != "shikomi" else words[1:]
+    if needs_shell or words[0] != "shikomi":
+        return None
+    return [os.path.expandvars(word) for word in words[1:]]
 
 
 def in_shell(command: str, folder: Path) -> tuple[int, str]:

@@ -44,6 +44,7 @@ COMMANDS = {
     "tag": ("prep.cli.tagging:tag", "Tag images with a WD tagger and write captions."),
     "models": ("prep.cli.tagging:models", "List the taggers that are known by name."),
     "doubt": ("prep.cli.scores:doubt", "Review tags that captions and tagger disagree about."),
+    "caption": ("prep.cli.captioning:caption", "Describe images in sentences, by a vision model."),
     "edit": ("prep.cli.captions:edit", "Change the tags of many captions, or search them."),
     "complete": ("prep.cli.words:complete", "Complete a tag from the vocabulary."),
     "lint": ("prep.cli.words:lint", "Check tags: typos, aliases, spellings, trigger words."),

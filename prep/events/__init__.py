@@ -51,6 +51,7 @@ from prep.events.scores import StoredScores as StoredScores
 from prep.events.scores import Sweep as Sweep
 from prep.events.scores import TagShift as TagShift
 from prep.events.words import Completion as Completion
+from prep.events.words import Described as Described
 from prep.events.words import Encoded as Encoded
 from prep.events.words import Lint as Lint
 from prep.events.words import TagPlace as TagPlace

@@ -79,3 +79,13 @@ class Encoded(Event):
     count: int
     text: str
     lost: str
+
+
+@dataclass(frozen=True)
+class Described(Event):
+    """What a vision model said of an image; ``cut``: its answer was too long."""
+
+    kind: ClassVar[str] = "described"
+    path: str
+    text: str
+    cut: bool = False

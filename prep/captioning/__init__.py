@@ -1,0 +1,1 @@
+"""Descriptions in sentences, by a vision model behind an OpenAI-compatible endpoint."""

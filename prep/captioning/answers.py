@@ -1,0 +1,41 @@
+"""From what a model answers to one line that can stand in a caption file."""
+
+import re
+
+_THOUGHTS = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
+_FENCE = re.compile(r"^```\w*\s*\n(.*?)\n?```$", re.DOTALL)
+_QUOTES = (('"', '"'), ("“", "”"), ("'", "'"), ("«", "»"), ("「", "」"))
+_END = re.compile(r"""[.!?…。！？]["'”’)\]]*(?=\s|$|[^\x00-\x7f])""")
+
+
+def one_line(answer: str, *, cut: bool = False) -> str:
+    r"""Return the answer as one line of text, or an empty text when nothing is left.
+
+    Thoughts that reasoning models write before their answer, and quotation marks or a code fence
+    around all of it, are taken away; white space becomes single blanks.
+
+    Args:
+        answer: As it came.
+        cut: It ended because it became too long: what follows the last whole sentence goes.
+
+    Example:
+        >>> one_line('<think>A bear?</think>\n"A bear sits\non a beach."')
+        'A bear sits on a beach.'
+        >>> one_line("A bear sits. It is wear", cut=True)
+        'A bear sits.'
+    """
+    text = _THOUGHTS.sub("", answer).strip()
+    fenced = _FENCE.match(text)
+    # Control characters and line ends would end the line for one reader and not for another.
+    text = "".join(c if c.isprintable() else " " for c in (fenced[1] if fenced else text))
+    text = " ".join(text.split())
+    for left, right in _QUOTES:
+        inner = text[1:-1]
+        if len(text) > 2 and text[0] == left and text[-1] == right and right not in inner:
+            text = inner.strip()
+    return _whole_sentences(text) if cut else text
+
+
+def _whole_sentences(text: str) -> str:
+    ends = [found.end() for found in _END.finditer(text)]
+    return text[: ends[-1]] if ends else text

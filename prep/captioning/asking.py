@@ -1,0 +1,185 @@
+"""Ask a server about many images: several at a time, again where that may help."""
+
+import base64
+import io
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from PIL import Image
+
+from prep import images, parallel
+from prep.captioning.answers import one_line
+from prep.captioning.faults import NoAnswerError, hide
+from prep.captioning.section import CaptionerSection
+from prep.captioning.server import Answer, Server
+from prep.errors import ConfigError, RetryError, UnreadableError, UserError
+
+FIRST_PAUSE = 1.0
+"""Seconds before the second attempt; each further pause is twice as long."""
+_LONGEST_PAUSE = 30.0
+_QUALITY = 90
+_GIVEN_UP = 5
+"""Images without an answer in a row after which the server is taken for broken."""
+_START = "Start it, or give its address: --url http://HOST:PORT/v1"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about one image; ``prompt`` is filled in."""
+
+    path: str
+    file: Path
+    prompt: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """What was answered; ``cut``: it was too long, and ends after its last whole sentence."""
+
+    text: str
+    cut: bool = False
+
+
+class Asker:
+    """Sends questions to a server.
+
+    Attributes:
+        model: Its name on the server.
+    """
+
+    def __init__(self, server: Server, section: CaptionerSection) -> None:
+        """Find the model.
+
+        Args:
+            server: Where to ask.
+            section: How to ask.
+
+        Raises:
+            ConfigError: The server offers several models, and none was named.
+            RetryError: There is no server.
+            UserError: It refuses.
+        """
+        self._server, self._section = server, section
+        self._stop = Event()
+        self.model = section.model or self._only_model()
+
+    def _only_model(self) -> str:
+        try:
+            found = self._server.models()
+        except NoAnswerError as fault:
+            raise self._ended(fault) from fault
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise ConfigError(
+                f"The server at {self._server.url} offers no model.", "Load one there."
+            )
+        some = ", ".join(found[:10]) + (", …" if len(found) > 10 else "")
+        raise ConfigError(
+            f"The server at {self._server.url} offers {len(found)} models.",
+            f"Name one that sees images: --model NAME; there are {some}",
+        )
+
+    def ask(
+        self, questions: Iterable[Question]
+    ) -> Generator[tuple[Question, Description | UnreadableError], None, None]:
+        """Yield each question with its answer, or why there is none, in order.
+
+        Raises:
+            RetryError: There is no server (any more), or it fails for one image after another.
+            UserError: It refuses, whatever the image.
+        """
+        at_once = self._section.concurrency
+        answered = parallel.ordered(self._attempt, questions, at_once, self._end)
+        failed, succeeded = 0, False
+        try:
+            for question, found in answered:
+                if isinstance(found, NoAnswerError):
+                    failed += 1
+                    if found.fatal or found.unreachable or (found.final and not succeeded):
+                        raise self._ended(found)
+                    if failed >= _GIVEN_UP:
+                        raise self._broken(found)
+                    found = UnreadableError(f"{question.file.name}: {found.reason}")
+                elif isinstance(found, Description):
+                    failed, succeeded = 0, True
+                yield question, found
+        finally:
+            answered.close()
+
+    def _end(self) -> None:
+        """Let threads that wait for an answer, or for their next attempt, return at once."""
+        self._stop.set()
+        self._server.close()
+
+    def _attempt(self, question: Question) -> Description | UnreadableError | NoAnswerError:
+        """Ask about one image; called in a thread."""
+        try:
+            request = self._request(question)
+        except UnreadableError as error:
+            return error
+        pause = FIRST_PAUSE
+        for left in range(self._section.retries, -1, -1):
+            try:
+                return _described(self._server.ask(request))
+            except NoAnswerError as fault:
+                if fault.final or not left:
+                    return fault
+                if self._stop.wait(max(pause, fault.wait)):
+                    return fault
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        raise AssertionError("there is at least one attempt")
+
+    def _request(self, question: Question) -> dict[str, Any]:
+        section = self._section
+        address = "data:image/jpeg;base64," + as_jpeg(question.file, section.side)
+        content = [
+            {"type": "text", "text": question.prompt},
+            {"type": "image_url", "image_url": {"url": address}},
+        ]
+        system = [{"role": "system", "content": section.system}] if section.system else []
+        return {
+            "model": self.model,
+            "messages": [*system, {"role": "user", "content": content}],
+            "max_tokens": section.max_tokens,
+            "temperature": section.temperature,
+        }
+
+    def _ended(self, fault: NoAnswerError) -> UserError:
+        reason = hide(fault.reason, self._server.key)
+        message = f"{reason[0].upper()}{reason[1:]}."
+        if fault.unreachable:
+            return RetryError(message, f"{_START}\nWhat was described until now is kept.")
+        if fault.final:
+            return UserError(message, f"The server is {self._server.url}; see what it prints.")
+        return RetryError(message, "What was described until now is kept: run it again.")
+
+    def _broken(self, fault: NoAnswerError) -> RetryError:
+        reason = hide(fault.reason, self._server.key)
+        return RetryError(
+            f"{_GIVEN_UP} images in a row got no answer: {reason}.",
+            "What was described until now is kept: look after the server, then run it again.",
+        )
+
+
+def as_jpeg(file: Path, side: int) -> str:
+    """Return a picture as JPEG in base64, its longer side at most ``side`` pixels.
+
+    Raises:
+        UnreadableError: As ``images.decode``.
+    """
+    image, _ = images.decode_reduced(file, 2 * side)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=_QUALITY)
+    return base64.b64encode(data.getvalue()).decode()
+
+
+def _described(answer: Answer) -> Description:
+    text = one_line(answer.text, cut=answer.cut)
+    if not text:
+        raise NoAnswerError("the model answered nothing" + (" but thoughts" if answer.text else ""))
+    return Description(text, answer.cut)

@@ -1,0 +1,97 @@
+"""Descriptions into files: which file, what it holds, and what becomes of it."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from prep import captions, events
+from prep.captioning import placing
+from prep.captioning.placing import Mode
+from prep.captioning.section import Place
+from prep.changes import CAPTION, Change, content_change
+from prep.errors import UnreadableError
+from prep.index import ImageRow
+from prep.project import Project
+
+_OTHER = {".txt": ".caption", ".caption": ".txt"}
+_PLACERS = {"line": placing.in_line, "joined": placing.joined, "file": placing.in_file}
+
+
+class Descriptions:
+    """Collects the changes of one run.
+
+    Attributes:
+        changes: What to write; at most one change for each file.
+        by_hand: Descriptions that were not written here, and were left alone.
+    """
+
+    def __init__(self, project: Project, place: Place, mode: Mode) -> None:
+        """Start with no changes.
+
+        Args:
+            project: Says which ending captions have.
+            place: Where descriptions go.
+            mode: What becomes of those that are there.
+        """
+        self.changes: list[Change] = []
+        self.by_hand = 0
+        self._project, self._place, self._mode = project, place, mode
+        self._owners: dict[Path, str] = {}
+        self._sharing: list[tuple[str, str]] = []
+
+    def has_one(self, row: ImageRow, written: Collection[str]) -> bool:
+        """Has the image a description? A file that cannot be read counts: it is left alone."""
+        try:
+            text = captions.read(self._file(row))
+        except UnreadableError:
+            return True
+        return _PLACERS[self._place](text, "", written, "missing").text == text
+
+    def add(
+        self, row: ImageRow, description: str, written: Collection[str]
+    ) -> Iterator[events.Event]:
+        """Place one description; of several images that share a file, the first decides.
+
+        Args:
+            row: The image.
+            description: One line.
+            written: Descriptions that were written for this image before.
+
+        Yields:
+            Skipped when the file cannot be read; it is left alone.
+        """
+        if self._mode == "none":
+            return
+        file = self._file(row)
+        owner = self._owners.setdefault(file, row.path)
+        if owner != row.path:
+            self._sharing.append((owner, row.path))
+            return
+        try:
+            before = captions.read(file)
+        except UnreadableError as error:
+            yield events.Skipped(row.path, error.message)
+            return
+        placed = _PLACERS[self._place](before, description, written, self._mode)
+        self.by_hand += placed.by_hand
+        if placed.text != before:
+            self.changes.append(self._change(row, file, before, placed.text))
+
+    def warnings(self) -> Iterator[events.Warned]:
+        """Yield one warning when images share files."""
+        if self._sharing:
+            first, second = self._sharing[0]
+            yield events.Warned(
+                f"{len(self._sharing)} images share the caption file of another image, as {second}"
+                f" that of {first}; the description is that of the first.",
+                "Rename one of them, so that each has its own.",
+            )
+
+    def _file(self, row: ImageRow) -> Path:
+        file = self._project.caption_file(row.path)
+        return file.with_suffix(_OTHER[file.suffix]) if self._place == "file" else file
+
+    def _change(self, row: ImageRow, file: Path, before: str | None, after: str | None) -> Change:
+        if self._place != "file":
+            return Change(row.path, CAPTION, before, after)
+        old, new = (None if text is None else text.encode() for text in (before, after))
+        return content_change(self._project.relative(file), old, new)

@@ -1,0 +1,50 @@
+"""Descriptions that were given, kept by content and question, so that none is asked for twice."""
+
+import json
+
+from prep.files import text_hash
+from prep.index import Index
+
+_TABLE = """CREATE TABLE IF NOT EXISTS descriptions(
+    content TEXT NOT NULL, asked TEXT NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY(content, asked)) WITHOUT ROWID"""
+
+
+def question_key(*parts: object) -> str:
+    """Return what tells one question from another: prompt, model, and how it was asked."""
+    return text_hash(json.dumps(parts, ensure_ascii=False))
+
+
+class DescriptionStore:
+    """Answers in ``cache.db``. Without it they are taken for written by hand, and never lost."""
+
+    def __init__(self, index: Index) -> None:
+        """Open the store.
+
+        Args:
+            index: Open index of the project.
+        """
+        self._connection = index.connection
+        with self._connection:
+            self._connection.execute(_TABLE)
+
+    def get(self, content: str, asked: str) -> str | None:
+        """Return the answer to a question about an image, if there is one."""
+        row = self._connection.execute(
+            "SELECT text FROM descriptions WHERE content = ? AND asked = ?", (content, asked)
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def put(self, content: str, asked: str, text: str) -> None:
+        """Keep an answer, at once: a killed run goes on where it stopped."""
+        with self._connection:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO descriptions VALUES(?, ?, ?)", (content, asked, text)
+            )
+
+    def of(self, content: str) -> list[str]:
+        """Return all answers about an image, whatever was asked."""
+        rows = self._connection.execute(
+            "SELECT DISTINCT text FROM descriptions WHERE content = ?", (content,)
+        )
+        return [text for (text,) in rows]

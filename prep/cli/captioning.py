@@ -1,0 +1,73 @@
+"""The command line of descriptions."""
+
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from prep import events
+from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.ops import caption as caption_op
+from prep.ops.caption import CaptionOptions
+
+# ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
+
+
+def caption(
+    project: ProjectPath = HERE,
+    /,
+    *,
+    options: Annotated[CaptionOptions, Parameter(name="*")] = CaptionOptions(),
+    json: Json = False,
+) -> int:
+    """Describe images in sentences, by a vision model on an OpenAI-compatible server."""
+    printer = _Printer(options.show)
+    return operate(
+        project,
+        lambda opened: caption_op.run(opened, options),
+        json=json,
+        printer=printer,
+        summary=lambda found: printer.rest() + _summary(found, options),
+    )
+
+
+class _Printer:
+    """Prints the first descriptions."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._count = most, 0
+
+    def __call__(self, event: events.Event) -> str | None:
+        if not isinstance(event, events.Described):
+            return None
+        self._count += 1
+        if self._most and self._count > self._most:
+            return None
+        return f"{event.path}\n    {event.text}"
+
+    def rest(self) -> str:
+        more = self._count - self._most if self._most else 0
+        return f"... and {more} more (--show 0 for all)\n" if more > 0 else ""
+
+
+def _summary(found: dict[str, Any], options: CaptionOptions) -> str:
+    line = f"{_count(found['described'], 'image')} described"
+    line += f" by {found['model']}" if found["model"] else ""
+    if found["described"] and found["seconds"]:
+        line += f", {60 * found['described'] / found['seconds']:.3g} a minute"
+    if found["known"]:
+        line += f"; {found['known']} had been described before"
+    if found["failed"]:
+        line += f"; {found['failed']} got no answer: run it again"
+    verb = "would change" if options.dry_run else "changed"
+    line += f"\n{_count(found['changed'], 'caption')} {verb}"
+    if found["edit"]:
+        line += f" (edit {found['edit']}; take back with: shikomi undo)"
+    if found["by_hand"]:
+        line += f"; {found['by_hand']} written by hand stay (--write overwrite replaces them)"
+    if found["conflicts"]:
+        line += f"; {found['conflicts']} were changed elsewhere and left alone"
+    return line
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

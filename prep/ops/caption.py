@@ -1,0 +1,258 @@
+"""Describe images in sentences, and put the descriptions beside their tags, as one edit.
+
+A vision model on a server answers; each answer is kept the moment it comes, so that a run that
+was ended goes on where it stopped. Descriptions written by hand stay.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import Field
+
+from prep import captions, events
+from prep.captioning import placing, prompts
+from prep.captioning.asking import Asker, Description, Question
+from prep.captioning.files import Descriptions
+from prep.captioning.keys import key_for
+from prep.captioning.placing import Mode
+from prep.captioning.section import (
+    CaptionerSection,
+    Concurrency,
+    Place,
+    Retries,
+    Seconds,
+    Side,
+    Temperature,
+    Tokens,
+)
+from prep.captioning.server import Server
+from prep.captioning.store import DescriptionStore, question_key
+from prep.captions.prose import is_sentence
+from prep.duplicates.hash_store import hash_contents
+from prep.edits import Journal, Outcome
+from prep.errors import ConfigError, UnreadableError
+from prep.index import ImageRow, Index
+from prep.project import Project, Section
+
+
+class CaptionOptions(Section):
+    """Which images are described, and how; what is absent is as in shikomi.toml."""
+
+    where: str = ""
+    """Only images that match this filter; all images when empty."""
+    url: str | None = None
+    """Base address of an OpenAI-compatible server, as http://127.0.0.1:8080/v1."""
+    model: str | None = None
+    """Name of the model on that server; needed when it offers several."""
+    prompt: str | None = None
+    """What the model is asked, with {tags}, {trigger}, {concept} and {name}."""
+    prompt_file: Path | None = None
+    """A text file with the prompt."""
+    place: Place | None = None
+    """line: the second line of the caption file; joined: behind the tags; file: in .caption."""
+    write: Mode = "merge"
+    """merge: new descriptions replace older ones of a model, those by hand stay; missing: only
+    images without one; overwrite: also replace those by hand; none: only show and keep them."""
+    limit: int = Field(0, ge=0)
+    """Describe only the first so many images, to try a prompt; 0 for all."""
+    side: Side | None = None
+    """Images are sent with a longer side of at most so many pixels."""
+    max_tokens: Tokens | None = None
+    """A longer answer is cut off after its last whole sentence."""
+    temperature: Temperature | None = None
+    """0: always the likeliest word; higher: more varied."""
+    concurrency: Concurrency | None = None
+    """Images that are asked about at the same time."""
+    timeout: Seconds | None = None
+    """Seconds without a sign of life after which a request is given up."""
+    retries: Retries | None = None
+    """New attempts after one that failed and may succeed."""
+    again: bool = False
+    """Ask anew, also where the same question has been answered."""
+    dry_run: bool = False
+    """Ask and show what captions would become; write none."""
+    show: int = Field(10, ge=0)
+    """How many descriptions to print; 0 for all."""
+
+
+_SET = (
+    *("url", "model", "prompt", "place", "side", "max_tokens", "temperature"),
+    *("concurrency", "timeout", "retries"),
+)
+
+
+def run(project: Project, options: CaptionOptions) -> Iterator[events.Event]:
+    """Describe the usable images of the index.
+
+    Yields:
+        Progress; Described for each image; Skipped where there was no answer, or a caption cannot
+        be read or has changed meanwhile; Warned; Change for each caption; Finished with
+        ``images``, ``described`` (answers that were waited for), ``known`` (kept from before),
+        ``failed``, ``cut``, ``by_hand`` (left alone), ``model``, ``seconds``, ``changed``,
+        ``edit`` (0 for a dry run) and ``conflicts``.
+
+    Raises:
+        ConfigError: The filter, address or prompt has a fault.
+        RetryError: The server is not there, or broken; answers until then are kept.
+        UserError: It refuses.
+    """
+    section = _section(project, options)
+    prompts.check(section.prompt)
+    server = Server(section.url, key_for(section.url), section.timeout)
+    if server.key and not server.is_private:
+        yield events.Warned(
+            f"The key is sent to {section.url} without encryption.", "Use https, or a tunnel."
+        )
+    with Index(project) as index:
+        work = _Captioning(project, options, section, index)
+        yield from work.find_images()
+        yield from work.describe(server)
+        yield from work.finish(Journal(index))
+
+
+def _section(project: Project, options: CaptionOptions) -> CaptionerSection:
+    given = {name: getattr(options, name) for name in _SET if getattr(options, name) is not None}
+    if options.prompt_file is not None:
+        try:
+            given["prompt"] = options.prompt_file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"{options.prompt_file} cannot be read as a prompt.", "Give a UTF-8 text file."
+            ) from error
+    merged = project.settings.captioner.model_dump() | given
+    return CaptionerSection.model_validate(merged)
+
+
+class _Captioning:
+    """One run: hash the images, ask about those that have no answer, place the answers."""
+
+    def __init__(
+        self, project: Project, options: CaptionOptions, section: CaptionerSection, index: Index
+    ) -> None:
+        self._project, self._options, self._section = project, options, section
+        self._index, self._store = index, DescriptionStore(index)
+        self._files = Descriptions(project, section.place, options.write)
+        self._rows: dict[str, ImageRow] = {}
+        self._known = self._described = self._cut = 0
+        self._model, self._started = section.model, time.perf_counter()
+        self._failed: set[str] = set()
+
+    def find_images(self) -> Iterator[events.Event]:
+        """Choose the images; answers belong to contents."""
+        chosen = [row for row in self._index.select(self._options.where) if row.usable]
+        chosen = chosen[: self._options.limit or None]
+        yield from hash_contents(self._index, chosen)
+        found = self._index.select(self._options.where)
+        wanted = {row.path for row in chosen}
+        self._rows = {row.path: row for row in found if row.path in wanted and row.content}
+
+    def describe(self, server: Server) -> Iterator[events.Event]:
+        """Ask about images, and place what is answered."""
+        todo: dict[str, ImageRow] = {}
+        asker: Asker | None = None
+        for row in self._rows.values():
+            if self._options.write == "missing" and self._files.has_one(row, self._written(row)):
+                continue
+            todo[row.path] = row
+        if todo and not self._model:
+            asker = Asker(server, self._section)
+            self._model = asker.model
+        questions = []
+        for row in todo.values():
+            question = self._question(row)
+            found = None if self._options.again else self._answer(row, question)
+            if found is None:
+                questions.append(question)
+            else:
+                self._known += 1
+                yield from self._place(row, found)
+        if questions:
+            yield from self._ask(asker or Asker(server, self._section), questions)
+
+    def _ask(self, asker: Asker, questions: list[Question]) -> Iterator[events.Event]:
+        yield events.Progress("describe", 0, len(questions), asker.model)
+        for done, (question, found) in enumerate(asker.ask(questions), 1):
+            row = self._rows[question.path]
+            if isinstance(found, UnreadableError):
+                self._failed.add(row.path)
+                yield events.Skipped(row.path, found.message.partition(": ")[2])
+            else:
+                self._described += 1
+                self._cut += found.cut
+                self._store.put(row.content or "", self._asked(question), found.text)
+                yield from self._place(row, found)
+            yield events.Progress("describe", done, len(questions), asker.model)
+
+    def _question(self, row: ImageRow) -> Question:
+        concept = self._project.concept(row.folder)
+        values = {
+            "tags": captions.SEPARATOR.join(self._tags(row)),
+            "trigger": concept.trigger,
+            "concept": concept.name,
+            "name": Path(row.path).stem,
+        }
+        prompt = prompts.fill(self._section.prompt, values)
+        return Question(row.path, self._project.root / row.path, prompt)
+
+    def _tags(self, row: ImageRow) -> list[str]:
+        """Return the tags of a caption without descriptions, so that these ask for no new ones."""
+        text = row.caption or ""
+        for description in self._written(row):
+            text = text.replace(description, "")
+        return [tag for tag in captions.split(text) if not is_sentence(tag)]
+
+    def _asked(self, question: Question) -> str:
+        section = self._section
+        how = (section.system, section.side, section.max_tokens, section.temperature)
+        return question_key(self._model, question.prompt, *how)
+
+    def _answer(self, row: ImageRow, question: Question) -> Description | None:
+        text = self._store.get(row.content or "", self._asked(question))
+        return None if text is None else Description(text)
+
+    def _written(self, row: ImageRow) -> list[str]:
+        """Return all that a description of this image, written by a model, may read."""
+        trigger = self._project.concept(row.folder).trigger
+        found = self._store.of(row.content or "")
+        both = [*found, *(placing.with_trigger(text, trigger) for text in found)]
+        return sorted(set(both), key=len, reverse=True)
+
+    def _place(self, row: ImageRow, found: Description) -> Iterator[events.Event]:
+        text, trigger = found.text, self._project.concept(row.folder).trigger
+        if self._section.trigger_first and self._section.place != "joined":
+            text = placing.with_trigger(text, trigger)
+        yield events.Described(row.path, text, found.cut)
+        yield from self._files.add(row, text, self._written(row))
+
+    def finish(self, journal: Journal) -> Iterator[events.Event]:
+        """Write the captions, and tell what was done."""
+        yield from self._files.warnings()
+        if self._cut:
+            yield events.Warned(
+                f"{self._cut} answers were too long, and end after their last whole sentence.",
+                f"Allow more: --max-tokens {2 * self._section.max_tokens}",
+            )
+        title = f"describe with {self._model}: {self._section.place}"
+        outcome = Outcome(0, title, self._files.changes)
+        if not self._options.dry_run:
+            outcome = journal.apply(title, self._files.changes)
+        for change in outcome.changed:
+            yield events.Change(change.path, change.before, change.after, change.what)
+        for path, reason in outcome.conflicts:
+            yield events.Skipped(path, reason)
+        yield events.Finished(
+            {
+                "images": len(self._rows),
+                "described": self._described,
+                "known": self._known,
+                "failed": len(self._failed),
+                "cut": self._cut,
+                "by_hand": self._files.by_hand,
+                "model": self._model,
+                "seconds": round(time.perf_counter() - self._started, 1),
+                "changed": len(outcome.changed),
+                "edit": outcome.edit,
+                "conflicts": len(outcome.conflicts),
+            }
+        )
