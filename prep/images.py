@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from prep.errors import UnreadableError
 
@@ -103,7 +103,7 @@ def decode(path: Path) -> Image.Image:
     with _open(path) as image:
         try:
             image.load()
-            return flatten(ImageOps.exif_transpose(image))
+            return flatten(_turn(image, _orientation(image)))
         except Exception as error:  # decoders of broken files raise nearly anything
             raise UnreadableError(f"{path.name}: {_reason(error)}") from error
 
@@ -117,7 +117,8 @@ def decode_alpha(path: Path) -> Image.Image:
     with _open(path) as image:
         try:
             image.load()
-            return ImageOps.exif_transpose(image).convert("RGBA").getchannel("A")
+            upright = _turn(image, _orientation(image))
+            return upright.convert("RGBA").getchannel("A")
         except Exception as error:
             raise UnreadableError(f"{path.name}: {_reason(error)}") from error
 
@@ -135,7 +136,8 @@ def decode_raw(path: Path, *, upright: bool) -> Image.Image:
     with _open(path) as image:
         try:
             image.load()
-            return (ImageOps.exif_transpose(image) if upright else image).convert("RGB")
+            turned = _turn(image, _orientation(image)) if upright else image
+            return turned.convert("RGB")
         except Exception as error:
             raise UnreadableError(f"{path.name}: {_reason(error)}") from error
 
@@ -185,7 +187,7 @@ def decode_reduced(path: Path, side: int) -> tuple[Image.Image, tuple[int, int]]
             # A turn would move a pixel that was rounded up to the other end: then decode all.
             if turned == 1 or not (full[0] % times or full[1] % times):
                 image.load()
-                upright = flatten(ImageOps.exif_transpose(image))
+                upright = flatten(_turn(image, turned))
                 return upright, (full[1], full[0]) if turned in SIDEWAYS else full
         except Exception as error:
             raise UnreadableError(f"{path.name}: {_reason(error)}") from error
@@ -261,6 +263,7 @@ _TURNS = {
 
 
 def _turn(image: Image.Image, orientation: int) -> Image.Image:
+    """Turn a picture upright. Unlike Pillow's ``exif_transpose``, one that is so is not copied."""
     turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)
 

@@ -3,9 +3,9 @@
 A WD tagger's own recipe: transparency on white, a white square around the centred picture, bicubic
 to the model's side, blue-green-red, 0-255 without scaling. Photos are turned as EXIF says first.
 
-``reference`` does just that. ``fast`` begins with a picture that is reduced to at least twice the
-wanted size, while decoding (JPEG) or by whole-number averages, and places it to the same fraction
-of a pixel; ``benchmarks/tagger_pixels.py`` tells what that changes.
+``reference`` does just that. ``fast`` begins with a picture that is reduced, while decoding (JPEG)
+or by averages of whole blocks, as far as it stays as large as wanted, and places it to the same
+fraction of a pixel; ``benchmarks/tagger_pixels.py`` tells what that changes.
 """
 
 from collections.abc import Generator, Iterable, Iterator
@@ -33,8 +33,6 @@ KERNELS = {
 }
 _BAND = 256
 """Rows that are padded and shrunk at once."""
-_OVERSAMPLED = 2
-"""Times the wanted size that a picture keeps when it is reduced first."""
 _MAX_SIDE = 65_535
 """A longer picture than any JPEG would fill the memory with its white square."""
 
@@ -142,11 +140,10 @@ def _fitted(image: Image.Image, recipe: Recipe) -> Image.Image:
 
 def _fast(path: Path, recipe: Recipe) -> Image.Image:
     """Fit a picture that is reduced first."""
-    wanted = _OVERSAMPLED * recipe.side
-    image, full = images.decode_reduced(path, wanted)
+    image, full = images.decode_reduced(path, recipe.side)
     _checked(image, path)
     times = round(max(full) / max(image.size))
-    more = max(image.size) // wanted
+    more = max(image.size) // recipe.side
     if times == 1 and more > 1:  # no JPEG: averages of whole blocks
         image, times = image.reduce(more), more
     return _fitted(image, recipe) if times == 1 else _placed(_Reduced(image, full, times), recipe)

@@ -102,10 +102,10 @@ def test_the_fast_way_differs_by_little(pictures: list[Path]) -> None:
         difference = np.abs(exact - fast)
         if difference.any():
             reduced.append(difference.mean())
-            assert difference.max() <= 32, path
-    assert 15 < len(reduced) < len(pictures) / 2  # most are too small to be reduced
-    assert max(reduced) < 3.0
-    assert np.mean(reduced) < 1.0
+            assert difference.max() <= 48, path
+    assert 15 < len(reduced) < len(pictures)  # many are too small to be reduced
+    assert max(reduced) < 10.0
+    assert np.mean(reduced) < 2.0
 
 
 @pytest.mark.parametrize("record", [PIXAI, CAMIE, DEEPDANBOORU])
@@ -114,7 +114,7 @@ def test_other_fits_the_fast_way(pictures: list[Path], record: Record) -> None:
         exact = pixels(path, Recipe(SIDE, record)).astype(int)
         fast = pixels(path, Recipe(SIDE, record, "fast")).astype(int)
         assert exact.shape == fast.shape == (SIDE, SIDE, 3)
-        assert np.abs(exact - fast).mean() < 2.5, path
+        assert np.abs(exact - fast).mean() < 5.0, path
 
 
 def upright(path: Path) -> Image.Image:
