@@ -13,7 +13,7 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -28,20 +28,16 @@ from train.prepare import Training, prepare
 from train.team import Team
 
 
-def training_of(folder: Path, precision: str) -> Training:
-    """Prepare a run on the demo mascot, as ``shikomi demo`` does."""
+def prepared(project: Project, overrides: Sequence[str], device: torch.device) -> Training:
+    """Prepare a run of a project on a device, up to its first step."""
     from prep.ops import export, scan
 
-    project = (
-        demo.prepare(folder) if not (folder / "shikomi.toml").exists() else Project.open(folder)
-    )
     for _ in (*scan.run(project), *export.run(project)):
         pass
-    overrides = [f"precision={precision}", "validation_fraction=0", "sample_prompts=[]"]
     settings = TrainSettings.from_project(project, "", overrides)
     run = start.run_config(project, settings, project.output / "dataset" / "dataset.toml")
     job = jobs.create(project.jobs, jobs.Settings("train", []), run.to_toml())
-    stream = prepare(run, job, Team(torch.device("cpu")))
+    stream = prepare(run, job, Team(device))
     while True:
         try:
             next(stream)
@@ -58,16 +54,19 @@ def bare_step(training: Training) -> Callable[[], None]:
     size = batch[0].image.fit.bucket
     factor = model.pixel_factor
     shape = (len(batch), model.latent_channels, size[1] // factor, size[0] // factor)
-    latents, noise = torch.randn(shape), torch.randn(shape)
-    times = torch.randint(model.schedule.timesteps, (len(batch),))
+    device = training.team.device
+    latents, noise = torch.randn(shape, device=device), torch.randn(shape, device=device)
+    times = torch.randint(model.schedule.timesteps, (len(batch),), device=device)
     noisy = model.schedule.noisy(latents, noise, times)
     target = model.schedule.target(latents, noise, times)
     tokens = model.tokenize([exposure.image.caption for exposure in batch], 1)
 
     def step() -> None:
         predicted = model.predict(noisy, times, model.encode_tokens(tokens))
-        torch.autograd.backward(squared_error(predicted, target).mean())
-        training.optimizer.step()
+        loss = squared_error(predicted, target).mean()
+        torch.autograd.backward(training.scaler.scale(loss))
+        training.scaler.step(training.optimizer)
+        training.scaler.update()
         training.optimizer.zero_grad(set_to_none=True)
 
     return step
@@ -82,8 +81,10 @@ def seconds(work: Callable[[], object]) -> float:
 
 def compare(precision: str, steps: int) -> None:
     """Measure both sides in turns and print steps per second and their ratio."""
+    overrides = [f"precision={precision}", "validation_fraction=0", "sample_prompts=[]"]
     with tempfile.TemporaryDirectory() as folder:
-        training = training_of(Path(folder) / "demo", precision)
+        project = demo.prepare(Path(folder) / "demo")
+        training = prepared(project, overrides, torch.device("cpu"))
         bare = bare_step(training)
 
         def ours() -> None:

@@ -111,6 +111,7 @@ def with_session(
     """Return the tagger with another session."""
     tagger = Tagger(find(model, project.root), "cpu", decode=decode)
     tagger._session = session
+    tagger.at_once = 2  # as for a card
     return tagger
 
 

@@ -127,12 +127,18 @@ def load_state(path: Path, network: LoraNetwork, optimizer: torch.optim.Optimize
         ) from error
     for index, parameter in enumerate(_parameters(optimizer)):
         moments = {n: tensors.get(f"optimizer.{index}.{n}") for n in _MOMENTS}
+        homes = {"step": _step_device(optimizer, parameter)}
         optimizer.state[parameter] = {
-            name: tensor.clone() if name == "step" else tensor.to(parameter.device)
+            name: tensor.to(homes.get(name, parameter.device), copy=True)
             for name, tensor in moments.items()
             if tensor is not None
         }
     return Counters(**json.loads(read_header(path).metadata["counters"]))
+
+
+def _step_device(optimizer: torch.optim.Optimizer, parameter: Any) -> torch.device:
+    """Return where AdamW counts steps: beside the weights when fused, else on the CPU."""
+    return parameter.device if optimizer.defaults.get("fused") else torch.device("cpu")
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[Any]:

@@ -18,6 +18,7 @@ from prep.chance import seed_of
 from prep.errors import UserError
 from train.config import SamplerName
 from train.families.sd15 import StableDiffusion15
+from train.memory import FREE_MEMORY, enough_for
 from train.prompts import Prompt
 
 _LABELS: dict[SamplerName, str] = {
@@ -102,8 +103,13 @@ class Studio:
         """Draw one picture.
 
         Raises:
-            UserError: The size does not fit the model.
+            UserError: The size does not fit the model, or into memory.
         """
+        size = f"{picture.width}x{picture.height}"
+        with enough_for(f"drawing {size} pixels", FREE_MEMORY):
+            return self._draw(picture, on_step)
+
+    def _draw(self, picture: Picture, on_step: Callable[[int], None] | None) -> Image.Image:
         model = self._model
         factor = model.pixel_factor
         if picture.width % factor or picture.height % factor:

@@ -12,8 +12,9 @@ from prep.chance import seed_of
 from prep.errors import EXIT_PROBLEMS, UserError
 from prep.events import Event, Finished, Metric, Sample, Saved, Started
 from train.checkpoint import save_lora, save_state
-from train.config import RunConfig
+from train.config import RunConfig, TrainSettings
 from train.draw import parameters, png_text
+from train.memory import enough_for
 from train.metadata import build
 from train.objective import batch_losses, validation_loss
 from train.prepare import Training, prepare
@@ -23,7 +24,7 @@ from train.team import Team
 
 
 class TrainingError(UserError):
-    """The run cannot go on: the loss is no number, or memory ran out."""
+    """The run cannot go on: the loss is no number."""
 
     exit_code = EXIT_PROBLEMS
 
@@ -96,14 +97,15 @@ def optimise(training: Training) -> float:
     batches, accumulation and devices.
 
     Raises:
-        TrainingError: The loss is no number, or memory ran out.
+        TrainingError: The loss is no number.
+        MemoryRanOutError: A step does not fit.
     """
     step, schedule, team = training.counters.step, training.schedule, training.team
     epoch = schedule.epoch_of(step)
     window = schedule.window_of(step)
     images = sum(len(batch) for _, batch in window)
     loss_sum = torch.zeros((), device=team.device)
-    try:
+    with enough_for("a training step", _smaller(training.settings)):
         for index, batch in window[team.rank :: team.size]:
             torch.manual_seed(seed_of(training.settings.seed, "dropout", step, index))
             losses = batch_losses(training, batch, epoch, step, index)
@@ -114,12 +116,6 @@ def optimise(training: Training) -> float:
         if not math.isfinite(total):
             raise _diverged(step + 1)
         _update(training)
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _out_of_memory(training) from error
-    except RuntimeError as error:
-        if "not enough memory" in str(error) or "can't allocate memory" in str(error):
-            raise _out_of_memory(training) from error
-        raise
     return total
 
 
@@ -143,16 +139,14 @@ def _diverged(step: int) -> TrainingError:
     )
 
 
-def _out_of_memory(training: Training) -> TrainingError:
-    settings = training.settings
+def _smaller(settings: TrainSettings) -> str:
+    """Return how to need less memory."""
     half, doubled = settings.batch_size // 2, settings.gradient_accumulation * 2
     if half:
-        hint = f"Set batch_size = {half} and gradient_accumulation = {doubled}: the same result."
-    elif not settings.gradient_checkpointing:
-        hint = "Set gradient_checkpointing = true."
-    else:
-        hint = "Lower the resolution or the rank, or train the UNet only."
-    return TrainingError("Memory ran out.", hint)
+        return f"Set batch_size = {half} and gradient_accumulation = {doubled}: the same result."
+    if not settings.gradient_checkpointing:
+        return "Set gradient_checkpointing = true."
+    return "Lower the resolution or the rank, or train the UNet only."
 
 
 def _due(training: Training, asked: set[str]) -> dict[str, bool]:

@@ -1,11 +1,14 @@
 """The processes of one run, one per device, as ``accelerate launch`` starts them."""
 
+import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from prep.errors import EXIT_USAGE, UserError
 from train.precision import default_device
 
 
@@ -25,9 +28,14 @@ class Team:
 
     @classmethod
     def join(cls) -> "Team":
-        """Join the processes that were launched together; alone without a launcher."""
+        """Join the processes that were launched together; alone without a launcher.
+
+        Raises:
+            UserError: There are fewer GPUs than processes.
+        """
         from accelerate.state import PartialState
 
+        _enough_gpus()
         # Unless told that there is no GPU, accelerate lets each CPU process run on its own.
         state = PartialState(cpu=default_device().type == "cpu")
         return cls(state.device, state.process_index, state.num_processes)
@@ -69,3 +77,17 @@ class Team:
         mine = [float(flag) if self.leads else 0.0 for flag in flags.values()]
         shared = self.share(torch.tensor(mine, device=self.device)).tolist()
         return {name: value > 0 for name, value in zip(flags, shared, strict=True)}
+
+
+def _enough_gpus() -> None:
+    """Refuse more processes than GPUs; each would wait for the others for ever."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    if not gpus or processes <= gpus:
+        return
+    if int(os.environ.get("LOCAL_RANK", 0)):
+        sys.exit(EXIT_USAGE)  # the first one says why
+    raise UserError(
+        f"The run wants {processes} GPUs, and {gpus} can be used here.",
+        f"Set devices = {gpus}, or see what CUDA_VISIBLE_DEVICES hides.",
+    )

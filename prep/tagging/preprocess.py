@@ -71,8 +71,9 @@ def pixels(path: Path, recipe: Recipe) -> Pixels:
         image = _fast(path, recipe)
     else:
         image = _fitted(_checked(images.decode(path), path), recipe)
-    found = np.asarray(image)
-    return found[:, :, ::-1] if recipe.record.channels == "BGR" else found
+    if recipe.record.channels == "BGR":
+        image = Image.merge("RGB", image.split()[::-1])
+    return np.asarray(image)
 
 
 def ahead(

@@ -39,7 +39,8 @@ class Tagger:
         batch: Images per run when nobody asks for another number; halved when memory runs out.
         most: Images per run that fitted after memory had run out; 0 as long as it never did.
         at_once: Runs that go on side by side. A CPU gives each of them its own thread: threads that
-            share a run wait for each other at every layer, which took a sixth of the time.
+            share a run wait for each other at every layer, which took a sixth of the time. For a
+            card, the tensor of one run is made while it does the other.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Tagger:
         self.at_once = min(workers, _MOST_AT_ONCE)
         self._session, self.choice = _session(files.model, device, workers // self.at_once)
         if self.provider != providers.CPU:
-            self.at_once = 1
+            self.at_once = 2
         self._contract = read_contract(
             files.model, self._session, files.record, len(self.table), files.table.name
         )
@@ -176,7 +177,8 @@ def score_files(
 ) -> Generator[tuple[Path, Scores | UnreadableError], None, None]:
     """Yield the scores (shape (tags,)) of each file, or why it cannot be read, in order.
 
-    Files are decoded in threads and the next batches are put together while the model runs.
+    Files are decoded in threads, and tensors made in those that run the model: what this thread
+    does for an image, 16 cores and a card would wait for.
 
     Args:
         tagger: A loaded tagger.
@@ -185,39 +187,35 @@ def score_files(
         threads: That decode; 0 for one per core.
     """
 
-    def run(work: tuple[list[Item], NDArray[Any] | None]) -> Iterator[Scores]:
-        return iter(() if work[1] is None else tagger.run(work[1]))
+    def run(items: list[Item]) -> Iterator[Scores]:
+        readable = [pixels for _, pixels in items if not isinstance(pixels, UnreadableError)]
+        return iter(tagger.scores(np.stack(readable)) if readable else ())
 
     with (
         closing(preprocess.ahead(paths, tagger.recipe, threads)) as decoded,
         closing(parallel.ordered(run, _batches(tagger, decoded, batch), tagger.at_once)) as done,
     ):
-        for (items, _), scores in done:
+        for items, scores in done:
             for path, pixels in items:
                 yield path, pixels if isinstance(pixels, UnreadableError) else next(scores)
 
 
-def _batches(
-    tagger: Tagger, decoded: Iterable[Item], batch: int
-) -> Iterator[tuple[list[Item], NDArray[Any] | None]]:
-    """Yield items with the tensor of those that can be read, as many as fit into one run."""
+def _batches(tagger: Tagger, decoded: Iterable[Item], batch: int) -> Iterator[list[Item]]:
+    """Yield items, as many as fit into one run."""
     waiting: list[Item] = []
+    shape: tuple[int, ...] | None = None
     for item in decoded:
-        shapes = {p.shape for _, p in (*waiting, item) if not isinstance(p, UnreadableError)}
-        if len(shapes) > 1:  # a tagger that keeps the shape of pictures
-            yield _batch(tagger, waiting)
-            waiting = []
+        if not isinstance(item[1], UnreadableError):
+            if shape not in (None, item[1].shape):  # a tagger that keeps the shape of pictures
+                yield waiting
+                waiting = []
+            shape = item[1].shape
         waiting.append(item)
         if len(waiting) >= (batch or tagger.batch):
-            yield _batch(tagger, waiting)
+            yield waiting
             waiting = []
     if waiting:
-        yield _batch(tagger, waiting)
-
-
-def _batch(tagger: Tagger, items: list[Item]) -> tuple[list[Item], NDArray[Any] | None]:
-    readable = [pixels for _, pixels in items if not isinstance(pixels, UnreadableError)]
-    return items, tagger.tensor(np.stack(readable)) if readable else None
+        yield waiting
 
 
 def _session(model: Path, device: str, threads: int) -> tuple[Any, providers.Choice]:

@@ -16,6 +16,7 @@ from train.checkpoint import load_lora, states
 from train.config import RunConfig
 from train.loop import TrainingError, train
 from train.lorafile import inspect, read_header
+from train.memory import MemoryRanOutError
 from train.network import LoraModule, LoraNetwork
 from train.objective import batch_losses
 from train.team import Team
@@ -348,7 +349,7 @@ def test_running_out_of_memory_says_what_to_do(
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(loop, "batch_losses", full)
-    with pytest.raises(TrainingError) as caught:
+    with pytest.raises(MemoryRanOutError) as caught:
         list(train(make_run(**settings), job_in(tmp_path), CPU))
     assert hint in caught.value.hint
 

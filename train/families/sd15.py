@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from prep.errors import UserError
 from prep.files import content_hash, text_hash
 from train.losses import NoiseSchedule
+from train.memory import FREE_MEMORY, MemoryRanOutError, enough_for
 from train.names import (
     UNetLayout,
     read_component_config,
@@ -61,7 +62,10 @@ class StableDiffusion15:
         for part in ("vae", "text_encoder"):
             read_component_config(folder, part)
         try:
-            parts = _load_parts(folder, arithmetic)
+            with enough_for(f"the base model {folder.name} does not fit", FREE_MEMORY):
+                parts = _load_parts(folder, arithmetic)
+        except MemoryRanOutError:
+            raise
         except Exception as error:  # the loaders raise nearly anything for a broken file
             raise UserError(
                 f"The base model in {folder} cannot be loaded: {_first_line(error)}",
@@ -185,8 +189,10 @@ class StableDiffusion15:
             (batch, 2 x channels, height / factor, width / factor), float32 on the CPU.
         """
         vae: Any = self.vae
-        spread = vae.encode(pixels.to(self.arithmetic.device, torch.float32)).latent_dist
-        return torch.cat([spread.mean, spread.std], dim=1).cpu()
+        size = "x".join(str(side) for side in reversed(pixels.shape[2:]))
+        with enough_for(f"encoding {size} pixels", FREE_MEMORY):
+            spread = vae.encode(pixels.to(self.arithmetic.device, torch.float32)).latent_dist
+            return torch.cat([spread.mean, spread.std], dim=1).cpu()
 
     def scaled(self, latents: Tensor) -> Tensor:
         """Bring raw VAE latents to the scale that the UNet works in."""

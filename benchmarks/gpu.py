@@ -1,0 +1,191 @@
+"""Training, drawing and tagging at full size, beside the models' bare arithmetic in the same run.
+
+    python -m benchmarks.gpu [--steps 20] [--images 400] [--parts train,draw,tag]
+
+For a machine with a GPU; without one it takes hours. Weights are random (``full_size``,
+``stand_in``), which costs the same time as trained ones. ``alone`` is the same models forward (and
+backward, with AdamW) on ready-made tensors; for taggers, onnxruntime on a constant batch.
+"""
+
+import argparse
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import corpus, full_size, stand_in
+from benchmarks.bench_prep import drain
+from benchmarks.bench_train import bare_step, prepared, seconds
+from benchmarks.tagging import forget_scores
+from prep import events
+from prep.ops import scan, tag
+from prep.ops.tag import TagOptions
+from prep.project import Project, initialise
+from prep.tagging.models import find
+from prep.tagging.tagger import Tagger
+from train.draw import Picture, Studio
+from train.families.sd15 import StableDiffusion15
+from train.loop import optimise, set_learning_rate
+from train.precision import choose, default_device
+from train.prepare import Training
+
+_RUNS: tuple[tuple[str, int, bool], ...] = (
+    ("bf16", 1, False),
+    ("bf16", 4, False),
+    ("bf16", 8, False),
+    ("bf16", 8, True),
+    ("fp16", 4, False),
+    ("fp32", 4, False),
+)
+"""Precision, batch size, gradient checkpointing."""
+
+
+def pictured(folder: Path) -> Project:
+    """Make a project of 16 square pictures of 512 pixels."""
+    project = initialise(folder / "pictures")
+    concept = project.dataset / "1_thing"
+    concept.mkdir(parents=True)
+    for number in range(16):
+        corpus.draw(number).resize((512, 512)).save(concept / f"{number}.png")
+        (concept / f"{number}.txt").write_text("thing, solo, smile, hat, outdoors, night sky")
+    return project
+
+
+def training(folder: Path, base: Path, steps: int) -> None:
+    """Print steps per second, ours and alone, and the peak of memory."""
+    device = default_device()
+    print("\ntraining, 512 x 512, rank 32, UNet and text encoder")
+    print("format batch checkpointing  steps/s   alone  ratio  images/s  peak GiB")
+    project = pictured(folder)
+    for precision, batch, checkpointing in _RUNS:
+        overrides = [f"base={base}", "validation_fraction=0", "epochs=1000", f"batch_size={batch}"]
+        overrides += [f"precision={precision}", f"gradient_checkpointing={checkpointing}"]
+        ready = prepared(project, overrides, device)
+        bare = bare_step(ready)
+
+        def ours(ready: Training = ready) -> None:
+            set_learning_rate(ready)
+            ready.counters.add_loss(optimise(ready))
+
+        for work in (ours, bare) * 3:
+            settled(work)
+        _reset_peak()
+        taken = [(seconds(ours), settled(bare)) for _ in range(steps)]
+        peak = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else 0.0
+        mine, alone = (1 / statistics.median(side) for side in zip(*taken, strict=True))
+        said = f"{precision:<7}{batch:>5}{'yes' if checkpointing else 'no':>14}"
+        said += f"{mine:>9.2f}{alone:>8.2f}{mine / alone:>7.2f}{mine * batch:>10.1f}{peak:>10.1f}"
+        print(said, flush=True)
+        ready.network.detach()
+        del ready, bare, ours, work
+        _reset_peak()
+
+
+def settled(work: Callable[[], object]) -> float:
+    """Return the seconds of a step on the GPU until it is done."""
+
+    def whole() -> None:
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+
+    return seconds(whole)
+
+
+def _reset_peak() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
+def drawing(base: Path) -> None:
+    """Print seconds per picture of 20 steps, ours and the UNet alone."""
+    arithmetic = choose("auto", default_device())
+    model = StableDiffusion15.load(base, arithmetic)
+    studio = Studio(model)
+    picture = Picture("thing, smile", "blurry", 512, 512, 1, 20, 7.0, "dpmpp_2m_karras")
+    context = model.encode_tokens(model.tokenize(["", "thing"])).detach()
+    latents = torch.randn(2, 4, 64, 64, device=arithmetic.device)
+    times = torch.full((2,), 500, device=arithmetic.device)
+
+    @torch.no_grad()
+    def alone() -> None:
+        for _ in range(picture.steps):
+            model.predict(latents, times, context)
+
+    def ours() -> None:
+        studio.draw(replace(picture, seed=picture.seed + 1))
+
+    for work in (ours, alone):
+        settled(work)
+    taken = [(settled(ours), settled(alone)) for _ in range(5)]
+    mine, bare = (statistics.median(side) for side in zip(*taken, strict=True))
+    print(f"\ndrawing 512 x 512, 20 steps, guided: {mine:.2f} s, UNet alone {bare:.2f} s")
+
+
+def tagging(folder: Path, images: int) -> None:
+    """Print images per second of taggers, from files to kept scores, and of onnxruntime alone."""
+    project = initialise(folder / "tagging")
+    few = corpus.make(folder / "few", 40)
+    concept = project.dataset / "1_thing"
+    concept.mkdir(parents=True)
+    for number in range(images):  # Other bytes, since scores are kept by content.
+        source = few[number % len(few)]
+        target = concept / f"{number:05}{source.suffix}"
+        target.write_bytes(source.read_bytes() + str(number).encode())
+    drain(scan.run(project))
+    print(f"\ntagging, {images} images of 0.3 to 2.7 MP")
+    print("model       decode     provider  batch  images/s    alone  ratio")
+    for width, blocks in ((384, 12), (1152, 14)):
+        model = str(stand_in.make_tagger(folder / f"tagger{width}", width, blocks))
+        tagger = Tagger(find(model, project.root))
+        blank = tagger.tensor(np.full((tagger.batch, 448, 448, 3), 127, np.uint8))
+        tagger.run(blank)
+        began = time.perf_counter()
+        for _ in range(10):
+            tagger.run(blank)
+        alone = 10 * tagger.batch / (time.perf_counter() - began)
+        for decode in ("reference", "fast"):
+            forget_scores(project)
+            options = TagOptions(model=model, write="none", general=1.0, decode=decode)
+            (done,) = (e for e in tag.run(project, options) if isinstance(e, events.Finished))
+            rate = done.summary["images_per_second"]
+            provider = done.summary["provider"].removesuffix("ExecutionProvider")
+            print(
+                f"{stand_in.gigaflop(width, blocks):>4.0f} GFLOP  {decode:<11}{provider:<9}"
+                f"{tagger.batch:>6}{rate:>10.1f}{alone:>9.1f}{rate / alone:>7.2f}",
+                flush=True,
+            )
+
+
+def main() -> None:
+    """Print everything that was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=20, help="measured steps of each side")
+    parser.add_argument("--images", type=int, default=400)
+    parser.add_argument("--parts", default="train,draw,tag")
+    options = parser.parse_args()
+    parts = options.parts.split(",")
+    device = default_device()
+    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.machine()
+    print(f"{name}, torch {torch.__version__}, Python {platform.python_version()}")
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        if {"train", "draw"} & set(parts):
+            base = full_size.make_base(folder / "base", device)
+        if "train" in parts:
+            training(folder, base, options.steps)
+        if "draw" in parts:
+            drawing(base)
+        if "tag" in parts:
+            tagging(folder, options.images)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Too little memory, too few GPUs: told as such, wherever it happens."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from prep.errors import UserError
+from tests.train.tiny import make_base
+from train.draw import Picture, Studio
+from train.families import sd15
+from train.families.sd15 import StableDiffusion15
+from train.memory import MemoryRanOutError, enough_for
+from train.precision import Arithmetic
+from train.team import Team
+
+PICTURE = Picture("mochi", "", 64, 64, 1, 2, 1.0, "ddim")
+
+
+def no_memory(*_: object, **__: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: not enough memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"),
+    ],
+)
+def test_all_kinds_of_missing_memory_are_one_error(error: Exception) -> None:
+    with pytest.raises(MemoryRanOutError, match="drawing") as caught, enough_for("drawing", "Wait"):
+        raise error
+    assert caught.value.hint == "Wait"
+    assert caught.value.__cause__ is error
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match="shapes"), enough_for("drawing", "Wait"):
+        raise RuntimeError("shapes do not match")
+
+
+def test_a_full_gpu_is_not_a_broken_base_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = make_base(tmp_path / "base")
+    arithmetic = Arithmetic(torch.device("cpu"), torch.float32, "")
+    model = StableDiffusion15.load(base, arithmetic)
+    monkeypatch.setattr(model.vae, "encode", no_memory)
+    with pytest.raises(MemoryRanOutError, match="encoding 64x32 pixels"):
+        model.encode_pixels(torch.zeros(1, 3, 32, 64))
+    monkeypatch.setattr(model.unet, "forward", no_memory)
+    with pytest.raises(MemoryRanOutError, match="drawing 64x64 pixels") as caught:
+        Studio(model).draw(PICTURE)
+    assert "nvidia-smi" in caught.value.hint
+    monkeypatch.setattr(sd15, "_load_parts", no_memory)
+    with pytest.raises(MemoryRanOutError, match="base model base does not fit"):
+        StableDiffusion15.load(base, arithmetic)
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    with pytest.raises(UserError, match="wants 2 GPUs, and 1 can be used") as caught:
+        Team.join()
+    assert "devices = 1" in caught.value.hint
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(SystemExit):  # silently: one message is enough
+        Team.join()
