@@ -49,12 +49,14 @@ class Outcome:
         edit: Number of the edit; 0 when there was nothing to do.
         changed: What was written.
         conflicts: Images left alone, with the reason.
+        undone: It was taken back.
     """
 
     edit: int
     title: str
     changed: list[Change] = field(default_factory=list)
     conflicts: list[tuple[str, str]] = field(default_factory=list)
+    undone: bool = False
 
 
 class Journal:
@@ -81,7 +83,10 @@ class Journal:
         if not wanted:
             return Outcome(0, title)
         with self._alone():
-            return self._carry_out(self._record(title, wanted), title, wanted, "done")
+            outcome = self._carry_out(self._record(title, wanted), title, wanted, "done")
+            if outcome.conflicts:
+                self._forget(outcome.edit, wanted, outcome.changed)
+            return outcome
 
     def _record(self, title: str, wanted: Sequence[Change]) -> int:
         with self._connection:
@@ -97,6 +102,15 @@ class Journal:
                 ((edit, c.path, c.what, c.before, c.after) for c in wanted),
             )
         return edit
+
+    def _forget(self, edit: int, wanted: Sequence[Change], made: Sequence[Change]) -> None:
+        """Drop the changes that could not be made: an undo has nothing to take back there."""
+        kept = {(change.path, change.what) for change in made}
+        with self._connection:
+            self._connection.executemany(
+                "DELETE FROM work.changes WHERE edit = ? AND path = ? AND what = ?",
+                ((edit, c.path, c.what) for c in wanted if (c.path, c.what) not in kept),
+            )
 
     def undo(self) -> Outcome:
         """Take back the newest edit that is done.
@@ -159,7 +173,7 @@ class Journal:
         return [Change(*row) for row in rows]
 
     def _carry_out(self, edit: int, title: str, changes: Sequence[Change], state: str) -> Outcome:
-        outcome = Outcome(edit, title)
+        outcome = Outcome(edit, title, undone=state == "undone")
         workbench = Workbench(self._index)
         try:
             for change, fault in workbench.make(changes):

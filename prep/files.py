@@ -69,7 +69,12 @@ def read_small(path: str) -> bytes:
 
 def text_hash(text: str) -> str:
     """Return the first 128 bits of the SHA-256 of the text as UTF-8, in hex."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return bytes_hash(text.encode("utf-8", "surrogatepass"))
+
+
+def bytes_hash(data: bytes) -> str:
+    """Return the first 128 bits of the SHA-256 of bytes, in hex, as ``content_hash`` of a file."""
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def write_bytes(path: Path, data: bytes) -> Fingerprint:

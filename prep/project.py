@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import tomlkit
 from pydantic import BaseModel, Field, ValidationError
@@ -24,6 +24,9 @@ from prep.files import write_text
 from prep.quality.thresholds import QualitySection
 from prep.section import Section as Section
 from prep.tagging.section import TaggerSection as TaggerSection
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 FILE_NAME = "shikomi.toml"
 STATE_NAME = ".shikomi"
@@ -327,10 +330,17 @@ def describe_faults(error: ValidationError, model: type[BaseModel]) -> list[str]
                 f" (did you mean {near[0]}?)" if near else f" (known: {', '.join(known)})"
             )
         else:
-            message = fault["msg"][0].lower() + fault["msg"][1:]
-            clause = f"{place}: {message}, not {fault['input']!r}"
+            clause = f"{place}: {fault_of(fault)}"
         faults.append(clause)
     return faults
+
+
+def fault_of(fault: "ErrorDetails") -> str:
+    """Put one fault of a validation into words, without its place."""
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "value_error":  # one of ours, which says all there is to say
+        return message
+    return f"{message[0].lower()}{message[1:]}, not {fault['input']!r}"
 
 
 def _known_keys(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:

@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 
 from prep import __version__
 from prep.cli.console import print_error
+from prep.cli.usage import told
 from prep.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 
 _EPILOGUE = """\
@@ -27,6 +28,7 @@ app = App(
     help_epilogue=_EPILOGUE,
     help_flags=["--help", "-h"],
     result_action="return_value",
+    error_formatter=told,
 )
 jobs = App(name="jobs", help="List, follow and stop heavy work.", result_action="return_value")
 scores = App(name="scores", help="Look into stored tagger scores.", result_action="return_value")
@@ -123,8 +125,6 @@ def open_application(
 
 def main() -> int:
     """Run the command line; never show a traceback for something that users can mend."""
-    # Option faults come from pydantic; a link to its manual would not help here.
-    os.environ.setdefault("PYDANTIC_ERRORS_INCLUDE_URL", "0")
     try:
         result = app(sys.argv[1:], exit_on_error=False, print_error=True)
     except UserError as error:

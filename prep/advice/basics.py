@@ -25,12 +25,29 @@ def basics(project: Project, rows: Sequence[ImageRow]) -> Iterator[Advice]:
     if not rows:
         hint = f"Put images below {project.dataset}."
         yield Advice("warning", "images", "", "There are no usable images.", hint)
+    rows, broken = _by_caption(rows)
+    if broken:
+        yield Advice(
+            "warning",
+            "captions",
+            "",
+            "Captions that cannot be read keep their images out of training:"
+            f" {len(broken)} of {len(rows) + len(broken)}.",
+            "Most can be saved as UTF-8 with: shikomi check --fix",
+            broken[:_NAMED],
+        )
     for folder, members in by_folder(rows).items():
         concept = project.concept(folder)
         if not concept.settings.regularization:
             yield from _count(concept, members)
             yield from _captions(concept, members)
     yield from _resolution(project, rows)
+
+
+def _by_caption(rows: Sequence[ImageRow]) -> tuple[list[ImageRow], list[str]]:
+    """Part the images that are trained from the paths of those with an unreadable caption."""
+    broken = [row.path for row in rows if row.caption_error is not None]
+    return [row for row in rows if row.caption_error is None], broken
 
 
 def by_folder(rows: Sequence[ImageRow]) -> dict[str, list[ImageRow]]:

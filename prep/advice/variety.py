@@ -64,24 +64,29 @@ def spread(tags: list[frozenset[str]], group: str) -> Spread:
 
 
 def variety(folder: str, name: str, tags: list[frozenset[str]]) -> Iterator[Advice]:
-    """Yield one point for each group of tags.
+    """Yield one point for each group of tags; one for all groups that too few images have.
 
     Args:
         folder: Of the concept.
         name: Of the concept, for people.
         tags: For each of its images the keys of the tags that are seen in it, or captioned.
     """
+    untold: dict[str, int] = {}
     for group in GROUPS:
-        yield _judged(folder, name, group, spread(tags, group))
+        found = spread(tags, group)
+        if found.told < _KNOWN * found.images or not found.counts:
+            untold[group] = found.told
+        else:
+            yield _judged(folder, name, group, found)
+    if untold:
+        listed = ", ".join(f"{group} ({told})" for group, told in untold.items())
+        message = f"{name}: too few of {len(tags)} images have tags that tell {listed}: not judged."
+        hint = "Tag them with a booru tagger (shikomi tag), or look through them yourself."
+        topic = "variety" if len(untold) > 1 else next(iter(untold))
+        yield Advice("note", topic, folder, message, hint)
 
 
 def _judged(folder: str, name: str, group: str, found: Spread) -> Advice:
-    if found.told < _KNOWN * found.images or not found.counts:
-        message = (
-            f"{name}: {group} are told in {found.told} of {found.images} images: too few to judge."
-        )
-        hint = "Tag them with a booru tagger (shikomi tag), or look through them yourself."
-        return Advice("note", group, folder, message, hint)
     tag, count = found.counts[0]
     share = count / found.images
     if share > _DOMINANT:

@@ -50,11 +50,13 @@ class Tally:
 
     Attributes:
         changed: Captions that change.
+        created: Captions that there were none of.
         elsewhere: Captions in which only the order, a spelling or another line changes.
         sentences: Changed captions that are sentences.
     """
 
     changed: int = 0
+    created: int = 0
     elsewhere: int = 0
     sentences: int = 0
     _added: list[str] = field(default_factory=list)
@@ -66,6 +68,7 @@ class Tally:
     def add(self, before: str | None, after: str | None) -> None:
         """Count one change."""
         old = captions.split(before or "")
+        self.created += before is None
         self.add_tags(old, captions.split(after or ""))
         # A plain line holds none, and is quickly known.
         self.sentences += not structure.are_plain(old) and any(map(prose.is_sentence, old))
@@ -93,6 +96,7 @@ class Tally:
         return {
             "added": added,
             "removed": removed,
+            "created": self.created,
             "only_order_or_spelling": self.elsewhere,
             "sentences": self.sentences,
         }

@@ -74,8 +74,9 @@ class Editor:
         if after == before:
             return row.caption
         if self.tally is not None and tags is None:
-            self.tally.add(before, after)
+            self.tally.add(row.caption, after)
         elif self.tally is not None and tags is not None:
+            self.tally.created += row.caption is None
             self.tally.add_tags(tags, new)
         # A caption is never emptied to zero bytes: trainers refuse to start on such a file.
         return after if after.strip() else None

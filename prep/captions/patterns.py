@@ -32,7 +32,8 @@ def _checked(patterns: dict[str, str]) -> dict[str, str]:
         try:
             Expression(pattern).check(replacement)
         except PatternError as error:
-            raise ValueError(f"{pattern!r} -> {replacement!r} has a fault: {error}") from error
+            into = f" -> {replacement!r}" if replacement else ""
+            raise ValueError(f"{pattern!r}{into} has a fault: {error}") from error
     return patterns
 
 

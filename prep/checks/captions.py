@@ -128,8 +128,8 @@ def _problems(view: View, place: Place, path: str, data: str | bytes | None) -> 
             hint = f"perhaps {' or '.join(likely)}" if likely else "in no known encoding"
             yield Problem("caption-encoding", path, hint)
             return
-        shown = found.text.strip().partition("\n")[0][:40]
-        yield Problem("caption-encoding", path, f"{found.encoding}: {shown}", fixable=True)
+        message = f"{found.encoding}: {triggers.shown(found.text)}"
+        yield Problem("caption-encoding", path, message, fixable=True)
         data = found.text
     plain = _is_plain(data)
     if plain and triggers.in_front(data, view, place):
@@ -176,7 +176,7 @@ def _bom(caption: Caption) -> Verdict | None:
     if not caption.text.startswith(BOM):
         return None
     text = caption.text.lstrip(BOM)
-    return Verdict(text.strip()[:40] or "nothing but a mark", text)
+    return Verdict(triggers.shown(text) or "nothing but a mark", text)
 
 
 def _blank(caption: Caption) -> Verdict | None:
@@ -190,7 +190,7 @@ def _blank_first(caption: Caption) -> Verdict | None:
     if caption.view.draws_lines or (lines and lines[0].strip()):
         return None
     text = caption.text.lstrip()
-    return Verdict(f"the text begins further down: {text[:40].splitlines()[0]}", text)
+    return Verdict(f"the text begins further down: {triggers.shown(text)}", text)
 
 
 def _odd_characters(caption: Caption) -> Verdict | None:
@@ -264,7 +264,7 @@ def _unused_wildcards(caption: Caption) -> Verdict | None:
     if caption.view.expands:
         return None
     found = _WILDCARD.search(split_lines(caption.text)[1])
-    return Verdict(f"{found[0][:40]} is read as it stands") if found else None
+    return Verdict(f"{triggers.shown(found[0])} is read as it stands") if found else None
 
 
 def _extra_lines(caption: Caption) -> Verdict | None:
@@ -307,6 +307,8 @@ _LAST = frozenset({"caption-empty", "caption-blank"})
 def _alike(view: View) -> Iterator[Problem]:
     """Yield concepts whose captions do not tell their images apart."""
     for folder, places in view.concepts().items():
+        if places[0].concept.settings.regularization:
+            continue  # one word for the whole class is what they are for
         texts: Counter[str] = Counter()
         for place in places:
             for picture in place.pictures:
@@ -317,7 +319,9 @@ def _alike(view: View) -> Iterator[Problem]:
         if total >= _MANY and len(texts) == 1:
             text = next(iter(texts))
             if captions.split(text) != captions.split(places[0].concept.trigger):
-                yield Problem("captions-identical", path, f"all {total} captions say: {text[:50]}")
+                yield Problem(
+                    "captions-identical", path, f"all {total} captions say: {triggers.shown(text)}"
+                )
             else:
                 yield Problem("captions-bare", path, f"all {total} captions are the trigger word")
         elif groups:

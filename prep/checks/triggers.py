@@ -63,6 +63,10 @@ Rule = Callable[[str, View, Place], tuple[str, str | None] | None]
 """Returns what is wrong with a text and how it should be, as ``captions.Verdict`` has it."""
 
 
+_SHOWN = 40
+"""Characters of a text that a message shows."""
+
+
 def words_of(place: Place) -> list[str]:
     """Return the trigger word of a folder, as tags: it may have commas."""
     return list(_tags(place.concept.trigger))
@@ -116,6 +120,12 @@ def misspelt(text: str, view: View, place: Place) -> tuple[str, str | None] | No
     return f"{found[0]} for {wanted[0]}", _with_lines(text, view, lines)
 
 
+def shown(text: str) -> str:
+    """Return the beginning of a text, for a message."""
+    text = text.strip().partition("\n")[0].rstrip()
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
 def missing(text: str, view: View, place: Place) -> tuple[str, str | None] | None:
     """Find lines that the trainer reads and that lack the trigger word."""
     words = words_of(place)
@@ -125,7 +135,7 @@ def missing(text: str, view: View, place: Place) -> tuple[str, str | None] | Non
     lines = _read(text, view)
     lacking = [line for line in lines if any(not has_word(line, word) for word in wanted)]
     mended = [_with_front(line, words) if line in lacking else line for line in lines]
-    head = lacking[0].strip()[:40]
+    head = shown(lacking[0])
     message = head if len(lines) == 1 else f"{len(lacking)} of {len(lines)} lines: {head}"
     return message, _with_lines(text, view, mended)
 

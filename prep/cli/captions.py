@@ -81,6 +81,8 @@ def _edit_summary(summary: Mapping[str, Any]) -> str:
         lines[0] += f" (edit {edit_number}; take it back with: shikomi undo)"
     for sign, name in (("-", "removed"), ("+", "added")):
         lines += [f"  {sign} {text}" for text in [_counts(summary[name])] if text]
+    if summary["created"]:
+        lines.append(f"  {_captions(summary['created'])} for images that had none")
     if summary["only_order_or_spelling"]:
         lines.append(f"  {_captions(summary['only_order_or_spelling'])} only in order or spelling")
     if summary["sentences"]:

@@ -3,6 +3,7 @@
 stdout is data, stderr is narration, exit codes are an interface; every verb goes through ``show``.
 """
 
+import re
 import signal
 import sys
 from collections import Counter
@@ -16,6 +17,11 @@ from prep import events
 from prep.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEMS, UserError
 
 Printer = Callable[[events.Event], str | None]
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""All but tabs and line ends."""
+_SHOWN = 20
+"""Skipped files of a kind that people are told of one by one."""
 
 
 def show(
@@ -163,8 +169,7 @@ class _Human:
             note = "" if event.average_loss is None else f"loss {event.average_loss:.4f}"
             self._progress("training", event.step, event.total, note)
         elif isinstance(event, events.Skipped):
-            self._skipped[event.reason] += 1
-            self._say(f"skipped {event.path}: {event.reason}")
+            self._skip(event.path, event.reason)
         elif isinstance(event, events.Warned):
             self._say(f"warning: {event.message} {event.hint}".rstrip())
         elif isinstance(event, events.Failed):
@@ -182,6 +187,13 @@ class _Human:
     def close(self) -> None:
         self._bar.stop()
 
+    def _skip(self, path: str, reason: str) -> None:
+        """Tell of something that was skipped; the first ones of a kind only."""
+        kind = reason.rpartition(": ")[2]  # it may begin with the name of a sidecar
+        self._skipped[kind] += 1
+        if self._skipped[kind] <= _SHOWN:
+            self._say(f"skipped {path}: {reason}")
+
     def _progress(self, what: str, done: int, total: int, note: str) -> None:
         self._done[what] = done
         if what not in self._tasks:
@@ -190,18 +202,28 @@ class _Human:
 
     def _finish(self, event: events.Finished) -> None:
         self._bar.stop()
+        for kind, count in self._skipped.items():
+            if count > _SHOWN:
+                self._say(f"skipped {count - _SHOWN} more (--json has all): {kind}")
         if event.reason != "done":
             sys.stderr.write(f"{event.reason}: what was finished by then is kept.\n")
-        self._print(self._summary(event.summary))
+        # Of what was interrupted there are only the counts of ``partial``.
+        text = _plain_summary if event.reason == "interrupted" else self._summary
+        self._print(text(event.summary))
 
     def _print(self, text: str | None) -> None:
         if text:
             self._bar.stop() if self._bar.finished else None
-            sys.stdout.write(text + "\n")
+            sys.stdout.write(_safe(text) + "\n")
             sys.stdout.flush()
 
     def _say(self, text: str) -> None:
-        self._bar.console.print(text, markup=False, soft_wrap=True)
+        self._bar.console.print(_safe(text), markup=False, soft_wrap=True)
+
+
+def _safe(text: str) -> str:
+    """Show control characters, which names of files may hold, instead of obeying them."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def _plain_summary(summary: dict[str, Any]) -> str:

@@ -63,7 +63,9 @@ def _model_line(event: events.Event) -> str | None:
 def _summary(found: dict[str, Any], options: TagOptions) -> str:
     line = f"{found['images']} images, {found['model']}"
     if found["provider"]:
-        line += f" on {found['provider'].removesuffix('ExecutionProvider')}"
+        line += f" on {found['provider'].replace('ExecutionProvider', '')}"
+        if options.engine == "ray":
+            line += f" ({_count(found['workers'], 'worker')} on {_count(found['nodes'], 'node')})"
         line += f", {found['images_per_second']:.3g} images/s"
     else:
         line += f" ({found['provider_reason']})"
@@ -76,3 +78,7 @@ def _summary(found: dict[str, Any], options: TagOptions) -> str:
     if found["conflicts"]:
         line += f"; {found['conflicts']} were changed elsewhere and left alone"
     return line
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

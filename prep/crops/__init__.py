@@ -86,17 +86,13 @@ def parse(text: str, size: Size) -> Box:
         size: The upright image, in pixels.
 
     Raises:
-        ConfigError: These are no four numbers, or the part is empty or outside the image.
+        ConfigError: As ``numbers``, or the part is empty or outside the image.
 
     Example:
         >>> parse("64,0,192,128", (256, 256))
         Box(x=0.25, y=0.0, width=0.75, height=0.5)
     """
-    parts = [part for part in re.split(r"[,\s]+", text.strip()) if part]
-    try:
-        x, y, width, height = (float(part) for part in parts)
-    except ValueError as error:
-        raise ConfigError(f"{text!r} is no crop.", _SHAPE) from error
+    x, y, width, height = numbers(text)
     if max(x, y, width, height) > 1:
         x, width = x / size[0], width / size[0]
         y, height = y / size[1], height / size[1]
@@ -104,6 +100,23 @@ def parse(text: str, size: Size) -> Box:
     if not _inside(box):
         raise ConfigError(f"{text!r} is not inside an image of {size[0]}x{size[1]} pixels.", _SHAPE)
     return box
+
+
+def numbers(text: str) -> tuple[float, float, float, float]:
+    """Read the four numbers of a crop.
+
+    Raises:
+        ConfigError: There are no four, or some are fractions and others pixels.
+    """
+    parts = [part for part in re.split(r"[,\s]+", text.strip()) if part]
+    try:
+        x, y, width, height = (float(part) for part in parts)
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is no crop.", _SHAPE) from error
+    found = (x, y, width, height)
+    if max(found) > 1 and any(number % 1 for number in found):
+        raise ConfigError(f"{text!r} mixes fractions and pixels.", _SHAPE)
+    return found
 
 
 def to_text(boxes: Sequence[Box]) -> str | None:

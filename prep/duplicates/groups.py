@@ -33,6 +33,8 @@ _MAYBE_EQUAL_BITS, _MAYBE_EQUAL = 6, 0.08
 """Only copies as near as this can have the very same pixels."""
 _TURNED_BELOW = 0.2
 """Largest difference of copies that are mirrored or turned."""
+_WITNESSES = 4
+"""Upright versions that a turned one, which differs by more from the kept one, is compared with."""
 _ENOUGH_TO_VOTE = 3
 _CUT = 0.03
 """From this difference of proportions on, a copy shows another part of the picture."""
@@ -120,12 +122,12 @@ class Search:
         try:
             for position in self._order:
                 cluster = None
-                if self._free[position]:
-                    cluster = self._around(position)
-                    if self._free[position]:
-                        # A clean version took its place, and is too far from this one.
+                while self._free[position]:
+                    if cluster is not None:
                         yield cluster
-                        cluster = self._around(position, anyhow=True)
+                    # Free afterwards: what seemed a clean version is too far from this one. The
+                    # next is tried; each try leaves one picture less that is free.
+                    cluster = self._around(position)
                 yield cluster
         finally:
             self._memory.save()
@@ -183,7 +185,8 @@ class Search:
 
     def _same(self, position: int) -> list[tuple[Candidate, Comparison]]:
         """Return the free candidates that are the same picture; they are no longer free."""
-        found = []
+        found: list[tuple[Candidate, Comparison]] = []
+        doubtful: list[tuple[Candidate, Comparison]] = []
         for candidate in self._worth_a_look(position):
             if not self._free[candidate.position]:
                 continue  # found already, in another turn
@@ -191,9 +194,29 @@ class Search:
             if _is_same(seen, candidate.turn):
                 self._free[candidate.position] = False
                 found.append((candidate, seen))
+            elif seen.same:
+                doubtful.append((candidate, seen))
             elif self._variants and seen.variant:
                 self._variant_pairs.append((position, candidate, seen))
-        return found
+        return found + self._vouched_for(doubtful, found)
+
+    def _vouched_for(
+        self,
+        doubtful: Sequence[tuple[Candidate, Comparison]],
+        found: Sequence[tuple[Candidate, Comparison]],
+    ) -> list[tuple[Candidate, Comparison]]:
+        """Return the turned pictures that agree enough with an upright version, if not with this.
+
+        The kept version may be the one with other colours, or with words over it.
+        """
+        upright = [each.position for each, _ in found if each.turn == UPRIGHT][:_WITNESSES]
+        agreed = []
+        for candidate, seen in doubtful:
+            pairs = (self._compare(version, candidate) for version in upright)
+            if self._free[candidate.position] and any(_is_same(p, candidate.turn) for p in pairs):
+                self._free[candidate.position] = False
+                agreed.append((candidate, seen))
+        return agreed
 
     def _worth_a_look(self, position: int) -> list[Candidate]:
         found = self._neighbours.of(position)

@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image
 
 from prep import captions
+from prep.captions.prose import is_sentence
 from prep.changes import CAPTION, Change, caption_change, content_change
-from prep.companions import CAPTION_SUFFIXES, companions
+from prep.companions import CAPTION_SUFFIXES, Listing, companions
 from prep.duplicates.best import Judge
 from prep.duplicates.neighbours import MIRRORED, UPRIGHT, turn
 from prep.images import MASK_SUFFIXES
@@ -103,6 +104,8 @@ def _union(keep: ImageRow, sources: Sequence[Copy]) -> Change:
     tags = list(keep.tags)
     for copy in sources:
         tags = captions.add(tags, turned_tags(copy.row.tags, copy.turn))
+    own = len(keep.tags)
+    tags[own:] = sorted(tags[own:], key=is_sentence)  # as in captions by hand: tags, then prose
     if keep.caption is None and sources[0].turn == UPRIGHT:
         # The other lines of the first caption come along; nothing merges prose.
         text = captions.with_tags(sources[0].row.caption or "", tags)
@@ -124,19 +127,22 @@ class Carried(NamedTuple):
     refused: list[tuple[str, str]]
 
 
-def carried_files(project: Project, keep: ImageRow, copies: Sequence[Copy]) -> Carried:
+def carried_files(
+    project: Project, keep: ImageRow, copies: Sequence[Copy], listing: Listing | None = None
+) -> Carried:
     """Copy masks and further sidecars of duplicates to the kept image, where it has none.
 
     Masks are turned and scaled with the picture. Caches of trainers are not carried: they are of
-    other pixels and are made again. The caption file itself is for ``merged_caption``.
+    other pixels and are made again. The caption file itself is for ``merged_caption``; ``listing``
+    saves reading folders again.
     """
     image = project.root / keep.path
     caption = project.caption_file(keep.path)
-    taken = {file.name for file in companions(image)} | {caption.name}
+    taken = {file.name for file in companions(image, listing)} | {caption.name}
     found = Carried([], [])
     for copy in copies:
         source = project.root / copy.row.path
-        for file in companions(source):
+        for file in companions(source, listing):
             suffix = file.name.removeprefix(source.stem)
             target = image.with_name(image.stem + suffix)
             if target.name in taken or not _is_carried(suffix, copy):

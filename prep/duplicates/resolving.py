@@ -41,14 +41,14 @@ def resolution(
         rule: How captions are merged.
         trash: Move files with their companions to the project's trash, instead of excluding.
     """
-    found = Resolution([], [], [])
+    found, listing = Resolution([], [], []), companions.Listing()
     for cluster in clusters:
         members = [member for member in cluster.members if member.reason not in APART]
         copies = [Copy(m.row, m.turn, shows_all(cluster.keep, m)) for m in members]
         caption = merged_caption(cluster.keep, _best_first(copies, judge), rule, judge)
         if caption is not None:
             found.changes.append(caption)
-        carried = carried_files(project, cluster.keep, copies)
+        carried = carried_files(project, cluster.keep, copies, listing)
         found.changes.extend(carried.changes)
         found.refused.extend(carried.refused)
         for member in members:

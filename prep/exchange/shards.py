@@ -1,8 +1,9 @@
 """WebDataset: a training set in tar files of bounded size, each the same bytes for the same images.
 
-A sample is ``KEY.webp``, ``KEY.txt`` (caption) and ``KEY.json`` (concept, repeats, source); the
-key must have no dot. Shards whose samples are all still wanted stay as they are: a new image costs
-one new shard, a changed one the shard that held it.
+A sample is ``KEY.webp``, ``KEY.txt`` (caption), ``KEY.mask.png`` (when there is a mask) and
+``KEY.json`` (concept, repeats, source); the key must have no dot. Shards whose samples are all
+still wanted stay as they are: a new image costs one new shard, a changed one the shard that held
+it.
 """
 
 import io
@@ -23,6 +24,8 @@ from prep.training_set import Example, TrainingSet
 from prep.training_set.kohya import Subset
 from prep.training_set.manifest import Entry, Manifest, State
 
+SHARD_MASK = ".mask.png"
+"""Ending of the mask in a sample."""
 _RECIPE = "shard 1"
 _BLOCK = tarfile.BLOCKSIZE
 _MOST_NAME = 100
@@ -47,7 +50,7 @@ class Sample:
         example = self.example
         found = [(f"{self.key}{PurePosixPath(example.image.name).suffix}", example.image.make())]
         if example.mask is not None and "alpha" not in example.mask.recipe.split()[:3]:
-            found.append((f"{self.key}.mask.png", example.mask.make()))
+            found.append((f"{self.key}{SHARD_MASK}", example.mask.make()))
         if example.caption is not None:
             found.append((f"{self.key}.txt", example.caption.make()))
         return [*found, (f"{self.key}.json", self.about)]

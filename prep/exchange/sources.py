@@ -6,6 +6,8 @@ from pathlib import Path
 from prep.errors import ConfigError
 from prep.exchange import archives, folders, imagefolder, onetrainer, sd_scripts
 from prep.exchange.collection import Collection, safe_folder
+from prep.exchange.shards import SHARD_MASK
+from prep.images import MASK_SUFFIXES, SUFFIXES
 
 _KNOWN = (
     "a folder, a zip or tar, dataset.toml, concepts.json, metadata.jsonl, .csv or .parquet,"
@@ -89,6 +91,7 @@ def _shards(files: list[Path], label: str, staging: Path) -> Collection:
 
 def _unpacked(inside: Path, staging: Path, label: str) -> Collection:
     """Read what was unpacked; nothing that it names outside of it is taken."""
+    _name_masks(inside)
     collection = _folder(_only_folder(inside), label, staging)
     home = staging.resolve()
     pictures = []
@@ -101,6 +104,14 @@ def _unpacked(inside: Path, staging: Path, label: str) -> Collection:
         else:
             collection.skipped.append((str(picture.file), "lies outside of the archive"))
     return replace(collection, pictures=pictures)
+
+
+def _name_masks(inside: Path) -> None:
+    """Give masks as shards name them, by the ending after the first dot, the name of a sidecar."""
+    for mask in list(inside.rglob(f"*{SHARD_MASK}")):
+        stem = mask.name.removesuffix(SHARD_MASK)
+        if any(mask.with_name(stem + suffix).exists() for suffix in SUFFIXES):
+            mask.rename(mask.with_name(stem + MASK_SUFFIXES[0]))
 
 
 def _only_folder(place: Path) -> Path:

@@ -10,6 +10,7 @@ from pydantic import Field
 from prep import crops, events
 from prep.buckets import Fit, Size
 from prep.index import ImageRow, Index
+from prep.plan.split import exposures
 from prep.project import Project, Section
 from prep.training_set.trainers import Loss, Trainer, View, views
 
@@ -97,20 +98,18 @@ def run(project: Project, options: BucketsOptions | None = None) -> Iterator[eve
     batch = step_settings(project, PlanOptions(batch_size=options.batch_size)).batch_size
     with Index(project) as index:
         rows = [row for row in index.select(options.where) if row.usable]
-    boxes = crops.stored(project)
-    pairs = [
-        (row, view)
-        for row in rows
-        for view in views(
-            project,
-            row,
-            crops.rects(boxes.get(row.path, ()), (row.width, row.height)),
-            (options.trainer,),
-        )
-    ]
+    if options.trainer == "shikomi":  # as the export: such captions keep their images out
+        broken = [row.path for row in rows if row.caption_error is not None]
+        rows = [row for row in rows if row.caption_error is None]
+        if broken:
+            yield events.Warned(
+                f"{_images(broken)} left out of training: no caption that can be read.",
+                "Most can be saved as UTF-8 with: shikomi check --fix",
+            )
+    pairs = _pairs(project, rows, options.trainer)
     if options.each:
         yield from (seen(row, view) for row, view in pairs)
-    placed = _placed(project, pairs)
+    placed = _placed(project, pairs, options.trainer)
     for (width, height), found in sorted(placed.items()):
         paths = [row.path for row in found.rows]
         parts = [view.rect.corners for view in found.views]
@@ -132,14 +131,38 @@ def run(project: Project, options: BucketsOptions | None = None) -> Iterator[eve
     yield events.Finished(summary)
 
 
-def _placed(project: Project, pairs: Sequence[tuple[ImageRow, View]]) -> dict[Size, _Placed]:
+def _pairs(
+    project: Project, rows: Sequence[ImageRow], trainer: Trainer
+) -> list[tuple[ImageRow, View]]:
+    """Return what the trainer sees of each image: one view for each crop."""
+    boxes = crops.stored(project)
+    return [
+        (row, view)
+        for row in rows
+        for view in views(
+            project,
+            row,
+            crops.rects(boxes.get(row.path, ()), (row.width, row.height)),
+            (trainer,),
+        )
+    ]
+
+
+def _placed(
+    project: Project, pairs: Sequence[tuple[ImageRow, View]], trainer: Trainer
+) -> dict[Size, _Placed]:
+    concepts = {folder: project.concept(folder) for folder in {row.folder for row, _ in pairs}}
+    read = [(row, view, view.fit) for row, view in pairs if view.fit is not None]
+    repeats = [concepts[row.folder].repeats for row, _, _ in read]
+    if trainer != "onetrainer":  # which knows no regularisation images
+        regular = [concepts[row.folder].settings.regularization for row, _, _ in read]
+        repeats = exposures(repeats, regular)
     placed: dict[Size, _Placed] = defaultdict(_Placed)
-    for row, view in pairs:
-        if view.fit is not None:
-            found = placed[view.fit.bucket]
-            found.rows.append(row)
-            found.views.append(view)
-            found.exposures += project.concept(row.folder).repeats
+    for (row, view, fit), times in zip(read, repeats, strict=True):
+        found = placed[fit.bucket]
+        found.rows.append(row)
+        found.views.append(view)
+        found.exposures += times
     return placed
 
 
@@ -195,9 +218,10 @@ def _batch_advice(
     elif short:
         rest = sum(found.exposures % batch for found in short.values())
         wasted = len(short) - math.ceil(rest / batch)
+        more = "no more batches" if not wasted else f"{wasted} more batch{'es' * (wasted > 1)}"
         yield events.Warned(
             f"The last batch is not full in {len(short)} of {len(placed)} buckets"
-            f" ({_named(short)}): {wasted} more batches per epoch than with one bucket.",
+            f" ({_named(short)}): {more} per epoch than with one bucket.",
             "Each counts as a whole batch, so these images weigh more. See: shikomi plan",
         )
 

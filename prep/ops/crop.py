@@ -119,6 +119,8 @@ def _check(options: CropOptions) -> None:
         raise ConfigError(
             "Nothing to do.", "Give --set, --aspect, --bucket, --subject, --borders or --clear."
         )
+    for text in options.set:
+        crops.numbers(text)
     others = (options.set, options.shape, options.subject, options.borders, options.add)
     if options.clear and any(others):
         raise ConfigError("--clear goes with nothing but --where.", "Run it first, then crop.")

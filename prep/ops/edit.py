@@ -11,9 +11,11 @@ from prep.captions.options import EditOptions as EditOptions
 from prep.captions.rows import CaptionRow, caption_rows
 from prep.changes import CAPTION, CONTENT, Change, exclusion
 from prep.edits import Journal, Outcome, check_found
+from prep.errors import ConfigError
 from prep.expressions import Expression
 from prep.index import ImageRow, Index
 from prep.project import Project, Section
+from prep.tagging.stored_scores import StoredScores
 
 
 class ExcludeOptions(Section):
@@ -35,17 +37,22 @@ def run(project: Project, options: EditOptions) -> Iterator[events.Event]:
     Yields:
         Progress; a Change for each caption (with ``find`` a Match instead); Skipped for
         conflicts; Finished with ``changed``, ``edit`` (its number, 0 for a dry run),
-        ``conflicts``, ``added`` and ``removed`` (captions by tag), ``only_order_or_spelling`` and
-        ``sentences`` (captions of sentences among the changed).
+        ``conflicts``, ``added`` and ``removed`` (captions by tag), ``created`` (captions that
+        there were none of), ``only_order_or_spelling`` and ``sentences`` (captions of sentences
+        among the changed).
 
     Raises:
-        ConfigError: The filter has a fault, or there is nothing to do.
+        ConfigError: The filter has a fault, or there is nothing to do, or nothing to sort by.
     """
     options.check()
     if options.find:
         yield from _find(project, options)
         return
     with Index(project) as index:
+        if "score" in options.sort and not StoredScores(index):
+            raise ConfigError(
+                "There are no scores to sort by.", "The tagger gives them: shikomi tag"
+            )
         tally = Tally()
         if options.dry_run:
             rows = caption_rows(index, options.where, options.path)
@@ -65,9 +72,10 @@ def _journal(index: Index) -> Generator[events.Event, None, Journal]:
     """Open the journal, before captions are read: it may have to finish an interrupted edit."""
     journal = Journal(index)
     for outcome in journal.recovered:
+        what, back = ("An undo", "redo") if outcome.undone else ("An edit", "undo")
         yield events.Warned(
-            f"An edit that was interrupted has been finished: {outcome.title}.",
-            "Take it back with: shikomi undo",
+            f"{what} that was interrupted has been finished: {outcome.title}.",
+            f"Take it back with: shikomi {back}",
         )
         for path, reason in outcome.conflicts:
             yield events.Skipped(path, reason)
@@ -161,10 +169,11 @@ def exclude(project: Project, options: ExcludeOptions) -> Iterator[events.Event]
 
 
 def undo(project: Project) -> Iterator[events.Event]:
-    """Take back the newest edit; events as ``run``."""
+    """Take back the newest edit, or finish taking it back; events as ``run``."""
     with Index(project) as index:
         journal = yield from _journal(index)
-        yield from report(check_found(journal.undo(), "undo"))
+        finished = next((outcome for outcome in journal.recovered if outcome.undone), None)
+        yield from report(finished or check_found(journal.undo(), "undo"))
 
 
 def redo(project: Project) -> Iterator[events.Event]:

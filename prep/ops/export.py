@@ -30,9 +30,17 @@ from prep.parallel import ordered
 from prep.project import Project, Section
 from prep.training_set import Format, TrainingSet, Wish, kohya, leftovers
 from prep.training_set.manifest import Entry, Manifest, State, entry_of
-from prep.training_set.masked import MaskFiles, mask_advice, masked_set, wishes_by_source
+from prep.training_set.masked import (
+    MaskFiles,
+    mask_advice,
+    mask_count,
+    masked_set,
+    wishes_by_source,
+)
 from prep.training_set.snapshot import of_training_set
 
+_WITH_MASKS = ("onetrainer", "webdataset")
+"""Layouts that have a place for drawn masks of their own."""
 _SAVE_EVERY = 500
 """Images between two savings of the manifest: the work that a power cut costs at most."""
 
@@ -85,7 +93,7 @@ def run(project: Project, options: ExportOptions | None = None) -> Iterator[even
     Yields:
         Progress; Written per file; Skipped for images and captions that cannot be used and for
         files in the way; Warned; Finished with ``images``, ``written`` and ``unchanged``
-        (files), ``removed``, ``masks`` (images that have one), ``folder``, ``layout`` and, for
+        (files), ``removed``, ``masks`` (that were exported), ``folder``, ``layout`` and, for
         kohya, ``dataset_toml`` (its path).
 
     Raises:
@@ -116,9 +124,10 @@ def run(project: Project, options: ExportOptions | None = None) -> Iterator[even
         raise
     yield from export.warnings(wanted)
     yield from (events.Warned(message, hint) for message, hint in files.notes)
-    if options.layout != "onetrainer":
+    carries = options.layout in _WITH_MASKS
+    if not carries:
         yield from mask_advice(wanted, options.masks)
-    masked = sum(example.mask is not None for example in wanted.examples)
+    masked = mask_count(wanted, options.masks, drawn=carries)
     count = {"images": len(wanted.examples) - export.failed, **export.count, "masks": masked}
     place = {"folder": str(folder), "layout": options.layout}
     place |= {"dataset_toml": str(folder / "dataset.toml")} if options.layout == "kohya" else {}

@@ -16,6 +16,10 @@ from prep.plan.breakdown import By, breakdown
 from prep.project import FILE_NAME, Concept, Project, Section, describe_faults
 from prep.training_set.exported import exported_contents
 
+_OTHER_DRAWS = (1, 2)
+_WORTH_A_WORD = 0.01
+"""Share of the steps by which a plan may be off without saying so."""
+
 
 class PlanSettings(StepSettings):
     """All settings of the [train] table that a plan depends on; the trainer owns them."""
@@ -78,6 +82,7 @@ def plan_of(
     rows: Sequence[ImageRow],
     options: PlanOptions | None = None,
     contents: Sequence[str] | None = None,
+    draw: int = 0,
 ) -> Plan:
     """Return the plan for these images, which must be readable.
 
@@ -87,6 +92,7 @@ def plan_of(
         options: Overrides.
         contents: Hashes of the exported pictures, one for each crop of each image; without them
             the held-out images are drawn by the source files.
+        draw: Another number draws other held-out images, to see how much hangs on that.
 
     Raises:
         ConfigError: As ``step_settings``.
@@ -102,7 +108,7 @@ def plan_of(
             items.append(_item(concepts[row.folder], row, rect.size, content, tagged=tagged))
     processes = (options.processes if options else None) or settings.devices
     fraction = settings.validation_fraction
-    return make_plan(items, project.buckets, settings, processes, fraction, settings.seed)
+    return make_plan(items, project.buckets, settings, processes, fraction, settings.seed + draw)
 
 
 def _parts(row: ImageRow, boxes: Crops) -> list[Rect]:
@@ -147,8 +153,9 @@ def run(project: Project, options: PlanOptions | None = None) -> Iterator[events
     with Index(project) as index:
         if splits:
             yield from hash_store.hash_contents(index, index.usable())
-        # As the export: a caption that cannot be read keeps its image out.
-        rows = [row for row in index.usable() if row.caption_error is None]
+        usable = index.usable()
+    # As the export: a caption that cannot be read keeps its image out.
+    rows = [row for row in usable if row.caption_error is None]
     if splits:
         contents = exported_contents(project, rows)
     plan = plan_of(project, rows, options, contents)
@@ -161,15 +168,29 @@ def run(project: Project, options: PlanOptions | None = None) -> Iterator[events
     summary = _summary(plan, len(rows))
     if options.balance:
         summary |= yield from _balance(project, rows, options, plan, contents)
-    for advice in basics(project, rows):
+    for advice in basics(project, usable):
         yield events.Warned(advice.message, advice.hint)
-    if splits and contents is None and rows:
-        yield events.Warned(
-            "Which images are held out is drawn from the exported files, which are not up to"
-            " date: the steps may differ by a few.",
-            "For exact numbers run first: shikomi export",
-        )
+    if splits and contents is None:
+        yield from _uncertainty(project, rows, options, plan)
     yield events.Finished(summary)
+
+
+def _uncertainty(
+    project: Project, rows: Sequence[ImageRow], options: PlanOptions, plan: Plan
+) -> Iterator[events.Event]:
+    """Say by how much the steps may differ, when that is worth a word.
+
+    The trainer draws the held-out images by the exported files, which do not exist yet or are of
+    another state. Mostly it makes no difference which ones are drawn.
+    """
+    others = [plan_of(project, rows, options, draw=draw).steps for draw in _OTHER_DRAWS]
+    apart = max(abs(steps - plan.steps) for steps in others)
+    if apart > _WORTH_A_WORD * plan.steps:
+        yield events.Warned(
+            f"The steps may differ by some {apart}: which images are held out is decided by the"
+            " exported files.",
+            "For exact numbers export first: shikomi export",
+        )
 
 
 def _summary(plan: Plan, images: int) -> dict[str, Any]:

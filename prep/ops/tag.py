@@ -18,8 +18,9 @@ from prep.index import ImageRow, Index
 from prep.ops.score_options import ScoreOptions, names_of, thresholds, warnings
 from prep.ops.tag_captions import Compiler
 from prep.ops.tag_files import Elsewhere
-from prep.ops.tag_scores import Obtained, Running, Scoring
+from prep.ops.tag_scores import Obtained, Scoring
 from prep.project import Project
+from prep.tagging.engines import Kind, Running
 from prep.tagging.ensemble import Ensemble, Member, seen
 from prep.tagging.preprocess import Decode
 from prep.tagging.providers import Device
@@ -52,8 +53,13 @@ class TagOptions(ScoreOptions):
     device: Device = "auto"
     """Where the model runs."""
     decode: Decode = "reference"
-    """reference: exactly the pixels of the taggers' authors; fast: large JPEG files are decoded
-    smaller, which moves scores a little."""
+    """reference: exactly the pixels of the taggers' authors; fast: large pictures are reduced
+    first, which moves scores a little."""
+    engine: Kind = "local"
+    """local: this machine; ray: the machines of a Ray cluster, for folders too big for one."""
+    ray_address: str = ""
+    """With --engine ray: HOST:PORT of the cluster's head, or auto for the one that this machine
+    belongs to; when empty, what RAY_ADDRESS says, else Ray is started here for this run."""
     dry_run: bool = False
     """Only show how captions would change."""
     show: int = Field(10, ge=0)
@@ -68,7 +74,8 @@ def run(project: Project, options: TagOptions) -> Iterator[events.Event]:
         Warned for an idle GPU, for shared caption files and for thresholds of unknown tags; Change
         for each caption; Finished with ``images`` (with tags), ``model``, ``provider`` (empty when
         all scores were known) and ``provider_reason``, ``images_per_second`` (of inference),
-        ``changed``, ``edit`` (0 for a dry run) and ``conflicts``.
+        ``workers`` and ``nodes`` (processes and machines that it ran on), ``changed``, ``edit``
+        (0 for a dry run) and ``conflicts``.
 
     Raises:
         ConfigError: The filter has a fault, or ``out`` lies outside of the project.
@@ -96,7 +103,14 @@ class _Tagging:
     ) -> None:
         self._project, self._options, self._index = project, options, index
         self._obtained = obtained
-        running = Running(options.device, options.batch, options.threads, options.decode)
+        running = Running(
+            options.device,
+            options.batch,
+            options.threads,
+            options.decode,
+            options.engine,
+            options.ray_address,
+        )
         self._scoring = Scoring(project, index, running)
         self._rows: list[ImageRow] = []
         members = [
@@ -166,6 +180,8 @@ class _Tagging:
             "provider": scoring.provider,
             "provider_reason": scoring.reason,
             "images_per_second": round(rate, 2),
+            "workers": scoring.workers,
+            "nodes": scoring.nodes,
         }
 
 

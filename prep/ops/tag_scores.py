@@ -4,45 +4,23 @@ A run that was killed goes on where it stopped. Where all scores are known, no m
 the files of a tagger need not even be there.
 """
 
-import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from prep import events
 from prep.errors import UnreadableError, UserError
 from prep.index import Index
 from prep.project import Project
 from prep.tagging import models, taggers
+from prep.tagging.engines import Engine, Running, engine
 from prep.tagging.models import TaggerFiles
-from prep.tagging.preprocess import Decode
-from prep.tagging.providers import Device
 from prep.tagging.scores import ScoreStore
 from prep.tagging.tables import TagTable, read_table
-from prep.tagging.tagger import Tagger, score_files
+from prep.tagging.tagger import Scores
 
 _STORE_EVERY = 32
 """Images whose scores a killed run may lose."""
-
-
-@dataclass(frozen=True)
-class Running:
-    """How models run.
-
-    Attributes:
-        device: Where.
-        batch: Images per run; 0 for what suits the device.
-        threads: That decode images and run the model on the CPU; 0 for one per core.
-        decode: How exactly pictures are decoded.
-    """
-
-    device: Device = "auto"
-    batch: int = 0
-    threads: int = 0
-    decode: Decode = "reference"
 
 
 @dataclass(frozen=True)
@@ -121,6 +99,8 @@ class Scoring:
         unusable: Paths of images that could not be read.
         provider: What ran the last model; empty when all scores were known.
         reason: Why not something faster.
+        workers: Processes that ran it.
+        nodes: Machines that they were on.
         scored: Images that were looked at.
         seconds: What that took.
     """
@@ -129,6 +109,7 @@ class Scoring:
         self._project, self._index, self._running = project, index, running
         self.unusable: set[str] = set()
         self.provider, self.reason = "", "all scores were known"
+        self.workers = self.nodes = 0
         self.scored, self.seconds = 0, 0.0
 
     def run(self, tagger: Ready, contents: Mapping[str, str]) -> Iterator[events.Event]:
@@ -139,11 +120,12 @@ class Scoring:
             contents: Path -> hash of its bytes; each hash is looked at once.
 
         Yields:
-            Progress; Skipped for images that cannot be read; Warned for an idle GPU, and for
-            batches that did not fit into memory.
+            Progress; Skipped for images that cannot be read; Warned for an idle GPU, for batches
+            that did not fit into memory, and for workers of a cluster that were lost.
 
         Raises:
-            UserError: The tagger is broken, or its files are needed and not here.
+            UserError: The tagger is broken, or its files are needed and not here; RetryError when
+                no worker of a cluster is left.
         """
         known = tagger.store.known()
         todo: dict[str, list[str]] = {}
@@ -155,42 +137,43 @@ class Scoring:
         if tagger.files is None:
             raise tagger.fault or UserError(f"The files of {tagger.name} are not here.")
         yield events.Progress("tag", 0, len(todo), f"loading {tagger.name}")
-        running = self._running
-        loaded = Tagger(tagger.files, running.device, running.threads, running.decode)
-        self.provider, self.reason = loaded.provider, loaded.choice.reason
-        if loaded.choice.gpu_idle:
-            reason, cure = loaded.choice.reason, loaded.choice.cure
-            yield events.Warned(f"The tagger runs on the CPU: {reason}.", cure)
-        yield from self._score(loaded, tagger.store, todo)
-        if loaded.most:
-            fitted = f"Memory ran out: images were run in batches of {loaded.most}."
-            yield events.Warned(fitted, f"For this tagger, use: --batch {loaded.most}")
+        used = engine(tagger.files, self._running)
+        try:
+            yield from self._score(used, tagger.store, todo)
+        finally:
+            self.provider, self.reason = used.provider, used.reason
+            self.workers, self.nodes = used.workers, used.nodes
+            self.seconds += used.seconds
 
     def _score(
-        self, tagger: Tagger, store: ScoreStore, todo: Mapping[str, list[str]]
+        self, used: Engine, store: ScoreStore, todo: Mapping[str, list[str]]
     ) -> Iterator[events.Event]:
-        start, running, throttle = time.perf_counter(), self._running, events.Throttle()
-        files = (self._project.root / paths[0] for paths in todo.values())
-        scored = score_files(tagger, files, batch=running.batch, threads=running.threads)
-        waiting: list[tuple[str, NDArray[np.float32]]] = []
+        throttle, done = events.Throttle(), 0
+        waiting: list[tuple[str, Scores]] = []
+        scored = used.run(todo, lambda content: self._project.root / todo[content][0])
         try:
-            for done, (content, (file, scores)) in enumerate(zip(todo, scored, strict=True), 1):
-                if isinstance(scores, UnreadableError):
-                    yield from self._skip(todo[content], file, scores)
-                else:
-                    waiting.append((content, scores))
-                if len(waiting) >= _STORE_EVERY:
-                    store.put(waiting)
-                    waiting.clear()
-                yield from events.tick("tag", len(todo), throttle, done, tagger.provider)
+            with closing(scored):
+                for item in scored:
+                    if isinstance(item, events.Event):
+                        yield item
+                        continue
+                    done += 1
+                    content, scores = item
+                    if isinstance(scores, UnreadableError):
+                        yield from self._skip(todo[content], scores)
+                    else:
+                        waiting.append((content, scores))
+                    if len(waiting) >= _STORE_EVERY:
+                        store.put(waiting)
+                        waiting.clear()
+                    yield from events.tick("tag", len(todo), throttle, done, used.provider)
         finally:
             store.put(waiting)
-            scored.close()
-        self.scored += len(todo)
-        self.seconds += time.perf_counter() - start
+            self.scored += done
 
-    def _skip(self, paths: list[str], file: Path, error: UnreadableError) -> Iterator[events.Event]:
-        reason = error.message.removeprefix(f"{file.name}: ")
+    def _skip(self, paths: list[str], error: UnreadableError) -> Iterator[events.Event]:
+        name = paths[0].rpartition("/")[2]
+        reason = error.message.removeprefix(f"{name}: ")
         for path in paths:
             self._index.put_error(path, reason)
             self.unusable.add(path)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 from prep import captions
@@ -95,24 +96,38 @@ def _crop(term: Term, context: Context) -> Condition:
 
 
 def _hand(term: Term, context: Context) -> Condition:
-    """By the decisions behind the present caption, else by the last that are known."""
+    """By the decisions behind the present caption.
+
+    Where a caption has changed since they were noted down, by what tells it from the caption that
+    the last ones belong to.
+    """
+    # Imported late: these read the index, which reads filters.
+    from prep.captions.layers import Hand, learnt
+    from prep.captions.rules import Rules
+
     sign, tag = term.value[0], term.value[1:]
-    column = "plus" if sign == "+" else "minus"
-    wanted = captions.key(tag)
+    wanted, rules = captions.key(tag), cache(lambda folder: Rules.of(context.project, folder))
 
     def holds(packed: str | None) -> bool:
-        tags = json.loads(packed or "[]")
+        compiled, plus, minus, caption, folder = json.loads(packed or "")
+        hand = Hand(*(tuple(json.loads(part)) for part in (compiled, plus, minus)))
+        if folder is not None:
+            hand = learnt(hand, captions.split(caption), rules(folder))
+        tags = hand.plus if sign == "+" else hand.minus
         return any(captions.key(name) == wanted for name in tags) if tag else bool(tags)
 
     name = context.function(holds)
+    known = "h.text = ifnull(i.caption_hash, '')"
     return Condition(
-        select=f"""SELECT i.id AS n FROM
-            (SELECT DISTINCT path FROM work.hand WHERE {column} != '[]') s
+        select=f"""SELECT i.id AS n FROM (SELECT DISTINCT path FROM work.hand) s
             CROSS JOIN images i ON i.path = s.path
             JOIN work.hand h ON h.id = (SELECT max(
                     k.id + (k.text = ifnull(i.caption_hash, '')) * {_ABOVE}) % {_ABOVE}
                 FROM work.hand k WHERE k.path = i.path)
-            WHERE {name}(h.{column})"""
+            WHERE CASE WHEN {known} AND h.{"plus" if sign == "+" else "minus"} = '[]' THEN 0
+                WHEN i.captioned = 0 AND NOT {known} THEN 0
+                ELSE {name}(json_array(h.compiled, h.plus, h.minus, i.caption,
+                    CASE WHEN {known} THEN NULL ELSE i.folder END)) END"""
     )
 
 

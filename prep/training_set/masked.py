@@ -51,6 +51,19 @@ def wishes_by_source(wanted: TrainingSet, masks: MaskFiles) -> Iterator[tuple[st
         yield example.source, wishes
 
 
+def mask_count(wanted: TrainingSet, masks: MaskFiles, *, drawn: bool) -> int:
+    """Return how many images are exported with their mask.
+
+    Args:
+        wanted: The training set.
+        masks: What was asked for.
+        drawn: The layout takes drawn masks along in any case.
+    """
+    if masks != "none":
+        return sum(example.mask is not None for example in wanted.examples)
+    return sum(example.drawn_mask for example in wanted.examples) if drawn else 0
+
+
 def mask_advice(wanted: TrainingSet, masks: MaskFiles) -> Iterator[events.Event]:
     """Warn of masks that are left out, and of what a folder of masks needs."""
     # Transparency alone is no wish to train with masks.

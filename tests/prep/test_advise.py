@@ -170,10 +170,12 @@ def test_renamed_tags_are_one_tag(project: Project, make_image: MakeImage) -> No
 def test_variety_is_judged_where_tags_tell_of_it() -> None:
     same = [frozenset({"beach", "smile"})] * 8 + [frozenset({"forest"})] * 2
     found = {advice.topic: advice for advice in variety("f", "mochi", same)}
-    assert list(found) == list(GROUPS)
+    assert list(found) == ["backgrounds", "expressions", "variety"]
     assert found["backgrounds"].level == "warning"
     assert "beach is in 80%" in found["backgrounds"].message
-    assert found["poses"].level == "note"
+    assert found["variety"].level == "note"
+    assert "tell framings (0), views (0), poses (0): not judged" in found["variety"].message
+    assert [advice.topic for advice in variety("f", "x", [frozenset()] * 9)] == ["variety"]
     many = [frozenset({place}) for place in ("beach", "forest", "city", "room") for _ in range(3)]
     (backgrounds, *_) = variety("f", "mochi", many)
     assert backgrounds.level == "good"

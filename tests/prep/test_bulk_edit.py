@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from prep import captions, events
 from prep.captions.editor import Editor
+from prep.captions.layers import Hand, HandStore
 from prep.captions.options import EditOptions
 from prep.captions.rows import CaptionRow
 from prep.errors import ConfigError, UserError
@@ -250,6 +251,23 @@ def test_an_interrupted_edit_is_finished_before_captions_are_read(opened: Projec
     assert caption(opened, 0) == "mochi, hat, smile"
 
 
+def test_an_interrupted_undo_is_finished_and_no_other_edit_is_taken_back(opened: Project) -> None:
+    path = "dataset/10_mochi/0.png"
+    for tag in ("one", "two"):
+        run(opened, add=[tag], path=[path])
+    with Index(opened) as index, index.connection:
+        index.connection.execute("UPDATE work.edits SET state='pending undone' WHERE id=2")
+    found = list(edit.undo(opened))
+    assert [(event.message, event.hint) for event in found if isinstance(event, events.Warned)] == [
+        ("An undo that was interrupted has been finished: add two.",
+         "Take it back with: shikomi redo")
+    ]  # fmt: skip
+    assert caption(opened, 0) == "mochi, hat, smile, one"
+    assert found[-1].summary["changed"] == 1  # type: ignore[attr-defined]
+    list(edit.undo(opened))
+    assert caption(opened, 0) == "mochi, hat, smile"
+
+
 def test_bytes_that_are_no_text_are_refused(opened: Project) -> None:
     with pytest.raises(ConfigError, match="no UTF-8"):
         run(opened, add=["caf\udce9"])
@@ -289,7 +307,8 @@ def test_sorting_by_the_counts_of_the_dataset_or_of_a_list(opened: Project, tmp_
 
 
 def test_sorting_by_what_the_tagger_is_surest_of(opened: Project) -> None:
-    run(opened, sort=["score"])  # without scores, nothing moves
+    with pytest.raises(ConfigError, match="no scores"):
+        run(opened, sort=["score"])
     assert caption(opened, 1) == "mochi, straw hat, hat, smile"
     table = TagTable(("hat", "straw_hat", "smile"), (GENERAL,) * 3)
     with Index(opened) as index:
@@ -353,3 +372,21 @@ def test_dots_in_keys_are_dots() -> None:
         "a.c.": "y",
         "z": "w",
     }
+
+
+def test_filters_know_at_once_what_people_added_and_removed(opened: Project) -> None:
+    path = "dataset/10_mochi/0.png"
+    with Index(opened) as index:
+        tagged = Hand(compiled=("mochi", "hat", "smile"))
+        HandStore(index).put([(path, "mochi, hat, smile", tagged)])
+
+    def found(where: str) -> list[str]:
+        with Index(opened) as index:
+            return [row.path for row in index.select(where)]
+
+    assert found("hand:+ or hand:-") == []
+    run(opened, add=["bow"], remove=["hat"])
+    assert found("hand:+bow") == found("hand:-hat") == found("hand:+ hand:-") == [path]
+    assert found("hand:+hat or hand:-smile") == []
+    list(edit.undo(opened))
+    assert found("hand:+ or hand:-") == []

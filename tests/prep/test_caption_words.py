@@ -53,6 +53,7 @@ def test_a_tally_counts_captions_by_tag() -> None:
     assert tally.summary() == {
         "added": {"a": 1, "b": 1},
         "removed": {"a": 1},
+        "created": 1,
         "only_order_or_spelling": 1,
         "sentences": 1,
     }

@@ -213,3 +213,20 @@ def test_a_closed_pipe_is_no_fault(project: Project, make_image: MakeImage) -> N
         process.stdout.close()
         assert b"Traceback" not in process.stderr.read()
         assert process.wait() in (0, -signal.SIGPIPE)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["buckets", "--batch-size", "0"], "--batch-size: input should be greater than or equal"),
+        (["edit", "--find", "("], "--find: '(' has a fault: missing )"),
+        (["quality", "--only", "blurr"], "not 'blurr'"),
+    ],
+)
+def test_options_that_cannot_be_are_named_in_words(words: list[str], told: str) -> None:
+    done = shikomi(*words)
+    assert done.returncode == 2
+    error = " ".join(done.stderr.split())
+    assert told in error
+    assert f"All options: shikomi {words[0]} --help" in error
+    assert "validation error" not in error

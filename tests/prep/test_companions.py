@@ -1,6 +1,12 @@
+import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from prep.companions import companions, moves, to_trash
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prep.companions import Listing, companions, moves, to_trash
 from prep.edits import Journal
 from prep.index import Index
 from prep.ops import scan
@@ -51,3 +57,32 @@ def test_a_renamed_image_gives_its_stem_to_them(project: Project, make_image: Ma
     found = moves(project, "dataset/10_mochi/a.png", "dataset/10_mochi/b-1.png")
     names = {Path(change.after or "").name for change in found}
     assert names == {"b-1.png", *("b-1" + name[1:] for name in BELONGING)}
+
+
+@given(st.sets(st.sampled_from(["a", "a.b", "ab", "a_1x2", "b", ""]), min_size=1))
+def test_a_listing_finds_what_stands_in_the_folder(stems: set[str]) -> None:
+    with TemporaryDirectory() as folder:
+        for stem in stems:
+            for suffix in (".txt", "-masklabel.png", "_1x2.npz", ".npz", "x.txt"):
+                (Path(folder) / f"{stem}{suffix}").touch()
+        listing = Listing()
+        for stem in ("a", "a.b", "ab", "b"):
+            image = Path(folder) / f"{stem}.png"
+            assert companions(image, listing) == companions(image)
+            names = {file.name for file in image.parent.iterdir() if file.name.startswith(stem)}
+            assert set(listing.beginning(folder, stem)) == names
+
+
+def test_a_folder_is_read_once_for_many_images(
+    project: Project, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [project.relative(make_image(f"10_mochi/{n}.png", caption="x")) for n in range(9)]
+    read, real = list[str](), os.listdir
+
+    def counted(folder: str) -> list[str]:
+        read.append(folder)
+        return real(folder)
+
+    monkeypatch.setattr(os, "listdir", counted)
+    assert len(to_trash(project, paths)) == 18
+    assert len(read) == 1

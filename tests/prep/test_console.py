@@ -55,6 +55,27 @@ def test_a_verb_can_write_its_own_summary(capsys: Captured) -> None:
     assert capsys.readouterr().out == "2 images\n"
 
 
+def test_many_skipped_items_of_a_kind_are_summed_up(capsys: Captured) -> None:
+    found = [events.Skipped(f"{n}.png", f"{n}.txt: no text") for n in range(25)]
+    other = events.Skipped("x.png", "gone")
+    assert console.show(stream(*found, other, events.Finished({}))) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "skipped 0.png: 0.txt: no text"
+    assert lines[-2:] == ["skipped x.png: gone", "skipped 5 more (--json has all): no text"]
+    assert len(lines) == 22
+
+
+def test_names_cannot_steer_the_terminal(capsys: Captured) -> None:
+    def printer(event: Event) -> str | None:
+        return event.path if isinstance(event, events.Written) else None
+
+    odd = (events.Written("a\x1b[2J\tb"), events.Skipped("c\x07", "gone"), events.Finished({}))
+    console.show(stream(*odd), printer=printer)
+    out, err = capsys.readouterr()
+    assert out == "a\\x1b[2J\tb\n"
+    assert err == "skipped c\\x07: gone\n"
+
+
 def test_skipped_items_and_warnings_are_narrated(capsys: Captured) -> None:
     found = (
         events.Skipped("a[b].png", "the file is cut off"),
@@ -114,7 +135,9 @@ def test_the_operation_is_closed_whatever_happens(capsys: Captured, as_json: boo
         finally:
             closed.append("closed")
 
-    assert console.show(work(), json=as_json) == 130
+    # A summary of a whole operation has nothing to say about half of one.
+    code = console.show(work(), json=as_json, summary=lambda found: str(found["images"]))
+    assert code == 130
     assert closed == ["closed"]
     out, err = capsys.readouterr()
     if as_json:

@@ -202,6 +202,9 @@ def test_masks_follow_their_crop(project: Project, make_image: MakeImage, out: P
     run(project, where="name:a.png", set=("100,0,600,600",))
     found = exporting.run(project)
     assert "1 image has a mask" in warnings(found)
+    assert summary(found)["masks"] == 0
+    found = exporting.run(project, layout="webdataset", out=out.with_name("shards"))
+    assert "has a mask" not in warnings(found)
     assert summary(found)["masks"] == 1
     found = exporting.run(project, masks="folder")
     with Image.open(out / "masks" / "10_mochi" / "a.png") as mask:

@@ -200,7 +200,8 @@ def test_shards_of_webdataset(tmp_path: Path, image: bytes) -> None:
     place.mkdir()
     for shard in range(2):
         with tarfile.open(place / f"set-{shard:06}.tar", "w") as tar:
-            for name, data in ((f"{shard}.png", image), (f"{shard}.txt", b"a cat")):
+            masks = [("0.mask.png", image), ("x.mask.png", image)] if shard == 0 else []
+            for name, data in ((f"{shard}.png", image), (f"{shard}.txt", b"a cat"), *masks):
                 info = tarfile.TarInfo(name)
                 info.size = len(data)
                 tar.addfile(info, io.BytesIO(data))
@@ -209,7 +210,10 @@ def test_shards_of_webdataset(tmp_path: Path, image: bytes) -> None:
             tar.addfile(link)
     found = take(place, tmp_path / "target")
     made = files(tmp_path / "target" / "dataset")
-    assert set(made) == {"shards/0.png", "shards/0.txt", "shards/1.png", "shards/1.txt"}
+    assert set(made) == {
+        *("shards/0.png", "shards/0.txt", "shards/1.png", "shards/1.txt"),
+        *("shards/0-masklabel.png", "shards/x.mask.png"),  # the other belongs to no image
+    }
     assert set(skipped(found).values()) == {"a link or a device"}
 
 

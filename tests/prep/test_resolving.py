@@ -79,6 +79,9 @@ def test_captions_are_merged_as_asked() -> None:
     assert with_caption("union", "cap\nProse.", machine, hand) == "cap, hat, smile, sky\nProse."
     assert with_caption("union", None, hand, machine) == "hat, sky, smile\nA sentence."
     assert with_caption("union", None, (None, UPRIGHT)) is None
+    prose, tags = ("A photograph of a bear, taken at noon. It smiles.", UPRIGHT), ("sky", UPRIGHT)
+    assert with_caption("union", "hat", prose, tags) == f"hat, sky, {prose[0]}"
+    assert with_caption("union", None, prose, tags) == f"sky, {prose[0]}"
 
 
 def test_mirrored_captions_change_sides() -> None:

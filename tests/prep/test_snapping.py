@@ -118,7 +118,8 @@ def test_texts_are_read() -> None:
     assert parse("100,100,500,250", (1000, 500)).pixels((1000, 500)) == Rect(100, 100, 600, 350)
     assert parse("0,0,1,1", (1000, 500)) == WHOLE
     assert rects((), (30, 20)) == [Rect(0, 0, 30, 20)]
-    for text in ("", "1,2,3", "a,b,c,d", "0.5,0,0.6,1", "-1,0,1,1", "0,0,0,1", "nan,0,1,1"):
+    mixed = "0.1,0,2.8,0.6"
+    for text in ("", "1,2", "a,b,c,d", "0.5,0,0.6,1", "-1,0,1,1", "0,0,0,1", "nan,0,1,1", mixed):
         with pytest.raises(ConfigError):
             parse(text, (1000, 500))
 

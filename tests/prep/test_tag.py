@@ -13,9 +13,10 @@ from prep.edits import Journal
 from prep.errors import ConfigError, UserError
 from prep.events import Event
 from prep.index import Index
-from prep.ops import edit, scan, tag, tag_scores
+from prep.ops import edit, scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project
+from prep.tagging import engines
 from prep.tagging.providers import CPU, Choice
 from tests.prep.tiny_taggers import TAGS, Tag, make_tagger
 
@@ -91,7 +92,7 @@ def test_a_second_run_changes_nothing_and_loads_no_model(
 ) -> None:
     picture(project, "red.png", RED)
     run_tag()
-    monkeypatch.setattr(tag_scores, "Tagger", None)
+    monkeypatch.setattr(engines, "Tagger", None)
     again = summary(run_tag())
     assert (again["changed"], again["edit"], again["images_per_second"]) == (0, 0, 0.0)
     assert again["provider"] == ""

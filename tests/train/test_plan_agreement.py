@@ -63,7 +63,7 @@ def test_the_steps_of_the_plan_are_those_of_the_trainer(
     project = several.saved({"train": table})
     exported = summary_of(list(export.run(project)))
     planned = list(plan.run(project))
-    assert not any("held out is drawn" in e.message for e in warned(planned))
+    assert not any("may differ by" in event.message for event in warned(planned))
 
     settings = TrainSettings.from_project(project)
     images = read_dataset(Path(str(exported["dataset_toml"])), settings).images
@@ -81,16 +81,21 @@ def warned(found: list[events.Event]) -> list[events.Warned]:
     return [event for event in found if isinstance(event, events.Warned)]
 
 
+def unsure(project: Project) -> bool:
+    return any("may differ by" in event.message for event in warned(list(plan.run(project))))
+
+
 def test_the_plan_says_so_when_the_export_is_out_of_date(
     several: Project, make_image: MakeImage
 ) -> None:
-    project = several.saved({"train": {"validation_fraction": 0.2}})
-    assert any("held out is drawn" in e.message for e in warned(list(plan.run(project))))
+    # Repeats of 10 and 3 in batches of one: which images are held out decides the steps.
+    project = several.saved({"train": {"validation_fraction": 0.2, "batch_size": 1}})
+    assert unsure(project)
     list(export.run(project))
-    assert not any("held out is drawn" in e.message for e in warned(list(plan.run(project))))
+    assert not unsure(project)
     make_image("10_mochi/new.png", 90, SIZES[0], caption="mochi")
     list(scan.run(project))
-    assert any("held out is drawn" in e.message for e in warned(list(plan.run(project))))
+    assert unsure(project)
 
 
 def test_the_plan_reads_the_settings_of_the_trainer() -> None:

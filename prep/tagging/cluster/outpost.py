@@ -1,0 +1,42 @@
+"""What travels to the nodes of a cluster as code, so that it runs where nothing is installed."""
+
+from typing import Any
+
+
+class Outpost:
+    """Looks whether its node can work, then hands on what is asked of the node's own shikomi."""
+
+    def __init__(self) -> None:
+        self._worker: Any = None
+
+    def check(self, version: str) -> str:
+        """Return why this node cannot work, in a clause; empty when it can.
+
+        Args:
+            version: Of the shikomi that asks; scores must be those of one and the same code.
+        """
+        from importlib import import_module, metadata
+
+        try:
+            worker = import_module("prep.tagging.cluster.worker")
+        except ImportError as error:
+            missing = error.name or "prep"
+            if missing.partition(".")[0] == "prep":
+                return "shikomi is not installed there"
+            return f"{missing} is not installed there"
+        try:
+            found = metadata.version("shikomi")
+        except metadata.PackageNotFoundError:
+            found = ""
+        if found != version:
+            return f"it has shikomi {found or 'without a version'}, not {version or 'the same'}"
+        try:
+            import_module("onnxruntime")
+        except ImportError as error:
+            return f"onnxruntime cannot be used there ({error})"
+        self._worker = worker.Worker()
+        return ""
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """Call a method of the ``Worker``, after a successful check."""
+        return getattr(self._worker, name)(*arguments)

@@ -1,0 +1,268 @@
+"""What a worker does on its node: get the tagger's files, then score shard after shard.
+
+Faults that a user can mend are returned, not raised: Ray would wrap them into its own errors.
+"""
+
+import getpass
+import io
+import platform
+import shutil
+import tempfile
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prep import parallel
+from prep.errors import UnreadableError, UserError
+from prep.files import content_hash
+from prep.tagging.engines import Running
+from prep.tagging.models import TaggerFiles
+from prep.tagging.tagger import Scores, Tagger, score_files
+
+Bytes = NDArray[np.uint8]
+"""Bytes of a file as an array: Ray shares the memory of arrays, and copies ``bytes``."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image of a shard.
+
+    Attributes:
+        content: Hash of its bytes.
+        path: Where the one who asks has it.
+        data: Its bytes, where this node does not have it.
+    """
+
+    content: str
+    path: str
+    data: Bytes | None = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model is loaded: what runs it, as in ``providers.Choice``.
+
+    Attributes:
+        least: Images that it needs at hand so that all of its threads have something to do.
+    """
+
+    provider: str
+    reason: str
+    gpu_idle: bool
+    cure: str
+    least: int
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A ``UserError`` on its way back."""
+
+    message: str
+    hint: str
+
+    def error(self) -> UserError:
+        """Return what it was."""
+        return UserError(self.message, self.hint)
+
+
+@dataclass
+class Answer:
+    """What became of the items of a shard, by their places in it.
+
+    Attributes:
+        scored: Places of those with scores.
+        scores: In their order, as they are stored: shape (scored, tags).
+        faults: Why an image cannot be read.
+        unseen: Places of those that this node does not have.
+        most: As ``Tagger.most``.
+    """
+
+    scored: list[int] = field(default_factory=list)
+    scores: NDArray[np.float16] = field(default_factory=lambda: np.empty((0, 0), np.float16))
+    faults: dict[int, str] = field(default_factory=dict)
+    unseen: list[int] = field(default_factory=list)
+    most: int = 0
+
+
+class Worker:
+    """Scores shards, two of them at once, so that one is decoded while the model sees another."""
+
+    def __init__(self) -> None:
+        self._tagger: Tagger | None = None
+        self._running = Running()
+
+    def load(
+        self, files: TaggerFiles, key: str, running: Running, *parts: Bytes
+    ) -> Loaded | Fault | None:
+        """Load a tagger, by its files' paths, or from the bytes of its files.
+
+        Args:
+            files: As the one who asks has them.
+            key: Their ``key``.
+            running: How the model runs.
+            parts: Model, table and further files; none at first.
+
+        Returns:
+            ``None`` when the files are not here: their bytes are needed.
+        """
+        try:
+            found = _find(files, key) or (_keep(files, key, parts) if parts else None)
+            if found is None:
+                return None
+            self._running = running
+            tagger = _Shared(found, running.device, running.threads, running.decode)
+        except UserError as error:
+            return Fault(error.message, error.hint)
+        self._tagger, choice = tagger, tagger.choice
+        least = (running.batch or tagger.batch) * tagger.at_once
+        return Loaded(choice.provider, choice.reason, choice.gpu_idle, choice.cure, least)
+
+    def score(self, items: Sequence[Item]) -> Answer | Fault:
+        """Score what can be scored."""
+        assert self._tagger is not None
+        answer, running = Answer(), self._running
+        found: list[Scores] = []
+        try:
+            with (
+                closing(self._files(items, answer)) as files,
+                closing(
+                    score_files(self._tagger, files, batch=running.batch, threads=running.threads)
+                ) as scored,
+            ):
+                for file, scores in scored:
+                    place = cast(_Placed, file).place
+                    if isinstance(scores, UnreadableError):
+                        answer.faults[place] = scores.message
+                    else:
+                        answer.scored.append(place)
+                        found.append(scores)
+        except UserError as error:
+            return Fault(error.message, error.hint)
+        if found:
+            answer.scores = np.array(found).astype(np.float16)
+        answer.most = self._tagger.most
+        return answer
+
+    def _files(self, items: Sequence[Item], answer: Answer) -> Generator[Path, None, None]:
+        """Yield the files that are here; note those that are not."""
+        with closing(parallel.ordered(_is_here, items, self._running.threads)) as looked:
+            for place, (item, here) in enumerate(looked):
+                if here:
+                    # Decoders only ask a path for its name and for its bytes.
+                    yield cast(Path, _Placed(place, item))
+                else:
+                    answer.unseen.append(place)
+
+
+class _Placed:
+    """A file that was shipped, or that is here, with its place in the shard."""
+
+    def __init__(self, place: int, item: Item) -> None:
+        self.place, self._item = place, item
+        self.name = PurePath(item.path).name
+
+    def open(self, mode: str) -> BinaryIO:
+        """Open it for reading."""
+        assert mode == "rb"
+        if self._item.data is None:
+            return Path(self._item.path).open("rb")
+        return io.BytesIO(self._item.data.tobytes())
+
+
+class _Shared(Tagger):
+    """Serves several shards, with no more runs side by side than for one: memory is for those."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._room = threading.BoundedSemaphore(self.at_once)
+
+    def run(self, tensor: NDArray[Any]) -> Scores:
+        with self._room:
+            return super().run(tensor)
+
+
+def _is_here(item: Item) -> bool:
+    if item.data is not None:
+        return True
+    try:
+        return content_hash(Path(item.path)) == item.content
+    except OSError:
+        return False
+
+
+def names_of(files: TaggerFiles) -> tuple[str, ...]:
+    """Return the names of a tagger's files below a folder of its own.
+
+    Raises:
+        UserError: They do not lie below one folder.
+    """
+    names = files.record.files
+    for name in names:
+        if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+            raise UserError(
+                f"The tagger {files.name} cannot be sent to other machines: {name} lies outside of"
+                " its folder.",
+                "Put all of its files into one folder, or copy them to the same path everywhere.",
+            )
+    return names
+
+
+def _find(files: TaggerFiles, key: str) -> TaggerFiles | None:
+    """Return the files where they are the same as those that are asked for."""
+    with suppress(OSError):
+        if files.key() == key:
+            return files
+    kept = _kept(files, key)
+    with suppress(OSError):
+        if kept.key() == key:
+            return kept
+    return None
+
+
+def _kept(files: TaggerFiles, key: str) -> TaggerFiles:
+    """Return where the files of a tagger are kept on this node, whether or not they are there."""
+    paths = [_folder(key) / name for name in names_of(files)]
+    return replace(files, model=paths[0], table=paths[1], extra=tuple(paths[2:]))
+
+
+def _folder(key: str) -> Path:
+    return Path(tempfile.gettempdir(), f"shikomi-taggers-{getpass.getuser()}", key)
+
+
+def _keep(files: TaggerFiles, key: str, parts: Sequence[Bytes]) -> TaggerFiles:
+    """Write the files of a tagger; workers of one node may do so at the same time.
+
+    Raises:
+        UserError: They cannot be written.
+    """
+    kept, folder = _kept(files, key), _folder(key)
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=folder.parent))
+        try:
+            for name, data in zip(names_of(files), parts, strict=True):
+                (made / name).parent.mkdir(parents=True, exist_ok=True)
+                data.tofile(made / name)
+            _take_place(made, folder, kept, key)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    except OSError as error:
+        raise UserError(
+            f"The tagger cannot be kept in {folder} of {platform.node()}: {error}."
+        ) from error
+    return kept
+
+
+def _take_place(made: Path, folder: Path, kept: TaggerFiles, key: str) -> None:
+    try:
+        made.rename(folder)
+    except OSError:
+        if _find(kept, key) is None:  # broken, and not of a worker who was faster
+            shutil.rmtree(folder)
+            made.rename(folder)
