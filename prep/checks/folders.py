@@ -82,8 +82,8 @@ CODES = (
         "reg-unmarked",
         "folders that look like regularisation images",
         for_all(warning("They are trained as images of your concept.")),
-        "Set regularization = true for the folder in shikomi.toml; for sd-scripts keep them outside"
-        " the dataset and give --reg_data_dir.",
+        "Mark the folder: shikomi concept . FOLDER --regularization; for sd-scripts keep them"
+        " outside the dataset and give --reg_data_dir.",
     ),
     Code(
         "reg-surplus",

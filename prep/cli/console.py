@@ -8,6 +8,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
 from types import FrameType
@@ -20,6 +21,8 @@ Printer = Callable[[events.Event], str | None]
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """All but tabs and line ends."""
+_NAMES = ("path", "source", "keep", "images")
+"""Fields of events that hold names of files."""
 _SHOWN = 20
 """Skipped files of a kind that people are told of one by one."""
 
@@ -163,6 +166,7 @@ class _Human:
         self._bar.start()
 
     def event(self, event: events.Event) -> None:
+        event = _on_one_line(event)
         if isinstance(event, events.Progress):
             self._progress(event.what, event.done, event.total, event.note)
         elif isinstance(event, events.Metric):
@@ -224,6 +228,18 @@ class _Human:
 def _safe(text: str) -> str:
     """Show control characters, which names of files may hold, instead of obeying them."""
     return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def _on_one_line(event: events.Event) -> events.Event:
+    """Show the line ends that names of files may hold: a listing has one line for each."""
+    shown: dict[str, Any] = {}
+    for name in _NAMES:
+        value = getattr(event, name, None)
+        if isinstance(value, str) and "\n" in value:
+            shown[name] = value.replace("\n", "\\x0a")
+        elif isinstance(value, list) and any("\n" in str(each) for each in value):
+            shown[name] = [str(each).replace("\n", "\\x0a") for each in value]
+    return replace(event, **shown) if shown else event
 
 
 def _plain_summary(summary: dict[str, Any]) -> str:

@@ -128,9 +128,10 @@ def concept(
     trigger: str | None = None,
     repeats: int | None = None,
     prune: tuple[str, ...] | None = None,
+    regularization: bool | None = None,
     json: Json = False,
 ) -> int:
-    """Set a concept's trigger word, repeats and pruned tags in shikomi.toml.
+    """Set a concept's trigger word, repeats, pruned tags and kind in shikomi.toml.
 
     Args:
         project: Project folder.
@@ -138,12 +139,15 @@ def concept(
         trigger: Trigger word; first in every caption. Write captions with: shikomi edit --rules.
         repeats: How often each image is seen per epoch.
         prune: Tags of the concept itself, left out of captions.
+        regularization: Its images show what the concept is one of (1girl), so that the rest of
+            the model stays as it is; they have no trigger word.
     """
 
     def start(opened: Project) -> Iterator[events.Event]:
         if not (opened.dataset / folder).is_dir():
             raise UserError(f"There is no folder {folder} in {opened.dataset}.")
         given = {"trigger": trigger, "repeats": repeats, "prune": prune}
+        given |= {"regularization": regularization}
         wanted = {key: value for key, value in given.items() if value is not None}
         saved = opened.saved({"concepts": {folder: wanted}}) if wanted else opened
         settings = saved.settings.concepts.get(folder, ConceptSection())

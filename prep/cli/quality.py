@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from prep import events
+from prep.cli import console
 from prep.cli.dataset import HERE, Json, ProjectPath, operate
 from prep.ops import advise as advise_op
 from prep.ops import plan as plan_op
@@ -30,7 +31,7 @@ def quality(
         project,
         lambda opened: quality_op.run(opened, options),
         json=json,
-        printer=_quality_lines,
+        printer=_quality_lines(),
         summary=_quality_summary,
     )
 
@@ -71,15 +72,25 @@ def plan(
     )
 
 
-def _quality_lines(event: events.Event) -> str | None:
-    if isinstance(event, events.Change):
-        return f"left out: {event.path}  ({event.after})"
-    if not isinstance(event, events.Quality):
-        return None
-    value = f"{event.measure:<8} {event.value:>7.4g}"
-    if not event.found:
-        return f"  {value}  {event.path}"
-    return f"! {value}  {event.path}\n    {event.explanation}"
+def _quality_lines() -> console.Printer:
+    """Return a printer that explains each measure at its first finding."""
+    explained: set[str] = set()
+
+    def lines(event: events.Event) -> str | None:
+        if isinstance(event, events.Change):
+            return f"left out: {event.path}  ({event.after})"
+        if not isinstance(event, events.Quality):
+            return None
+        value = f"{event.measure:<8} {event.value:>7.4g}"
+        if not event.found:
+            return f"  {value}  {event.path}"
+        line = f"! {value}  {event.path}"
+        if event.measure in explained:
+            return line
+        explained.add(event.measure)
+        return f"{line}\n    {event.explanation}"
+
+    return lines
 
 
 def _quality_summary(found: dict[str, Any]) -> str:

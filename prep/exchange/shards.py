@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, NamedTuple
 
 from prep import events
 from prep.errors import UnreadableError, UserError
@@ -26,7 +27,7 @@ from prep.training_set.manifest import Entry, Manifest, State
 
 SHARD_MASK = ".mask.png"
 """Ending of the mask in a sample."""
-_RECIPE = "shard 1"
+_RECIPE = "shard 2"
 _BLOCK = tarfile.BLOCKSIZE
 _MOST_NAME = 100
 """Bytes of a name that a plain tar header holds; longer ones get a header of their own."""
@@ -103,6 +104,12 @@ class Packer:
         self.wanted: set[str] = set()
         self.count = Counter(written=0, unchanged=0)
         self.failed: set[str] = set()
+        self._hashes: dict[str, str] = {}
+
+    def hashes(self, found: Sequence[Sample]) -> dict[str, str]:
+        """Return the hashes of the pictures that were packed, by name in the training set."""
+        by_key = ((sample.example.image.name, self._hashes.get(sample.key)) for sample in found)
+        return {name: digest for name, digest in by_key if digest}
 
     def pack(self, found: Sequence[Sample], shown: Callable[[str], str]) -> Iterator[events.Event]:
         """Write what is missing.
@@ -154,8 +161,9 @@ class Packer:
         kept: dict[str, list[str]] = {}
         for name in sorted(self._manifest.names()):
             members = self._members(name)
-            if members and all(digests.get(key) == digest for key, digest in members.items()):
-                kept[name] = list(members)
+            if members and all(digests.get(m.key) == m.digest for m in members):
+                kept[name] = [member.key for member in members]
+                self._hashes |= {member.key: member.picture for member in members}
         missing = len(digests) - sum(len(keys) for keys in kept.values())
         if missing:
             for name in list(kept):
@@ -163,13 +171,12 @@ class Packer:
                     del kept[name]
         return kept
 
-    def _members(self, name: str) -> dict[str, str]:
+    def _members(self, name: str) -> "list[_Member]":
         """Return what is in a shard that we made; nothing for other files and changed shards."""
         head, _, text = self._manifest.recipe(name).partition("\n")
         if head != _RECIPE or self._manifest.state(name) is not State.OURS:
-            return {}
-        rows = (line.partition("\t") for line in text.split("\n"))
-        return {key: digest for digest, _, key in rows}
+            return []
+        return [_Member(*line.split("\t", 2)) for line in text.split("\n")]
 
     def _new_shard(self) -> "_Shard":
         """Begin a shard under the first free name."""
@@ -186,6 +193,7 @@ class Packer:
 
     def _closed(self, shard: "_Shard", shown: Callable[[str], str]) -> events.Event:
         shard.close()
+        self._hashes |= {member.key: member.picture for member in shard.members}
         mark, name = fingerprint(shard.file), shard.file.name
         size, mtime_ns = (mark.size, mark.mtime_ns) if mark else (0, 0)
         entry = Entry(shard.recipe, size, mtime_ns, content_hash(shard.file))
@@ -193,6 +201,14 @@ class Packer:
         self._manifest.save()
         self.count["written"] += 1
         return events.Written(shown(name))
+
+
+class _Member(NamedTuple):
+    """A sample in a shard: its digest, the hash of its picture, its key."""
+
+    digest: str
+    picture: str
+    key: str
 
 
 def _attempt(sample: Sample) -> list[tuple[str, bytes]] | UnreadableError:
@@ -209,7 +225,7 @@ class _Shard:
         self.file, self._limit = file, limit
         self._temporary = file.with_name(f".{file.name}.part")
         self._size = 2 * _BLOCK  # the end of a tar
-        self._lines: list[str] = []
+        self.members: list[_Member] = []
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._stream: IO[bytes] = self._temporary.open("wb")
@@ -223,7 +239,7 @@ class _Shard:
     @property
     def recipe(self) -> str:
         """The recipe for the manifest: what is in it."""
-        return "\n".join([_RECIPE, *self._lines])
+        return "\n".join([_RECIPE, *map("\t".join, self.members)])
 
     def has_room(self, files: Sequence[tuple[str, bytes]]) -> bool:
         """Do these files fit in?"""
@@ -243,7 +259,8 @@ class _Shard:
             raise UserError(
                 f"{self.file} was not written: {error.strerror or error}.", "Is the disk full?"
             ) from error
-        self._lines.append(f"{sample.digest}\t{sample.key}")
+        picture = sha256(files[0][1]).hexdigest()[:32]
+        self.members.append(_Member(sample.digest, picture, sample.key))
 
     def close(self) -> None:
         """Complete it."""

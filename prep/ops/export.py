@@ -116,7 +116,8 @@ def run(project: Project, options: ExportOptions | None = None) -> Iterator[even
         else:
             yield from export.write([*files.sources, *((f.name, [f]) for f in files.files)])
         yield from export.remove_stale()
-        manifest.finish(of_training_set(wanted, rows, export.missing(wanted)))
+        hashes = manifest.hashes() | export.hashes
+        manifest.finish(of_training_set(wanted, rows, export.missing(wanted), hashes))
         manifest.save()
     except BaseException:
         with suppress(UserError):  # the disk may be full; the claims are on it already
@@ -219,6 +220,7 @@ class _Export:
         self._begun = time.time()
         self.count = Counter(written=0, unchanged=0, removed=0)
         self.failed = 0
+        self.hashes: dict[str, str] = {}
 
     def write(self, sources: Iterable[tuple[str, Sequence[Wish]]]) -> Iterator[events.Event]:
         """Make the files of each source that are missing or outdated; ours are replaced."""
@@ -240,7 +242,9 @@ class _Export:
     def pack(self, wanted: TrainingSet, limit: int) -> Iterator[events.Event]:
         """Pack everything into tar shards of at most ``limit`` bytes."""
         packer = Packer(self._folder, self._manifest, safe_folder(self._project.name), limit)
-        yield from packer.pack(samples(wanted), self._shown)
+        found = samples(wanted)
+        yield from packer.pack(found, self._shown)
+        self.hashes = packer.hashes(found)
         self._wanted = packer.wanted | (self.names(wanted) - packer.failed)
         self.count.update(packer.count)
         self.failed = len(packer.failed)

@@ -1,7 +1,7 @@
 """Compare two training sets: which images, pixels, crops, masks and tags differ. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -45,7 +45,8 @@ def compare(before: Snapshot, after: Snapshot) -> list[Difference]:
     """Return what differs, concepts first, then by image.
 
     Images are the same when they come from the same source file (and are the same crop of it in
-    its order); else when their bytes are the same, under whatever name.
+    its order); else when their bytes are the same, under whatever name: of their sources, or of one
+    export and what was imported from it; else when they have the same name in the same concept.
     """
     found = list(_concepts(before, after))
     for one, other in _pairs(before.items, after.items):
@@ -83,18 +84,12 @@ def _pairs(before: Sequence[Item], after: Sequence[Item]) -> list[Pair]:
     pairs: list[Pair] = [(ones[key], others[key]) for key in ones if key in others]
     lost = [item for key, item in ones.items() if key not in others]
     new = [item for key, item in others.items() if key not in ones]
-    by_content: defaultdict[str, list[Item]] = defaultdict(list)
-    for item in new:
-        by_content[item.content].append(item)
-    gone: list[Pair] = []
-    for item in lost:
-        twins = by_content.get(item.content) if item.content else None
-        if twins:
-            pairs.append((item, _closest(item, twins)))
-        else:
-            gone.append((item, None))
-    come: list[Pair] = [(None, item) for items in by_content.values() for item in items]
-    return sorted([*pairs, *gone, *come], key=_order)
+    for mark in (_source_bytes, _file_bytes, _place):
+        found, lost, new = _matched(lost, new, mark)
+        pairs += found
+    pairs += [(item, None) for item in lost]
+    pairs += [(None, item) for item in new]
+    return sorted(pairs, key=_order)
 
 
 def _keyed(items: Sequence[Item]) -> dict[tuple[str, int], Item]:
@@ -105,6 +100,32 @@ def _keyed(items: Sequence[Item]) -> dict[tuple[str, int], Item]:
         keyed[item.source, seen[item.source]] = item
         seen[item.source] += 1
     return keyed
+
+
+def _matched(
+    lost: Sequence[Item], new: Sequence[Item], mark: Callable[[Item], str]
+) -> tuple[list[Pair], list[Item], list[Item]]:
+    """Pair what has the same mark; return the pairs and what is left of both sides."""
+    waiting: defaultdict[str, list[Item]] = defaultdict(list)
+    for item in new:
+        waiting[mark(item)].append(item)
+    pairs: list[Pair] = []
+    alone = []
+    for item in lost:
+        twins = waiting.get(mark(item)) if mark(item) else None
+        if twins:
+            pairs.append((item, _closest(item, twins)))
+        else:
+            alone.append(item)
+    return pairs, alone, [item for items in waiting.values() for item in items]
+
+
+def _source_bytes(item: Item) -> str:
+    return item.content
+
+
+def _file_bytes(item: Item) -> str:
+    return item.file or item.content
 
 
 def _closest(item: Item, twins: list[Item]) -> Item:
@@ -129,15 +150,24 @@ def _images(one: Item | None, other: Item | None) -> Iterator[Difference]:
     path = other.name
     if _place(one) != _place(other):
         yield Difference(path, "moved", one.name, other.name)
+    yield from _pixels(path, one, other)
+    if one.mask != other.mask:
+        yield Difference(path, "mask", one.mask, other.mask)
+    yield from _captions(path, one.caption, other.caption)
+
+
+def _pixels(path: str, one: Item, other: Item) -> Iterator[Difference]:
     if one.content != other.content:
+        if {one.content, one.file} & {other.content, other.file} - {""}:
+            # One was made from what the other exported: parts and cuts count other pixels.
+            if one.bucket and other.bucket and one.bucket != other.bucket:
+                yield Difference(path, "bucket", _text(one.bucket), _text(other.bucket))
+            return
         yield Difference(path, "pixels", one.content, other.content)
     if one.part and other.part and one.part != other.part:
         yield Difference(path, "crop", _text(one.part), _text(other.part))
     elif one.bucket and other.bucket and (one.bucket, one.cut) != (other.bucket, other.cut):
         yield Difference(path, "bucket", _fit(one), _fit(other))
-    if one.mask != other.mask:
-        yield Difference(path, "mask", one.mask, other.mask)
-    yield from _captions(path, one.caption, other.caption)
 
 
 def _place(item: Item) -> str:

@@ -106,6 +106,10 @@ class Manifest:
         """Return the hash of the file that was made by this recipe; an empty text for none."""
         return self._entries[name].content if self.has(name, recipe) else ""
 
+    def hashes(self) -> dict[str, str]:
+        """Return the hashes of the files that we made, by name."""
+        return {name: entry.content for name, entry in self._entries.items() if entry.content}
+
     def claim(self, names: Iterable[str]) -> None:
         """Note, on disk, that these files are about to be written.
 

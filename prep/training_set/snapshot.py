@@ -25,6 +25,7 @@ class Item:
         name: The picture in the training set, below its folder.
         source: The image that it was made from, as its project names it.
         content: Hash of the source's bytes.
+        file: Hash of the bytes that were exported; empty when that is unknown.
         part: Which pixels of the source: left, top, right, bottom; empty when that is unknown.
         bucket: (width, height) in pixels; empty when that is unknown.
         cut: How the part was scaled and cut to the bucket.
@@ -35,6 +36,7 @@ class Item:
     name: str
     source: str
     content: str
+    file: str = ""
     part: tuple[int, ...] = ()
     bucket: tuple[int, ...] = ()
     cut: tuple[int, ...] = ()
@@ -91,7 +93,10 @@ def _item(entry: Mapping[str, Any], known: set[str]) -> Item:
 
 
 def of_training_set(
-    wanted: TrainingSet, rows: Sequence[ImageRow], failed: frozenset[str] = frozenset()
+    wanted: TrainingSet,
+    rows: Sequence[ImageRow],
+    failed: frozenset[str] = frozenset(),
+    exported: Mapping[str, str] | None = None,
 ) -> Snapshot:
     """Return the snapshot of a planned or finished export.
 
@@ -99,7 +104,9 @@ def of_training_set(
         wanted: The plan.
         rows: The images, hashed.
         failed: Pictures that could not be made after all.
+        exported: Hashes of the pictures that were made, by name.
     """
+    exported = exported or {}
     contents = {row.path: row.content or "" for row in rows}
     items = []
     for example in wanted.examples:
@@ -111,6 +118,7 @@ def of_training_set(
                 example.image.name,
                 example.source,
                 contents[example.source],
+                exported.get(example.image.name, ""),
                 example.rect.corners,
                 fit.bucket,
                 (*fit.resized, fit.left, fit.top),

@@ -50,6 +50,20 @@ def test_people_get_results_on_stdout_and_no_bar_without_a_terminal(capsys: Capt
     assert err == ""
 
 
+def test_a_name_with_a_line_end_stays_on_its_line(capsys: Captured) -> None:
+    def printer(event: Event) -> str | None:
+        if isinstance(event, events.Written):
+            return event.path
+        return " ".join(event.images) if isinstance(event, events.Group) else None
+
+    group = events.Group("near", ["a\nb.png", "c.png"], "a\nb.png", [0, 1], "", [])
+    found = [events.Skipped("x\ny.png", "gone"), events.Written("a\nb.png"), group]
+    console.show(stream(*found, events.Finished({"n": 1})), printer=printer)
+    out, err = capsys.readouterr()
+    assert out.splitlines() == ["a\\x0ab.png", "a\\x0ab.png c.png", "n: 1"]
+    assert err.splitlines() == ["skipped x\\x0ay.png: gone"]
+
+
 def test_a_verb_can_write_its_own_summary(capsys: Captured) -> None:
     assert console.show(stream(*WORK), summary=lambda s: f"{s['images']} images") == 0
     assert capsys.readouterr().out == "2 images\n"
