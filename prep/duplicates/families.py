@@ -7,6 +7,7 @@ they overlap, as near-duplicates are, so that two drawings of one character are 
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,18 +18,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from prep import events
-from prep.duplicates import hash_store
+from prep.duplicates import hash_store, votes
 from prep.duplicates import patches as patches_
 from prep.duplicates.groups import Cluster, Member
 from prep.duplicates.hashes import distance
 from prep.duplicates.likeness import SIDE, compare
-from prep.duplicates.patches import Patches
+from prep.duplicates.patches import Marks, Patches
 from prep.errors import UnreadableError
 from prep.images import decode_small
 from prep.index import ImageRow, Index
+from prep.parallel import ordered
 
 _DECODED = 512
-_MATCHED_BITS, _INLIERS = 64, 8
+_INLIERS = 8
 _OFF = 4.0
 """Pixels (of ``patches.SIDE``) that a matching patch may lie beside its place."""
 _TURNED, _LARGEST_SCALE = 0.05, 12.0
@@ -38,6 +40,11 @@ _SMALLEST_SHARE, _LEAST_OF_ONE = 0.03, 0.5
 """Of either and of one picture, at least so much must be common."""
 _PLAIN = 6.0
 """Common parts with a smaller spread of grey levels prove nothing."""
+_FIRST_LOOK, _ALIKE = 16, 0.7
+"""Side of the common parts at the first look, and how much they must be correlated there: those of
+real crops are by 0.9."""
+_AT_ONCE = 64
+"""Pairs that a thread looks at before it reports."""
 
 
 class Box(NamedTuple):
@@ -70,18 +77,20 @@ def run(index: Index, rows: Sequence[ImageRow]) -> Iterator[events.Event | Clust
     """
     yield from patches_.make(index, rows)
     rows = [row for row in rows if row.content is not None]
-    found = patches_.read(index, rows)
-    pairs = patches_.candidates(found)
-    picture = _reader(index)
+    known = patches_.read(index, rows)
+    pairs = votes.candidates([marks.patches for marks in known])
+    look = _Look(index, rows, known)
     edges: dict[int, list[tuple[int, Overlap]]] = defaultdict(list)
     throttle = events.Throttle()
-    for done, (first, second) in enumerate(pairs, 1):
-        sizes = [(row.width, row.height) for row in (rows[first], rows[second])]
-        overlap = overlap_of(found[first], found[second], sizes[0], sizes[1])
-        if overlap is not None and _same(picture, rows[first].path, rows[second].path, overlap):
-            edges[first].append((second, overlap))
-            edges[second].append((first, Overlap(overlap.second, overlap.first)))
-        yield from events.tick("comparing crops", len(pairs), throttle, done)
+    parts = [pairs[start : start + _AT_ONCE] for start in range(0, len(pairs), _AT_ONCE)]
+    done = 0
+    with closing(ordered(look.closer, parts)) as looked:
+        for part, found in looked:
+            for first, second, overlap in found:
+                edges[first].append((second, overlap))
+                edges[second].append((first, Overlap(overlap.second, overlap.first)))
+            done += len(part)
+            yield from events.tick("comparing crops", len(pairs), throttle, done)
     hashes = hash_store.phashes(index)
     for family in _components(edges):
         yield _cluster(family, edges, rows, hashes)
@@ -104,7 +113,7 @@ def overlap_of(
     matches = [
         match
         for match in matcher.match(first["bits"], second["bits"])
-        if match.distance <= _MATCHED_BITS
+        if match.distance <= patches_.MATCHED_BITS
     ]
     if len(matches) < _INLIERS:
         return None
@@ -142,36 +151,60 @@ def _common(
     return None if min(shares) > _LARGEST_SHARE else Overlap(first, second)
 
 
-class _reader:  # noqa: N801  (a function with a memory)
-    """Decodes pictures of moderate size and remembers the last ones."""
+class _Look:
+    """Looks at candidates, each more closely than the one before it called for."""
 
-    def __init__(self, index: Index) -> None:
-        self._root = index.project.root
-        self._read = lru_cache(32)(self._decoded)
+    def __init__(self, index: Index, rows: Sequence[ImageRow], known: Sequence[Marks]) -> None:
+        self._root, self._rows, self._known = index.project.root, rows, known
+        self._decoded = lru_cache(64)(self._decode)
 
-    def __call__(self, path: str) -> Image.Image | None:
-        return self._read(path)
+    def closer(self, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int, Overlap]]:
+        """Return the pairs that show parts of one picture. Threads may share this."""
+        found = []
+        for first, second in pairs:
+            one, other = self._known[first], self._known[second]
+            sizes = [(row.width, row.height) for row in (self._rows[first], self._rows[second])]
+            overlap = overlap_of(one.patches, other.patches, sizes[0], sizes[1])
+            if overlap is not None and _alike(one.tiny, other.tiny, overlap):
+                paths = self._rows[first].path, self._rows[second].path
+                if self._same(paths[0], paths[1], overlap):
+                    found.append((first, second, overlap))
+        return found
 
-    def _decoded(self, path: str) -> Image.Image | None:
+    def _same(self, first: str, second: str, overlap: Overlap) -> bool:
+        cuts = []
+        for path, box in ((first, overlap.first), (second, overlap.second)):
+            image = self._decoded(path)
+            if image is None:
+                return False
+            cuts.append(_cut(image, box, SIDE))
+        if min(float(cut.mean(axis=2).std()) for cut in cuts) < _PLAIN:
+            return False
+        return compare(cuts[0], cuts[1]).same
+
+    def _decode(self, path: str) -> Image.Image | None:
         try:
             return decode_small(self._root / path, _DECODED)
         except UnreadableError:
             return None
 
 
-def _same(picture: _reader, first: str, second: str, overlap: Overlap) -> bool:
-    cuts = []
-    for path, box in ((first, overlap.first), (second, overlap.second)):
-        image = picture(path)
-        if image is None:
-            return False
-        w, h = image.size
-        pixels = (box.left * w, box.top * h, box.right * w, box.bottom * h)
-        reduced = image.resize((SIDE, SIDE), Image.Resampling.BOX, pixels)
-        cuts.append(np.asarray(reduced, np.uint8))
-    if min(float(cut.mean(axis=2).std()) for cut in cuts) < _PLAIN:
-        return False
-    return compare(cuts[0], cuts[1]).same
+def _cut(image: Image.Image, box: Box, side: int) -> NDArray[np.uint8]:
+    """Return a part of a picture as a square."""
+    w, h = image.size
+    pixels = (box.left * w, box.top * h, box.right * w, box.bottom * h)
+    return np.asarray(image.resize((side, side), Image.Resampling.BOX, pixels), np.uint8)
+
+
+def _alike(first: NDArray[np.uint8], second: NDArray[np.uint8], overlap: Overlap) -> bool:
+    """May the common parts be the same, as far as tiny versions tell? Cheap, and rarely wrong."""
+    parts = [
+        _cut(Image.fromarray(tiny), box, _FIRST_LOOK).astype(np.float32)
+        for tiny, box in ((first, overlap.first), (second, overlap.second))
+    ]
+    one, other = (part - part.mean() for part in parts)
+    together = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return together > 0 and float((one * other).sum()) / together >= _ALIKE
 
 
 def _components(edges: Mapping[int, Sequence[tuple[int, Overlap]]]) -> Iterator[list[int]]:
