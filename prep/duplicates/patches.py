@@ -24,8 +24,9 @@ _MOST, _ALL = 300, 4_000_000
 """Patches of one picture, and of all together."""
 MATCHED_BITS = 64
 """Most bits in which patches of the same spot differ."""
-TINY = 32
+TINY = 64
 """Side of the tiny version, pixels, whatever the shape of the picture."""
+_TABLE = f"marks_{SIDE}_{TINY}"
 _TYPE = np.dtype([("x", "<f4"), ("y", "<f4"), ("angle", "<f4"), ("bits", "u1", (32,))])
 
 Patches = NDArray[np.void]
@@ -65,15 +66,15 @@ def make(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]:
     """Find the patches of contents that have none yet; events as ``hash_store.hash_contents``."""
     with index.connection:
         index.connection.execute(
-            "CREATE TABLE IF NOT EXISTS marks(content TEXT PRIMARY KEY,"
+            f"CREATE TABLE IF NOT EXISTS {_TABLE}(content TEXT PRIMARY KEY,"
             " patches BLOB NOT NULL, tiny BLOB NOT NULL) WITHOUT ROWID"
         )
-    known = {content for (content,) in index.connection.execute("SELECT content FROM marks")}
+    known = {content for (content,) in index.connection.execute(f"SELECT content FROM {_TABLE}")}
 
     def save(found: list[tuple[ImageRow, Marks]]) -> None:
         with index.connection:
             index.connection.executemany(
-                "INSERT OR REPLACE INTO marks VALUES(?, ?, ?)",
+                f"INSERT OR REPLACE INTO {_TABLE} VALUES(?, ?, ?)",
                 ((row.content, m.patches.tobytes(), m.tiny.tobytes()) for row, m in found),
             )
 
@@ -87,7 +88,7 @@ def read(index: Index, rows: Iterable[ImageRow]) -> list[Marks]:
     found = []
     for row in rows:
         data, tiny = index.connection.execute(
-            "SELECT patches, tiny FROM marks WHERE content = ?", (row.content,)
+            f"SELECT patches, tiny FROM {_TABLE} WHERE content = ?", (row.content,)
         ).fetchone() or (b"", bytes(TINY * TINY))
         pixels = np.frombuffer(tiny, np.uint8).reshape(TINY, TINY)
         found.append(Marks(np.frombuffer(data, _TYPE)[:most], pixels))
