@@ -8,6 +8,8 @@ EXIT_OK = 0
 EXIT_PROBLEMS = 1
 EXIT_USAGE = 2
 EXIT_RETRY = 3
+EXIT_DEFECT = 70
+"""EX_SOFTWARE of ``sysexits.h``."""
 EXIT_INTERRUPTED = 130
 
 
@@ -44,6 +46,12 @@ class UnreadableError(UserError):
     """A file that cannot be used; the rest of the work goes on without it."""
 
     exit_code = EXIT_PROBLEMS
+
+
+class DefectError(UserError):
+    """A fault of shikomi itself: nobody foresaw it."""
+
+    exit_code = EXIT_DEFECT
 
 
 class MissingExtraError(UserError):

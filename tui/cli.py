@@ -11,6 +11,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from prep import __version__
+from prep.cli import crash
 from prep.cli.console import print_error
 from prep.cli.usage import told
 from prep.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
@@ -19,7 +20,7 @@ _EPILOGUE = """\
 Every verb takes --json, which prints its events as JSON lines.
 
 Exit codes: 0 done; 1 done, with problems or skipped items; 2 wrong usage or configuration; \
-3 worth trying again; 130 interrupted."""
+3 worth trying again; 70 a fault of shikomi; 130 interrupted."""
 
 app = App(
     name="shikomi",
@@ -124,7 +125,7 @@ def open_application(
 
 
 def main() -> int:
-    """Run the command line; never show a traceback for something that users can mend."""
+    """Run the command line; users never see a traceback."""
     try:
         result = app(sys.argv[1:], exit_on_error=False, print_error=True)
     except UserError as error:
@@ -138,7 +139,9 @@ def main() -> int:
     except Exception as error:
         if type(error).__module__.startswith("cyclopts"):
             return EXIT_USAGE  # cyclopts has printed what is wrong
-        raise
+        defect = crash.told(error)
+        print_error(defect)
+        return defect.exit_code
     return result if isinstance(result, int) else 0
 
 

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from prep import events
+from prep.cli import crash
 from prep.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEMS, UserError
 
 Printer = Callable[[events.Event], str | None]
@@ -43,7 +44,8 @@ def show(
         summary: Returns the text for the summary of the last event.
 
     Returns:
-        The exit code: 0 done, 1 done with problems, 130 interrupted, else that of the error.
+        The exit code: 0 done, 1 done with problems, 130 interrupted, else that of the error; 70
+        when shikomi is at fault.
     """
     view = _Lines() if json else _Human(printer or (lambda _: None), summary or _plain_summary)
     code = EXIT_OK
@@ -56,12 +58,13 @@ def show(
         _close(stream)
         view.event(events.Finished(view.partial(), "interrupted"))
         return EXIT_INTERRUPTED
-    except UserError as error:
-        view.event(events.Failed(error.message, error.hint, error.exit_code))
-        return error.exit_code
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         sys.stdout = None  # nothing must flush into it at exit
         return EXIT_OK
+    except Exception as found:
+        error = found if isinstance(found, UserError) else crash.told(found)
+        view.event(events.Failed(error.message, error.hint, error.exit_code))
+        return error.exit_code
     finally:
         _close(stream)
         view.close()

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,27 @@ def test_a_name_with_a_line_end_stays_on_its_line(capsys: Captured) -> None:
     out, err = capsys.readouterr()
     assert out.splitlines() == ["a\\x0ab.png", "a\\x0ab.png c.png", "n: 1"]
     assert err.splitlines() == ["skipped x\\x0ay.png: gone"]
+
+
+@pytest.mark.parametrize("json_lines", [False, True])
+def test_a_fault_of_ours_is_told_without_a_traceback(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, json_lines: bool
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def broken() -> Iterator[Event]:
+        yield WORK[0]
+        raise ZeroDivisionError("too few cats\nsecond line")
+
+    assert console.show(broken(), json=json_lines) == 70
+    out, err = capsys.readouterr()
+    said = json.loads(out.splitlines()[-1])["message"] if json_lines else err
+    assert "ZeroDivisionError: too few cats." in said
+    assert "Traceback" not in out + err
+    [report] = tmp_path.glob("shikomi-report-*.txt")
+    assert str(report) in out + err
+    assert "Traceback" in report.read_text()
+    assert "in broken" in report.read_text()
 
 
 def test_a_verb_can_write_its_own_summary(capsys: Captured) -> None:

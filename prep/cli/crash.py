@@ -1,0 +1,43 @@
+"""What happens when shikomi itself is at fault: a short message, and a report for its makers."""
+
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+
+from prep import __version__
+from prep.errors import DefectError
+
+
+def told(error: Exception, arguments: Sequence[str] = ()) -> DefectError:
+    """Write a report of an error that nobody foresaw, and return what to tell of it.
+
+    The report goes to the folder of temporary files. It holds the command line, versions and the
+    traceback; no environment variables, in which keys may be.
+
+    Args:
+        error: What was raised.
+        arguments: The command line; that of this process when empty.
+    """
+    line = " ".join(arguments or ["shikomi", *sys.argv[1:]])
+    about = f"shikomi {__version__}, Python {platform.python_version()}, {platform.platform()}"
+    text = "".join(traceback.format_exception(error))
+    message = f"Something went wrong that should not have: {_summary(error)}."
+    try:
+        number, file = tempfile.mkstemp(".txt", "shikomi-report-")
+        with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(f"{line}\n{about}\n\n{text}")
+    except OSError:
+        return DefectError(message, f"This is a fault of shikomi. Please report it:\n{text}")
+    return DefectError(
+        message,
+        "This is a fault of shikomi. Edits that were begun are completed or taken back at the next"
+        f" start. Please report it with this file: {file}",
+    )
+
+
+def _summary(error: Exception) -> str:
+    first = str(error).strip().partition("\n")[0].rstrip(".")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
