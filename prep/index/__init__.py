@@ -104,7 +104,8 @@ class Index:
         except OSError as error:
             raise UserError(
                 f"{project.state} cannot be written: {error.strerror}.",
-                "shikomi keeps its index and journal there; check the permissions of the folder.",
+                "shikomi keeps its index and journal there: check the permissions of the folder, or"
+                f" take its images over with: shikomi import {project.root} NEW_PROJECT",
             ) from error
         self._writer = Writer(self.connection)
         self._order: array[int] = array("q")
