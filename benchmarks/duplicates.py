@@ -16,7 +16,6 @@ import io
 import json
 import os
 import platform
-import random
 import resource
 import statistics
 import subprocess
@@ -119,23 +118,7 @@ def found_pairs(project: Project, options: DupesOptions) -> Iterator[tuple[str, 
 def bench_crops(folder: Path, seed: int) -> None:
     """Cut two crops of every photograph and see which families are found."""
     project = initialise(folder / "crops")
-    target = project.dataset / "10_crops"
-    target.mkdir()
-    rng = random.Random(seed)
-    wanted = set()
-    for number, picture in enumerate(planted.photographs(rng)):
-        picture.save(target / f"{number:04}.png", compress_level=1)
-        for place in range(2):
-            across = rng.uniform(0.35, 0.8)
-            down = min(1.0, across * rng.uniform(0.8, 1.25))
-            size = int(picture.width * across), int(picture.height * down)
-            left = rng.randint(0, picture.width - size[0])
-            top = rng.randint(0, picture.height - size[1])
-            cut = picture.crop((left, top, left + size[0], top + size[1]))
-            if place:
-                cut = cut.resize((int(size[0] * 1.4), int(size[1] * 1.4)), Image.Resampling.LANCZOS)
-            cut.save(target / f"{number:04} crop{place}.jpg", quality=85)
-            wanted.add(f"{number:04} crop{place}.jpg")
+    wanted = planted.cut(project.dataset / "10_crops", seed)
     drain(scan.run(project))
     right, wrong = set(), 0
     for event in dupes.run(project, DupesOptions(crops=True)):

@@ -203,6 +203,27 @@ def make(folder: Path, scenes: int, seed: int) -> list[Planted]:
     return found
 
 
+def cut(folder: Path, seed: int) -> set[str]:
+    """Save photographs, and two crops of each under ``NUMBER crop…``; return the crops' names."""
+    rng = random.Random(seed)
+    folder.mkdir(parents=True)
+    names = set()
+    for number, picture in enumerate(photographs(rng)):
+        picture.save(folder / f"{number:04}.png", compress_level=1)
+        for place in range(2):
+            across = rng.uniform(0.35, 0.8)
+            down = min(1.0, across * rng.uniform(0.8, 1.25))
+            size = int(picture.width * across), int(picture.height * down)
+            left = rng.randint(0, picture.width - size[0])
+            top = rng.randint(0, picture.height - size[1])
+            part = picture.crop((left, top, left + size[0], top + size[1]))
+            if place:
+                part = _resized(part, 1.4)
+            part.save(folder / f"{number:04} crop{place}.jpg", quality=85)
+            names.add(f"{number:04} crop{place}.jpg")
+    return names
+
+
 def _plant(folder: Path, number: int, image: Image.Image, rng: random.Random) -> list[Planted]:
     suffix = rng.choice([".jpg", ".jpg", ".png"])
     original = folder / f"{number:04}{suffix}"

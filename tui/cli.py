@@ -125,7 +125,7 @@ def open_application(
 
 
 def main() -> int:
-    """Run the command line; users never see a traceback."""
+    """Run the command line; no verb ends with a traceback."""
     try:
         result = app(sys.argv[1:], exit_on_error=False, print_error=True)
     except UserError as error:

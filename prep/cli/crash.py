@@ -5,23 +5,18 @@ import platform
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
 
 from prep import __version__
 from prep.errors import DefectError
 
 
-def told(error: Exception, arguments: Sequence[str] = ()) -> DefectError:
+def told(error: Exception) -> DefectError:
     """Write a report of an error that nobody foresaw, and return what to tell of it.
 
     The report goes to the folder of temporary files. It holds the command line, versions and the
     traceback; no environment variables, in which keys may be.
-
-    Args:
-        error: What was raised.
-        arguments: The command line; that of this process when empty.
     """
-    line = " ".join(arguments or ["shikomi", *sys.argv[1:]])
+    line = " ".join(["shikomi", *sys.argv[1:]])
     about = f"shikomi {__version__}, Python {platform.python_version()}, {platform.platform()}"
     text = "".join(traceback.format_exception(error))
     message = f"Something went wrong that should not have: {_summary(error)}."
@@ -33,8 +28,8 @@ def told(error: Exception, arguments: Sequence[str] = ()) -> DefectError:
         return DefectError(message, f"This is a fault of shikomi. Please report it:\n{text}")
     return DefectError(
         message,
-        "This is a fault of shikomi. Edits that were begun are completed or taken back at the next"
-        f" start. Please report it with this file: {file}",
+        "This is a fault of shikomi. An edit that was begun is finished at the next start."
+        f" Please report it with this file: {file}",
     )
 
 

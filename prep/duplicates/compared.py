@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
+from prep.duplicates import overlaps
 from prep.duplicates.likeness import VERSION, Comparison
 from prep.duplicates.overlaps import Box, Overlap
 from prep.index import Index
@@ -14,7 +15,7 @@ from prep.index import Index
 _BATCH = 256
 _TABLE = f"compared_{VERSION}"
 """Other rules of comparison make other answers: they have a table of their own."""
-_OVERLAPS = f"overlaps_{VERSION}"
+_OVERLAPS = f"overlaps_{VERSION}_{overlaps.VERSION}"
 Key = TypeVar("Key")
 
 

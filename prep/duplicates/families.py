@@ -40,11 +40,13 @@ def run(index: Index, rows: Sequence[ImageRow]) -> Iterator[events.Event | Clust
     parts = [unseen[start : start + _AT_ONCE] for start in range(0, len(unseen), _AT_ONCE)]
     throttle = events.Throttle()
     with closing(ordered(Look(index, rows, known).closer, parts)) as looked:
-        for done, (part, overlaps) in enumerate(looked, 1):
+        done = 0
+        for part, overlaps in looked:
             seen = dict(zip(part, overlaps, strict=True))
             remembered.put((contents[a], contents[b], seen[a, b]) for a, b in part)
             found |= seen
-            yield from events.tick("comparing crops", len(parts), throttle, done)
+            done += len(part)
+            yield from events.tick("comparing crops", len(unseen), throttle, done)
     edges = _edges(found)
     hashes = hash_store.phashes(index)
     for family in _components(edges):

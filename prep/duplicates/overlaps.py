@@ -21,6 +21,8 @@ from prep.errors import UnreadableError
 from prep.images import decode_small
 from prep.index import ImageRow, Index
 
+VERSION = 1
+"""Counts up when the same two pictures may have something else in common."""
 _DECODED = 512
 _INLIERS = 8
 _OFF = 4.0

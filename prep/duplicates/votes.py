@@ -1,10 +1,10 @@
 """Which pictures share characteristic patches: the pairs that are worth laying over each other.
 
-Comparing all patches of all pictures would take hours where many pictures are drawn alike. So
-patches meet in tables: each table knows them by some of their bits, and only those with all of
-these equal are compared (locality-sensitive hashing; Indyk and Motwani, "Approximate Nearest
-Neighbors", STOC 1998). Eight tables of 24 bits lost no crop that comparing all pairs of pictures
-finds, of 210 crops of photographs.
+Patches of pictures that are drawn alike have so many neighbours that even finding all close pairs
+of them takes long. So patches meet in tables: each table knows them by some of their bits, and only
+those with all of these equal are compared (locality-sensitive hashing; Indyk and Motwani,
+"Approximate Nearest Neighbors", STOC 1998). What that loses is measured by
+``benchmarks/crop_search.py``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,6 +26,7 @@ _AT_ONCE = 1 << 22
 """Votes that are held before they are counted."""
 
 Places = NDArray[np.int32]
+"""Positions of patches, or keys of them."""
 Codes = NDArray[np.int64]
 """Pairs of pictures, the lower position in the upper 32 bits."""
 
@@ -61,13 +62,13 @@ class _Tables:
     def votes(self) -> Iterator[Codes]:
         """Yield the pairs of pictures that two alike patches are of, once per pair of patches."""
         bits = np.random.default_rng(_SEED).permutation(8 * self._bits.shape[1])
-        earlier: list[NDArray[np.int64]] = []
+        earlier: list[Places] = []
         for chosen in bits[: _TABLES * _BITS].reshape(_TABLES, _BITS).tolist():
             order, keys = self._rare(self._keys(chosen))
             for first, second in _meeting(order, keys):
                 yield self._alike(first, second, earlier)
             # What did not count in a table must count in the next: it gets a key of its own.
-            seen = -1 - np.arange(len(self._bits), dtype=np.int64)
+            seen = -1 - np.arange(len(self._bits), dtype=np.int32)
             seen[order] = keys
             earlier.append(seen)
 
@@ -88,7 +89,7 @@ class _Tables:
         meeting = np.repeat((counts > 1) & (counts <= _COMMON), counts)
         return order[meeting], keys[meeting]
 
-    def _alike(self, first: Places, second: Places, earlier: Sequence[NDArray[np.int64]]) -> Codes:
+    def _alike(self, first: Places, second: Places, earlier: Sequence[Places]) -> Codes:
         """Keep the pairs of patches that agree in all respects and did not meet before."""
         owners = self._owners[first], self._owners[second]
         turned = np.abs((self._angles[first] - self._angles[second] + 180) % 360 - 180)

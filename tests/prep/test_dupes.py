@@ -56,6 +56,10 @@ def summary(found: list[events.Event]) -> dict[str, int]:
     return last.summary
 
 
+def stages(found: list[events.Event]) -> set[str]:
+    return {event.what for event in found if isinstance(event, events.Progress)}
+
+
 def test_exactly_the_planted_duplicates_of_the_sample_set_are_found(tmp_path: Path) -> None:
     project = initialise(tmp_path / "p")
     shutil.copytree(MASCOT / "10_mochi", project.dataset / "10_mochi")
@@ -247,6 +251,24 @@ def test_crops_of_one_source_are_a_family_that_is_never_resolved(
     assert re.fullmatch(r"shows 4[456] % of it, 1\.(49|5\d?) times as large", family.details[2])
     assert summary(found).items() >= {"crops": 1, "duplicates": 0, "excluded": 0, "edit": 0}.items()
     assert ("crop", "whole.png") not in groups(run(project))
+
+
+def test_pairs_of_crops_are_looked_at_once(project: Project, save: Save) -> None:
+    def details(found: list[events.Event]) -> dict[str, str]:
+        (family,) = [event for event in found if isinstance(event, events.Group)]
+        return {Path(p).suffix: d for p, d in zip(family.images, family.details, strict=True)}
+
+    picture = busy(1)
+    save("a.png", picture)
+    save("b.jpg", picture.crop((20, 30, 420, 400)), quality=90)
+    first = run(project, crops=True)
+    assert "comparing crops" in stages(first)
+    # The crop now comes first: what was seen is known from the other side as well.
+    crop = project.dataset / "10_mochi" / "b.jpg"
+    crop.rename(crop.with_name("0.jpg"))
+    again = run(project, crops=True)
+    assert details(again) == details(first)
+    assert "comparing crops" not in stages(again)
 
 
 def test_many_pictures_with_one_hash_are_told_apart(
