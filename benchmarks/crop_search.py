@@ -25,8 +25,8 @@ import numpy as np
 
 from benchmarks import planted
 from benchmarks.bench_prep import drain
-from prep import parallel
-from prep.duplicates import hash_store, patches, votes
+from prep import contents, parallel
+from prep.duplicates import patches, votes
 from prep.duplicates.overlaps import Look
 from prep.duplicates.pairs import close_pairs
 from prep.index import ImageRow, Index
@@ -47,7 +47,7 @@ def bench_recall(folder: Path, seeds: Sequence[int]) -> None:
         drain(scan.run(project))
         wanted += len(names)
         with Index(project) as index:
-            drain(hash_store.hash_contents(index, index.usable()))
+            drain(contents.hash_contents(index, index.usable()))
             rows = index.usable()
             drain(patches.make(index, rows))
             known = patches.read(index, rows)

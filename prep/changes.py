@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prep import captions
+from prep.crops import Box, to_text
 from prep.errors import UnreadableError, UserError
 from prep.files import Fingerprint, fingerprint, read_small, sync_folders, write_bytes, write_text
 from prep.index import FoundCaption, Index
@@ -271,3 +272,8 @@ def _rename(source: Path, target: Path) -> None:
         os.rename(source, target)  # noqa: PTH104  (also where only the case differs)
     except OSError:  # another file system
         shutil.move(source, target)
+
+
+def crop_change(path: str, before: Sequence[Box], after: Sequence[Box]) -> Change:
+    """Return the change that gives an image these crops instead of those."""
+    return Change(path, CROPS, to_text(before), to_text(after))

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from prep import captions, crops
+from prep import captions, crops, stored_crops
 from prep.events import Advice
 from prep.index import ImageRow
 from prep.project import FILE_NAME, Concept, Project
@@ -149,7 +149,7 @@ def _resolution(project: Project, rows: Sequence[ImageRow]) -> Iterator[Advice]:
 
 def _scales(project: Project, rows: Sequence[ImageRow]) -> list[tuple[str, float]]:
     """Return (path, scale) of each training image."""
-    boxes, buckets = crops.stored(project), project.buckets
+    boxes, buckets = stored_crops.stored(project), project.buckets
     scale = cache(lambda size: buckets.fit(size).scale)
     found = []
     for row in rows:

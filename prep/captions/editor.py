@@ -12,19 +12,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from prep import captions
+from prep.caption_rules import load_implications, rules_for
 from prep.captions import prose, structure, weave
 from prep.captions.diff import Tally
 from prep.captions.implications import Implications
-from prep.captions.layers import Hand, HandStore, learnt
+from prep.captions.layers import Hand, learnt
 from prep.captions.options import EditOptions
 from prep.captions.order import Order, Rank, by_table, people_first, read_counts
 from prep.captions.patterns import separate
 from prep.captions.rows import CaptionRow
-from prep.captions.rules import Rules, load
+from prep.captions.rules import Rules
 from prep.captions.spelling import PLAIN_BRACKET
 from prep.captions.steps import Add, Move, Remove, Replace, Sort, Step, Tags, weighted
 from prep.captions.tag_map import TagMap
 from prep.expressions import Expression
+from prep.hands import HandStore
 from prep.index import Index
 from prep.project import Project
 from prep.tagging.stored_scores import StoredScores
@@ -166,7 +168,7 @@ class Editor:
     def rules(self, folder: str) -> Rules:
         """Return the rules of a concept folder."""
         if folder not in self._rules:
-            self._rules[folder] = Rules.of(self.project, folder)
+            self._rules[folder] = rules_for(self.project, folder)
         return self._rules[folder]
 
     def _respell(self, tags: Tags, row: CaptionRow) -> Tags:
@@ -192,7 +194,7 @@ class Editor:
 
     @cached_property
     def _known(self) -> Implications:
-        return load(self.options.aliases, self.options.implications)
+        return load_implications(self.options.aliases, self.options.implications)
 
     def _imply(self, tags: Tags, row: CaptionRow) -> Tags:
         known = self._known

@@ -8,20 +8,16 @@ dropped, sorted, chosen tags first, the trigger word before all.
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
 
 from prep import captions
 from prep.captions import prose, structure, weave
 from prep.captions.implications import Implications
 from prep.captions.order import people_first
 from prep.captions.patterns import matcher, separate
-from prep.captions.spelling import spelled
 from prep.captions.tag_map import TagMap
-from prep.errors import ConfigError, UserError
+from prep.errors import ConfigError
 from prep.expressions import Expression
-from prep.files import fingerprint
-from prep.project import Project
 
 _ROUNDS = 20
 """Renames of renames that are followed; patterns that never come to rest need more."""
@@ -58,41 +54,6 @@ class Rules:
     order: str = ""
     only: tuple[str, ...] = ()
     places: Mapping[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, project: Project, folder: str, places: Mapping[str, int] | None = None) -> "Rules":
-        """Return the rules for one concept folder of a project.
-
-        Args:
-            project: The project.
-            folder: Concept folder below the dataset folder.
-            places: From ``prep.tagging.writing``, where the settings of the tagger ask for them.
-
-        Raises:
-            UserError: A file that ``shikomi.toml`` names cannot be read.
-        """
-        section, concept = project.settings.captions, project.concept(folder)
-        blacklist, whitelist = (
-            _listed(project.root / file, kind) if file else ()
-            for kind, file in (("blacklist", section.blacklist), ("whitelist", section.whitelist))
-        )
-        known = load(
-            _files(project.root, section.aliases), _files(project.root, section.implications)
-        )
-        if (section.words, section.brackets) != ("spaces", "plain"):
-            known = known.respelled(lambda tag: spelled(tag, section.words, section.brackets))
-        return cls(
-            concept.trigger,
-            section.always_first,
-            (*section.drop, *blacklist, *concept.settings.prune),
-            section.replace,
-            section.regex,
-            known,
-            section.expand,
-            section.order,
-            (*section.only, *whitelist),
-            places or {},
-        )
 
     @cached_property
     def triggers(self) -> tuple[str, ...]:
@@ -243,37 +204,3 @@ def _restless(passed: Sequence[str]) -> ConfigError:
         "Make the pattern in [captions.regex] match no result of its own, as with ^ and $. A tag"
         " that is to bring another along belongs into implications, with expand = true.",
     )
-
-
-def load(aliases: Sequence[Path], implications: Sequence[Path]) -> Implications:
-    """Read aliases and implications; files that have not changed are not read again.
-
-    Raises:
-        UserError: A file is missing, or is none of the known forms.
-    """
-    files = (*aliases, *implications)
-    marks = tuple(repr(fingerprint(file)) for file in files)
-    return _loaded(tuple(aliases), tuple(implications), marks)
-
-
-@lru_cache(maxsize=8)
-def _loaded(
-    aliases: tuple[Path, ...], implications: tuple[Path, ...], marks: tuple[str, ...]
-) -> Implications:
-    del marks  # they make a changed file another call
-    return Implications.read(aliases, implications)
-
-
-def _files(root: Path, name: str) -> tuple[Path, ...]:
-    return (root / name,) if name else ()
-
-
-def _listed(file: Path, kind: str) -> tuple[str, ...]:
-    try:
-        lines = file.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"The {kind} {file} cannot be read: {error}.",
-            f"Check {kind} in [captions] of shikomi.toml.",
-        ) from error
-    return separate(line for line in lines if not line.startswith("#"))

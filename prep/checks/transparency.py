@@ -9,8 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from prep import events
-from prep.duplicates import hash_store
+from prep import contents, events
 from prep.index import ImageRow, Index
 from prep.parallel import ordered
 
@@ -41,7 +40,7 @@ def measure(index: Index) -> Iterator[events.Event]:
     candidates = [row for row in index.rows(ids) if row.usable]
     if not candidates:
         return
-    yield from hash_store.hash_contents(index, candidates)
+    yield from contents.hash_contents(index, candidates)
     known = set(found(index))
     todo: dict[str, ImageRow] = {}
     for row in index.rows([row.id for row in candidates]):

@@ -18,10 +18,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prep.captions.shuffle import first_line
-
 if TYPE_CHECKING:  # the index may ask for counts itself
-    from prep.index import Index
+    pass
 
 LIMITS = (75, 150, 225)
 """Where captions are cut: after one, two or three windows of a text encoder."""
@@ -170,29 +168,6 @@ class ClipTokenizer:
 def clip_tokenizer() -> ClipTokenizer:
     """Return the shared tokenizer."""
     return ClipTokenizer()
-
-
-def ensure_counts(index: "Index") -> None:
-    """Bring table ``tokens`` of ``cache.db`` up to date: hash of a caption -> its tokens.
-
-    Hashes are those of the index (``images.caption_hash``); what is counted is the first line, as
-    trainers read it. Only captions that have no count yet are looked at: 20 us each.
-    """
-    connection = index.connection
-    with connection:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS tokens("
-            "text_hash TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID"
-        )
-    tokenizer = clip_tokenizer()
-    missing = connection.execute(
-        """SELECT caption_hash, caption FROM images WHERE caption_hash IS NOT NULL
-        AND caption IS NOT NULL AND caption_hash NOT IN (SELECT text_hash FROM tokens)"""
-    )
-    counted = {name: tokenizer.count(first_line(text)) for name, text in missing}
-    if counted:
-        with connection:
-            connection.executemany("INSERT OR REPLACE INTO tokens VALUES(?, ?)", counted.items())
 
 
 def _normal(word: str) -> str:

@@ -6,16 +6,11 @@ image; no crop means the whole image. They are kept in ``work.db`` and changed t
 
 import json
 import re
-import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import astuple, dataclass
 
-from prep import work
 from prep.buckets import Size
-from prep.changes import CROPS, Change
 from prep.errors import ConfigError
-from prep.project import Project
 
 Crops = Mapping[str, Sequence["Box"]]
 """The crops of images, by path."""
@@ -127,28 +122,6 @@ def to_text(boxes: Sequence[Box]) -> str | None:
 def from_text(text: str | None) -> tuple[Box, ...]:
     """Read what ``to_text`` wrote."""
     return tuple(Box(*values) for values in json.loads(text)) if text else ()
-
-
-def crop_change(path: str, before: Sequence[Box], after: Sequence[Box]) -> Change:
-    """Return the change that gives an image these crops instead of those."""
-    return Change(path, CROPS, to_text(before), to_text(after))
-
-
-def read(connection: sqlite3.Connection) -> dict[str, tuple[Box, ...]]:
-    """Return all crops of an open index, by path of the image."""
-    rows = connection.execute("SELECT path, boxes FROM work.crops")
-    return {path: from_text(boxes) for path, boxes in rows}
-
-
-def stored(project: Project) -> dict[str, tuple[Box, ...]]:
-    """Return all crops of a project, by path of the image."""
-    file = project.state / "work.db"
-    if not file.exists():
-        return {}
-    work.prepare(file)
-    with closing(sqlite3.connect(file, timeout=30)) as connection:
-        rows = connection.execute("SELECT path, boxes FROM crops")
-        return {path: from_text(boxes) for path, boxes in rows}
 
 
 def _whole(near: float, far: float, length: int) -> tuple[int, int]:

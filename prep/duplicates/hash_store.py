@@ -6,28 +6,22 @@ run only looks at what is new. Each function that computes is a generator of eve
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from prep import events
+from prep.contents import USABLE, computed_once, rows_of
 from prep.duplicates.hashes import Hashes, Look, look
 from prep.duplicates.likeness import Thumbnail, thumbnail
 from prep.errors import UnreadableError
-from prep.files import content_hash
 from prep.images import decode
 from prep.index import ImageRow, Index
-from prep.parallel import ordered
 
-T = TypeVar("T")
-
-_BATCH = 64
-"""Results saved at once: what an interrupted run loses at most."""
 _SIGN, _MODULUS = 1 << 63, 1 << 64
 """SQLite's integers are signed."""
 _TABLES = (
@@ -37,9 +31,8 @@ _TABLES = (
     "small_pictures(content TEXT PRIMARY KEY, picture BLOB NOT NULL) WITHOUT ROWID",
     "pixels(content TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID",
 )
-_WHERE = "LEFT JOIN work.exclusions x ON x.path = i.path WHERE i.error IS NULL AND x.reason IS NULL"
-_USABLE = f"FROM images i {_WHERE}"
-_USABLE_LOOKS = f"FROM images i JOIN looks l ON l.content = i.content {_WHERE}"
+_USABLE = f"FROM images i {USABLE}"
+_USABLE_LOOKS = f"FROM images i JOIN looks l ON l.content = i.content {USABLE}"
 
 
 class Looks(NamedTuple):
@@ -49,43 +42,14 @@ class Looks(NamedTuple):
     hashes: Hashes
 
 
-def unread(index: Index) -> list[ImageRow]:
-    """Return the usable images whose bytes are not hashed yet."""
-    return _rows(index, f"SELECT i.id {_USABLE} AND i.content IS NULL")
-
-
 def unseen(index: Index) -> list[ImageRow]:
     """Return one usable image for each content that has no perceptual hash yet."""
     _prepare(index)
-    return _rows(
+    return rows_of(
         index,
         f"SELECT min(i.id) {_USABLE} AND i.content IS NOT NULL"
         " AND i.content NOT IN (SELECT content FROM looks) GROUP BY i.content",
     )
-
-
-def _rows(index: Index, select: str) -> list[ImageRow]:
-    return index.rows([number for (number,) in index.connection.execute(select)])
-
-
-def hash_contents(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]:
-    """Hash the bytes of the images whose content is not known yet.
-
-    Yields:
-        Progress; Skipped for files that cannot be read any more, and marks them so.
-    """
-    missing = [row for row in rows if row.content is None]
-
-    def work(file: Path) -> str:
-        try:
-            return content_hash(file)
-        except OSError as error:
-            raise UnreadableError(f"{file.name}: {error.strerror}") from error
-
-    def save(found: list[tuple[ImageRow, str]]) -> None:
-        index.put_contents((row.path, content) for row, content in found)
-
-    yield from _computed(index, "reading", missing, work, save)
 
 
 def hash_looks(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]:
@@ -108,7 +72,7 @@ def hash_looks(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]
                 ),
             )
 
-    yield from _computed(index, "hashing", _one_each(rows, known), look, save)
+    yield from computed_once(index, "hashing", rows, known, look, save)
 
 
 def make_thumbnails(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]:
@@ -127,7 +91,7 @@ def make_thumbnails(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.E
     def work(file: Path) -> bytes:
         return _packed(thumbnail(file))
 
-    yield from _computed(index, "looking closer", _one_each(rows, known), work, save)
+    yield from computed_once(index, "looking closer", rows, known, work, save)
 
 
 def phashes(index: Index) -> dict[str, int]:
@@ -222,30 +186,6 @@ def pixel_digest(index: Index, row: ImageRow) -> str | None:
     return digest
 
 
-def computed_once(
-    index: Index,
-    what: str,
-    rows: Iterable[ImageRow],
-    known: Collection[str],
-    work: Callable[[Path], T],
-    save: Callable[[list[tuple[ImageRow, T]]], None],
-) -> Iterator[events.Event]:
-    """Do ``work`` on one file of each content that is not known, in threads.
-
-    Args:
-        index: Whose images ``rows`` are.
-        what: Name of the stage.
-        rows: Images whose contents are hashed.
-        known: Contents to leave out.
-        work: Takes a file; may raise UnreadableError.
-        save: Takes some results at a time, also when the run is stopped.
-
-    Yields:
-        Progress; Skipped for files that cannot be read any more, and marks them so.
-    """
-    yield from _computed(index, what, _one_each(rows, known), work, save)
-
-
 def _prepare(index: Index) -> None:
     with index.connection:
         for table in _TABLES:
@@ -256,53 +196,6 @@ def _packed(pixels: Thumbnail) -> bytes:
     """Encode a thumbnail: its losses are far below what tells pictures apart."""
     wrong_way = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", wrong_way, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
-
-
-def _one_each(rows: Iterable[ImageRow], known: Collection[str]) -> list[ImageRow]:
-    """Return one image for each content that is not known."""
-    first: dict[str, ImageRow] = {}
-    for row in rows:
-        if row.content is not None and row.content not in known:
-            first.setdefault(row.content, row)
-    return list(first.values())
-
-
-def _computed(
-    index: Index,
-    what: str,
-    rows: list[ImageRow],
-    work: Callable[[Path], T],
-    save: Callable[[list[tuple[ImageRow, T]]], None],
-) -> Iterator[events.Event]:
-    """Do ``work`` on each file in threads and ``save`` the results, also when interrupted."""
-    root, throttle = index.project.root, events.Throttle()
-
-    def attempt(row: ImageRow) -> T | UnreadableError:
-        try:
-            return work(root / row.path)
-        except UnreadableError as error:
-            return error
-
-    found: list[tuple[ImageRow, T]] = []
-    try:
-        with closing(ordered(attempt, rows)) as results:
-            for done, (row, result) in enumerate(results, 1):
-                if isinstance(result, UnreadableError):
-                    yield _given_up(index, row, result)
-                else:
-                    found.append((row, result))
-                if len(found) >= _BATCH:
-                    save(found)
-                    found = []
-                yield from events.tick(what, len(rows), throttle, done)
-    finally:
-        save(found)
-
-
-def _given_up(index: Index, row: ImageRow, error: UnreadableError) -> events.Skipped:
-    reason = error.message.removeprefix(f"{Path(row.path).name}: ")
-    index.put_error(row.path, reason)
-    return events.Skipped(row.path, reason)
 
 
 def _signed(value: int) -> int:

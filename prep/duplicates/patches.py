@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prep import events
-from prep.duplicates import hash_store
+from prep import contents, events
 from prep.images import decode_grey
 from prep.index import ImageRow, Index
 
@@ -78,7 +77,7 @@ def make(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]:
                 ((row.content, m.patches.tobytes(), m.tiny.tobytes()) for row, m in found),
             )
 
-    yield from hash_store.computed_once(index, "finding patches", rows, known, find, save)
+    yield from contents.computed_once(index, "finding patches", rows, known, find, save)
 
 
 def read(index: Index, rows: Iterable[ImageRow]) -> list[Marks]:

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from prep import companions
-from prep.captions.layers import HandStore, learnt
+from prep.caption_rules import rules_for
+from prep.captions.layers import learnt
 from prep.captions.rules import Rules
 from prep.changes import Change, exclusion
 from prep.duplicates.best import Judge
 from prep.duplicates.groups import APART, Cluster, Member, shows_all
 from prep.duplicates.merging import CaptionRule, Copy, carried_files, merged_caption
+from prep.hands import HandStore
 from prep.index import ImageRow, Index
 from prep.project import Project
 
@@ -108,7 +110,7 @@ def hand_made(index: Index, rows: Iterable[ImageRow]) -> set[str]:
         if row.caption is None or row.caption_error is not None:
             continue
         if row.folder not in rules:
-            rules[row.folder] = Rules.of(index.project, row.folder)
+            rules[row.folder] = rules_for(index.project, row.folder)
         before = store.behind(row.path, row.caption)
         after = learnt(before, row.tags, rules[row.folder])
         if before is None or after.plus or after.minus:

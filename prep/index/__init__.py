@@ -19,6 +19,7 @@ from prep.project import Project
 from prep.query import Query
 from prep.query.evaluate import Evaluator
 from prep.query.sets import ids_of, in_order, numbers, set_of
+from prep.token_counts import ensure_counts
 
 __all__ = ["Found", "FoundCaption", "ImageRow", "Index"]
 
@@ -152,9 +153,7 @@ class Index:
         if query.tree is None:
             return None
         if query.uses("tokens"):
-            from prep.clip.tokens import ensure_counts
-
-            ensure_counts(self)
+            ensure_counts(self.connection)
         return Evaluator(where, query.tree, self.project, self.connection).run()
 
     def _ordered(self) -> "array[int]":

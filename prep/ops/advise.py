@@ -5,12 +5,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from prep import events
+from prep import contents, events
 from prep.advice.basics import basics, by_folder
 from prep.advice.fusion import fusion
 from prep.advice.tally import StoredTagger, stored_tagger, tally
 from prep.advice.variety import variety
-from prep.duplicates import hash_store
 from prep.index import ImageRow, Index
 from prep.project import Project, Section
 from prep.tagging.scores import ScoreStore
@@ -46,7 +45,7 @@ def run(project: Project, options: AdviseOptions | None = None) -> Iterator[even
     points: list[events.Advice] = []
     with Index(project) as index:
         rows = _usable(index, options.where)
-        yield from hash_store.hash_contents(index, rows)
+        yield from contents.hash_contents(index, rows)
         rows = _usable(index, options.where)
         tagger = stored_tagger(index, [row.content or "" for row in rows])
         points += basics(project, rows)

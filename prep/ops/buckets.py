@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
-from prep import crops, events
+from prep import crops, events, stored_crops
 from prep.buckets import Fit, Size
 from prep.index import ImageRow, Index
 from prep.plan.split import exposures
@@ -135,7 +135,7 @@ def _pairs(
     project: Project, rows: Sequence[ImageRow], trainer: Trainer
 ) -> list[tuple[ImageRow, View]]:
     """Return what the trainer sees of each image: one view for each crop."""
-    boxes = crops.stored(project)
+    boxes = stored_crops.stored(project)
     return [
         (row, view)
         for row in rows

@@ -29,7 +29,7 @@ from prep.captioning.section import (
 from prep.captioning.server import Server
 from prep.captioning.store import DescriptionStore, question_key
 from prep.captions.prose import is_sentence
-from prep.duplicates.hash_store import hash_contents
+from prep.contents import hash_contents
 from prep.edits import Journal, Outcome
 from prep.errors import ConfigError, UnreadableError
 from prep.index import ImageRow, Index

@@ -10,7 +10,7 @@ from dataclasses import astuple
 
 from PIL import Image
 
-from prep import crops, events
+from prep import changes, crops, events, stored_crops
 from prep.buckets import Buckets, Size
 from prep.changes import Change
 from prep.crops import WHOLE, Box, Rect, borders
@@ -89,7 +89,7 @@ def run(project: Project, options: CropOptions) -> Iterator[events.Event]:
     shape = parse_shape(options.shape, buckets) if options.shape else None
     with Index(project) as index:
         rows = [row for row in index.select(options.where) if row.usable]
-        before = crops.read(index.connection)
+        before = stored_crops.read(index.connection)
         changes = yield from _changes(project, rows, before, _Cropper(buckets, shape, options))
         outcome = Outcome(0, options.title, changes)
         if not options.dry_run:
@@ -221,5 +221,5 @@ def _change(
     distinct = list(dict.fromkeys(after))
     if distinct == [WHOLE]:
         distinct = []  # the whole image is what no crop means
-    change = crops.crop_change(row.path, before, distinct)
+    change = changes.crop_change(row.path, before, distinct)
     return [change] if change.before != change.after else []

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from prep import events
-from prep.duplicates import hash_store
+from prep import contents, events
 from prep.errors import UserError
 from prep.exchange import sources
+from prep.exchange.snapshot import of_collection
 from prep.index import Index
 from prep.ops import scan
 from prep.project import FILE_NAME, STATE_NAME, Project
-from prep.training_set import comparison, manifest, snapshot, training_set
-from prep.training_set.snapshot import Snapshot
+from prep.training_set import comparison, manifest, training_set
+from prep.training_set.snapshot import Snapshot, of_training_set
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,9 @@ def _present(project: Project) -> Generator[events.Event, None, Snapshot]:
         if isinstance(event, events.Progress):
             yield event
     with Index(project) as index:
-        yield from hash_store.hash_contents(index, index.usable())
+        yield from contents.hash_contents(index, index.usable())
         rows = [row for row in index.usable() if row.caption_error is None]
-    return snapshot.of_training_set(training_set(project, rows, "webp"), rows)
+    return of_training_set(training_set(project, rows, "webp"), rows)
 
 
 def _foreign(place: Path) -> Generator[events.Event, None, Snapshot]:
@@ -106,6 +106,6 @@ def _foreign(place: Path) -> Generator[events.Event, None, Snapshot]:
         for path, reason in found.skipped:
             yield events.Skipped(path, reason)
         try:
-            return snapshot.of_collection(found)
+            return of_collection(found)
         except OSError as error:
             raise UserError(f"{place} cannot be read: {error.strerror or error}.") from error

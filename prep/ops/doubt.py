@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from prep import captions, events
+from prep.caption_rules import rules_for
 from prep.captions.answers import AnswerStore, merged, packed
 from prep.captions.options import Tags
 from prep.captions.patterns import matcher
@@ -178,7 +179,7 @@ def changes(index: Index, answers: Answers) -> list[Change]:
         if row is None or not row.usable:
             continue
         if row.folder not in rules:
-            rules[row.folder] = Rules.of(project, row.folder, places_of)
+            rules[row.folder] = rules_for(project, row.folder, places_of)
         try:
             # The file itself: an answer must not count for a caption that nobody has seen.
             before = captions.read(project.caption_file(path))

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from prep import events
+from prep import contents, events
 from prep.changes import CAPTION
 from prep.duplicates import families, hash_store
 from prep.duplicates.best import Judge, Rule, full_order
@@ -78,7 +78,7 @@ def run(project: Project, options: DupesOptions | None = None) -> Iterator[event
             "Add: --resolve keep-best",
         )
     with Index(project) as index:
-        yield from hash_store.hash_contents(index, hash_store.unread(index))
+        yield from contents.hash_contents(index, contents.unread(index))
         yield from hash_store.hash_looks(index, hash_store.unseen(index))
         found = _Found(index, options)
         yield from found.duplicates()

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from prep import events
-from prep.duplicates import hash_store
+from prep import contents, events
 from prep.errors import ConfigError, UnreadableError, UserError
 from prep.exchange.collection import safe_folder
 from prep.exchange.layouts import Arranged, Layout, Request, arranged, default_folder
@@ -180,7 +179,7 @@ def _usable(index: Index) -> Generator[events.Event, None, list[ImageRow]]:
         reason = row.error or row.caption_error
         if reason and row.excluded is None:
             yield events.Skipped(row.path, reason)
-    yield from hash_store.hash_contents(index, index.usable())
+    yield from contents.hash_contents(index, index.usable())
     rows = [row for row in index.usable() if row.caption_error is None]
     if not rows:
         raise ConfigError(

@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from prep import crops, events
+from prep import crops, events, stored_crops
 from prep.advice.basics import basics
+from prep.contents import hash_contents
 from prep.crops import Crops, Rect
-from prep.duplicates import hash_store
 from prep.errors import ConfigError
 from prep.index import ImageRow, Index
 from prep.plan import ConceptPlan, Item, Plan, StepSettings, balance, make_plan
@@ -98,7 +98,7 @@ def plan_of(
         ConfigError: As ``step_settings``.
     """
     settings = step_settings(project, options)
-    boxes = crops.stored(project)
+    boxes = stored_crops.stored(project)
     tagged = options is not None and options.by == "tag"
     items: list[Item] = []
     concepts = {folder: project.concept(folder) for folder in {row.folder for row in rows}}
@@ -149,16 +149,16 @@ def run(project: Project, options: PlanOptions | None = None) -> Iterator[events
     if options.apply and not options.balance:
         raise ConfigError("--apply writes proposed repeats.", "Give --balance as well.")
     splits = step_settings(project, options).validation_fraction > 0
-    contents: list[str] | None = None
+    of_rows: list[str] | None = None
     with Index(project) as index:
         if splits:
-            yield from hash_store.hash_contents(index, index.usable())
+            yield from hash_contents(index, index.usable())
         usable = index.usable()
     # As the export: a caption that cannot be read keeps its image out.
     rows = [row for row in usable if row.caption_error is None]
     if splits:
-        contents = exported_contents(project, rows)
-    plan = plan_of(project, rows, options, contents)
+        of_rows = exported_contents(project, rows)
+    plan = plan_of(project, rows, options, of_rows)
     for line in plan.concepts:
         yield events.Concept(
             line.name, line.images, line.repeats, line.exposures, line.held_out, line.folder
@@ -167,10 +167,10 @@ def run(project: Project, options: PlanOptions | None = None) -> Iterator[events
         yield from breakdown(plan, options.by)
     summary = _summary(plan, len(rows))
     if options.balance:
-        summary |= yield from _balance(project, rows, options, plan, contents)
+        summary |= yield from _balance(project, rows, options, plan, of_rows)
     for advice in basics(project, usable):
         yield events.Warned(advice.message, advice.hint)
-    if splits and contents is None:
+    if splits and of_rows is None:
         yield from _uncertainty(project, rows, options, plan)
     yield events.Finished(summary)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from prep import crops, events
+from prep import crops, events, stored_crops
 from prep.buckets import Fit
 from prep.errors import ConfigError, UnreadableError
 from prep.files import write_bytes
@@ -46,7 +46,7 @@ def run(project: Project, options: PreviewOptions) -> Iterator[events.Event]:
     """
     with Index(project) as index:
         row = _chosen(index, options.image)
-        boxes = crops.read(index.connection).get(row.path, ())
+        boxes = stored_crops.read(index.connection).get(row.path, ())
     found = views(project, row, crops.rects(boxes, (row.width, row.height)))
     for view in found:
         yield seen(row, view)

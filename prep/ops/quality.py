@@ -7,9 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from prep import events
+from prep import contents, events
 from prep.changes import Change, exclusion
-from prep.duplicates import hash_store
 from prep.edits import Journal
 from prep.errors import ConfigError
 from prep.index import Index
@@ -109,7 +108,7 @@ def run(project: Project, options: QualityOptions | None = None) -> Iterator[eve
         raise ConfigError("--dry-run shows what --exclude would do.", "Give --exclude as well.")
     with Index(project) as index:
         rows = [row for row in index.select(options.where) if row.usable]
-        yield from hash_store.hash_contents(index, rows)
+        yield from contents.hash_contents(index, rows)
         rows = [row for row in index.select(options.where) if row.usable]
         wanted = list(views(index, rows))
         values = known(index, wanted)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from prep import events
-from prep.duplicates.hash_store import hash_contents
+from prep.contents import hash_contents
 from prep.edits import Journal, Outcome
 from prep.index import ImageRow, Index
 from prep.ops.score_options import ScoreOptions, names_of, thresholds, warnings
@@ -20,10 +20,10 @@ from prep.ops.tag_captions import Compiler
 from prep.ops.tag_files import Elsewhere
 from prep.ops.tag_scores import Obtained, Scoring
 from prep.project import Project
-from prep.tagging.engines import Kind, Running
 from prep.tagging.ensemble import Ensemble, Member, seen
 from prep.tagging.preprocess import Decode
 from prep.tagging.providers import Device
+from prep.tagging.running import Kind, Running
 from prep.tagging.scores import Order, Seen
 from prep.tagging.writing import Writing
 

@@ -4,13 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from prep import captions, events
+from prep.caption_rules import rules_for
 from prep.captions import structure
 from prep.captions.answers import AnswerStore, answered, packed
-from prep.captions.layers import Hand, HandStore, Mode, compiled, learnt
+from prep.captions.layers import Hand, Mode, compiled, learnt
 from prep.captions.rules import Rules
 from prep.changes import ANSWERS, CAPTION, Change, caption_change
 from prep.edits import Journal, Outcome
 from prep.errors import UnreadableError
+from prep.hands import HandStore
 from prep.index import ImageRow, Index
 from prep.project import Project
 from prep.tagging.scores import Seen
@@ -107,7 +109,7 @@ class Compiler:
     def _compile(self, row: ImageRow, before: str | None, machine: list[str]) -> None:
         rules = self._rules.get(row.folder)
         if rules is None:
-            rules = Rules.of(self._project, row.folder, self._places)
+            rules = rules_for(self._project, row.folder, self._places)
             self._rules[row.folder] = rules
         known = self._hands.behind(row.path, before)
         answers = self._answers.get(row.path)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from prep import captions, events
+from prep.caption_rules import rules_for
 from prep.captions.layers import Hand, compiled
 from prep.captions.rules import Rules
 from prep.changes import Change, content_change
@@ -96,7 +97,7 @@ class Elsewhere:
     def _tags(self, folder: str, seen: Seen) -> list[str]:
         rules = self._rules.get(folder)
         if rules is None:
-            rules = self._rules[folder] = Rules.of(self._project, folder, self._places)
+            rules = self._rules[folder] = rules_for(self._project, folder, self._places)
         tags = list(compiled(Hand(), self._writing.tags(seen), rules, "overwrite").compiled)
         if not self._weights:
             return tags

@@ -13,8 +13,9 @@ from prep.errors import UnreadableError, UserError
 from prep.index import Index
 from prep.project import Project
 from prep.tagging import models, taggers
-from prep.tagging.engines import Engine, Running, engine
+from prep.tagging.engines import engine
 from prep.tagging.models import TaggerFiles
+from prep.tagging.running import Engine, Running
 from prep.tagging.scores import ScoreStore
 from prep.tagging.tables import TagTable, read_table
 from prep.tagging.tagger import Scores

@@ -7,10 +7,11 @@ from pydantic import AfterValidator
 
 from prep import events
 from prep.captions.shuffle import first_line
-from prep.clip.tokens import LIMITS, clip_tokenizer, ensure_counts
+from prep.clip.tokens import LIMITS, clip_tokenizer
 from prep.events.words import TokenCount
 from prep.index import ImageRow, Index
 from prep.project import Project, Section
+from prep.token_counts import ensure_counts
 
 
 def _one_of_the_limits(value: int) -> int:
@@ -51,7 +52,7 @@ def run(project: Project, options: TokensOptions) -> Iterator[events.Event]:
     """
     limit = options.limit or train_limit(project)
     with Index(project) as index:
-        ensure_counts(index)
+        ensure_counts(index.connection)
         ids = index.ids(options.where)
         counts: list[tuple[int, int]] = []
         throttle = events.Throttle()

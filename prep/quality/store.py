@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from prep import crops, events
+from prep import crops, events, stored_crops
 from prep.buckets import Fit
 from prep.crops import Rect
 from prep.errors import UnreadableError
@@ -36,7 +36,7 @@ class View:
 
 def views(index: Index, rows: Iterable[ImageRow]) -> Iterator[View]:
     """Yield the training images that these readable images make."""
-    boxes, buckets = crops.read(index.connection), index.project.buckets
+    boxes, buckets = stored_crops.read(index.connection), index.project.buckets
     for row in rows:
         for rect in crops.rects(boxes.get(row.path, ()), (row.width, row.height)):
             yield View(row, rect, buckets.fit(rect.size))

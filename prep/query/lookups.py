@@ -102,11 +102,11 @@ def _hand(term: Term, context: Context) -> Condition:
     the last ones belong to.
     """
     # Imported late: these read the index, which reads filters.
+    from prep.caption_rules import rules_for
     from prep.captions.layers import Hand, learnt
-    from prep.captions.rules import Rules
 
     sign, tag = term.value[0], term.value[1:]
-    wanted, rules = captions.key(tag), cache(lambda folder: Rules.of(context.project, folder))
+    wanted, rules = captions.key(tag), cache(lambda folder: rules_for(context.project, folder))
 
     def holds(packed: str | None) -> bool:
         compiled, plus, minus, caption, folder = json.loads(packed or "")

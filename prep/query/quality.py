@@ -9,6 +9,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 
+from prep import stored_crops
 from prep.errors import ConfigError
 from prep.index.cache_db import has_table
 from prep.project import Project
@@ -60,7 +61,7 @@ def _views(
     from prep import crops
     from prep.quality import table
 
-    boxes, buckets = crops.read(connection), project.buckets
+    boxes, buckets = stored_crops.read(connection), project.buckets
     wanted: dict[tuple[object, ...], frozenset[str]] = {}
     for image, path, width, height, cut in connection.execute(
         f"SELECT j.id, j.path, j.width, j.height, q.cut FROM main.{table.NAME} q"

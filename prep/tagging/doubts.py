@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep import captions
+from prep.caption_rules import rules_for
 from prep.captions import prose
 from prep.captions.answers import AnswerStore
-from prep.captions.layers import HandStore, learnt
+from prep.captions.layers import learnt
 from prep.captions.rules import Rules
+from prep.hands import HandStore
 from prep.index import ImageRow, Index
 from prep.tagging.cutting import Pairs
 from prep.tagging.ensemble import Ensemble, Portion
@@ -195,7 +197,7 @@ class Doubts:
 
     def _rules_of(self, folder: str) -> Rules:
         if folder not in self._rules:
-            self._rules[folder] = Rules.of(self._index.project, folder)
+            self._rules[folder] = rules_for(self._index.project, folder)
         return self._rules[folder]
 
     def _triggers(self, folder: str) -> set[str]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from prep import captions
 from prep.tagging.cutting import Limits, Pairs, limits_of
-from prep.tagging.scores import Order, ScoreStore, Seen
+from prep.tagging.scores import Matrix, Order, ScoreStore, Seen
 from prep.tagging.sparse import FLOOR, Halves, Integers, Sparse
 from prep.tagging.tables import RATING, TagTable
 from prep.tagging.thresholds import Thresholds
@@ -293,3 +293,21 @@ def seen(
     for n, rating in enumerate(portion.ratings):
         part = slice(bounds[n], bounds[n + 1])
         yield Seen(rating, list(zip(names[part], values[part], strict=True)))
+
+
+def tags_over(
+    scores: Matrix, table: TagTable, thresholds: Thresholds, order: Order = "score"
+) -> list[Seen]:
+    """Return the tags that reach their threshold, for each row of scores.
+
+    Args:
+        scores: Shape (images, tags).
+        table: What the columns mean.
+        thresholds: A tag is taken when its score equals the threshold (as exactly as the scores
+            are kept) or is above.
+        order: Best first, or as in the table.
+    """
+    whole = np.asarray(scores, np.float16)
+    sparse = Sparse.of(whole, table, 0.0)
+    limits = limits_of(sparse, table, thresholds, whole.__getitem__)
+    return list(seen(Portion.of_one(table, sparse, limits), thresholds.top, order))

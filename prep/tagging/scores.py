@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from prep.index import Index
 from prep.index.writer import batches
-from prep.tagging.cutting import limits_of
 from prep.tagging.sparse import FLOOR, Halves, Integers, Sparse
 from prep.tagging.tables import TagTable
 from prep.tagging.thresholds import Thresholds as Thresholds
@@ -165,23 +164,3 @@ def joined(parts: Sequence[Sparse]) -> Sparse:
         np.concatenate([empty.values, *(part.values for part in parts)]),
         np.concatenate([empty.rests, *(part.rests for part in parts)]),
     )
-
-
-def tags_over(
-    scores: Matrix, table: TagTable, thresholds: Thresholds, order: Order = "score"
-) -> list[Seen]:
-    """Return the tags that reach their threshold, for each row of scores.
-
-    Args:
-        scores: Shape (images, tags).
-        table: What the columns mean.
-        thresholds: A tag is taken when its score equals the threshold (as exactly as the scores
-            are kept) or is above.
-        order: Best first, or as in the table.
-    """
-    from prep.tagging.ensemble import Portion, seen
-
-    whole = np.asarray(scores, np.float16)
-    sparse = Sparse.of(whole, table, 0.0)
-    limits = limits_of(sparse, table, thresholds, whole.__getitem__)
-    return list(seen(Portion.of_one(table, sparse, limits), thresholds.top, order))

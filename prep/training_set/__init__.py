@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from prep import crops, masks
+from prep import crops, masks, stored_crops
 from prep.buckets import Fit, Size
 from prep.crops import Rect
 from prep.errors import UnreadableError
@@ -160,7 +160,7 @@ def training_set(
 
 
 def _pieces(project: Project, rows: Sequence[ImageRow]) -> list[_Piece]:
-    boxes, buckets = crops.stored(project), project.buckets
+    boxes, buckets = stored_crops.stored(project), project.buckets
     return [
         _Piece(row, rect, buckets.fit(rect.size))
         for row in rows

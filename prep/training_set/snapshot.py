@@ -8,12 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from prep.exchange.collection import Collection
-from prep.exchange.folders import caption_text
-from prep.files import content_hash
 from prep.index import ImageRow
-from prep.masks import mark
-from prep.project import parse_folder
 from prep.training_set import Example, TrainingSet
 
 
@@ -141,33 +136,3 @@ def _mask_mark(example: Example) -> str:
     """Return what tells a drawn mask from another; transparency belongs to the image itself."""
     words = example.mask.recipe.split() if example.mask else []
     return words[3] if len(words) > 3 and words[2] != "alpha" else ""
-
-
-def of_collection(found: Collection) -> Snapshot:
-    """Return the snapshot of a dataset that another tool made.
-
-    Raises:
-        OSError: A file is gone.
-    """
-    items = tuple(
-        Item(
-            f"{picture.concept}/{picture.name}",
-            f"{picture.concept}/{picture.name}",
-            content_hash(picture.file),
-            mask=next((mark(f) for s, f in picture.others.items() if s == "-masklabel.png"), ""),
-            caption=caption_text(picture.caption) or _trigger(found, picture.concept),
-        )
-        for picture in found.pictures
-    )
-    concepts: dict[str, ConceptItem] = {}
-    for folder, concept in found.concepts.items():
-        number, name = parse_folder(folder)
-        repeats = concept.repeats or number or 1
-        concepts[name] = ConceptItem(repeats, concept.trigger, concept.regularization)
-    return Snapshot(items, concepts)
-
-
-def _trigger(found: Collection, folder: str) -> str:
-    """Return what an image without a caption is trained on."""
-    concept = found.concepts.get(folder)
-    return concept.trigger if concept else ""

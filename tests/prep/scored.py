@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from prep import events
-from prep.duplicates.hash_store import hash_contents
+from prep.contents import hash_contents
 from prep.index import Index
 from prep.ops import scan
 from prep.project import Project

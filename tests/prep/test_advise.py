@@ -3,12 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep import captions, events
+from prep import captions, contents, events
 from prep.advice.fusion import TagFacts, fusion
 from prep.advice.tally import stored_tagger, tally
 from prep.advice.variety import variety
 from prep.captions.traits import GROUPS
-from prep.duplicates import hash_store
 from prep.index import Index
 from prep.ops import advise, plan, scan
 from prep.ops.advise import AdviseOptions
@@ -40,7 +39,7 @@ def make(project: Project, make_image: MakeImage, texts: list[str]) -> None:
 def score(project: Project, seen: list[set[str]]) -> None:
     """Give each image, in path order, scores of 0.9 for what is seen and 0.01 for the rest."""
     with Index(project) as index:
-        list(hash_store.hash_contents(index, index.usable()))
+        list(contents.hash_contents(index, index.usable()))
         rows = index.usable()
         matrix = [[0.9 if name in tags else 0.01 for name in TABLE.names] for tags in seen]
         items = zip(rows, matrix, strict=True)
@@ -205,7 +204,7 @@ def test_advice_of_a_whole_project(project: Project, make_image: MakeImage) -> N
     assert warnings == [advice for advice in found if advice.level == "warning"]
     assert len(run(changed, top=1)) == len({advice.topic for advice in run(changed, top=1)})
     with Index(changed) as index:
-        list(hash_store.hash_contents(index, index.usable()))
+        list(contents.hash_contents(index, index.usable()))
     # The plan says the same basic things, from the same place.
     few = changed.saved({"project": {"resolution": 1024}})
     basic = {a.message for a in run(few) if a.topic == "resolution"}

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from prep import captions, events
 from prep.captions.editor import Editor
-from prep.captions.layers import Hand, HandStore
+from prep.captions.layers import Hand
 from prep.captions.options import EditOptions
 from prep.captions.rows import CaptionRow
 from prep.errors import ConfigError, UserError
+from prep.hands import HandStore
 from prep.index import Index
 from prep.ops import edit, scan
 from prep.project import Project

@@ -17,11 +17,12 @@ from prep.changes import (
     MOVED,
     Change,
     content_change,
+    crop_change,
     exclusion,
     move,
 )
 from prep.cli.changes import change_line
-from prep.crops import Box, crop_change
+from prep.crops import Box
 from prep.edits import Journal
 from prep.index import Index
 from prep.ops import scan

@@ -25,8 +25,8 @@ from prep.ops.tag import TagOptions
 from prep.project import Project, initialise
 from prep.tagging.cluster import crew, engine
 from prep.tagging.cluster.outpost import Outpost
-from prep.tagging.engines import Running
 from prep.tagging.models import TaggerFiles
+from prep.tagging.running import Running
 from tests.prep.tiny_taggers import make_tagger
 
 pytest.importorskip("ray")

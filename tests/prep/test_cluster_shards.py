@@ -15,8 +15,8 @@ from prep.tagging.cluster import crew as crew_module
 from prep.tagging.cluster import engine as engine_module
 from prep.tagging.cluster.crew import SHARDS, Crew
 from prep.tagging.cluster.engine import _Gathering
-from prep.tagging.engines import Running
 from prep.tagging.models import find
+from prep.tagging.running import Running
 from tests.prep.ray_stand_in import StandIn, score
 from tests.prep.tiny_taggers import make_tagger
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prep import crops, events
+from prep import events, stored_crops
 from prep.crops import Box, Rect
 from prep.crops.snapping import is_legal
 from prep.edits import Journal
@@ -48,12 +48,12 @@ def test_crops_by_hand_are_kept_snapped_and_undone(project: Project, make_image:
     assert parts[0].left <= 100
     assert parts[0].right >= 500
     assert summary(found)["crops"] == 2
-    assert [box.pixels((1000, 600)) for box in crops.stored(project)[A]] == parts
+    assert [box.pixels((1000, 600)) for box in stored_crops.stored(project)[A]] == parts
     with Index(project) as index:
         Journal(index).undo()
-        assert crops.read(index.connection) == {}
+        assert stored_crops.read(index.connection) == {}
         Journal(index).redo()
-    assert len(crops.stored(project)[A]) == 2
+    assert len(stored_crops.stored(project)[A]) == 2
 
 
 def test_a_dry_run_changes_nothing(project: Project, make_image: MakeImage) -> None:
@@ -61,7 +61,7 @@ def test_a_dry_run_changes_nothing(project: Project, make_image: MakeImage) -> N
     found = run(project, set=("0,0,0.5,0.5",), dry_run=True)
     assert len(made(found)) == 1
     assert summary(found)["edit"] == 0
-    assert crops.stored(project) == {}
+    assert stored_crops.stored(project) == {}
 
 
 def test_without_snapping_a_crop_is_what_was_asked_for(
@@ -78,7 +78,7 @@ def test_add_keeps_the_whole_image(project: Project, make_image: MakeImage) -> N
     assert made(found) == {A: [Rect(0, 0, 1000, 600), Rect(0, 0, 512, 512)]}
     assert not made(run(project, set=("0,0,512,512",), add=True))
     assert made(run(project, clear=True)) == {A: []}
-    assert crops.stored(project) == {}
+    assert stored_crops.stored(project) == {}
 
 
 def test_shapes(project: Project, make_image: MakeImage) -> None:
@@ -167,7 +167,7 @@ def test_an_export_makes_an_image_of_each_crop(
     assert names == {"a-crop1.webp", "a-crop1-2.webp", "a-crop2.webp", "a-crop3.webp"}
     assert (out / "10_mochi" / "a-crop3.txt").read_text() == "mochi, hat"
     picture = decode(project.root / A)
-    boxes = crops.stored(project)[A]
+    boxes = stored_crops.stored(project)[A]
     for name, box in zip(("a-crop1-2", "a-crop2", "a-crop3"), boxes, strict=True):
         rect = box.pixels(picture.size)
         fit = project.buckets.fit(rect.size)
@@ -265,4 +265,4 @@ def test_a_mask_of_another_shape_is_named(
 def test_a_box_is_stored_as_fractions(project: Project, make_image: MakeImage) -> None:
     make_image("10_mochi/a.png", 1, (1024, 512))
     run(project, set=("0.5,0,0.5,1",))
-    assert crops.stored(project)[A] == (Box(0.5, 0.0, 0.5, 1.0),)
+    assert stored_crops.stored(project)[A] == (Box(0.5, 0.0, 0.5, 1.0),)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from prep import events
+from prep import contents, events
 from prep.duplicates import groups as duplicate_groups
 from prep.duplicates import hash_store
 from prep.duplicates.likeness import Comparison
@@ -122,7 +122,7 @@ def test_groups_are_no_chains(
         save(name, scene(number, (320 - 8 * number, 240)))
     list(scan.run(project))
     with Index(project) as index:
-        list(hash_store.hash_contents(index, index.usable()))
+        list(contents.hash_contents(index, index.usable()))
         list(hash_store.hash_looks(index, []))
         # a and b differ in 8 bits, b and c too, but a and c in 16.
         for row, value in zip(index.usable(), (0x0000, 0x00FF, 0xFFFF), strict=True):
@@ -284,7 +284,7 @@ def test_many_pictures_with_one_hash_are_told_apart(
         save(f"{number}s.png", page.resize((160, 160)))
     list(scan.run(project))
     with Index(project) as index:
-        list(hash_store.hash_contents(index, index.usable()))
+        list(contents.hash_contents(index, index.usable()))
         list(hash_store.hash_looks(index, index.usable()))
         with index.connection:
             index.connection.execute(
@@ -303,8 +303,12 @@ def test_a_second_run_decodes_nothing(
     def never(*_given: object) -> None:
         raise AssertionError("looked at again")
 
-    for name in ("look", "thumbnail", "content_hash"):
-        monkeypatch.setattr(hash_store, name, never)
+    for module, name in (
+        (hash_store, "look"),
+        (hash_store, "thumbnail"),
+        (contents, "content_hash"),
+    ):
+        monkeypatch.setattr(module, name, never)
     monkeypatch.setattr(duplicate_groups, "compare", never)
     assert groups(run(project)) == before
     monkeypatch.undo()

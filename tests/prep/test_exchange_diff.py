@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import events
-from prep.changes import exclusion
-from prep.crops import Box, crop_change
+from prep.changes import crop_change, exclusion
+from prep.crops import Box
 from prep.edits import Journal
 from prep.errors import UserError
 from prep.index import Index

@@ -5,10 +5,11 @@ from hypothesis import strategies as st
 
 from prep import captions
 from prep.captions.implications import Implications
-from prep.captions.layers import Hand, HandStore, Mode, compiled, learnt
+from prep.captions.layers import Hand, Mode, compiled, learnt
 from prep.captions.rules import Rules
 from prep.changes import caption_change
 from prep.edits import Journal
+from prep.hands import HandStore
 from prep.index import Index
 from prep.project import Project
 

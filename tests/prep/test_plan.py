@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from prep import events
 from prep.buckets import Buckets
-from prep.crops import Box, crop_change
+from prep.changes import crop_change
+from prep.crops import Box
 from prep.edits import Journal
 from prep.errors import ConfigError
 from prep.index import Index

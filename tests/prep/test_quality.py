@@ -6,7 +6,8 @@ from PIL import Image, ImageFilter
 
 from prep import events
 from prep.buckets import Fit, Size
-from prep.crops import Box, Rect, crop_change
+from prep.changes import crop_change
+from prep.crops import Box, Rect
 from prep.edits import Journal
 from prep.errors import ConfigError
 from prep.index import Index

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prep import captions
-from prep.captions.layers import Hand, HandStore
+from prep.captions.layers import Hand
 from prep.crops import Box, to_text
 from prep.files import text_hash
+from prep.hands import HandStore
 from prep.index import Found, FoundCaption, Index
 from prep.project import Project, initialise
 from prep.query import And, Node, Not, Or, Query, Term

@@ -150,7 +150,8 @@ def test_machine_captions_give_way_to_those_by_hand(project: Project, save: Save
     small = save("small.png", picture.resize((320, 240)), "machine")
     list(scan.run(project))
     with Index(project) as index:
-        from prep.captions.layers import Hand, HandStore
+        from prep.captions.layers import Hand
+        from prep.hands import HandStore
 
         HandStore(index).put(
             (f"dataset/10_mochi/{name}.png", "machine", Hand(("machine",)))

@@ -7,9 +7,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from prep import captions
+from prep.caption_rules import load_implications, rules_for
 from prep.captions import prose
 from prep.captions.implications import Implications
-from prep.captions.rules import Rules, load
+from prep.captions.rules import Rules
 from prep.errors import ConfigError, UserError
 from prep.project import Project
 from tests.prep.caption_lines import SENTENCE, TAGS, texts
@@ -154,20 +155,20 @@ def test_rules_of_a_project(project: Project) -> None:
             "concepts": {"10_mochi": {"trigger": "mochi", "prune": ["bear"]}},
         }
     )
-    rules = Rules.of(saved, "10_mochi")
+    rules = rules_for(saved, "10_mochi")
     tags = ["the straw hat", "hat", "bear", "doggo", "watermark", "english text", "logo"]
     assert rules.apply(tags) == ["mochi", "dog", "straw hat"]
-    assert Rules.of(saved, "other").apply(["bear", "watermark"]) == ["bear"]
+    assert rules_for(saved, "other").apply(["bear", "watermark"]) == ["bear"]
 
 
 def test_files_that_changed_are_read_again(project: Project, tmp_path: Path) -> None:
     file = tmp_path / "implied.csv"
     file.write_text("straw hat,hat\n", "utf-8")
-    assert load((), (file,)) is load((), (file,))
+    assert load_implications((), (file,)) is load_implications((), (file,))
     file.write_text("straw hat,headwear\n", "utf-8")
-    assert load((), (file,)).implied("straw hat") == ("headwear",)
+    assert load_implications((), (file,)).implied("straw hat") == ("headwear",)
     with pytest.raises(UserError, match=r"blacklist .*never\.txt cannot be read"):
-        Rules.of(project.saved({"captions": {"blacklist": "never.txt"}}), "10_mochi")
+        rules_for(project.saved({"captions": {"blacklist": "never.txt"}}), "10_mochi")
 
 
 def test_faulty_patterns_are_named(project: Project) -> None:

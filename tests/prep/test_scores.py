@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from prep.index import Index
 from prep.project import Project
+from prep.tagging.ensemble import tags_over
 from prep.tagging.models import TagTable
-from prep.tagging.scores import ScoreStore, Seen, Thresholds, tags_over
+from prep.tagging.scores import ScoreStore, Seen, Thresholds
 
 TABLE = TagTable(
     ("general", "sensitive", "long_hair", "hat", "smile", "mochi", "other"),

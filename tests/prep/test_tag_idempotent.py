@@ -15,7 +15,7 @@ from prep.captions.spelling import spelled
 from prep.errors import ConfigError
 from prep.ops.tag_captions import recompiled
 from prep.project import CaptionSection, Project, Settings
-from prep.tagging.scores import tags_over
+from prep.tagging.ensemble import tags_over
 from prep.tagging.section import TaggerSection
 from prep.tagging.tables import CHARACTER, GENERAL, RATING, TagTable
 from prep.tagging.thresholds import Thresholds

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prep.clip.tokens import BEGIN, END, LIMITS, ClipTokenizer, clip_tokenizer, ensure_counts
+from prep.clip.tokens import BEGIN, END, LIMITS, ClipTokenizer, clip_tokenizer
 from prep.events.words import TokenCount
 from prep.files import text_hash
 from prep.index import Index
 from prep.ops import scan
 from prep.ops.tokens import TokensOptions, counted, run
 from prep.project import Project
+from prep.token_counts import ensure_counts
 from tests.conftest import MakeImage
 
 
@@ -122,7 +123,7 @@ def stored(index: Index) -> dict[str, int]:
 
 def test_counts_are_kept_by_text(library: Project) -> None:
     with Index(library) as index:
-        ensure_counts(index)
+        ensure_counts(index.connection)
         expected = {text_hash(text + "\nA second line."): n for text, n in
                     zip(CAPTIONS.values(), (3, 91), strict=True)}  # fmt: skip
         assert stored(index) == expected
@@ -135,13 +136,13 @@ def test_counts_are_kept_by_text(library: Project) -> None:
 
 def test_counts_follow_changed_captions(library: Project) -> None:
     with Index(library) as index:
-        ensure_counts(index)
+        ensure_counts(index.connection)
         (library.dataset / "10_mochi" / "short.txt").write_text("mochi, hut", encoding="utf-8")
         list(scan.run(library))
-        ensure_counts(index)
+        ensure_counts(index.connection)
         assert text_hash("mochi, hut") in stored(index)
         counts = stored(index)
-        ensure_counts(index)
+        ensure_counts(index.connection)
         assert stored(index) == counts
 
 

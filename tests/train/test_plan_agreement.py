@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from prep import events
-from prep.crops import Box, crop_change
+from prep.changes import crop_change
+from prep.crops import Box
 from prep.edits import Journal
 from prep.index import Index
 from prep.ops import export, plan, scan

@@ -16,8 +16,8 @@ from prep.errors import RetryError, UserError
 from prep.events import Event, Warned
 from prep.tagging.cluster import outpost
 from prep.tagging.cluster.worker import Fault, Loaded, names_of
-from prep.tagging.engines import Running, idle_gpu
 from prep.tagging.models import TaggerFiles
+from prep.tagging.running import Running, idle_gpu
 
 _LOOK_EVERY = 5.0
 """Seconds between two looks for new nodes."""

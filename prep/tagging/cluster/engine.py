@@ -21,8 +21,8 @@ from prep.files import bytes_hash
 from prep.tagging.cluster import link
 from prep.tagging.cluster.crew import SHARDS, Crew, Hand
 from prep.tagging.cluster.worker import Answer, Fault, Item
-from prep.tagging.engines import Running, Scored, smaller_batches
 from prep.tagging.models import TaggerFiles
+from prep.tagging.running import Running, Scored, smaller_batches
 
 _PART, _ALL_PARTS = 16 << 20, 256 << 20
 """Bytes of images that are sent at once to a worker, and that are on their way to all of them."""

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from prep import parallel
 from prep.errors import UnreadableError, UserError
 from prep.files import content_hash
-from prep.tagging.engines import Running
 from prep.tagging.models import TaggerFiles
+from prep.tagging.running import Running
 from prep.tagging.tagger import Scores, Tagger, score_files
 
 Bytes = NDArray[np.uint8]

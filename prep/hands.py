@@ -1,0 +1,84 @@
+"""Decisions about tags, kept by image and text of its caption in ``work.db``."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+
+from prep.captions.layers import Hand
+from prep.files import text_hash
+from prep.index import Index
+
+
+class HandStore:
+    """Decisions by image and text, in ``work.db``."""
+
+    def __init__(self, index: Index) -> None:
+        """Open them beside the index of a project."""
+        self._connection = index.connection
+
+    def behind(self, path: str, text: str | None) -> Hand | None:
+        """Return the decisions to compare a caption with.
+
+        Those behind this very text; else those behind the last text that the journal put or
+        brought back there; else the newest; ``None`` when nothing is known. A file that is gone
+        says nothing about its tags, so nothing is learnt from it.
+        """
+        rows = self._connection.execute(
+            "SELECT text, compiled, plus, minus FROM work.hand WHERE path = ? ORDER BY id", (path,)
+        ).fetchall()
+        if not rows:
+            return None
+        known = {row[0]: Hand(*(tuple(json.loads(part)) for part in row[1:])) for row in rows}
+        exact = known.get(_hash(text))
+        if exact is not None:
+            return exact
+        journalled = (_hash(last) for last in self._journalled(path))
+        last = next((name for name in journalled if name in known), rows[-1][0])
+        return replace(known[last], compiled=()) if text is None else known[last]
+
+    def knows(self, path: str, text: str | None) -> bool:
+        """Are there decisions behind this very text?"""
+        row = self._connection.execute(
+            "SELECT 1 FROM work.hand WHERE path = ? AND text = ?", (path, _hash(text))
+        ).fetchone()
+        return row is not None
+
+    def _journalled(self, path: str) -> Iterable[str | None]:
+        """Yield the texts that edits left in a caption file, newest edit first."""
+        rows = self._connection.execute(
+            """SELECT e.state, c.before, c.after FROM work.edits e
+            JOIN work.changes c ON c.edit = e.id AND c.path = ? AND c.what = 'caption'
+            ORDER BY e.id DESC""",
+            (path,),
+        )
+        for state, before, after in rows:
+            yield after if state == "done" else before
+
+    def put(self, items: Iterable[tuple[str, str | None, Hand]]) -> None:
+        """Record the decisions behind texts: (image, text of its caption, decisions)."""
+        with self._connection:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO work.hand(path, text, compiled, plus, minus)"
+                " VALUES(?, ?, ?, ?, ?)",
+                (
+                    (path, _hash(text), *map(_packed, (hand.compiled, hand.plus, hand.minus)))
+                    for path, text, hand in items
+                ),
+            )
+
+    def forget(self, items: Iterable[tuple[str, str | None]]) -> None:
+        """Drop the decisions behind texts that were never written."""
+        with self._connection:
+            self._connection.executemany(
+                "DELETE FROM work.hand WHERE path = ? AND text = ?",
+                ((path, _hash(text)) for path, text in items),
+            )
+
+
+def _hash(text: str | None) -> str:
+    """Return a short name of a text; that of a missing file is empty."""
+    return "" if text is None else text_hash(text)
+
+
+def _packed(tags: tuple[str, ...]) -> str:
+    return json.dumps(tags, ensure_ascii=False)

@@ -1,0 +1,25 @@
+"""The crops of a project, as ``work.db`` keeps them."""
+
+import sqlite3
+from contextlib import closing
+
+from prep import work
+from prep.crops import Box, from_text
+from prep.project import Project
+
+
+def read(connection: sqlite3.Connection) -> dict[str, tuple[Box, ...]]:
+    """Return all crops of an open index, by path of the image."""
+    rows = connection.execute("SELECT path, boxes FROM work.crops")
+    return {path: from_text(boxes) for path, boxes in rows}
+
+
+def stored(project: Project) -> dict[str, tuple[Box, ...]]:
+    """Return all crops of a project, by path of the image."""
+    file = project.state / "work.db"
+    if not file.exists():
+        return {}
+    work.prepare(file)
+    with closing(sqlite3.connect(file, timeout=30)) as connection:
+        rows = connection.execute("SELECT path, boxes FROM crops")
+        return {path: from_text(boxes) for path, boxes in rows}
