@@ -21,12 +21,13 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from benchmarks import corpus, stand_in
-from prep import demo_world, parallel
+from prep import demo_world
 from prep.duplicates import hashes
 from prep.index import Index
 from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project, initialise
+from prep.system import parallel
 from prep.tagging import preprocess
 from prep.tagging.models import find
 from prep.tagging.tagger import Tagger, score_files

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import torch
 
-from prep import demo_world, jobs
+from prep import demo_world
 from prep.project import Project
+from prep.system import jobs
 from train import demo, start
 from train.config import TrainSettings
 from train.loop import optimise, set_learning_rate

@@ -17,10 +17,11 @@ from pathlib import Path
 from benchmarks import corpus, stand_in
 from benchmarks.bench_prep import drain, times
 from benchmarks.tagging import forget_scores
-from prep import events, parallel
+from prep import events
 from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project, initialise
+from prep.system import parallel
 
 
 def run(project: Project, options: TagOptions) -> tuple[float, float]:

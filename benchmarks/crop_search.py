@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks import planted
 from benchmarks.bench_prep import drain
-from prep import contents, parallel
+from prep import contents
 from prep.duplicates import patches, votes
 from prep.duplicates.overlaps import Look
 from prep.duplicates.pairs import close_pairs
@@ -33,6 +33,7 @@ from prep.index import ImageRow, Index
 from prep.ops import dupes, scan
 from prep.ops.dupes import DupesOptions
 from prep.project import initialise
+from prep.system import parallel
 from sample_data.make import world
 
 _RADIUS, _VOTES = 7, 5

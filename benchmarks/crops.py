@@ -7,7 +7,7 @@
    PSNR (dB) is that of our pixels to Pillow's Lanczos filter at the same size, for pictures that
    are made smaller (when made larger, it is that filter on both sides).
 2. Drawn figures at random places of wide and tall pictures, cut to a bucket's shape: the share of
-   the figure that is kept, in the middle and where ``prep.crops.subject`` looks.
+   the figure that is kept, in the middle and where ``prep.images.crops.subject`` looks.
 """
 
 import argparse
@@ -29,12 +29,12 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import corpus
-from prep.buckets import Buckets, Fit, Size
-from prep.crops import Rect
-from prep.crops.snapping import centre, largest, placed
-from prep.crops.subject import look
 from prep.images import decode
-from prep.pixels import Pixels, fitted
+from prep.images.buckets import Buckets, Fit, Size
+from prep.images.crops import Rect
+from prep.images.crops.snapping import centre, largest, placed
+from prep.images.crops.subject import look
+from prep.images.pixels import Pixels, fitted
 from prep.training_set import Format, encode
 from sample_data.make import world
 from sample_data.make.backgrounds import BACKGROUNDS, Canvas

@@ -33,12 +33,13 @@ from PIL import Image
 
 from benchmarks import corpus, planted
 from benchmarks.bench_prep import drain
-from prep import events, parallel
+from prep import events
 from prep.duplicates import hashes
 from prep.duplicates.pairs import close_pairs
 from prep.ops import dupes, scan
 from prep.ops.dupes import DupesOptions
 from prep.project import Project, initialise
+from prep.system import parallel
 
 RADIUS = 8
 PARTS = ("planted", "crops", "hashes", "pairs")

@@ -20,13 +20,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from prep import demo_world
-from prep.buckets import Buckets
-from prep.crops import Rect
 from prep.images import decode, is_image_name
-from prep.pixels import fitted
-from prep.quality.kinds import KINDS, Values
-from prep.quality.measures import measure
-from prep.quality.thresholds import Measure, QualitySection
+from prep.images.buckets import Buckets
+from prep.images.crops import Rect
+from prep.images.pixels import fitted
+from prep.images.quality.kinds import KINDS, Values
+from prep.images.quality.measures import measure
+from prep.images.quality.thresholds import Measure, QualitySection
 
 Fault = Callable[[Image.Image], Image.Image]
 LIMITS = QualitySection()

@@ -17,10 +17,10 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks import corpus
-from prep import headers
-from prep.files import walk_folders
+from prep.images import headers
 from prep.ops import scan
 from prep.project import Project, initialise
+from prep.system.files import walk_folders
 
 SIDES = (64, 128, 224, 320)
 FORMATS = ("jpg", "jpg", "png", "webp")

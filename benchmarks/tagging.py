@@ -27,11 +27,12 @@ from PIL import Image
 
 from benchmarks import corpus, stand_in
 from benchmarks.bench_prep import drain, times
-from prep import events, parallel
+from prep import events
 from prep.index import Index
 from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project, initialise
+from prep.system import parallel
 from prep.tagging.models import find
 from prep.tagging.preprocess import Decode
 from prep.tagging.tagger import Tagger, score_files

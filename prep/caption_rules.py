@@ -12,8 +12,8 @@ from prep.captions.patterns import separate
 from prep.captions.rules import Rules
 from prep.captions.spelling import spelled
 from prep.errors import UserError
-from prep.files import fingerprint
 from prep.project import Project
+from prep.system.files import fingerprint
 
 
 def rules_for(project: Project, folder: str, places: Mapping[str, int] | None = None) -> Rules:

@@ -14,11 +14,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prep import captions
-from prep.crops import Box, to_text
 from prep.errors import UnreadableError, UserError
-from prep.files import Fingerprint, fingerprint, read_small, sync_folders, write_bytes, write_text
+from prep.images.crops import Box, to_text
 from prep.index import FoundCaption, Index
 from prep.index.writer import batches
+from prep.system.files import (
+    Fingerprint,
+    fingerprint,
+    read_small,
+    sync_folders,
+    write_bytes,
+    write_text,
+)
 
 CAPTION = "caption"
 EXCLUDED = "excluded"
@@ -45,7 +52,7 @@ class Change(NamedTuple):
         what: The kind, which says what before and after are:
             ``caption``: texts of the image's caption file, ``None`` for no file;
             ``excluded``: reasons, ``None`` for not excluded;
-            ``crops``: crop rectangles as ``prep.crops`` writes them, ``None`` for none;
+            ``crops``: crop rectangles as ``prep.images.crops`` writes them, ``None`` for none;
             ``answers``: what was answered about tags of the image, as ``prep.captions.answers``
             writes it, ``None`` for nothing;
             ``moved``: paths of the file;

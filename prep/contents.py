@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from prep import events
 from prep.errors import UnreadableError
-from prep.files import content_hash
 from prep.index import ImageRow, Index
-from prep.parallel import ordered
+from prep.system.files import content_hash
+from prep.system.parallel import ordered
 
 T = TypeVar("T")
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from prep.changes import Change, Workbench
 from prep.errors import RetryError, UserError
-from prep.files import remove_leftovers
 from prep.index import Index
-from prep.locks import exclusive
+from prep.system.files import remove_leftovers
+from prep.system.locks import exclusive
 
 _PATIENCE = 60.0
 """Seconds to wait for another process that is changing the project."""

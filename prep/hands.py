@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from prep.captions.layers import Hand
-from prep.files import text_hash
 from prep.index import Index
+from prep.system.files import text_hash
 
 
 class HandStore:

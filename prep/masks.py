@@ -13,10 +13,10 @@ from typing import Literal
 from PIL import Image, ImageOps
 
 from prep.errors import UnreadableError
-from prep.files import content_hash
 from prep.images import decode, decode_alpha
 from prep.index import ImageRow
 from prep.project import Project
+from prep.system.files import content_hash
 
 Source = Literal["label", "folder", "alpha"]
 

@@ -16,13 +16,13 @@ import tomlkit
 from pydantic import BaseModel, Field, ValidationError
 from tomlkit.exceptions import TOMLKitError
 
-from prep.buckets import Buckets
 from prep.captioning.section import CaptionerSection as CaptionerSection
 from prep.captions.patterns import Patterns, Renames
 from prep.errors import ConfigError
-from prep.files import write_text
-from prep.quality.thresholds import QualitySection
+from prep.images.buckets import Buckets
+from prep.images.quality.thresholds import QualitySection
 from prep.section import Section as Section
+from prep.system.files import write_text
 from prep.tagging.section import TaggerSection as TaggerSection
 
 if TYPE_CHECKING:

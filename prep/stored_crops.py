@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 
 from prep import work
-from prep.crops import Box, from_text
+from prep.images.crops import Box, from_text
 from prep.project import Project
 
 

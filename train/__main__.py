@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from prep import events, jobs
+from prep import events
 from prep.errors import EXIT_OK, EXIT_PROBLEMS, EXIT_USAGE, UserError
+from prep.system import jobs
 
 
 def main() -> int:

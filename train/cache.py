@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prep import images, pixels
+from prep import images
 from prep.errors import UnreadableError
 from prep.events import Event, Throttle, tick
-from prep.files import text_hash, write_bytes
+from prep.images import pixels
+from prep.system.files import text_hash, write_bytes
 from train.data import TrainImage
 
 Encode = Callable[[Tensor], Tensor]

@@ -2,7 +2,7 @@
 
 A state is one safetensors file, so that it is there whole or not at all: the LoRA in fp32, the
 optimiser's moments, and the counters as metadata. No random state is in it, since all randomness
-is a function of the step (``prep.chance``).
+is a function of the step (``prep.seeding``).
 """
 
 import json
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from prep.errors import UserError
-from prep.files import write_bytes
+from prep.system.files import write_bytes
 from train.lorafile import RawTensor, read_header, serialise, with_hashes
 from train.network import LoraNetwork
 

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from prep import events, jobs
+from prep import events
 from prep.cli import console
 from prep.errors import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from prep.ops import export, scan
 from prep.project import Project
+from prep.system import jobs
 from train import lorafile, start
 from train.config import TrainSettings
 from train.extra import require_training, settle_libraries

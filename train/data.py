@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from prep.buckets import Fit, Size
 from prep.captions import read as read_caption
 from prep.captions.shuffle import CaptionRules, first_line, plain
-from prep.chance import generator
 from prep.errors import UnreadableError, UserError
 from prep.events import Skipped
-from prep.files import content_hash, text_hash
 from prep.images import is_image_name, probe
+from prep.images.buckets import Fit, Size
 from prep.plan.split import exposures, held_out
+from prep.seeding import generator
+from prep.system.files import content_hash, text_hash
 from train.config import TrainSettings
 from train.dataset_file import DatasetPart, Subset, read_dataset_file
 
@@ -32,7 +32,7 @@ class TrainImage:
 
     Attributes:
         path: The file.
-        content: ``prep.files.content_hash`` of it.
+        content: ``prep.system.files.content_hash`` of it.
         caption: First line of its caption file, or its class tokens.
         rules: How the caption changes from epoch to epoch.
         repeats: Exposures per epoch.

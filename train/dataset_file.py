@@ -13,9 +13,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from prep.buckets import Buckets, Fit, Size
 from prep.captions.shuffle import CaptionRules
 from prep.errors import ConfigError
+from prep.images.buckets import Buckets, Fit, Size
 
 _DATASET_KEYS: dict[str, type | tuple[type, ...]] = {
     "batch_size": int,

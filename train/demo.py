@@ -10,12 +10,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prep import captions, demo_world, events, jobs
+from prep import captions, demo_world, events
 from prep.captions.traits import own_traits
 from prep.errors import UnreadableError, UserError
 from prep.index import Index
 from prep.ops import buckets, dupes, edit, export, plan, scan, tag
 from prep.project import FILE_NAME, Project
+from prep.system import jobs
 from prep.tagging import models
 from prep.tagging.tagger import Tagger, score_files
 from train import start

@@ -14,8 +14,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from prep.chance import seed_of
 from prep.errors import UserError
+from prep.seeding import seed_of
 from train.config import SamplerName
 from train.families.sd15 import StableDiffusion15
 from train.memory import FREE_MEMORY, enough_for

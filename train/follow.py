@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from prep import jobs
 from prep.events import Event, Warned
+from prep.system import jobs
 
 _POLL = 0.2
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from prep import jobs
-from prep.chance import seed_of
 from prep.errors import EXIT_PROBLEMS, UserError
 from prep.events import Event, Finished, Metric, Sample, Saved, Started
+from prep.seeding import seed_of
+from prep.system import jobs
 from train.checkpoint import save_lora, save_state
 from train.config import RunConfig, TrainSettings
 from train.draw import parameters, png_text

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from prep.chance import seed_of
 from prep.errors import UserError
+from prep.seeding import seed_of
 from train.names import module_of
 
 Targets = Mapping[str, nn.Module]

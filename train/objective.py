@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from prep.captions.shuffle import varied
-from prep.chance import generator, seed_of
+from prep.seeding import generator, seed_of
 from train.data import Batch, Exposure, validation_caption
 from train.losses import squared_error
 from train.prepare import Training

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from prep import jobs
 from prep.errors import UserError
 from prep.events import Event, Stage, Warned
+from prep.system import jobs
 from train.cache import LatentCache
 from train.checkpoint import Counters, load_state, states
 from train.config import RunConfig, TrainSettings

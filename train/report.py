@@ -6,8 +6,8 @@ from collections import deque
 
 import torch
 
-from prep import jobs
 from prep.events import Metric
+from prep.system import jobs
 from train.checkpoint import Counters
 
 _RECENT = 20

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from prep import jobs
 from prep.errors import ConfigError, UserError
 from prep.project import Project
+from prep.system import jobs
 from train.command import training_argv
 from train.config import RunConfig, TrainSettings
 from train.extra import require_training

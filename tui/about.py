@@ -1,6 +1,6 @@
 """Facts about one image in a few words."""
 
-from prep.buckets import Fit
+from prep.images.buckets import Fit
 from prep.index import ImageRow
 from prep.project import Project
 
@@ -31,7 +31,7 @@ def fit_text(fit: Fit) -> str:
     """Return how an image meets its bucket.
 
     Example:
-        >>> from prep.buckets import Buckets
+        >>> from prep.images.buckets import Buckets
         >>> fit_text(Buckets((512, 512)).fit((256, 256)))
         'bucket 512x512 · enlarged x2.00'
     """

@@ -9,8 +9,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prep import events, jobs
+from prep import events
 from prep.errors import UserError
+from prep.system import jobs
 
 REMEMBERED = 50
 """Newest job directories that are followed and listed."""

@@ -6,9 +6,9 @@ from pathlib import Path
 from PIL import Image
 
 from prep.errors import UserError
-from prep.files import walk
 from prep.images import is_image_name
 from prep.project import Project
+from prep.system.files import walk
 
 FOLDERS = ("samples", "grid")
 """Below the output folder."""

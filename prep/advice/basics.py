@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from prep import captions, crops, stored_crops
+from prep import captions, stored_crops
 from prep.events import Advice
+from prep.images import crops
 from prep.index import ImageRow
 from prep.project import FILE_NAME, Concept, Project
 

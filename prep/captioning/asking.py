@@ -10,12 +10,13 @@ from typing import Any
 
 from PIL import Image
 
-from prep import images, parallel
+from prep import images
 from prep.captioning.answers import one_line
 from prep.captioning.faults import NoAnswerError, hide
 from prep.captioning.section import CaptionerSection
 from prep.captioning.server import Answer, Server
 from prep.errors import ConfigError, RetryError, UnreadableError, UserError
+from prep.system import parallel
 
 FIRST_PAUSE = 1.0
 """Seconds before the second attempt; each further pause is twice as long."""

@@ -2,8 +2,8 @@
 
 import json
 
-from prep.files import text_hash
 from prep.index import Index
+from prep.system.files import text_hash
 
 _TABLE = """CREATE TABLE IF NOT EXISTS descriptions(
     content TEXT NOT NULL, asked TEXT NOT NULL, text TEXT NOT NULL,

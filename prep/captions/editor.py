@@ -25,10 +25,10 @@ from prep.captions.rules import Rules
 from prep.captions.spelling import PLAIN_BRACKET
 from prep.captions.steps import Add, Move, Remove, Replace, Sort, Step, Tags, weighted
 from prep.captions.tag_map import TagMap
-from prep.expressions import Expression
 from prep.hands import HandStore
 from prep.index import Index
 from prep.project import Project
+from prep.regexes import Expression
 from prep.tagging.stored_scores import StoredScores
 
 State = tuple[str, str | None, Hand]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator
 
 from prep import captions
-from prep.expressions import Expression, PatternError
+from prep.regexes import Expression, PatternError
 
 
 def flat(value: Any) -> Any:

@@ -17,7 +17,7 @@ from prep.captions.order import people_first
 from prep.captions.patterns import matcher, separate
 from prep.captions.tag_map import TagMap
 from prep.errors import ConfigError
-from prep.expressions import Expression
+from prep.regexes import Expression
 
 _ROUNDS = 20
 """Renames of renames that are followed; patterns that never come to rest need more."""

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 
 from prep.captions.structure import split_lines
-from prep.chance import generator
+from prep.seeding import generator
 
 _WILDCARD = re.compile(r"\{([^}]+)\}")
 _OPEN, _CLOSE = "\ue000", "\ue001"

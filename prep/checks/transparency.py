@@ -11,7 +11,7 @@ from pathlib import Path
 
 from prep import contents, events
 from prep.index import ImageRow, Index
-from prep.parallel import ordered
+from prep.system.parallel import ordered
 
 _FULL = 255
 _BATCH = 64

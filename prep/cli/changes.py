@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from prep import crops, events
+from prep import events
 from prep.captions.answers import unpacked
 from prep.captions.diff import difference
 from prep.changes import ANSWERS, CAPTION, CROPS, EXCLUDED, MOVED
+from prep.images import crops
 from prep.project import STATE_NAME
 
 Summary = Callable[[dict[str, Any]], str]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from prep import events, jobs
+from prep import events
 from prep.cli import console
 from prep.errors import UserError
 from prep.index import Index
@@ -14,6 +14,7 @@ from prep.ops import edit as edit_op
 from prep.ops import scan as scan_op
 from prep.ops.edit import ExcludeOptions
 from prep.project import ConceptSection, Project, initialise
+from prep.system import jobs
 
 ProjectPath = Annotated[
     Path, Parameter(help="Project folder, or any folder of images.", show_default=True)

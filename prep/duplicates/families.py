@@ -15,7 +15,7 @@ from prep.duplicates.groups import Cluster, Member
 from prep.duplicates.hashes import distance
 from prep.duplicates.overlaps import Look, Overlap
 from prep.index import ImageRow, Index
-from prep.parallel import ordered
+from prep.system.parallel import ordered
 
 _AT_ONCE = 64
 """Pairs that a thread looks at before it reports."""

@@ -17,8 +17,8 @@ from typing import IO
 
 from prep.errors import ConfigError, UserError
 from prep.exchange.sidecars import CAPTION_SUFFIXES
-from prep.files import text_hash
 from prep.images import SUFFIXES
+from prep.system.files import text_hash
 
 _WANTED = SUFFIXES | set(CAPTION_SUFFIXES) | {".toml", ".json", ".jsonl", ".csv", ".parquet"}
 _LITTER = ("__MACOSX",)

@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from prep import captions
-from prep.files import content_hash, text_hash
 from prep.project import parse_folder
+from prep.system.files import content_hash, text_hash
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from prep.errors import UserError
 from prep.exchange.placing import Copy
-from prep.files import write_bytes
 from prep.project import Project
+from prep.system.files import write_bytes
 
 _INCOMING = "incoming"
 

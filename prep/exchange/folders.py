@@ -9,9 +9,9 @@ from pathlib import Path
 from prep.errors import UserError
 from prep.exchange.collection import Caption, Collection, Concept, leading_tag, safe_folder
 from prep.exchange.sidecars import Found, below
-from prep.files import walk
 from prep.images import is_image_name
 from prep.project import FILE_NAME, Project, parse_folder
+from prep.system.files import walk
 
 _TRAIN_NAMES = ("img", "image", "images", "train", "dataset")
 REG_NAMES = ("reg", "regularization", "regularisation")

@@ -8,8 +8,8 @@ from typing import Literal
 
 from prep.exchange import ai_toolkit, diffusers, imagefolder, onetrainer, training_config
 from prep.exchange.train_table import train_table
-from prep.files import text_hash
 from prep.project import Project
+from prep.system.files import text_hash
 from prep.training_set import Example, TrainingSet, Wish
 from prep.training_set.kohya import Subset
 

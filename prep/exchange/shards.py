@@ -19,8 +19,8 @@ from typing import IO, NamedTuple
 
 from prep import events
 from prep.errors import UnreadableError, UserError
-from prep.files import content_hash, fingerprint, text_hash
-from prep.parallel import ordered
+from prep.system.files import content_hash, fingerprint, text_hash
+from prep.system.parallel import ordered
 from prep.training_set import Example, TrainingSet
 from prep.training_set.kohya import Subset
 from prep.training_set.manifest import Entry, Manifest, State

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prep.exchange.collection import Caption, Picture
-from prep.files import walk
 from prep.images import MASK_SUFFIXES, is_image_name
+from prep.system.files import walk
 
 CAPTION_SUFFIXES = (".txt", ".caption")
 # fmt: off

@@ -2,9 +2,9 @@
 
 from prep.exchange.collection import Collection
 from prep.exchange.folders import caption_text
-from prep.files import content_hash
 from prep.masks import mark
 from prep.project import parse_folder
+from prep.system.files import content_hash
 from prep.training_set.snapshot import ConceptItem, Item, Snapshot
 
 

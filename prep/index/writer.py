@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 from prep import captions
 from prep.captions import prose
 from prep.captions.structure import split_lines
-from prep.files import text_hash
+from prep.system.files import text_hash
 
 T = TypeVar("T")
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
-from prep import crops, events, stored_crops
-from prep.buckets import Fit, Size
+from prep import events, stored_crops
+from prep.images import crops
+from prep.images.buckets import Fit, Size
 from prep.index import ImageRow, Index
 from prep.plan.split import exposures
 from prep.project import Project, Section

@@ -1,7 +1,7 @@
 """Give images crops: by hand, by shape, around the subject, without borders. Undoable.
 
 A crop is a rectangle in ``work.db``; the files stay as they are. Every crop is made *legal*, so
-that a trainer cuts nothing more off (``prep.crops.snapping``), unless that is switched off.
+that a trainer cuts nothing more off (``prep.images.crops.snapping``), unless that is switched off.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -10,19 +10,19 @@ from dataclasses import astuple
 
 from PIL import Image
 
-from prep import changes, crops, events, stored_crops
-from prep.buckets import Buckets, Size
+from prep import changes, events, stored_crops
 from prep.changes import Change
-from prep.crops import WHOLE, Box, Rect, borders
-from prep.crops.snapping import centre, largest, parse_shape, placed, snapped
-from prep.crops.subject import proposal
 from prep.edits import Journal, Outcome
 from prep.errors import ConfigError, UnreadableError
-from prep.images import decode
+from prep.images import crops, decode
+from prep.images.buckets import Buckets, Size
+from prep.images.crops import WHOLE, Box, Rect, borders
+from prep.images.crops.snapping import centre, largest, parse_shape, placed, snapped
+from prep.images.crops.subject import proposal
 from prep.index import ImageRow, Index
 from prep.ops.edit import report
-from prep.parallel import ordered
 from prep.project import Project, Section
+from prep.system.parallel import ordered
 
 
 class CropOptions(Section):

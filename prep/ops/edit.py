@@ -12,9 +12,9 @@ from prep.captions.rows import CaptionRow, caption_rows
 from prep.changes import CAPTION, CONTENT, Change, exclusion
 from prep.edits import Journal, Outcome, check_found
 from prep.errors import ConfigError
-from prep.expressions import Expression
 from prep.index import ImageRow, Index
 from prep.project import Project, Section
+from prep.regexes import Expression
 from prep.tagging.stored_scores import StoredScores
 
 

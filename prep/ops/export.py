@@ -21,12 +21,12 @@ from prep.errors import ConfigError, UnreadableError, UserError
 from prep.exchange.collection import safe_folder
 from prep.exchange.layouts import Arranged, Layout, Request, arranged, default_folder
 from prep.exchange.shards import Packer, samples
-from prep.files import text_hash, write_bytes
 from prep.images import is_image_name
 from prep.index import ImageRow, Index
 from prep.ops.plan import plan_of, step_settings
-from prep.parallel import ordered
 from prep.project import Project, Section
+from prep.system.files import text_hash, write_bytes
+from prep.system.parallel import ordered
 from prep.training_set import Format, TrainingSet, Wish, kohya, leftovers
 from prep.training_set.manifest import Entry, Manifest, State, entry_of
 from prep.training_set.masked import (

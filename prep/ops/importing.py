@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from prep import events, headers
+from prep import events
 from prep.changes import Change, content_change, move
 from prep.edits import Journal, Outcome
 from prep.errors import ConfigError, UnreadableError
@@ -22,10 +22,10 @@ from prep.exchange import sources
 from prep.exchange.collection import Collection, Picture, safe_folder
 from prep.exchange.fetching import Fetcher
 from prep.exchange.placing import Placement, Placer
-from prep.images import probe
+from prep.images import headers, probe
 from prep.index import Index
-from prep.parallel import ordered
 from prep.project import FILE_NAME, Project, Section, Settings, initialise, parse_folder
+from prep.system.parallel import ordered
 
 _STAGING = ".shikomi-unpacked-"
 

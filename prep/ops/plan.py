@@ -5,11 +5,12 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from prep import crops, events, stored_crops
+from prep import events, stored_crops
 from prep.advice.basics import basics
 from prep.contents import hash_contents
-from prep.crops import Crops, Rect
 from prep.errors import ConfigError
+from prep.images import crops
+from prep.images.crops import Crops, Rect
 from prep.index import ImageRow, Index
 from prep.plan import ConceptPlan, Item, Plan, StepSettings, balance, make_plan
 from prep.plan.breakdown import By, breakdown

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from prep import crops, events, stored_crops
-from prep.buckets import Fit
+from prep import events, stored_crops
 from prep.errors import ConfigError, UnreadableError
-from prep.files import write_bytes
-from prep.images import decode, decode_raw
+from prep.images import crops, decode, decode_raw
+from prep.images.buckets import Fit
+from prep.images.pixels import fitted, resized
 from prep.index import ImageRow, Index
 from prep.ops.buckets import seen
-from prep.pixels import fitted, resized
 from prep.project import Project, Section
+from prep.system.files import write_bytes
 from prep.training_set.trainers import Trainer, View, views
 
 _TALL = 320

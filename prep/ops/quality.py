@@ -11,11 +11,11 @@ from prep import contents, events
 from prep.changes import Change, exclusion
 from prep.edits import Journal
 from prep.errors import ConfigError
+from prep.images.quality.kinds import KINDS, Values, explain
+from prep.images.quality.thresholds import Measure, QualitySection
 from prep.index import Index
 from prep.project import Project, Section
-from prep.quality.kinds import KINDS, Values, explain
 from prep.quality.store import View, known, measured, views
-from prep.quality.thresholds import Measure, QualitySection
 
 Sort = Literal["severity", "path"] | Measure
 
@@ -92,7 +92,7 @@ class Finding:
 def run(project: Project, options: QualityOptions | None = None) -> Iterator[events.Event]:
     """Measure the usable images that match.
 
-    What was measured before is not measured again (``prep.quality.store``).
+    What was measured before is not measured again (``prep.images.quality.store``).
 
     Yields:
         Progress; Skipped for images that cannot be decoded; Quality per finding; Change per image

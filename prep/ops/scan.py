@@ -1,8 +1,8 @@
 """Find the images of a project and note what their headers and captions say.
 
 Only files that are new or changed are opened, so a second scan costs a walk of the folders. Headers
-are read by ``prep.headers``; what that does not know goes to Pillow, and a file that looks cut off
-is decoded to be certain.
+are read by ``prep.images.headers``; what that does not know goes to Pillow, and a file that looks
+cut off is decoded to be certain.
 """
 
 import os
@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from prep import captions, events, headers
+from prep import captions, events
 from prep.errors import UnreadableError
-from prep.files import Folder, read_small, walk_folders
-from prep.images import MASK_SUFFIXES, SIDEWAYS, decode, has_its_end, is_image_name, probe
+from prep.images import MASK_SUFFIXES, SIDEWAYS, decode, has_its_end, headers, is_image_name, probe
 from prep.index import Found, FoundCaption, Index, Known
-from prep.parallel import workers
 from prep.project import Project, Section
+from prep.system.files import Folder, read_small, walk_folders
+from prep.system.parallel import workers
 
 T = TypeVar("T")
 Out = TypeVar("Out")

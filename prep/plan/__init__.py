@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from prep.buckets import Buckets, Size
+from prep.images.buckets import Buckets, Size
 from prep.plan.split import exposures, held_out
 from prep.project import Section
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from prep import captions
-from prep.buckets import Size
 from prep.events import Exposure
+from prep.images.buckets import Size
 from prep.plan import Plan
 
 By = Literal["concept", "bucket", "image", "tag"]

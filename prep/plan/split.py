@@ -6,7 +6,7 @@ that the two cannot disagree.
 
 from collections.abc import Iterable, Sequence
 
-from prep.files import text_hash
+from prep.system.files import text_hash
 
 
 def held_out(contents: Iterable[str], fraction: float, seed: int) -> frozenset[str]:
@@ -16,7 +16,7 @@ def held_out(contents: Iterable[str], fraction: float, seed: int) -> frozenset[s
     one picture stay on one side.
 
     Args:
-        contents: A text for each picture, as ``prep.files.content_hash``; copies count once.
+        contents: A text for each picture, as ``prep.system.files.content_hash``; copies count once.
             Regularisation images are never held out: leave them away.
         fraction: Share to hold out, 0 to 0.5; above 0 at least one picture is held out, unless
             there is no second one.

@@ -5,16 +5,17 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from prep import crops, events, stored_crops
-from prep.buckets import Fit
-from prep.crops import Rect
+from prep import events, stored_crops
 from prep.errors import UnreadableError
+from prep.images import crops
+from prep.images.buckets import Fit
+from prep.images.crops import Rect
+from prep.images.quality.kinds import Values
+from prep.images.quality.measures import measure
 from prep.index import ImageRow, Index
-from prep.parallel import ordered
 from prep.quality import table
-from prep.quality.kinds import Values
-from prep.quality.measures import measure
 from prep.quality.table import Key
+from prep.system.parallel import ordered
 
 _BATCH = 64
 """Results saved at once: what an interrupted run loses at most."""

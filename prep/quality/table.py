@@ -8,10 +8,10 @@ import sqlite3
 from collections.abc import Iterable
 from typing import get_args
 
-from prep.buckets import Fit
-from prep.crops import Rect
-from prep.quality.kinds import KINDS, VERSION, Values
-from prep.quality.thresholds import Measure, QualitySection
+from prep.images.buckets import Fit
+from prep.images.crops import Rect
+from prep.images.quality.kinds import KINDS, VERSION, Values
+from prep.images.quality.thresholds import Measure, QualitySection
 
 Key = tuple[str, str]
 """Content, and how it is cut and scaled: all that the values depend on."""

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 from prep import captions
 from prep.captions.structure import split_lines
-from prep.expressions import Expression
 from prep.query import lookups, narrowing
 from prep.query.condition import Condition, Context, comparison
 from prep.query.quality import quality
 from prep.query.tree import Term
+from prep.regexes import Expression
 
 _TRANSPARENT = 0x2E80
 """From here on (CJK) words are not set apart by spaces."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import get_args
 
-from prep.quality.thresholds import Measure
+from prep.images.quality.thresholds import Measure
 from prep.query.tree import Term
 
 NUMBER, CHOICE, TEXT, SIZE = "number", "choice", "text", "size"

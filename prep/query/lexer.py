@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 
 from prep import captions
-from prep.expressions import Expression, PatternError
 from prep.query import fields
 from prep.query.tree import Term, fault
+from prep.regexes import Expression, PatternError
 
 _CHUNK = re.compile(r"\S+")
 _FACE = re.compile(r"[>]?[:;=][-'^]?[()](?=[\s)]|$)")

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from prep import captions
-from prep.buckets import Buckets
+from prep.images.buckets import Buckets
 from prep.index.cache_db import has_table
 from prep.query import fields
 from prep.query.condition import Condition, Context, comparison
@@ -181,7 +181,7 @@ def _fitting(
         values: For its question marks.
         holds: The same for the size of a crop.
     """
-    from prep.crops import from_text, rects
+    from prep.images.crops import from_text, rects
 
     connection, buckets = context.connection, context.project.buckets
     settings = _fits(context)

@@ -58,7 +58,7 @@ def _views(
         test: SQL over rows ``q`` of the measured values.
         limits: For its question marks.
     """
-    from prep import crops
+    from prep.images import crops
     from prep.quality import table
 
     boxes, buckets = stored_crops.read(connection), project.buckets

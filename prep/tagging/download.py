@@ -18,8 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from prep import events, locks
+from prep import events
 from prep.errors import RetryError, UserError
+from prep.system import locks
 from prep.tagging.hub_faults import explained, is_passing, wait_asked
 
 PAUSES = (1.0, 2.0, 4.0, 8.0)

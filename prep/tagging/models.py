@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prep import demo_world, events
 from prep.errors import UserError
-from prep.files import content_hash
+from prep.system.files import content_hash
 from prep.tagging import catalogue
 from prep.tagging.catalogue import Known
 from prep.tagging.download import Repository

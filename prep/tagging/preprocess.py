@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prep import images, parallel
+from prep import images
 from prep.errors import UnreadableError
+from prep.system import parallel
 from prep.tagging.records import WD, Record
 
 Pixels = NDArray[np.uint8]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prep import parallel
 from prep.errors import UnreadableError, UserError
+from prep.system import parallel
 from prep.tagging import preprocess, providers
 from prep.tagging.contract import first_line, read_contract, wrong_number
 from prep.tagging.models import TaggerFiles, read_table

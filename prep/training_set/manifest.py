@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from prep.errors import UserError
-from prep.files import content_hash, fingerprint, write_text
+from prep.system.files import content_hash, fingerprint, write_text
 from prep.training_set.snapshot import Snapshot
 
 FILE_NAME = ".shikomi-export.json"

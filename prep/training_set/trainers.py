@@ -16,8 +16,8 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Literal
 
-from prep.buckets import Buckets, Fit, Size
-from prep.crops import Rect
+from prep.images.buckets import Buckets, Fit, Size
+from prep.images.crops import Rect
 from prep.index import ImageRow
 from prep.project import Project
 
@@ -126,7 +126,7 @@ def views(
     Args:
         project: The project.
         row: The image.
-        rects: Its training images, from ``prep.crops.rects``.
+        rects: Its training images, from ``prep.images.crops.rects``.
         trainers: Which ones.
     """
     found: list[View] = []

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from prep.errors import UserError
-from prep.files import content_hash, text_hash, write_bytes
 from prep.project import Project
+from prep.system.files import content_hash, text_hash, write_bytes
 from prep.tagging import models
 from prep.vocabulary.read import read_list
 from prep.vocabulary.words import VERSION, Words

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from prep.crops.borders import inner
+from prep.images.crops.borders import inner
 from tests.prep.pictures import scene
 
 SIDE = st.integers(0, 60)

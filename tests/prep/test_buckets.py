@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import events
-from prep.buckets import Buckets, Fit, Size
+from prep.images.buckets import Buckets, Fit, Size
 from prep.index import Index
 from prep.ops import buckets, scan
 from prep.ops.buckets import BucketsOptions, preview

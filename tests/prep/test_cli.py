@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from prep import jobs
 from prep.project import Project
+from prep.system import jobs
 from tests.conftest import MakeImage
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from prep import crops, events
+from prep import events
 from prep.changes import (
     ANSWERS,
     CAPTION,
@@ -22,8 +22,9 @@ from prep.changes import (
     move,
 )
 from prep.cli.changes import change_line
-from prep.crops import Box
 from prep.edits import Journal
+from prep.images import crops
+from prep.images.crops import Box
 from prep.index import Index
 from prep.ops import scan
 from prep.project import Project

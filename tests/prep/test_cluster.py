@@ -18,11 +18,11 @@ from PIL import Image
 
 from prep import events
 from prep.errors import ConfigError, MissingExtraError, RetryError, UnreadableError, UserError
-from prep.files import content_hash
 from prep.index import Index
 from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project, initialise
+from prep.system.files import content_hash
 from prep.tagging.cluster import crew, engine
 from prep.tagging.cluster.outpost import Outpost
 from prep.tagging.models import TaggerFiles

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from prep import events
 from prep.errors import RetryError, UnreadableError, UserError
-from prep.files import bytes_hash
+from prep.system.files import bytes_hash
 from prep.tagging.cluster import crew as crew_module
 from prep.tagging.cluster import engine as engine_module
 from prep.tagging.cluster.crew import SHARDS, Crew

@@ -8,15 +8,15 @@ import pytest
 from PIL import Image
 
 from prep import events, stored_crops
-from prep.crops import Box, Rect
-from prep.crops.snapping import is_legal
 from prep.edits import Journal
 from prep.errors import ConfigError
 from prep.images import decode
+from prep.images.crops import Box, Rect
+from prep.images.crops.snapping import is_legal
+from prep.images.pixels import fitted
 from prep.index import Index
 from prep.ops import buckets, crop, scan
 from prep.ops.crop import CropOptions
-from prep.pixels import fitted
 from prep.project import Project
 from tests.conftest import MakeImage
 from tests.prep import exporting

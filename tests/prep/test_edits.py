@@ -10,11 +10,11 @@ from prep import edits
 from prep.changes import CAPTION, Change, caption_change, exclusion
 from prep.edits import Journal, check_found
 from prep.errors import RetryError, UserError
-from prep.files import Fingerprint, write_text
 from prep.index import Index
-from prep.locks import exclusive
 from prep.ops import scan
 from prep.project import Project
+from prep.system.files import Fingerprint, write_text
+from prep.system.locks import exclusive
 from tests.conftest import MakeImage
 
 A, B = "dataset/10_mochi/a.png", "dataset/10_mochi/b.png"

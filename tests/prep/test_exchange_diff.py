@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from prep import events
 from prep.changes import crop_change, exclusion
-from prep.crops import Box
 from prep.edits import Journal
 from prep.errors import UserError
+from prep.images.crops import Box
 from prep.index import Index
 from prep.ops import diff, export, importing
 from prep.ops.diff import Differs, TagDiffers

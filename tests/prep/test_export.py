@@ -12,8 +12,8 @@ from prep import events
 from prep.changes import exclusion
 from prep.edits import Journal
 from prep.images import decode
+from prep.images.pixels import fitted
 from prep.index import Index
-from prep.pixels import fitted
 from prep.project import Project
 from prep.training_set import manifest
 from tests.conftest import MakeImage, draw_numbered

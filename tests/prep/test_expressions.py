@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep import captions, expressions
+from prep import captions, regexes
 from prep.captions.options import EditOptions
 from prep.errors import ConfigError
-from prep.expressions import Expression, PatternError
 from prep.index import Index
 from prep.ops import edit, scan
 from prep.project import Project
+from prep.regexes import Expression, PatternError
 from tests.conftest import MakeImage
 
 HOSTILE = "(a|aa)+$"
@@ -23,7 +23,7 @@ ENDLESS = "a" * 60 + "b"
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expressions, "PATIENCE", 0.1)
+    monkeypatch.setattr(regexes, "PATIENCE", 0.1)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_pattern_without_end_is_stopped(search: Callable[[], object]) -> None:
 
 def test_slow_texts_share_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a thousand captions do not take a thousand times as long."""
-    monkeypatch.setattr(expressions, "_SLOW", 0.0)
+    monkeypatch.setattr(regexes, "_SLOW", 0.0)
     slow = Expression(HOSTILE)
     with pytest.raises(ConfigError):
         any(slow.search("a" * 16 + "b") for _ in range(1_000_000))

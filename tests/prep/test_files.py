@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from prep import files
 from prep.errors import UserError
+from prep.system import files
 
 
 def test_writing_replaces_the_file_whole_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_real_limit_on_file_size_keeps_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "a.bin"
     target.write_bytes(b"old")
     program = (
-        "import signal, sys\nfrom pathlib import Path\nfrom prep.files import write_bytes\n"
+        "import signal, sys\nfrom pathlib import Path\nfrom prep.system.files import write_bytes\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "try: write_bytes(Path(sys.argv[1]), bytes(1 << 20))\n"
         "except Exception as error: print(type(error).__name__)\n"

@@ -12,11 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from prep import headers
 from prep.errors import UnreadableError
-from prep.headers import exif
-from prep.headers.source import DontKnowError
-from prep.images import SIDEWAYS, ImageInfo, has_its_end, probe
+from prep.images import SIDEWAYS, ImageInfo, has_its_end, headers, probe
+from prep.images.headers import exif
+from prep.images.headers.source import DontKnowError
 from tests.conftest import draw_numbered
 
 ORIENTATION = 0x0112

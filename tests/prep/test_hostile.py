@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prep import events, headers
+from prep import events
+from prep.images import headers
 from prep.index import Index
 from prep.ops import buckets, dupes, export, scan
 from prep.project import Project, initialise

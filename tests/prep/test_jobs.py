@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from prep import events, jobs
+from prep import events
 from prep.errors import UserError
-from prep.jobs import Follower, Job, Settings
+from prep.system import jobs
+from prep.system.jobs import Follower, Job, Settings
 
 LIMIT = 30.0
 PRELUDE = """
@@ -98,7 +99,7 @@ def test_jobs_outlive_the_front_end_that_started_them(start: Start, tmp_path: Pa
     front_end = """
 import os, signal, sys
 from pathlib import Path
-from prep import jobs
+from prep.system import jobs
 jobs.start(jobs.Job(Path(sys.argv[1])))
 os.killpg(0, signal.SIGKILL)
 """
@@ -119,7 +120,7 @@ os.killpg(0, signal.SIGKILL)
 def test_stop_lets_a_command_that_polls_end_by_itself(start: Start) -> None:
     job = start(
         """
-from prep import jobs
+from prep.system import jobs
 from pathlib import Path
 job = jobs.Job(Path(os.environ['SHIKOMI_JOB']))
 signal.signal(signal.SIGINT, lambda *_: say('failed', message='interrupted'))
@@ -254,7 +255,7 @@ def test_looking_at_a_job_while_it_starts_does_no_harm(tmp_path: Path) -> None:
     with lock.open("w") as held:
         fcntl.lockf(held, fcntl.LOCK_EX)
         supervisor = subprocess.Popen(
-            [sys.executable, "-m", "prep.supervise", str(job.directory)],
+            [sys.executable, "-m", "prep.system.supervise", str(job.directory)],
             env=jobs.child_environment(),
         )
         assert supervisor.wait(LIMIT) == 0  # forked: its child waits for the lock

@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from prep.buckets import Buckets, Size
-from prep.crops import Box
 from prep.errors import UnreadableError
 from prep.images import decode
+from prep.images.buckets import Buckets, Size
+from prep.images.crops import Box
+from prep.images.pixels import fitted
 from prep.index import ImageRow, Index
 from prep.masks import Finder, Mask, read, read_condition
 from prep.ops import scan
-from prep.pixels import fitted
 from prep.project import Project
 from tests.conftest import MakeImage, draw_numbered
 

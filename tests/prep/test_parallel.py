@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from prep.parallel import ordered, workers
+from prep.system.parallel import ordered, workers
 
 
 def test_results_keep_their_order() -> None:

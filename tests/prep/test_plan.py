@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import events
-from prep.buckets import Buckets
 from prep.changes import crop_change
-from prep.crops import Box
 from prep.edits import Journal
 from prep.errors import ConfigError
+from prep.images.buckets import Buckets
+from prep.images.crops import Box
 from prep.index import Index
 from prep.ops import buckets, plan, scan
 from prep.ops.plan import PlanOptions, step_settings

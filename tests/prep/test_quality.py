@@ -5,17 +5,17 @@ import pytest
 from PIL import Image, ImageFilter
 
 from prep import events
-from prep.buckets import Fit, Size
 from prep.changes import crop_change
-from prep.crops import Box, Rect
 from prep.edits import Journal
 from prep.errors import ConfigError
+from prep.images.buckets import Fit, Size
+from prep.images.crops import Box, Rect
+from prep.images.quality.kinds import KINDS, Values
+from prep.images.quality.measures import measure
 from prep.index import Index
 from prep.ops import edit, quality, scan
 from prep.ops.quality import QualityOptions
 from prep.project import Project
-from prep.quality.kinds import KINDS, Values
-from prep.quality.measures import measure
 from tests.prep.pictures import scene
 
 
@@ -74,7 +74,7 @@ def test_contents_are_measured_once(mixed: Project, monkeypatch: pytest.MonkeyPa
         calls.append(file.name)
         return measure(file, size, rect, fit, alpha=alpha)
 
-    monkeypatch.setattr("prep.quality.store.measure", counting)
+    monkeypatch.setattr("prep.images.quality.store.measure", counting)
     first = run(mixed)
     assert len(calls) == 6  # the copy has the content of good0
     (mixed.dataset / "10_mochi" / "good1.png").rename(mixed.dataset / "10_mochi" / "new.png")

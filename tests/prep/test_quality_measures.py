@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from prep.buckets import Buckets, Fit
-from prep.crops import Rect
 from prep.errors import UnreadableError
-from prep.pixels import fitted
-from prep.quality import exposure
-from prep.quality.blockiness import blockiness
-from prep.quality.kinds import KINDS, Values, explain
-from prep.quality.measures import measure
-from prep.quality.noise import noise
-from prep.quality.sharpness import blur
-from prep.quality.text import text
-from prep.quality.thresholds import QualitySection
+from prep.images.buckets import Buckets, Fit
+from prep.images.crops import Rect
+from prep.images.pixels import fitted
+from prep.images.quality import exposure
+from prep.images.quality.blockiness import blockiness
+from prep.images.quality.kinds import KINDS, Values, explain
+from prep.images.quality.measures import measure
+from prep.images.quality.noise import noise
+from prep.images.quality.sharpness import blur
+from prep.images.quality.text import text
+from prep.images.quality.thresholds import QualitySection
 from tests.prep.pictures import scene
 
 Grey = NDArray[np.float32]

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from prep.buckets import Buckets, Size
-from prep.crops import WHOLE, Box, Rect, from_text, parse, rects, to_text
-from prep.crops.snapping import is_legal, largest, nearest_shape, parse_shape, snapped
 from prep.errors import ConfigError
+from prep.images.buckets import Buckets, Size
+from prep.images.crops import WHOLE, Box, Rect, from_text, parse, rects, to_text
+from prep.images.crops.snapping import is_legal, largest, nearest_shape, parse_shape, snapped
 
 SIDE = st.integers(64, 4000)
 SIZE = st.tuples(SIDE, SIDE)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from prep.clip.tokens import BEGIN, END, LIMITS, ClipTokenizer, clip_tokenizer
 from prep.events.words import TokenCount
-from prep.files import text_hash
 from prep.index import Index
 from prep.ops import scan
 from prep.ops.tokens import TokensOptions, counted, run
 from prep.project import Project
+from prep.system.files import text_hash
 from prep.token_counts import ensure_counts
 from tests.conftest import MakeImage
 

@@ -6,8 +6,8 @@ import pytest
 
 from prep import events
 from prep.changes import crop_change
-from prep.crops import Box
 from prep.edits import Journal
+from prep.images.crops import Box
 from prep.index import Index
 from prep.ops import export, plan, scan
 from prep.ops.plan import PlanSettings

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from prep import jobs
 from prep.project import Project
+from prep.system import jobs
 from tests.train.test_train_job import LIMIT, wait_for
 from tests.train.tiny import MakeRun
 from train import cli, extra

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prep.buckets import Buckets
 from prep.errors import ConfigError, UserError
+from prep.images.buckets import Buckets
 from prep.plan import Item, StepSettings, make_plan
 from tests.train.tiny import dataset_text, make_images
 from train.config import TrainSettings

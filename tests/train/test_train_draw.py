@@ -74,7 +74,7 @@ def test_parameters_read_like_those_of_a1111() -> None:
 @pytest.fixture
 def trained(make_run: MakeRun, tmp_path: Path, base: Path) -> Project:
     """A project with two LoRA files."""
-    from prep import jobs
+    from prep.system import jobs
 
     run = make_run(max_steps=2, save_every_steps=1, learning_rate=0.05)
     (tmp_path / "job").mkdir()

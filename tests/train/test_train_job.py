@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from prep import jobs
 from prep.errors import ConfigError, MissingExtraError, UserError
 from prep.events import Event, Failed, Finished, Metric, Sample, Saved
 from prep.project import Project
+from prep.system import jobs
 from tests.train.tiny import MakeRun
 from train import extra
 from train.checkpoint import load_lora, states

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from prep import jobs
 from prep.errors import UserError
 from prep.events import Event, Finished, Metric, Sample, Saved, Skipped, Stage, Warned
+from prep.system import jobs
 from tests.train.tiny import MakeRun, dataset_text
 from train import loop
 from train.checkpoint import load_lora, states

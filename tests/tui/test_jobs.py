@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from textual.widgets import Button, Input, Static
 
-from prep import events, jobs
+from prep import events
 from prep.project import Project
+from prep.system import jobs
 from tests.tui.driving import Opened, running
 from tui.follow import JobBoard, JobView, News
 from tui.widgets.chart import Chart

@@ -8,7 +8,7 @@ from PIL.PngImagePlugin import PngInfo
 from textual.app import App, ComposeResult
 from textual.widgets import Static
 
-from prep.buckets import Buckets
+from prep.images.buckets import Buckets
 from prep.ops.preview import outlined
 from prep.project import Project
 from tests.tui.driving import running

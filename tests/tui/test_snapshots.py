@@ -10,8 +10,9 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from prep import events, jobs
+from prep import events
 from prep.project import Project
+from prep.system import jobs
 from tests.tui.driving import Opened
 from tui.app import ShikomiApp
 

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input, Static
 
-from prep import jobs
 from prep.index import Index
 from prep.project import Project
+from prep.system import jobs
 from tests.tui.driving import running
 from tui.commands import STAGE_KEYS
 from tui.dialogs.edit_tags import EditTags

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from prep.errors import UserError
-from prep.files import content_hash, text_hash
+from prep.system.files import content_hash, text_hash
 from train.losses import NoiseSchedule
 from train.memory import FREE_MEMORY, MemoryRanOutError, enough_for
 from train.names import (

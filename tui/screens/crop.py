@@ -12,12 +12,12 @@ from textual.content import Content
 from textual.widgets import Static
 
 from prep import events
-from prep.crops import Rect
 from prep.images import decode
+from prep.images.crops import Rect
+from prep.images.pixels import fitted
 from prep.index import ImageRow
 from prep.ops import buckets
 from prep.ops.preview import outlined
-from prep.pixels import fitted
 from tui import commands
 from tui.about import fit_text
 from tui.session import Session

@@ -11,9 +11,10 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Static
 
-from prep import events, jobs
+from prep import events
 from prep.images import decode
 from prep.ops.tag import TagOptions
+from prep.system import jobs
 from prep.tagging.models import DEMO
 from tui import commands
 from tui.follow import JobView

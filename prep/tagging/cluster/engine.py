@@ -17,7 +17,7 @@ import numpy as np
 
 from prep.errors import UnreadableError
 from prep.events import Event, Progress
-from prep.files import bytes_hash
+from prep.system.files import bytes_hash
 from prep.tagging.cluster import link
 from prep.tagging.cluster.crew import SHARDS, Crew, Hand
 from prep.tagging.cluster.worker import Answer, Fault, Item

@@ -18,9 +18,9 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from prep import parallel
 from prep.errors import UnreadableError, UserError
-from prep.files import content_hash
+from prep.system import parallel
+from prep.system.files import content_hash
 from prep.tagging.models import TaggerFiles
 from prep.tagging.running import Running
 from prep.tagging.tagger import Scores, Tagger, score_files

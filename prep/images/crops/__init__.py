@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 
-from prep.buckets import Size
 from prep.errors import ConfigError
+from prep.images.buckets import Size
 
 Crops = Mapping[str, Sequence["Box"]]
 """The crops of images, by path."""

@@ -8,9 +8,9 @@ nothing here repeats its arithmetic.
 import math
 from collections.abc import Iterator
 
-from prep.buckets import Buckets, Size
-from prep.crops import Rect
 from prep.errors import ConfigError
+from prep.images.buckets import Buckets, Size
+from prep.images.crops import Rect
 
 _FINE = 1e-9
 

@@ -8,8 +8,8 @@ never disagree (the tests compare them on generated, mutated and hostile files).
 import os
 from collections.abc import Callable
 
-from prep.headers import gif_bmp, jpeg, png, webp
-from prep.headers.source import DontKnowError, Header, Source
+from prep.images.headers import gif_bmp, jpeg, png, webp
+from prep.images.headers.source import DontKnowError, Header, Source
 
 __all__ = ["Header", "Seen", "read"]
 

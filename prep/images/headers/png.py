@@ -8,8 +8,8 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from prep.headers import exif
-from prep.headers.source import DontKnowError, Header, Source
+from prep.images.headers import exif
+from prep.images.headers.source import DontKnowError, Header, Source
 
 _MARK = b"\x89PNG\r\n\x1a\n"
 _FIRST = struct.Struct(">8sI4sIIBBBBBI")

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prep.buckets import Fit
+from prep.images.buckets import Fit
 
 Grey = NDArray[np.float32]
 Profile = NDArray[np.float64]

@@ -2,8 +2,8 @@
 
 import struct
 
-from prep.headers import exif
-from prep.headers.source import DontKnowError, Header, Source
+from prep.images.headers import exif
+from prep.images.headers.source import DontKnowError, Header, Source
 
 _ANIMATION, _XMP, _EXIF, _ALPHA = 0x02, 0x04, 0x08, 0x10
 _KNOWN_FLAGS = 0x3E

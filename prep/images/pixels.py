@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prep.buckets import Fit, Size
+from prep.images.buckets import Fit, Size
 
 Pixels = NDArray[np.uint8]
 

@@ -3,7 +3,7 @@
 import re
 import struct
 
-from prep.headers.source import DontKnowError
+from prep.images.headers.source import DontKnowError
 
 _PREFIX = re.compile(rb"(Exif\0\0){1,2}")
 _ORDERS = {

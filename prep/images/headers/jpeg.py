@@ -6,8 +6,8 @@ The loop is written for speed: a scan spends more time here than in the file sys
 import re
 import struct
 
-from prep.headers import exif
-from prep.headers.source import DontKnowError, Header, Source
+from prep.images.headers import exif
+from prep.images.headers.source import DontKnowError, Header, Source
 
 _SCAN, _HUFFMAN, _TABLES, _COMMENT, _RESTART = 0xDA, 0xC4, 0xDB, 0xFE, 0xDD
 _PASSED = frozenset({_HUFFMAN, _COMMENT, _RESTART})

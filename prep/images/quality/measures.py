@@ -5,17 +5,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from prep.buckets import Fit
-from prep.crops import Rect, borders
 from prep.errors import UnreadableError
 from prep.images import decode, decode_alpha
-from prep.pixels import fitted
-from prep.quality import exposure
-from prep.quality.blockiness import blockiness
-from prep.quality.kinds import Values
-from prep.quality.noise import noise
-from prep.quality.sharpness import blur
-from prep.quality.text import text
+from prep.images.buckets import Fit
+from prep.images.crops import Rect, borders
+from prep.images.pixels import fitted
+from prep.images.quality import exposure
+from prep.images.quality.blockiness import blockiness
+from prep.images.quality.kinds import Values
+from prep.images.quality.noise import noise
+from prep.images.quality.sharpness import blur
+from prep.images.quality.text import text
 
 _VISIBLE = 8
 """Opacity, 0 to 255, from which on a pixel can be seen."""

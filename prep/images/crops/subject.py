@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prep.buckets import Buckets, Size
-from prep.crops import Rect
-from prep.crops.snapping import largest, snapped
+from prep.images.buckets import Buckets, Size
+from prep.images.crops import Rect
+from prep.images.crops.snapping import largest, snapped
 
 _SIDE = 64
 """Pixels of the longer side at which the picture is looked at."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prep.crops import Rect
-from prep.pixels import Pixels
+from prep.images.crops import Rect
+from prep.images.pixels import Pixels
 
 _NOISE = 12
 """Levels by which pixels of one bar differ: compression leaves some."""

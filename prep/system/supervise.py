@@ -1,4 +1,4 @@
-"""The process that owns a job directory while it runs: ``python -m prep.supervise DIR``.
+"""The process that owns a job directory while it runs: ``python -m prep.system.supervise DIR``.
 
 Small on purpose: it takes the lock, runs the command, passes on stop and kill, and says so in
 ``events.jsonl`` when the command dies without a word (killed for memory, a crash in C code).
@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-from prep import events, jobs
+from prep import events
+from prep.system import jobs
 
 _POLL = 0.1
 _GRACE = 10.0

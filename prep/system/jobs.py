@@ -19,7 +19,7 @@ from typing import Any
 
 from prep import events
 from prep.errors import UserError
-from prep.files import write_text
+from prep.system.files import write_text
 
 ENVIRONMENT_KEY = "SHIKOMI_JOB"
 """Environment variable that tells a command which job directory it runs for."""
@@ -154,7 +154,7 @@ def start(job: Job) -> None:
     (job.directory / "began").unlink(missing_ok=True)
     with job.log_file.open("ab") as log:
         subprocess.run(
-            [sys.executable, "-m", "prep.supervise", str(job.directory)],
+            [sys.executable, "-m", "prep.system.supervise", str(job.directory)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -167,7 +167,7 @@ def start(job: Job) -> None:
 
 def child_environment() -> dict[str, str]:
     """Return the environment for child processes: this installation's packages can be imported."""
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {
         **os.environ,

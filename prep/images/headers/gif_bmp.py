@@ -1,6 +1,6 @@
 """GIF (89a) and the common kind of BMP: formats that datasets hold few of."""
 
-from prep.headers.source import DontKnowError, Header, Source
+from prep.images.headers.source import DontKnowError, Header, Source
 
 _WHOLE_GIF = 1 << 18
 """Frames can only be counted by walking over all data; larger files are left to Pillow."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from prep.quality.thresholds import Measure
+from prep.images.quality.thresholds import Measure
 
 VERSION = 2
 """To be raised when the same pixels give other values, so that all are measured again."""

@@ -1,0 +1,1 @@
+"""What may be wrong with one picture, measured on the very pixels that are trained."""
