@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
-from prep.clip.tokens import clip_tokenizer
+from prep.captions.tokens import clip_tokenizer
 from prep.ops.lint import findings
 from prep.project import initialise
 from prep.vocabulary import store

@@ -3,7 +3,7 @@
 import sqlite3
 
 from prep.captions.shuffle import first_line
-from prep.clip.tokens import clip_tokenizer
+from prep.captions.tokens import clip_tokenizer
 
 
 def ensure_counts(connection: sqlite3.Connection) -> None:

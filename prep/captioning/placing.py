@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prep import captions
-from prep.captions.prose import is_sentence
+from prep.captions.sentences import is_sentence
 from prep.captions.structure import SEPARATOR, split_lines
 
 Mode = Literal["merge", "missing", "overwrite", "none"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from prep.captions import structure, weave
+from prep.captions import rewrite_tags, structure
 from prep.captions.structure import SEPARATOR as SEPARATOR
 from prep.errors import UnreadableError
 
@@ -74,7 +74,7 @@ def with_tags(text: str, tags: Sequence[str]) -> str:
         'mochi|||bow,smile'
     """
     head, line, rest = structure.split_lines(text)
-    changed = weave.with_new_tags(line, tags)
+    changed = rewrite_tags.with_new_tags(line, tags)
     return text if changed == line else head + changed + rest
 
 

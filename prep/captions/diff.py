@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prep import captions
-from prep.captions import prose, structure
+from prep.captions import sentences, structure
 
 _NAMED = 50
 """Tags whose counts a summary has."""
@@ -71,7 +71,7 @@ class Tally:
         self.created += before is None
         self.add_tags(old, captions.split(after or ""))
         # A plain line holds none, and is quickly known.
-        self.sentences += not structure.are_plain(old) and any(map(prose.is_sentence, old))
+        self.sentences += not structure.are_plain(old) and any(map(sentences.is_sentence, old))
 
     def add_tags(self, before: list[str], after: list[str]) -> None:
         """Count one change of a caption without sentences, whose tags are known."""

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from prep import captions
 from prep.caption_rules import load_implications, rules_for
-from prep.captions import prose, structure, weave
+from prep.captions import rewrite_tags, sentences, structure
 from prep.captions.diff import Tally
 from prep.captions.implications import Implications
 from prep.captions.layers import Hand, learnt
@@ -102,7 +102,7 @@ class Editor:
         parts = list(first)
         for line, end in others:
             tags = structure.tags_of(line)
-            prosaic = all(map(prose.is_sentence, tags))
+            prosaic = all(map(sentences.is_sentence, tags))
             parts += [line if prosaic else self._line(line, row), end]
         return parts
 
@@ -123,8 +123,8 @@ class Editor:
         new = step(tags, row)
         if isinstance(step, Move) and new != tags:
             # Taken out first: a moved tag counts as new, and belongs where it goes.
-            line = weave.with_new_tags(line, captions.remove(tags, [step.tag]))
-        return weave.with_new_tags(line, new)
+            line = rewrite_tags.with_new_tags(line, captions.remove(tags, [step.tag]))
+        return rewrite_tags.with_new_tags(line, new)
 
     @cached_property
     def _needles(self) -> tuple[str, ...] | None:
@@ -181,7 +181,7 @@ class Editor:
 
     def _spelling(self, tag: str) -> str:
         new, options = tag, self.options
-        if not prose.is_sentence(tag) and tag.casefold() not in captions.KAOMOJI:
+        if not sentences.is_sentence(tag) and tag.casefold() not in captions.KAOMOJI:
             new = new.lower() if options.lower else new
             if options.words:
                 old, parting = ("_", " ") if options.words == "spaces" else (" ", "_")
@@ -257,7 +257,7 @@ class Editor:
         return TagMap(self._substituted)
 
     def _substituted(self, tag: str) -> Sequence[str]:
-        if prose.is_sentence(tag):
+        if sentences.is_sentence(tag):
             return (tag,)
         new = tag
         for pattern, replacement in self._patterns:
@@ -276,7 +276,7 @@ class Editor:
             return new
         tags = structure.tags_of(new)
         left = self._without_removed(tags, structure.tags_of(line), row)
-        return weave.with_new_tags(new, left)
+        return rewrite_tags.with_new_tags(new, left)
 
     # ---- orders ----------------------------------------------------------------------------
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prep import captions
+from prep.captions.tag_lists import read_list
 from prep.errors import UserError
-from prep.vocabulary.read import read_list
 
 _OLD = ("antecedent_name", "antecedent", "from", "alias", "old")
 _NEW = ("consequent_name", "consequent", "to", "tag", "new")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prep import captions
+from prep.captions.tag_lists import read_list
 from prep.captions.traits import is_count_tag
-from prep.vocabulary.read import read_list
 
 Order = Literal["count", "score", "alphabetical", "people", "trigger"]
 Rank = Callable[[str], Any]

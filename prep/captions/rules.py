@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from prep import captions
-from prep.captions import prose, structure, weave
+from prep.captions import rewrite_tags, sentences, structure
 from prep.captions.implications import Implications
 from prep.captions.order import people_first
 from prep.captions.patterns import matcher, separate
@@ -76,7 +76,7 @@ class Rules:
         """
         result = self._settled(tags)
         if self.rank is not None:
-            result = weave.sorted_tags(result, self.rank)
+            result = rewrite_tags.sorted_tags(result, self.rank)
         return self._led(result, tags)
 
     def text(self, text: str) -> str:
@@ -90,11 +90,11 @@ class Rules:
             new = self.apply(tags)
             return text if new == tags else head + structure.SEPARATOR.join(new) + rest
         before = structure.tags_of(line)
-        line = weave.with_new_tags(line, self._led(self._settled(before), before))
+        line = rewrite_tags.with_new_tags(line, self._led(self._settled(before), before))
         if self.rank is not None:
-            line = weave.sorted_line(line, self.rank)
+            line = rewrite_tags.sorted_line(line, self.rank)
             tags = captions.remove(structure.tags_of(line), self.triggers)
-            line = weave.with_new_tags(line, self._led(tags, before))
+            line = rewrite_tags.with_new_tags(line, self._led(tags, before))
         return head + line + rest
 
     def _settled(self, tags: Sequence[str]) -> list[str]:
@@ -112,7 +112,9 @@ class Rules:
         """
         if self.always_first:
             tags = captions.move_first(tags, self.always_first)
-        if not self.triggers or (all(map(prose.is_sentence, before)) and self._is_named(before)):
+        if not self.triggers or (
+            all(map(sentences.is_sentence, before)) and self._is_named(before)
+        ):
             return tags
         return [*self.triggers, *tags]
 
@@ -133,7 +135,7 @@ class Rules:
     @cached_property
     def _wanted(self) -> Callable[[str], bool]:
         found = matcher(self.only)
-        return lambda tag: not self.only or found(tag) or prose.is_sentence(tag)
+        return lambda tag: not self.only or found(tag) or sentences.is_sentence(tag)
 
     def _is_trigger(self, tag: str) -> bool:
         return captions.key(tag) in self._trigger_keys
@@ -179,7 +181,7 @@ class Rules:
 
     def _renamed(self, tag: str) -> tuple[str, ...]:
         """Take one step: alias, rename, patterns."""
-        if prose.is_sentence(tag):
+        if sentences.is_sentence(tag):
             return (tag,)
         new = self.known.resolved(tag)
         new = self._renames.get(captions.key(new), new)

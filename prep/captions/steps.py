@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prep import captions
-from prep.captions import structure, weave, weights
+from prep.captions import rewrite_tags, structure, weights
 from prep.captions.order import Rank
 from prep.captions.patterns import matcher
 from prep.captions.rows import CaptionRow
@@ -107,7 +107,7 @@ class Sort:
         """Return a line with structure sorted."""
         tags = structure.tags_of(line)
         rank = _behind(tags[: self._lead(tags, row)], self.rank(tags, row))
-        return weave.sorted_line(line, rank)
+        return rewrite_tags.sorted_line(line, rank)
 
     def _lead(self, tags: Tags, row: CaptionRow) -> int:
         """Return how many tags of the trigger word the caption begins with."""
@@ -131,7 +131,7 @@ def weighted(step: Step) -> Step:
         parts = [weights.unweighted(tag) for tag in tags]
         cores = [core for _, core, _ in parts]
         new = step(cores, row)
-        places = weave.origins(cores, new)
+        places = rewrite_tags.origins(cores, new)
         return [
             tag if place < 0 else parts[place][0] + tag + parts[place][2]
             for tag, place in zip(new, places, strict=True)

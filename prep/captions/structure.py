@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from prep.captions import prose
+from prep.captions import sentences
 
 SEPARATOR = ", "
 KEEP_MARK = "|||"
@@ -73,7 +73,7 @@ def are_plain(tags: list[str]) -> bool:
 
 
 def _only_look_like_sentences(tags: Sequence[str]) -> bool:
-    return all(_look(tag) != _STRUCTURED for tag in tags) and prose.sentence_span(tags) is None
+    return all(_look(tag) != _STRUCTURED for tag in tags) and sentences.sentence_span(tags) is None
 
 
 _PLAIN, _CLAUSE, _STRUCTURED = range(3)
@@ -86,7 +86,7 @@ def _look(piece: str) -> int:
     # White space other than blanks is not printable.
     if marked or not piece or piece != piece.strip() or not piece.isprintable():
         return _STRUCTURED
-    return _CLAUSE if prose.may_belong_to_sentence(piece) else _PLAIN
+    return _CLAUSE if sentences.may_belong_to_sentence(piece) else _PLAIN
 
 
 def tags_of(line: str) -> list[str]:
@@ -205,14 +205,14 @@ def _with_sentences(tags: list[str], gaps: list[str]) -> tuple[list[str], list[s
 
 def _joined(tags: list[str], gaps: list[str]) -> tuple[list[str], list[str]]:
     """Join the sentence among tags of one section, if there is one; gaps stand between them."""
-    span = prose.sentence_span(tags)
+    span = sentences.sentence_span(tags)
     if span is None:
         return tags, gaps
     first, last = span
     whole = tags[first] + "".join(
         gap + tag for gap, tag in zip(gaps[first:last], tags[first + 1 : last + 1], strict=True)
     )
-    split = prose.lead_in(whole)
+    split = sentences.lead_in(whole)
     middle, inner = [whole], list[str]()
     if split is not None:
         gap = whole[len(split[0]) : len(whole) - len(split[1])]

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from prep import captions
-from prep.captions.prose import is_sentence
+from prep.captions.sentences import is_sentence
 from prep.changes import CAPTION, Change, caption_change, content_change
 from prep.companions import CAPTION_SUFFIXES, Listing, companions
 from prep.duplicates.best import Judge

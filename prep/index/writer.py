@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
 from prep import captions
-from prep.captions import prose
+from prep.captions import sentences
 from prep.captions.structure import split_lines
 from prep.system.files import text_hash
 
@@ -182,7 +182,7 @@ class Writer:
         missing = [key for key in wanted if key not in self._tags]
         self._connection.executemany(
             "INSERT OR IGNORE INTO tags(key, name, sentence) VALUES(?, ?, ?)",
-            ((key, wanted[key], prose.is_sentence(wanted[key])) for key in missing),
+            ((key, wanted[key], sentences.is_sentence(wanted[key])) for key in missing),
         )
         for marks, part in chunks(missing):
             select = f"SELECT key, id, sentence FROM tags WHERE key IN ({marks})"

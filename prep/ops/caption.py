@@ -28,7 +28,7 @@ from prep.captioning.section import (
 )
 from prep.captioning.server import Server
 from prep.captioning.store import DescriptionStore, question_key
-from prep.captions.prose import is_sentence
+from prep.captions.sentences import is_sentence
 from prep.contents import hash_contents
 from prep.edits import Journal, Outcome
 from prep.errors import ConfigError, UnreadableError

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from prep import captions, events
+from prep.captions.tokens import clip_tokenizer
 from prep.changes import Change, caption_change
-from prep.clip.tokens import clip_tokenizer
 from prep.edits import Journal, Outcome
 from prep.errors import ConfigError
 from prep.events.words import Lint

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from prep import captions, events
-from prep.captions import prose
+from prep.captions import sentences
 from prep.captions.diff import Tally
 from prep.captions.options import Tags
 from prep.captions.prune_advice import Trait, traits
@@ -122,7 +122,7 @@ def _folders(index: Index, folder: str | None) -> list[str]:
 def _look(index: Index, concept: Concept, share: float) -> _Found:
     rows = [row for row in caption_rows(index) if row.folder == concept.folder]
     tag_lists = [
-        [tag for tag in captions.split(row.caption) if not prose.is_sentence(tag)]
+        [tag for tag in captions.split(row.caption) if not sentences.is_sentence(tag)]
         for row in rows
         if row.caption is not None
     ]

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from prep import captions, events
 from prep.captions.shuffle import CaptionRules, first_line, plain, varied_tags
-from prep.clip.tokens import LIMITS, ClipTokenizer, clip_tokenizer
+from prep.captions.tokens import LIMITS, ClipTokenizer, clip_tokenizer
 from prep.events.words import Encoded, TagPlace
 from prep.index import ImageRow, Index
 from prep.ops.tokens import Limit, train_limit

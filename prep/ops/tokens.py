@@ -7,7 +7,7 @@ from pydantic import AfterValidator
 
 from prep import events
 from prep.captions.shuffle import first_line
-from prep.clip.tokens import LIMITS, clip_tokenizer
+from prep.captions.tokens import LIMITS, clip_tokenizer
 from prep.events.words import TokenCount
 from prep.index import ImageRow, Index
 from prep.project import Project, Section

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from prep import captions
 from prep.caption_rules import rules_for
-from prep.captions import prose
+from prep.captions import sentences
 from prep.captions.answers import AnswerStore
 from prep.captions.layers import learnt
 from prep.captions.rules import Rules
@@ -283,7 +283,7 @@ def _there(rows: Sequence[ImageRow], names: Sequence[_Names], width: int) -> _Th
 
 def _in_sentences(row: ImageRow, key: str) -> bool:
     """Do the sentences of a caption say a tag in so many words?"""
-    text = captions.key(" ".join(tag for tag in row.tags if prose.is_sentence(tag)))
+    text = captions.key(" ".join(tag for tag in row.tags if sentences.is_sentence(tag)))
     if not text:
         return False
     words = " ".join("".join(c if c.isalnum() else " " for c in text).split())

@@ -7,8 +7,8 @@ stands inside one, tags of the dataset before others, then the most frequent fir
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from prep.captions.tag_lists import Entry
 from prep.vocabulary.nearest import near
-from prep.vocabulary.read import Entry
 from prep.vocabulary.words import Words, key_of
 
 _WIDER = 3

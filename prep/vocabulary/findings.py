@@ -13,9 +13,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from prep.captions.tag_lists import Entry
 from prep.events.words import Lint
 from prep.vocabulary.nearest import near
-from prep.vocabulary.read import Entry
 from prep.vocabulary.usage import Usage, is_tag
 from prep.vocabulary.words import Word, Words
 

@@ -34,7 +34,7 @@ def near(words: Words, key: str, most: int | None = None) -> list[tuple[int, int
         most: Edits; as many as its length allows when ``None``.
 
     Example:
-        >>> from prep.vocabulary.read import Entry
+        >>> from prep.captions.tag_lists import Entry
         >>> words = Words.build([Entry("smile"), Entry("small"), Entry("hat")])
         >>> [(words.key(entry), edits) for entry, edits in near(words, "smiel", 2)]
         [('smile', 1), ('small', 2)]

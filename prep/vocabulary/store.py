@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from prep.captions.tag_lists import read_list
 from prep.errors import UserError
 from prep.project import Project
 from prep.system.files import content_hash, text_hash, write_bytes
 from prep.tagging import models
-from prep.vocabulary.read import read_list
 from prep.vocabulary.words import VERSION, Words
 
 _KEPT = 4

@@ -7,7 +7,7 @@ reads as a common English word, starts with a meaning that the training has to f
 from collections.abc import Iterable, Iterator
 
 from prep import captions
-from prep.clip.tokens import ClipTokenizer
+from prep.captions.tokens import ClipTokenizer
 from prep.events.words import Lint
 from prep.project import Concept
 from prep.vocabulary.findings import INFO, WARNING

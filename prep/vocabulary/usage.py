@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from prep import captions
-from prep.captions import prose
+from prep.captions import sentences
 from prep.index import ImageRow
 
 
@@ -57,4 +57,4 @@ def is_tag(key: str) -> bool:
         >>> is_tag("long hair"), is_tag("{red|blue} hat")
         (True, False)
     """
-    return "{" not in key and "|" not in key.strip("|") and not prose.is_sentence(key)
+    return "{" not in key and "|" not in key.strip("|") and not sentences.is_sentence(key)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep import captions
-from prep.vocabulary.read import KINDS, Entry
+from prep.captions.tag_lists import KINDS, Entry
 
 VERSION = 1
 """To be raised when packed tables look different."""

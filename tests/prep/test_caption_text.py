@@ -5,8 +5,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from prep import captions
+from prep.captions.rewrite_tags import origins, sorted_line, with_new_tags
 from prep.captions.structure import KEEP_MARK, Pieces, plain_tags, split_lines, tags_of
-from prep.captions.weave import origins, sorted_line, with_new_tags
 from tests.prep.caption_lines import SENTENCE, TAGS, structured, tag_lists, texts
 
 ANY = st.text(st.characters(codec="utf-8")) | st.text(",{}|; \t.!ab", max_size=30) | texts

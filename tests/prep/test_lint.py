@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from prep import events
+from prep.captions.tag_lists import Entry
 from prep.edits import Journal
 from prep.errors import ConfigError
 from prep.events.words import Lint
@@ -14,7 +15,6 @@ from prep.ops import lint, scan
 from prep.ops.lint import LintOptions
 from prep.project import Project
 from prep.vocabulary.findings import Linter, dataset_table
-from prep.vocabulary.read import Entry
 from prep.vocabulary.usage import Usage
 from prep.vocabulary.words import Words, key_of
 from tests.conftest import MakeImage

@@ -3,7 +3,7 @@
 import pytest
 
 from prep import captions
-from prep.captions import prose
+from prep.captions import sentences
 from prep.index import FoundCaption, Index
 from prep.ops import scan
 from prep.project import Project
@@ -35,7 +35,7 @@ TAG_LINES = [
 @pytest.mark.parametrize("line", SENTENCES)
 def test_a_sentence_is_one_piece(line: str) -> None:
     assert captions.split(line) == [line]
-    assert prose.is_sentence(line)
+    assert sentences.is_sentence(line)
 
 
 @pytest.mark.parametrize("line", SENTENCES)

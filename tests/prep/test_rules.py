@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from prep import captions
 from prep.caption_rules import load_implications, rules_for
-from prep.captions import prose
+from prep.captions import sentences
 from prep.captions.implications import Implications
 from prep.captions.rules import Rules
 from prep.errors import ConfigError, UserError
@@ -128,7 +128,7 @@ def test_sentences_that_name_the_trigger_keep_their_wording() -> None:
     named = "A photo of Mochi on the beach in a red hat, smiling."
     assert rules.text(named) == named
     assert rules.text(SENTENCE) == f"mochi, {SENTENCE}"
-    assert prose.is_sentence(named)
+    assert sentences.is_sentence(named)
 
 
 @pytest.mark.parametrize("tag", TAGS)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import events
-from prep.clip.tokens import LIMITS, clip_tokenizer
+from prep.captions.tokens import LIMITS, clip_tokenizer
 from prep.events.words import Encoded, TagPlace
 from prep.ops import scan, shuffle
 from prep.ops.shuffle import ShuffleOptions, _Tally

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prep.clip.tokens import BEGIN, END, LIMITS, ClipTokenizer, clip_tokenizer
+from prep.captions.tokens import BEGIN, END, LIMITS, ClipTokenizer, clip_tokenizer
 from prep.events.words import TokenCount
 from prep.index import Index
 from prep.ops import scan

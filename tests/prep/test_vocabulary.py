@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prep.captions.tag_lists import KINDS, Entry, read_list
 from prep.errors import UserError
 from prep.project import Project
 from prep.vocabulary import store
 from prep.vocabulary.complete import Completer
 from prep.vocabulary.nearest import allowed, distance, near
-from prep.vocabulary.read import KINDS, Entry, read_list
 from prep.vocabulary.words import Words, key_of
 
 DANBOORU = """\

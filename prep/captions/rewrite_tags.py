@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
-from prep.captions import prose
+from prep.captions import sentences
 from prep.captions.structure import GROUP_MARK, KEEP_MARK, SEPARATOR, Pieces, are_plain, plain_tags
 
 _MARK_LETTERS = "|;"
@@ -72,7 +72,7 @@ class _Weaver:
         if len(self._cuts) > 1 and self._cuts[-1] < place:
             place = self._cuts[-1]
         first = self._cuts[0] if self._cuts else 0
-        while place > first and prose.is_sentence(self._new[place - 1][0]):
+        while place > first and sentences.is_sentence(self._new[place - 1][0]):
             place -= 1
         fresh = self._new[end:]
         if place == end or not fresh:
@@ -108,7 +108,7 @@ class _Weaver:
             return self._edge(starts, ends)
         if not any(fresh) and old.groups[left] == old.groups[right]:
             return GROUP_MARK
-        if not fresh[1] and right > 0 and prose.is_sentence(old.tags[right]):
+        if not fresh[1] and right > 0 and sentences.is_sentence(old.tags[right]):
             gap = old.gaps[right]
             if KEEP_MARK not in gap and GROUP_MARK not in gap:
                 return gap
@@ -153,7 +153,7 @@ def sorted_line(line: str, rank: Callable[[str], Any]) -> str:
     result: list[list[str]] = []
     run: list[list[str]] = []
     for section, unit in [*pieces.units(), (-1, [])]:
-        if section == loose and not prose.is_sentence(unit[0]):
+        if section == loose and not sentences.is_sentence(unit[0]):
             run.append(unit)
         else:
             result += [*sorted(run, key=lambda unit: rank(unit[0])), unit]
@@ -173,7 +173,7 @@ def sorted_tags(tags: list[str], rank: Callable[[str], Any]) -> list[str]:
     result: list[str] = []
     run: list[str] = []
     for tag in tags:
-        if prose.is_sentence(tag):
+        if sentences.is_sentence(tag):
             result += [*sorted(run, key=rank), tag]
             run = []
         else:
