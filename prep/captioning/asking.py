@@ -13,9 +13,9 @@ from PIL import Image
 from prep import images
 from prep.captioning.answers import one_line
 from prep.captioning.faults import NoAnswerError, hide
-from prep.captioning.section import CaptionerSection
 from prep.captioning.server import Answer, Server
 from prep.errors import ConfigError, RetryError, UnreadableError, UserError
+from prep.project.captioner import CaptionerSection
 from prep.system import parallel
 
 FIRST_PAUSE = 1.0

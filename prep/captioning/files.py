@@ -6,11 +6,11 @@ from pathlib import Path
 from prep import captions, events
 from prep.captioning import placing
 from prep.captioning.placing import Mode
-from prep.captioning.section import Place
 from prep.changes import CAPTION, Change, content_change
 from prep.errors import UnreadableError
 from prep.index import ImageRow
 from prep.project import Project
+from prep.project.captioner import Place
 
 _OTHER = {".txt": ".caption", ".caption": ".txt"}
 _PLACERS = {"line": placing.in_line, "joined": placing.joined, "file": placing.in_file}

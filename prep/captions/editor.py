@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from prep import captions
-from prep.caption_rules import load_implications, rules_for
 from prep.captions import rewrite_tags, sentences, structure
 from prep.captions.diff import Tally
 from prep.captions.implications import Implications
@@ -28,6 +27,7 @@ from prep.captions.tag_map import TagMap
 from prep.hands import HandStore
 from prep.index import Index
 from prep.project import Project
+from prep.project.caption_rules import load_implications, rules_for
 from prep.regexes import Expression
 from prep.tagging.stored_scores import StoredScores
 

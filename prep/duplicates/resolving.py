@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from prep import companions
-from prep.caption_rules import rules_for
 from prep.captions.layers import learnt
 from prep.captions.rules import Rules
 from prep.changes import Change, exclusion
@@ -14,6 +13,7 @@ from prep.duplicates.merging import CaptionRule, Copy, carried_files, merged_cap
 from prep.hands import HandStore
 from prep.index import ImageRow, Index
 from prep.project import Project
+from prep.project.caption_rules import rules_for
 
 
 class Resolution(NamedTuple):

@@ -16,7 +16,15 @@ from prep.captioning.asking import Asker, Description, Question
 from prep.captioning.files import Descriptions
 from prep.captioning.keys import key_for
 from prep.captioning.placing import Mode
-from prep.captioning.section import (
+from prep.captioning.server import Server
+from prep.captioning.store import DescriptionStore, question_key
+from prep.captions.sentences import is_sentence
+from prep.contents import hash_contents
+from prep.edits import Journal, Outcome
+from prep.errors import ConfigError, UnreadableError
+from prep.index import ImageRow, Index
+from prep.project import Project, Section
+from prep.project.captioner import (
     CaptionerSection,
     Concurrency,
     Place,
@@ -26,14 +34,6 @@ from prep.captioning.section import (
     Temperature,
     Tokens,
 )
-from prep.captioning.server import Server
-from prep.captioning.store import DescriptionStore, question_key
-from prep.captions.sentences import is_sentence
-from prep.contents import hash_contents
-from prep.edits import Journal, Outcome
-from prep.errors import ConfigError, UnreadableError
-from prep.index import ImageRow, Index
-from prep.project import Project, Section
 
 
 class CaptionOptions(Section):

@@ -7,7 +7,6 @@ from typing import Any, Literal
 from pydantic import Field
 
 from prep import captions, events
-from prep.caption_rules import rules_for
 from prep.captions.answers import AnswerStore, merged, packed
 from prep.captions.options import Tags
 from prep.captions.patterns import matcher
@@ -20,6 +19,7 @@ from prep.index import Index
 from prep.ops.edit import report
 from prep.ops.score_options import ScoreOptions, from_stored, scored_rows, warnings
 from prep.project import Project
+from prep.project.caption_rules import rules_for
 from prep.tagging.doubts import Doubt, Doubts, Queue, Reason
 from prep.tagging.writing import places
 

@@ -7,11 +7,11 @@ from pydantic import Field
 
 from prep import events
 from prep.errors import ConfigError
+from prep.project.tagger import CHARACTER, GENERAL
 from prep.section import Section
 from prep.tagging import catalogue
 from prep.tagging.catalogue import Known
 from prep.tagging.models import DEMO, at_hand, find, obtain
-from prep.tagging.section import CHARACTER, GENERAL
 
 
 class ModelOptions(Section):

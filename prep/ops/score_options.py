@@ -9,8 +9,8 @@ from prep import events
 from prep.errors import ConfigError
 from prep.index import ImageRow, Index
 from prep.project import Project, Section
+from prep.project.tagger import ByCategory, ByTag, Score
 from prep.tagging.ensemble import Combine, Ensemble, Member
-from prep.tagging.section import ByCategory, ByTag, Score
 from prep.tagging.taggers import StoredTagger, choose, stored
 from prep.tagging.thresholds import Thresholds
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from prep import captions, events
-from prep.caption_rules import rules_for
 from prep.captions import structure
 from prep.captions.answers import AnswerStore, answered, packed
 from prep.captions.layers import Hand, Mode, compiled, learnt
@@ -15,6 +14,7 @@ from prep.errors import UnreadableError
 from prep.hands import HandStore
 from prep.index import ImageRow, Index
 from prep.project import Project
+from prep.project.caption_rules import rules_for
 from prep.tagging.scores import Seen
 from prep.tagging.writing import Writing, places
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from prep import captions, events
-from prep.caption_rules import rules_for
 from prep.captions.layers import Hand, compiled
 from prep.captions.rules import Rules
 from prep.changes import Change, content_change
@@ -12,6 +11,7 @@ from prep.edits import Journal, Outcome
 from prep.errors import ConfigError
 from prep.index import ImageRow, Index
 from prep.project import Project
+from prep.project.caption_rules import rules_for
 from prep.tagging.scores import Seen
 from prep.tagging.writing import Writing, places
 

@@ -102,8 +102,8 @@ def _hand(term: Term, context: Context) -> Condition:
     the last ones belong to.
     """
     # Imported late: these read the index, which reads filters.
-    from prep.caption_rules import rules_for
     from prep.captions.layers import Hand, learnt
+    from prep.project.caption_rules import rules_for
 
     sign, tag = term.value[0], term.value[1:]
     wanted, rules = captions.key(tag), cache(lambda folder: rules_for(context.project, folder))

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep import captions
-from prep.caption_rules import rules_for
 from prep.captions import sentences
 from prep.captions.answers import AnswerStore
 from prep.captions.layers import learnt
 from prep.captions.rules import Rules
 from prep.hands import HandStore
 from prep.index import ImageRow, Index
+from prep.project.caption_rules import rules_for
 from prep.tagging.cutting import Pairs
 from prep.tagging.ensemble import Ensemble, Portion
 from prep.tagging.sparse import Integers

@@ -7,12 +7,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from prep import captions
-from prep.caption_rules import load_implications, rules_for
 from prep.captions import sentences
 from prep.captions.implications import Implications
 from prep.captions.rules import Rules
 from prep.errors import ConfigError, UserError
 from prep.project import Project
+from prep.project.caption_rules import load_implications, rules_for
 from tests.prep.caption_lines import SENTENCE, TAGS, texts
 
 # Few and colliding words, so that rules meet: renames of renames, dropped triggers, circles.

@@ -15,8 +15,8 @@ from prep.captions.spelling import spelled
 from prep.errors import ConfigError
 from prep.ops.tag_captions import recompiled
 from prep.project import CaptionSection, Project, Settings
+from prep.project.tagger import TaggerSection
 from prep.tagging.ensemble import tags_over
-from prep.tagging.section import TaggerSection
 from prep.tagging.tables import CHARACTER, GENERAL, RATING, TagTable
 from prep.tagging.thresholds import Thresholds
 from prep.tagging.writing import Writing

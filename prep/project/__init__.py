@@ -16,14 +16,14 @@ import tomlkit
 from pydantic import BaseModel, Field, ValidationError
 from tomlkit.exceptions import TOMLKitError
 
-from prep.captioning.section import CaptionerSection as CaptionerSection
 from prep.captions.patterns import Patterns, Renames
 from prep.errors import ConfigError
 from prep.images.buckets import Buckets
 from prep.images.quality.thresholds import QualitySection
+from prep.project.captioner import CaptionerSection as CaptionerSection
+from prep.project.tagger import TaggerSection as TaggerSection
 from prep.section import Section as Section
 from prep.system.files import write_text
-from prep.tagging.section import TaggerSection as TaggerSection
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
