@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from prep.captions.options import EditOptions
-from prep.changes import Change
-from prep.index import Found, FoundCaption, Index
+from prep.dataset.index import Found, FoundCaption, Index
+from prep.dataset.journal.changes import Change
 from prep.ops import edit
 from prep.project import initialise
 

@@ -25,11 +25,11 @@ import numpy as np
 
 from benchmarks import planted
 from benchmarks.bench_prep import drain
-from prep import contents
+from prep.dataset import contents
+from prep.dataset.index import ImageRow, Index
 from prep.duplicates import patches, votes
 from prep.duplicates.overlaps import Look
 from prep.duplicates.pairs import close_pairs
-from prep.index import ImageRow, Index
 from prep.ops import dupes, scan
 from prep.ops.dupes import DupesOptions
 from prep.project import initialise

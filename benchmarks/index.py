@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.scan import make
-from prep.changes import CAPTION, Change
-from prep.edits import Journal
-from prep.index import Found, FoundCaption, Index
+from prep.dataset.index import Found, FoundCaption, Index
+from prep.dataset.journal.changes import CAPTION, Change
+from prep.dataset.journal.edits import Journal
 from prep.ops import scan
 from prep.project import Project, initialise
 
@@ -54,7 +54,7 @@ OPENED = """
 import resource, sys, time
 start = time.perf_counter()
 from pathlib import Path
-from prep.index import Index
+from prep.dataset.index import Index
 from prep.project import Project
 with Index(Project.open(Path(sys.argv[1]))) as index:
     ids = index.ids()

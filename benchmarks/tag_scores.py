@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.index import fill
-from prep.index import Index
+from prep.dataset.index import Index
 from prep.project import Project, initialise
 from prep.tagging import taggers
 from prep.tagging.models import TaggerFiles
@@ -53,7 +53,7 @@ _OPENED = """
 import sys, time
 start = time.perf_counter()
 from pathlib import Path
-from prep.index import Index
+from prep.dataset.index import Index
 from prep.project import Project
 from prep.tagging.taggers import stored
 with Index(Project.open(Path(sys.argv[1]))) as index:

@@ -28,7 +28,7 @@ from PIL import Image
 from benchmarks import corpus, stand_in
 from benchmarks.bench_prep import drain, times
 from prep import events
-from prep.index import Index
+from prep.dataset.index import Index
 from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project, initialise

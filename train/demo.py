@@ -12,8 +12,8 @@ from typing import Any
 
 from prep import captions, demo_world, events
 from prep.captions.traits import own_traits
+from prep.dataset.index import Index
 from prep.errors import UnreadableError, UserError
-from prep.index import Index
 from prep.ops import buckets, dupes, edit, export, plan, scan, tag
 from prep.project import FILE_NAME, Project
 from prep.system import jobs

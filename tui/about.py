@@ -1,7 +1,7 @@
 """Facts about one image in a few words."""
 
+from prep.dataset.index import ImageRow
 from prep.images.buckets import Fit
-from prep.index import ImageRow
 from prep.project import Project
 
 _TURNS = {

@@ -20,7 +20,7 @@ from textual.screen import Screen
 from textual.worker import Worker
 
 from prep import events
-from prep.edits import Outcome
+from prep.dataset.journal.edits import Outcome
 from prep.ops import scan
 from prep.project import Project
 from tui import commands, screens, stages

@@ -15,9 +15,9 @@ from textual.dom import DOMNode
 from textual.signal import Signal
 
 from prep import captions
-from prep.changes import Change
-from prep.edits import Journal, Outcome
-from prep.index import Index
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import Change
+from prep.dataset.journal.edits import Journal, Outcome
 from prep.project import Project
 from tui.follow import JobBoard, JobView
 from tui.stages import StageState

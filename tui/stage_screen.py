@@ -9,7 +9,7 @@ from textual.screen import Screen
 from textual.widgets import Footer
 from textual.worker import Worker
 
-from prep.edits import Outcome
+from prep.dataset.journal.edits import Outcome
 from tui.follow import JobView
 from tui.notices import report_worker
 from tui.session import Session

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from prep.index import Index
+from prep.dataset.index import Index
 from tui.follow import JobBoard
 
 GLYPHS = {"done": "✓", "needs you": "!", "running": "▶", "open": "○"}

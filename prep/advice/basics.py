@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from prep import captions, stored_crops
+from prep import captions
+from prep.dataset import stored_crops
+from prep.dataset.index import ImageRow
 from prep.events import Advice
 from prep.images import crops
-from prep.index import ImageRow
 from prep.project import FILE_NAME, Concept, Project
 
 FEWEST, RECOMMENDED = 10, 20

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from prep import captions
 from prep.advice.fusion import TagFacts
-from prep.index import ImageRow, Index
+from prep.dataset.index import ImageRow, Index
 from prep.tagging.models import TagTable
 from prep.tagging.scores import ScoreStore
 

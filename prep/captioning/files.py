@@ -6,9 +6,9 @@ from pathlib import Path
 from prep import captions, events
 from prep.captioning import placing
 from prep.captioning.placing import Mode
-from prep.changes import CAPTION, Change, content_change
+from prep.dataset.index import ImageRow
+from prep.dataset.journal.changes import CAPTION, Change, content_change
 from prep.errors import UnreadableError
-from prep.index import ImageRow
 from prep.project import Project
 from prep.project.captioner import Place
 

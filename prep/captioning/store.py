@@ -2,7 +2,7 @@
 
 import json
 
-from prep.index import Index
+from prep.dataset.index import Index
 from prep.system.files import text_hash
 
 _TABLE = """CREATE TABLE IF NOT EXISTS descriptions(

@@ -24,8 +24,8 @@ from prep.captions.rules import Rules
 from prep.captions.spelling import PLAIN_BRACKET
 from prep.captions.steps import Add, Move, Remove, Replace, Sort, Step, Tags, weighted
 from prep.captions.tag_map import TagMap
-from prep.hands import HandStore
-from prep.index import Index
+from prep.dataset.index import Index
+from prep.dataset.journal.manual_edits import HandStore
 from prep.project import Project
 from prep.project.caption_rules import load_implications, rules_for
 from prep.regexes import Expression

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
+from prep.dataset.index import Index
 from prep.errors import ConfigError
-from prep.index import Index
 
 _MARKS = 500
 """Values per SQL statement; SQLite allows 32,766, older builds 999."""

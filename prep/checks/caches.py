@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from prep.changes import Change
 from prep.checks.codes import Code, Problem, error, info, warning
 from prep.checks.view import Place, View
+from prep.dataset.index import ImageRow
+from prep.dataset.journal.changes import Change
 from prep.images.buckets import Size
-from prep.index import ImageRow
 
 CODES = (
     Code(

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from prep import captions
 from prep.captions.structure import split_lines
-from prep.changes import Change, content_change
 from prep.checks import triggers
 from prep.checks.caption_codes import CODES as CODES
 from prep.checks.codes import Problem
 from prep.checks.encodings import decoded, guesses
 from prep.checks.view import Picture, Place, View
+from prep.dataset.journal.changes import Change, content_change
 
 BOM = "\ufeff"
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u2060\ufeff]")

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from types import ModuleType
 
-from prep.changes import Change
 from prep.checks import caches, captions, folders, names, pixels, sidecars, triggers
 from prep.checks.codes import Code, Problem
 from prep.checks.view import View
+from prep.dataset.journal.changes import Change
 from prep.errors import ConfigError
 from prep.training_set.trainers import Trainer
 

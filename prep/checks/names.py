@@ -8,10 +8,10 @@ links (mgds ``CollectPaths.py``). Neither looks at what the file really is.
 
 from collections.abc import Iterator
 
-from prep.changes import Change, content_change, move
 from prep.checks.captions import mended
 from prep.checks.codes import Code, Problem, error, for_all, info, warning
 from prep.checks.view import ALIASES, Picture, Place, View, ending
+from prep.dataset.journal.changes import Change, content_change, move
 from prep.images import is_image_name
 
 CODES = (

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from prep.checks import transparency
 from prep.checks.codes import Code, Problem, error, for_all, info, warning
 from prep.checks.view import View
-from prep.index import ImageRow
+from prep.dataset.index import ImageRow
 
 CODES = (
     Code(

@@ -10,11 +10,11 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 
-from prep.changes import Change, content_change
 from prep.checks.caption_codes import SIDECAR_CODES
 from prep.checks.captions import mended
 from prep.checks.codes import Problem
 from prep.checks.view import ALIASES, CAPTION_ENDINGS, Picture, Place, View, ending, is_mask
+from prep.dataset.journal.changes import Change, content_change
 from prep.images import MASK_SUFFIXES, is_image_name
 
 CODES = SIDECAR_CODES

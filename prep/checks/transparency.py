@@ -9,8 +9,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from prep import contents, events
-from prep.index import ImageRow, Index
+from prep import events
+from prep.dataset import contents
+from prep.dataset.index import ImageRow, Index
 from prep.system.parallel import ordered
 
 _FULL = 255

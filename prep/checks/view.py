@@ -11,9 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from prep.changes import Change, move
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal.changes import Change, move
 from prep.images import MASK_SUFFIXES, is_image_name
-from prep.index import ImageRow, Index
 from prep.project import Concept, Project
 from prep.training_set.trainers import Trainer
 

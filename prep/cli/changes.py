@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from prep import events
-from prep.captions.answers import unpacked
 from prep.captions.diff import difference
-from prep.changes import ANSWERS, CAPTION, CROPS, EXCLUDED, MOVED
+from prep.dataset.journal.changes import ANSWERS, CAPTION, CROPS, EXCLUDED, MOVED
+from prep.dataset.journal.tag_answers import unpacked
 from prep.images import crops
 from prep.project import STATE_NAME
 

@@ -8,8 +8,8 @@ from cyclopts import Parameter
 
 from prep import events
 from prep.cli import console
+from prep.dataset.index import Index
 from prep.errors import UserError
-from prep.index import Index
 from prep.ops import edit as edit_op
 from prep.ops import scan as scan_op
 from prep.ops.edit import ExcludeOptions

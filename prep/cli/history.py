@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from prep import events
-from prep.changes import ANSWERS, CAPTION, CONTENT, CROPS, EXCLUDED, MOVED
 from prep.cli.changes import Limited, change_line
 from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.dataset.journal.changes import ANSWERS, CAPTION, CONTENT, CROPS, EXCLUDED, MOVED
 from prep.ops import edit as edit_op
 
 _MOST = 20

@@ -11,8 +11,8 @@ from typing import Literal, get_args
 
 from PIL import Image
 
+from prep.dataset.index import ImageRow
 from prep.images import MAX_PIXELS
-from prep.index import ImageRow
 from prep.project import Project
 
 Rule = Literal["resolution", "sharpness", "format", "caption", "compression"]

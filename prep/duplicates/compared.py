@@ -7,10 +7,10 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
+from prep.dataset.index import Index
 from prep.duplicates import overlaps
 from prep.duplicates.likeness import VERSION, Comparison
 from prep.duplicates.overlaps import Box, Overlap
-from prep.index import Index
 
 _BATCH = 256
 _TABLE = f"compared_{VERSION}"

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 
 from prep import events
+from prep.dataset.index import ImageRow, Index
 from prep.duplicates import hash_store, patches, votes
 from prep.duplicates.compared import Overlaps
 from prep.duplicates.groups import Cluster, Member
 from prep.duplicates.hashes import distance
 from prep.duplicates.overlaps import Look, Overlap
-from prep.index import ImageRow, Index
 from prep.system.parallel import ordered
 
 _AT_ONCE = 64

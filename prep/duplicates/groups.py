@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from prep.dataset.index import ImageRow, Index
 from prep.duplicates import hash_store
 from prep.duplicates.best import Judge
 from prep.duplicates.compared import Memory, Pair
 from prep.duplicates.likeness import NOTHING_ALIKE, Comparison, Thumbnail, compare
 from prep.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, Candidates, Neighbours, turn
-from prep.index import ImageRow, Index
 
 REASONS = ("exact", "near", "mirrored", "rotated")
 """Of duplicates, in the order in which groups are reported."""

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep import events
-from prep.contents import USABLE, computed_once, rows_of
+from prep.dataset.contents import USABLE, computed_once, rows_of
+from prep.dataset.index import ImageRow, Index
 from prep.duplicates.hashes import Hashes, Look, look
 from prep.duplicates.likeness import Thumbnail, thumbnail
 from prep.errors import UnreadableError
 from prep.images import decode
-from prep.index import ImageRow, Index
 
 _SIGN, _MODULUS = 1 << 63, 1 << 64
 """SQLite's integers are signed."""

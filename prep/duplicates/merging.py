@@ -15,12 +15,12 @@ from PIL import Image
 
 from prep import captions
 from prep.captions.sentences import is_sentence
-from prep.changes import CAPTION, Change, caption_change, content_change
-from prep.companions import CAPTION_SUFFIXES, Listing, companions
+from prep.dataset.index import ImageRow
+from prep.dataset.journal.changes import CAPTION, Change, caption_change, content_change
+from prep.dataset.journal.sidecars import CAPTION_SUFFIXES, Listing, companions
 from prep.duplicates.best import Judge
 from prep.duplicates.neighbours import MIRRORED, UPRIGHT, turn
 from prep.images import MASK_SUFFIXES
-from prep.index import ImageRow
 from prep.project import Project
 
 CaptionRule = Literal["union", "best", "hand-first"]

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from prep.dataset.index import ImageRow, Index
 from prep.duplicates.likeness import SIDE, compare
 from prep.duplicates.patches import MATCHED_BITS, Marks, Patches
 from prep.duplicates.patches import SIDE as PATCHES_SIDE
 from prep.errors import UnreadableError
 from prep.images import decode_small
-from prep.index import ImageRow, Index
 
 VERSION = 1
 """Counts up when the same two pictures may have something else in common."""

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prep import contents, events
+from prep import events
+from prep.dataset import contents
+from prep.dataset.index import ImageRow, Index
 from prep.images import decode_grey
-from prep.index import ImageRow, Index
 
 SIDE = 384
 """Longer side at which patches are looked for, pixels."""

@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from prep import companions
 from prep.captions.layers import learnt
 from prep.captions.rules import Rules
-from prep.changes import Change, exclusion
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal import sidecars
+from prep.dataset.journal.changes import Change, exclusion
+from prep.dataset.journal.manual_edits import HandStore
 from prep.duplicates.best import Judge
 from prep.duplicates.groups import APART, Cluster, Member, shows_all
 from prep.duplicates.merging import CaptionRule, Copy, carried_files, merged_caption
-from prep.hands import HandStore
-from prep.index import ImageRow, Index
 from prep.project import Project
 from prep.project.caption_rules import rules_for
 
@@ -43,7 +43,7 @@ def resolution(
         rule: How captions are merged.
         trash: Move files with their companions to the project's trash, instead of excluding.
     """
-    found, listing = Resolution([], [], []), companions.Listing()
+    found, listing = Resolution([], [], []), sidecars.Listing()
     for cluster in clusters:
         members = [member for member in cluster.members if member.reason not in APART]
         copies = [Copy(m.row, m.turn, shows_all(cluster.keep, m)) for m in members]
@@ -59,7 +59,7 @@ def resolution(
                 why = f"duplicate of {cluster.keep.path} ({member.reason})"
                 found.changes.append(exclusion(member.row.path, None, why))
     if trash:
-        found.changes.extend(companions.to_trash(project, found.gone))
+        found.changes.extend(sidecars.to_trash(project, found.gone))
     return found
 
 

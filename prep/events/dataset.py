@@ -37,7 +37,7 @@ class Tags(Event):
 
 @dataclass(frozen=True)
 class Change(Event):
-    """One change of an edit, before and after; ``what`` is its kind, as ``prep.changes`` has it.
+    """One change of an edit, before and after; ``what`` is a kind of ``journal.changes``.
 
     Captions are texts, ``None`` for no file; the bytes of other files are shown as text.
     """

@@ -1,8 +1,8 @@
 """The snapshot of a dataset that another tool made, to compare it with ours."""
 
+from prep.dataset.masks import mark
 from prep.exchange.collection import Collection
 from prep.exchange.folders import caption_text
-from prep.masks import mark
 from prep.project import parse_folder
 from prep.system.files import content_hash
 from prep.training_set.snapshot import ConceptItem, Item, Snapshot

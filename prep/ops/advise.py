@@ -5,12 +5,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from prep import contents, events
+from prep import events
 from prep.advice.basics import basics, by_folder
 from prep.advice.fusion import fusion
 from prep.advice.tally import StoredTagger, stored_tagger, tally
 from prep.advice.variety import variety
-from prep.index import ImageRow, Index
+from prep.dataset import contents
+from prep.dataset.index import ImageRow, Index
 from prep.project import Project, Section
 from prep.tagging.scores import ScoreStore
 from prep.tagging.taggers import recommended

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
-from prep import events, stored_crops
+from prep import events
+from prep.dataset import stored_crops
+from prep.dataset.index import ImageRow, Index
 from prep.images import crops
 from prep.images.buckets import Fit, Size
-from prep.index import ImageRow, Index
 from prep.plan.split import exposures
 from prep.project import Project, Section
 from prep.training_set.trainers import Loss, Trainer, View, views

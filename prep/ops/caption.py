@@ -19,10 +19,10 @@ from prep.captioning.placing import Mode
 from prep.captioning.server import Server
 from prep.captioning.store import DescriptionStore, question_key
 from prep.captions.sentences import is_sentence
-from prep.contents import hash_contents
-from prep.edits import Journal, Outcome
+from prep.dataset.contents import hash_contents
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import ConfigError, UnreadableError
-from prep.index import ImageRow, Index
 from prep.project import Project, Section
 from prep.project.captioner import (
     CaptionerSection,

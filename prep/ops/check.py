@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 
 from prep import events
-from prep.changes import CONTENT, Change
 from prep.checks import catalogue, transparency
 from prep.checks.codes import Problem
 from prep.checks.encodings import decoded
 from prep.checks.view import View
-from prep.edits import Journal
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import CONTENT, Change
+from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError
-from prep.index import Index
 from prep.ops import scan
 from prep.project import Project, Section
 from prep.training_set.trainers import Trainer

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from prep import events
+from prep.dataset.index import Index
 from prep.events.words import Completion
-from prep.index import Index
 from prep.project import Project, Section
 from prep.vocabulary import store
 from prep.vocabulary.complete import Completer

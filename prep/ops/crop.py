@@ -10,16 +10,18 @@ from dataclasses import astuple
 
 from PIL import Image
 
-from prep import changes, events, stored_crops
-from prep.changes import Change
-from prep.edits import Journal, Outcome
+from prep import events
+from prep.dataset import stored_crops
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal import changes
+from prep.dataset.journal.changes import Change
+from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import ConfigError, UnreadableError
 from prep.images import crops, decode
 from prep.images.buckets import Buckets, Size
 from prep.images.crops import WHOLE, Box, Rect, borders
 from prep.images.crops.snapping import centre, largest, parse_shape, placed, snapped
 from prep.images.crops.subject import proposal
-from prep.index import ImageRow, Index
 from prep.ops.edit import report
 from prep.project import Project, Section
 from prep.system.parallel import ordered

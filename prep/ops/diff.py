@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from prep import contents, events
+from prep import events
+from prep.dataset import contents
+from prep.dataset.index import Index
 from prep.errors import UserError
 from prep.exchange import sources
 from prep.exchange.snapshot import of_collection
-from prep.index import Index
 from prep.ops import scan
 from prep.project import FILE_NAME, STATE_NAME, Project
 from prep.training_set import comparison, manifest, training_set

@@ -12,17 +12,18 @@ from typing import Literal
 
 from pydantic import Field
 
-from prep import contents, events
-from prep.changes import CAPTION
+from prep import events
+from prep.dataset import contents
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal.changes import CAPTION
+from prep.dataset.journal.edits import Journal
 from prep.duplicates import families, hash_store
 from prep.duplicates.best import Judge, Rule, full_order
 from prep.duplicates.groups import APART, REASONS, Cluster, Member, Search
 from prep.duplicates.merging import CaptionRule
 from prep.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, Neighbours
 from prep.duplicates.resolving import hand_made, resolution
-from prep.edits import Journal
 from prep.errors import ConfigError
-from prep.index import ImageRow, Index
 from prep.project import Project, Section
 
 _RADII = ((20_000, 12), (200_000, 10), (1 << 62, 8))

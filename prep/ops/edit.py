@@ -9,10 +9,10 @@ from prep.captions.diff import Tally
 from prep.captions.editor import Editor, State
 from prep.captions.options import EditOptions as EditOptions
 from prep.captions.rows import CaptionRow, caption_rows
-from prep.changes import CAPTION, CONTENT, Change, exclusion
-from prep.edits import Journal, Outcome, check_found
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal.changes import CAPTION, CONTENT, Change, exclusion
+from prep.dataset.journal.edits import Journal, Outcome, check_found
 from prep.errors import ConfigError
-from prep.index import ImageRow, Index
 from prep.project import Project, Section
 from prep.regexes import Expression
 from prep.tagging.stored_scores import StoredScores

@@ -7,11 +7,11 @@ from typing import Literal, get_args
 
 from prep import captions, events
 from prep.captions.tokens import clip_tokenizer
-from prep.changes import Change, caption_change
-from prep.edits import Journal, Outcome
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal.changes import Change, caption_change
+from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import ConfigError
 from prep.events.words import Lint
-from prep.index import ImageRow, Index
 from prep.project import Concept, Project, Section
 from prep.vocabulary import store
 from prep.vocabulary.findings import Linter, by_weight, dataset_table

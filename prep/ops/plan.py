@@ -5,13 +5,14 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from prep import events, stored_crops
+from prep import events
 from prep.advice.basics import basics
-from prep.contents import hash_contents
+from prep.dataset import stored_crops
+from prep.dataset.contents import hash_contents
+from prep.dataset.index import ImageRow, Index
 from prep.errors import ConfigError
 from prep.images import crops
 from prep.images.crops import Crops, Rect
-from prep.index import ImageRow, Index
 from prep.plan import ConceptPlan, Item, Plan, StepSettings, balance, make_plan
 from prep.plan.breakdown import By, breakdown
 from prep.project import FILE_NAME, Concept, Project, Section, describe_faults

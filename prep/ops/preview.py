@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from prep import events, stored_crops
+from prep import events
+from prep.dataset import stored_crops
+from prep.dataset.index import ImageRow, Index
 from prep.errors import ConfigError, UnreadableError
 from prep.images import crops, decode, decode_raw
 from prep.images.buckets import Fit
 from prep.images.pixels import fitted, resized
-from prep.index import ImageRow, Index
 from prep.ops.buckets import seen
 from prep.project import Project, Section
 from prep.system.files import write_bytes

@@ -13,10 +13,10 @@ from prep.captions.options import Tags
 from prep.captions.prune_advice import Trait, traits
 from prep.captions.rows import CaptionRow, caption_rows
 from prep.captions.traits import SHARE
-from prep.changes import CAPTION, Change, caption_change, content_change
-from prep.edits import Journal, Outcome
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import CAPTION, Change, caption_change, content_change
+from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import ConfigError, UserError
-from prep.index import Index
 from prep.ops.edit import report
 from prep.project import FILE_NAME, Concept, Project, Section
 from prep.tagging.stored_scores import StoredScores

@@ -7,13 +7,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from prep import contents, events
-from prep.changes import Change, exclusion
-from prep.edits import Journal
+from prep import events
+from prep.dataset import contents
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import Change, exclusion
+from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError
 from prep.images.quality.kinds import KINDS, Values, explain
 from prep.images.quality.thresholds import Measure, QualitySection
-from prep.index import Index
 from prep.project import Project, Section
 from prep.quality.store import View, known, measured, views
 

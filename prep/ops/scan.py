@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from prep import captions, events
+from prep.dataset.index import Found, FoundCaption, Index, Known
 from prep.errors import UnreadableError
 from prep.images import MASK_SUFFIXES, SIDEWAYS, decode, has_its_end, headers, is_image_name, probe
-from prep.index import Found, FoundCaption, Index, Known
 from prep.project import Project, Section
 from prep.system.files import Folder, read_small, walk_folders
 from prep.system.parallel import workers

@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import Field
 
 from prep import events
+from prep.dataset.index import ImageRow, Index
 from prep.errors import ConfigError
-from prep.index import ImageRow, Index
 from prep.project import Project, Section
 from prep.project.tagger import ByCategory, ByTag, Score
 from prep.tagging.ensemble import Combine, Ensemble, Member

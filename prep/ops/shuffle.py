@@ -15,8 +15,8 @@ from pydantic import Field
 from prep import captions, events
 from prep.captions.shuffle import CaptionRules, first_line, plain, varied_tags
 from prep.captions.tokens import LIMITS, ClipTokenizer, clip_tokenizer
+from prep.dataset.index import ImageRow, Index
 from prep.events.words import Encoded, TagPlace
-from prep.index import ImageRow, Index
 from prep.ops.tokens import Limit, train_limit
 from prep.project import Project, Section
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from prep import events
-from prep.contents import hash_contents
-from prep.edits import Journal, Outcome
-from prep.index import ImageRow, Index
+from prep.dataset.contents import hash_contents
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal.edits import Journal, Outcome
 from prep.ops.score_options import ScoreOptions, names_of, thresholds, warnings
 from prep.ops.tag_captions import Compiler
 from prep.ops.tag_files import Elsewhere

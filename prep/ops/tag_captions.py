@@ -5,14 +5,14 @@ from pathlib import Path
 
 from prep import captions, events
 from prep.captions import structure
-from prep.captions.answers import AnswerStore, answered, packed
 from prep.captions.layers import Hand, Mode, compiled, learnt
 from prep.captions.rules import Rules
-from prep.changes import ANSWERS, CAPTION, Change, caption_change
-from prep.edits import Journal, Outcome
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal.changes import ANSWERS, CAPTION, Change, caption_change
+from prep.dataset.journal.edits import Journal, Outcome
+from prep.dataset.journal.manual_edits import HandStore
+from prep.dataset.journal.tag_answers import AnswerStore, answered, packed
 from prep.errors import UnreadableError
-from prep.hands import HandStore
-from prep.index import ImageRow, Index
 from prep.project import Project
 from prep.project.caption_rules import rules_for
 from prep.tagging.scores import Seen

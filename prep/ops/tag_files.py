@@ -6,10 +6,10 @@ from pathlib import Path, PurePosixPath
 from prep import captions, events
 from prep.captions.layers import Hand, compiled
 from prep.captions.rules import Rules
-from prep.changes import Change, content_change
-from prep.edits import Journal, Outcome
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal.changes import Change, content_change
+from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import ConfigError
-from prep.index import ImageRow, Index
 from prep.project import Project
 from prep.project.caption_rules import rules_for
 from prep.tagging.scores import Seen

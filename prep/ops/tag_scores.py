@@ -9,8 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from prep import events
+from prep.dataset.index import Index
 from prep.errors import UnreadableError, UserError
-from prep.index import Index
 from prep.project import Project
 from prep.tagging import models, taggers
 from prep.tagging.engines import engine

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from prep import captions, events
-from prep.index import Index
+from prep.dataset.index import Index
 from prep.ops.score_options import ScoreOptions, contents_of, from_stored, scored_rows, warnings
 from prep.project import Project
 from prep.tagging.contrast import Contrast, of_thresholds

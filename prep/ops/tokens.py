@@ -8,10 +8,10 @@ from pydantic import AfterValidator
 from prep import events
 from prep.captions.shuffle import first_line
 from prep.captions.tokens import LIMITS, clip_tokenizer
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.values.token_counts import ensure_counts
 from prep.events.words import TokenCount
-from prep.index import ImageRow, Index
 from prep.project import Project, Section
-from prep.token_counts import ensure_counts
 
 
 def _one_of_the_limits(value: int) -> int:

@@ -5,16 +5,17 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from prep import events, stored_crops
+from prep import events
+from prep.dataset import stored_crops
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.values import quality_values
+from prep.dataset.values.quality_values import Key
 from prep.errors import UnreadableError
 from prep.images import crops
 from prep.images.buckets import Fit
 from prep.images.crops import Rect
 from prep.images.quality.kinds import Values
 from prep.images.quality.measures import measure
-from prep.index import ImageRow, Index
-from prep.quality import table
-from prep.quality.table import Key
 from prep.system.parallel import ordered
 
 _BATCH = 64
@@ -32,7 +33,7 @@ class View:
     @property
     def key(self) -> Key:
         """By which its values are known."""
-        return self.row.content or "", table.cut(self.rect, self.fit)
+        return self.row.content or "", quality_values.cut(self.rect, self.fit)
 
 
 def views(index: Index, rows: Iterable[ImageRow]) -> Iterator[View]:
@@ -45,8 +46,8 @@ def views(index: Index, rows: Iterable[ImageRow]) -> Iterator[View]:
 
 def known(index: Index, wanted: Iterable[View]) -> dict[Key, Values]:
     """Return the values that were measured before, by ``View.key``."""
-    table.prepare(index.connection)
-    return table.known(index.connection, (view.key for view in wanted))
+    quality_values.prepare(index.connection)
+    return quality_values.known(index.connection, (view.key for view in wanted))
 
 
 def measured(
@@ -78,11 +79,11 @@ def measured(
                     values[view.key] = result
                     unsaved.append((view.key, result))
                 if len(unsaved) >= _BATCH:
-                    table.save(index.connection, unsaved)
+                    quality_values.save(index.connection, unsaved)
                     unsaved = []
                 yield from events.tick("measuring", len(missing), throttle, done)
     finally:
-        table.save(index.connection, unsaved)
+        quality_values.save(index.connection, unsaved)
 
 
 def _given_up(index: Index, row: ImageRow, error: UnreadableError) -> events.Skipped:

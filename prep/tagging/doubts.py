@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from prep import captions
 from prep.captions import sentences
-from prep.captions.answers import AnswerStore
 from prep.captions.layers import learnt
 from prep.captions.rules import Rules
-from prep.hands import HandStore
-from prep.index import ImageRow, Index
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal.manual_edits import HandStore
+from prep.dataset.journal.tag_answers import AnswerStore
 from prep.project.caption_rules import rules_for
 from prep.tagging.cutting import Pairs
 from prep.tagging.ensemble import Ensemble, Portion

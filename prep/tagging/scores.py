@@ -16,8 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from prep.index import Index
-from prep.index.writer import batches
+from prep.dataset.index import Index
+from prep.dataset.writer import batches
 from prep.tagging.sparse import FLOOR, Halves, Integers, Sparse
 from prep.tagging.tables import TagTable
 from prep.tagging.thresholds import Thresholds as Thresholds

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep import captions
-from prep.index import Index
-from prep.index.writer import batches
+from prep.dataset.index import Index
+from prep.dataset.writer import batches
 from prep.tagging.tables import TagTable
 from prep.tagging.taggers import stored
 from prep.tagging.thresholds import Thresholds

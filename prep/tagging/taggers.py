@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from prep.dataset.cache_db import has_table
+from prep.dataset.index import Index
 from prep.errors import UserError
-from prep.index import Index
-from prep.index.cache_db import has_table
 from prep.tagging.models import TaggerFiles
 from prep.tagging.scores import ScoreStore
 from prep.tagging.tables import TagTable

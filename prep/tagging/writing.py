@@ -6,7 +6,7 @@ from functools import cached_property
 
 from prep import captions
 from prep.captions.spelling import spelled
-from prep.index import Index
+from prep.dataset.index import Index
 from prep.project import Project
 from prep.tagging.scores import Seen
 from prep.tagging.tables import CHARACTER, RATING, TagTable

@@ -15,14 +15,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from prep import masks, stored_crops
+from prep.dataset import masks, stored_crops
+from prep.dataset.index import ImageRow
+from prep.dataset.masks import Mask
 from prep.errors import UnreadableError
 from prep.images import crops, decode
 from prep.images.buckets import Fit, Size
 from prep.images.crops import Rect
 from prep.images.pixels import Pixels, fitted
-from prep.index import ImageRow
-from prep.masks import Mask
 from prep.project import Project
 from prep.system.files import text_hash
 from prep.training_set.kohya import Subset, export_folder

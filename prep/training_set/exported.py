@@ -6,7 +6,7 @@ export in ``output/dataset`` is up to date they are known beforehand.
 
 from collections.abc import Sequence
 
-from prep.index import ImageRow
+from prep.dataset.index import ImageRow
 from prep.project import Project
 from prep.training_set import Format, training_set
 from prep.training_set.manifest import Manifest

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Literal
 
 from prep import events
+from prep.dataset.index import ImageRow
 from prep.errors import ConfigError
-from prep.index import ImageRow
 from prep.project import Project
 from prep.training_set import MASKS_FOLDER, Format, TrainingSet, Wish, training_set, white_mask
 

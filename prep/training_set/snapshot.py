@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from prep.index import ImageRow
+from prep.dataset.index import ImageRow
 from prep.training_set import Example, TrainingSet
 
 

@@ -16,9 +16,9 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Literal
 
+from prep.dataset.index import ImageRow
 from prep.images.buckets import Buckets, Fit, Size
 from prep.images.crops import Rect
-from prep.index import ImageRow
 from prep.project import Project
 
 Loss = Literal["unread", "exif", "alpha", "crops"]

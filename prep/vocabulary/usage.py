@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from prep import captions
 from prep.captions import sentences
-from prep.index import ImageRow
+from prep.dataset.index import ImageRow
 
 
 @dataclass

@@ -108,9 +108,9 @@ def linked(box: Box) -> None:
 
 
 def excluded(box: Box) -> None:
-    from prep.changes import exclusion
-    from prep.edits import Journal
-    from prep.index import Index
+    from prep.dataset.index import Index
+    from prep.dataset.journal.changes import exclusion
+    from prep.dataset.journal.edits import Journal
     from prep.ops import scan
 
     project = Project.open(box.root)

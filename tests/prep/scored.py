@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from prep import events
-from prep.contents import hash_contents
-from prep.index import Index
+from prep.dataset.contents import hash_contents
+from prep.dataset.index import Index
 from prep.ops import scan
 from prep.project import Project
 from prep.tagging import taggers

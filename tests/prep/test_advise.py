@@ -3,12 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep import captions, contents, events
+from prep import captions, events
 from prep.advice.fusion import TagFacts, fusion
 from prep.advice.tally import stored_tagger, tally
 from prep.advice.variety import variety
 from prep.captions.traits import GROUPS
-from prep.index import Index
+from prep.dataset import contents
+from prep.dataset.index import Index
 from prep.ops import advise, plan, scan
 from prep.ops.advise import AdviseOptions
 from prep.project import Concept, ConceptSection, Project

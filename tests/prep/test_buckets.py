@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import events
+from prep.dataset.index import Index
 from prep.images.buckets import Buckets, Fit, Size
-from prep.index import Index
 from prep.ops import buckets, scan
 from prep.ops.buckets import BucketsOptions, preview
 from prep.project import Project

@@ -15,9 +15,9 @@ from prep.captions.editor import Editor
 from prep.captions.layers import Hand
 from prep.captions.options import EditOptions
 from prep.captions.rows import CaptionRow
+from prep.dataset.index import Index
+from prep.dataset.journal.manual_edits import HandStore
 from prep.errors import ConfigError, UserError
-from prep.hands import HandStore
-from prep.index import Index
 from prep.ops import edit, scan
 from prep.project import Project
 from prep.tagging.models import GENERAL, TagTable

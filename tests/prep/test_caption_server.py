@@ -17,9 +17,9 @@ from prep import events
 from prep.captioning import asking
 from prep.captioning.keys import key_for
 from prep.captioning.server import Server
-from prep.edits import Journal
+from prep.dataset.index import Index
+from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError, RetryError, UserError
-from prep.index import Index
 from prep.ops import caption, scan
 from prep.ops.caption import CaptionOptions
 from prep.project import Project

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from prep.changes import CROPS, Change, content_change, exclusion, move
-from prep.edits import Journal
-from prep.index import Index
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import CROPS, Change, content_change, exclusion, move
+from prep.dataset.journal.edits import Journal
 from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage

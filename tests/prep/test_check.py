@@ -9,8 +9,8 @@ import pytest
 from prep import events
 from prep.checks import catalogue
 from prep.checks.view import View
+from prep.dataset.index import Index
 from prep.errors import ConfigError
-from prep.index import Index
 from prep.ops import check, edit, scan
 from prep.ops.check import CheckOptions
 from prep.project import Project

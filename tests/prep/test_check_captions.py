@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from prep.checks import captions, catalogue
 from prep.checks.captions import Caption, mended
 from prep.checks.view import Place, View
-from prep.index import Index
+from prep.dataset.index import Index
 from prep.ops import scan
 from prep.project import Project
 from tests.prep.check_cases import Box, C

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from prep import events
-from prep.changes import (
+from prep.cli.changes import change_line
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import (
     ANSWERS,
     CAPTION,
     CONTENT,
@@ -21,11 +23,9 @@ from prep.changes import (
     exclusion,
     move,
 )
-from prep.cli.changes import change_line
-from prep.edits import Journal
+from prep.dataset.journal.edits import Journal
 from prep.images import crops
 from prep.images.crops import Box
-from prep.index import Index
 from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage

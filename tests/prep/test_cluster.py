@@ -17,8 +17,8 @@ from onnx import helper, numpy_helper
 from PIL import Image
 
 from prep import events
+from prep.dataset.index import Index
 from prep.errors import ConfigError, MissingExtraError, RetryError, UnreadableError, UserError
-from prep.index import Index
 from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project, initialise

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep.companions import Listing, companions, moves, to_trash
-from prep.edits import Journal
-from prep.index import Index
+from prep.dataset.index import Index
+from prep.dataset.journal.edits import Journal
+from prep.dataset.journal.sidecars import Listing, companions, moves, to_trash
 from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage

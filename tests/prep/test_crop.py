@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prep import events, stored_crops
-from prep.edits import Journal
+from prep import events
+from prep.dataset import stored_crops
+from prep.dataset.index import Index
+from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError
 from prep.images import decode
 from prep.images.crops import Box, Rect
 from prep.images.crops.snapping import is_legal
 from prep.images.pixels import fitted
-from prep.index import Index
 from prep.ops import buckets, crop, scan
 from prep.ops.crop import CropOptions
 from prep.project import Project

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from prep.dataset.index import ImageRow, Index
 from prep.duplicates.best import Judge
 from prep.duplicates.groups import Candidate, Cluster, Search
 from prep.duplicates.likeness import NOTHING_ALIKE, Comparison
 from prep.duplicates.neighbours import Candidates
-from prep.index import ImageRow, Index
 from prep.project import Project
 
 Alike = Mapping[tuple[int, int, int], Comparison]

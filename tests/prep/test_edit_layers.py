@@ -13,8 +13,8 @@ from prep.captions.layers import Hand, compiled, learnt
 from prep.captions.options import EditOptions
 from prep.captions.rows import CaptionRow
 from prep.captions.rules import Rules
-from prep.edits import Journal
-from prep.index import Index
+from prep.dataset.index import Index
+from prep.dataset.journal.edits import Journal
 from prep.ops import edit, prune, scan
 from prep.ops.prune import PruneOptions
 from prep.ops.tag_captions import Compiler

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from prep import edits
-from prep.changes import CAPTION, Change, caption_change, exclusion
-from prep.edits import Journal, check_found
+from prep.dataset.index import Index
+from prep.dataset.journal import edits
+from prep.dataset.journal.changes import CAPTION, Change, caption_change, exclusion
+from prep.dataset.journal.edits import Journal, check_found
 from prep.errors import RetryError, UserError
-from prep.index import Index
 from prep.ops import scan
 from prep.project import Project
 from prep.system.files import Fingerprint, write_text
@@ -135,7 +135,7 @@ def test_a_full_disk_stops_and_what_was_written_can_be_undone(
             raise UserError("The disk is full.", "Free some space.")
         return write_text(path, text)
 
-    monkeypatch.setattr("prep.changes.write_text", full)
+    monkeypatch.setattr("prep.dataset.journal.changes.write_text", full)
     with pytest.raises(UserError, match="disk is full"):
         journal.apply("x", [Change(A, CAPTION, "mochi, hat", "x"), Change(B, CAPTION, None, "x")])
     monkeypatch.undo()
@@ -148,10 +148,10 @@ def test_a_full_disk_stops_and_what_was_written_can_be_undone(
 KILLED_IN_THE_MIDDLE = """
 import os, signal, sys
 from pathlib import Path
-from prep import changes
-from prep.changes import Change
-from prep.edits import Journal
-from prep.index import Index
+from prep.dataset.journal import changes
+from prep.dataset.journal.changes import Change
+from prep.dataset.journal.edits import Journal
+from prep.dataset.index import Index
 from prep.project import Project
 
 real, written = changes.write_text, []
@@ -208,9 +208,9 @@ def test_a_killed_edit_is_finished_at_the_next_open(
 KILLED_WITH_MANY_WRITERS = """
 import os, signal, sys
 from pathlib import Path
-from prep.changes import Change
-from prep.edits import Journal
-from prep.index import Index
+from prep.dataset.journal.changes import Change
+from prep.dataset.journal.edits import Journal
+from prep.dataset.index import Index
 from prep.project import Project
 
 real, begun = os.fsync, []
@@ -277,7 +277,7 @@ def test_many_changes_of_all_kinds_and_a_full_disk(
 
     with Index(project) as index:
         paths = [row.path for row in index.usable()]
-        monkeypatch.setattr("prep.changes.write_text", full)
+        monkeypatch.setattr("prep.dataset.journal.changes.write_text", full)
         wanted = [Change(path, CAPTION, "old", "new") for path in paths]
         with pytest.raises(UserError, match="disk is full"):
             Journal(index).apply("x", [*wanted, *(exclusion(path, None, "x") for path in paths)])

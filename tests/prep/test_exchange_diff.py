@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import events
-from prep.changes import crop_change, exclusion
-from prep.edits import Journal
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import crop_change, exclusion
+from prep.dataset.journal.edits import Journal
 from prep.errors import UserError
 from prep.images.crops import Box
-from prep.index import Index
 from prep.ops import diff, export, importing
 from prep.ops.diff import Differs, TagDiffers
 from prep.project import Project

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from prep.cli import exchange
-from prep.edits import Journal
+from prep.dataset.index import Index
+from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError, UserError
-from prep.index import Index
 from prep.ops import importing
 from prep.project import Project
 from tests.prep.trees import (

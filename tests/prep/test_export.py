@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from prep import events
-from prep.changes import exclusion
-from prep.edits import Journal
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import exclusion
+from prep.dataset.journal.edits import Journal
 from prep.images import decode
 from prep.images.pixels import fitted
-from prep.index import Index
 from prep.project import Project
 from prep.training_set import manifest
 from tests.conftest import MakeImage, draw_numbered

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from prep import captions, regexes
 from prep.captions.options import EditOptions
+from prep.dataset.index import Index
 from prep.errors import ConfigError
-from prep.index import Index
 from prep.ops import edit, scan
 from prep.project import Project
 from prep.regexes import Expression, PatternError

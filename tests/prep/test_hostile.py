@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from prep import events
+from prep.dataset.index import Index
 from prep.images import headers
-from prep.index import Index
 from prep.ops import buckets, dupes, export, scan
 from prep.project import Project, initialise
 from tests.conftest import draw_numbered

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from prep import work
+from prep.dataset import work_db
+from prep.dataset.index import Found, FoundCaption, Index
 from prep.duplicates import hash_store
 from prep.errors import UserError
-from prep.index import Found, FoundCaption, Index
 from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage
@@ -159,9 +159,9 @@ def test_many_may_open_a_new_project_at_once(tmp_path: Path) -> None:
 
 def test_migrations_run_once(tmp_path: Path) -> None:
     for _ in range(2):
-        work.prepare(tmp_path / "work.db")
+        work_db.prepare(tmp_path / "work.db")
     connection = sqlite3.connect(tmp_path / "work.db")
-    assert connection.execute("PRAGMA user_version").fetchone()[0] == len(work.MIGRATIONS)
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == len(work_db.MIGRATIONS)
     connection.close()
 
 

@@ -7,10 +7,10 @@ from prep import captions
 from prep.captions.implications import Implications
 from prep.captions.layers import Hand, Mode, compiled, learnt
 from prep.captions.rules import Rules
-from prep.changes import caption_change
-from prep.edits import Journal
-from prep.hands import HandStore
-from prep.index import Index
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import caption_change
+from prep.dataset.journal.edits import Journal
+from prep.dataset.journal.manual_edits import HandStore
 from prep.project import Project
 
 NAMES = ["bear", "hat", "long hair", "Long_Hair", "smile", "^_^", "poster (object)", "mochi"]

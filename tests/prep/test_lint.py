@@ -7,10 +7,10 @@ import pytest
 
 from prep import events
 from prep.captions.tag_lists import Entry
-from prep.edits import Journal
+from prep.dataset.index import Index
+from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError
 from prep.events.words import Lint
-from prep.index import Index
 from prep.ops import lint, scan
 from prep.ops.lint import LintOptions
 from prep.project import Project

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.masks import Finder, Mask, read, read_condition
 from prep.errors import UnreadableError
 from prep.images import decode
 from prep.images.buckets import Buckets, Size
 from prep.images.crops import Box
 from prep.images.pixels import fitted
-from prep.index import ImageRow, Index
-from prep.masks import Finder, Mask, read, read_condition
 from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage, draw_numbered

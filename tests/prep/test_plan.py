@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import events
-from prep.changes import crop_change
-from prep.edits import Journal
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import crop_change
+from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError
 from prep.images.buckets import Buckets
 from prep.images.crops import Box
-from prep.index import Index
 from prep.ops import buckets, plan, scan
 from prep.ops.plan import PlanOptions, step_settings
 from prep.plan import Item, StepSettings, make_plan

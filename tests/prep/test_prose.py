@@ -4,7 +4,7 @@ import pytest
 
 from prep import captions
 from prep.captions import sentences
-from prep.index import FoundCaption, Index
+from prep.dataset.index import FoundCaption, Index
 from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage

@@ -7,8 +7,8 @@ import pytest
 
 from prep import events
 from prep.captions.prune_advice import kind_of, traits
+from prep.dataset.index import Index
 from prep.errors import ConfigError, UserError
-from prep.index import Index
 from prep.ops import edit, prune, scan
 from prep.ops.prune import PruneOptions
 from prep.project import Project

@@ -5,14 +5,14 @@ import pytest
 from PIL import Image, ImageFilter
 
 from prep import events
-from prep.changes import crop_change
-from prep.edits import Journal
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import crop_change
+from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError
 from prep.images.buckets import Fit, Size
 from prep.images.crops import Box, Rect
 from prep.images.quality.kinds import KINDS, Values
 from prep.images.quality.measures import measure
-from prep.index import Index
 from prep.ops import edit, quality, scan
 from prep.ops.quality import QualityOptions
 from prep.project import Project

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from prep.changes import exclusion
-from prep.edits import Journal
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import exclusion
+from prep.dataset.journal.edits import Journal
+from prep.dataset.query import And, Not, Or, Query, Term
+from prep.dataset.query.fields import ALIASES, FIELDS
 from prep.errors import ConfigError
-from prep.index import Index
 from prep.ops import scan
 from prep.project import Project
-from prep.query import And, Not, Or, Query, Term
-from prep.query.fields import ALIASES, FIELDS
 from tests.conftest import MakeImage
 
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from prep import captions
 from prep.captions.layers import Hand
-from prep.hands import HandStore
+from prep.dataset.index import Found, FoundCaption, Index
+from prep.dataset.journal.manual_edits import HandStore
+from prep.dataset.query import And, Node, Not, Or, Query, Term
+from prep.dataset.query import evaluate as evaluation
+from prep.dataset.query.sets import ids_of
 from prep.images.crops import Box, to_text
-from prep.index import Found, FoundCaption, Index
 from prep.project import Project, initialise
-from prep.query import And, Node, Not, Or, Query, Term
-from prep.query import evaluate as evaluation
-from prep.query.sets import ids_of
 from prep.system.files import text_hash
 from prep.tagging.models import GENERAL, TagTable
 from prep.tagging.scores import ScoreStore

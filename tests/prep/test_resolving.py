@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from prep import captions, events
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal.edits import Journal
 from prep.duplicates.best import RULES, Judge, Rule, full_order, jpeg_quality
 from prep.duplicates.merging import Copy, merged_caption, turned_tags
 from prep.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, relative, turn
 from prep.duplicates.resolving import Choice, chosen
-from prep.edits import Journal
 from prep.errors import ConfigError
-from prep.index import ImageRow, Index
 from prep.ops import dupes, edit, scan
 from prep.ops.dupes import DupesOptions
 from prep.project import Project
@@ -151,7 +151,7 @@ def test_machine_captions_give_way_to_those_by_hand(project: Project, save: Save
     list(scan.run(project))
     with Index(project) as index:
         from prep.captions.layers import Hand
-        from prep.hands import HandStore
+        from prep.dataset.journal.manual_edits import HandStore
 
         HandStore(index).put(
             (f"dataset/10_mochi/{name}.png", "machine", Hand(("machine",)))

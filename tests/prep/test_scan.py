@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from prep import events
-from prep.index import Index
+from prep.dataset.index import Index
 from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage, draw_numbered

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from prep.dataset.index import Found, Index
+from prep.dataset.values import score_columns
 from prep.errors import ConfigError
-from prep.index import Found, Index
 from prep.project import Project
-from prep.tagging import score_columns
 from prep.tagging.models import GENERAL, RATING, TagTable
 from prep.tagging.scores import ScoreStore
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep.index import Index
+from prep.dataset.index import Index
 from prep.project import Project
 from prep.tagging.ensemble import tags_over
 from prep.tagging.models import TagTable

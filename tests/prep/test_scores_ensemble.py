@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from prep.index import Index
+from prep.dataset.index import Index
 from prep.project import Project
 from prep.tagging.ensemble import Combine, Ensemble, Member, seen
 from prep.tagging.scores import ScoreStore

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from prep import events
+from prep.dataset.index import Index
 from prep.errors import ConfigError, UserError
-from prep.index import Index
 from prep.ops import compare, thresholds
 from prep.ops.compare import CompareOptions
 from prep.ops.thresholds import ThresholdOptions

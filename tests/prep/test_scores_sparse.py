@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from prep.index import Index
+from prep.dataset.index import Index
 from prep.project import Project
 from prep.tagging.cutting import middle_of_widest_gap
 from prep.tagging.ensemble import Ensemble, Member, seen

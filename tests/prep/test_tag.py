@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from prep import events
-from prep.edits import Journal
+from prep.dataset.index import Index
+from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError, UserError
 from prep.events import Event
-from prep.index import Index
 from prep.ops import edit, scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project

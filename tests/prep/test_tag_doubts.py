@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import captions, events
-from prep.captions.answers import answered, merged, packed, unpacked
 from prep.captions.layers import Hand
 from prep.captions.rules import Rules
-from prep.edits import Journal
+from prep.dataset.index import Index
+from prep.dataset.journal.edits import Journal
+from prep.dataset.journal.tag_answers import answered, merged, packed, unpacked
 from prep.errors import ConfigError
-from prep.index import Index
 from prep.ops import doubt, edit, scan, tag
 from prep.ops.doubt import DoubtOptions
 from prep.ops.tag import TagOptions
@@ -192,7 +192,7 @@ def test_a_caption_changed_meanwhile_keeps_its_words(made: Project) -> None:
 def test_answers_follow_an_image_that_moves(made: Project) -> None:
     answer(made, reject=True, where="name:a.png")
     with Index(made) as index:
-        from prep.changes import move
+        from prep.dataset.journal.changes import move
 
         Journal(index).apply("move", [move("dataset/10_mochi/a.png", "dataset/10_mochi/z.png")])
         stored = index.connection.execute("SELECT path, answers FROM work.answers").fetchall()

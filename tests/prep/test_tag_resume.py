@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from prep import events
-from prep.index import Index
+from prep.dataset.index import Index
 from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prep.captions.tokens import BEGIN, END, LIMITS, ClipTokenizer, clip_tokenizer
+from prep.dataset.index import Index
+from prep.dataset.values.token_counts import ensure_counts
 from prep.events.words import TokenCount
-from prep.index import Index
 from prep.ops import scan
 from prep.ops.tokens import TokensOptions, counted, run
 from prep.project import Project
 from prep.system.files import text_hash
-from prep.token_counts import ensure_counts
 from tests.conftest import MakeImage
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from prep import events
-from prep.changes import crop_change
-from prep.edits import Journal
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import crop_change
+from prep.dataset.journal.edits import Journal
 from prep.images.crops import Box
-from prep.index import Index
 from prep.ops import export, plan, scan
 from prep.ops.plan import PlanSettings
 from prep.project import Project

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Button, Input, Static
 
-from prep.index import Index
+from prep.dataset.index import Index
 from prep.project import Project
 from tests.tui.driving import Opened, running
 from tui.dialogs.edit_tags import EditTags

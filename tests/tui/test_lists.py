@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from textual.app import App, ComposeResult
 
-from prep.index import Found, ImageRow, Index
+from prep.dataset.index import Found, ImageRow, Index
 from prep.project import Project
 from tests.tui.driving import until
 from tui.session import Session

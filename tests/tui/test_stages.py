@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input, Static
 
-from prep.index import Index
+from prep.dataset.index import Index
 from prep.project import Project
 from prep.system import jobs
 from tests.tui.driving import running

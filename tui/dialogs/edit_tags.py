@@ -15,8 +15,8 @@ from textual.widgets import Button, Input, Label, Static
 from textual.worker import Worker
 
 from prep import captions
-from prep.changes import Change
-from prep.index import Index
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import Change
 from prep.ops.edit import EditOptions, preview
 from tui.notices import report_worker
 from tui.session import Session

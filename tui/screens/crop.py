@@ -12,10 +12,10 @@ from textual.content import Content
 from textual.widgets import Static
 
 from prep import events
+from prep.dataset.index import ImageRow
 from prep.images import decode
 from prep.images.crops import Rect
 from prep.images.pixels import fitted
-from prep.index import ImageRow
 from prep.ops import buckets
 from prep.ops.preview import outlined
 from tui import commands

@@ -13,11 +13,11 @@ from textual.message import Message
 from textual.widgets import Static
 
 from prep import events
-from prep.changes import EXCLUDED
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal.changes import EXCLUDED
 from prep.duplicates import resolving
 from prep.duplicates.neighbours import relative
 from prep.images import decode
-from prep.index import ImageRow, Index
 from prep.ops import dupes
 from tui import commands
 from tui.about import about

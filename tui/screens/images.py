@@ -11,9 +11,9 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from prep.changes import CAPTION, Change, exclusion
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal.changes import CAPTION, Change, exclusion
 from prep.images import decode
-from prep.index import ImageRow, Index
 from tui import commands
 from tui.about import about
 from tui.dialogs.edit_tags import EditTags, Kind

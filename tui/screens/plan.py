@@ -11,8 +11,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from prep import captions, events
+from prep.dataset.index import Index
 from prep.errors import ConfigError
-from prep.index import Index
 from prep.ops import plan
 from prep.project import Concept
 from tui import commands

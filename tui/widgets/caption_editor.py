@@ -7,7 +7,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
-from prep.index import ImageRow
+from prep.dataset.index import ImageRow
 from tui import commands
 from tui.session import Draft, Session
 

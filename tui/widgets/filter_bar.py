@@ -11,8 +11,8 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
+from prep.dataset.query import Query
 from prep.errors import UserError
-from prep.query import Query
 
 QUIET = 0.15
 """Seconds without a key before the filter runs."""

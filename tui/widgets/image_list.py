@@ -12,7 +12,7 @@ from textual.cache import LRUCache
 from textual.message import Message
 from textual.worker import Worker
 
-from prep.index import ImageRow
+from prep.dataset.index import ImageRow
 from tui.notices import report_worker
 from tui.session import Session
 from tui.widgets.line_list import LineList, Piece, cell

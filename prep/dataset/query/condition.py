@@ -4,11 +4,11 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from prep.dataset.query import fields, narrowing
+from prep.dataset.query.sets import Value
+from prep.dataset.query.tree import Term, fault
 from prep.errors import ConfigError
 from prep.project import Project
-from prep.query import fields, narrowing
-from prep.query.sets import Value
-from prep.query.tree import Term, fault
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ those alone. Measured on 100,000 images: joining two frequent tags in SQL took 9
 import json
 import sqlite3
 
+from prep.dataset.query import lookups
+from prep.dataset.query.broad import HAVING, with_any
+from prep.dataset.query.condition import Condition, Context
+from prep.dataset.query.conditions import condition
+from prep.dataset.query.sets import Value, fetched, ids_of
+from prep.dataset.query.tree import And, Node, Not, Or, Term, terms
 from prep.project import Project
-from prep.query import lookups
-from prep.query.broad import HAVING, with_any
-from prep.query.condition import Condition, Context
-from prep.query.conditions import condition
-from prep.query.sets import Value, fetched, ids_of
-from prep.query.tree import And, Node, Not, Or, Term, terms
 
 _FEW = 1 / 16
 """When at most this share of the images is left, the rest is asked for each of them."""

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prep import captions
+from prep.dataset.index import FoundCaption, Index
+from prep.dataset.writer import batches
 from prep.errors import UnreadableError, UserError
 from prep.images.crops import Box, to_text
-from prep.index import FoundCaption, Index
-from prep.index.writer import batches
 from prep.system.files import (
     Fingerprint,
     fingerprint,
@@ -53,8 +53,8 @@ class Change(NamedTuple):
             ``caption``: texts of the image's caption file, ``None`` for no file;
             ``excluded``: reasons, ``None`` for not excluded;
             ``crops``: crop rectangles as ``prep.images.crops`` writes them, ``None`` for none;
-            ``answers``: what was answered about tags of the image, as ``prep.captions.answers``
-            writes it, ``None`` for nothing;
+            ``answers``: what was answered about tags of the image, as
+            ``prep.dataset.journal.tag_answers`` writes it, ``None`` for nothing;
             ``moved``: paths of the file;
             ``content``: bytes of the file as Latin-1 text, which every byte survives, ``None``
             for no file.

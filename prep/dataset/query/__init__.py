@@ -5,8 +5,8 @@
 
 from dataclasses import dataclass, field
 
-from prep.query.parser import Parser
-from prep.query.tree import And, Node, Not, Or, Term, terms
+from prep.dataset.query.parser import Parser
+from prep.dataset.query.tree import And, Node, Not, Or, Term, terms
 
 __all__ = ["And", "Node", "Not", "Or", "Query", "Term"]
 

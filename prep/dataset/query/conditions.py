@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 from prep import captions
 from prep.captions.structure import split_lines
-from prep.query import lookups, narrowing
-from prep.query.condition import Condition, Context, comparison
-from prep.query.quality import quality
-from prep.query.tree import Term
+from prep.dataset.query import lookups, narrowing
+from prep.dataset.query.condition import Condition, Context, comparison
+from prep.dataset.query.quality import quality
+from prep.dataset.query.tree import Term
 from prep.regexes import Expression
 
 _TRANSPARENT = 0x2E80

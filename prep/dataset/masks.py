@@ -12,9 +12,9 @@ from typing import Literal
 
 from PIL import Image, ImageOps
 
+from prep.dataset.index import ImageRow
 from prep.errors import UnreadableError
 from prep.images import decode, decode_alpha
-from prep.index import ImageRow
 from prep.project import Project
 from prep.system.files import content_hash
 

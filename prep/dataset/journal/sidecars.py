@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from prep.changes import Change, move
+from prep.dataset.journal.changes import Change, move
 from prep.images import MASK_SUFFIXES, is_image_name
 from prep.project import Project
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import get_args
 
+from prep.dataset.query.tree import Term
 from prep.images.quality.thresholds import Measure
-from prep.query.tree import Term
 
 NUMBER, CHOICE, TEXT, SIZE = "number", "choice", "text", "size"
 YES_NO = ("yes", "no")

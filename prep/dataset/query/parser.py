@@ -3,8 +3,8 @@
 Terms that stand side by side must all hold, as with ``and``.
 """
 
-from prep.query.lexer import Lexer, Token
-from prep.query.tree import And, Node, Not, Or, fault
+from prep.dataset.query.lexer import Lexer, Token
+from prep.dataset.query.tree import And, Node, Not, Or, fault
 
 _DEEPEST = 50
 

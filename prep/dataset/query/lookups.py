@@ -11,12 +11,12 @@ from functools import cache
 from typing import Any
 
 from prep import captions
+from prep.dataset.cache_db import has_table
+from prep.dataset.query import fields
+from prep.dataset.query.condition import Condition, Context, comparison
+from prep.dataset.query.tree import Term
+from prep.dataset.values import score_columns
 from prep.images.buckets import Buckets
-from prep.index.cache_db import has_table
-from prep.query import fields
-from prep.query.condition import Condition, Context, comparison
-from prep.query.tree import Term
-from prep.tagging import score_columns
 
 _BY_PATH = "SELECT j.id AS n FROM {} s CROSS JOIN images j ON j.path = s.path"
 _ABOVE = 1 << 40

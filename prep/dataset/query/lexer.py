@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 
 from prep import captions
-from prep.query import fields
-from prep.query.tree import Term, fault
+from prep.dataset.query import fields
+from prep.dataset.query.tree import Term, fault
 from prep.regexes import Expression, PatternError
 
 _CHUNK = re.compile(r"\S+")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from prep.captions.layers import Hand
-from prep.index import Index
+from prep.dataset.index import Index
 from prep.system.files import text_hash
 
 

@@ -7,8 +7,8 @@ grouping ``image_tags``.
 
 import sqlite3
 
-from prep.index.writer import chunks, unpacked
-from prep.query.sets import ids_of, numbers, set_of
+from prep.dataset.query.sets import ids_of, numbers, set_of
+from prep.dataset.writer import chunks, unpacked
 
 _UNUSABLE = """SELECT id AS n FROM images WHERE faulty UNION
     SELECT j.id FROM work.exclusions x CROSS JOIN images j ON j.path = x.path"""
@@ -19,7 +19,7 @@ def tag_counts(connection: sqlite3.Connection, chosen: int | None) -> list[tuple
 
     Args:
         connection: Of the cache, with ``work.db`` attached.
-        chosen: A set of ids as ``prep.query.sets`` has it; ``None`` for all images.
+        chosen: A set of ids as ``prep.dataset.query.sets`` has it; ``None`` for all images.
     """
     unusable = set_of(numbers(connection, _UNUSABLE, ()))
     if chosen is None:

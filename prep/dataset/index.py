@@ -10,16 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from prep import captions, work
+from prep import captions
+from prep.dataset import work_db
+from prep.dataset.cache_db import open_cache
+from prep.dataset.query import Query
+from prep.dataset.query.evaluate import Evaluator
+from prep.dataset.query.sets import ids_of, in_order, numbers, set_of
+from prep.dataset.tag_counts import tag_counts
+from prep.dataset.values.token_counts import ensure_counts
+from prep.dataset.writer import CAPTIONS, Found, FoundCaption, Writer, batches, chunks
 from prep.errors import UserError
-from prep.index.cache_db import open_cache
-from prep.index.tag_counts import tag_counts
-from prep.index.writer import CAPTIONS, Found, FoundCaption, Writer, batches, chunks
 from prep.project import Project
-from prep.query import Query
-from prep.query.evaluate import Evaluator
-from prep.query.sets import ids_of, in_order, numbers, set_of
-from prep.token_counts import ensure_counts
 
 __all__ = ["Found", "FoundCaption", "ImageRow", "Index"]
 
@@ -99,7 +100,7 @@ class Index:
         """
         self.project = project
         try:
-            work.prepare(project.state / "work.db")
+            work_db.prepare(project.state / "work.db")
             self.connection = open_cache(project.state / "cache.db")
             self.connection.execute("ATTACH ? AS work", (str(project.state / "work.db"),))
         except OSError as error:

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prep.changes import Change, Workbench
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import Change, Workbench
 from prep.errors import RetryError, UserError
-from prep.index import Index
 from prep.system.files import remove_leftovers
 from prep.system.locks import exclusive
 
@@ -31,7 +31,7 @@ class Edit:
     """A line of the history; ``state`` is done, undone, or pending after a crash.
 
     Attributes:
-        kinds: What was changed, as ``prep.changes`` names it -> how often.
+        kinds: What was changed, as ``prep.dataset.journal.changes`` names it -> how often.
     """
 
     id: int

@@ -9,12 +9,11 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 
-from prep import stored_crops
+from prep.dataset.cache_db import has_table
+from prep.dataset.query.condition import Condition, Context
+from prep.dataset.query.tree import Term
 from prep.errors import ConfigError
-from prep.index.cache_db import has_table
 from prep.project import Project
-from prep.query.condition import Condition, Context
-from prep.query.tree import Term
 
 
 def quality(term: Term, context: Context) -> Condition:
@@ -23,13 +22,13 @@ def quality(term: Term, context: Context) -> Condition:
     Raises:
         ConfigError: Nothing has been measured at the present training size.
     """
-    from prep.quality import table
+    from prep.dataset.values import quality_values
 
     connection, project = context.connection, context.project
-    if not has_table(connection, table.NAME):
+    if not has_table(connection, quality_values.NAME):
         raise _nothing(term, context)
     none = term.value == "none"
-    test, limits = table.beyond(project.settings.quality, "any" if none else term.value)
+    test, limits = quality_values.beyond(project.settings.quality, "any" if none else term.value)
     found = {image for image, _ in _views(connection, project, test, limits)}
     if none or not found:
         measured = Counter(_views(connection, project, "1", ()))
@@ -58,19 +57,20 @@ def _views(
         test: SQL over rows ``q`` of the measured values.
         limits: For its question marks.
     """
+    from prep.dataset.values import quality_values
+    from prep.dataset import stored_crops
     from prep.images import crops
-    from prep.quality import table
 
     boxes, buckets = stored_crops.read(connection), project.buckets
     wanted: dict[tuple[object, ...], frozenset[str]] = {}
     for image, path, width, height, cut in connection.execute(
-        f"SELECT j.id, j.path, j.width, j.height, q.cut FROM main.{table.NAME} q"
+        f"SELECT j.id, j.path, j.width, j.height, q.cut FROM main.{quality_values.NAME} q"
         f" CROSS JOIN images j ON j.content = q.content WHERE {test}",
         limits,
     ):
         shape = (width, height, path if path in boxes else None)
         if shape not in wanted:
             rects = crops.rects(boxes.get(path, ()), (width, height))
-            wanted[shape] = frozenset(table.cut(r, buckets.fit(r.size)) for r in rects)
+            wanted[shape] = frozenset(quality_values.cut(r, buckets.fit(r.size)) for r in rects)
         if cut in wanted[shape]:
             yield image, len(wanted[shape])

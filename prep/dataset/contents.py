@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from prep import events
+from prep.dataset.index import ImageRow, Index
 from prep.errors import UnreadableError
-from prep.index import ImageRow, Index
 from prep.system.files import content_hash
 from prep.system.parallel import ordered
 

@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from prep.query.sets import fetched, ids_of, set_of
+from prep.dataset.query.sets import fetched, ids_of, set_of
 
 _PORTION = 1 / 4
 """Entries of image_tags fetched at once, as a share of all images."""

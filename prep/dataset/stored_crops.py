@@ -3,7 +3,7 @@
 import sqlite3
 from contextlib import closing
 
-from prep import work
+from prep.dataset import work_db
 from prep.images.crops import Box, from_text
 from prep.project import Project
 
@@ -19,7 +19,7 @@ def stored(project: Project) -> dict[str, tuple[Box, ...]]:
     file = project.state / "work.db"
     if not file.exists():
         return {}
-    work.prepare(file)
+    work_db.prepare(file)
     with closing(sqlite3.connect(file, timeout=30)) as connection:
         rows = connection.execute("SELECT path, boxes FROM crops")
         return {path: from_text(boxes) for path, boxes in rows}

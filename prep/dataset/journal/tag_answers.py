@@ -11,7 +11,7 @@ from dataclasses import replace
 from prep import captions
 from prep.captions.layers import Hand
 from prep.captions.rules import Rules
-from prep.index import Index
+from prep.dataset.index import Index
 
 Answers = dict[str, bool]
 """Tag -> is it in the image?"""

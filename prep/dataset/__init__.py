@@ -1,0 +1,1 @@
+"""Many images: indexed, asked about, and changed through a journal."""

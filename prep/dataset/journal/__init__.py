@@ -1,0 +1,1 @@
+"""Every edit: what it changes, how it is recorded, applied and undone."""

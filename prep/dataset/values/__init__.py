@@ -1,0 +1,1 @@
+"""Values that filters ask for, kept in ``cache.db``: tokens, scores, quality."""
