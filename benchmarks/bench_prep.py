@@ -28,9 +28,9 @@ from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project, initialise
 from prep.system import parallel
-from prep.tagging import preprocess
-from prep.tagging.models import find
-from prep.tagging.tagger import Tagger, score_files
+from prep.tagging.models.obtain import find
+from prep.tagging.runtime import preprocess
+from prep.tagging.runtime.tagger import Tagger, score_files
 
 Work = Callable[[], object]
 Paths = Sequence[Path]

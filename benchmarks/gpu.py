@@ -27,8 +27,8 @@ from prep import events
 from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project, initialise
-from prep.tagging.models import find
-from prep.tagging.tagger import Tagger
+from prep.tagging.models.obtain import find
+from prep.tagging.runtime.tagger import Tagger
 from train.draw import Picture, Studio
 from train.families.sd15 import StableDiffusion15
 from train.loop import optimise, set_learning_rate

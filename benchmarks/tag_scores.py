@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from benchmarks.index import fill
 from prep.dataset.index import Index
 from prep.project import Project, initialise
-from prep.tagging import taggers
-from prep.tagging.models import TaggerFiles
-from prep.tagging.scores import ScoreStore
-from prep.tagging.tables import CHARACTER, GENERAL, RATING, TagTable
+from prep.tagging.models.obtain import TaggerFiles
+from prep.tagging.models.tables import CHARACTER, GENERAL, RATING, TagTable
+from prep.tagging.scores import taggers
+from prep.tagging.scores.store import ScoreStore
 
 Halves = NDArray[np.float16]
 
@@ -55,7 +55,7 @@ start = time.perf_counter()
 from pathlib import Path
 from prep.dataset.index import Index
 from prep.project import Project
-from prep.tagging.taggers import stored
+from prep.tagging.scores.taggers import stored
 with Index(Project.open(Path(sys.argv[1]))) as index:
     tagger = stored(index)[0]
     known = tagger.store(index).known()

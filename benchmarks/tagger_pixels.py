@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from prep import images
-from prep.tagging.models import find
-from prep.tagging.preprocess import Recipe, pixels
-from prep.tagging.records import WD
-from prep.tagging.tagger import Tagger
+from prep.tagging.models.obtain import find
+from prep.tagging.models.records import WD
+from prep.tagging.runtime.preprocess import Recipe, pixels
+from prep.tagging.runtime.tagger import Tagger
 from sample_data.make import world
 
 _SIDES = (600, 900, 1400, 2000, 3000)

@@ -17,8 +17,8 @@ from prep.errors import UnreadableError, UserError
 from prep.ops import buckets, dupes, edit, export, plan, scan, tag
 from prep.project import FILE_NAME, Project
 from prep.system import jobs
-from prep.tagging import models
-from prep.tagging.tagger import Tagger, score_files
+from prep.tagging.models import obtain
+from prep.tagging.runtime.tagger import Tagger, score_files
 from train import start
 from train.config import TrainSettings
 from train.extra import require_training, settle_libraries
@@ -317,7 +317,7 @@ def _noted(
 def _verdict(project: Project, drawn: Mapping[str, Sequence[Path]]) -> Iterator[events.Event]:
     """Measure the trigger recall with the tagger that prepared the data."""
     section = project.settings.tagger
-    tagger = Tagger(models.find(section.model, project.root))
+    tagger = Tagger(obtain.find(section.model, project.root))
     with Index(project) as index:
         folder = index.folders()[0][0]
     score = trigger_recall(

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from prep import captions
 from prep.advice.fusion import TagFacts
 from prep.dataset.index import ImageRow, Index
-from prep.tagging.models import TagTable
-from prep.tagging.scores import ScoreStore
+from prep.tagging.models.obtain import TagTable
+from prep.tagging.scores.store import ScoreStore
 
 _AT_ONCE = 256
 """Images whose scores are in memory together."""

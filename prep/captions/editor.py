@@ -29,7 +29,7 @@ from prep.dataset.journal.manual_edits import HandStore
 from prep.project import Project
 from prep.project.caption_rules import load_implications, rules_for
 from prep.regexes import Expression
-from prep.tagging.stored_scores import StoredScores
+from prep.tagging.scores.stored_scores import StoredScores
 
 State = tuple[str, str | None, Hand]
 """An image, the text of its caption, and the decisions behind that text."""

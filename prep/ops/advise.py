@@ -13,8 +13,8 @@ from prep.advice.variety import variety
 from prep.dataset import contents
 from prep.dataset.index import ImageRow, Index
 from prep.project import Project, Section
-from prep.tagging.scores import ScoreStore
-from prep.tagging.taggers import recommended
+from prep.tagging.scores.store import ScoreStore
+from prep.tagging.scores.taggers import recommended
 
 Level = Literal["good", "note", "warning"]
 _ORDER: tuple[Level, ...] = ("warning", "note", "good")

@@ -11,9 +11,9 @@ from prep.dataset.index import Index
 from prep.errors import ConfigError
 from prep.ops.score_options import ScoreOptions, contents_of, from_stored, scored_rows, warnings
 from prep.project import Project
-from prep.tagging.contrast import Contrast, of_taggers
-from prep.tagging.tables import RATING, TagTable
-from prep.tagging.taggers import stored
+from prep.tagging.models.tables import RATING, TagTable
+from prep.tagging.scores.contrast import Contrast, of_taggers
+from prep.tagging.scores.taggers import stored
 
 _SCORE_BYTES = 2
 

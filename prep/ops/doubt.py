@@ -20,8 +20,8 @@ from prep.ops.edit import report
 from prep.ops.score_options import ScoreOptions, from_stored, scored_rows, warnings
 from prep.project import Project
 from prep.project.caption_rules import rules_for
-from prep.tagging.doubts import Doubt, Doubts, Queue, Reason
-from prep.tagging.writing import places
+from prep.tagging.scores.doubts import Doubt, Doubts, Queue, Reason
+from prep.tagging.scores.writing import places
 
 Answers = Mapping[str, Mapping[str, bool]]
 """Path of an image -> tag -> is it in the image?"""

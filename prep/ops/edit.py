@@ -15,7 +15,7 @@ from prep.dataset.journal.edits import Journal, Outcome, check_found
 from prep.errors import ConfigError
 from prep.project import Project, Section
 from prep.regexes import Expression
-from prep.tagging.stored_scores import StoredScores
+from prep.tagging.scores.stored_scores import StoredScores
 
 
 class ExcludeOptions(Section):

@@ -9,9 +9,9 @@ from prep import events
 from prep.errors import ConfigError
 from prep.project.tagger import CHARACTER, GENERAL
 from prep.section import Section
-from prep.tagging import catalogue
-from prep.tagging.catalogue import Known
-from prep.tagging.models import DEMO, at_hand, find, obtain
+from prep.tagging.models import catalogue
+from prep.tagging.models.catalogue import Known
+from prep.tagging.models.obtain import DEMO, at_hand, find, obtain
 
 
 class ModelOptions(Section):

@@ -19,7 +19,7 @@ from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import ConfigError, UserError
 from prep.ops.edit import report
 from prep.project import FILE_NAME, Concept, Project, Section
-from prep.tagging.stored_scores import StoredScores
+from prep.tagging.scores.stored_scores import StoredScores
 
 
 class PruneOptions(Section):

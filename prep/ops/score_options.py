@@ -10,9 +10,9 @@ from prep.dataset.index import ImageRow, Index
 from prep.errors import ConfigError
 from prep.project import Project, Section
 from prep.project.tagger import ByCategory, ByTag, Score
-from prep.tagging.ensemble import Combine, Ensemble, Member
-from prep.tagging.taggers import StoredTagger, choose, stored
-from prep.tagging.thresholds import Thresholds
+from prep.tagging.scores.ensemble import Combine, Ensemble, Member
+from prep.tagging.scores.taggers import StoredTagger, choose, stored
+from prep.tagging.scores.thresholds import Thresholds
 
 
 class ScoreOptions(Section):

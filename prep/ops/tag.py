@@ -16,16 +16,16 @@ from prep.dataset.contents import hash_contents
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.edits import Journal, Outcome
 from prep.ops.score_options import ScoreOptions, names_of, thresholds, warnings
-from prep.ops.tag_captions import Compiler
-from prep.ops.tag_files import Elsewhere
-from prep.ops.tag_scores import Obtained, Scoring
 from prep.project import Project
-from prep.tagging.ensemble import Ensemble, Member, seen
-from prep.tagging.preprocess import Decode
-from prep.tagging.providers import Device
-from prep.tagging.running import Kind, Running
-from prep.tagging.scores import Order, Seen
-from prep.tagging.writing import Writing
+from prep.tagging.captions import Compiler
+from prep.tagging.runtime.preprocess import Decode
+from prep.tagging.runtime.providers import Device
+from prep.tagging.runtime.running import Kind, Running
+from prep.tagging.scores.ensemble import Ensemble, Member, seen
+from prep.tagging.scores.store import Order, Seen
+from prep.tagging.scores.writing import Writing
+from prep.tagging.scoring import Obtained, Scoring
+from prep.tagging.text_files import Elsewhere
 
 
 class TagOptions(ScoreOptions):

@@ -10,9 +10,9 @@ from prep import captions, events
 from prep.dataset.index import Index
 from prep.ops.score_options import ScoreOptions, contents_of, from_stored, scored_rows, warnings
 from prep.project import Project
-from prep.tagging.contrast import Contrast, of_thresholds
-from prep.tagging.ensemble import Ensemble
-from prep.tagging.thresholds import Thresholds
+from prep.tagging.scores.contrast import Contrast, of_thresholds
+from prep.tagging.scores.ensemble import Ensemble
+from prep.tagging.scores.thresholds import Thresholds
 
 _STEPS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8)
 

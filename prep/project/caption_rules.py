@@ -22,7 +22,7 @@ def rules_for(project: Project, folder: str, places: Mapping[str, int] | None = 
     Args:
         project: The project.
         folder: Concept folder below the dataset folder.
-        places: From ``prep.tagging.writing``, where the settings of the tagger ask for them.
+        places: From ``prep.tagging.scores.writing``, where the settings of the tagger ask for them.
 
     Raises:
         UserError: A file that ``shikomi.toml`` names cannot be read.

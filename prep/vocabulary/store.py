@@ -12,7 +12,7 @@ from prep.captions.tag_lists import read_list
 from prep.errors import UserError
 from prep.project import Project
 from prep.system.files import content_hash, text_hash, write_bytes
-from prep.tagging import models
+from prep.tagging.models import obtain
 from prep.vocabulary.words import VERSION, Words
 
 _KEPT = 4
@@ -34,7 +34,7 @@ def lists(project: Project, given: Sequence[str] = ()) -> list[Path]:
     if names:
         return [_placed(project, Path(name).expanduser()) for name in names]
     model = project.settings.tagger.model
-    table = models.find_table(model, project.root) if model else None
+    table = obtain.find_table(model, project.root) if model else None
     return [] if table is None else [table]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from prep.tagging.cluster.worker import Answer, Item, Loaded
+from prep.tagging.runtime.cluster.node_worker import Answer, Item, Loaded
 
 
 class RayError(Exception):

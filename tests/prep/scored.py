@@ -11,11 +11,11 @@ from prep.dataset.contents import hash_contents
 from prep.dataset.index import Index
 from prep.ops import scan
 from prep.project import Project
-from prep.tagging import taggers
-from prep.tagging.models import TaggerFiles
-from prep.tagging.records import Record
-from prep.tagging.scores import ScoreStore
-from prep.tagging.tables import CHARACTER, GENERAL, RATING, TagTable
+from prep.tagging.models.obtain import TaggerFiles
+from prep.tagging.models.records import Record
+from prep.tagging.models.tables import CHARACTER, GENERAL, RATING, TagTable
+from prep.tagging.scores import taggers
+from prep.tagging.scores.store import ScoreStore
 
 TABLE = TagTable(
     ("safe", "bold", "long_hair", "hat", "straw_hat", "smile", "^_^", "mochi_(game)"),

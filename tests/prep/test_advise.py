@@ -13,8 +13,8 @@ from prep.dataset.index import Index
 from prep.ops import advise, plan, scan
 from prep.ops.advise import AdviseOptions
 from prep.project import Concept, ConceptSection, Project
-from prep.tagging.models import TagTable
-from prep.tagging.scores import ScoreStore
+from prep.tagging.models.obtain import TagTable
+from prep.tagging.scores.store import ScoreStore
 from tests.conftest import MakeImage
 
 TABLE = TagTable(

@@ -20,8 +20,8 @@ from prep.dataset.journal.manual_edits import HandStore
 from prep.errors import ConfigError, UserError
 from prep.ops import edit, scan
 from prep.project import Project
-from prep.tagging.models import GENERAL, TagTable
-from prep.tagging.scores import ScoreStore
+from prep.tagging.models.obtain import GENERAL, TagTable
+from prep.tagging.scores.store import ScoreStore
 from tests.conftest import MakeImage
 from tests.prep.caption_lines import SENTENCE, TAGS, texts
 

@@ -23,10 +23,10 @@ from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project, initialise
 from prep.system.files import content_hash
-from prep.tagging.cluster import crew, engine
-from prep.tagging.cluster.outpost import Outpost
-from prep.tagging.models import TaggerFiles
-from prep.tagging.running import Running
+from prep.tagging.models.obtain import TaggerFiles
+from prep.tagging.runtime.cluster import ray_engine, workers
+from prep.tagging.runtime.cluster.node_actor import Outpost
+from prep.tagging.runtime.running import Running
 from tests.prep.tiny_taggers import make_tagger
 
 pytest.importorskip("ray")
@@ -216,7 +216,7 @@ def test_what_nodes_do_not_see_is_sent_to_them(
 ) -> None:
     """Paths below /proc/self/fd are files for this process, and nothing for a worker."""
     nodes.have(1)
-    monkeypatch.setattr(engine, "_PART", 200)  # bytes: a few images at once
+    monkeypatch.setattr(ray_engine, "_PART", 200)  # bytes: a few images at once
     contents: dict[str, str] = {}
     for number in range(IMAGES):
         file = tmp_path / f"{number}.png"
@@ -229,7 +229,7 @@ def test_what_nodes_do_not_see_is_sent_to_them(
         images, model = (Path(f"/proc/self/fd/{number}") for number in opened)
         files = TaggerFiles("tiny", model / "model.onnx", model / "selected_tags.csv")
         running = Running("cpu", engine="ray", address=nodes.address)
-        cluster = engine.Cluster(files, running)
+        cluster = ray_engine.Cluster(files, running)
         sent = dict(_results(cluster, contents, images))
     finally:
         for number in opened:
@@ -246,8 +246,8 @@ def test_what_nodes_do_not_see_is_sent_to_them(
 
 
 def engine_of_here(tagger: Path) -> Any:
-    from prep.tagging.engines import Local
-    from prep.tagging.models import find
+    from prep.tagging.models.obtain import find
+    from prep.tagging.runtime.engines import Local
 
     return Local(find(str(tagger), tagger), Running("cpu"))
 
@@ -276,7 +276,7 @@ def test_nodes_with_another_version_are_named(
     pictured: Project, tiny: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes.have(1)
-    monkeypatch.setattr(crew, "version", lambda: "9.8.7")
+    monkeypatch.setattr(workers, "version", lambda: "9.8.7")
     with pytest.raises(UserError, match=r"The node .* cannot work: it has shikomi .*, not 9\.8\.7"):
         list(tag.run(pictured, options(tiny, nodes)))
 
@@ -284,7 +284,7 @@ def test_nodes_with_another_version_are_named(
 @pytest.mark.parametrize(
     ("module", "fault"),
     [
-        ("prep.tagging.cluster.worker", "shikomi is not installed there"),
+        ("prep.tagging.runtime.cluster.node_worker", "shikomi is not installed there"),
         ("onnxruntime", "onnxruntime cannot be used there"),
     ],
 )
@@ -292,7 +292,7 @@ def test_a_node_says_what_it_lacks(
     module: str, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    assert Outpost().check(crew.version()).startswith(fault)
+    assert Outpost().check(workers.version()).startswith(fault)
 
 
 def test_ray_that_is_not_installed_is_a_matter_of_one_command(

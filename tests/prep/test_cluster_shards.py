@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from prep import events
 from prep.errors import RetryError, UnreadableError, UserError
 from prep.system.files import bytes_hash
-from prep.tagging.cluster import crew as crew_module
-from prep.tagging.cluster import engine as engine_module
-from prep.tagging.cluster.crew import SHARDS, Crew
-from prep.tagging.cluster.engine import _Gathering
-from prep.tagging.models import find
-from prep.tagging.running import Running
+from prep.tagging.models.obtain import find
+from prep.tagging.runtime.cluster import ray_engine as engine_module
+from prep.tagging.runtime.cluster import workers as crew_module
+from prep.tagging.runtime.cluster.ray_engine import _Gathering
+from prep.tagging.runtime.cluster.workers import SHARDS, Crew
+from prep.tagging.runtime.running import Running
 from tests.prep.ray_stand_in import StandIn, score
 from tests.prep.tiny_taggers import make_tagger
 

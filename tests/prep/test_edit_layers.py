@@ -17,11 +17,11 @@ from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
 from prep.ops import edit, prune, scan
 from prep.ops.prune import PruneOptions
-from prep.ops.tag_captions import Compiler
 from prep.project import Project
-from prep.tagging.scores import Seen
-from prep.tagging.tables import GENERAL, TagTable
-from prep.tagging.writing import Writing
+from prep.tagging.captions import Compiler
+from prep.tagging.models.tables import GENERAL, TagTable
+from prep.tagging.scores.store import Seen
+from prep.tagging.scores.writing import Writing
 from tests.conftest import MakeImage
 from tests.prep.caption_lines import SENTENCE
 

@@ -8,7 +8,7 @@ from prep import events
 from prep.errors import UserError
 from prep.ops import models
 from prep.ops.models import ModelOptions
-from prep.tagging.catalogue import KNOWN
+from prep.tagging.models.catalogue import KNOWN
 
 
 def listed(options: ModelOptions) -> dict[str, events.KnownTagger]:

@@ -12,8 +12,8 @@ from prep.errors import ConfigError, UserError
 from prep.ops import edit, prune, scan
 from prep.ops.prune import PruneOptions
 from prep.project import Project
-from prep.tagging.models import GENERAL, RATING, TagTable
-from prep.tagging.scores import ScoreStore
+from prep.tagging.models.obtain import GENERAL, RATING, TagTable
+from prep.tagging.scores.store import ScoreStore
 from tests.conftest import MakeImage
 
 IMAGES = 10

@@ -21,8 +21,8 @@ from prep.dataset.query.sets import ids_of
 from prep.images.crops import Box, to_text
 from prep.project import Project, initialise
 from prep.system.files import text_hash
-from prep.tagging.models import GENERAL, TagTable
-from prep.tagging.scores import ScoreStore
+from prep.tagging.models.obtain import GENERAL, TagTable
+from prep.tagging.scores.store import ScoreStore
 
 WORDS = ("hat", "long hair", "smile", "top hat", "night sky", ":d", "bear", "1girl")
 SIZES = ((512, 512), (832, 1216), (100, 80), (1600, 900), (600, 650))

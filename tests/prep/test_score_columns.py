@@ -5,8 +5,8 @@ from prep.dataset.index import Found, Index
 from prep.dataset.values import score_columns
 from prep.errors import ConfigError
 from prep.project import Project
-from prep.tagging.models import GENERAL, RATING, TagTable
-from prep.tagging.scores import ScoreStore
+from prep.tagging.models.obtain import GENERAL, RATING, TagTable
+from prep.tagging.scores.store import ScoreStore
 
 TABLE = TagTable(("safe", "long_hair", "smile"), (RATING, GENERAL, GENERAL))
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from prep.dataset.index import Index
 from prep.project import Project
-from prep.tagging.ensemble import tags_over
-from prep.tagging.models import TagTable
-from prep.tagging.scores import ScoreStore, Seen, Thresholds
+from prep.tagging.models.obtain import TagTable
+from prep.tagging.scores.ensemble import tags_over
+from prep.tagging.scores.store import ScoreStore, Seen, Thresholds
 
 TABLE = TagTable(
     ("general", "sensitive", "long_hair", "hat", "smile", "mochi", "other"),

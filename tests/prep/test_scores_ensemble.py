@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from prep.dataset.index import Index
 from prep.project import Project
-from prep.tagging.ensemble import Combine, Ensemble, Member, seen
-from prep.tagging.scores import ScoreStore
-from prep.tagging.sparse import FLOOR, Sparse
-from prep.tagging.tables import CHARACTER, GENERAL, RATING, TagTable
-from prep.tagging.thresholds import Thresholds
+from prep.tagging.models.tables import CHARACTER, GENERAL, RATING, TagTable
+from prep.tagging.scores.ensemble import Combine, Ensemble, Member, seen
+from prep.tagging.scores.sparse import FLOOR, Sparse
+from prep.tagging.scores.store import ScoreStore
+from prep.tagging.scores.thresholds import Thresholds
 
 Halves = NDArray[np.float16]
 

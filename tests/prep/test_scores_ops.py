@@ -11,8 +11,8 @@ from prep.ops import compare, thresholds
 from prep.ops.compare import CompareOptions
 from prep.ops.thresholds import ThresholdOptions
 from prep.project import Project
-from prep.tagging import taggers
-from prep.tagging.tables import GENERAL, TagTable
+from prep.tagging.models.tables import GENERAL, TagTable
+from prep.tagging.scores import taggers
 from tests.prep.scored import add_scores, scored, summary
 
 SCORES = {

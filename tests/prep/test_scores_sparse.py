@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from prep.dataset.index import Index
 from prep.project import Project
-from prep.tagging.cutting import middle_of_widest_gap
-from prep.tagging.ensemble import Ensemble, Member, seen
-from prep.tagging.scores import ScoreStore, joined
-from prep.tagging.sparse import FLOOR, NONE, Sparse, groups_of
-from prep.tagging.tables import CHARACTER, COPYRIGHT, GENERAL, RATING, TagTable
-from prep.tagging.thresholds import LEAST_CHARACTER, Thresholds
+from prep.tagging.models.tables import CHARACTER, COPYRIGHT, GENERAL, RATING, TagTable
+from prep.tagging.scores.ensemble import Ensemble, Member, seen
+from prep.tagging.scores.sparse import FLOOR, NONE, Sparse, groups_of
+from prep.tagging.scores.store import ScoreStore, joined
+from prep.tagging.scores.thresholding import middle_of_widest_gap
+from prep.tagging.scores.thresholds import LEAST_CHARACTER, Thresholds
 
 TABLE = TagTable(
     ("safe", "explicit", "long_hair", "hat", "smile", "bow", "mochi", "momo", "game"),

@@ -16,8 +16,8 @@ from prep.events import Event
 from prep.ops import edit, scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project
-from prep.tagging import engines
-from prep.tagging.providers import CPU, Choice
+from prep.tagging.runtime import engines
+from prep.tagging.runtime.providers import CPU, Choice
 from tests.prep.tiny_taggers import TAGS, Tag, make_tagger
 
 RED, GREEN, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 0)
@@ -318,7 +318,7 @@ def test_an_idle_gpu_is_worth_a_warning(
 ) -> None:
     picture(project, "a.png", RED)
     idle = Choice(CPU, "no CUDA libraries", gpu_idle=True)
-    monkeypatch.setattr("prep.tagging.providers.choose", lambda _: idle)
+    monkeypatch.setattr("prep.tagging.runtime.providers.choose", lambda _: idle)
     (warning,) = of(events.Warned, run_tag())
     assert "no CUDA libraries" in warning.message
 

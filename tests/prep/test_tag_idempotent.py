@@ -13,13 +13,13 @@ from prep.captions.layers import Hand, Mode
 from prep.captions.rules import Rules
 from prep.captions.spelling import spelled
 from prep.errors import ConfigError
-from prep.ops.tag_captions import recompiled
 from prep.project import CaptionSection, Project, Settings
 from prep.project.tagger import TaggerSection
-from prep.tagging.ensemble import tags_over
-from prep.tagging.tables import CHARACTER, GENERAL, RATING, TagTable
-from prep.tagging.thresholds import Thresholds
-from prep.tagging.writing import Writing
+from prep.tagging.captions import recompiled
+from prep.tagging.models.tables import CHARACTER, GENERAL, RATING, TagTable
+from prep.tagging.scores.ensemble import tags_over
+from prep.tagging.scores.thresholds import Thresholds
+from prep.tagging.scores.writing import Writing
 from tests.prep.caption_lines import texts
 
 TABLE = TagTable(

@@ -8,8 +8,8 @@ from PIL import Image
 
 from prep import demo_world
 from prep.errors import UnreadableError, UserError
-from prep.tagging.models import find
-from prep.tagging.tagger import Tagger, score_files
+from prep.tagging.models.obtain import find
+from prep.tagging.runtime.tagger import Tagger, score_files
 from tests.prep.tiny_taggers import SIDE, TAGS, Tag, make_tagger
 
 NAMES = [tag.name for tag in TAGS]
@@ -101,7 +101,7 @@ def test_a_git_lfs_pointer_is_recognised(tmp_path: Path) -> None:
 def test_cuda_is_refused_where_it_does_not_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prep.tagging.providers._DRIVER", "libno-such-driver.so.1")
+    monkeypatch.setattr("prep.tagging.runtime.providers._DRIVER", "libno-such-driver.so.1")
     files = find(str(make_tagger(tmp_path / "tagger")), tmp_path)
     with pytest.raises(UserError, match="CUDA cannot be used: no NVIDIA driver") as caught:
         Tagger(files, "cuda")

@@ -13,12 +13,12 @@ from prep import events
 from prep.errors import RetryError, UserError
 from prep.ops import models
 from prep.ops.models import ModelOptions
-from prep.tagging import catalogue, download
-from prep.tagging.catalogue import Known
-from prep.tagging.download import Repository
-from prep.tagging.models import TaggerFiles, at_hand, find, find_table, obtain
-from prep.tagging.records import WD
-from prep.tagging.tagger import Tagger
+from prep.tagging.models import catalogue, download
+from prep.tagging.models.catalogue import Known
+from prep.tagging.models.download import Repository
+from prep.tagging.models.obtain import TaggerFiles, at_hand, find, find_table, obtain
+from prep.tagging.models.records import WD
+from prep.tagging.runtime.tagger import Tagger
 from tests.prep.model_hub import ModelHub, Request, serving, sha256
 from tests.prep.tiny_taggers import TAGS, make_tagger
 
@@ -341,7 +341,7 @@ OFFLINE = """
 import sys
 from pathlib import Path
 from prep.errors import UserError
-from prep.tagging.models import find
+from prep.tagging.models.obtain import find
 try: print(find(sys.argv[1], Path()).name)
 except UserError as error: print(type(error).__name__, error)
 """

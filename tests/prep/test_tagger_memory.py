@@ -15,9 +15,9 @@ from prep.errors import UserError
 from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project
-from prep.tagging.models import find
-from prep.tagging.providers import out_of_memory
-from prep.tagging.tagger import Tagger
+from prep.tagging.models.obtain import find
+from prep.tagging.runtime.providers import out_of_memory
+from prep.tagging.runtime.tagger import Tagger
 from tests.prep.tiny_taggers import SIDE, TAGS, make_tagger
 
 RED = [tag.name for tag in TAGS].index("red_sky")

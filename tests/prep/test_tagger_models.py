@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prep.errors import UserError
-from prep.tagging.models import find, read_table
+from prep.tagging.models.obtain import find, read_table
 from tests.prep.tiny_taggers import ODD_NAMES, TAGS, make_tagger, write_table
 
 

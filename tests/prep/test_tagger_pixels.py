@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from prep.tagging.preprocess import Recipe, pixels
-from prep.tagging.records import CAMIE, DEEPDANBOORU, PIXAI, WD, Record
+from prep.tagging.models.records import CAMIE, DEEPDANBOORU, PIXAI, WD, Record
+from prep.tagging.runtime.preprocess import Recipe, pixels
 from tests.prep.odd_pictures import odd_pictures, read_bytes
 
 SIDE = 48

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from prep.errors import UnreadableError
-from prep.tagging import preprocess
-from prep.tagging.preprocess import Recipe
+from prep.tagging.runtime import preprocess
+from prep.tagging.runtime.preprocess import Recipe
 from tests.conftest import draw_numbered
 
 SIDE = 48

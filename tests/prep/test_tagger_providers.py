@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from prep.tagging import providers
-from prep.tagging.models import find
-from prep.tagging.providers import CPU, CUDA, Choice
-from prep.tagging.tagger import Tagger
+from prep.tagging.models.obtain import find
+from prep.tagging.runtime import providers
+from prep.tagging.runtime.providers import CPU, CUDA, Choice
+from prep.tagging.runtime.tagger import Tagger
 from tests.prep.tiny_taggers import make_tagger
 
 ROOT = Path(__file__).resolve().parents[2]
 LOAD = """
 import sys
 from pathlib import Path
-from prep.tagging.tagger import Tagger
-from prep.tagging.models import find
+from prep.tagging.runtime.tagger import Tagger
+from prep.tagging.models.obtain import find
 tagger = Tagger(find(sys.argv[1], Path()), threads=1)
 print(tagger.provider, tagger.choice.reason, sep="|")
 """

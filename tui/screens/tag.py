@@ -15,7 +15,7 @@ from prep import events
 from prep.images import decode
 from prep.ops.tag import TagOptions
 from prep.system import jobs
-from prep.tagging.models import DEMO
+from prep.tagging.models.obtain import DEMO
 from tui import commands
 from tui.follow import JobView
 from tui.session import Session

@@ -57,8 +57,8 @@ def _views(
         test: SQL over rows ``q`` of the measured values.
         limits: For its question marks.
     """
-    from prep.dataset.values import quality_values
     from prep.dataset import stored_crops
+    from prep.dataset.values import quality_values
     from prep.images import crops
 
     boxes, buckets = stored_crops.read(connection), project.buckets

@@ -18,7 +18,7 @@ class Outpost:
         from importlib import import_module, metadata
 
         try:
-            worker = import_module("prep.tagging.cluster.worker")
+            worker = import_module("prep.tagging.runtime.cluster.node_worker")
         except ImportError as error:
             missing = error.name or "prep"
             if missing.partition(".")[0] == "prep":

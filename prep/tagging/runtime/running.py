@@ -10,9 +10,9 @@ from typing import Literal, Protocol
 
 from prep.errors import UnreadableError
 from prep.events import Event, Warned
-from prep.tagging.preprocess import Decode
-from prep.tagging.providers import Device
-from prep.tagging.tagger import Scores
+from prep.tagging.runtime.preprocess import Decode
+from prep.tagging.runtime.providers import Device
+from prep.tagging.runtime.tagger import Scores
 
 Scored = tuple[str, Scores | UnreadableError]
 """A content, and its scores, shape (tags,), or why there are none."""

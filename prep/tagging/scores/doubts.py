@@ -22,10 +22,10 @@ from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.manual_edits import HandStore
 from prep.dataset.journal.tag_answers import AnswerStore
 from prep.project.caption_rules import rules_for
-from prep.tagging.cutting import Pairs
-from prep.tagging.ensemble import Ensemble, Portion
-from prep.tagging.sparse import Integers
-from prep.tagging.writing import Writing
+from prep.tagging.scores.ensemble import Ensemble, Portion
+from prep.tagging.scores.sparse import Integers
+from prep.tagging.scores.thresholding import Pairs
+from prep.tagging.scores.writing import Writing
 
 Reason = Literal["missing", "unseen", "near"]
 _DIGITS = 3

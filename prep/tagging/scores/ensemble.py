@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep import captions
-from prep.tagging.cutting import Limits, Pairs, limits_of
-from prep.tagging.scores import Matrix, Order, ScoreStore, Seen
-from prep.tagging.sparse import FLOOR, Halves, Integers, Sparse
-from prep.tagging.tables import RATING, TagTable
-from prep.tagging.thresholds import Thresholds
+from prep.tagging.models.tables import RATING, TagTable
+from prep.tagging.scores.sparse import FLOOR, Halves, Integers, Sparse
+from prep.tagging.scores.store import Matrix, Order, ScoreStore, Seen
+from prep.tagging.scores.thresholding import Limits, Pairs, limits_of
+from prep.tagging.scores.thresholds import Thresholds
 
 Combine = Literal["union", "intersection", "mean", "vote"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from prep.dataset.cache_db import has_table
 from prep.dataset.index import Index
 from prep.errors import UserError
-from prep.tagging.models import TaggerFiles
-from prep.tagging.scores import ScoreStore
-from prep.tagging.tables import TagTable
+from prep.tagging.models.obtain import TaggerFiles
+from prep.tagging.models.tables import TagTable
+from prep.tagging.scores.store import ScoreStore
 
 _NAMES = """CREATE TABLE IF NOT EXISTS tagger_names(key TEXT PRIMARY KEY, name TEXT NOT NULL,
     model TEXT NOT NULL, general REAL, character REAL, used REAL NOT NULL) WITHOUT ROWID"""

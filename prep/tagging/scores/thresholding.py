@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prep.tagging.sparse import FLOOR, GROUPS, NONE, Halves, Integers, Sparse, groups_of
-from prep.tagging.tables import TagTable
-from prep.tagging.thresholds import LEAST_CHARACTER, Thresholds
+from prep.tagging.models.tables import TagTable
+from prep.tagging.scores.sparse import FLOOR, GROUPS, NONE, Halves, Integers, Sparse, groups_of
+from prep.tagging.scores.thresholds import LEAST_CHARACTER, Thresholds
 
 Exact = Callable[[Integers], Halves]
 """Gives all scores of some images, by their places: shape (images, tags)."""

@@ -9,16 +9,16 @@ from pathlib import Path
 from prep import demo_world, events
 from prep.errors import UserError
 from prep.system.files import content_hash
-from prep.tagging import catalogue
-from prep.tagging.catalogue import Known
-from prep.tagging.download import Repository
-from prep.tagging.hub_faults import EXAMPLES
-from prep.tagging.records import MODEL, RECORDS, TABLE, WD, Record, detect, read_record
-from prep.tagging.tables import CHARACTER as CHARACTER
-from prep.tagging.tables import GENERAL as GENERAL
-from prep.tagging.tables import RATING as RATING
-from prep.tagging.tables import TagTable as TagTable
-from prep.tagging.tables import read_table as read_table
+from prep.tagging.models import catalogue
+from prep.tagging.models.catalogue import Known
+from prep.tagging.models.download import Repository
+from prep.tagging.models.hub_faults import EXAMPLES
+from prep.tagging.models.records import MODEL, RECORDS, TABLE, WD, Record, detect, read_record
+from prep.tagging.models.tables import CHARACTER as CHARACTER
+from prep.tagging.models.tables import GENERAL as GENERAL
+from prep.tagging.models.tables import RATING as RATING
+from prep.tagging.models.tables import TagTable as TagTable
+from prep.tagging.models.tables import read_table as read_table
 
 DEMO = "demo"
 """The name of the demo tagger."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prep.tagging.tables import CHARACTER, RATING, TagTable
+from prep.tagging.models.tables import CHARACTER, RATING, TagTable
 
 FLOOR = 0.05
 """Lower scores are not kept here; thresholds below it are answered from the whole scores."""

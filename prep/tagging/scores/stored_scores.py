@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from prep import captions
 from prep.dataset.index import Index
 from prep.dataset.writer import batches
-from prep.tagging.tables import TagTable
-from prep.tagging.taggers import stored
-from prep.tagging.thresholds import Thresholds
+from prep.tagging.models.tables import TagTable
+from prep.tagging.scores.taggers import stored
+from prep.tagging.scores.thresholds import Thresholds
 
 
 class StoredScores:

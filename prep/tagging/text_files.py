@@ -12,8 +12,8 @@ from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import ConfigError
 from prep.project import Project
 from prep.project.caption_rules import rules_for
-from prep.tagging.scores import Seen
-from prep.tagging.writing import Writing, places
+from prep.tagging.scores.store import Seen
+from prep.tagging.scores.writing import Writing, places
 
 _FIELDS = ("name", "extension", "hash")
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from prep.dataset.index import Index
 from prep.dataset.writer import batches
-from prep.tagging.sparse import FLOOR, Halves, Integers, Sparse
-from prep.tagging.tables import TagTable
-from prep.tagging.thresholds import Thresholds as Thresholds
+from prep.tagging.models.tables import TagTable
+from prep.tagging.scores.sparse import FLOOR, Halves, Integers, Sparse
+from prep.tagging.scores.thresholds import Thresholds as Thresholds
 
 Matrix = NDArray[np.floating[Any]]
 Order = Literal["score", "table"]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep import captions
-from prep.tagging.tables import CATEGORIES, CHARACTER, RATING, TagTable
+from prep.tagging.models.tables import CATEGORIES, CHARACTER, RATING, TagTable
 
 LEAST_CHARACTER = 0.15
 """The gap of characters counts from here on, as in the taggers' public demonstration."""

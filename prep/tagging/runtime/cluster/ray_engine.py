@@ -18,11 +18,11 @@ import numpy as np
 from prep.errors import UnreadableError
 from prep.events import Event, Progress
 from prep.system.files import bytes_hash
-from prep.tagging.cluster import link
-from prep.tagging.cluster.crew import SHARDS, Crew, Hand
-from prep.tagging.cluster.worker import Answer, Fault, Item
-from prep.tagging.models import TaggerFiles
-from prep.tagging.running import Running, Scored, smaller_batches
+from prep.tagging.models.obtain import TaggerFiles
+from prep.tagging.runtime.cluster import connect
+from prep.tagging.runtime.cluster.node_worker import Answer, Fault, Item
+from prep.tagging.runtime.cluster.workers import SHARDS, Crew, Hand
+from prep.tagging.runtime.running import Running, Scored, smaller_batches
 
 _PART, _ALL_PARTS = 16 << 20, 256 << 20
 """Bytes of images that are sent at once to a worker, and that are on their way to all of them."""
@@ -46,8 +46,8 @@ class Cluster:
     ) -> Generator[Event | Scored, None, None]:
         """As ``Engine.run``; contents come in the order in which shards are ready."""
         yield Progress("tag", 0, len(contents), "connecting to Ray")
-        with link.connected(self._running.address) as ray:
-            crew = Crew(ray, self._files, self._running, partial(link.answers, ray))
+        with connect.connected(self._running.address) as ray:
+            crew = Crew(ray, self._files, self._running, partial(connect.answers, ray))
             gathering = _Gathering(crew, contents, path)
             try:
                 for item in gathering.run():

@@ -12,13 +12,14 @@ from prep import events
 from prep.dataset.index import Index
 from prep.errors import UnreadableError, UserError
 from prep.project import Project
-from prep.tagging import models, taggers
-from prep.tagging.engines import engine
-from prep.tagging.models import TaggerFiles
-from prep.tagging.running import Engine, Running
-from prep.tagging.scores import ScoreStore
-from prep.tagging.tables import TagTable, read_table
-from prep.tagging.tagger import Scores
+from prep.tagging.models import obtain
+from prep.tagging.models.obtain import TaggerFiles
+from prep.tagging.models.tables import TagTable, read_table
+from prep.tagging.runtime.engines import engine
+from prep.tagging.runtime.running import Engine, Running
+from prep.tagging.runtime.tagger import Scores
+from prep.tagging.scores import taggers
+from prep.tagging.scores.store import ScoreStore
 
 _STORE_EVERY = 32
 """Images whose scores a killed run may lose."""
@@ -67,7 +68,7 @@ class Obtained:
             UserError: There are neither.
         """
         try:
-            files = yield from models.obtain(name, self._project.root)
+            files = yield from obtain.obtain(name, self._project.root)
         except UserError as fault:
             self._add_stored(name, fault)
             return

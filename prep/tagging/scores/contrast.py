@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from prep.tagging.cutting import Pairs
-from prep.tagging.ensemble import Ensemble, Portion
-from prep.tagging.sparse import Integers
-from prep.tagging.tables import TagTable
+from prep.tagging.models.tables import TagTable
+from prep.tagging.scores.ensemble import Ensemble, Portion
+from prep.tagging.scores.sparse import Integers
+from prep.tagging.scores.thresholding import Pairs
 
 Counts = NDArray[np.int64]
 

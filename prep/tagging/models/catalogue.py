@@ -9,7 +9,7 @@ cannot be compared with those of v2.
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from prep.tagging.records import (
+from prep.tagging.models.records import (
     CAMIE,
     CL,
     DEEPDANBOORU,

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from prep.errors import UnreadableError, UserError
 from prep.system import parallel
-from prep.tagging import preprocess, providers
-from prep.tagging.contract import first_line, read_contract, wrong_number
-from prep.tagging.models import TaggerFiles, read_table
-from prep.tagging.preprocess import Decode, Recipe
+from prep.tagging.models.contract import first_line, read_contract, wrong_number
+from prep.tagging.models.obtain import TaggerFiles, read_table
+from prep.tagging.runtime import preprocess, providers
+from prep.tagging.runtime.preprocess import Decode, Recipe
 
 Scores = NDArray[np.float32]
 Item = tuple[Path, preprocess.Pixels | UnreadableError]
@@ -53,7 +53,7 @@ class Tagger:
         """Load the model.
 
         Args:
-            files: From ``prep.tagging.models.find``.
+            files: From ``prep.tagging.models.obtain.find``.
             device: A ``providers.Device``.
             threads: For the CPU; 0 for one per core.
             decode: ``reference``, or ``fast``, which may differ by a grey level here and there.

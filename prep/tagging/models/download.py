@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from prep import events
 from prep.errors import RetryError, UserError
 from prep.system import locks
-from prep.tagging.hub_faults import explained, is_passing, wait_asked
+from prep.tagging.models.hub_faults import explained, is_passing, wait_asked
 
 PAUSES = (1.0, 2.0, 4.0, 8.0)
 """Seconds before each new attempt after one that brought nothing."""

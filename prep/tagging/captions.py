@@ -15,8 +15,8 @@ from prep.dataset.journal.tag_answers import AnswerStore, answered, packed
 from prep.errors import UnreadableError
 from prep.project import Project
 from prep.project.caption_rules import rules_for
-from prep.tagging.scores import Seen
-from prep.tagging.writing import Writing, places
+from prep.tagging.scores.store import Seen
+from prep.tagging.scores.writing import Writing, places
 
 _ROUNDS = 4
 

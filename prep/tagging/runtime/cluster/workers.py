@@ -14,10 +14,10 @@ import numpy as np
 
 from prep.errors import RetryError, UserError
 from prep.events import Event, Warned
-from prep.tagging.cluster import outpost
-from prep.tagging.cluster.worker import Fault, Loaded, names_of
-from prep.tagging.models import TaggerFiles
-from prep.tagging.running import Running, idle_gpu
+from prep.tagging.models.obtain import TaggerFiles
+from prep.tagging.runtime.cluster import node_actor
+from prep.tagging.runtime.cluster.node_worker import Fault, Loaded, names_of
+from prep.tagging.runtime.running import Running, idle_gpu
 
 _LOOK_EVERY = 5.0
 """Seconds between two looks for new nodes."""
@@ -129,8 +129,8 @@ class Crew:
         self._key = self.files.key()
         self._parts: list[Any] = []
         # Pickled by value: a node without shikomi can then say that this is what it lacks.
-        self.ray.cloudpickle.register_pickle_by_value(outpost)
-        self._outpost = self.ray.remote(outpost.Outpost)
+        self.ray.cloudpickle.register_pickle_by_value(node_actor)
+        self._outpost = self.ray.remote(node_actor.Outpost)
 
     def hire(self) -> None:
         """Start workers where there are too few; looks at the cluster every few seconds only.

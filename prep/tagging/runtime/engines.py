@@ -9,16 +9,16 @@ from contextlib import closing
 from pathlib import Path
 
 from prep.events import Event
-from prep.tagging.models import TaggerFiles
-from prep.tagging.running import Engine, Running, Scored, idle_gpu, smaller_batches
-from prep.tagging.tagger import Tagger, score_files
+from prep.tagging.models.obtain import TaggerFiles
+from prep.tagging.runtime.running import Engine, Running, Scored, idle_gpu, smaller_batches
+from prep.tagging.runtime.tagger import Tagger, score_files
 
 
 def engine(files: TaggerFiles, running: Running) -> Engine:
     """Return what will run a tagger; nothing is loaded yet."""
     if running.engine == "local":
         return Local(files, running)
-    from prep.tagging.cluster.engine import Cluster
+    from prep.tagging.runtime.cluster.ray_engine import Cluster
 
     return Cluster(files, running)
 

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from prep.errors import UnreadableError, UserError
 from prep.system import parallel
 from prep.system.files import content_hash
-from prep.tagging.models import TaggerFiles
-from prep.tagging.running import Running
-from prep.tagging.tagger import Scores, Tagger, score_files
+from prep.tagging.models.obtain import TaggerFiles
+from prep.tagging.runtime.running import Running
+from prep.tagging.runtime.tagger import Scores, Tagger, score_files
 
 Bytes = NDArray[np.uint8]
 """Bytes of a file as an array: Ray shares the memory of arrays, and copies ``bytes``."""

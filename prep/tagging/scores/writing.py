@@ -8,9 +8,9 @@ from prep import captions
 from prep.captions.spelling import spelled
 from prep.dataset.index import Index
 from prep.project import Project
-from prep.tagging.scores import Seen
-from prep.tagging.tables import CHARACTER, RATING, TagTable
-from prep.tagging.taggers import stored
+from prep.tagging.models.tables import CHARACTER, RATING, TagTable
+from prep.tagging.scores.store import Seen
+from prep.tagging.scores.taggers import stored
 
 _SERIES = re.compile(r"(.+?)[_ ]*\(([^()]+)\)")
 _PLACES = {"first": -1, "last": 1}

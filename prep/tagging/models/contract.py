@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from prep.errors import UserError
-from prep.tagging.records import RECORDS, Record
+from prep.tagging.models.records import RECORDS, Record
 
 _SIDE = 448
 """Of all public WD taggers; for exports that leave it open."""

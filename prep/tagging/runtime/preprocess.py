@@ -21,7 +21,7 @@ from PIL import Image
 from prep import images
 from prep.errors import UnreadableError
 from prep.system import parallel
-from prep.tagging.records import WD, Record
+from prep.tagging.models.records import WD, Record
 
 Pixels = NDArray[np.uint8]
 Decode = Literal["fast", "reference"]

@@ -1,0 +1,1 @@
+"""Taggers as files: which are known, what their files promise, and how they are obtained."""

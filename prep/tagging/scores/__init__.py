@@ -1,0 +1,1 @@
+"""Scores: kept whole, cut by thresholds, combined, compared, and written as tags."""
