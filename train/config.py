@@ -13,8 +13,8 @@ import tomlkit
 from pydantic import Field, ValidationError
 
 from prep.errors import ConfigError
-from prep.plan import StepSettings
 from prep.project import Project, Section, describe_faults
+from prep.training_set.plan import StepSettings
 
 PRESETS = Path(__file__).parent / "presets"
 

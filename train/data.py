@@ -16,9 +16,9 @@ from prep.errors import UnreadableError, UserError
 from prep.events import Skipped
 from prep.images import is_image_name, probe
 from prep.images.buckets import Fit, Size
-from prep.plan.split import exposures, held_out
 from prep.seeding import generator
 from prep.system.files import content_hash, text_hash
+from prep.training_set.plan.split import exposures, held_out
 from train.config import TrainSettings
 from train.dataset_file import DatasetPart, Subset, read_dataset_file
 
@@ -262,7 +262,7 @@ class Schedule:
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of the run, as ``prep.plan.make_plan`` counts them."""
+        """Optimiser steps of the run, as ``prep.training_set.plan.make_plan`` counts them."""
         total = self.steps_per_epoch * self.settings.epochs
         return min(total, self.settings.max_steps or total)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from prep.advice.basics import FEWEST
 from prep.events import Advice
-from prep.plan import ConceptPlan, Plan
+from prep.training_set.plan import ConceptPlan, Plan
 
 _TELLING = 4
 """Held-out images below which the validation loss says more about them than about the run."""

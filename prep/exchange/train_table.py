@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from prep.errors import ConfigError
-from prep.plan import StepSettings
 from prep.project import FILE_NAME, Project, describe_faults
+from prep.training_set.plan import StepSettings
 
 
 class TrainTable(StepSettings):

@@ -12,8 +12,8 @@ from prep.dataset import stored_crops
 from prep.dataset.index import ImageRow, Index
 from prep.images import crops
 from prep.images.buckets import Fit, Size
-from prep.plan.split import exposures
 from prep.project import Project, Section
+from prep.training_set.plan.split import exposures
 from prep.training_set.trainers import Loss, Trainer, View, views
 
 _MUCH = 0.1

@@ -11,13 +11,13 @@ from pathlib import Path
 from pydantic import Field
 
 from prep import captions, events
-from prep.captioning import placing, prompts
-from prep.captioning.asking import Asker, Description, Question
-from prep.captioning.files import Descriptions
-from prep.captioning.keys import key_for
-from prep.captioning.placing import Mode
-from prep.captioning.server import Server
-from prep.captioning.store import DescriptionStore, question_key
+from prep.captioner import placing, prompts
+from prep.captioner.asking import Asker, Description, Question
+from prep.captioner.files import Descriptions
+from prep.captioner.keys import key_for
+from prep.captioner.placing import Mode
+from prep.captioner.server import Server
+from prep.captioner.store import DescriptionStore, question_key
 from prep.captions.sentences import is_sentence
 from prep.dataset.contents import hash_contents
 from prep.dataset.index import ImageRow, Index

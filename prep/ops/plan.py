@@ -13,10 +13,10 @@ from prep.dataset.index import ImageRow, Index
 from prep.errors import ConfigError
 from prep.images import crops
 from prep.images.crops import Crops, Rect
-from prep.plan import ConceptPlan, Item, Plan, StepSettings, balance, make_plan
-from prep.plan.breakdown import By, breakdown
 from prep.project import FILE_NAME, Concept, Project, Section, describe_faults
 from prep.training_set.exported import exported_contents
+from prep.training_set.plan import ConceptPlan, Item, Plan, StepSettings, balance, make_plan
+from prep.training_set.plan.breakdown import By, breakdown
 
 _OTHER_DRAWS = (1, 2)
 _WORTH_A_WORD = 0.01

@@ -3,7 +3,7 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep.plan.balance import balanced, unevenness
+from prep.training_set.plan.balance import balanced, unevenness
 
 CONCEPTS = st.lists(
     st.tuples(st.integers(1, 60), st.integers(1, 12), st.sampled_from([0.5, 1.0, 2.0])),

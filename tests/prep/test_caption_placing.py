@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import captions
-from prep.captioning.answers import one_line
-from prep.captioning.placing import Mode, Placed, in_file, in_line, joined, with_trigger
-from prep.captioning.prompts import check, fill
+from prep.captioner.answers import one_line
+from prep.captioner.placing import Mode, Placed, in_file, in_line, joined, with_trigger
+from prep.captioner.prompts import check, fill
 from prep.errors import ConfigError
 
 NEW = "A bear sits on the beach, smiling."

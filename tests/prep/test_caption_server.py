@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from prep import events
-from prep.captioning import asking
-from prep.captioning.keys import key_for
-from prep.captioning.server import Server
+from prep.captioner import asking
+from prep.captioner.keys import key_for
+from prep.captioner.server import Server
 from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError, RetryError, UserError

@@ -15,10 +15,10 @@ from prep.images.buckets import Buckets
 from prep.images.crops import Box
 from prep.ops import buckets, plan, scan
 from prep.ops.plan import PlanOptions, step_settings
-from prep.plan import Item, StepSettings, make_plan
-from prep.plan.breakdown import breakdown
-from prep.plan.split import held_out
 from prep.project import Project
+from prep.training_set.plan import Item, StepSettings, make_plan
+from prep.training_set.plan.breakdown import breakdown
+from prep.training_set.plan.split import held_out
 from tests.conftest import MakeImage
 
 NONE = "(no tags)"

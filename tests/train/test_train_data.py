@@ -8,7 +8,7 @@ from PIL import Image
 
 from prep.errors import ConfigError, UserError
 from prep.images.buckets import Buckets
-from prep.plan import Item, StepSettings, make_plan
+from prep.training_set.plan import Item, StepSettings, make_plan
 from tests.train.tiny import dataset_text, make_images
 from train.config import TrainSettings
 from train.data import (

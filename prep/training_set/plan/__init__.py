@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from prep.images.buckets import Buckets, Size
-from prep.plan.split import exposures, held_out
 from prep.project import Section
+from prep.training_set.plan.split import exposures, held_out
 
 
 class StepSettings(Section):

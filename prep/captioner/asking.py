@@ -11,9 +11,9 @@ from typing import Any
 from PIL import Image
 
 from prep import images
-from prep.captioning.answers import one_line
-from prep.captioning.faults import NoAnswerError, hide
-from prep.captioning.server import Answer, Server
+from prep.captioner.answers import one_line
+from prep.captioner.faults import NoAnswerError, hide
+from prep.captioner.server import Answer, Server
 from prep.errors import ConfigError, RetryError, UnreadableError, UserError
 from prep.project.captioner import CaptionerSection
 from prep.system import parallel

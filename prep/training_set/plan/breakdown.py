@@ -7,7 +7,7 @@ from typing import Literal
 from prep import captions
 from prep.events import Exposure
 from prep.images.buckets import Size
-from prep.plan import Plan
+from prep.training_set.plan import Plan
 
 By = Literal["concept", "bucket", "image", "tag"]
 

@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
-from prep.captioning.faults import NoAnswerError, not_http, of_status
+from prep.captioner.faults import NoAnswerError, not_http, of_status
 from prep.errors import ConfigError
 
 _LONGEST_LINE = 1 << 20

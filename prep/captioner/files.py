@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from prep import captions, events
-from prep.captioning import placing
-from prep.captioning.placing import Mode
+from prep.captioner import placing
+from prep.captioner.placing import Mode
 from prep.dataset.index import ImageRow
 from prep.dataset.journal.changes import CAPTION, Change, content_change
 from prep.errors import UnreadableError
