@@ -22,8 +22,8 @@ from PIL import Image, ImageOps
 
 from benchmarks import corpus, stand_in
 from prep import demo_world
+from prep.curation.duplicates import hashes
 from prep.dataset.index import Index
-from prep.duplicates import hashes
 from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project, initialise

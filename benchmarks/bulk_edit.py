@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from prep.captions.options import EditOptions
 from prep.dataset.index import Found, FoundCaption, Index
 from prep.dataset.journal.changes import Change
+from prep.editing.options import EditOptions
 from prep.ops import edit
 from prep.project import initialise
 

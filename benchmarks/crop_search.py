@@ -2,8 +2,8 @@
 
     python -m benchmarks.crop_search [--images 1000]
 
-First what our tables (``prep/duplicates/votes.py``) lose: crops of photographs that are found among
-their candidates, and among all pairs of pictures. Then what they cost where it is hardest: scenes
+First what our tables (``prep/curation/duplicates/votes.py``) lose: crops of photographs that are
+found among their candidates, and among all pairs of pictures. Then what they cost where it is hardest: scenes
 of the demo world share heads, eyes and hats, so their patches have very many near neighbours. Both
 sides get the same patches and return the pairs of pictures that share at least five: our tables,
 and all pairs of patches whose first 64 bits differ in at most 7, found by words. Last the whole of
@@ -25,11 +25,11 @@ import numpy as np
 
 from benchmarks import planted
 from benchmarks.bench_prep import drain
+from prep.curation.duplicates import patches, votes
+from prep.curation.duplicates.overlaps import Look
+from prep.curation.duplicates.pairs import close_pairs
 from prep.dataset import contents
 from prep.dataset.index import ImageRow, Index
-from prep.duplicates import patches, votes
-from prep.duplicates.overlaps import Look
-from prep.duplicates.pairs import close_pairs
 from prep.ops import dupes, scan
 from prep.ops.dupes import DupesOptions
 from prep.project import initialise

@@ -6,7 +6,7 @@ Needs the photographs of scikit-image (``pip install scikit-image scikit-learn``
 search with imagededup and faiss where they are installed. Times are of processor time, of this
 process and its children; both sides of a ratio run in turns, and the medians count.
 
-The constants of ``likeness.py`` and ``overlay.py`` in ``prep/duplicates`` were chosen on seed 1 of
+The constants of ``similarity.py`` and ``overlay.py`` in ``prep/curation/duplicates`` were chosen on seed 1 of
 an earlier ``planted.py`` with fixed edits; other seeds cut the photographs elsewhere, draw other
 scenes and edit by other amounts.
 """
@@ -34,8 +34,8 @@ from PIL import Image
 from benchmarks import corpus, planted
 from benchmarks.bench_prep import drain
 from prep import events
-from prep.duplicates import hashes
-from prep.duplicates.pairs import close_pairs
+from prep.curation.duplicates import hashes
+from prep.curation.duplicates.pairs import close_pairs
 from prep.ops import dupes, scan
 from prep.ops.dupes import DupesOptions
 from prep.project import Project, initialise
@@ -258,7 +258,7 @@ def measured(count: int) -> None:
 
 def flat(count: int) -> None:
     """Time the worst case: all hashes equal, as those of blank pages are."""
-    from prep.duplicates.neighbours import Neighbours
+    from prep.curation.duplicates.neighbours import Neighbours
 
     values = np.zeros((4, count), np.uint64)
     seconds = taken(lambda: Neighbours(values, 12, (0, 1)).doubtful())

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
-from benchmarks.likeness import variants
+from benchmarks.similarity import variants
 from sample_data.make import world
 
 Edit = Callable[[Image.Image, random.Random], Image.Image]

@@ -17,13 +17,13 @@ from statistics import median
 from typing import TypeVar
 
 from prep.captions.tokens import clip_tokenizer
+from prep.curation.vocabulary import store
+from prep.curation.vocabulary.complete import Completer
+from prep.curation.vocabulary.nearest import near
+from prep.curation.vocabulary.usage import Usage
+from prep.curation.vocabulary.words import key_of
 from prep.ops.lint import findings
 from prep.project import initialise
-from prep.vocabulary import store
-from prep.vocabulary.complete import Completer
-from prep.vocabulary.nearest import near
-from prep.vocabulary.usage import Usage
-from prep.vocabulary.words import key_of
 
 T = TypeVar("T")
 SYLLABLES = (

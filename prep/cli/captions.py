@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from prep import events
-from prep.captions.options import EditOptions
 from prep.cli.changes import Limited, change_line, short
 from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.editing.options import EditOptions
 from prep.ops import edit as edit_op
 from prep.ops import prune as prune_op
 from prep.ops.prune import PruneOptions

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from prep import events
 from prep.cli.changes import change_line
 from prep.cli.dataset import HERE, Json, ProjectPath, operate
-from prep.duplicates.groups import APART
+from prep.curation.duplicates.groups import APART
 from prep.ops import dupes as dupes_op
 from prep.ops.dupes import DupesOptions
 

@@ -12,7 +12,7 @@ class Group(Event):
 
     ``distances`` are bits from ``keep``, per image; ``details`` say in words how each is related
     to it, and ``why`` it is the one to keep. ``turns`` are places in
-    ``prep.duplicates.neighbours.TURNS``: what turns ``keep`` into each.
+    ``prep.curation.duplicates.neighbours.TURNS``: what turns ``keep`` into each.
     """
 
     kind: ClassVar[str] = "group"

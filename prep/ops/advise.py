@@ -6,10 +6,10 @@ from typing import Literal
 from pydantic import Field
 
 from prep import events
-from prep.advice.basics import basics, by_folder
-from prep.advice.fusion import fusion
-from prep.advice.tally import StoredTagger, stored_tagger, tally
-from prep.advice.variety import variety
+from prep.curation.advice.basics import basics, by_folder
+from prep.curation.advice.fusion import fusion
+from prep.curation.advice.tally import StoredTagger, stored_tagger, tally
+from prep.curation.advice.variety import variety
 from prep.dataset import contents
 from prep.dataset.index import ImageRow, Index
 from prep.project import Project, Section

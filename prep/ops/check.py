@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 
 from prep import events
-from prep.checks import catalogue, transparency
-from prep.checks.codes import Problem
-from prep.checks.encodings import decoded
-from prep.checks.view import View
+from prep.curation.checks import catalogue, transparency
+from prep.curation.checks.codes import Problem
+from prep.curation.checks.encodings import decoded
+from prep.curation.checks.view import View
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import CONTENT, Change
 from prep.dataset.journal.edits import Journal

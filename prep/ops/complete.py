@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from prep import events
+from prep.curation.vocabulary import store
+from prep.curation.vocabulary.complete import Completer
 from prep.dataset.index import Index
 from prep.events.words import Completion
 from prep.project import Project, Section
-from prep.vocabulary import store
-from prep.vocabulary.complete import Completer
 
 
 class CompleteOptions(Section):

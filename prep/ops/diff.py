@@ -10,8 +10,8 @@ from prep import events
 from prep.dataset import contents
 from prep.dataset.index import Index
 from prep.errors import UserError
-from prep.exchange import sources
-from prep.exchange.snapshot import of_collection
+from prep.formats import sources
+from prep.formats.snapshot import of_collection
 from prep.ops import scan
 from prep.project import FILE_NAME, STATE_NAME, Project
 from prep.training_set import comparison, manifest, training_set

@@ -7,14 +7,14 @@ from typing import Any, Literal
 from pydantic import Field
 
 from prep import captions, events
-from prep.captions.options import Tags
 from prep.captions.patterns import matcher
-from prep.captions.rows import caption_rows
 from prep.captions.rules import Rules
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import ANSWERS, CAPTION, Change, caption_change
 from prep.dataset.journal.edits import Journal, Outcome
 from prep.dataset.journal.tag_answers import AnswerStore, merged, packed
+from prep.editing.options import Tags
+from prep.editing.rows import caption_rows
 from prep.errors import ConfigError, UnreadableError
 from prep.ops.edit import report
 from prep.ops.score_options import ScoreOptions, from_stored, scored_rows, warnings

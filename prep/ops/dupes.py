@@ -13,16 +13,16 @@ from typing import Literal
 from pydantic import Field
 
 from prep import events
+from prep.curation.duplicates import families, hash_store
+from prep.curation.duplicates.best import Judge, Rule, full_order
+from prep.curation.duplicates.groups import APART, REASONS, Cluster, Member, Search
+from prep.curation.duplicates.merging import CaptionRule
+from prep.curation.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, Neighbours
+from prep.curation.duplicates.resolving import hand_made, resolution
 from prep.dataset import contents
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import CAPTION
 from prep.dataset.journal.edits import Journal
-from prep.duplicates import families, hash_store
-from prep.duplicates.best import Judge, Rule, full_order
-from prep.duplicates.groups import APART, REASONS, Cluster, Member, Search
-from prep.duplicates.merging import CaptionRule
-from prep.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, Neighbours
-from prep.duplicates.resolving import hand_made, resolution
 from prep.errors import ConfigError
 from prep.project import Project, Section
 

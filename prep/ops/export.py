@@ -20,9 +20,9 @@ from prep import events
 from prep.dataset import contents
 from prep.dataset.index import ImageRow, Index
 from prep.errors import ConfigError, UnreadableError, UserError
-from prep.exchange.collection import safe_folder
-from prep.exchange.layouts import Arranged, Layout, Request, arranged, default_folder
-from prep.exchange.shards import Packer, samples
+from prep.formats.collection import safe_folder
+from prep.formats.layouts import Arranged, Layout, Request, arranged, default_folder
+from prep.formats.shards import Packer, samples
 from prep.images import is_image_name
 from prep.ops.plan import plan_of, step_settings
 from prep.project import Project, Section

@@ -19,10 +19,10 @@ from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change, content_change, move
 from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import ConfigError, UnreadableError
-from prep.exchange import sources
-from prep.exchange.collection import Collection, Picture, safe_folder
-from prep.exchange.fetching import Fetcher
-from prep.exchange.placing import Placement, Placer
+from prep.formats import sources
+from prep.formats.collection import Collection, Picture, safe_folder
+from prep.formats.fetching import Fetcher
+from prep.formats.placing import Placement, Placer
 from prep.images import headers, probe
 from prep.project import FILE_NAME, Project, Section, Settings, initialise, parse_folder
 from prep.system.parallel import ordered

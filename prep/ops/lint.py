@@ -7,17 +7,17 @@ from typing import Literal, get_args
 
 from prep import captions, events
 from prep.captions.tokens import clip_tokenizer
+from prep.curation.vocabulary import store
+from prep.curation.vocabulary.findings import Linter, by_weight, dataset_table
+from prep.curation.vocabulary.triggers import trigger_findings
+from prep.curation.vocabulary.usage import Usage
+from prep.curation.vocabulary.words import Words
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import Change, caption_change
 from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import ConfigError
 from prep.events.words import Lint
 from prep.project import Concept, Project, Section
-from prep.vocabulary import store
-from prep.vocabulary.findings import Linter, by_weight, dataset_table
-from prep.vocabulary.triggers import trigger_findings
-from prep.vocabulary.usage import Usage
-from prep.vocabulary.words import Words
 
 Code = Literal[
     "spelling",

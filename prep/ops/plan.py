@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from prep import events
-from prep.advice.basics import basics
+from prep.curation.advice.basics import basics
 from prep.dataset import stored_crops
 from prep.dataset.contents import hash_contents
 from prep.dataset.index import ImageRow, Index

@@ -9,13 +9,13 @@ from pydantic import Field
 from prep import captions, events
 from prep.captions import sentences
 from prep.captions.diff import Tally
-from prep.captions.options import Tags
-from prep.captions.prune_advice import Trait, traits
-from prep.captions.rows import CaptionRow, caption_rows
 from prep.captions.traits import SHARE
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import CAPTION, Change, caption_change, content_change
 from prep.dataset.journal.edits import Journal, Outcome
+from prep.editing.options import Tags
+from prep.editing.prune_advice import Trait, traits
+from prep.editing.rows import CaptionRow, caption_rows
 from prep.errors import ConfigError, UserError
 from prep.ops.edit import report
 from prep.project import FILE_NAME, Concept, Project, Section

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from prep import events
+from prep.curation.quality import View, known, measured, views
 from prep.dataset import contents
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change, exclusion
@@ -16,7 +17,6 @@ from prep.errors import ConfigError
 from prep.images.quality.kinds import KINDS, Values, explain
 from prep.images.quality.thresholds import Measure, QualitySection
 from prep.project import Project, Section
-from prep.quality.store import View, known, measured, views
 
 Sort = Literal["severity", "path"] | Measure
 

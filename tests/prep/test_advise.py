@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import captions, events
-from prep.advice.fusion import TagFacts, fusion
-from prep.advice.tally import stored_tagger, tally
-from prep.advice.variety import variety
 from prep.captions.traits import GROUPS
+from prep.curation.advice.fusion import TagFacts, fusion
+from prep.curation.advice.tally import stored_tagger, tally
+from prep.curation.advice.variety import variety
 from prep.dataset import contents
 from prep.dataset.index import Index
 from prep.ops import advise, plan, scan

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prep import captions, events
-from prep.captions.editor import Editor
 from prep.captions.layers import Hand
-from prep.captions.options import EditOptions
-from prep.captions.rows import CaptionRow
 from prep.dataset.index import Index
 from prep.dataset.journal.manual_edits import HandStore
+from prep.editing.editor import Editor
+from prep.editing.options import EditOptions
+from prep.editing.rows import CaptionRow
 from prep.errors import ConfigError, UserError
 from prep.ops import edit, scan
 from prep.project import Project

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from prep import events
-from prep.checks import catalogue
-from prep.checks.view import View
+from prep.curation.checks import catalogue
+from prep.curation.checks.view import View
 from prep.dataset.index import Index
 from prep.errors import ConfigError
 from prep.ops import check, edit, scan

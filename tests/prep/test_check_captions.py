@@ -4,9 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prep.checks import captions, catalogue
-from prep.checks.captions import Caption, mended
-from prep.checks.view import Place, View
+from prep.curation.checks import captions, catalogue
+from prep.curation.checks.captions import Caption, mended
+from prep.curation.checks.view import Place, View
 from prep.dataset.index import Index
 from prep.ops import scan
 from prep.project import Project

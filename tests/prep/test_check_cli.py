@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from prep.checks import catalogue
 from prep.cli.check import EXAMPLES, check
+from prep.curation.checks import catalogue
 from prep.ops.check import CheckOptions
 from prep.project import Project
 from tests.prep.check_cases import Box, C

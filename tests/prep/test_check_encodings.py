@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep.checks.encodings import decoded, guesses
+from prep.curation.checks.encodings import decoded, guesses
 
 SAMPLES = {
     "cp1252": [

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prep.curation.duplicates import votes
+from prep.curation.duplicates.compared import Overlaps
+from prep.curation.duplicates.overlaps import Box, Overlap
+from prep.curation.duplicates.patches import Patches
 from prep.dataset.index import Index
-from prep.duplicates import votes
-from prep.duplicates.compared import Overlaps
-from prep.duplicates.overlaps import Box, Overlap
-from prep.duplicates.patches import Patches
 from prep.project import Project
 
 RNG = np.random.default_rng(5)

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from prep import events
+from prep.curation.duplicates import groups as duplicate_groups
+from prep.curation.duplicates import hash_store
+from prep.curation.duplicates.similarity import Comparison
 from prep.dataset import contents
 from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
-from prep.duplicates import groups as duplicate_groups
-from prep.duplicates import hash_store
-from prep.duplicates.likeness import Comparison
 from prep.ops import dupes, scan
 from prep.ops.dupes import DupesOptions
 from prep.project import Project, initialise

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from prep.curation.duplicates.best import Judge
+from prep.curation.duplicates.groups import Candidate, Cluster, Search
+from prep.curation.duplicates.neighbours import Candidates
+from prep.curation.duplicates.similarity import NOTHING_ALIKE, Comparison
 from prep.dataset.index import ImageRow, Index
-from prep.duplicates.best import Judge
-from prep.duplicates.groups import Candidate, Cluster, Search
-from prep.duplicates.likeness import NOTHING_ALIKE, Comparison
-from prep.duplicates.neighbours import Candidates
 from prep.project import Project
 
 Alike = Mapping[tuple[int, int, int], Comparison]

@@ -8,13 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prep import captions
-from prep.captions.editor import Editor
 from prep.captions.layers import Hand, compiled, learnt
-from prep.captions.options import EditOptions
-from prep.captions.rows import CaptionRow
 from prep.captions.rules import Rules
 from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
+from prep.editing.editor import Editor
+from prep.editing.options import EditOptions
+from prep.editing.rows import CaptionRow
 from prep.ops import edit, prune, scan
 from prep.ops.prune import PruneOptions
 from prep.project import Project

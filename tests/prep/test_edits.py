@@ -309,7 +309,7 @@ def test_a_file_that_cannot_be_removed_is_an_error_and_not_a_crash(
 def test_two_processes_at_once_lose_nothing(project: Project, index: Index) -> None:
     script = (
         "import sys; from pathlib import Path; from prep.ops import edit;"
-        "from prep.captions.options import EditOptions; from prep.project import Project;"
+        "from prep.editing.options import EditOptions; from prep.project import Project;"
         "list(edit.run(Project.open(Path(sys.argv[1])), EditOptions(add=(sys.argv[2],))))"
     )
     running = [

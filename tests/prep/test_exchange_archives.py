@@ -14,8 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prep.errors import ConfigError, UserError
-from prep.exchange import archives
-from prep.exchange.archives import safe_name, unpack
+from prep.formats import archives
+from prep.formats.archives import safe_name, unpack
 from prep.project import Project
 from tests.conftest import MakeImage
 from tests.prep.exporting import run

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from prep.exchange import training_config
-from prep.exchange.ai_toolkit import to_yaml
-from prep.exchange.imagefolder import metadata_jsonl
-from prep.exchange.layouts import Layout
-from prep.exchange.train_table import TrainTable
+from prep.formats import training_config
+from prep.formats.ai_toolkit import to_yaml
+from prep.formats.imagefolder import metadata_jsonl
+from prep.formats.layouts import Layout
+from prep.formats.train_table import TrainTable
 from prep.project import Project
 from tests.conftest import MakeImage, draw_numbered
 from tests.prep.exporting import counts, run, summary, tree, warnings

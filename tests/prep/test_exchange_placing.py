@@ -6,8 +6,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prep.exchange.collection import Caption, Picture, safe_folder, without_split
-from prep.exchange.placing import Placement, Placer
+from prep.formats.collection import Caption, Picture, safe_folder, without_split
+from prep.formats.placing import Placement, Placer
 
 Names = st.sampled_from(["a.png", "A.png", "a.jpg", "a-2.png", "b.png", "x/a.png", "a.b.png"])
 Contents = st.sampled_from(["one", "two", "three"])

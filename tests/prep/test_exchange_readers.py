@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from prep.errors import ConfigError, MissingExtraError
-from prep.exchange import sd_scripts
+from prep.formats import sd_scripts
 from prep.project import Project
 from tests.prep.trees import concept, done, files, lines, notes, picture, skipped, take
 

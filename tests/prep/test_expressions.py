@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import captions, regexes
-from prep.captions.options import EditOptions
 from prep.dataset.index import Index
+from prep.editing.options import EditOptions
 from prep.errors import ConfigError
 from prep.ops import edit, scan
 from prep.project import Project

@@ -7,8 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter, ImageOps
 
-from prep.duplicates.hashes import distance, look, phash, sharpness, transposed, turned_hashes
-from prep.duplicates.neighbours import TURNS, turn
+from prep.curation.duplicates.hashes import (
+    distance,
+    look,
+    phash,
+    sharpness,
+    transposed,
+    turned_hashes,
+)
+from prep.curation.duplicates.neighbours import TURNS, turn
 from prep.errors import UnreadableError
 from tests.conftest import draw_numbered
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from prep.curation.duplicates import hash_store
 from prep.dataset import work_db
 from prep.dataset.index import Found, FoundCaption, Index
-from prep.duplicates import hash_store
 from prep.errors import UserError
 from prep.ops import scan
 from prep.project import Project

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
-from prep.duplicates.likeness import SIDE, Thumbnail, compare, thumbnail
+from prep.curation.duplicates.similarity import SIDE, Thumbnail, compare, thumbnail
 from prep.errors import UnreadableError
 from tests.prep.pictures import scene
 

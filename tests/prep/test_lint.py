@@ -7,6 +7,9 @@ import pytest
 
 from prep import events
 from prep.captions.tag_lists import Entry
+from prep.curation.vocabulary.findings import Linter, dataset_table
+from prep.curation.vocabulary.usage import Usage
+from prep.curation.vocabulary.words import Words, key_of
 from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError
@@ -14,9 +17,6 @@ from prep.events.words import Lint
 from prep.ops import lint, scan
 from prep.ops.lint import LintOptions
 from prep.project import Project
-from prep.vocabulary.findings import Linter, dataset_table
-from prep.vocabulary.usage import Usage
-from prep.vocabulary.words import Words, key_of
 from tests.conftest import MakeImage
 
 VOCABULARY = """\

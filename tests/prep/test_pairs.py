@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from prep.duplicates import neighbours, pairs
-from prep.duplicates.hashes import transposed
-from prep.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, Neighbours, gathered
-from prep.duplicates.pairs import Pairs, all_pairs, close_pairs
+from prep.curation.duplicates import neighbours, pairs
+from prep.curation.duplicates.hashes import transposed
+from prep.curation.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, Neighbours, gathered
+from prep.curation.duplicates.pairs import Pairs, all_pairs, close_pairs
 
 HASHES = st.lists(st.integers(0, 2**64 - 1), max_size=60)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from prep import events
-from prep.captions.prune_advice import kind_of, traits
 from prep.dataset.index import Index
+from prep.editing.prune_advice import kind_of, traits
 from prep.errors import ConfigError, UserError
 from prep.ops import edit, prune, scan
 from prep.ops.prune import PruneOptions

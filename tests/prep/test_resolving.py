@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from prep import captions, events
+from prep.curation.duplicates.best import RULES, Judge, Rule, full_order, jpeg_quality
+from prep.curation.duplicates.merging import Copy, merged_caption, turned_tags
+from prep.curation.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, relative, turn
+from prep.curation.duplicates.resolving import Choice, chosen
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.edits import Journal
-from prep.duplicates.best import RULES, Judge, Rule, full_order, jpeg_quality
-from prep.duplicates.merging import Copy, merged_caption, turned_tags
-from prep.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, relative, turn
-from prep.duplicates.resolving import Choice, chosen
 from prep.errors import ConfigError
 from prep.ops import dupes, edit, scan
 from prep.ops.dupes import DupesOptions

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep.captions.tag_lists import KINDS, Entry, read_list
+from prep.curation.vocabulary import store
+from prep.curation.vocabulary.complete import Completer
+from prep.curation.vocabulary.nearest import allowed, distance, near
+from prep.curation.vocabulary.words import Words, key_of
 from prep.errors import UserError
 from prep.project import Project
-from prep.vocabulary import store
-from prep.vocabulary.complete import Completer
-from prep.vocabulary.nearest import allowed, distance, near
-from prep.vocabulary.words import Words, key_of
 
 DANBOORU = """\
 1girl,0,6000000,"1girls,sole_female"

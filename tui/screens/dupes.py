@@ -13,10 +13,10 @@ from textual.message import Message
 from textual.widgets import Static
 
 from prep import events
+from prep.curation.duplicates import resolving
+from prep.curation.duplicates.neighbours import relative
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import EXCLUDED
-from prep.duplicates import resolving
-from prep.duplicates.neighbours import relative
 from prep.images import decode
 from prep.ops import dupes
 from tui import commands

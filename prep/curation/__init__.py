@@ -1,0 +1,1 @@
+"""Looking at a dataset as a whole: duplicates, quality, words, checks, advice."""

@@ -1,0 +1,176 @@
+"""Counts, for each concept, which tags a tagger saw, which are captioned, and where both agree.
+
+The scores are read in portions, so that a million images of ten thousand scores each need no more
+memory than a few hundred.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prep import captions
+from prep.curation.advice.fusion import TagFacts
+from prep.dataset.index import ImageRow, Index
+from prep.tagging.models.obtain import TagTable
+from prep.tagging.scores.store import ScoreStore
+
+_AT_ONCE = 256
+"""Images whose scores are in memory together."""
+_NO_SIGN = 0.5
+"""A score below this share of its threshold is no sign of the tag."""
+_SENTENCE = 5
+"""A piece of a caption with so many words is prose, in which tags are looked for as words."""
+
+Bits = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class StoredTagger:
+    """A tagger whose scores are in the cache."""
+
+    key: str
+    table: TagTable
+
+    def columns(self, renamed: Mapping[str, str]) -> dict[str, int]:
+        """Return the output of each tag, by the key that captions give it.
+
+        Args:
+            renamed: old = new, the ``replace`` rules of the project.
+        """
+        new = {captions.key(old): captions.key(name) for old, name in renamed.items()}
+        keys = (captions.key(name) for name in self.table.names)
+        ratings = set(self.table.ratings.tolist())
+        return {new.get(key, key): n for n, key in enumerate(keys) if n not in ratings}
+
+
+def stored_tagger(index: Index, contents: Sequence[str]) -> StoredTagger | None:
+    """Return the tagger that has scored most of these contents, the newest of several."""
+    wanted, best, most = set(contents), None, 0
+    rows = index.connection.execute("SELECT key, tags FROM taggers ORDER BY id").fetchall()
+    for key, tags in rows:
+        names, categories = zip(*json.loads(tags), strict=True)
+        tagger = StoredTagger(key, TagTable(tuple(names), tuple(categories)))
+        known = len(wanted & ScoreStore(index, key, tagger.table).known())
+        if known and known >= most:
+            best, most = tagger, known
+    return best
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The tags of one concept.
+
+    Attributes:
+        facts: One for each tag that is seen or captioned anywhere.
+        tags: For each image the keys of the tags that are seen or captioned.
+    """
+
+    facts: list[TagFacts]
+    tags: list[frozenset[str]]
+
+
+def tally(
+    index: Index,
+    rows: Sequence[ImageRow],
+    tagger: StoredTagger | None,
+    limits: tuple[float, float] = (0.35, 0.85),
+    renamed: Mapping[str, str] | None = None,
+) -> Tally:
+    """Count the tags of one concept.
+
+    Args:
+        index: Open index.
+        rows: The images of the concept; with a tagger only those that it has scored.
+        tagger: Whose scores to compare with; without one only captions are counted.
+        limits: Thresholds for general and character tags, 0 to 1.
+        renamed: The ``replace`` rules of the project.
+    """
+    if tagger is None:
+        return _captions_only(rows)
+    columns = tagger.columns(renamed or {})
+    width = len(tagger.table)
+    counts = np.zeros((4, width), np.int64)
+    others: dict[str, int] = {}
+    names: dict[str, str] = {}
+    tags: list[frozenset[str]] = []
+    by_column = {column: key for key, column in columns.items()}
+    for part, seen, unseen in _scored(index, rows, tagger, limits):
+        captioned = np.zeros_like(seen)
+        for number, row in enumerate(part):
+            found = _caption_keys(row, columns, seen[number], by_column, names)
+            captioned[number, [columns[key] for key in found if key in columns]] = True
+            for key in found - columns.keys():
+                others[key] = others.get(key, 0) + 1
+            visible = {
+                by_column[c] for c in np.flatnonzero(seen[number]).tolist() if c in by_column
+            }
+            tags.append(frozenset(found | visible))
+        counts += [b.sum(0) for b in (captioned, seen, captioned & seen, captioned & unseen)]
+    facts = [
+        TagFacts(names.get(key, key), len(rows), *map(int, counts[:, column]))
+        for key, column in columns.items()
+        if counts[:2, column].any()
+    ]
+    facts += [TagFacts(names[key], len(rows), count) for key, count in others.items()]
+    return Tally(sorted(facts, key=_importance), tags)
+
+
+def _captions_only(rows: Sequence[ImageRow]) -> Tally:
+    counts: dict[str, int] = {}
+    names: dict[str, str] = {}
+    tags = []
+    for row in rows:
+        found = captions.unique(row.tags)
+        tags.append(frozenset(map(captions.key, found)))
+        for tag in found:
+            names.setdefault(captions.key(tag), tag)
+            counts[captions.key(tag)] = counts.get(captions.key(tag), 0) + 1
+    facts = [TagFacts(names[key], len(rows), count) for key, count in counts.items()]
+    return Tally(sorted(facts, key=_importance), tags)
+
+
+def _importance(facts: TagFacts) -> tuple[int, int, str]:
+    return -(facts.seen or 0), -facts.captioned, facts.name
+
+
+def _scored(
+    index: Index,
+    rows: Sequence[ImageRow],
+    tagger: StoredTagger,
+    limits: tuple[float, float],
+) -> Iterator[tuple[Sequence[ImageRow], Bits, Bits]]:
+    """Yield images with what is seen in them, and what there is no sign of; shapes (n, tags)."""
+    store = ScoreStore(index, tagger.key, tagger.table)
+    least = tagger.table.limits(*limits).astype(np.float16)
+    for start in range(0, len(rows), _AT_ONCE):
+        part = rows[start : start + _AT_ONCE]
+        scores = store.load([row.content or "" for row in part])
+        yield part, scores >= least, scores < least * _NO_SIGN
+
+
+def _caption_keys(
+    row: ImageRow,
+    columns: Mapping[str, int],
+    seen: Bits,
+    by_column: Mapping[int, str],
+    names: dict[str, str],
+) -> set[str]:
+    """Return the keys of a caption's tags; in prose, those seen tags whose words occur in it."""
+    found: set[str] = set()
+    sentences = []
+    for tag in row.tags:
+        key = captions.key(tag)
+        if key not in columns and len(key.split()) >= _SENTENCE:
+            sentences.append(key)
+        else:
+            found.add(key)
+            names.setdefault(key, tag)
+    if sentences:
+        text = "".join(c if c.isalnum() else " " for c in " ".join(sentences))
+        words = f" {' '.join(text.split())} "
+        candidates = (by_column[c] for c in np.flatnonzero(seen).tolist() if c in by_column)
+        found |= {key for key in candidates if f" {key} " in words}
+    return found

@@ -1,0 +1,42 @@
+"""Does holding images out for validation leave enough to train on, and enough to measure with?"""
+
+from collections.abc import Iterator
+
+from prep.curation.advice.basics import FEWEST
+from prep.events import Advice
+from prep.training_set.plan import ConceptPlan, Plan
+
+_TELLING = 4
+"""Held-out images below which the validation loss says more about them than about the run."""
+_HINT = "Lower validation_fraction in [train], or add images."
+
+
+def validation(plan: Plan) -> Iterator[Advice]:
+    """Yield what is unwise about the images that a plan holds out; nothing when none are."""
+    concepts = [concept for concept in plan.concepts if concept.matched is None]
+    held = sum(concept.held_out for concept in concepts)
+    if not held:
+        return
+    if held < _TELLING:
+        images = "1 image is" if held == 1 else f"{held} images are"
+        message = f"Only {images} held out: a validation loss of so few says little."
+        yield _warning("", message, f"Hold out {_TELLING} at least, or none.")
+    for concept in concepts:
+        yield from _left(concept)
+        if not concept.held_out:
+            message = f"No image of {concept.name} is held out: the validation is blind to it."
+            yield _warning(concept.folder, message, "Another seed in [train] draws others.")
+
+
+def _left(concept: ConceptPlan) -> Iterator[Advice]:
+    left = concept.images - concept.held_out
+    if left == 0:
+        message = f"All images of {concept.name} are held out: it is not trained at all."
+        yield _warning(concept.folder, message, _HINT)
+    elif left < FEWEST <= concept.images:
+        message = f"{concept.name} keeps {left} of {concept.images} images for training."
+        yield _warning(concept.folder, message, _HINT)
+
+
+def _warning(folder: str, message: str, hint: str) -> Advice:
+    return Advice("warning", "validation", folder, message, hint)

@@ -1,0 +1,192 @@
+"""Rules about sd-scripts' caches beside the images, which it never compares with what is there.
+
+Facts: ``library/train_util.py`` and ``library/strategy_*.py``: ``<stem>_WWWWxHHHH_sd.npz`` (or
+``_sdxl``), older ``<stem>.npz`` with ``original_size`` inside, ``<stem>_te_outputs.npz``. A cache
+is taken when its name and keys fit; newer versions even take the size of the image from its name.
+Sizes are those of the stored picture, before the EXIF turn. OneTrainer and shikomi keep caches
+elsewhere.
+"""
+
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from prep.curation.checks.codes import Code, Problem, error, info, warning
+from prep.curation.checks.view import Place, View
+from prep.dataset.index import ImageRow
+from prep.dataset.journal.changes import Change
+from prep.images.buckets import Size
+
+CODES = (
+    Code(
+        "cache-size",
+        "latent caches of another size than their image",
+        {"sd-scripts": warning("The image was replaced: sd-scripts stops, or trains the old one.")},
+        "--fix moves them to the trash; sd-scripts makes them again.",
+        safe=True,
+    ),
+    Code(
+        "cache-older",
+        "latent caches older than their image",
+        {"sd-scripts": warning("sd-scripts goes on training on the old pixels.")},
+        "--fix moves them to the trash; sd-scripts makes them again.",
+        safe=True,
+    ),
+    Code(
+        "text-cache-older",
+        "text caches older than their caption",
+        {"sd-scripts": warning("sd-scripts goes on training on the old caption.")},
+        "--fix moves them to the trash; sd-scripts makes them again.",
+        safe=True,
+    ),
+    Code(
+        "cache-broken",
+        "caches that cannot be read",
+        {"sd-scripts": error("sd-scripts stops at the first one.")},
+        "--fix moves them to the trash; sd-scripts makes them again.",
+        safe=True,
+    ),
+    Code(
+        "cache-orphan",
+        "caches without an image",
+        {"sd-scripts": info("They only take space.")},
+        "--fix moves them to the trash.",
+        safe=True,
+    ),
+)
+
+_SIDEWAYS = frozenset({5, 6, 7, 8})
+_SIZED = re.compile(r"(.+)_(\d+)x(\d+)(?:_[a-z0-9]+)*\.npz", re.DOTALL)
+_TEXT = "_te_outputs.npz"
+_ENDING = ".npz"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A cache file; ``size`` is what its name says, ``None`` when it says none."""
+
+    name: str
+    stem: str
+    text: bool = False
+    size: Size | None = None
+
+
+def cache_of(name: str, stems: frozenset[str]) -> Cache:
+    """Return whose cache it is; an image may be called as if it were one."""
+    plain = name.removesuffix(_ENDING)
+    if plain in stems:
+        return Cache(name, plain)
+    if name.endswith(_TEXT):
+        return Cache(name, name.removesuffix(_TEXT), text=True)
+    if match := _SIZED.fullmatch(name):
+        return Cache(name, match[1], size=(int(match[2]), int(match[3])))
+    # SDXL, SD 3 and FLUX name their text caches by family: a_sdxl_te.npz and the like.
+    return Cache(name, plain)
+
+
+def find(view: View) -> Iterator[Problem]:
+    """Yield caches that do not fit their image or caption."""
+    if view.trainer != "sd-scripts":
+        return
+    for place in view.places:
+        for name in place.names:
+            if name.endswith(_ENDING):
+                yield from _stale(view, place, cache_of(name, place.image_stems))
+
+
+def changes(view: View, wanted: frozenset[str]) -> Iterator[Change]:
+    """Yield the moves to the trash, also of caches that images of one stem have shared."""
+    trashed = {problem.path for problem in find(view) if problem.code in wanted}
+    if "stem-shared" in wanted:
+        trashed |= set(_shared(view))
+    for path in sorted(trashed):
+        yield view.trash(path)
+
+
+def _shared(view: View) -> Iterator[str]:
+    for place in view.places:
+        for name in place.names:
+            if name.endswith(_ENDING):
+                stem = cache_of(name, place.image_stems).stem
+                if len(place.stems.get(stem, ())) > 1:
+                    yield place.file(name)
+
+
+def _stale(view: View, place: Place, cache: Cache) -> Iterator[Problem]:
+    path = place.file(cache.name)
+    if cache.stem not in place.image_stems:
+        yield Problem("cache-orphan", path, "no image of this name", fixable=True)
+        return
+    rows = [p.row for p in place.stems.get(cache.stem, ()) if p.row is not None]
+    if len(rows) != 1:
+        return  # left out, or shared: see stem-shared
+    file = view.project.root / path
+    try:
+        stat = file.stat()
+    except OSError:
+        return
+    if stat.st_size == 0:
+        yield Problem("cache-broken", path, "0 bytes", fixable=True)
+    elif cache.text:
+        yield from _old_text(view, place, cache, stat.st_mtime_ns)
+    else:
+        yield from _old_latents(path, file, cache, rows[0], stat.st_mtime_ns)
+
+
+def _old_text(view: View, place: Place, cache: Cache, mtime_ns: int) -> Iterator[Problem]:
+    caption = cache.stem + view.extension
+    if caption not in place.all_names:
+        return
+    try:
+        changed = (view.project.root / place.file(caption)).stat().st_mtime_ns
+    except OSError:
+        return
+    if changed > mtime_ns:
+        message = f"{_span(changed - mtime_ns)} older than {caption}"
+        yield Problem("text-cache-older", place.file(cache.name), message, fixable=True)
+
+
+def _old_latents(
+    path: str, file: Path, cache: Cache, row: ImageRow, mtime_ns: int
+) -> Iterator[Problem]:
+    size = cache.size
+    if size is None:
+        size = _size_inside(file)
+        if size is None:
+            yield Problem("cache-broken", path, "no readable .npz file", fixable=True)
+            return
+    stored = (row.width, row.height)
+    if row.orientation in _SIDEWAYS:
+        stored = stored[::-1]
+    if size not in (stored, (0, 0)):
+        message = f"{size[0]}x{size[1]}, the image is {stored[0]}x{stored[1]}"
+        yield Problem("cache-size", path, message, fixable=True)
+    elif row.mtime_ns > mtime_ns:
+        image = row.path.rpartition("/")[2]
+        message = f"{_span(row.mtime_ns - mtime_ns)} older than {image}"
+        yield Problem("cache-older", path, message, fixable=True)
+
+
+def _size_inside(file: Path) -> Size | None:
+    """Return the size kept inside a cache, (0, 0) when it has none, ``None`` when it is broken."""
+    import numpy as np
+
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            for key in arrays.files:
+                if key.startswith("original_size"):
+                    width, height = (int(value) for value in arrays[key].ravel()[:2])
+                    return width, height
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+    return 0, 0
+
+
+def _span(nanoseconds: int) -> str:
+    seconds = nanoseconds / 1e9
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 1 else "less than 1 s"

@@ -1,0 +1,223 @@
+"""Rules about folders: what ``--train_data_dir`` makes of them, regularisation, names alike.
+
+Facts: sd-scripts takes each folder right inside the one it is given, reads the number before the
+first ``_`` with Python's ``int`` and passes over the others and those below 1; inside, it does not
+go deeper (``library/config_util.py``, ``generate_dreambooth_subsets_config_by_subdirs``). It
+repeats regularisation images until they match the others and drops the surplus.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from prep.curation.checks.codes import Code, Problem, error, for_all, info, warning
+from prep.curation.checks.view import Place, View
+from prep.curation.vocabulary.nearest import distance
+from prep.project import Concept, parse_folder
+
+CODES = (
+    Code(
+        "folder-no-repeats",
+        "folders without repeats in their name",
+        {"sd-scripts": error('sd-scripts passes over them ("ignore directory without repeats").')},
+        "Rename them to 10_name, or train on what shikomi export writes.",
+    ),
+    Code(
+        "folder-zero-repeats",
+        "folders with less than one repeat",
+        {"sd-scripts": error("sd-scripts passes over them without a word.")},
+        "Rename them to 1_name or more, or train on what shikomi export writes.",
+    ),
+    Code(
+        "folder-nested",
+        "images in folders inside concept folders",
+        {
+            "sd-scripts": error("sd-scripts does not look there: these images are never trained."),
+            "onetrainer": warning("OneTrainer looks there only with include_subdirectories."),
+        },
+        "Move the images up, or train on what shikomi export writes.",
+    ),
+    Code(
+        "folder-outside",
+        "images outside any concept folder",
+        {"sd-scripts": error("sd-scripts only looks into folders: they are never trained.")},
+        "Move them into a folder called 10_name.",
+    ),
+    Code(
+        "folder-leaf",
+        "a single concept folder opened as a dataset",
+        {
+            "sd-scripts": error(
+                "Given this folder, sd-scripts finds no images: it wants the parent."
+            )
+        },
+        "Give --train_data_dir the folder above, and check that.",
+    ),
+    Code(
+        "folder-empty",
+        "concept folders without usable images",
+        for_all(info("Trainers pass over them.")),
+        "Fill or remove them.",
+    ),
+    Code(
+        "folder-no-name",
+        "folders that are a number only",
+        {"sd-scripts": info("Images without a caption there are trained without any words.")},
+        "Rename them to 10_name.",
+    ),
+    Code(
+        "concepts-alike",
+        "concepts whose names are almost the same",
+        for_all(info("Perhaps one concept, split by a slip of the pen.")),
+        "Rename one, or leave them when both are meant.",
+    ),
+    Code(
+        "concept-unknown",
+        "settings for a folder that is not there",
+        for_all(warning("The trigger word and repeats set for it in shikomi.toml do nothing.")),
+        "Correct the name of its table in shikomi.toml.",
+    ),
+    Code(
+        "reg-unmarked",
+        "folders that look like regularisation images",
+        for_all(warning("They are trained as images of your concept.")),
+        "Mark the folder: shikomi concept . FOLDER --regularization; for sd-scripts keep them"
+        " outside the dataset and give --reg_data_dir.",
+    ),
+    Code(
+        "reg-surplus",
+        "more regularisation images than are used",
+        for_all(warning("The surplus is never trained.")),
+        "Remove some, lower their repeats, or raise those of the others.",
+    ),
+    Code(
+        "reg-steps",
+        "regularisation images double the steps",
+        for_all(
+            info("Each image is matched by a regularisation image: epochs take twice as long.")
+        ),
+        "Plan with half the epochs, or do without them.",
+    ),
+)
+
+_REG = re.compile(
+    r"(?:\d+_)?(?:reg|regs|regular|regulari[sz]ation)(?:[ _-].*|imgs?|images?)?", re.I
+)
+_LONG = 5
+
+
+def find(view: View) -> Iterator[Problem]:
+    """Yield what is wrong with the folders."""
+    for place in view.places:
+        if place.pictures:
+            yield from _place(view, place)
+    yield from _empty(view)
+    yield from _unknown(view)
+    yield from _alike(view)
+    yield from _regularisation(view)
+
+
+def kohya_repeats(name: str) -> int | None:
+    """Return the repeats that sd-scripts reads from a folder's name; ``None`` for none.
+
+    Example:
+        >>> kohya_repeats("10_mochi"), kohya_repeats("10"), kohya_repeats("mochi")
+        (10, 10, None)
+    """
+    try:
+        return int(name.split("_")[0])
+    except ValueError:
+        return None
+
+
+def _place(view: View, place: Place) -> Iterator[Problem]:
+    count = len(place.pictures)
+    images = f"{count} image" + ("s" if count > 1 else "")
+    if place.depth == 0:
+        repeats = kohya_repeats(place.label if place.path != "." else view.project.root.name)
+        leaf = view.project.dataset == view.project.root and repeats is not None
+        yield Problem("folder-leaf" if leaf else "folder-outside", place.path, images)
+    elif place.depth == 1:
+        repeats = kohya_repeats(place.label)
+        if repeats is None:
+            yield Problem("folder-no-repeats", place.path, images)
+        elif repeats < 1:
+            yield Problem("folder-zero-repeats", place.path, images)
+        elif "_" not in place.label:
+            yield Problem("folder-no-name", place.path, images)
+    else:
+        inner = kohya_repeats(place.label) is not None and "_" in place.label
+        also = "; a concept folder inside another" if inner else ""
+        yield Problem("folder-nested", place.path, images + also)
+    concept = place.concept
+    if _REG.fullmatch(concept.folder) and not concept.settings.regularization:
+        yield Problem("reg-unmarked", place.path, images)
+
+
+def _empty(view: View) -> Iterator[Problem]:
+    used = {place.concept.folder for place in view.places if place.pictures}
+    for place in view.places:
+        if place.depth == 1 and place.concept.folder not in used:
+            left = len(place.excluded) + len(place.unreadable)
+            yield Problem(
+                "folder-empty", place.path, f"{left} left out or unreadable" if left else "empty"
+            )
+
+
+def _unknown(view: View) -> Iterator[Problem]:
+    there = {place.concept.folder for place in view.places}
+    for folder in view.project.settings.concepts:
+        if folder not in there:
+            near = get_close_matches(folder, sorted(there), 1, 0.6)
+            message = f"[concepts.{folder}]" + (f": did you mean {near[0]}?" if near else "")
+            yield Problem("concept-unknown", view.project.file.name, message)
+
+
+def _alike(view: View) -> Iterator[Problem]:
+    concepts = [places[0] for places in view.concepts().values() if places[0].depth > 0]
+    named = [(place, parse_folder(place.concept.folder)[1]) for place in concepts]
+    for number, (place, name) in enumerate(named):
+        for other, other_name in named[:number]:
+            if _is_alike(name, other_name):
+                yield Problem("concepts-alike", place.path, f"and {other.concept.folder}")
+
+
+def _is_alike(name: str, other: str) -> bool:
+    first, second = _letters(name), _letters(other)
+    if first == second:
+        return name != other  # the same name with other repeats is meant
+    if (
+        re.sub(r"\d", "", first) == re.sub(r"\d", "", second)
+        or min(len(first), len(second)) < _LONG
+    ):
+        return False
+    if any(character.isdigit() for character in first + second):
+        return False
+    # A letter of its own, as in outfit_a and outfit_b, tells variants apart.
+    words = set(re.split(r"[\W_]+", name.casefold())) ^ set(re.split(r"[\W_]+", other.casefold()))
+    if any(len(word) == 1 for word in words):
+        return False
+    return distance(first, second, 1) == 1
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
+
+
+def _regularisation(view: View) -> Iterator[Problem]:
+    regular: list[tuple[Concept, str, int]] = []
+    train = 0
+    for places in view.concepts().values():
+        concept, count = places[0].concept, sum(len(place.pictures) for place in places)
+        if concept.settings.regularization:
+            regular.append((concept, places[0].path, count))
+        else:
+            train += count * concept.repeats
+    if not regular or not train:
+        return
+    total = sum(concept.repeats * count for concept, _, count in regular)
+    if total > train:
+        message = f"{total} of them with repeats, {train} of the others: {total - train} unused"
+        yield Problem("reg-surplus", regular[0][1], message)
+    yield Problem("reg-steps", regular[0][1], f"{train} exposures become {2 * train}")

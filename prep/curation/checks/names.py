@@ -1,0 +1,241 @@
+"""Rules about file names: what trainers pass over, and images that share their caption.
+
+Facts: sd-scripts lists ``*.png`` to ``*.bmp`` all in lower or all in upper case, ``.avif`` and
+``.jxl`` with plug-ins (``library/train_util.py``, ``IMAGE_EXTENSIONS``). OneTrainer takes bmp, jpg,
+jpeg, png, tif, tiff and webp in any case (``modules/util/path_util.py``), hidden files too, and no
+links (mgds ``CollectPaths.py``). Neither looks at what the file really is.
+"""
+
+from collections.abc import Iterator
+
+from prep.curation.checks.captions import mended
+from prep.curation.checks.codes import Code, Problem, error, for_all, info, warning
+from prep.curation.checks.view import ALIASES, Picture, Place, View, ending
+from prep.dataset.journal.changes import Change, content_change, move
+from prep.images import is_image_name
+
+CODES = (
+    Code(
+        "suffix-case",
+        "endings in mixed case (.Jpg)",
+        {"sd-scripts": error("sd-scripts lists .jpg and .JPG only, and passes over these images.")},
+        "--fix writes the ending in lower case.",
+        safe=True,
+    ),
+    Code(
+        "suffix-alias",
+        "JPEG images under another ending (.jfif)",
+        for_all(error("Trainers do not know the ending, and pass over these images.")),
+        "--fix renames them to .jpg.",
+        safe=True,
+    ),
+    Code(
+        "suffix-skipped",
+        "images of a kind that the trainer does not read",
+        {
+            "sd-scripts": error("sd-scripts passes over them; AVIF needs pillow_avif there."),
+            "onetrainer": error("OneTrainer passes over them."),
+        },
+        "shikomi export writes all of them as WebP or PNG.",
+    ),
+    Code(
+        "suffix-unknown",
+        "images of a kind that nobody reads",
+        for_all(error("Trainers and shikomi pass over them.")),
+        "Save them as PNG, or as JPEG of high quality.",
+    ),
+    Code(
+        "suffix-wrong",
+        "endings that name another format",
+        for_all(info("Trainers look at the content; programs that go by the name may fail.")),
+        "Rename them when something else than a trainer reads them.",
+    ),
+    Code(
+        "stem-shared",
+        "images that differ in their ending only",
+        {
+            "sd-scripts": warning("They share one caption and one latent cache."),
+            "onetrainer": warning("They share one caption and one mask."),
+            "shikomi": warning("They share one caption."),
+        },
+        "--fix renames all but one, each with a copy of the caption; copies of one picture are"
+        " found by shikomi dupes.",
+        safe=True,
+    ),
+    Code(
+        "name-not-text",
+        "names that are not UTF-8",
+        for_all(error("shikomi cannot keep track of such files, and trainers may stop.")),
+        "Rename them.",
+    ),
+    Code(
+        "image-hidden",
+        "hidden files with the name of an image",
+        {"onetrainer": error("OneTrainer reads them, too, and stops: mostly macOS's ._ files.")},
+        "--fix moves them to the trash.",
+        safe=True,
+    ),
+    Code(
+        "image-linked",
+        "images that are symbolic links",
+        {"onetrainer": error("OneTrainer passes over links.")},
+        "Put the files themselves there.",
+    ),
+    Code(
+        "excluded-present",
+        "images left out that lie in the folder",
+        {
+            "sd-scripts": info("sd-scripts trains them when it reads this folder directly."),
+            "onetrainer": info("OneTrainer trains them when it reads this folder directly."),
+        },
+        "Train on what shikomi export writes.",
+    ),
+)
+
+_ALL = frozenset(code.name for code in CODES)
+_KOHYA = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+_ONETRAINER = frozenset({".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
+_NOBODY = frozenset(
+    {".heic", ".heif", ".jxl", ".jp2", ".tga", ".psd", ".svg", ".ico", ".dng", ".cr2", ".nef"}
+)
+_FORMATS = {
+    "JPEG": (".jpg", ".jpeg"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "AVIF": (".avif",),
+    "MPO": (".jpg", ".jpeg"),
+}
+
+
+def find(view: View) -> Iterator[Problem]:
+    """Yield what is wrong with the names of images."""
+    for place in view.places:
+        targets = _targets(view, place, _ALL)
+        for picture in place.pictures:
+            yield from _suffix(view, place, picture, picture.path in targets)
+        for pictures in place.stems.values():
+            if len(pictures) > 1:
+                keeper = _keeper(view, pictures)
+                for picture in pictures:
+                    if picture is not keeper:
+                        message = f"shares its captions with {keeper.name}"
+                        yield Problem("stem-shared", picture.path, message, True)
+        for name, _, suffix in place.parts:
+            if suffix.lower() in _NOBODY:
+                yield Problem("suffix-unknown", place.file(name), f"{suffix} file")
+            if not name.isascii() and (shown := _printable(name)) != name:
+                yield Problem("name-not-text", _printable(place.file(name)), shown)
+        for name in place.hidden:
+            if is_image_name(name.lstrip("._")):
+                yield Problem("image-hidden", place.file(name), "hidden", fixable=True)
+        if place.excluded:
+            count = len(place.excluded)
+            yield Problem("excluded-present", place.path, f"{count} images left out lie here")
+
+
+def changes(view: View, wanted: frozenset[str]) -> Iterator[Change]:
+    """Yield the renames, with captions and caches where images shared them."""
+    for place in view.places:
+        yield from _renames(view, place, wanted)
+        if "image-hidden" in wanted and view.trainer == "onetrainer":
+            for name in place.hidden:
+                if is_image_name(name.lstrip("._")):
+                    yield view.trash(place.file(name))
+
+
+def _suffix(view: View, place: Place, picture: Picture, fixable: bool) -> Iterator[Problem]:
+    suffix = picture.suffix
+    lower = suffix.lower()
+    if lower in ALIASES:
+        yield Problem("suffix-alias", picture.path, f"{suffix} file", fixable)
+        return
+    known = _KOHYA if view.trainer == "sd-scripts" else _ONETRAINER
+    if lower not in known:
+        yield Problem("suffix-skipped", picture.path, f"{suffix} file")
+    elif suffix not in (lower, suffix.upper()):
+        yield Problem("suffix-case", picture.path, suffix, fixable)
+    row = picture.row
+    if row is not None and lower not in _FORMATS.get(row.format, (lower,)):
+        yield Problem("suffix-wrong", picture.path, f"{row.format} inside")
+    if picture.name in place.links:
+        yield Problem("image-linked", picture.path, "a link")
+
+
+def _right_suffix(view: View, suffix: str, wanted: frozenset[str]) -> str:
+    lower = suffix.lower()
+    if lower in ALIASES:
+        return ALIASES[lower] if "suffix-alias" in wanted else suffix
+    mixed = suffix not in (lower, suffix.upper()) and lower in _KOHYA
+    if mixed and view.trainer == "sd-scripts" and "suffix-case" in wanted:
+        return lower
+    return suffix
+
+
+def _keeper(view: View, pictures: list[Picture]) -> Picture:
+    """Return the image that keeps the name: one that needs no other ending, if there is one."""
+
+    def renamed(picture: Picture) -> tuple[bool, str]:
+        return _right_suffix(view, picture.suffix, _ALL) != picture.suffix, picture.name
+
+    return min(pictures, key=renamed)
+
+
+def _renames(view: View, place: Place, wanted: frozenset[str]) -> Iterator[Change]:
+    targets = _targets(view, place, wanted)
+    for stem, pictures in place.stems.items():
+        for picture in pictures:
+            target = targets.get(picture.path)
+            if target is None:
+                continue
+            yield move(picture.path, place.file(target))
+            new_stem = target[: len(target) - len(ending(target))]
+            if new_stem != stem:
+                yield from _copied_caption(view, place, stem, new_stem, wanted)
+
+
+def _targets(view: View, place: Place, wanted: frozenset[str]) -> dict[str, str]:
+    """Return the new names of the images that get one, by path; none is taken."""
+    found: dict[str, str] = {}
+    given: set[str] = set()
+    taken: set[str] | None = None
+    for stem, pictures in place.stems.items():
+        keeper = pictures[0] if len(pictures) == 1 else _keeper(view, pictures)
+        for picture in pictures:
+            if picture is keeper and picture.suffix in _KOHYA:
+                continue  # nearly all
+            new_stem = stem
+            if picture is not keeper and "stem-shared" in wanted:
+                if taken is None:
+                    taken = {stem.casefold() for _, stem, _ in place.parts}
+                new_stem = _free(stem, taken)
+            target = new_stem + _right_suffix(view, picture.suffix, wanted)
+            if target not in place.all_names and target not in given:
+                found[picture.path] = target
+                given.add(target)
+    return found
+
+
+def _free(stem: str, taken: set[str]) -> str:
+    number = 2
+    while f"{stem}-{number}".casefold() in taken:
+        number += 1
+    taken.add(f"{stem}-{number}".casefold())
+    return f"{stem}-{number}"
+
+
+def _copied_caption(
+    view: View, place: Place, stem: str, new_stem: str, wanted: frozenset[str]
+) -> Iterator[Change]:
+    for suffix in (".txt", ".caption"):
+        name = stem + suffix
+        if name in place.all_names and (raw := view.caption_bytes(place.file(name))) is not None:
+            after = mended(view, place, raw, wanted) if suffix == view.extension else raw
+            if after is not None:
+                yield content_change(place.file(new_stem + suffix), None, after)
+
+
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()

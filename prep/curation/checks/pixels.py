@@ -1,0 +1,116 @@
+"""Rules about the pictures themselves: what a trainer sees in place of what people see.
+
+Facts: sd-scripts takes ``Image.open(...).convert("RGB")``: no EXIF turn, transparency dropped, the
+first frame of animations (``library/train_util.py``). OneTrainer turns by EXIF and drops
+transparency (mgds ``LoadImage.py``). What shikomi exports is upright and on white.
+"""
+
+from collections.abc import Iterator
+
+from prep.curation.checks import transparency
+from prep.curation.checks.codes import Code, Problem, error, for_all, info, warning
+from prep.curation.checks.view import View
+from prep.dataset.index import ImageRow
+
+CODES = (
+    Code(
+        "image-unreadable",
+        "images that cannot be read",
+        {
+            "sd-scripts": error("sd-scripts stops when it comes to the first one."),
+            "onetrainer": error("OneTrainer stops when it comes to the first one."),
+            "shikomi": error("They are left out."),
+        },
+        "Get them again, or move them out of the folder.",
+    ),
+    Code(
+        "image-turned",
+        "photographs that are turned by EXIF",
+        {"sd-scripts": warning("sd-scripts trains them lying on their side, or upside down.")},
+        "shikomi export writes them upright.",
+    ),
+    Code(
+        "image-transparent",
+        "images with transparent areas",
+        {
+            "sd-scripts": warning("sd-scripts drops transparency and trains what lies hidden."),
+            "onetrainer": warning("OneTrainer drops transparency and trains what lies hidden."),
+            "shikomi": info("They are put on white."),
+        },
+        "shikomi export puts them on white; sd-scripts can take it as a mask (alpha_mask).",
+    ),
+    Code(
+        "image-animated",
+        "animations",
+        for_all(warning("Only the first frame is trained.")),
+        "Save the frames that you want as images of their own.",
+    ),
+    Code(
+        "image-small",
+        "images much smaller than the training resolution",
+        for_all(warning("They are enlarged to fill their bucket, and trained as soft as that is.")),
+        "Find larger versions, leave them out, or set no_upscale in [buckets].",
+    ),
+    Code(
+        "image-thin",
+        "images thinner than one bucket step",
+        {
+            "sd-scripts": error(
+                "With bucket_no_upscale sd-scripts has no bucket for them, and stops."
+            )
+        },
+        "Leave them out, or crop them from a larger picture.",
+    ),
+)
+
+MUCH = 1.25
+"""Enlarged so many times, softness shows."""
+LITTLE = 0.001
+"""Less of the picture being transparent is a stray pixel."""
+
+
+def find(view: View) -> Iterator[Problem]:
+    """Yield what a trainer makes of the pictures; ``transparency.measure`` comes before."""
+    known = transparency.found(view.index) if any(row.alpha for row in view.rows) else {}
+    buckets = view.project.buckets
+    scales: dict[tuple[int, int], float] = {}
+    for place in view.places:
+        for row in place.unreadable:
+            yield Problem("image-unreadable", row.path, row.error or "")
+    for _, picture, row in view.pictures():
+        if row.orientation != 1:
+            turn = _TURNS.get(row.orientation, "turned")
+            yield Problem("image-turned", picture.path, turn)
+        if row.frames > 1:
+            yield Problem("image-animated", picture.path, f"{row.frames} frames")
+        if row.alpha:
+            yield from _transparent(row, known)
+        size = (row.width, row.height)
+        if buckets.no_upscale:
+            if min(size) < buckets.step:
+                yield Problem("image-thin", picture.path, f"{row.width}x{row.height}")
+            continue
+        if size not in scales:
+            scales[size] = buckets.fit(size).scale
+        if scales[size] >= MUCH:
+            message = f"{row.width}x{row.height}, enlarged {scales[size]:.1f} times"
+            yield Problem("image-small", picture.path, message)
+
+
+_TURNS = {
+    2: "mirrored",
+    3: "upside down",
+    4: "upside down and mirrored",
+    5: "on its side and mirrored",
+    6: "on its side",
+    7: "on its side and mirrored",
+    8: "on its side",
+}
+
+
+def _transparent(row: ImageRow, known: dict[str, transparency.Transparency]) -> Iterator[Problem]:
+    seen = known.get(row.content or "")
+    if seen is not None and seen.share >= LITTLE:
+        hidden = "black" if seen.grey < 40 else "white" if seen.grey > 215 else "other colours"
+        message = f"{seen.share:.0%} transparent, {hidden} below"
+        yield Problem("image-transparent", row.path, message)

@@ -1,0 +1,177 @@
+"""Rules about which caption file belongs to which image: missing, misnamed, borrowed, left over.
+
+sd-scripts: when ``<path without ending>.txt`` is missing and the path, folders included, has five
+parts or more between underscores, the path without its last four parts is tried
+(``library/train_util.py``, ``read_caption``).
+"""
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator
+
+from prep.curation.checks.caption_codes import SIDECAR_CODES
+from prep.curation.checks.captions import mended
+from prep.curation.checks.codes import Problem
+from prep.curation.checks.view import (
+    ALIASES,
+    CAPTION_ENDINGS,
+    Picture,
+    Place,
+    View,
+    ending,
+    is_mask,
+)
+from prep.dataset.journal.changes import Change, content_change
+from prep.images import MASK_SUFFIXES, is_image_name
+
+CODES = SIDECAR_CODES
+_PARTS = 5
+_DROPPED = 4
+
+
+def find(view: View) -> Iterator[Problem]:
+    """Yield captions that are missing, misnamed, doubled or left over."""
+    for place in view.places:
+        loose = _Loose(view, place)
+        for stem, pictures in place.stems.items():
+            if stem + view.extension in place.all_names:
+                yield from _doubled(view, place, stem)
+            else:
+                yield from _without(view, place, loose, pictures)
+        yield from loose.left_over()
+        masks = [name for name in place.names if is_mask(name)]
+        if masks:
+            yield Problem("mask-trained", place.path, f"{len(masks)} files, as {masks[0]}")
+
+
+def changes(view: View, wanted: frozenset[str]) -> Iterator[Change]:
+    """Yield the changes that give misnamed captions their right names, with mended texts."""
+    if "caption-elsewhere" not in wanted or not view.indexed_captions:
+        return  # shikomi.toml asks for another ending than the trainer: that is to be settled there
+    for place in view.places:
+        loose = _Loose(view, place)
+        for stem, pictures in place.stems.items():
+            if stem + view.extension in place.all_names:
+                continue
+            names = loose.candidates(pictures)
+            raw = view.caption_bytes(place.file(names[0])) if len(names) == 1 else None
+            if raw is None:
+                continue
+            # Its bytes are taken away here and written there, rather than moved, since it may
+            # be mended on the way, and undo takes the changes back in another order.
+            yield content_change(place.file(names[0]), raw, None)
+            after = mended(view, place, raw, wanted)
+            if after is not None:
+                yield content_change(place.file(stem + view.extension), None, after)
+
+
+def _without(
+    view: View, place: Place, loose: "_Loose", pictures: list[Picture]
+) -> Iterator[Problem]:
+    """Yield what is to be said of images that have no caption file."""
+    names = loose.candidates(pictures)
+    path = pictures[0].path
+    if len(names) == 1:
+        message = f"its caption is {names[0]}, not {pictures[0].stem}{view.extension}"
+        yield Problem("caption-elsewhere", path, message, view.indexed_captions)
+    elif names:
+        yield Problem("caption-elsewhere", path, f"its caption could be {' or '.join(names)}")
+    elif view.trainer == "sd-scripts" and (other := _borrowed(view, path)):
+        loose.lend(other)
+        yield Problem("caption-borrowed", path, f"reads {other}")
+    else:
+        named = view.trainer == "sd-scripts" and place.depth == 1 and "_" in place.label
+        words = f"trained as: {place.label.partition('_')[2]}" if named else "no caption"
+        yield Problem("caption-missing", path, words)
+
+
+def _doubled(view: View, place: Place, stem: str) -> Iterator[Problem]:
+    for suffix in CAPTION_ENDINGS:
+        other = stem + suffix
+        if suffix != view.extension and other in place.all_names:
+            first = view.caption_bytes(place.file(stem + view.extension))
+            second = view.caption_bytes(place.file(other))
+            if first is not None and second is not None and first.strip() != second.strip():
+                yield Problem("caption-two-files", place.file(other), f"beside {view.extension}")
+
+
+def _borrowed(view: View, path: str) -> str | None:
+    """Return the caption file that sd-scripts reads in place of a missing one."""
+    parts = os.path.splitext(str(view.project.root / path))[0].split("_")  # noqa: PTH122
+    if len(parts) < _PARTS:
+        return None
+    other = "_".join(parts[:-_DROPPED]) + view.extension
+    if not view.is_file(other):
+        return None
+    root = f"{view.project.root}/"
+    return other.removeprefix(root)
+
+
+class _Loose:
+    """The caption files of a folder that no image's name leads to."""
+
+    def __init__(self, view: View, place: Place) -> None:
+        self._place, self._extension = place, view.extension
+        self._by_key: defaultdict[str, list[str]] = defaultdict(list)
+        self._names: list[str] = []
+        stems = place.image_stems
+        for name, stem, suffix in place.parts:
+            read = suffix in CAPTION_ENDINGS
+            if (read and stem in stems) or suffix.lower() not in CAPTION_ENDINGS:
+                continue
+            self._names.append(name)
+            self._by_key[_key(_bare(stem))].append(name)
+        self._claims: dict[str, str] = {}
+
+    def candidates(self, pictures: list[Picture]) -> list[str]:
+        """Return the files that could be the caption of images of one stem."""
+        found = [
+            name
+            for suffix in CAPTION_ENDINGS
+            if (name := pictures[0].stem + suffix) in self._place.all_names
+        ]
+        if not found and self._by_key:
+            found = self._by_key.get(_key(pictures[0].stem), [])
+        stem = pictures[0].stem
+        return [name for name in found if self._claims.setdefault(name, stem) == stem]
+
+    def lend(self, path: str) -> None:
+        """Note that a trainer reads the file for some other image."""
+        self._claims[path.rpartition("/")[2]] = path
+
+    def left_over(self) -> Iterator[Problem]:
+        """Yield captions and masks that belong to no image; call it when all have asked."""
+        stems = self._place.image_stems
+        for name in self._names:
+            if name not in self._claims and _bare(ending_less(name)) not in stems:
+                yield Problem("caption-orphan", self._place.file(name), "no image of this name")
+        for name in self._place.names:
+            if is_mask(name) and _unmasked(name) not in stems:
+                yield Problem("mask-orphan", self._place.file(name), "no image of this name")
+
+
+def ending_less(name: str) -> str:
+    """Return a name without its ending."""
+    return name[: len(name) - len(ending(name))]
+
+
+def _bare(stem: str) -> str:
+    """Take the image's own ending off, as in ``a.png.txt``."""
+    inner = ending(stem).lower()
+    known = is_image_name(stem) or inner in ALIASES
+    return stem[: len(stem) - len(inner)] if inner and known else stem
+
+
+def _key(stem: str) -> str:
+    """Return what names have in common that people and systems take for the same.
+
+    macOS spells accents in two characters, some tools change the case or double spaces.
+    """
+    return " ".join(unicodedata.normalize("NFC", stem).casefold().split())
+
+
+def _unmasked(name: str) -> str:
+    for suffix in MASK_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name

@@ -1,0 +1,165 @@
+"""Which of several versions of one picture to keep, and why, in words.
+
+The rules are asked one after another; the first in which two versions differ decides. Their order
+is the user's.
+"""
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from PIL import Image
+
+from prep.dataset.index import ImageRow
+from prep.images import MAX_PIXELS
+from prep.project import Project
+
+Rule = Literal["resolution", "sharpness", "format", "caption", "compression"]
+RULES: tuple[Rule, ...] = get_args(Rule)
+
+_SHARPER = 1.5
+"""Sharpness counts in steps of this factor: less is the noise of a re-encoding."""
+_LOSSLESS = 2
+_FORMATS = {"PNG": _LOSSLESS, "BMP": _LOSSLESS, "TIFF": _LOSSLESS, "WEBP": 1, "AVIF": 1}
+"""What a format keeps of a picture: 2 all of it, 1 perhaps, 0 (the others) not."""
+_HAND, _SOME, _NONE = 2, 1, 0
+"""A caption written by a person, any caption, none."""
+_QUALITY_STEP = 4
+"""JPEG qualities count in steps of this: the same picture saved by two programs is no worse."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Compares versions.
+
+    Attributes:
+        project: Where the files are.
+        sharpness: By content; see ``prep.curation.duplicates.hashes``.
+        hand_made: Images whose caption a person wrote or changed.
+        order: The rules, the most important first.
+    """
+
+    project: Project
+    sharpness: Mapping[str, float] = field(default_factory=dict)
+    hand_made: Collection[str] = ()
+    order: Sequence[Rule] = RULES
+
+    def merit(self, row: ImageRow) -> tuple[float, ...]:
+        """Return what makes a version better, in the order of the rules; more is better."""
+        return tuple(_MEASURES[rule](self, row) for rule in self.order)
+
+    def best_first(self, rows: Iterable[ImageRow]) -> list[ImageRow]:
+        """Sort versions, the best first; of equals the one with the shortest path.
+
+        Copies have longer names than what they are copies of: ``IMG_2041 (1).jpg``.
+        """
+        by_path = sorted(rows, key=lambda row: (len(row.path), row.path))
+        return sorted(by_path, key=self.merit, reverse=True)
+
+    def why_kept(self, rows: Sequence[ImageRow]) -> str:
+        """Say in what the first of at least two versions, sorted, is better than the second."""
+        best, second = self.merit(rows[0]), self.merit(rows[1])
+        for rule, mine, other in zip(self.order, best, second, strict=True):
+            if mine != other:
+                return _reason(rule, rows[0], rows[1], mine, other)
+        return "nothing but the name tells them apart: copies tend to have the longer one"
+
+    def caption_rank(self, row: ImageRow) -> int:
+        """Return 2 for a hand-made caption, 1 for any, 0 for none."""
+        if row.caption is None:
+            return _NONE
+        return _HAND if row.path in self.hand_made else _SOME
+
+
+def full_order(first: Sequence[Rule]) -> tuple[Rule, ...]:
+    """Return all rules, those of ``first`` before the others.
+
+    Example:
+        >>> full_order(("caption",))
+        ('caption', 'resolution', 'sharpness', 'format', 'compression')
+    """
+    named = tuple(dict.fromkeys(first))
+    return (*named, *(rule for rule in RULES if rule not in named))
+
+
+def _resolution(_judge: Judge, row: ImageRow) -> float:
+    return row.width * row.height
+
+
+def _sharpness(judge: Judge, row: ImageRow) -> float:
+    seen = judge.sharpness.get(row.content or "")
+    return 0 if seen is None else round(math.log(max(seen, 1e-6), _SHARPER))
+
+
+def _format(_judge: Judge, row: ImageRow) -> float:
+    return _FORMATS.get(row.format, 0)
+
+
+def _caption(judge: Judge, row: ImageRow) -> float:
+    return judge.caption_rank(row)
+
+
+def _compression(judge: Judge, row: ImageRow) -> float:
+    """Return the quality of a JPEG file, 0 to 100 in steps; files that lose nothing are above.
+
+    Other lossy files count by their bits per pixel, of which two are taken for quality 100.
+    """
+    if _FORMATS.get(row.format, 0) == _LOSSLESS:
+        return 101
+    if row.format == "JPEG":
+        quality = jpeg_quality(judge.project, row)
+        if quality is not None:
+            return quality // _QUALITY_STEP * _QUALITY_STEP
+    return min(100.0, 400 * row.size / max(1, row.width * row.height))
+
+
+_MEASURES: dict[Rule, Callable[[Judge, ImageRow], float]] = {
+    "resolution": _resolution,
+    "sharpness": _sharpness,
+    "format": _format,
+    "caption": _caption,
+    "compression": _compression,
+}
+
+
+def jpeg_quality(project: Project, row: ImageRow) -> int | None:
+    """Estimate the quality a JPEG file was saved with, from its quantisation table.
+
+    The Independent JPEG Group's library scales its standard table by ``200 - 2 q`` percent from
+    quality 50 on, by ``5000 / q`` below; the mean of that table is 57.6.
+
+    Returns:
+        1 to 100, or ``None`` when the header tells nothing.
+    """
+    if row.width * row.height > MAX_PIXELS:
+        return None
+    try:
+        with Image.open(project.root / row.path) as image:
+            table: list[int] | None = getattr(image, "quantization", {}).get(0)
+    except Exception:  # a broken header says nothing; decoding will report it
+        return None
+    if not table:
+        return None
+    scale = 100 * (sum(table) / len(table)) / 57.6
+    quality = round((200 - scale) / 2 if scale <= 100 else 5000 / scale)
+    return max(1, min(100, quality))
+
+
+def _reason(rule: Rule, row: ImageRow, other: ImageRow, mine: float, theirs: float) -> str:
+    if rule == "resolution":
+        return f"the most pixels: {_size(row)}, the next has {_size(other)}"
+    if rule == "sharpness":
+        return "the sharpest of those that are no worse otherwise"
+    if rule == "format":
+        return f"{row.format} keeps more than {other.format}, and it is no worse otherwise"
+    if rule == "caption":
+        what = "a caption written by hand" if mine == _HAND else "a caption"
+        return f"the only one with {what}, and no worse otherwise"
+    if row.format == other.format == "JPEG":
+        return f"the least compressed: JPEG quality about {mine:.0f}, the next {theirs:.0f}"
+    return "the least compressed, and no worse otherwise"
+
+
+def _size(row: ImageRow) -> str:
+    return f"{row.width}x{row.height}"

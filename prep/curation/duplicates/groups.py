@@ -1,0 +1,357 @@
+"""From candidates to groups: each picture is kept, or is a version of a better one that is kept.
+
+Every member of a group was compared with the kept picture itself, so that chains of small
+differences never join pictures that differ much.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prep.curation.duplicates import hash_store
+from prep.curation.duplicates.best import Judge
+from prep.curation.duplicates.compared import Memory, Pair
+from prep.curation.duplicates.neighbours import (
+    MIRRORED,
+    TURNS,
+    UPRIGHT,
+    Candidates,
+    Neighbours,
+    turn,
+)
+from prep.curation.duplicates.similarity import NOTHING_ALIKE, Comparison, Thumbnail, compare
+from prep.dataset.index import ImageRow, Index
+
+REASONS = ("exact", "near", "mirrored", "rotated")
+"""Of duplicates, in the order in which groups are reported."""
+APART = ("variant", "crop")
+"""Of pictures that belong together and are no duplicates: never excluded on their own."""
+
+_MANY, _NEAREST = 64, 8
+"""With more candidates than that, only so many of them are looked at, the most alike ones."""
+_REMEMBERED = 1024
+_COARSE, _EQUAL = 8, 1e-3
+"""Side of the pictures that rank many candidates; below which difference they are equal."""
+_MAYBE_EQUAL_BITS, _MAYBE_EQUAL = 6, 0.08
+"""Only copies as near as this can have the very same pixels."""
+_TURNED_BELOW = 0.2
+"""Largest difference of copies that are mirrored or turned."""
+_WITNESSES = 4
+"""Upright versions that a turned one, which differs by more from the kept one, is compared with."""
+_ENOUGH_TO_VOTE = 3
+_CUT = 0.03
+"""From this difference of proportions on, a copy shows another part of the picture."""
+
+
+class Candidate(NamedTuple):
+    """A picture that may be the same: its position, the turn, and the bits between the hashes."""
+
+    position: int
+    turn: int
+    bits: int
+
+
+class Member(NamedTuple):
+    """One version of the kept picture.
+
+    Attributes:
+        row: The image.
+        reason: exact, near, mirrored, rotated, variant or crop.
+        bits: Bits between the hashes.
+        detail: What tells it from the kept one, in words.
+        turn: What turns the kept picture into this one; a place in ``TURNS``.
+    """
+
+    row: ImageRow
+    reason: str
+    bits: int
+    detail: str
+    turn: int = UPRIGHT
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A kept image and everything that is the same picture, or belongs to it.
+
+    ``why`` it is kept is empty when the rules for the best version say it.
+    """
+
+    keep: ImageRow
+    members: Sequence[Member] = field(default_factory=list)
+    why: str = ""
+
+
+class Search:
+    """Groups the pictures that ``rows`` holds by position, over an open index."""
+
+    def __init__(
+        self,
+        index: Index,
+        rows: Mapping[int, Sequence[ImageRow]],
+        neighbours: Neighbours,
+        judge: Judge,
+        *,
+        variants: bool = False,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            index: With thumbnails of all pictures that have candidates.
+            rows: By position in ``neighbours``, the images of one content, the best first.
+            neighbours: The candidates.
+            judge: Says which of two versions is better.
+            variants: Also find pictures that differ in a detail.
+        """
+        self._index, self._rows, self._neighbours = index, rows, neighbours
+        self._judge, self._variants = judge, variants
+        self._memory = Memory(index)
+        self._pictures: OrderedDict[int, Thumbnail | None] = OrderedDict()
+        self._coarse: NDArray[np.float32] | None = None
+        firsts = judge.best_first(images[0] for images in rows.values())
+        by_path = {images[0].path: position for position, images in rows.items()}
+        self._order = [by_path[row.path] for row in firsts]
+        self._rank = {position: rank for rank, position in enumerate(self._order)}
+        self._free = np.zeros(max(self._order, default=-1) + 1, np.bool_)
+        self._free[self._order] = True
+        self._variant_pairs: list[tuple[int, Candidate, Comparison]] = []
+        self.kept: set[int] = set()
+
+    def __len__(self) -> int:
+        """Return how many pictures ``clusters`` decides on."""
+        return len(self._order)
+
+    def clusters(self) -> Iterator[Cluster | None]:
+        """Yield for each picture its cluster, or ``None`` when it has none of its own."""
+        try:
+            for position in self._order:
+                cluster = None
+                while self._free[position]:
+                    if cluster is not None:
+                        yield cluster
+                    # Free afterwards: what seemed a clean version is too far from this one. The
+                    # next is tried; each try leaves one picture less that is free.
+                    cluster = self._around(position)
+                yield cluster
+        finally:
+            self._memory.save()
+
+    def _around(self, position: int, *, anyhow: bool = False) -> Cluster | None:
+        """Return the cluster of a picture, or of a version with nothing written over it."""
+        self._free[position] = False
+        found = self._same(position)
+        clean = _cleaner(found)
+        if clean and not anyhow:
+            for place in (position, *(candidate.position for candidate, _ in found)):
+                self._free[place] = True
+            best = min(clean, key=self._rank.__getitem__)
+            cluster = self._around(best, anyhow=True)
+            name = self._rows[position][0].path.rpartition("/")[2]
+            why = f"{name} seems to have something written over it"
+            return cluster and replace(cluster, why=why)
+        self.kept.add(position)
+        keep, *copies = self._rows[position]
+        members = [Member(row, "exact", 0, "the same bytes") for row in copies]
+        for candidate, seen in found:
+            members += self._versions(keep, candidate, seen)
+        return Cluster(keep, self._sorted(members)) if members else None
+
+    def _sorted(self, members: Sequence[Member]) -> list[Member]:
+        """Sort by reason, and the best first."""
+        by_path = {member.row.path: member for member in members}
+        best = self._judge.best_first(member.row for member in members)
+        ranked = [by_path[row.path] for row in best]
+        return sorted(ranked, key=lambda member: REASONS.index(member.reason))
+
+    def variants(self) -> Iterator[Cluster]:
+        """Yield, after all ``clusters``, kept pictures with those that differ in a detail."""
+        shown: set[int] = set()
+        found: dict[int, list[tuple[Candidate, Comparison]]] = {}
+        for position, candidate, seen in self._variant_pairs:
+            if position in self.kept and candidate.position in self.kept:
+                found.setdefault(position, []).append((candidate, seen))
+        for position, pairs in found.items():
+            new = [pair for pair in pairs if pair[0].position not in shown]
+            if position in shown or not new:
+                continue
+            shown |= {position, *(candidate.position for candidate, _ in new)}
+            members = [
+                Member(
+                    self._rows[candidate.position][0],
+                    "variant",
+                    candidate.bits,
+                    f"{100 * seen.area:.1f} % of it differs{_how(candidate.turn)}",
+                    candidate.turn,
+                )
+                for candidate, seen in new
+            ]
+            yield Cluster(self._rows[position][0], members)
+
+    def _same(self, position: int) -> list[tuple[Candidate, Comparison]]:
+        """Return the free candidates that are the same picture; they are no longer free."""
+        found: list[tuple[Candidate, Comparison]] = []
+        doubtful: list[tuple[Candidate, Comparison]] = []
+        for candidate in self._worth_a_look(position):
+            if not self._free[candidate.position]:
+                continue  # found already, in another turn
+            seen = self._compare(position, candidate)
+            if _is_same(seen, candidate.turn):
+                self._free[candidate.position] = False
+                found.append((candidate, seen))
+            elif seen.same:
+                doubtful.append((candidate, seen))
+            elif self._variants and seen.variant:
+                self._variant_pairs.append((position, candidate, seen))
+        return found + self._vouched_for(doubtful, found)
+
+    def _vouched_for(
+        self,
+        doubtful: Sequence[tuple[Candidate, Comparison]],
+        found: Sequence[tuple[Candidate, Comparison]],
+    ) -> list[tuple[Candidate, Comparison]]:
+        """Return the turned pictures that agree enough with an upright version, if not with this.
+
+        The kept version may be the one with other colours, or with words over it.
+        """
+        upright = [each.position for each, _ in found if each.turn == UPRIGHT][:_WITNESSES]
+        agreed = []
+        for candidate, seen in doubtful:
+            pairs = (self._compare(version, candidate) for version in upright)
+            if self._free[candidate.position] and any(_is_same(p, candidate.turn) for p in pairs):
+                self._free[candidate.position] = False
+                agreed.append((candidate, seen))
+        return agreed
+
+    def _worth_a_look(self, position: int) -> list[Candidate]:
+        found = self._neighbours.of(position)
+        found = found.only(found.positions < len(self._free))
+        found = found.only(self._free[found.positions])
+        if len(found.positions) > _MANY:
+            found = self._most_alike(position, found)
+        return [Candidate(*each) for each in zip(*(a.tolist() for a in found), strict=True)]
+
+    def _most_alike(self, position: int, found: Candidates) -> Candidates:
+        """Return all candidates that are as good as equal, and of the others the nearest."""
+        if self._coarse is None:
+            self._coarse = self._rankings()
+        others = self._coarse[found.positions]
+        for number in np.unique(found.turns).tolist():
+            # Turned back, they lie as the kept picture does.
+            places = np.arange(_COARSE * _COARSE).reshape(_COARSE, _COARSE)
+            these = found.turns == number
+            others[these] = others[these][:, _back(places, number).ravel()]
+        off = ((others - self._coarse[position]) ** 2).mean(axis=1)
+        equal = int((off < _EQUAL).sum())
+        return found.only(np.argsort(off, kind="stable")[: equal + _NEAREST])
+
+    def _rankings(self) -> NDArray[np.float32]:
+        """Return very small grey pictures as numbers that light does not change much."""
+        coarse = np.zeros((len(self._free), _COARSE * _COARSE), np.float32)
+        for position in self._order:
+            picture = self._picture(position)
+            if picture is not None:
+                side = len(picture) // _COARSE
+                blocks = picture.reshape(_COARSE, side, _COARSE, side, 3)
+                grey = blocks.mean(axis=(1, 3, 4), dtype=np.float32).ravel()
+                coarse[position] = (grey - grey.mean()) / max(float(grey.std()), 4.0)
+        return coarse
+
+    def _compare(self, position: int, candidate: Candidate) -> Comparison:
+        rows = self._rows[position][0], self._rows[candidate.position][0]
+        pair = Pair(rows[0].content or "", rows[1].content or "", candidate.turn)
+        known = self._memory.get(pair)
+        if known is not None:
+            return known
+        first, second = self._picture(position), self._picture(candidate.position)
+        if first is None or second is None:
+            return NOTHING_ALIKE
+        seen = compare(first, _back(second, candidate.turn))
+        self._memory.put(pair, seen)
+        return seen
+
+    def _picture(self, position: int) -> Thumbnail | None:
+        if position in self._pictures:
+            self._pictures.move_to_end(position)
+            return self._pictures[position]
+        content = self._rows[position][0].content or ""
+        self._pictures[position] = hash_store.read_thumbnail(self._index, content)
+        if len(self._pictures) > _REMEMBERED:
+            self._pictures.popitem(last=False)
+        return self._pictures[position]
+
+    def _versions(self, keep: ImageRow, candidate: Candidate, seen: Comparison) -> Iterator[Member]:
+        """Yield one content's images as members: all copies of the same bytes."""
+        first, *copies = self._rows[candidate.position]
+        reason, detail = "near", _described(keep, first, candidate, seen)
+        if candidate.turn == MIRRORED:
+            reason = "mirrored"
+        elif candidate.turn != UPRIGHT:
+            reason = "rotated"
+        elif self._equal_pixels(keep, first, candidate.bits, seen):
+            reason, detail = "exact", "the same pixels in another file"
+        yield Member(first, reason, candidate.bits, detail, candidate.turn)
+        name = first.path.rpartition("/")[2]
+        for row in copies:
+            again = f"{detail}; the same bytes as {name}"
+            yield Member(row, reason, candidate.bits, again, candidate.turn)
+
+    def _equal_pixels(self, keep: ImageRow, row: ImageRow, bits: int, seen: Comparison) -> bool:
+        if bits > _MAYBE_EQUAL_BITS or seen.difference > _MAYBE_EQUAL:
+            return False
+        if (keep.width, keep.height) != (row.width, row.height):
+            return False
+        digest = hash_store.pixel_digest(self._index, keep)
+        return digest is not None and digest == hash_store.pixel_digest(self._index, row)
+
+
+def shows_all(keep: ImageRow, member: Member) -> bool:
+    """Does a duplicate show exactly the same part of the picture, as far as its shape tells?"""
+    width, height = member.row.width, member.row.height
+    if member.turn >= len(TURNS) // 2:
+        width, height = height, width
+    ratio = keep.width * height / max(1, keep.height * width)
+    return abs(ratio - 1) < _CUT
+
+
+def _cleaner(found: Sequence[tuple[Candidate, Comparison]]) -> list[int]:
+    """Return the versions that lack what is written over the picture they were compared with.
+
+    Most versions of a clean picture are clean; with few of them, what is written is judged.
+    """
+    differing = [(candidate, seen) for candidate, seen in found if seen.overlay]
+    if len(found) >= _ENOUGH_TO_VOTE:
+        return [c.position for c, _ in differing] if 2 * len(differing) > len(found) else []
+    return [candidate.position for candidate, seen in differing if seen.overlay == 1]
+
+
+def _is_same(seen: Comparison, number: int) -> bool:
+    """Is it the same picture? Turned ones must agree better: so many ways to fit by chance."""
+    if number == UPRIGHT:
+        return seen.same
+    return seen.difference < _TURNED_BELOW or (number == MIRRORED and seen.overlay > 0)
+
+
+def _back(pixels: NDArray[Any], number: int) -> NDArray[Any]:
+    """Undo a turn: all but the quarter turns are their own inverse."""
+    return turn(pixels, {5: 6, 6: 5}.get(number, number))
+
+
+def _how(number: int) -> str:
+    return f", {TURNS[number]}" if number else ""
+
+
+def _described(keep: ImageRow, row: ImageRow, candidate: Candidate, seen: Comparison) -> str:
+    words = [TURNS[candidate.turn]] if candidate.turn else []
+    if (row.width, row.height) != (keep.width, keep.height):
+        words.append(f"{row.width}x{row.height}")
+    if seen.overlay == 2:
+        words.append("with something written over it")
+    elif seen.overlay == 1:
+        words.append("without what is written over the kept one")
+    if seen.recoloured:
+        words.append("other colours")
+    words.append(f"differs by {seen.difference:.2f}")
+    return ", ".join(words)

@@ -1,0 +1,202 @@
+"""Hashes of the images of an index: computed once per content, kept in ``cache.db``.
+
+Contents, not paths, own hashes: renaming, moving or copying an image costs nothing, and a second
+run only looks at what is new. Each function that computes is a generator of events.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from prep import events
+from prep.curation.duplicates.hashes import Hashes, Look, look
+from prep.curation.duplicates.similarity import Thumbnail, thumbnail
+from prep.dataset.contents import USABLE, computed_once, rows_of
+from prep.dataset.index import ImageRow, Index
+from prep.errors import UnreadableError
+from prep.images import decode
+
+_SIGN, _MODULUS = 1 << 63, 1 << 64
+"""SQLite's integers are signed."""
+_TABLES = (
+    "looks(id INTEGER PRIMARY KEY, content TEXT NOT NULL UNIQUE, upright INTEGER NOT NULL,"
+    " mirrored INTEGER NOT NULL, flipped INTEGER NOT NULL, turned INTEGER NOT NULL,"
+    " sharpness REAL NOT NULL)",
+    "small_pictures(content TEXT PRIMARY KEY, picture BLOB NOT NULL) WITHOUT ROWID",
+    "pixels(content TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID",
+)
+_USABLE = f"FROM images i {USABLE}"
+_USABLE_LOOKS = f"FROM images i JOIN looks l ON l.content = i.content {USABLE}"
+
+
+class Looks(NamedTuple):
+    """The hashes of n contents: ``ids``, shape (n,), and upright to turned, shape (4, n)."""
+
+    ids: NDArray[np.int64]
+    hashes: Hashes
+
+
+def unseen(index: Index) -> list[ImageRow]:
+    """Return one usable image for each content that has no perceptual hash yet."""
+    _prepare(index)
+    return rows_of(
+        index,
+        f"SELECT min(i.id) {_USABLE} AND i.content IS NOT NULL"
+        " AND i.content NOT IN (SELECT content FROM looks) GROUP BY i.content",
+    )
+
+
+def hash_looks(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]:
+    """Compute the perceptual hashes of contents that have none; events as ``hash_contents``."""
+    _prepare(index)
+    known = {content for (content,) in index.connection.execute("SELECT content FROM looks")}
+
+    def save(found: list[tuple[ImageRow, Look]]) -> None:
+        with index.connection:
+            index.connection.executemany(
+                "INSERT OR REPLACE INTO looks"
+                "(content, upright, mirrored, flipped, turned, sharpness) VALUES(?,?,?,?,?,?)",
+                (
+                    (
+                        row.content,
+                        *map(_signed, (seen.phash, seen.mirrored, seen.flipped, seen.turned)),
+                        seen.sharpness,
+                    )
+                    for row, seen in found
+                ),
+            )
+
+    yield from computed_once(index, "hashing", rows, known, look, save)
+
+
+def make_thumbnails(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]:
+    """Make the thumbnails that ``similarity`` compares; events as ``hash_contents``."""
+    _prepare(index)
+    select = "SELECT content FROM small_pictures"
+    known = {content for (content,) in index.connection.execute(select)}
+
+    def save(found: list[tuple[ImageRow, bytes]]) -> None:
+        with index.connection:
+            index.connection.executemany(
+                "INSERT OR REPLACE INTO small_pictures VALUES(?, ?)",
+                ((row.content, data) for row, data in found),
+            )
+
+    def work(file: Path) -> bytes:
+        return _packed(thumbnail(file))
+
+    yield from computed_once(index, "looking closer", rows, known, work, save)
+
+
+def phashes(index: Index) -> dict[str, int]:
+    """Return the perceptual hashes that are known, by content."""
+    _prepare(index)
+    rows = index.connection.execute("SELECT content, upright FROM looks")
+    return {content: value % _MODULUS for content, value in rows}
+
+
+def usable_looks(index: Index) -> Looks:
+    """Return the perceptual hashes of all images that are readable and not excluded, as arrays."""
+    _prepare(index)
+    count = index.connection.execute("SELECT count(*) FROM looks").fetchone()[0]
+    table = np.empty((count, 5), np.int64)
+    rows = index.connection.execute(
+        f"""SELECT id, upright, mirrored, flipped, turned FROM looks
+        WHERE content IN (SELECT i.content {_USABLE}) ORDER BY id"""
+    )
+    found = 0
+    for found, row in enumerate(rows, 1):
+        table[found - 1] = row
+    table = table[:found]
+    return Looks(table[:, 0].copy(), table[:, 1:].T.copy().view(np.uint64))
+
+
+def copied(index: Index) -> list[int]:
+    """Return the ids of the looks whose content several usable images have."""
+    return [
+        number
+        for (number,) in index.connection.execute(
+            f"SELECT l.id FROM looks l WHERE l.content IN"
+            f" (SELECT i.content {_USABLE} GROUP BY i.content HAVING count(*) > 1)"
+        )
+    ]
+
+
+def images_of(index: Index, ids: Iterable[int]) -> dict[int, list[ImageRow]]:
+    """Return the usable images that have these looks, by the id of the look."""
+    connection = index.connection
+    with connection:
+        connection.execute("CREATE TEMP TABLE IF NOT EXISTS wanted(id INTEGER PRIMARY KEY)")
+        connection.execute("DELETE FROM wanted")
+        connection.executemany("INSERT INTO wanted VALUES(?)", ((int(each),) for each in set(ids)))
+    pairs = connection.execute(
+        f"SELECT l.id, i.id {_USABLE_LOOKS} AND l.id IN (SELECT id FROM wanted) ORDER BY i.path"
+    ).fetchall()
+    rows = index.rows([image for _, image in pairs])
+    found: dict[int, list[ImageRow]] = defaultdict(list)
+    for (number, _), row in zip(pairs, rows, strict=True):
+        found[number].append(row)
+    return found
+
+
+def sharpness_of(index: Index, contents: Collection[str]) -> dict[str, float]:
+    """Return the sharpness of these contents; see ``prep.curation.duplicates.hashes.sharpness``."""
+    rows = index.connection.execute("SELECT content, sharpness FROM looks")
+    return {content: sharp for content, sharp in rows if content in contents}
+
+
+def read_thumbnail(index: Index, content: str) -> Thumbnail | None:
+    """Return a thumbnail that ``make_thumbnails`` has made."""
+    row = index.connection.execute(
+        "SELECT picture FROM small_pictures WHERE content = ?", (content,)
+    ).fetchone()
+    if row is None:
+        return None
+    decoded: Any = cv2.imdecode(np.frombuffer(row[0], np.uint8), cv2.IMREAD_COLOR)
+    return None if decoded is None else np.ascontiguousarray(decoded[..., ::-1])
+
+
+def pixel_digest(index: Index, row: ImageRow) -> str | None:
+    """Return a digest of the size and the pixels of an image as people see it.
+
+    It is remembered by content.
+
+    Returns:
+        ``None`` when the file cannot be decoded.
+    """
+    known = index.connection.execute(
+        "SELECT digest FROM pixels WHERE content = ?", (row.content,)
+    ).fetchone()
+    if known is not None:
+        return str(known[0])
+    try:
+        image = decode(index.project.root / row.path)
+    except UnreadableError:
+        return None
+    size = f"{image.width}x{image.height}:".encode()
+    digest = hashlib.blake2b(size + image.tobytes(), digest_size=16).hexdigest()
+    with index.connection:
+        index.connection.execute("INSERT INTO pixels VALUES(?, ?)", (row.content, digest))
+    return digest
+
+
+def _prepare(index: Index) -> None:
+    with index.connection:
+        for table in _TABLES:
+            index.connection.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+
+
+def _packed(pixels: Thumbnail) -> bytes:
+    """Encode a thumbnail: its losses are far below what tells pictures apart."""
+    wrong_way = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", wrong_way, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+
+
+def _signed(value: int) -> int:
+    return value - _MODULUS if value >= _SIGN else value

@@ -1,0 +1,177 @@
+"""What two pictures have in common, when both show parts of one source.
+
+Their patches say where one would lie over the other; then the common parts are compared, as
+near-duplicates are, so that two drawings of one character have nothing in common.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from prep.curation.duplicates.patches import MATCHED_BITS, Marks, Patches
+from prep.curation.duplicates.patches import SIDE as PATCHES_SIDE
+from prep.curation.duplicates.similarity import SIDE, compare
+from prep.dataset.index import ImageRow, Index
+from prep.errors import UnreadableError
+from prep.images import decode_small
+
+VERSION = 1
+"""Counts up when the same two pictures may have something else in common."""
+_DECODED = 512
+_INLIERS = 8
+_OFF = 4.0
+"""Pixels (of ``patches.SIDE``) that a matching patch may lie beside its place."""
+_TURNED, _LARGEST_SCALE = 0.05, 12.0
+_LARGEST_SHARE = 0.95
+"""When both show more of each other than this, it is no crop."""
+_SMALLEST_SHARE, _LEAST_OF_ONE = 0.03, 0.5
+"""Of either and of one picture, at least so much must be common."""
+_PLAIN = 6.0
+"""Common parts with a smaller spread of grey levels prove nothing."""
+_FIRST_LOOK, _ALIKE = 16, 0.7
+"""Side of the common parts at the first look, and how much they must be correlated there: those of
+real crops are by 0.9."""
+
+
+class Box(NamedTuple):
+    """A rectangle, as shares of the width and height of a picture."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def area(self) -> float:
+        """Share of the picture."""
+        return max(0.0, self.right - self.left) * max(0.0, self.bottom - self.top)
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What two pictures have in common: the part of each."""
+
+    first: Box
+    second: Box
+
+    @property
+    def turned_round(self) -> "Overlap":
+        """The same from the side of the other picture."""
+        return Overlap(self.second, self.first)
+
+
+def overlap_of(
+    first: Patches, second: Patches, size: tuple[int, int], other: tuple[int, int]
+) -> Overlap | None:
+    """Return what two pictures have in common if one may be a crop of the other's source.
+
+    Args:
+        first: Patches of one picture.
+        second: Of the other one.
+        size: Width and height of the first, pixels.
+        other: Of the second.
+    """
+    if min(len(first), len(second)) < _INLIERS:
+        return None
+    matcher = cv2.BFMatcher(cv2.NORM_HAMMING, True)
+    matches = [
+        match
+        for match in matcher.match(first["bits"], second["bits"])
+        if match.distance <= MATCHED_BITS
+    ]
+    if len(matches) < _INLIERS:
+        return None
+    one = _places(first, size)[[match.queryIdx for match in matches]]
+    two = _places(second, other)[[match.trainIdx for match in matches]]
+    warp, inliers = cv2.estimateAffinePartial2D(one, two, None, cv2.RANSAC, _OFF)
+    if warp is None or int(inliers.sum()) < _INLIERS:
+        return None
+    scale, turned = float(np.hypot(warp[0, 0], warp[1, 0])), float(warp[1, 0])
+    if not 1 / _LARGEST_SCALE < scale < _LARGEST_SCALE or abs(turned) > _TURNED * scale:
+        return None
+    return _common(scale, warp[:, 2], _scaled(size), _scaled(other))
+
+
+def _scaled(size: tuple[int, int]) -> NDArray[np.float64]:
+    return np.array(size, np.float64) * (PATCHES_SIDE / max(size))
+
+
+def _places(patches: Patches, size: tuple[int, int]) -> NDArray[np.float32]:
+    width, height = _scaled(size)
+    return np.stack((patches["x"] * width, patches["y"] * height), axis=1).astype(np.float32)
+
+
+def _common(
+    scale: float, shift: NDArray[np.float64], size: NDArray[np.float64], other: NDArray[np.float64]
+) -> Overlap | None:
+    """Return the common rectangle in shares of both, when second = scale * first + shift."""
+    low = np.maximum(shift, 0)
+    high = np.minimum(scale * size + shift, other)
+    second = Box(*(low / other), *(high / other))
+    first = Box(*((low - shift) / scale / size), *((high - shift) / scale / size))
+    shares = first.area, second.area
+    if (high <= low).any() or min(shares) < _SMALLEST_SHARE or max(shares) < _LEAST_OF_ONE:
+        return None
+    return None if min(shares) > _LARGEST_SHARE else Overlap(first, second)
+
+
+class Look:
+    """Looks at candidates, each more closely than the one before it called for."""
+
+    def __init__(self, index: Index, rows: Sequence[ImageRow], known: Sequence[Marks]) -> None:
+        self._root, self._rows, self._known = index.project.root, rows, known
+        self._decoded = lru_cache(64)(self._decode)
+
+    def closer(self, pairs: Sequence[tuple[int, int]]) -> list[Overlap | None]:
+        """Return what each pair has in common, if anything. Threads may share this."""
+        return [self._common(first, second) for first, second in pairs]
+
+    def _common(self, first: int, second: int) -> Overlap | None:
+        one, other = self._known[first], self._known[second]
+        sizes = [(row.width, row.height) for row in (self._rows[first], self._rows[second])]
+        overlap = overlap_of(one.patches, other.patches, sizes[0], sizes[1])
+        if overlap is None or not _alike(one.tiny, other.tiny, overlap):
+            return None
+        paths = self._rows[first].path, self._rows[second].path
+        return overlap if self._same(paths[0], paths[1], overlap) else None
+
+    def _same(self, first: str, second: str, overlap: Overlap) -> bool:
+        cuts = []
+        for path, box in ((first, overlap.first), (second, overlap.second)):
+            image = self._decoded(path)
+            if image is None:
+                return False
+            cuts.append(_cut(image, box, SIDE))
+        if min(float(cut.mean(axis=2).std()) for cut in cuts) < _PLAIN:
+            return False
+        return compare(cuts[0], cuts[1]).same
+
+    def _decode(self, path: str) -> Image.Image | None:
+        try:
+            return decode_small(self._root / path, _DECODED)
+        except UnreadableError:
+            return None
+
+
+def _cut(image: Image.Image, box: Box, side: int) -> NDArray[np.uint8]:
+    """Return a part of a picture as a square."""
+    w, h = image.size
+    pixels = (box.left * w, box.top * h, box.right * w, box.bottom * h)
+    return np.asarray(image.resize((side, side), Image.Resampling.BOX, pixels), np.uint8)
+
+
+def _alike(first: NDArray[np.uint8], second: NDArray[np.uint8], overlap: Overlap) -> bool:
+    """May the common parts be the same, as far as tiny versions tell? Cheap, and rarely wrong."""
+    parts = [
+        _cut(Image.fromarray(tiny), box, _FIRST_LOOK).astype(np.float32)
+        for tiny, box in ((first, overlap.first), (second, overlap.second))
+    ]
+    one, other = (part - part.mean() for part in parts)
+    together = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return together > 0 and float((one * other).sum()) / together >= _ALIKE

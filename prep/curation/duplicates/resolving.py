@@ -1,0 +1,118 @@
+"""Resolving duplicates: all but one image go, and it takes over what is good in the others."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from prep.captions.layers import learnt
+from prep.captions.rules import Rules
+from prep.curation.duplicates.best import Judge
+from prep.curation.duplicates.groups import APART, Cluster, Member, shows_all
+from prep.curation.duplicates.merging import CaptionRule, Copy, carried_files, merged_caption
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal import sidecars
+from prep.dataset.journal.changes import Change, exclusion
+from prep.dataset.journal.manual_edits import HandStore
+from prep.project import Project
+from prep.project.caption_rules import rules_for
+
+
+class Resolution(NamedTuple):
+    """What to do: one edit, the images that go, and (path, reason) of what cannot be carried."""
+
+    changes: list[Change]
+    gone: list[str]
+    refused: list[tuple[str, str]]
+
+
+def resolution(
+    project: Project,
+    clusters: Iterable[Cluster],
+    judge: Judge,
+    rule: CaptionRule,
+    *,
+    trash: bool = False,
+) -> Resolution:
+    """Return the changes that leave one image of each cluster.
+
+    Variants and crops are no duplicates and stay.
+
+    Args:
+        project: The project.
+        clusters: Whose ``keep`` stays.
+        judge: Knows which captions were written by hand.
+        rule: How captions are merged.
+        trash: Move files with their companions to the project's trash, instead of excluding.
+    """
+    found, listing = Resolution([], [], []), sidecars.Listing()
+    for cluster in clusters:
+        members = [member for member in cluster.members if member.reason not in APART]
+        copies = [Copy(m.row, m.turn, shows_all(cluster.keep, m)) for m in members]
+        caption = merged_caption(cluster.keep, _best_first(copies, judge), rule, judge)
+        if caption is not None:
+            found.changes.append(caption)
+        carried = carried_files(project, cluster.keep, copies, listing)
+        found.changes.extend(carried.changes)
+        found.refused.extend(carried.refused)
+        for member in members:
+            found.gone.append(member.row.path)
+            if not trash:
+                why = f"duplicate of {cluster.keep.path} ({member.reason})"
+                found.changes.append(exclusion(member.row.path, None, why))
+    if trash:
+        found.changes.extend(sidecars.to_trash(project, found.gone))
+    return found
+
+
+class Choice(NamedTuple):
+    """A decision of a person: the image to keep; of the others path, reason and turn from it."""
+
+    keep: str
+    others: Sequence[tuple[str, str, int]]
+
+
+def chosen(
+    index: Index, choices: Iterable[Choice], rule: CaptionRule = "hand-first"
+) -> list[Change]:
+    """Return the changes that leave the images that a person chose to keep.
+
+    Of several choices about one image the first counts; images that are excluded already stay so.
+    """
+    decided: set[str] = set()
+    clusters: list[Cluster] = []
+    rows: list[ImageRow] = []
+    for choice in choices:
+        keep = index.get(choice.keep)
+        members = []
+        for path, reason, turn in choice.others:
+            row = index.get(path)
+            if row is not None and row.excluded is None and path not in decided:
+                decided.add(path)
+                members.append(Member(row, reason, 0, "", turn))
+        if keep is not None and members:
+            clusters.append(Cluster(keep, members))
+            rows += [keep, *(member.row for member in members)]
+    judge = Judge(index.project, hand_made=hand_made(index, rows))
+    return resolution(index.project, clusters, judge, rule).changes
+
+
+def _best_first(copies: Sequence[Copy], judge: Judge) -> list[Copy]:
+    by_path = {copy.row.path: copy for copy in copies}
+    return [by_path[row.path] for row in judge.best_first(copy.row for copy in copies)]
+
+
+def hand_made(index: Index, rows: Iterable[ImageRow]) -> set[str]:
+    """Return the paths of the images whose captions people wrote or changed.
+
+    A caption that no tagger of ours has written counts as written by hand.
+    """
+    store, rules, found = HandStore(index), dict[str, Rules](), set()
+    for row in rows:
+        if row.caption is None or row.caption_error is not None:
+            continue
+        if row.folder not in rules:
+            rules[row.folder] = rules_for(index.project, row.folder)
+        before = store.behind(row.path, row.caption)
+        after = learnt(before, row.tags, rules[row.folder])
+        if before is None or after.plus or after.minus:
+            found.add(row.path)
+    return found

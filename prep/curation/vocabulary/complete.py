@@ -1,0 +1,105 @@
+"""Completion: what could be meant by the letters typed so far, at every keystroke.
+
+Matches are found anywhere in a tag, also in its aliases. What begins a word comes before what
+stands inside one, tags of the dataset before others, then the most frequent first.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from prep.captions.tag_lists import Entry
+from prep.curation.vocabulary.nearest import near
+from prep.curation.vocabulary.words import Words, key_of
+
+_WIDER = 3
+"""Times as many matches are looked at as are wanted: a tag may match again by its aliases, and
+those that begin a word match inside words, too."""
+_LEAST_FUZZY = 4
+"""Letters from which on a misspelt beginning is worth a guess."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One proposal.
+
+    Attributes:
+        tag: To be written.
+        images: Images of the dataset that have it.
+        count: Pictures with it on the board; 0 when unknown.
+        kind: What it names, as ``general`` or ``character``; empty when unknown.
+        alias: The other name that matched, else empty.
+    """
+
+    tag: str
+    images: int
+    count: int
+    kind: str
+    alias: str = ""
+
+
+class Completer:
+    """Completes tags from a vocabulary and from those that a dataset has already.
+
+    Example:
+        >>> words = Words.build([Entry("long_hair", 0, 9), Entry("chair", 0, 3)])
+        >>> completer = Completer(words, {"hair bow": 2})
+        >>> [found.tag for found in completer.complete("hair")]
+        ['hair bow', 'long hair', 'chair']
+    """
+
+    def __init__(self, words: Words, dataset: Mapping[str, int] | None = None) -> None:
+        """Prepare it.
+
+        Args:
+            words: The vocabulary.
+            dataset: Tags of the dataset and how many images have them.
+        """
+        self._words = words
+        self._dataset = Words.build(
+            Entry(tag, count=images) for tag, images in (dataset or {}).items()
+        )
+
+    def complete(self, text: str, limit: int = 20) -> list[Completion]:
+        """Return the best proposals for the letters typed so far.
+
+        When nothing matches, tags that differ by a letter or two are proposed.
+        """
+        typed = key_of(text)
+        if not typed or limit < 1:
+            return []
+        found: dict[str, Completion] = {}
+        for source, entry in self._matches(typed.encode("utf-8", "replace"), limit):
+            self._add(found, source, entry)
+            if len(found) >= limit:
+                break
+        if not found and len(typed) >= _LEAST_FUZZY:
+            for source in (self._dataset, self._words):
+                for entry, _ in near(source, typed)[: limit - len(found)]:
+                    self._add(found, source, entry)
+        return list(found.values())
+
+    def _matches(self, typed: bytes, limit: int) -> Iterator[tuple[Words, int]]:
+        both = (self._dataset, self._words)
+        for source in both:
+            exact = source.entry(typed.decode("utf-8", "replace"))
+            if exact is not None:
+                yield source, exact
+        for source in both:
+            yield from ((source, entry) for entry in source.beginning(typed, _WIDER * limit))
+        for source in both:
+            yield from ((source, entry) for entry in source.containing(typed, _WIDER * limit))
+
+    def _add(self, found: dict[str, Completion], source: Words, entry: int) -> None:
+        word = source.word(entry)
+        key = key_of(word.tag)
+        if key in found:
+            return
+        if source is self._dataset:
+            known = self._words.find(word.tag)
+            # A dataset may use an alias: what it is called elsewhere is no business of ours here.
+            count, kind = (known.count, known.kind) if known else (0, "")
+            found[key] = Completion(word.tag, word.count, count, kind)
+        else:
+            own = self._dataset.entry(key)
+            images = 0 if own is None else self._dataset.count(own)
+            found[key] = Completion(word.tag, images, word.count, word.kind, word.alias)

@@ -1,0 +1,178 @@
+"""What is wrong with the tags of a dataset, against the list of what the base model knows.
+
+- ``spelling``: one tag written in several ways inside the dataset
+- ``alias``: a name that the board has replaced by another
+- ``typo``: a word that nobody uses, near to a tag that many use
+- ``unknown``: on no list; fine for trigger words and names of one's own
+
+Findings about trigger words are in ``prep.curation.vocabulary.triggers``.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from prep.captions.tag_lists import Entry
+from prep.curation.vocabulary.nearest import near
+from prep.curation.vocabulary.usage import Usage, is_tag
+from prep.curation.vocabulary.words import Word, Words
+from prep.events.words import Lint
+
+WARNING, INFO = "warning", "info"
+
+_COMMONER = 100
+"""A tag is a misspelling only if its rarest word is so many times rarer than what was meant."""
+_RARE = 10
+"""A tag that the board has in fewer pictures may be somebody's misspelling there as well."""
+_FAR_COMMONER = 10_000
+_AFTER_WORDS = (b"\n", b" ", b")", b"-", b"'", b":", b".", b"/", b"!")
+_LOOSE = re.compile(r"[\s\-_'.]+")
+_DIGITS = re.compile(r"\d+")
+_LETTERS = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True)
+class Linter:
+    """Compares the tags of a dataset with a vocabulary.
+
+    Attributes:
+        words: The vocabulary; it may be empty.
+        usage: The dataset.
+        right: Spellings, by key, that are right whatever the lists say: trigger words and tags
+            of one's own.
+    """
+
+    words: Words
+    usage: Usage
+    right: Mapping[str, str]
+
+    def spellings(self) -> Iterator[Lint]:
+        """Yield tags that are written in several ways: by case, underscores, brackets, hyphens."""
+        for key, counts in self.usage.spellings.items():
+            if not is_tag(key):
+                continue
+            usual = self.right.get(key) or self.usage.usual(key)
+            for spelling, images in counts.items():
+                if spelling != usual:
+                    message = f"{counts[usual]} images have it as {usual!r}"
+                    if "\\" in spelling:
+                        message = "trainers read the backslash as text"
+                    yield Lint("spelling", WARNING, spelling, images, usual, message)
+        groups: dict[str, list[str]] = defaultdict(list)
+        for key in self.usage.spellings:
+            loose = _LOOSE.sub("", key)
+            if len(loose) > 1 and is_tag(key) and _LETTERS.search(loose):
+                groups[loose].append(key)
+        for group in groups.values():
+            yield from self._joined(group)
+
+    def _joined(self, group: list[str]) -> Iterator[Lint]:
+        """Yield the tags of a group that differ from the best one in spaces and hyphens only."""
+        known = [key for key in group if self._canonical(key)]
+        if len(group) < 2 or len(known) > 1:
+            return
+        best = known[0] if known else max(group, key=self.usage.images)
+        usual = self.usage.usual(best)
+        for key in group:
+            if key != best and key not in self.right and self.words.entry(key) is None:
+                message = f"{self.usage.images(best)} images have it as {usual!r}"
+                images = self.usage.images(key)
+                yield Lint("spelling", WARNING, self.usage.usual(key), images, usual, message)
+
+    def tag(self, key: str, dataset: Words) -> Lint | None:
+        """Return what is to be said of one tag, if anything.
+
+        Args:
+            key: Of a tag in the dataset.
+            dataset: The tags of the dataset as a table, counts being images.
+        """
+        if key in self.right or not is_tag(key):
+            return None
+        images, usual = self.usage.images(key), self.usage.usual(key)
+        word = self.words.find(key)
+        if word is not None and word.alias:
+            message = f"an alias; {_pictures(word)}"
+            return Lint("alias", WARNING, usual, images, _manner(usual, word.tag), message)
+        if word is not None and not 0 < word.count < _RARE:
+            return None
+        meant = self._meant(key, dataset, 0 if word is None else word.count)
+        if meant is not None:
+            suggestion, message = meant
+            return Lint("typo", WARNING, usual, images, _manner(usual, suggestion), message)
+        if word is None and len(self.words):
+            return Lint("unknown", INFO, usual, images, "", "on no list")
+        return None
+
+    def _meant(self, key: str, dataset: Words, count: int) -> tuple[str, str] | None:
+        """Return the tag that was meant, and why; ``None`` when it may well be right as it is."""
+        best: tuple[float, str, str] | None = None
+        for source in (self.words, dataset):
+            own = source is dataset
+            for entry, edits in near(source, key):
+                other = source.key(entry)
+                if not _comparable(key, other) or (own and self._outweighed(key, other)):
+                    continue
+                word = source.word(entry)
+                # One more edit must be made up for by a thousand times the pictures.
+                score = len(str(word.count)) - 3.0 * edits - (key[0] != other[0])
+                reason = f"{word.count} images here have it" if own else _pictures(word)
+                enough = own or self._rare_enough(key, source.count(entry), count)
+                if enough and (best is None or score > best[0]):
+                    best = score, word.tag, f"{edits} letter{'s' * (edits > 1)} off; {reason}"
+        return None if best is None else best[1:]
+
+    def _outweighed(self, key: str, other: str) -> bool:
+        """Does the dataset say too little against a tag? What it has often may be meant so."""
+        return key == other or self.usage.images(other) < 5 * self.usage.images(key)
+
+    def _rare_enough(self, key: str, meant: int, count: int) -> bool:
+        """Is it likely that the frequent tag was meant? Not where all its words are in use."""
+        if count:
+            return meant >= _FAR_COMMONER * count
+        if len(self.words) == 0:
+            return True
+        weakest = min(map(self._weight, _LETTERS.findall(key)), default=0)
+        return weakest < 0 or meant >= _COMMONER * max(1, weakest)
+
+    def _weight(self, word: str) -> int:
+        """Return the count of the most frequent tag with this very word; -1 for none."""
+        letters = word.encode("utf-8", "replace")
+        found = (
+            self.words.count(entry)
+            for after in _AFTER_WORDS
+            for entry in self.words.beginning(letters + after, 1)
+        )
+        return max(found, default=-1)
+
+    def _canonical(self, key: str) -> bool:
+        word = self.words.find(key)
+        return word is not None and not word.alias
+
+
+def dataset_table(usage: Usage) -> Words:
+    """Return the tags of a dataset as a table, counts being images."""
+    return Words.build(Entry(tag, count=images) for tag, images in usage.tags().items())
+
+
+def by_weight(found: Iterable[Lint]) -> list[Lint]:
+    """Sort findings: warnings first, then those of the most images."""
+    return sorted(found, key=lambda item: (item.severity != WARNING, -item.images, item.tag))
+
+
+def _comparable(key: str, other: str) -> bool:
+    """May one tag be a misspelling of the other? Not where numbers differ, as in 2girls."""
+    return _DIGITS.findall(key) == _DIGITS.findall(other)
+
+
+def _manner(spelling: str, tag: str) -> str:
+    """Write a tag with underscores where the dataset does so."""
+    if "_" in spelling and " " not in spelling:
+        return tag.replace(" ", "_")
+    return tag
+
+
+def _pictures(word: Word) -> str:
+    if not word.count:
+        return f"{word.tag!r} is on the list"
+    return f"{word.tag!r} has {word.count:,} pictures"

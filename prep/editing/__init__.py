@@ -1,0 +1,1 @@
+"""Bulk edits of captions, and what they need to know."""

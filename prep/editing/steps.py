@@ -1,0 +1,148 @@
+"""The steps of a bulk edit: functions from the tags of one caption to its new tags.
+
+What is the same for all captions (sets of keys, patterns) is made once, when the step is made.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from prep import captions
+from prep.captions import rewrite_tags, structure, weights
+from prep.captions.order import Rank
+from prep.captions.patterns import matcher
+from prep.editing.rows import CaptionRow
+
+Tags = list[str]
+Step = Callable[[Tags, CaptionRow], Tags]
+
+
+class Replace:
+    """Rename a tag where it stands, to several tags or to none."""
+
+    def __init__(self, old: str, new: Sequence[str]) -> None:
+        self._old, self._new, self._new_keys = captions.key(old), list(new), captions.keys(new)
+
+    def __call__(self, tags: Tags, _row: CaptionRow) -> Tags:
+        """Return the tags with this one renamed."""
+        old, keys = self._old, captions.keys(tags)
+        if old not in keys:
+            return tags
+        doubles = keys.count(old) > 1 or any(key in keys for key in self._new_keys)
+        named: Tags = []
+        for key, tag in zip(keys, tags, strict=True):
+            named += self._new if key == old else (tag,)
+        return captions.unique(named) if doubles else named
+
+
+class Add:
+    """Add tags that are missing."""
+
+    def __init__(self, tags: Sequence[str], *, first: bool = False) -> None:
+        self._new = list(zip(captions.keys(tags), tags, strict=True))
+        self._first = first
+
+    def __call__(self, tags: Tags, _row: CaptionRow) -> Tags:
+        """Return the tags with those that were missing."""
+        present = captions.keys(tags)
+        missing = [tag for name, tag in self._new if name not in present]
+        return [*missing, *tags] if self._first else [*tags, *missing]
+
+
+class Remove:
+    """Drop tags in every spelling."""
+
+    def __init__(self, tags: Sequence[str]) -> None:
+        unwanted = matcher(tags)
+        self._stays = captions.Memory(lambda tag: not unwanted(tag)).__getitem__
+
+    def __call__(self, tags: Tags, _row: CaptionRow) -> Tags:
+        """Return the tags that are not unwanted."""
+        return list(filter(self._stays, tags))
+
+
+@dataclass(frozen=True)
+class Move:
+    """Move a tag to the front, the end, or next to another."""
+
+    tag: str
+    place: str
+
+    def __call__(self, tags: Tags, _row: CaptionRow) -> Tags:
+        """Return the tags with this one elsewhere."""
+        moved = [tag for tag in tags if captions.key(tag) == captions.key(self.tag)]
+        rest = captions.remove(tags, [self.tag])
+        side, _, other = self.place.partition(":")
+        if side == "front":
+            return [*moved, *rest]
+        if side == "end":
+            return [*rest, *moved]
+        keys = captions.keys(rest)
+        if captions.key(other) not in keys:
+            return tags
+        place = keys.index(captions.key(other)) + (side == "after")
+        return [*rest[:place], *moved, *rest[place:]]
+
+
+@dataclass(frozen=True)
+class Sort:
+    """Sort by what ranks the tags of one image; a trigger word that leads goes on leading.
+
+    Attributes:
+        rank: Makes the rank for the tags of one caption.
+        triggers: Makes the tags of the trigger word of a concept folder.
+    """
+
+    rank: Callable[[Tags, CaptionRow], Rank]
+    triggers: Callable[[str], Sequence[str]]
+
+    def __call__(self, tags: Tags, row: CaptionRow) -> Tags:
+        """Return the tags of a plain caption sorted."""
+        lead, rank = self._lead(tags, row), self.rank(tags, row)
+        # Plain captions have no sentences, which would have to stay in place.
+        if set(tags[:lead]).isdisjoint(tags[lead:]):
+            return [*tags[:lead], *sorted(tags[lead:], key=rank)]
+        return sorted(tags, key=_behind(tags[:lead], rank))
+
+    def line(self, line: str, row: CaptionRow) -> str:
+        """Return a line with structure sorted."""
+        tags = structure.tags_of(line)
+        rank = _behind(tags[: self._lead(tags, row)], self.rank(tags, row))
+        return rewrite_tags.sorted_line(line, rank)
+
+    def _lead(self, tags: Tags, row: CaptionRow) -> int:
+        """Return how many tags of the trigger word the caption begins with."""
+        triggers = self.triggers(row.folder)
+        first = tags[: len(triggers)]
+        return len(first) if captions.keys(first) == captions.keys(triggers) else 0
+
+
+def _behind(leaders: Tags, rank: Rank) -> Rank:
+    """Return the rank that puts some tags before all others."""
+    return lambda tag: (0, 0) if tag in leaders else (1, rank(tag))
+
+
+def weighted(step: Step) -> Step:
+    """Let a step see tags without their weights, and put the weights back."""
+    if isinstance(step, Sort):
+        inner = step.rank
+        return Sort(lambda tags, row: _ranks_core(inner(_cores(tags), row)), step.triggers)
+
+    def run(tags: Tags, row: CaptionRow) -> Tags:
+        parts = [weights.unweighted(tag) for tag in tags]
+        cores = [core for _, core, _ in parts]
+        new = step(cores, row)
+        places = rewrite_tags.origins(cores, new)
+        return [
+            tag if place < 0 else parts[place][0] + tag + parts[place][2]
+            for tag, place in zip(new, places, strict=True)
+        ]
+
+    return run
+
+
+def _cores(tags: Tags) -> Tags:
+    return [weights.unweighted(tag)[1] for tag in tags]
+
+
+def _ranks_core(rank: Rank) -> Rank:
+    return lambda tag: rank(weights.unweighted(tag)[1])

@@ -1,0 +1,164 @@
+"""A configuration for ai-toolkit, and the little YAML that it needs.
+
+Facts: its ``config/examples`` and ``toolkit/config_modules.py`` (``DatasetConfig``:
+``folder_path``, ``caption_ext``, ``num_repeats``, ``is_reg``, ``mask_path``, ``alpha_mask``,
+``token_dropout_rate``, ``keep_tokens``).
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prep import captions
+from prep.formats.train_table import TrainTable, base_model, train_table
+from prep.project import Project
+from prep.training_set.kohya import Subset
+
+NAME = "config.yaml"
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+"""Signs that JSON writes as they are and YAML refuses or takes for a new line."""
+
+
+def config_yaml(project: Project, subsets: Sequence[Subset], steps: int, *, shuffle: bool) -> str:
+    """Return the text of the configuration.
+
+    Args:
+        project: Its ``[train]`` table decides.
+        subsets: Folders as they should be written.
+        steps: Optimiser steps; ai-toolkit knows no epochs.
+        shuffle: Shuffle the tags of captions.
+
+    Raises:
+        ConfigError: The ``[train]`` table has a fault.
+    """
+    table = train_table(project)
+    triggers = {subset.concept.trigger for subset in subsets if subset.concept.trigger}
+    process: dict[str, Any] = {
+        "type": "sd_trainer",
+        "training_folder": str(project.output / "lora"),
+        "device": "cuda:0",
+        # One word for everything: only sensible when there is just one.
+        **({"trigger_word": triggers.pop()} if len(triggers) == 1 else {}),
+        "network": _network(table),
+        "save": {"dtype": _dtype(table.save_precision), "save_every": max(1, steps // 10)},
+        "datasets": [_dataset(project, subset, table, shuffle) for subset in subsets],
+        "train": _train(table, steps),
+        "model": _model(project, table),
+        "sample": _sample(project, table, steps),
+    }
+    data = {
+        "job": "extension",
+        "config": {"name": project.name, "process": [process]},
+        "meta": {"name": "[name]", "version": "1.0"},
+    }
+    head = "# Made by shikomi export. Inside ai-toolkit, run: python run.py THIS_FILE\n"
+    return head + "---\n" + to_yaml(data)
+
+
+def _network(table: TrainTable) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "type": "lora",
+        "linear": table.rank,
+        "linear_alpha": table.alpha,
+    }
+    if table.conv_rank:
+        found |= {"conv": table.conv_rank, "conv_alpha": table.conv_alpha}
+    return found
+
+
+def _dataset(project: Project, subset: Subset, table: TrainTable, shuffle: bool) -> dict[str, Any]:
+    concept = subset.concept
+    found: dict[str, Any] = {
+        "folder_path": subset.folder,
+        "caption_ext": project.settings.captions.extension.lstrip("."),
+        "num_repeats": concept.repeats,
+        "resolution": [project.settings.project.resolution],
+        "caption_dropout_rate": table.caption_dropout,
+        "token_dropout_rate": table.tag_dropout,
+        # Kept from dropping only: its shuffling moves them, too.
+        "keep_tokens": len(captions.split(concept.trigger)),
+        "shuffle_tokens": shuffle,
+        "cache_latents_to_disk": True,
+    }
+    found |= {"is_reg": True} if concept.settings.regularization else {}
+    found |= {"mask_path": subset.masks} if subset.masks else {}
+    return found | ({"alpha_mask": True} if subset.alpha_mask else {})
+
+
+def _train(table: TrainTable, steps: int) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "batch_size": table.batch_size,
+        "steps": steps,
+        "gradient_accumulation_steps": table.gradient_accumulation,
+        "train_unet": True,
+        "train_text_encoder": table.train_text_encoder,
+        "gradient_checkpointing": table.gradient_checkpointing,
+        "noise_scheduler": "ddpm",
+        "optimizer": "adamw",
+        "optimizer_params": {"weight_decay": table.weight_decay},
+        "lr": table.learning_rate,
+        "lr_scheduler": table.scheduler,
+        "max_grad_norm": table.max_grad_norm,
+        "dtype": "fp16" if table.precision == "auto" else table.precision,
+    }
+    if table.train_text_encoder:
+        found["text_encoder_lr"] = table.text_encoder_rate
+    optional = {"min_snr_gamma": table.min_snr_gamma, "noise_offset": table.noise_offset}
+    return found | {key: value for key, value in optional.items() if value}
+
+
+def _model(project: Project, table: TrainTable) -> dict[str, Any]:
+    found: dict[str, Any] = {"name_or_path": base_model(project, table)}
+    return found | ({"is_xl": True} if project.settings.project.family == "sdxl" else {})
+
+
+def _sample(project: Project, table: TrainTable, steps: int) -> dict[str, Any]:
+    side = project.settings.project.resolution
+    prompts = [p.partition(" --")[0] for p in table.sample_prompts if not p.endswith(".txt")]
+    return {
+        "sampler": "ddpm",
+        "sample_every": max(1, steps // 10),
+        "width": side,
+        "height": side,
+        "prompts": prompts,
+        "neg": "",
+        "seed": table.seed,
+        "walk_seed": True,
+        "guidance_scale": table.sample_cfg,
+        "sample_steps": table.sample_steps,
+    }
+
+
+def _dtype(precision: str) -> str:
+    return {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}.get(precision, precision)
+
+
+def to_yaml(value: Any, indent: int = 0) -> str:
+    """Return tables, lists and plain values as YAML, every text quoted as JSON quotes it.
+
+    Example:
+        >>> print(to_yaml({"a": [1, {"b": "x: y"}], "c": []}), end="")
+        a:
+          - 1
+          - b: "x: y"
+        c: []
+    """
+    space = " " * indent
+    if isinstance(value, Mapping) and value:
+        return "".join(f"{space}{key}:{_after(item, indent)}" for key, item in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str) and value:
+        return "".join(space + "- " + to_yaml(item, indent + 2).lstrip(" ") for item in value)
+    return space + _scalar(value) + "\n"
+
+
+def _after(item: Any, indent: int) -> str:
+    nested = isinstance(item, Mapping | list | tuple) and bool(item)
+    return "\n" + to_yaml(item, indent + 2) if nested else " " + to_yaml(item)
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, float):
+        # YAML 1.1 takes 1e-05 for a text.
+        return f"{value:.10f}".rstrip("0").removesuffix(".") + (".0" if value == int(value) else "")
+    return _UNSAFE.sub(lambda m: f"\\u{ord(m[0]):04x}", json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,224 @@
+"""Unpack an archive of images safely: names that stay inside, sizes that fit, pictures only.
+
+A zip or tar may have been made to harm, or by a program that writes odd names. Nothing is unpacked
+outside the given folder, no links are made, and what unpacks to far more than it is is left out.
+"""
+
+import re
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from prep.errors import ConfigError, UserError
+from prep.formats.sidecars import CAPTION_SUFFIXES
+from prep.images import SUFFIXES
+from prep.system.files import text_hash
+
+_WANTED = SUFFIXES | set(CAPTION_SUFFIXES) | {".toml", ".json", ".jsonl", ".csv", ".parquet"}
+_LITTER = ("__MACOSX",)
+_MAX_RATIO, _SMALL = 200, 50 << 20
+"""A member that unpacks to more than this many times its size is a bomb, unless it is small."""
+_MAX_MEMBER = 2 << 30
+_MAX_NAME = 200
+"""Bytes of one part of a path; file systems take 255, and sidecars need some."""
+_CHUNK = 1 << 20
+
+
+@dataclass
+class Unpacked:
+    """What came out: (name, reason) of what did not."""
+
+    files: int = 0
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+def is_archive(file: Path) -> bool:
+    """Can this be unpacked here?"""
+    return file.suffix.lower() in (".zip", ".tar") and file.is_file()
+
+
+def unpack(archive: Path, target: Path) -> Unpacked:
+    """Unpack the images, captions and metadata of a zip or tar into an empty folder.
+
+    Raises:
+        ConfigError: It is no archive, or broken from the start.
+        UserError: It does not fit on the disk.
+    """
+    done = Unpacked()
+    taken: set[str] = set()
+    try:
+        if archive.suffix.lower() == ".tar":
+            with tarfile.open(archive, "r:") as tar:
+                _write_all(_tar_members(tar, done), target, taken, done)
+        else:
+            with zipfile.ZipFile(archive) as pack:
+                _check_room(archive, sum(info.file_size for info in pack.infolist()), target)
+                _write_all(_zip_members(pack, done), target, taken, done)
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+        if not done.files:
+            raise ConfigError(f"{archive} cannot be unpacked: {error}.") from error
+        done.skipped.append((archive.name, f"broken from some point on ({error})"))
+    except OSError as error:
+        raise UserError(
+            f"{archive} cannot be unpacked: {error.strerror or error}.", "Is the disk full?"
+        ) from error
+    return done
+
+
+def _check_room(archive: Path, size: int, target: Path) -> None:
+    free = shutil.disk_usage(target).free
+    if size > free * 0.9:
+        raise UserError(
+            f"{archive} unpacks to {size >> 20:,} MiB, and {free >> 20:,} MiB are free.",
+            "Free some space, or unpack what you need by hand.",
+        )
+
+
+@dataclass(frozen=True)
+class _Member:
+    name: str
+    size: int
+    stream: IO[bytes]
+
+
+def _zip_members(pack: zipfile.ZipFile, done: Unpacked) -> Iterator[_Member]:
+    for info in pack.infolist():
+        name = _readable(info)
+        fault = _zip_fault(info, name)
+        if info.is_dir() or _is_litter(name):
+            continue
+        if fault:
+            done.skipped.append((name, fault))
+            continue
+        try:
+            with pack.open(info) as stream:
+                yield _Member(name, info.file_size, stream)
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            NotImplementedError,
+            RuntimeError,
+            EOFError,
+        ) as error:
+            done.skipped.append((name, f"cannot be unpacked ({error})"))
+
+
+def _zip_fault(info: zipfile.ZipInfo, name: str) -> str:
+    if info.flag_bits & 1:
+        return "encrypted"
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "a link"
+    return _fault(name, info.file_size, info.compress_size)
+
+
+def _tar_members(tar: tarfile.TarFile, done: Unpacked) -> Iterator[_Member]:
+    for info in tar:
+        name = info.name
+        if info.isdir() or _is_litter(name):
+            continue
+        fault = "a link or a device" if not info.isreg() else _fault(name, info.size, info.size)
+        stream = None if fault else tar.extractfile(info)
+        if stream is None:
+            done.skipped.append((name, fault))
+            continue
+        with stream:
+            yield _Member(name, info.size, stream)
+
+
+def _fault(name: str, size: int, packed: int) -> str:
+    suffix = Path(name).suffix.lower()
+    if suffix in (".zip", ".tar", ".rar", ".7z", ".gz"):
+        return "an archive inside the archive"
+    if suffix not in _WANTED:
+        return "not an image"
+    if safe_name(name) is None:
+        return "its name points outside of the archive"
+    if size > _MAX_MEMBER or (size > _SMALL and size > _MAX_RATIO * max(1, packed)):
+        return f"unpacks to {size >> 20:,} MiB (a bomb?)"
+    return ""
+
+
+def _write_all(members: Iterator[_Member], target: Path, taken: set[str], done: Unpacked) -> None:
+    for member in members:
+        name = safe_name(member.name)
+        if name is None:
+            continue
+        if name.casefold() in taken:
+            done.skipped.append((member.name, "there is another file of this name in the archive"))
+            continue
+        file = target / name
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("xb") as out:
+                _copy(member, out)
+        except (FileExistsError, NotADirectoryError):
+            done.skipped.append((member.name, "a file and a folder of the same name"))
+        except (zipfile.BadZipFile, zlib.error, EOFError, tarfile.TarError) as error:
+            file.unlink(missing_ok=True)
+            done.skipped.append((member.name, f"cannot be unpacked ({error})"))
+        else:
+            taken.add(name.casefold())
+            done.files += 1
+
+
+def _copy(member: _Member, out: IO[bytes]) -> None:
+    """Copy, but never more than the archive said."""
+    left = member.size
+    while left > 0 and (chunk := member.stream.read(min(left, _CHUNK))):
+        out.write(chunk)
+        left -= len(chunk)
+    if left == 0:
+        member.stream.read(1)  # at the end, zipfile compares the checksum
+        return
+    raise EOFError("it ends too early")
+
+
+def safe_name(name: str) -> str | None:
+    r"""Return a member's name as a path below a folder, or ``None`` when it leads out of it.
+
+    Control characters are replaced, and parts that are too long are shortened.
+
+    Example:
+        >>> safe_name("a/b.png"), safe_name("../b.png"), safe_name(r"C:\b.png")
+        ('a/b.png', None, None)
+    """
+    slashed = name.replace("\\", "/")
+    if slashed.startswith("/") or re.match(r"[A-Za-z]:", slashed):
+        return None
+    parts = [part for part in slashed.split("/") if part not in ("", ".")]
+    if not parts or ".." in parts:
+        return None
+    return "/".join(_part(part) for part in parts)
+
+
+def _part(part: str) -> str:
+    clean = re.sub(r"[\x00-\x1f\x7f]", "_", part).encode("utf-8", "replace").decode("utf-8")
+    if len(clean.encode()) <= _MAX_NAME:
+        return clean
+    stem, suffix = Path(clean).stem, Path(clean).suffix
+    # The stem alone decides, so that a picture and its caption stay together.
+    short = stem.encode()[: _MAX_NAME - 60].decode("utf-8", "ignore")
+    return f"{short}-{text_hash(stem)[:8]}{suffix}"
+
+
+def _readable(info: zipfile.ZipInfo) -> str:
+    """Return a member's name; many programs write UTF-8 without saying so."""
+    if info.flag_bits & 0x800:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.filename
+
+
+def _is_litter(name: str) -> bool:
+    parts = name.replace("\\", "/").split("/")
+    return parts[0] in _LITTER or any(
+        part.startswith(".") and part not in (".", "..") for part in parts
+    )

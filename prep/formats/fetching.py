@@ -1,0 +1,77 @@
+"""Bring files to ``.shikomi/incoming``, complete at every moment that they have their names."""
+
+import errno
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from prep.errors import UserError
+from prep.formats.placing import Copy
+from prep.project import Project
+from prep.system.files import write_bytes
+
+_INCOMING = "incoming"
+
+
+class Fetcher:
+    """Brings files in, in any thread."""
+
+    def __init__(self, project: Project, staging: str, *, link: bool) -> None:
+        """Bring files into a project.
+
+        Args:
+            project: The project.
+            staging: How the folders of unpacked files begin, which nobody else uses.
+            link: Make hard links instead of copies.
+        """
+        self._project, self._staging, self._link = project, staging, link
+
+    def fetch(self, copy: Copy) -> Path | str:
+        """Bring one file in; return where it lies now, or what went wrong with it.
+
+        Raises:
+            UserError: The disk is full.
+        """
+        place = self._place(copy)
+        if place.exists():
+            return place
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if copy.source is None:
+                write_bytes(place, copy.data)
+            else:
+                self._bring(copy.source, place)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise UserError(
+                    f"The disk is full: {copy.target} was not written.",
+                    "Free some space, then run the same command again.",
+                ) from error
+            return f"cannot be copied ({error.strerror or error})"
+        return place
+
+    def _place(self, copy: Copy) -> Path:
+        """Return a place that is free, or holds this very file since an earlier, stopped import."""
+        inside = copy.target.relative_to(self._project.root)
+        number = 0
+        while True:
+            name = f"{_INCOMING}-{number}" if number else _INCOMING
+            place = self._project.state / name / inside
+            if not place.exists() or copy.same_as(place):
+                return place
+            number += 1
+
+    def _bring(self, source: Path, place: Path) -> None:
+        if self._link or any(part.startswith(self._staging) for part in source.parts):
+            with suppress(OSError):  # another file system: it has to be a copy
+                os.link(source, place)
+                return
+        temporary = place.with_name(f".{place.name}"[:200] + ".part")
+        try:
+            shutil.copyfile(source, temporary)
+            shutil.copystat(source, temporary)
+            temporary.chmod(0o644)  # a source on read-only media must not stay so
+            temporary.replace(place)
+        finally:
+            temporary.unlink(missing_ok=True)

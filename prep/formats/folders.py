@@ -1,0 +1,158 @@
+"""Folders of images with captions beside them: kohya's, TagGUI's, BooruDatasetTagManager's, yours.
+
+kohya's tree is told by its names, ``10_mychara`` and ``reg/1_class``; a folder with images right
+inside is one concept, and one that holds only folders has a concept in each.
+"""
+
+from pathlib import Path
+
+from prep.errors import UserError
+from prep.formats.collection import Caption, Collection, Concept, leading_tag, safe_folder
+from prep.formats.sidecars import Found, below
+from prep.images import is_image_name
+from prep.project import FILE_NAME, Project, parse_folder
+from prep.system.files import walk
+
+_TRAIN_NAMES = ("img", "image", "images", "train", "dataset")
+REG_NAMES = ("reg", "regularization", "regularisation")
+
+
+def read(folder: Path, label: str = "") -> Collection:
+    """Read any folder.
+
+    Args:
+        folder: What the user pointed at.
+        label: Name for a single concept; the folder's name when empty.
+
+    Raises:
+        UserError: There are no images, or the folder may not be read.
+    """
+    if (folder / FILE_NAME).is_file():
+        return _project(folder)
+    trees = _kohya_trees(folder)
+    collection = _tree(trees, folder) if trees else _plain(folder, label or folder.name)
+    if not collection.pictures and not collection.skipped:
+        raise UserError(f"There are no images in {folder}.", "Check the path.")
+    return collection
+
+
+def _project(folder: Path) -> Collection:
+    """Read a project of ours; its concepts come along, its journal stays where it is."""
+    project = Project.open(folder)
+    collection = Collection("shikomi project")
+    extension = project.settings.captions.extension
+    for child in _folders(project.dataset):
+        concept = project.concept(child.name)
+        collection.concepts[child.name] = Concept(
+            concept.repeats, concept.trigger, concept.settings.regularization
+        )
+        _add(collection, below(child, child.name, extension))
+    loose = below(project.dataset, safe_folder(project.name), extension, deep=False)
+    _add(collection, loose)
+    return collection
+
+
+def _kohya_trees(folder: Path) -> list[Path]:
+    """Return the concept folders of a kohya tree; none when this is none."""
+    for root in (folder, *(folder / name for name in _TRAIN_NAMES)):
+        found = _numbered(root)
+        if found:
+            regular = [place for name in REG_NAMES for place in _numbered(folder / name)]
+            return [*found, *regular]
+    return []
+
+
+def is_concept(folder: Path) -> bool:
+    """Is this a folder that kohya's trainer takes, as ``10_mychara``?"""
+    return (parse_folder(folder.name)[0] or 0) >= 1
+
+
+def has_images(folder: Path) -> bool:
+    """Is there any image below the folder?"""
+    return any(is_image_name(entry.name) for entry in walk(folder))
+
+
+def _numbered(folder: Path) -> list[Path]:
+    return [child for child in _folders(folder) if is_concept(child)]
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        children = sorted(folder.iterdir(), key=lambda child: child.name)
+    except OSError:
+        return []
+    return [child for child in children if child.is_dir() and not child.name.startswith(".")]
+
+
+def _tree(concepts: list[Path], root: Path) -> Collection:
+    collection = Collection("kohya folders")
+    nested = 0
+    for place in concepts:
+        found = below(place, place.name)
+        regular = place.parent.name in REG_NAMES
+        _, tokens = parse_folder(place.name)
+        collection.concepts[place.name] = Concept(
+            trigger="" if regular else spoken(tokens, found), regularization=regular
+        )
+        nested += sum("/" in picture.name for picture in found.pictures)
+        _add(collection, found)
+    if nested:
+        collection.notes.append(
+            (
+                f"{nested} images lie in folders below their concept.",
+                "sd-scripts does not look there; here they take part.",
+            )
+        )
+    outside = _unnumbered(root, concepts)
+    if outside:
+        collection.notes.append(
+            (
+                f"{', '.join(outside)}: no number before the name, so not part of this kohya tree.",
+                "Import it by itself if it should take part.",
+            )
+        )
+    return collection
+
+
+def spoken(tokens: str, found: Found) -> str:
+    """Return the class tokens when every caption begins with them: then they are the trigger."""
+    texts = [text for picture in found.pictures if (text := caption_text(picture.caption))]
+    return tokens if tokens and leading_tag(texts) == tokens else ""
+
+
+def caption_text(caption: Caption | None) -> str:
+    """Return the text of a caption, or nothing when there is none or it cannot be read."""
+    try:
+        return caption.data().decode("utf-8") if caption else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _unnumbered(root: Path, concepts: list[Path]) -> list[str]:
+    """Return the folders with images that the tree does not take."""
+    taken = {place.name for place in concepts} | {place.parent.name for place in concepts}
+    return [child.name for child in _folders(root) if child.name not in taken and has_images(child)]
+
+
+def _plain(folder: Path, label: str) -> Collection:
+    collection = Collection("folder of images")
+    right_here = below(folder, "", deep=False)
+    if right_here.pictures or not _folders(folder):
+        concept = safe_folder(label)
+        found = below(folder, concept)
+        _, tokens = parse_folder(concept)
+        collection.concepts[concept] = Concept(trigger=spoken(tokens, found))
+        _add(collection, found)
+        return collection
+    collection.skipped += right_here.skipped
+    for child in _folders(folder):
+        found = below(child, child.name)
+        if found.pictures:
+            collection.concepts[child.name] = Concept(trigger=spoken(child.name, found))
+        _add(collection, found)
+    return collection
+
+
+def _add(collection: Collection, found: Found) -> None:
+    collection.pictures += found.pictures
+    collection.skipped += found.skipped

@@ -1,0 +1,173 @@
+"""OneTrainer's ``concepts.json``.
+
+Facts: ``modules/util/config/ConceptConfig.py`` (keys and defaults; what is absent gets its
+default) and the concept window's texts. Captions lie beside the images, a line for each variant;
+masks are ``NAME-masklabel.png``. A caption may also come from the file name, or from one text
+file for the whole concept.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prep import captions
+from prep.errors import ConfigError
+from prep.formats import paths
+from prep.formats.collection import Caption, Collection, Concept, Picture, free_folder
+from prep.formats.folders import spoken
+from prep.formats.sidecars import Found, below
+from prep.project import parse_folder
+from prep.training_set.kohya import Subset
+
+_REG = "reg"
+
+
+def is_concepts_file(file: Path) -> bool:
+    """Is this a list of concepts?"""
+    if file.suffix.lower() != ".json":
+        return False
+    try:
+        data = json.loads(file.read_bytes().decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    if isinstance(data, dict):
+        data = data.get("concepts")
+    return isinstance(data, list) and any(
+        isinstance(item, dict) and "path" in item for item in data
+    )
+
+
+def read(file: Path, home: Path | None = None) -> Collection:
+    """Read ``concepts.json``, or a configuration with concepts inside.
+
+    Args:
+        file: The file.
+        home: Nothing outside of this folder is looked at; ``None`` for no bound.
+
+    Raises:
+        ConfigError: It is broken.
+    """
+    try:
+        data = json.loads(file.read_bytes().decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{file} is broken: {error}.") from error
+    items = data.get("concepts") if isinstance(data, dict) else data
+    collection = Collection("OneTrainer concepts")
+    taken: set[str] = set()
+    for item in items if isinstance(items, list) else []:
+        if isinstance(item, dict):
+            _read_one(file, home, collection, item, taken)
+    return collection
+
+
+def _read_one(
+    file: Path, home: Path | None, collection: Collection, item: Mapping[str, Any], taken: set[str]
+) -> None:
+    place = paths.find(file, str(item.get("path") or ""), home, Path.is_dir)
+    if place is None:
+        collection.skipped.append((str(item.get("path")), "there is no such folder"))
+        return
+    if item.get("enabled") is False:
+        collection.skipped.append((str(place), "the concept is switched off"))
+        return
+    concept = free_folder(place.name, taken)
+    found = below(place, concept, ".txt", deep=bool(item.get("include_subdirectories")))
+    text: Any = item.get("text")
+    text = text if isinstance(text, dict) else {}
+    pictures = _captioned(file, home, found.pictures, text)
+    collection.pictures += pictures
+    collection.skipped += found.skipped
+    _, tokens = parse_folder(concept)
+    name = str(item.get("name") or "")
+    regular = _is_regular(item, place)
+    names = () if regular else (tokens, name)
+    trigger = next((t for n in names if (t := spoken(n, Found(pictures)))), "")
+    collection.concepts[concept] = Concept(_repeats(collection, item, concept), trigger, regular)
+
+
+def _is_regular(item: Mapping[str, Any], place: Path) -> bool:
+    return item.get("type") == "PRIOR_PREDICTION" or place.parent.name == _REG
+
+
+def _repeats(collection: Collection, item: Mapping[str, Any], concept: str) -> int | None:
+    """Return the repeats; shares of a repeat and counted samples have no counterpart."""
+    value = item.get("balancing", item.get("repeats", 1))
+    if str(item.get("balancing_strategy", "REPEATS")).upper() != "REPEATS":
+        collection.notes.append(
+            (f"{concept} takes {value} samples per epoch.", "Set repeats for it: shikomi concept")
+        )
+        return None
+    number = value if isinstance(value, int | float) and value > 0 else 1
+    if number != int(number):
+        collection.notes.append(
+            (
+                f"{concept} has {number} repeats; here they are whole.",
+                f"Taken: {max(1, round(number))}.",
+            )
+        )
+    return max(1, round(number))
+
+
+def _captioned(
+    file: Path, home: Path | None, pictures: Sequence[Picture], text: Mapping[str, Any]
+) -> list[Picture]:
+    """Give pictures the captions that OneTrainer would use."""
+    source = text.get("prompt_source", "sample")
+    shared: Path | None = None
+    if source == "concept":
+        shared = paths.find(file, str(text.get("prompt_path") or ""), home, Path.is_file)
+    made = []
+    for picture in pictures:
+        caption = picture.caption
+        if source == "filename":
+            caption = Caption(text=Path(picture.name).stem)
+        elif source == "concept":
+            caption = None if shared is None else Caption(shared)
+        made.append(Picture(picture.file, picture.concept, picture.name, caption, picture.others))
+    return made
+
+
+def concepts_json(subsets: Sequence[Subset], *, shuffle: bool, tag_dropout: float = 0.0) -> str:
+    """Return the text of ``concepts.json``; keys that are absent get OneTrainer's defaults.
+
+    Images are cut to their buckets already, so its random crop and flip are switched off.
+
+    Args:
+        subsets: Folders as they should be written.
+        shuffle: Shuffle the tags of captions.
+        tag_dropout: Share of tags left out of each caption, 0 to 1.
+    """
+    made = [_concept(subset, shuffle, tag_dropout) for subset in subsets]
+    return json.dumps(made, indent=4) + "\n"
+
+
+def _concept(subset: Subset, shuffle: bool, tag_dropout: float) -> dict[str, Any]:
+    concept = subset.concept
+    text: dict[str, Any] = {
+        "prompt_source": "sample",
+        "enable_tag_shuffling": shuffle,
+        "tag_delimiter": ",",
+        "keep_tags_count": len(captions.split(concept.trigger)),
+    }
+    if tag_dropout:
+        # RANDOM judges each tag for itself, as sd-scripts does; FULL would drop all at once.
+        text |= {
+            "tag_dropout_enable": True,
+            "tag_dropout_mode": "RANDOM",
+            "tag_dropout_probability": tag_dropout,
+        }
+    return {
+        "name": concept.name,
+        "path": subset.folder,
+        "seed": 0,
+        "enabled": True,
+        "include_subdirectories": False,
+        "image_variations": 1,
+        "text_variations": 1,
+        "balancing": float(concept.repeats),
+        "balancing_strategy": "REPEATS",
+        "loss_weight": 1.0,
+        "image": {"enable_crop_jitter": False, "enable_random_flip": False},
+        "text": text,
+    }

@@ -1,0 +1,196 @@
+"""Decide where imported pictures go: nothing is overwritten, and a second import changes nothing.
+
+A picture whose place holds the same bytes is there already. A place that holds anything else is
+left alone, and the newcomer gets a number: ``a.png``, ``a-2.png``. The same source into the same
+project therefore always gives the same places.
+"""
+
+import io
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+
+from prep.errors import UnreadableError
+from prep.formats.collection import Picture, same_content
+from prep.formats.sidecars import CAPTION_SUFFIXES
+from prep.images import MASK_SUFFIXES, decode, is_image_name
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One file to make: from a file, or of the given bytes; ``target`` is absolute."""
+
+    target: Path
+    source: Path | None = None
+    data: bytes = b""
+
+    def same_as(self, file: Path) -> bool:
+        """Does ``file`` hold what this would write?"""
+        if self.source is not None:
+            return same_content(self.source, file)
+        try:
+            return file.stat().st_size == len(self.data) and file.read_bytes() == self.data
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where one picture goes.
+
+    Attributes:
+        target: The image's place, absolute.
+        copies: Files to make; none when all is there.
+        there: The image itself is there already.
+        kept: Sidecars of an image that is there, which differ and were left as they are.
+    """
+
+    picture: Picture
+    target: Path
+    copies: tuple[Copy, ...]
+    there: bool = False
+    kept: tuple[Path, ...] = ()
+
+
+@dataclass
+class _Claim:
+    """A stem that this import took: which sidecars it has, and for which images."""
+
+    sidecars: str
+    names: set[str] = field(default_factory=set)
+
+
+class Placer:
+    """Places pictures one by one, in their order."""
+
+    def __init__(self, dataset: Path, extension: str) -> None:
+        """Place into the folders below ``dataset``; captions get ``extension``."""
+        self._dataset, self._extension = dataset, extension
+        self.faults: list[tuple[Path, str]] = []
+        """Masks that cannot be used, with the reason; their pictures are placed without."""
+        self._claims: dict[tuple[Path, str], _Claim] = {}
+        self._planned: set[Path] = set()
+        self._listed: dict[Path, dict[str, list[str]]] = {}
+
+    def place(self, picture: Picture) -> Placement:
+        """Find the place of a picture.
+
+        Raises:
+            OSError: Its caption cannot be read.
+        """
+        inside = PurePosixPath(picture.name)
+        folder = self._dataset / picture.concept / inside.parent
+        sidecars = self._sidecars(picture)
+        mark = _mark(sidecars)
+        for number in itertools.count(1):
+            stem = inside.stem if number == 1 else f"{inside.stem}-{number}"
+            target = folder / (stem + inside.suffix)
+            copies = tuple(
+                Copy(folder / (stem + suffix), copy.source, copy.data)
+                for suffix, copy in sidecars.items()
+            )
+            found = self._judge(picture, target, copies, mark)
+            if found is not None:
+                claim = self._claims.setdefault((folder, stem.casefold()), _Claim(mark))
+                claim.names.add(target.name.casefold())
+                self._planned.update(copy.target for copy in found.copies)
+                return found
+        raise AssertionError("counting never ends")
+
+    def _judge(
+        self, picture: Picture, target: Path, copies: tuple[Copy, ...], mark: str
+    ) -> Placement | None:
+        """Return the placement at ``target``; ``None`` when the picture cannot go there."""
+        claim = self._claims.get((target.parent, target.stem.casefold()))
+        if claim and (claim.sidecars != mark or target.name.casefold() in claim.names):
+            return None
+        near = self._names(target.parent).get(target.stem.casefold(), [])
+        if target.name in near:
+            if not same_content(picture.file, target):
+                return None
+            missing = self._missing(copies)
+            kept = [copy for copy in copies if copy.target.exists()]
+            differing = tuple(copy.target for copy in kept if not copy.same_as(copy.target))
+            return Placement(picture, target, missing, True, differing)
+        if claim is None and (near or self._sidecars_lie_there(target)):
+            if any(is_image_name(name) for name in near):
+                return None
+            if not self._only_ours(target, copies):
+                return None
+        image = Copy(target, picture.file)
+        return Placement(picture, target, (image, *self._missing(copies)))
+
+    def _missing(self, copies: tuple[Copy, ...]) -> tuple[Copy, ...]:
+        """Return the sidecars that are neither there nor made for an image of the same name."""
+        return tuple(
+            copy for copy in copies if copy.target not in self._planned and not copy.target.exists()
+        )
+
+    def _only_ours(self, target: Path, copies: tuple[Copy, ...]) -> bool:
+        """Are the sidecars that lie at a free place just those that would be written?"""
+        wanted = {copy.target: copy for copy in copies}
+        return all(
+            file in wanted and wanted[file].same_as(file)
+            for file in _sidecar_files(target)
+            if file.exists()
+        )
+
+    def _sidecars_lie_there(self, target: Path) -> bool:
+        return any(file.exists() for file in _sidecar_files(target))
+
+    def _names(self, folder: Path) -> Mapping[str, list[str]]:
+        """Return the files of a folder as they were when it was first looked at, by stem."""
+        if folder not in self._listed:
+            stems: dict[str, list[str]] = {}
+            try:
+                names = sorted(entry.name for entry in folder.iterdir())
+            except OSError:
+                names = []
+            for name in names:
+                stems.setdefault(Path(name).stem.casefold(), []).append(name)
+            self._listed[folder] = stems
+        return self._listed[folder]
+
+    def _sidecars(self, picture: Picture) -> dict[str, Copy]:
+        """Return the files that go along, by suffix; the caption gets the project's ending."""
+        found = {}
+        for suffix, file in picture.others.items():
+            try:
+                found[suffix] = _sidecar(suffix, file)
+            except UnreadableError as error:
+                self.faults.append((file, error.message.removeprefix(f"{file.name}: ")))
+        if picture.caption is not None:
+            data = picture.caption.data()
+            if data.strip():
+                found[self._extension] = Copy(Path(), None, data)
+            else:
+                # sd-scripts refuses to start on an empty caption file.
+                found.pop(self._extension, None)
+        return found
+
+
+def _sidecar(suffix: str, file: Path) -> Copy:
+    """Return the copy of a file that goes along; masks of other formats become PNG."""
+    if suffix not in MASK_SUFFIXES or file.suffix.lower() == ".png":
+        return Copy(file, file)
+    buffer = io.BytesIO()
+    # Of a coloured mask sd-scripts reads the red channel.
+    mask = decode(file).getchannel("R") if suffix == MASK_SUFFIXES[0] else decode(file)
+    mask.save(buffer, "PNG")
+    return Copy(file, None, buffer.getvalue())
+
+
+def _mark(sidecars: Mapping[str, Copy]) -> str:
+    """Return what two pictures with the same sidecars have in common."""
+    parts = [
+        f"{suffix} {copy.source or sha256(copy.data).hexdigest()}"
+        for suffix, copy in sorted(sidecars.items())
+    ]
+    return "\n".join(parts)
+
+
+def _sidecar_files(target: Path) -> Iterable[Path]:
+    for suffix in (*CAPTION_SUFFIXES, *MASK_SUFFIXES):
+        yield target.with_name(target.stem + suffix)

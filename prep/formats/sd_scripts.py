@@ -1,0 +1,278 @@
+"""What sd-scripts reads: the dataset file (TOML or JSON) and metadata (JSON or JSON lines).
+
+Facts: ``library/config_util.py`` (keys, and that a subset takes what it lacks from its dataset and
+then from ``general``) and ``library/train_util.py`` (how metadata becomes captions).
+"""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from prep.errors import ConfigError
+from prep.formats import paths
+from prep.formats.collection import Caption, Collection, Concept, Picture, free_folder, leading_tag
+from prep.formats.folders import caption_text
+from prep.formats.sidecars import below
+from prep.images import SUFFIXES, is_image_name
+
+# fmt: off
+_CARRIED = frozenset({
+    "image_dir", "metadata_file", "num_repeats", "is_reg", "class_tokens", "caption_extension",
+    "caption_separator", "keep_tokens", "shuffle_caption", "conditioning_data_dir", "subsets",
+    "resolution", "batch_size", "enable_bucket", "min_bucket_reso", "max_bucket_reso",
+    "bucket_reso_steps", "bucket_no_upscale",
+})
+# fmt: on
+_DEFAULT_EXTENSION = ".caption"
+_MASK = "-masklabel.png"
+
+
+def is_dataset_file(file: Path) -> bool:
+    """Is this a dataset file, or a training configuration that names one?"""
+    if file.suffix.lower() not in (".toml", ".json"):
+        return False
+    try:
+        data = _load(file)
+    except ConfigError:
+        return False
+    return isinstance(data, dict) and bool({"datasets", "dataset_config"} & data.keys())
+
+
+def read_dataset(file: Path, home: Path | None = None) -> Collection:
+    """Read a dataset file.
+
+    Args:
+        file: TOML or JSON.
+        home: Nothing outside of this folder is looked at; ``None`` for no bound.
+
+    Raises:
+        ConfigError: It is broken, or names no datasets.
+    """
+    data = _load(file)
+    if isinstance(named := data.get("dataset_config"), str) and "datasets" not in data:
+        return read_dataset(_place(file, named, home), home)
+    general = _table(data.get("general"))
+    collection = Collection("sd-scripts dataset file")
+    reader = _Reader(file, collection, home)
+    datasets = data.get("datasets")
+    if not isinstance(datasets, list):
+        raise ConfigError(f"{file} has no [[datasets]].", "Is it another kind of file?")
+    for dataset in map(_table, datasets):
+        for subset in map(_table, dataset.get("subsets") or []):
+            reader.subset({**general, **dataset, **subset})
+    collection.settings = _settings({**general, **_table(datasets[0] if datasets else None)})
+    reader.say_what_stays()
+    return collection
+
+
+def read_metadata(file: Path, folder: Path | None = None) -> Collection:
+    """Read a metadata file by itself.
+
+    Args:
+        file: JSON (``{path: {"tags", "caption"}}``) or JSON lines (``image_path``, ``caption``).
+        folder: Where its images are when paths are not absolute; beside it when not given.
+
+    Raises:
+        ConfigError: It is broken.
+    """
+    collection = Collection("sd-scripts metadata")
+    place = folder or file.parent
+    concept = free_folder(place.name, set())
+    collection.concepts[concept] = Concept()
+    _add_metadata(collection, file, place, concept, ", ")
+    return collection
+
+
+class _Reader:
+    """Turns subsets into concepts, one by one."""
+
+    def __init__(self, file: Path, collection: Collection, home: Path | None) -> None:
+        self._file, self._collection, self._home = file, collection, home
+        self._folders: set[str] = set()
+        self._seen: set[str] = set()
+        self._left: set[str] = set()
+
+    def subset(self, values: Mapping[str, Any]) -> None:
+        """Read one subset with everything that it inherits."""
+        self._left |= values.keys() - _CARRIED
+        metadata, image_dir = values.get("metadata_file"), values.get("image_dir")
+        place = self._place(str(image_dir or Path(str(metadata or "")).parent))
+        key = f"{place} {metadata or ''}"
+        if key in self._seen:
+            self._collection.notes.append(
+                (f"{place} is listed more than once.", "Its images are taken once.")
+            )
+            return
+        self._seen.add(key)
+        concept = free_folder(place.name, self._folders)
+        if metadata:
+            separator = str(values.get("caption_separator", ",")).strip() + " "
+            source = self._place(str(metadata))
+            _add_metadata(self._collection, source, place, concept, separator)
+        elif not place.is_dir():
+            self._collection.skipped.append((str(place), "there is no such folder"))
+            return
+        else:
+            extension = str(values.get("caption_extension") or _DEFAULT_EXTENSION)
+            found = below(place, concept, extension, deep=False)
+            self._collection.pictures += found.pictures
+            self._collection.skipped += found.skipped
+        self._masks(concept, values.get("conditioning_data_dir"))
+        self._collection.concepts[concept] = self._concept(concept, values)
+
+    def say_what_stays(self) -> None:
+        """Name the settings that have no place here."""
+        if self._left:
+            self._collection.notes.append(
+                (
+                    f"Not taken over from {self._file.name}: {', '.join(sorted(self._left))}.",
+                    "Captions are imported as they are in their files.",
+                )
+            )
+
+    def _place(self, text: str) -> Path:
+        return _place(self._file, text, self._home)
+
+    def _concept(self, concept: str, values: Mapping[str, Any]) -> Concept:
+        tokens = values.get("class_tokens")
+        members = [p for p in self._collection.pictures if p.concept == concept]
+        texts = [text for picture in members if (text := caption_text(picture.caption))]
+        kept = isinstance(values.get("keep_tokens"), int) and values["keep_tokens"] > 0
+        # Where captions are missing, sd-scripts trains on the class tokens alone.
+        regular = bool(values.get("is_reg"))
+        spoken = kept or not texts or (not regular and leading_tag(texts) == tokens)
+        trigger = tokens if isinstance(tokens, str) and spoken else ""
+        repeats = values.get("num_repeats", 1)
+        return Concept(
+            repeats if isinstance(repeats, int) and repeats > 0 else 1,
+            trigger,
+            regular,
+        )
+
+    def _masks(self, concept: str, folder: Any) -> None:
+        """Give pictures the masks of the same name in another folder."""
+        if not isinstance(folder, str):
+            return
+        place = self._place(folder)
+        masks = {file.stem: file for file in sorted(place.glob("*")) if is_image_name(file.name)}
+        pictures = self._collection.pictures
+        for number, picture in enumerate(pictures):
+            if picture.concept == concept and picture.file.stem in masks:
+                others = {**picture.others, _MASK: masks[picture.file.stem]}
+                pictures[number] = Picture(
+                    picture.file, picture.concept, picture.name, picture.caption, others
+                )
+
+
+def _add_metadata(
+    collection: Collection, file: Path, place: Path, concept: str, separator: str
+) -> None:
+    names: set[str] = set()
+    for key, entry in _entries(file):
+        image = _image(key, place, file.parent)
+        if image is None:
+            collection.skipped.append((key, f"{file.name} names it, but it is not there"))
+            continue
+        if str(image) in names:
+            collection.skipped.append((key, f"{file.name} names it twice"))
+            continue
+        names.add(str(image))
+        text = _caption(entry, separator)
+        caption = Caption(text=text) if text is not None else None
+        inside = image.is_relative_to(place)
+        name = image.relative_to(place).as_posix() if inside else image.name
+        collection.pictures.append(Picture(image, concept, name, caption))
+
+
+def _entries(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield (path or name, what is known of it).
+
+    Raises:
+        ConfigError: The file is broken.
+    """
+    if file.suffix.lower() != ".jsonl":
+        data = _load(file)
+        yield from ((str(key), _table(value)) for key, value in data.items())
+        return
+    for number, line in enumerate(_text(file).split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            entry = _table(json.loads(line))
+        except ValueError as error:
+            raise ConfigError(f"{file}, line {number}: {error}.") from error
+        yield str(entry.get("image_path") or entry.get("file_name") or ""), entry
+
+
+def _caption(entry: Mapping[str, Any], separator: str) -> str | None:
+    """Put caption and tags together as sd-scripts does: the caption, then the tags."""
+    parts = [str(entry[name]) for name in ("caption", "tags") if entry.get(name) is not None]
+    return separator.join(part for part in parts if part) if parts else None
+
+
+def _image(key: str, place: Path, beside: Path) -> Path | None:
+    """Find the file of an entry: its path, or a name below a folder, perhaps without suffix."""
+    if not key or "\0" in key:
+        return None
+    for base in (place, beside):
+        direct = base / key
+        if direct.is_file():
+            return direct.resolve()
+        for suffix in sorted(SUFFIXES):
+            for ending in (suffix, suffix.upper()):
+                if (named := direct.with_name(direct.name + ending)).is_file():
+                    return named.resolve()
+    return None
+
+
+def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a new project takes over, as tables of ``shikomi.toml``."""
+    resolution = values.get("resolution")
+    if isinstance(resolution, list) and resolution and len(set(resolution)) == 1:
+        resolution = resolution[0]
+    buckets = {
+        "step": values.get("bucket_reso_steps"),
+        "minimum": values.get("min_bucket_reso"),
+        "maximum": values.get("max_bucket_reso"),
+        "no_upscale": values.get("bucket_no_upscale"),
+    }
+    tables = {
+        "project": {"resolution": resolution if isinstance(resolution, int) else None},
+        "buckets": buckets,
+        "train": {"batch_size": values.get("batch_size")},
+    }
+    given = {
+        name: {key: value for key, value in table.items() if value is not None}
+        for name, table in tables.items()
+    }
+    return {name: table for name, table in given.items() if table}
+
+
+def _place(file: Path, text: str, home: Path | None) -> Path:
+    return paths.find(file, text, home) or (file.parent / text).resolve()
+
+
+def _load(file: Path) -> dict[str, Any]:
+    text = _text(file)
+    try:
+        data = tomllib.loads(text) if file.suffix.lower() == ".toml" else json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{file} is broken: {error}.") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{file} holds no table.", "Is it another kind of file?")
+    return data
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not UTF-8 text.", "Save it as UTF-8.") from error
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror or error}.") from error
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,104 @@
+"""Pictures in a folder, each with the captions and masks that lie beside it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prep.formats.collection import Caption, Picture
+from prep.images import MASK_SUFFIXES, is_image_name
+from prep.system.files import walk
+
+CAPTION_SUFFIXES = (".txt", ".caption")
+# fmt: off
+QUIET = frozenset({
+    ".npz", ".toml", ".json", ".jsonl", ".csv", ".parquet", ".yaml", ".yml", ".safetensors", ".sh",
+    ".md", ".log", ".db", ".ini",
+})
+# fmt: on
+"""Caches, settings and notes: no pictures, and nobody wonders why they were not taken."""
+
+
+@dataclass
+class Found:
+    """Files of one folder: pictures, and (path, reason) of what is none."""
+
+    pictures: list[Picture] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+def below(folder: Path, concept: str, extension: str = "", *, deep: bool = True) -> Found:
+    """Return the pictures below ``folder``, in name order.
+
+    Args:
+        folder: Where to look.
+        concept: The concept that they belong to.
+        extension: Ending of caption files; when empty, ``.txt`` goes before ``.caption``.
+        deep: Look into subfolders too.
+
+    Raises:
+        UserError: The folder is missing or may not be read.
+    """
+    found = Found()
+    for place, names in _by_folder(folder, deep=deep):
+        _pair(found, folder, place, names, concept, extension)
+    return found
+
+
+def _by_folder(folder: Path, *, deep: bool) -> Iterator[tuple[Path, list[str]]]:
+    names: dict[Path, list[str]] = {}
+    for entry in walk(folder):
+        place = Path(entry.path).parent
+        if deep or place == folder:
+            names.setdefault(place, []).append(entry.name)
+    yield from names.items()
+
+
+def _pair(
+    found: Found, root: Path, place: Path, names: list[str], concept: str, extension: str
+) -> None:
+    """Sort the files of one folder into pictures, what belongs to them, and the rest."""
+    exact = set(names)
+    folded = {name.casefold(): name for name in names}
+    used: set[str] = set()
+    for name in names:
+        if not is_image_name(name):
+            continue
+        stem = name[: name.rfind(".")]
+        near = {
+            suffix: match
+            for suffix in (*CAPTION_SUFFIXES, extension, *MASK_SUFFIXES)
+            if suffix and (match := _match(stem + suffix, exact, folded))
+        }
+        used |= {name, *near.values()}
+        files = {suffix: place / match for suffix, match in near.items()}
+        caption, others = _caption(files, extension)
+        inside = (place / name).relative_to(root).as_posix()
+        found.pictures.append(Picture(place / name, concept, inside, caption, others))
+    for name in names:
+        if name not in used and (reason := _why_not(name)):
+            found.skipped.append((str(place / name), reason))
+
+
+def _match(wanted: str, exact: set[str], folded: Mapping[str, str]) -> str | None:
+    """Find a file by its name, else by one that differs in case only."""
+    return wanted if wanted in exact else folded.get(wanted.casefold())
+
+
+def _caption(files: dict[str, Path], extension: str) -> tuple[Caption | None, dict[str, Path]]:
+    """Choose the caption; a second one in another file goes along unread."""
+    order: Iterable[str] = (extension,) if extension else CAPTION_SUFFIXES
+    chosen = next((suffix for suffix in order if suffix in files), None)
+    others = {suffix: file for suffix, file in files.items() if suffix != chosen}
+    return (Caption(files[chosen]) if chosen else None), others
+
+
+def _why_not(name: str) -> str:
+    lower = name.lower()
+    suffix = lower[lower.rfind(".") :] if "." in lower else ""
+    if lower.endswith(MASK_SUFFIXES):
+        return "a mask without its image"
+    if suffix in CAPTION_SUFFIXES:
+        return "a caption without its image"
+    if suffix in QUIET:
+        return ""
+    return "not an image"

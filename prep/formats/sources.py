@@ -1,0 +1,122 @@
+"""Find out what a source is, and read it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from prep.errors import ConfigError
+from prep.formats import archives, folders, imagefolder, onetrainer, sd_scripts
+from prep.formats.collection import Collection, safe_folder
+from prep.formats.shards import SHARD_MASK
+from prep.images import MASK_SUFFIXES, SUFFIXES
+
+_KNOWN = (
+    "a folder, a zip or tar, dataset.toml, concepts.json, metadata.jsonl, .csv or .parquet,"
+    " or sd-scripts metadata (.json, .jsonl)"
+)
+
+
+def read(source: Path, staging: Path) -> Collection:
+    """Read a source of any known format.
+
+    Args:
+        source: A folder or a file.
+        staging: An empty folder, for what has to be unpacked.
+
+    Raises:
+        ConfigError: There is nothing, or its format is unknown.
+        UserError: It cannot be read.
+    """
+    path = source.expanduser().resolve()
+    if not path.exists():
+        raise ConfigError(f"There is no {source}.", "Check the spelling of the path.")
+    if path.is_dir():
+        return _folder(path, path.name, staging)
+    if archives.is_archive(path):
+        return _archive(path, staging)
+    return _file(path, staging)
+
+
+def _file(path: Path, staging: Path) -> Collection:
+    suffix = path.suffix.lower()
+    if sd_scripts.is_dataset_file(path):
+        return sd_scripts.read_dataset(path)
+    if onetrainer.is_concepts_file(path):
+        return onetrainer.read(path)
+    if path.name in imagefolder.NAMES or suffix in (".parquet", ".csv"):
+        return imagefolder.read([path], path.parent.name, staging)
+    if suffix in (".json", ".jsonl"):
+        return sd_scripts.read_metadata(path)
+    raise ConfigError(f"{path} is of no known format.", f"Known: {_KNOWN}.")
+
+
+def _folder(path: Path, label: str, staging: Path) -> Collection:
+    """Read a folder; a file that describes it says more than the folder itself."""
+    home = staging.resolve() if path.resolve().is_relative_to(staging.resolve()) else None
+    described = [path / "dataset.toml", *sorted(path.glob("*.toml"))]
+    for file in described:
+        if sd_scripts.is_dataset_file(file):
+            return sd_scripts.read_dataset(file, home)
+    if onetrainer.is_concepts_file(path / "concepts.json"):
+        return onetrainer.read(path / "concepts.json", home)
+    if found := imagefolder.metadata_files(path):
+        return imagefolder.read(found, label, staging)
+    if shards := sorted(path.glob("*.tar")):
+        return _shards(shards, label, staging)
+    if (found := imagefolder.parquet_files(path)) and not folders.has_images(path):
+        return imagefolder.read(found, label, staging)
+    return folders.read(path, label)
+
+
+def _archive(path: Path, staging: Path) -> Collection:
+    inside = staging / path.stem
+    inside.mkdir(parents=True)
+    done = archives.unpack(path, inside)
+    collection = _unpacked(inside, staging, path.stem)
+    kind = f"{collection.format} in {path.suffix.lower()[1:]}"
+    return replace(collection, format=kind, skipped=[*done.skipped, *collection.skipped])
+
+
+def _shards(files: list[Path], label: str, staging: Path) -> Collection:
+    """Read WebDataset shards: one folder, packed in parts."""
+    inside = staging / safe_folder(label)
+    inside.mkdir(parents=True)
+    skipped = [
+        (f"{file.name}/{name}", reason)
+        for file in files
+        for name, reason in archives.unpack(file, inside).skipped
+    ]
+    collection = _unpacked(inside, staging, label)
+    return replace(collection, format="WebDataset shards", skipped=[*skipped, *collection.skipped])
+
+
+def _unpacked(inside: Path, staging: Path, label: str) -> Collection:
+    """Read what was unpacked; nothing that it names outside of it is taken."""
+    _name_masks(inside)
+    collection = _folder(_only_folder(inside), label, staging)
+    home = staging.resolve()
+    pictures = []
+    for picture in collection.pictures:
+        caption = picture.caption
+        files = [picture.file, *picture.others.values()]
+        files += [caption.file] if caption and caption.file else []
+        if all(file.resolve().is_relative_to(home) for file in files):
+            pictures.append(picture)
+        else:
+            collection.skipped.append((str(picture.file), "lies outside of the archive"))
+    return replace(collection, pictures=pictures)
+
+
+def _name_masks(inside: Path) -> None:
+    """Give masks as shards name them, by the ending after the first dot, the name of a sidecar."""
+    for mask in list(inside.rglob(f"*{SHARD_MASK}")):
+        stem = mask.name.removesuffix(SHARD_MASK)
+        if any(mask.with_name(stem + suffix).exists() for suffix in SUFFIXES):
+            mask.rename(mask.with_name(stem + MASK_SUFFIXES[0]))
+
+
+def _only_folder(place: Path) -> Path:
+    """Step into a folder that holds nothing but one folder, unless it is a concept itself."""
+    children = list(place.iterdir())
+    if len(children) == 1 and children[0].is_dir() and not folders.is_concept(children[0]):
+        return _only_folder(children[0])
+    return place
