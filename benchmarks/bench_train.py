@@ -2,7 +2,7 @@
 
     python -m benchmarks.bench_train [--steps 20]
 
-"Ours" is ``train.loop.optimise``: batches, captions, noise, text encoder, LoRA,
+"Ours" is ``train.run.loop.optimise``: batches, captions, noise, text encoder, LoRA,
 loss, AdamW and clipping.
 "Bare" runs the same UNet, text encoder and LoRA forward and backward on ready-made tensors of the
 same shapes, with the same optimiser, and nothing around it. The sides take turns.
@@ -21,12 +21,13 @@ import torch
 from prep import demo_world
 from prep.project import Project
 from prep.system import jobs
-from train import demo, start
+from train import demo
+from train.arithmetic.noise import squared_error
 from train.config import TrainSettings
-from train.loop import optimise, set_learning_rate
-from train.losses import squared_error
-from train.prepare import Training, prepare
-from train.team import Team
+from train.job import start
+from train.run.loop import optimise, set_learning_rate
+from train.run.prepare import Training, prepare
+from train.run.processes import Team
 
 
 def prepared(project: Project, overrides: Sequence[str], device: torch.device) -> Training:

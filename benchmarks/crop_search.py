@@ -3,11 +3,11 @@
     python -m benchmarks.crop_search [--images 1000]
 
 First what our tables (``prep/curation/duplicates/votes.py``) lose: crops of photographs that are
-found among their candidates, and among all pairs of pictures. Then what they cost where it is hardest: scenes
-of the demo world share heads, eyes and hats, so their patches have very many near neighbours. Both
-sides get the same patches and return the pairs of pictures that share at least five: our tables,
-and all pairs of patches whose first 64 bits differ in at most 7, found by words. Last the whole of
-``dupes --crops``, the first and the second time.
+found among their candidates, and among all pairs of pictures. Then what they cost where it is
+hardest: scenes of the demo world share heads, eyes and hats, so their patches have very many near
+neighbours. Both sides get the same patches and return the pairs of pictures that share at least
+five: our tables, and all pairs of patches whose first 64 bits differ in at most 7, found by words.
+Last the whole of ``dupes --crops``, the first and the second time.
 """
 
 import argparse

@@ -6,9 +6,9 @@ Needs the photographs of scikit-image (``pip install scikit-image scikit-learn``
 search with imagededup and faiss where they are installed. Times are of processor time, of this
 process and its children; both sides of a ratio run in turns, and the medians count.
 
-The constants of ``similarity.py`` and ``overlay.py`` in ``prep/curation/duplicates`` were chosen on seed 1 of
-an earlier ``planted.py`` with fixed edits; other seeds cut the photographs elsewhere, draw other
-scenes and edit by other amounts.
+The constants of ``similarity.py`` and ``overlay.py`` in ``prep/curation/duplicates`` were chosen on
+seed 1 of an earlier ``planted.py`` with fixed edits; other seeds cut the photographs elsewhere,
+draw other scenes and edit by other amounts.
 """
 
 import argparse

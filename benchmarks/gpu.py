@@ -29,11 +29,11 @@ from prep.ops.tag import TagOptions
 from prep.project import Project, initialise
 from prep.tagging.models.obtain import find
 from prep.tagging.runtime.tagger import Tagger
-from train.draw import Picture, Studio
+from train.arithmetic.precision import choose, default_device
 from train.families.sd15 import StableDiffusion15
-from train.loop import optimise, set_learning_rate
-from train.precision import choose, default_device
-from train.prepare import Training
+from train.run.loop import optimise, set_learning_rate
+from train.run.prepare import Training
+from train.sampling.draw import Picture, Studio
 
 _RUNS: tuple[tuple[str, int, bool], ...] = (
     ("bf16", 1, False),

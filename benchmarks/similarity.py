@@ -3,9 +3,9 @@
 Run: python -m benchmarks.similarity
 
 Draws scenes of the demo world; makes edited copies (which must be found) and variants (the same
-scene with one thing changed, which must not), and prints for each kind the distance of the
-hashes and, where that is within the radius, the difference of
-``prep.curation.duplicates.similarity``, against ``SAME_BELOW``. The last columns count what the two steps together call the same picture.
+scene with one thing changed, which must not), and prints for each kind the distance of the hashes
+and, where that is within the radius, the difference of ``prep.curation.duplicates.similarity``,
+against ``SAME_BELOW``. The last columns count what the two steps together call the same picture.
 """
 
 import argparse

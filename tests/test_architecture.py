@@ -82,7 +82,7 @@ def test_the_terminal_application_loads_no_torch() -> None:
 
 
 def test_training_settings_and_commands_load_no_torch() -> None:
-    loaded = modules_after("import train.config, train.command, train.start, train.cli")
+    loaded = modules_after("import train.config, train.job.command, train.job.start, train.cli")
     assert loaded.isdisjoint({*HEAVY, "textual"})
 
 

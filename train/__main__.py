@@ -48,8 +48,8 @@ def _run(job: jobs.Job) -> Iterator[events.Event]:
         raise UserError(f"{job.directory} has no config.toml.", "See: shikomi jobs") from error
     run = RunConfig.from_toml(text)
     settle_libraries()
-    from train.loop import train
-    from train.team import Team
+    from train.run.loop import train
+    from train.run.processes import Team
 
     team = Team.join()
     for event in train(run, job, team):

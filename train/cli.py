@@ -12,12 +12,13 @@ from prep.errors import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from prep.ops import export, scan
 from prep.project import Project
 from prep.system import jobs
-from train import lorafile, start
 from train.config import TrainSettings
 from train.extra import require_training, settle_libraries
-from train.follow import follow
-from train.names import base_modules
-from train.options import GridOptions, SampleOptions
+from train.job import start
+from train.job.follow import follow
+from train.lora.file import LoraInfo, inspect
+from train.lora.keys import base_modules
+from train.sampling.options import GridOptions, SampleOptions
 
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
 
@@ -111,7 +112,7 @@ def sample(
     def stream() -> Iterator[events.Event]:
         require_training()
         settle_libraries()
-        from train import sample as drawing
+        from train.sampling import sample as drawing
 
         yield from drawing.run(Project.open(project), options)
 
@@ -130,7 +131,7 @@ def grid(
     def stream() -> Iterator[events.Event]:
         require_training()
         settle_libraries()
-        from train import grid as sheets
+        from train.sampling import grid as sheets
 
         yield from sheets.run(Project.open(project), options)
 
@@ -152,7 +153,7 @@ def lora_info(
     """
 
     def stream() -> Iterator[events.Event]:
-        yield events.Finished(_described(lorafile.inspect(file)))
+        yield events.Finished(_described(inspect(file)))
 
     return console.show(stream(), json=json, summary=lambda s: _info_text(s, metadata=metadata))
 
@@ -169,7 +170,7 @@ def lora_verify(file: Path, /, *, base: Path | None = None, json: Json = False) 
     def stream() -> Iterator[events.Event]:
         nonlocal problems
         known = base_modules(base) if base else None
-        found = lorafile.inspect(file, known)
+        found = inspect(file, known)
         problems = len(found.unmatched)
         yield events.Finished(_described(found))
 
@@ -177,7 +178,7 @@ def lora_verify(file: Path, /, *, base: Path | None = None, json: Json = False) 
     return code or (EXIT_PROBLEMS if problems else 0)
 
 
-def _described(found: lorafile.LoraInfo) -> dict[str, Any]:
+def _described(found: LoraInfo) -> dict[str, Any]:
     return {
         "file": str(found.path),
         "family": found.family,

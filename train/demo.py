@@ -19,12 +19,12 @@ from prep.project import FILE_NAME, Project
 from prep.system import jobs
 from prep.tagging.models import obtain
 from prep.tagging.runtime.tagger import Tagger, score_files
-from train import start
 from train.config import TrainSettings
 from train.extra import require_training, settle_libraries
-from train.follow import follow
-from train.options import GridOptions, SampleOptions
-from train.verdict import judge, trigger_recall
+from train.job import start
+from train.job.follow import follow
+from train.sampling.options import GridOptions, SampleOptions
+from train.verdict.recall import judge, trigger_recall
 
 TRIGGER = "mochi"
 SAMPLES = 16
@@ -274,7 +274,7 @@ def _unfinished(project: Project) -> jobs.Job | None:
 def _look(project: Project, stages: Stages, lora: str) -> Stage:
     """Draw with the trigger word alone, let the tagger judge, and make a contact sheet."""
     settle_libraries()  # before torch comes in
-    from train import grid, sample
+    from train.sampling import grid, sample
 
     drawn: dict[str, list[Path]] = {}
     for name, loras in (("base", ()), ("lora", (str(project.root / lora),))):

@@ -26,9 +26,9 @@ from prep.project import Project
 from tui import commands, screens, stages
 from tui.dialogs.help import Help
 from tui.dialogs.question import Question
-from tui.follow import JobView
+from tui.jobs.follow import JobView
+from tui.jobs.operations import watched
 from tui.notices import SECONDS, report_worker
-from tui.operations import watched
 from tui.palette import TableProvider
 from tui.pictures import made
 from tui.session import Session

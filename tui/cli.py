@@ -36,9 +36,9 @@ scores = App(name="scores", help="Look into stored tagger scores.", result_actio
 lora = App(name="lora", help="Look into LoRA files.", result_action="return_value")
 
 COMMANDS = {
-    "demo": ("train.demo_cli:demo", "Do the whole job on a small world that comes along."),
+    "demo": ("tui.demo_cli:demo", "Do the whole job on a small world that comes along."),
     "init": ("prep.cli.dataset:init", "Make a new project."),
-    "import": ("prep.cli.exchange:import_", "Take over datasets of other tools."),
+    "import": ("prep.cli.formats:import_", "Take over datasets of other tools."),
     "scan": ("prep.cli.dataset:scan", "Find images and captions; list what cannot be read."),
     "ls": ("prep.cli.dataset:ls", "List images."),
     "tags": ("prep.cli.dataset:tags", "Count tags."),
@@ -47,7 +47,7 @@ COMMANDS = {
     "tag": ("prep.cli.tagging:tag", "Tag images with a WD tagger and write captions."),
     "models": ("prep.cli.tagging:models", "List the taggers that are known by name."),
     "doubt": ("prep.cli.scores:doubt", "Review tags that captions and tagger disagree about."),
-    "caption": ("prep.cli.captioning:caption", "Describe images in sentences, by a vision model."),
+    "caption": ("prep.cli.captioner:caption", "Describe images in sentences, by a vision model."),
     "edit": ("prep.cli.captions:edit", "Change the tags of many captions, or search them."),
     "complete": ("prep.cli.words:complete", "Complete a tag from the vocabulary."),
     "lint": ("prep.cli.words:lint", "Check tags: typos, aliases, spellings, trigger words."),
@@ -69,14 +69,14 @@ COMMANDS = {
     "plan": ("prep.cli.quality:plan", "Count repeats, exposures and steps."),
     "check": ("prep.cli.check:check", "Find what a trainer would stumble over."),
     "export": ("prep.cli.ops:export", "Write a training set; before it: shikomi check."),
-    "push": ("prep.cli.exchange:push", "Upload the training set to the Hugging Face hub."),
-    "diff": ("prep.cli.exchange:diff", "Tell what differs between two training sets."),
+    "push": ("prep.cli.formats:push", "Upload the training set to the Hugging Face hub."),
+    "diff": ("prep.cli.formats:diff", "Tell what differs between two training sets."),
     "train": ("train.cli:train", "Train a LoRA as a job."),
     "sample": ("train.cli:sample", "Draw pictures with a base model and LoRAs."),
     "grid": ("train.cli:grid", "Draw a contact sheet: LoRA files x strengths."),
 }
 JOB_COMMANDS = {
-    "demo": ("train.demo_cli:demo", "Do the whole job on a small world that comes along."),
+    "demo": ("tui.demo_cli:demo", "Do the whole job on a small world that comes along."),
     "list": ("prep.cli.dataset:jobs_list", "List jobs and where they stand."),
     "follow": ("prep.cli.dataset:jobs_follow", "Show a job's progress until it ends."),
     "stop": ("prep.cli.dataset:jobs_stop", "Ask a job to save and end."),

@@ -19,7 +19,7 @@ from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change
 from prep.dataset.journal.edits import Journal, Outcome
 from prep.project import Project
-from tui.follow import JobBoard, JobView
+from tui.jobs.follow import JobBoard, JobView
 from tui.stages import StageState
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from textual.widgets import Footer
 from textual.worker import Worker
 
 from prep.dataset.journal.edits import Outcome
-from tui.follow import JobView
+from tui.jobs.follow import JobView
 from tui.notices import report_worker
 from tui.session import Session
 from tui.stages import StageState

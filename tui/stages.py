@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from prep.dataset.index import Index
-from tui.follow import JobBoard
+from tui.jobs.follow import JobBoard
 
 GLYPHS = {"done": "✓", "needs you": "!", "running": "▶", "open": "○"}
 """State -> glyph; the word is always written beside it where there is room."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from prep.cli import exchange
+from prep.cli import formats
 from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError, UserError
@@ -202,16 +202,16 @@ def test_the_verbs_say_what_they_did(
 ) -> None:
     picture(source / "5_x" / "a.png", 1, "x, hat")
     picture(source / "5_x" / "b.png", 2)
-    assert exchange.import_(source, target) == 0
+    assert formats.import_(source, target) == 0
     shown = capsys.readouterr().out
     assert "dataset/5_x/a.png  <- 5_x/a.png\n" in shown
     assert "dataset/5_x/b.png  <- 5_x/b.png  (no caption)" in shown
     assert "kohya folders: 2 images, 1 captions, 0 masks; 0 were there, 0 skipped" in shown
-    assert exchange.diff(source, target) == 0
+    assert formats.diff(source, target) == 0
     assert capsys.readouterr().out == "The same: 2 and 2 images.\n"
     (source / "5_x" / "a.txt").write_text("x, smile")
     (source / "5_x" / "b.png").unlink()
-    assert exchange.diff(source, target) == 1
+    assert formats.diff(source, target) == 1
     assert capsys.readouterr().out.splitlines() == [
         "~ 5_x/a.webp: +hat, -smile",
         "+ 5_x/b.webp",
@@ -219,4 +219,4 @@ def test_the_verbs_say_what_they_did(
         "tag smile: -1",
         "Different: 1 and 2 images; 1 added, 1 tags.",
     ]
-    assert exchange.import_(source / "nothing", target) == 2
+    assert formats.import_(source / "nothing", target) == 2

@@ -14,7 +14,7 @@ from prep.ops.plan import PlanSettings
 from prep.project import Project
 from tests.conftest import MakeImage
 from train.config import TrainSettings
-from train.data import Schedule, read_dataset, split_validation
+from train.data.dataset import Schedule, read_dataset, split_validation
 
 SIZES = [(64, 64), (96, 64), (64, 96)]
 

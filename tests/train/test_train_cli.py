@@ -12,7 +12,7 @@ from prep.system import jobs
 from tests.train.test_train_job import LIMIT, wait_for
 from tests.train.tiny import MakeRun
 from train import cli, extra
-from train.options import GridOptions, SampleOptions
+from train.sampling.options import GridOptions, SampleOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,8 +70,8 @@ def test_unmatched_modules_are_a_problem(
 ) -> None:
     import torch
 
-    from train.checkpoint import raw
-    from train.lorafile import serialise
+    from train.lora.file import serialise
+    from train.run.checkpoint import raw
 
     file = tmp_path / "a.safetensors"
     weights = raw(torch.zeros(2, 3), torch.float32)

@@ -11,14 +11,8 @@ from prep.images.buckets import Buckets
 from prep.training_set.plan import Item, StepSettings, make_plan
 from tests.train.tiny import dataset_text, make_images
 from train.config import TrainSettings
-from train.data import (
-    Schedule,
-    TrainImage,
-    epoch_batches,
-    read_dataset,
-    split_validation,
-)
-from train.dataset_file import read_dataset_file
+from train.data.dataset import Schedule, TrainImage, epoch_batches, read_dataset, split_validation
+from train.data.dataset_file import read_dataset_file
 
 SETTINGS = TrainSettings()
 

@@ -11,14 +11,14 @@ from prep.errors import ConfigError, UserError
 from prep.events import Event, Finished, Sample, Written
 from prep.project import Project
 from tests.train.tiny import MakeRun
-from train import grid, sample
+from train.arithmetic.precision import choose
 from train.config import SamplerName
-from train.draw import Picture, Studio, make_scheduler, parameters
 from train.families.sd15 import StableDiffusion15
-from train.loop import train
-from train.options import GridOptions, SampleOptions
-from train.precision import choose
-from train.team import Team
+from train.run.loop import train
+from train.run.processes import Team
+from train.sampling import grid, sample
+from train.sampling.draw import Picture, Studio, make_scheduler, parameters
+from train.sampling.options import GridOptions, SampleOptions
 
 # diffusers' samplers hand tensors to numpy in a way that numpy 2 wants changed.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

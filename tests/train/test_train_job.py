@@ -19,13 +19,13 @@ from prep.project import Project
 from prep.system import jobs
 from tests.train.tiny import MakeRun
 from train import extra
-from train.checkpoint import load_lora, states
-from train.command import training_argv
+from train.arithmetic.precision import default_device
 from train.config import RunConfig, TrainSettings
-from train.loop import train
-from train.precision import default_device
-from train.start import find_training, resume_training, run_config, start_training
-from train.team import Team
+from train.job.command import training_argv
+from train.job.start import find_training, resume_training, run_config, start_training
+from train.run.checkpoint import load_lora, states
+from train.run.loop import train
+from train.run.processes import Team
 
 LIMIT = 300.0
 

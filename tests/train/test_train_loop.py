@@ -11,15 +11,15 @@ from prep.errors import UserError
 from prep.events import Event, Finished, Metric, Sample, Saved, Skipped, Stage, Warned
 from prep.system import jobs
 from tests.train.tiny import MakeRun, dataset_text
-from train import loop
-from train.checkpoint import load_lora, states
+from train.arithmetic.memory import MemoryRanOutError
 from train.config import RunConfig
-from train.loop import TrainingError, train
-from train.lorafile import inspect, read_header
-from train.memory import MemoryRanOutError
-from train.network import LoraModule, LoraNetwork
-from train.objective import batch_losses
-from train.team import Team
+from train.lora.file import inspect, read_header
+from train.networks.lora import LoraModule, LoraNetwork
+from train.run import loop
+from train.run.checkpoint import load_lora, states
+from train.run.loop import TrainingError, train
+from train.run.objective import batch_losses
+from train.run.processes import Team
 
 CPU = Team(torch.device("cpu"))
 
@@ -384,7 +384,7 @@ def test_states_of_other_settings_are_refused(make_run: MakeRun, tmp_path: Path)
 
 
 def test_networks_start_alike_whatever_else_is_trained(base: Path) -> None:
-    from train.network import Ranks
+    from train.networks.lora import Ranks
 
     layers = {name: torch.nn.Linear(4, 4) for name in ("lora_unet_a", "lora_unet_b")}
     both = LoraNetwork.fresh(layers, Ranks(2, 1.0), seed=3).tensors()

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from prep.errors import UnreadableError
-from train.checkpoint import raw
-from train.lorafile import (
+from train.lora.file import (
     RawTensor,
     file_hash,
     inspect,
@@ -19,6 +18,7 @@ from train.lorafile import (
     serialise,
     with_hashes,
 )
+from train.run.checkpoint import raw
 
 NAME = "lora_unet_mid_block_attentions_0_proj_in"
 

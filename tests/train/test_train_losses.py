@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from prep.errors import UserError
-from train.losses import NoiseSchedule, squared_error
-from train.schedules import factor
+from train.arithmetic.noise import NoiseSchedule, squared_error
+from train.optim.schedules import factor
 
 CONFIG = {
     "num_train_timesteps": 1000,

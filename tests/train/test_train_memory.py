@@ -7,12 +7,12 @@ import torch
 
 from prep.errors import UserError
 from tests.train.tiny import make_base
-from train.draw import Picture, Studio
+from train.arithmetic.memory import MemoryRanOutError, enough_for
+from train.arithmetic.precision import Arithmetic
 from train.families import sd15
 from train.families.sd15 import StableDiffusion15
-from train.memory import MemoryRanOutError, enough_for
-from train.precision import Arithmetic
-from train.team import Team
+from train.run.processes import Team
+from train.sampling.draw import Picture, Studio
 
 PICTURE = Picture("mochi", "", 64, 64, 1, 2, 1.0, "ddim")
 

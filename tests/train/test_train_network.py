@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from prep.errors import UserError
-from train.checkpoint import load_lora, save_lora
+from train.arithmetic.precision import choose
 from train.families.sd15 import StableDiffusion15
-from train.names import (
+from train.lora.keys import (
     SD15_LAYOUT,
     UNetLayout,
     base_modules,
@@ -19,8 +19,8 @@ from train.names import (
     unet_key,
     unet_modules,
 )
-from train.network import LoraModule, LoraNetwork, Ranks
-from train.precision import choose
+from train.networks.lora import LoraModule, LoraNetwork, Ranks
+from train.run.checkpoint import load_lora, save_lora
 
 CPU = torch.device("cpu")
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from prep.errors import ConfigError
-from train.prompts import Prompt, parse, read_prompts
+from train.sampling.prompts import Prompt, parse, read_prompts
 
 
 def test_all_options() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from prep.errors import ConfigError
 from prep.events import Finished, Score
-from train.verdict import judge, trigger_recall, wilson
+from train.verdict.recall import judge, trigger_recall, wilson
 
 GOOD, BAD = [Path("good")] * 8, [Path("bad")] * 8
 

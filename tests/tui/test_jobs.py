@@ -9,7 +9,7 @@ from prep import events
 from prep.project import Project
 from prep.system import jobs
 from tests.tui.driving import Opened, running
-from tui.follow import JobBoard, JobView, News
+from tui.jobs.follow import JobBoard, JobView, News
 from tui.widgets.chart import Chart
 from tui.widgets.job_strip import JobStrip, describe
 from tui.widgets.line_list import ItemList

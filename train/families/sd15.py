@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from prep.errors import UserError
 from prep.system.files import content_hash, text_hash
-from train.losses import NoiseSchedule
-from train.memory import FREE_MEMORY, MemoryRanOutError, enough_for
-from train.names import (
+from train.arithmetic.memory import FREE_MEMORY, MemoryRanOutError, enough_for
+from train.arithmetic.noise import NoiseSchedule
+from train.arithmetic.precision import Arithmetic
+from train.lora.keys import (
     UNetLayout,
     read_component_config,
     text_key,
@@ -25,7 +26,6 @@ from train.names import (
     unet_key,
     unet_modules,
 )
-from train.precision import Arithmetic
 
 _PLAIN_BELOW = 32
 """On a CPU, attention over latents of at most this side is computed plainly: torch's fused kernel

@@ -21,7 +21,7 @@ from prep.images import decode
 from prep.ops import dupes
 from tui import commands
 from tui.about import about
-from tui.operations import watched
+from tui.jobs.operations import watched
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.stages import StageState

@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from prep.images import decode
 from tui import commands
-from tui.follow import JobView
+from tui.jobs.follow import JobView
 from tui.pictures import Made, made, parameters
 from tui.session import Session
 from tui.stage_screen import StageScreen

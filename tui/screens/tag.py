@@ -17,7 +17,7 @@ from prep.ops.tag import TagOptions
 from prep.system import jobs
 from prep.tagging.models.obtain import DEMO
 from tui import commands
-from tui.follow import JobView
+from tui.jobs.follow import JobView
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.widgets.form import Form

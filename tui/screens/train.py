@@ -18,11 +18,11 @@ from prep.errors import ConfigError, UserError
 from prep.ops import export
 from prep.project import Project
 from train.config import TrainSettings, load_preset, presets
-from train.start import resume_training, start_training
+from train.job.start import resume_training, start_training
 from tui import commands
-from tui.follow import JobView
+from tui.jobs.follow import JobView
+from tui.jobs.operations import watched
 from tui.notices import report
-from tui.operations import watched
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.widgets.form import Form

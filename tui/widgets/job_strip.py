@@ -6,7 +6,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from prep import events
-from tui.follow import JobView
+from tui.jobs.follow import JobView
 from tui.widgets.line_list import cell
 
 _BAR = 16

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from prep import events
-from tui.follow import JobView
+from tui.jobs.follow import JobView
 from tui.widgets.chart import Chart, Series, smooth
 from tui.widgets.job_strip import bar, duration
 

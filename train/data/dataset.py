@@ -20,7 +20,7 @@ from prep.seeding import generator
 from prep.system.files import content_hash, text_hash
 from prep.training_set.plan.split import exposures, held_out
 from train.config import TrainSettings
-from train.dataset_file import DatasetPart, Subset, read_dataset_file
+from train.data.dataset_file import DatasetPart, Subset, read_dataset_file
 
 _NAMED = 5
 """How many faulty files an error lists by name."""

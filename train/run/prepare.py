@@ -11,20 +11,20 @@ import torch
 from prep.errors import UserError
 from prep.events import Event, Stage, Warned
 from prep.system import jobs
-from train.cache import LatentCache
-from train.checkpoint import Counters, load_state, states
+from train.arithmetic.precision import choose
 from train.config import RunConfig, TrainSettings
-from train.data import Dataset, Schedule, TrainImage, read_dataset, split_validation
-from train.draw import Picture, Studio
+from train.data.dataset import Dataset, Schedule, TrainImage, read_dataset, split_validation
+from train.data.latents import LatentCache
+from train.families.conditioning import Texts
 from train.families.sd15 import StableDiffusion15
-from train.lorafile import file_hash
-from train.metadata import Facts
-from train.names import TEXT_PREFIX, UNET_PREFIX
-from train.network import LoraNetwork, Ranks
-from train.precision import choose
-from train.prompts import parse
-from train.team import Team
-from train.texts import Texts
+from train.lora.file import file_hash
+from train.lora.keys import TEXT_PREFIX, UNET_PREFIX
+from train.lora.metadata import Facts
+from train.networks.lora import LoraNetwork, Ranks
+from train.run.checkpoint import Counters, load_state, states
+from train.run.processes import Team
+from train.sampling.draw import Picture, Studio
+from train.sampling.prompts import parse
 
 
 @dataclass

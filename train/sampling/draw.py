@@ -16,10 +16,10 @@ from torch import Tensor
 
 from prep.errors import UserError
 from prep.seeding import seed_of
+from train.arithmetic.memory import FREE_MEMORY, enough_for
 from train.config import SamplerName
 from train.families.sd15 import StableDiffusion15
-from train.memory import FREE_MEMORY, enough_for
-from train.prompts import Prompt
+from train.sampling.prompts import Prompt
 
 _LABELS: dict[SamplerName, str] = {
     "ddim": "DDIM",

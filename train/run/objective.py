@@ -11,9 +11,9 @@ from torch import Tensor
 
 from prep.captions.shuffle import varied
 from prep.seeding import generator, seed_of
-from train.data import Batch, Exposure, validation_caption
-from train.losses import squared_error
-from train.prepare import Training
+from train.arithmetic.noise import squared_error
+from train.data.dataset import Batch, Exposure, validation_caption
+from train.run.prepare import Training
 
 VALIDATION_TIMES = (0.125, 0.375, 0.625, 0.875)
 """Where on the noise schedule the validation loss is measured, as shares of its length."""

@@ -15,7 +15,7 @@ from torch.utils.hooks import RemovableHandle
 
 from prep.errors import UserError
 from prep.seeding import seed_of
-from train.names import module_of
+from train.lora.keys import module_of
 
 Targets = Mapping[str, nn.Module]
 """Modules of a model by their kohya name."""

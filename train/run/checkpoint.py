@@ -16,8 +16,8 @@ from torch import Tensor
 
 from prep.errors import UserError
 from prep.system.files import write_bytes
-from train.lorafile import RawTensor, read_header, serialise, with_hashes
-from train.network import LoraNetwork
+from train.lora.file import RawTensor, read_header, serialise, with_hashes
+from train.networks.lora import LoraNetwork
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 _NAMES = {torch.float16: "F16", torch.bfloat16: "BF16", torch.float32: "F32"}

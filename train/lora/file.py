@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from prep.errors import UnreadableError
-from train.names import is_sd15_module, module_of
+from train.lora.keys import is_sd15_module, module_of
 
 _LEGACY_START, _LEGACY_LENGTH = 0x100000, 0x10000
 _MAX_HEADER = 100_000_000

@@ -18,7 +18,7 @@ from prep.errors import UnreadableError
 from prep.events import Event, Throttle, tick
 from prep.images import pixels
 from prep.system.files import text_hash, write_bytes
-from train.data import TrainImage
+from train.data.dataset import TrainImage
 
 Encode = Callable[[Tensor], Tensor]
 """(1, 3, height, width) pixels, -1 to 1 -> (1, 2 x channels, ...) mean and deviation."""

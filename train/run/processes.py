@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from prep.errors import EXIT_USAGE, UserError
-from train.precision import default_device
+from train.arithmetic.precision import default_device
 
 
 @dataclass(frozen=True)

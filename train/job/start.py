@@ -6,10 +6,10 @@ from pathlib import Path
 from prep.errors import ConfigError, UserError
 from prep.project import Project
 from prep.system import jobs
-from train.command import training_argv
 from train.config import RunConfig, TrainSettings
 from train.extra import require_training
-from train.prompts import read_prompts
+from train.job.command import training_argv
+from train.sampling.prompts import read_prompts
 
 KIND = "train"
 

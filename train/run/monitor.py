@@ -8,7 +8,7 @@ import torch
 
 from prep.events import Metric
 from prep.system import jobs
-from train.checkpoint import Counters
+from train.run.checkpoint import Counters
 
 _RECENT = 20
 """Steps that the shown rate is averaged over."""

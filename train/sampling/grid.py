@@ -16,10 +16,10 @@ from prep.errors import ConfigError
 from prep.events import Event, Finished, Progress, Sample, Stage, Written
 from prep.project import Project
 from train.config import TrainSettings
-from train.draw import Picture
-from train.options import GridOptions
-from train.prompts import parse
-from train.sample import (
+from train.sampling.draw import Picture
+from train.sampling.options import GridOptions
+from train.sampling.prompts import parse
+from train.sampling.sample import (
     Easel,
     base_folder,
     default_picture,

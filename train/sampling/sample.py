@@ -10,15 +10,15 @@ from PIL import Image
 from prep.errors import ConfigError, UserError
 from prep.events import Event, Finished, Progress, Sample, Stage
 from prep.project import Project
-from train.checkpoint import load_lora
+from train.arithmetic.precision import choose, default_device
 from train.config import TrainSettings
-from train.draw import Picture, Studio, parameters, png_text
 from train.families.sd15 import StableDiffusion15
-from train.lorafile import file_hash, read_header
-from train.network import LoraNetwork
-from train.options import DrawOptions, SampleOptions
-from train.precision import choose, default_device
-from train.prompts import parse, read_prompts
+from train.lora.file import file_hash, read_header
+from train.networks.lora import LoraNetwork
+from train.run.checkpoint import load_lora
+from train.sampling.draw import Picture, Studio, parameters, png_text
+from train.sampling.options import DrawOptions, SampleOptions
+from train.sampling.prompts import parse, read_prompts
 
 
 class Easel:

@@ -11,16 +11,16 @@ from prep.errors import EXIT_PROBLEMS, UserError
 from prep.events import Event, Finished, Metric, Sample, Saved, Started
 from prep.seeding import seed_of
 from prep.system import jobs
-from train.checkpoint import save_lora, save_state
+from train.arithmetic.memory import enough_for
 from train.config import RunConfig, TrainSettings
-from train.draw import parameters, png_text
-from train.memory import enough_for
-from train.metadata import build
-from train.objective import batch_losses, validation_loss
-from train.prepare import Training, prepare
-from train.report import Desk, Meter
-from train.schedules import factor
-from train.team import Team
+from train.lora.metadata import build
+from train.optim.schedules import factor
+from train.run.checkpoint import save_lora, save_state
+from train.run.monitor import Desk, Meter
+from train.run.objective import batch_losses, validation_loss
+from train.run.prepare import Training, prepare
+from train.run.processes import Team
+from train.sampling.draw import parameters, png_text
 
 
 class TrainingError(UserError):

@@ -14,7 +14,7 @@ from typing import Any
 
 from prep.captions.shuffle import plain
 from train.config import RunConfig
-from train.data import Dataset, Schedule, TrainImage
+from train.data.dataset import Dataset, Schedule, TrainImage
 
 
 @dataclass(frozen=True)

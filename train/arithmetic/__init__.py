@@ -1,0 +1,1 @@
+"""Numbers: noise, precision, memory; knows no model and no file."""

@@ -1,0 +1,1 @@
+"""What is trained on: the dataset file, its images, their captions and latents."""

@@ -1,0 +1,1 @@
+"""LoRA files: names of keys, metadata, the file itself."""

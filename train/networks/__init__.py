@@ -1,0 +1,1 @@
+"""What is added to a base model to be trained."""

@@ -1,0 +1,1 @@
+"""The training process: everything between a configuration and a saved LoRA."""

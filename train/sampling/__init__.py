@@ -1,0 +1,1 @@
+"""Pictures drawn with a base model and LoRAs."""

@@ -1,0 +1,1 @@
+"""Jobs as the terminal application follows and launches them."""
