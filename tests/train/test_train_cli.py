@@ -71,7 +71,7 @@ def test_unmatched_modules_are_a_problem(
     import torch
 
     from train.lora.file import serialise
-    from train.run.checkpoint import raw
+    from train.networks.saved import raw
 
     file = tmp_path / "a.safetensors"
     weights = raw(torch.zeros(2, 3), torch.float32)

@@ -23,7 +23,8 @@ from train.arithmetic.precision import default_device
 from train.config import RunConfig, TrainSettings
 from train.job.command import training_argv
 from train.job.start import find_training, resume_training, run_config, start_training
-from train.run.checkpoint import load_lora, states
+from train.networks.saved import load_lora
+from train.run.checkpoint import states
 from train.run.loop import train
 from train.run.processes import Team
 

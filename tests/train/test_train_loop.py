@@ -15,8 +15,9 @@ from train.arithmetic.memory import MemoryRanOutError
 from train.config import RunConfig
 from train.lora.file import inspect, read_header
 from train.networks.lora import LoraModule, LoraNetwork
+from train.networks.saved import load_lora
 from train.run import loop
-from train.run.checkpoint import load_lora, states
+from train.run.checkpoint import states
 from train.run.loop import TrainingError, train
 from train.run.objective import batch_losses
 from train.run.processes import Team

@@ -18,7 +18,7 @@ from train.lora.file import (
     serialise,
     with_hashes,
 )
-from train.run.checkpoint import raw
+from train.networks.saved import raw
 
 NAME = "lora_unet_mid_block_attentions_0_proj_in"
 

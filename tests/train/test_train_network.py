@@ -20,7 +20,7 @@ from train.lora.keys import (
     unet_modules,
 )
 from train.networks.lora import LoraModule, LoraNetwork, Ranks
-from train.run.checkpoint import load_lora, save_lora
+from train.networks.saved import load_lora, save_lora
 
 CPU = torch.device("cpu")
 

@@ -14,8 +14,9 @@ from prep.system import jobs
 from train.arithmetic.memory import enough_for
 from train.config import RunConfig, TrainSettings
 from train.lora.metadata import build
+from train.networks.saved import save_lora
 from train.optim.schedules import factor
-from train.run.checkpoint import save_lora, save_state
+from train.run.checkpoint import save_state
 from train.run.monitor import Desk, Meter
 from train.run.objective import batch_losses, validation_loss
 from train.run.prepare import Training, prepare

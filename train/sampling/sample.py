@@ -15,7 +15,7 @@ from train.config import TrainSettings
 from train.families.sd15 import StableDiffusion15
 from train.lora.file import file_hash, read_header
 from train.networks.lora import LoraNetwork
-from train.run.checkpoint import load_lora
+from train.networks.saved import load_lora
 from train.sampling.draw import Picture, Studio, parameters, png_text
 from train.sampling.options import DrawOptions, SampleOptions
 from train.sampling.prompts import parse, read_prompts
