@@ -115,7 +115,7 @@ def bench_files(project: Project, paths: Paths, rounds: int) -> None:
     compare(
         "hash, mirror, sharpness",
         count,
-        lambda: drain(parallel.ordered(hashes.look, paths)),
+        lambda: drain(parallel.ordered(hashes.perceptual_hash, paths)),
         "imagehash.phash: the hash only",
         lambda: peer_hashes(paths),
         rounds,

@@ -27,7 +27,7 @@ from train.config import TrainSettings
 from train.job import start
 from train.run.loop import optimise, set_learning_rate
 from train.run.prepare import Training, prepare
-from train.run.processes import Team
+from train.run.processes import ProcessGroup
 
 
 def prepared(project: Project, overrides: Sequence[str], device: torch.device) -> Training:
@@ -38,8 +38,8 @@ def prepared(project: Project, overrides: Sequence[str], device: torch.device) -
         pass
     settings = TrainSettings.from_project(project, "", overrides)
     run = start.run_config(project, settings, project.output / "dataset" / "dataset.toml")
-    job = jobs.create(project.jobs, jobs.Settings("train", []), run.to_toml())
-    stream = prepare(run, job, Team(device))
+    job = jobs.create(project.jobs, jobs.JobSettings("train", []), run.to_toml())
+    stream = prepare(run, job, ProcessGroup(device))
     while True:
         try:
             next(stream)
@@ -56,7 +56,7 @@ def bare_step(training: Training) -> Callable[[], None]:
     size = batch[0].image.fit.bucket
     factor = model.pixel_factor
     shape = (len(batch), model.latent_channels, size[1] // factor, size[0] // factor)
-    device = training.team.device
+    device = training.group.device
     latents, noise = torch.randn(shape, device=device), torch.randn(shape, device=device)
     times = torch.randint(model.schedule.timesteps, (len(batch),), device=device)
     noisy = model.schedule.noisy(latents, noise, times)

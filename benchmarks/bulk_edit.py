@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from prep.dataset.index import Found, FoundCaption, Index
+from prep.dataset.index import Index, ScannedCaption, ScannedImage
 from prep.dataset.journal.changes import Change
 from prep.editing.options import EditOptions
 from prep.ops import edit
@@ -52,9 +52,9 @@ def generate(folder: Path, count: int) -> Index:
     weights = [1 / (number + 2) for number in range(len(names))]
     index = Index(project)
     paths = [f"dataset/10_mychara/{number:07}.png" for number in range(count)]
-    index.put(Found(path, "10_mychara", 1, 1, 512, 512, "PNG") for path in paths)
+    index.put(ScannedImage(path, "10_mychara", 1, 1, 512, 512, "PNG") for path in paths)
     index.put_captions(
-        FoundCaption(
+        ScannedCaption(
             path,
             ", ".join(
                 dict.fromkeys(chance.choices(names, weights, k=chance.randint(*PER_CAPTION)))

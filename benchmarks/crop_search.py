@@ -26,7 +26,7 @@ import numpy as np
 from benchmarks import planted
 from benchmarks.bench_prep import drain
 from prep.curation.duplicates import patches, votes
-from prep.curation.duplicates.overlaps import Look
+from prep.curation.duplicates.overlaps import OverlapSearch
 from prep.curation.duplicates.pairs import close_pairs
 from prep.dataset import contents
 from prep.dataset.index import ImageRow, Index
@@ -52,14 +52,16 @@ def bench_recall(folder: Path, seeds: Sequence[int]) -> None:
             rows = index.usable()
             drain(patches.make(index, rows))
             known = patches.read(index, rows)
-            look = Look(index, rows, known)
+            look = OverlapSearch(index, rows, known)
             pairs = votes.candidates([marks.patches for marks in known])
             by_tables += len(names & crops_of(rows, look, pairs))
             by_all += len(names & crops_of(rows, look, list(combinations(range(len(rows)), 2))))
     print(f"crops of photographs: {wanted}; tables {by_tables}, all pairs of pictures {by_all}")
 
 
-def crops_of(rows: Sequence[ImageRow], look: Look, pairs: Sequence[tuple[int, int]]) -> set[str]:
+def crops_of(
+    rows: Sequence[ImageRow], look: OverlapSearch, pairs: Sequence[tuple[int, int]]
+) -> set[str]:
     """Return the names of all pictures that have parts in common with another one."""
     found = zip(pairs, look.closer(pairs), strict=True)
     return {Path(rows[each].path).name for pair, overlap in found if overlap for each in pair}

@@ -33,7 +33,7 @@ from train.arithmetic.precision import choose, default_device
 from train.families.sd15 import StableDiffusion15
 from train.run.loop import optimise, set_learning_rate
 from train.run.prepare import Training
-from train.sampling.draw import Picture, Studio
+from train.sampling.draw import ImageGenerator, ImageSpec
 
 _RUNS: tuple[tuple[str, int, bool], ...] = (
     ("bf16", 1, False),
@@ -106,13 +106,13 @@ def _reset_peak() -> None:
 
 def drawing(base: Path) -> None:
     """Print seconds per picture of 20 steps, ours and the UNet alone."""
-    arithmetic = choose("auto", default_device())
-    model = StableDiffusion15.load(base, arithmetic)
-    studio = Studio(model)
-    picture = Picture("thing, smile", "blurry", 512, 512, 1, 20, 7.0, "dpmpp_2m_karras")
+    policy = choose("auto", default_device())
+    model = StableDiffusion15.load(base, policy)
+    generator = ImageGenerator(model)
+    picture = ImageSpec("thing, smile", "blurry", 512, 512, 1, 20, 7.0, "dpmpp_2m_karras")
     context = model.encode_tokens(model.tokenize(["", "thing"])).detach()
-    latents = torch.randn(2, 4, 64, 64, device=arithmetic.device)
-    times = torch.full((2,), 500, device=arithmetic.device)
+    latents = torch.randn(2, 4, 64, 64, device=policy.device)
+    times = torch.full((2,), 500, device=policy.device)
 
     @torch.no_grad()
     def alone() -> None:
@@ -120,7 +120,7 @@ def drawing(base: Path) -> None:
             model.predict(latents, times, context)
 
     def ours() -> None:
-        studio.draw(replace(picture, seed=picture.seed + 1))
+        generator.draw(replace(picture, seed=picture.seed + 1))
 
     for work in (ours, alone):
         settled(work)

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.scan import make
-from prep.dataset.index import Found, FoundCaption, Index
+from prep.dataset.index import Index, ScannedCaption, ScannedImage
 from prep.dataset.journal.changes import CAPTION, Change
 from prep.dataset.journal.edits import Journal
 from prep.ops import scan
@@ -85,11 +85,11 @@ def fill(project: Project, count: int, tags: int) -> float:
             numbers = range(first, min(first + 16_384, count))
             paths = [f"dataset/10_{'ab'[n % 2]}/{n * 7919 % count:08}.png" for n in numbers]
             found = [
-                Found(path, path.split("/")[1], 500_000, 1, *SIZES[n % 6], "PNG")
+                ScannedImage(path, path.split("/")[1], 500_000, 1, *SIZES[n % 6], "PNG")
                 for n, path in zip(numbers, paths, strict=True)
             ]
             index.put(found)
-            index.put_captions(FoundCaption(path, next(texts), 200, 1) for path in paths)
+            index.put_captions(ScannedCaption(path, next(texts), 200, 1) for path in paths)
         with index.connection as execute:
             execute.execute(
                 "INSERT INTO work.exclusions SELECT path, 'by hand' FROM images WHERE id % 20 = 0"

@@ -68,14 +68,14 @@ def levels(image: Image.Image, factor: float, offset: float = 0.0) -> Image.Imag
 
 def letters(image: Image.Image, lines: int) -> Image.Image:
     """Write lines of words over it, dark or light, at an eighteenth of its height."""
-    dice = random.Random(image.size[0] * 7919 + lines)
+    rng = random.Random(image.size[0] * 7919 + lines)
     made = image.copy()
     pen = ImageDraw.Draw(made)
     font = ImageFont.load_default(max(14, image.height // 18))
     for line in range(lines):
-        text = " ".join(dice.sample(WORDS, 5))
+        text = " ".join(rng.sample(WORDS, 5))
         place = (image.width // 20, (line + 1) * image.height // (lines + 2))
-        ink, edge = dice.choice([("black", "white"), ("white", "black")])
+        ink, edge = rng.choice([("black", "white"), ("white", "black")])
         pen.text(place, text, ink, font, stroke_width=2, stroke_fill=edge)
     return made
 

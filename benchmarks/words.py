@@ -34,11 +34,11 @@ SYLLABLES = (
 
 def tags(count: int) -> list[str]:
     """Return different names of one to three words."""
-    dice, parts = random.Random(0), SYLLABLES.split()
+    rng, parts = random.Random(0), SYLLABLES.split()
     found: dict[str, None] = {}
     while len(found) < count:
-        words = ("".join(dice.choices(parts, k=dice.randint(1, 3))) for _ in range(3))
-        found["_".join(list(words)[: dice.randint(1, 3)])] = None
+        words = ("".join(rng.choices(parts, k=rng.randint(1, 3))) for _ in range(3))
+        found["_".join(list(words)[: rng.randint(1, 3)])] = None
     return list(found)
 
 
@@ -53,7 +53,7 @@ def timed(what: str, action: Callable[[], T]) -> T:
 def main(tag_count: int = 200_000, caption_count: int = 100_000) -> None:
     """Measure and print."""
     names = tags(tag_count)
-    dice = random.Random(1)
+    rng = random.Random(1)
     with tempfile.TemporaryDirectory() as folder:
         project = initialise(Path(folder) / "project")
         lines = (
@@ -67,14 +67,14 @@ def main(tag_count: int = 200_000, caption_count: int = 100_000) -> None:
         print(f"{'packed copy':<46} {size / 1e6:9.1f} MB")
         completer = Completer(words, {name.replace("_", " "): 9 for name in names[:5000]})
         times = []
-        for name in dice.sample(names, 200):
+        for name in rng.sample(names, 200):
             for end in range(1, len(name) + 1):
                 start = time.process_time()
                 completer.complete(name[max(0, end - 8) : end])
                 times.append(1000 * (time.process_time() - start))
         print(f"{'completion: median of keystrokes':<46} {median(times):9.1f} ms")
         print(f"{'completion: slowest of ' + str(len(times)):<46} {max(times):9.1f} ms")
-        wrong = [name[:2] + name[3:] for name in dice.sample(names, 50) if len(name) > 8]
+        wrong = [name[:2] + name[3:] for name in rng.sample(names, 50) if len(name) > 8]
         start = time.process_time()
         for name in wrong:
             near(words, key_of(name))
@@ -85,7 +85,7 @@ def main(tag_count: int = 200_000, caption_count: int = 100_000) -> None:
             usage.spellings[key_of(name)][name] += 1
         timed(f"lint of {len(used)} different tags", lambda: list(findings(project, usage, words)))
     shown = [name.replace("_", " ") for name in names[:5000]]
-    captions = [", ".join(dice.sample(shown, 20)) for _ in range(caption_count)]
+    captions = [", ".join(rng.sample(shown, 20)) for _ in range(caption_count)]
     tokenizer = clip_tokenizer()
     timed(f"tokens of {caption_count:,} captions", lambda: [tokenizer.count(c) for c in captions])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -39,7 +39,7 @@ def main() -> int:
 def _run(job: jobs.Job) -> Iterator[events.Event]:
     """Yield the run's events; processes other than the first keep silent."""
     from train.config import RunConfig
-    from train.extra import require_training, settle_libraries
+    from train.extra import configure_libraries, require_training
 
     require_training()
     try:
@@ -47,15 +47,15 @@ def _run(job: jobs.Job) -> Iterator[events.Event]:
     except OSError as error:
         raise UserError(f"{job.directory} has no config.toml.", "See: shikomi jobs") from error
     run = RunConfig.from_toml(text)
-    settle_libraries()
+    configure_libraries()
     from train.run.loop import train
-    from train.run.processes import Team
+    from train.run.processes import ProcessGroup
 
-    team = Team.join()
-    for event in train(run, job, team):
-        if team.leads:
+    group = ProcessGroup.join()
+    for event in train(run, job, group):
+        if group.is_main:
             yield event
-    team.leave()
+    group.leave()
 
 
 def _claim_stdout() -> IO[str]:

@@ -13,7 +13,7 @@ from prep.ops import export, scan
 from prep.project import Project
 from prep.system import jobs
 from train.config import TrainSettings
-from train.extra import require_training, settle_libraries
+from train.extra import configure_libraries, require_training
 from train.job import start
 from train.job.follow import follow
 from train.lora.file import LoraInfo, inspect
@@ -111,7 +111,7 @@ def sample(
 
     def stream() -> Iterator[events.Event]:
         require_training()
-        settle_libraries()
+        configure_libraries()
         from train.sampling import sample as drawing
 
         yield from drawing.run(Project.open(project), options)
@@ -130,7 +130,7 @@ def grid(
 
     def stream() -> Iterator[events.Event]:
         require_training()
-        settle_libraries()
+        configure_libraries()
         from train.sampling import grid as sheets
 
         yield from sheets.run(Project.open(project), options)

@@ -20,7 +20,7 @@ from prep.system import jobs
 from prep.tagging.models import obtain
 from prep.tagging.runtime.tagger import Tagger, score_files
 from train.config import TrainSettings
-from train.extra import require_training, settle_libraries
+from train.extra import configure_libraries, require_training
 from train.job import start
 from train.job.follow import follow
 from train.sampling.options import GridOptions, SampleOptions
@@ -67,7 +67,7 @@ SETTINGS: dict[str, Any] = {
 """``shikomi.toml`` of the demo: what a user would write for it."""
 
 Summary = dict[str, Any]
-Stage = Generator[events.Event, None, Summary]
+DemoStage = Generator[events.Event, None, Summary]
 
 
 class Stages:
@@ -78,7 +78,7 @@ class Stages:
 
     def run(
         self, name: str, stream: Iterator[events.Event], say: Callable[[Summary], str]
-    ) -> Stage:
+    ) -> DemoStage:
         """Pass an operation's events on and return its summary.
 
         Raises:
@@ -162,7 +162,7 @@ def _copy_missing(source: Path, target: Path) -> None:
         part.replace(copy)
 
 
-def _curate(project: Project, stages: Stages) -> Stage:
+def _curate(project: Project, stages: Stages) -> DemoStage:
     """Scan, leave duplicates out, tag, and give the captions their trigger word."""
     found = yield from stages.run(
         "scan",
@@ -211,7 +211,7 @@ def _name_the_mascot(project: Project) -> Iterator[events.Event]:
         yield event
 
 
-def _plan(project: Project, stages: Stages) -> Stage:
+def _plan(project: Project, stages: Stages) -> DemoStage:
     """Sort into buckets, count the steps, write the training set."""
     sorted_ = yield from stages.run(
         "buckets", buckets.run(project), lambda s: f"{s['buckets']} buckets"
@@ -231,7 +231,7 @@ def _plan(project: Project, stages: Stages) -> Stage:
     }
 
 
-def _train(project: Project, stages: Stages) -> Stage:
+def _train(project: Project, stages: Stages) -> DemoStage:
     """Train as a job; a run that was interrupted before goes on."""
     trained = yield from stages.run(
         "train",
@@ -271,9 +271,9 @@ def _unfinished(project: Project) -> jobs.Job | None:
     return None
 
 
-def _look(project: Project, stages: Stages, lora: str) -> Stage:
+def _look(project: Project, stages: Stages, lora: str) -> DemoStage:
     """Draw with the trigger word alone, let the tagger judge, and make a contact sheet."""
-    settle_libraries()  # before torch comes in
+    configure_libraries()  # before torch comes in
     from train.sampling import grid, sample
 
     drawn: dict[str, list[Path]] = {}

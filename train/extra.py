@@ -19,7 +19,7 @@ def require_training() -> None:
             raise MissingExtraError(package, "train")
 
 
-def settle_libraries() -> None:
+def configure_libraries() -> None:
     """Set what the libraries read from the environment when they are first imported.
 
     No network, no progress bars, no advice in the log. OpenMP threads sleep while they wait:

@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from prep import __version__
 from prep.cli import crash
 from prep.cli.console import print_error
-from prep.cli.usage import told
+from prep.cli.usage import format_error
 from prep.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 
 _EPILOGUE = """\
@@ -29,7 +29,7 @@ app = App(
     help_epilogue=_EPILOGUE,
     help_flags=["--help", "-h"],
     result_action="return_value",
-    error_formatter=told,
+    error_formatter=format_error,
 )
 jobs = App(name="jobs", help="List, follow and stop heavy work.", result_action="return_value")
 scores = App(name="scores", help="Look into stored tagger scores.", result_action="return_value")
@@ -139,7 +139,7 @@ def main() -> int:
     except Exception as error:
         if type(error).__module__.startswith("cyclopts"):
             return EXIT_USAGE  # cyclopts has printed what is wrong
-        defect = crash.told(error)
+        defect = crash.report_defect(error)
         print_error(defect)
         return defect.exit_code
     return result if isinstance(result, int) else 0

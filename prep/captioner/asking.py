@@ -13,7 +13,7 @@ from PIL import Image
 from prep import images
 from prep.captioner.answers import one_line
 from prep.captioner.faults import NoAnswerError, hide
-from prep.captioner.server import Answer, Server
+from prep.captioner.server import ModelAnswer, Server
 from prep.errors import ConfigError, RetryError, UnreadableError, UserError
 from prep.project.captioner import CaptionerSection
 from prep.system import parallel
@@ -28,7 +28,7 @@ _START = "Start it, or give its address: --url http://HOST:PORT/v1"
 
 
 @dataclass(frozen=True)
-class Question:
+class CaptionRequest:
     """What is asked about one image; ``prompt`` is filled in."""
 
     path: str
@@ -85,8 +85,8 @@ class Asker:
         )
 
     def ask(
-        self, questions: Iterable[Question]
-    ) -> Generator[tuple[Question, Description | UnreadableError], None, None]:
+        self, questions: Iterable[CaptionRequest]
+    ) -> Generator[tuple[CaptionRequest, Description | UnreadableError], None, None]:
         """Yield each question with its answer, or why there is none, in order.
 
         Raises:
@@ -116,7 +116,7 @@ class Asker:
         self._stop.set()
         self._server.close()
 
-    def _attempt(self, question: Question) -> Description | UnreadableError | NoAnswerError:
+    def _attempt(self, question: CaptionRequest) -> Description | UnreadableError | NoAnswerError:
         """Ask about one image; called in a thread."""
         try:
             request = self._request(question)
@@ -134,7 +134,7 @@ class Asker:
             pause = min(2 * pause, _LONGEST_PAUSE)
         raise AssertionError("there is at least one attempt")
 
-    def _request(self, question: Question) -> dict[str, Any]:
+    def _request(self, question: CaptionRequest) -> dict[str, Any]:
         section = self._section
         address = "data:image/jpeg;base64," + as_jpeg(question.file, section.side)
         content = [
@@ -179,7 +179,7 @@ def as_jpeg(file: Path, side: int) -> str:
     return base64.b64encode(data.getvalue()).decode()
 
 
-def _described(answer: Answer) -> Description:
+def _described(answer: ModelAnswer) -> Description:
     text = one_line(answer.text, cut=answer.cut)
     if not text:
         raise NoAnswerError("the model answered nothing" + (" but thoughts" if answer.text else ""))

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from prep import captions, events
 from prep.captioner import placing
-from prep.captioner.placing import Mode
+from prep.captioner.placing import DescriptionMode
 from prep.dataset.index import ImageRow
 from prep.dataset.journal.changes import CAPTION, Change, content_change
 from prep.errors import UnreadableError
 from prep.project import Project
-from prep.project.captioner import Place
+from prep.project.captioner import DescriptionPlace
 
 _OTHER = {".txt": ".caption", ".caption": ".txt"}
 _PLACERS = {"line": placing.in_line, "joined": placing.joined, "file": placing.in_file}
@@ -24,7 +24,7 @@ class Descriptions:
         by_hand: Descriptions that were not written here, and were left alone.
     """
 
-    def __init__(self, project: Project, place: Place, mode: Mode) -> None:
+    def __init__(self, project: Project, place: DescriptionPlace, mode: DescriptionMode) -> None:
         """Start with no changes.
 
         Args:

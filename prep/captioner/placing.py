@@ -12,7 +12,7 @@ from prep import captions
 from prep.captions.sentences import is_sentence
 from prep.captions.structure import SEPARATOR, split_lines
 
-Mode = Literal["merge", "missing", "overwrite", "none"]
+DescriptionMode = Literal["merge", "missing", "overwrite", "none"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def with_trigger(description: str, trigger: str) -> str:
     return f"{trigger}{SEPARATOR}{description}"
 
 
-def in_line(text: str | None, new: str, written: Collection[str], mode: Mode) -> Placed:
+def in_line(text: str | None, new: str, written: Collection[str], mode: DescriptionMode) -> Placed:
     r"""Give a caption a description as its second line; without tags it is the first.
 
     Args:
@@ -74,7 +74,7 @@ def in_line(text: str | None, new: str, written: Collection[str], mode: Mode) ->
     return Placed(head + line + newline + new + (newline if rest else ""))
 
 
-def joined(text: str | None, new: str, written: Collection[str], mode: Mode) -> Placed:
+def joined(text: str | None, new: str, written: Collection[str], mode: DescriptionMode) -> Placed:
     """Give a caption a description behind its tags, in the first line.
 
     Args:
@@ -107,7 +107,7 @@ def joined(text: str | None, new: str, written: Collection[str], mode: Mode) -> 
     return Placed(head + (f"{start}{SEPARATOR}{new}" if start else new) + rest)
 
 
-def in_file(text: str | None, new: str, written: Collection[str], mode: Mode) -> Placed:
+def in_file(text: str | None, new: str, written: Collection[str], mode: DescriptionMode) -> Placed:
     """Give an image a description in a file of its own; arguments as ``in_line``."""
     present = (text or "").strip()
     if not present:

@@ -25,7 +25,7 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
-class Answer:
+class ModelAnswer:
     """What the model said; ``cut``: it ended because it became too long."""
 
     text: str
@@ -94,7 +94,7 @@ class Server:
         found = (m.get("id", m.get("name")) for m in listed if isinstance(m, dict))
         return [str(name) for name in found if name]
 
-    def ask(self, request: dict[str, Any]) -> Answer:
+    def ask(self, request: dict[str, Any]) -> ModelAnswer:
         """Send one chat request and wait for the whole answer.
 
         Args:
@@ -153,7 +153,7 @@ class Server:
             self._live.add(connection)
 
 
-def _streamed(response: http.client.HTTPResponse) -> Answer:
+def _streamed(response: http.client.HTTPResponse) -> ModelAnswer:
     """Put the pieces of an answer together; the end must have been announced."""
     pieces: list[str] = []
     reason = ""
@@ -163,7 +163,7 @@ def _streamed(response: http.client.HTTPResponse) -> Answer:
         if name != "data" or not value:
             continue  # comments keep the connection alive
         if value == "[DONE]":
-            return Answer("".join(pieces), reason == "length")
+            return ModelAnswer("".join(pieces), reason == "length")
         data = _json(value)
         choice = _choice(data)
         if choice is None:
@@ -175,18 +175,18 @@ def _streamed(response: http.client.HTTPResponse) -> Answer:
         if sum(map(len, pieces)) > _LONGEST_BODY:
             raise NoAnswerError("the answer does not end")
     if reason:
-        return Answer("".join(pieces), reason == "length")
+        return ModelAnswer("".join(pieces), reason == "length")
     raise NoAnswerError("the answer broke off")
 
 
-def _whole(data: Any) -> Answer:
+def _whole(data: Any) -> ModelAnswer:
     """Read an answer that came in one piece, from a server that does not stream."""
     choice = _choice(data)
     message = choice.get("message") if choice is not None else None
     text = message.get("content") if isinstance(message, dict) else None
     if choice is None or not isinstance(text, str):
         raise NoAnswerError("the server gave no answer")
-    return Answer(text, choice.get("finish_reason") == "length")
+    return ModelAnswer(text, choice.get("finish_reason") == "length")
 
 
 def _choice(data: Any) -> dict[str, Any] | None:

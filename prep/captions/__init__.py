@@ -78,7 +78,7 @@ def with_tags(text: str, tags: Sequence[str]) -> str:
     return text if changed == line else head + changed + rest
 
 
-class Memory(dict[str, T]):
+class TagCache(dict[str, T]):
     """What a function makes of each tag, computed once: a dataset has few tags, many times."""
 
     def __init__(self, function: Callable[[str], T]) -> None:
@@ -101,7 +101,7 @@ def _folded(tag: str) -> str:
     return folded.replace("\\(", "(").replace("\\)", ")") if "\\" in folded else folded
 
 
-_keys = Memory(_folded)
+_keys = TagCache(_folded)
 _key = _keys.__getitem__
 
 

@@ -14,7 +14,7 @@ _PORTION = 100_000
 
 
 @dataclass(frozen=True)
-class Difference:
+class CaptionDifference:
     """One caption before and after.
 
     Attributes:
@@ -28,24 +28,24 @@ class Difference:
     elsewhere: bool
 
 
-def difference(before: str | None, after: str | None) -> Difference:
+def difference(before: str | None, after: str | None) -> CaptionDifference:
     """Compare two captions, ``None`` for no file.
 
     Example:
         >>> difference("mochi, hat", "mochi, bow")
-        Difference(added=['bow'], removed=['hat'], elsewhere=False)
+        CaptionDifference(added=['bow'], removed=['hat'], elsewhere=False)
         >>> difference("hat, bow", "bow, hat")
-        Difference(added=[], removed=[], elsewhere=True)
+        CaptionDifference(added=[], removed=[], elsewhere=True)
     """
     old, new = captions.split(before or ""), captions.split(after or "")
     was, now = set(old), set(new)
     added = [tag for tag in new if tag not in was]
     removed = [tag for tag in old if tag not in now]
-    return Difference(added, removed, not (added or removed) and before != after)
+    return CaptionDifference(added, removed, not (added or removed) and before != after)
 
 
 @dataclass
-class Tally:
+class DiffCounter:
     """Counts what an edit changes.
 
     Attributes:

@@ -26,7 +26,7 @@ _OLD = ("antecedent_name", "antecedent", "from", "alias", "old")
 _NEW = ("consequent_name", "consequent", "to", "tag", "new")
 _ACTIVE = ("", "active")
 
-Pair = tuple[str, str]
+TagPair = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Implications:
     _keys: dict[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def build(cls, aliases: Iterable[Pair], implications: Iterable[Pair]) -> "Implications":
+    def build(cls, aliases: Iterable[TagPair], implications: Iterable[TagPair]) -> "Implications":
         """Make them from (old, new) pairs; the first of several aliases of a name counts."""
         known = cls()
         for old, new in aliases:
@@ -166,7 +166,7 @@ class Implications:
         return result
 
 
-def read_pairs(file: Path, *, lists: bool = False) -> Iterator[Pair]:
+def read_pairs(file: Path, *, lists: bool = False) -> Iterator[TagPair]:
     """Yield (old, new) of a file.
 
     Args:
@@ -200,7 +200,7 @@ def read_pairs(file: Path, *, lists: bool = False) -> Iterator[Pair]:
 
 def _columns(
     text: str, old: int, new: int, status: int | None, *, header: bool = True
-) -> Iterator[Pair]:
+) -> Iterator[TagPair]:
     rows = csv.reader(io.StringIO(text, newline=""))
     if header:
         next(rows, None)

@@ -15,26 +15,28 @@ from typing import Literal
 from prep import captions
 from prep.captions.rules import Rules
 
-Mode = Literal["merge", "missing", "overwrite", "append", "prepend"]
+WriteMode = Literal["merge", "missing", "overwrite", "append", "prepend"]
 Tags = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Hand:
+class ManualEdits:
     """The decisions behind one text of a caption.
 
     Attributes:
         compiled: The tags of that text.
-        plus: Tags that people added.
-        minus: Tags that people removed.
+        added: Tags that people added.
+        removed: Tags that people removed.
     """
 
     compiled: Tags = ()
-    plus: Tags = ()
-    minus: Tags = ()
+    added: Tags = ()
+    removed: Tags = ()
 
 
-def learnt(hand: Hand | None, present: Sequence[str], rules: Rules) -> Hand:
+def infer_manual_edits(
+    hand: ManualEdits | None, present: Sequence[str], rules: Rules
+) -> ManualEdits:
     """Return the decisions after looking at the caption as it is now.
 
     What the rules explain (the trigger word, dropped and renamed tags) is no decision.
@@ -45,42 +47,46 @@ def learnt(hand: Hand | None, present: Sequence[str], rules: Rules) -> Hand:
         rules: Of the concept.
 
     Example:
-        >>> learnt(Hand(compiled=("bear", "hat")), ["bear", "bow"], Rules())
-        Hand(compiled=('bear', 'bow'), plus=('bow',), minus=('hat',))
+        >>> infer_manual_edits(ManualEdits(compiled=("bear", "hat")), ["bear", "bow"], Rules())
+        ManualEdits(compiled=('bear', 'bow'), added=('bow',), removed=('hat',))
     """
     trigger = [rules.trigger]
     if hand is None:
-        return Hand(tuple(present), tuple(captions.remove(captions.unique(present), trigger)))
+        return ManualEdits(
+            tuple(present), tuple(captions.remove(captions.unique(present), trigger))
+        )
     ruled = rules.apply(hand.compiled)
     added = captions.remove(captions.unique(present), [*hand.compiled, *ruled])
     stable = {captions.key(tag) for tag in ruled}
     expected = [tag for tag in hand.compiled if captions.key(tag) in stable]
     removed = captions.remove(expected, [*present, *trigger])
-    plus = captions.add(captions.remove(hand.plus, removed), added)
-    minus = captions.add(captions.remove(hand.minus, present), removed)
-    return Hand(tuple(present), tuple(plus), tuple(minus))
+    plus = captions.add(captions.remove(hand.added, removed), added)
+    minus = captions.add(captions.remove(hand.removed, present), removed)
+    return ManualEdits(tuple(present), tuple(plus), tuple(minus))
 
 
-def compiled(hand: Hand, machine: Sequence[str], rules: Rules, mode: Mode = "merge") -> Hand:
+def compile_caption(
+    hand: ManualEdits, machine: Sequence[str], rules: Rules, mode: WriteMode = "merge"
+) -> ManualEdits:
     """Return the decisions and the tags (``compiled``) of the new caption.
 
     Tags that stay keep their place, since people order tags, too.
 
     Args:
-        hand: From ``learnt``; its ``compiled`` are the present tags.
+        hand: From ``infer_manual_edits``; its ``compiled`` are the present tags.
         machine: Tags of the tagger, best first.
         rules: Of the concept.
         mode: ``overwrite`` forgets the decisions; ``append`` and ``prepend`` remove nothing;
             all others merge.
     """
     if mode == "overwrite":
-        hand = Hand()
+        hand = ManualEdits()
     present = rules.apply(hand.compiled)
-    wanted = rules.apply(captions.remove(captions.add(machine, hand.plus), hand.minus))
+    wanted = rules.apply(captions.remove(captions.add(machine, hand.added), hand.removed))
     if mode not in ("append", "prepend"):
         keys = {captions.key(tag) for tag in wanted}
         present = [tag for tag in present if captions.key(tag) in keys]
     result = captions.add(present, wanted, first=mode == "prepend")
     # Rules may rename a tag to one that was removed by hand; the trigger word is theirs alone.
-    unwanted = captions.remove(hand.minus, [rules.trigger])
+    unwanted = captions.remove(hand.removed, [rules.trigger])
     return replace(hand, compiled=tuple(captions.remove(rules.apply(result), unwanted)))

@@ -12,7 +12,7 @@ from prep import captions
 from prep.captions.tag_lists import read_list
 from prep.captions.traits import is_count_tag
 
-Order = Literal["count", "score", "alphabetical", "people", "trigger"]
+SortOrder = Literal["count", "score", "alphabetical", "people", "trigger"]
 Rank = Callable[[str], Any]
 
 

@@ -8,7 +8,14 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from prep.captions import sentences
-from prep.captions.structure import GROUP_MARK, KEEP_MARK, SEPARATOR, Pieces, are_plain, plain_tags
+from prep.captions.structure import (
+    GROUP_MARK,
+    KEEP_MARK,
+    SEPARATOR,
+    LineParts,
+    are_plain,
+    plain_tags,
+)
 
 _MARK_LETTERS = "|;"
 
@@ -27,18 +34,18 @@ def with_new_tags(line: str, tags: Sequence[str]) -> str:
     plain = plain_tags(line)
     if plain is not None:
         return line if plain == tags else SEPARATOR.join(tags)
-    pieces = Pieces.parse(line)
+    pieces = LineParts.parse(line)
     if pieces.tags == tags:
         return line
     if not tags or not (pieces.tags or pieces.marks):
         return SEPARATOR.join(tags)
-    return _Weaver(pieces, tags).line()
+    return _LineRewriter(pieces, tags).line()
 
 
-class _Weaver:
+class _LineRewriter:
     """Puts new tags into the structure of an old line."""
 
-    def __init__(self, old: Pieces, tags: Sequence[str]) -> None:
+    def __init__(self, old: LineParts, tags: Sequence[str]) -> None:
         self._old = old
         # Pairs of a new tag and the index of the old tag that it is, or -1.
         self._new = list(zip(tags, origins(old.tags, tags), strict=True))
@@ -148,7 +155,7 @@ def sorted_line(line: str, rank: Callable[[str], Any]) -> str:
     plain = plain_tags(line)
     if plain is not None:
         return SEPARATOR.join(sorted(plain, key=rank))
-    pieces = Pieces.parse(line)
+    pieces = LineParts.parse(line)
     loose = 1 if pieces.marks else 0
     result: list[list[str]] = []
     run: list[list[str]] = []

@@ -84,22 +84,22 @@ def varied(caption: str, rules: CaptionRules, *chance: int | str) -> str:
 
 def varied_tags(caption: str, rules: CaptionRules, *chance: int | str) -> list[str]:
     """Return the tags of one exposure, in order; as ``varied``."""
-    dice = generator(*chance, "caption")
-    if dice.random() < rules.dropout:
+    rng = generator(*chance, "caption")
+    if rng.random() < rules.dropout:
         return []
     text = _wrapped(caption, rules)
     if rules.wildcards:
-        text = drawn(text, dice)
+        text = drawn(text, rng)
     found = parts(text, rules)
     if rules.shuffle:
-        dice.shuffle(found.loose)
+        rng.shuffle(found.loose)
     loose = found.loose
     if rules.tag_dropout:
-        loose = [tag for tag in loose if dice.random() >= rules.tag_dropout]
+        loose = [tag for tag in loose if rng.random() >= rules.tag_dropout]
     return [*found.front, *loose, *found.end]
 
 
-def drawn(text: str, dice: random.Random) -> str:
+def drawn(text: str, rng: random.Random) -> str:
     r"""Return one of the lines, with one choice of each wildcard; ``{{`` and ``}}`` are braces.
 
     Example:
@@ -109,9 +109,9 @@ def drawn(text: str, dice: random.Random) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return ""
-    line = lines[0] if len(lines) == 1 else dice.choice(lines)
+    line = lines[0] if len(lines) == 1 else rng.choice(lines)
     line = line.replace("{{", _OPEN).replace("}}", _CLOSE)
-    line = _WILDCARD.sub(lambda match: dice.choice(match[1].split("|")), line)
+    line = _WILDCARD.sub(lambda match: rng.choice(match[1].split("|")), line)
     return line.replace(_OPEN, "{").replace(_CLOSE, "}")
 
 

@@ -92,11 +92,11 @@ def _look(piece: str) -> int:
 def tags_of(line: str) -> list[str]:
     """Return the tags of a line; sentences are one tag each run."""
     tags = plain_tags(line)
-    return Pieces.parse(line).tags if tags is None else tags
+    return LineParts.parse(line).tags if tags is None else tags
 
 
 @dataclass(frozen=True)
-class Pieces:
+class LineParts:
     """A line, taken apart.
 
     Attributes:
@@ -108,7 +108,7 @@ class Pieces:
     gaps: list[str]
 
     @classmethod
-    def parse(cls, line: str) -> "Pieces":
+    def parse(cls, line: str) -> "LineParts":
         """Take a line apart; ``text`` gives it back."""
         tags: list[str] = []
         gaps = [""]

@@ -30,12 +30,12 @@ _COUNT_COLUMNS = ("count", "post_count", "posts")
 _ALIAS_COLUMNS = ("aliases", "alias")
 _BOORU_COLUMNS = 3
 
-Row = tuple[str, int, int, str]
+TagRow = tuple[str, int, int, str]
 """Name, type number, count, aliases between commas; as the file has them."""
 
 
 @dataclass(slots=True)
-class Entry:
+class TagEntry:
     """One tag of a list.
 
     Attributes:
@@ -51,7 +51,7 @@ class Entry:
     aliases: tuple[str, ...] = ()
 
 
-def read_list(file: Path) -> list[Entry]:
+def read_list(file: Path) -> list[TagEntry]:
     """Read one tag list.
 
     Raises:
@@ -76,7 +76,7 @@ def read_list(file: Path) -> list[Entry]:
     return entries
 
 
-def _entries(text: str, name: str) -> list[Entry]:
+def _entries(text: str, name: str) -> list[TagEntry]:
     """Read a list in whichever of the three forms it has; its first line tells."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     head = next(csv.reader([first]), [])
@@ -86,12 +86,12 @@ def _entries(text: str, name: str) -> list[Entry]:
     if len(head) > 1 and _number(head[1]) is not None:
         return list(_checked(_booru(csv.reader(io.StringIO(text, newline=""))), name))
     lines = (line.strip() for line in text.splitlines())
-    return [Entry(line) for line in lines if line and "," not in line]
+    return [TagEntry(line) for line in lines if line and "," not in line]
 
 
-def _booru(rows: Iterable[Sequence[str]]) -> list[Row]:
+def _booru(rows: Iterable[Sequence[str]]) -> list[TagRow]:
     """Read rows of ``name,type,count,aliases``, or of ``name,count``."""
-    found: list[Row] = []
+    found: list[TagRow] = []
     for row in rows:
         if len(row) >= _BOORU_COLUMNS:
             kind, count = _number(row[1]), _number(row[2])
@@ -103,7 +103,7 @@ def _booru(rows: Iterable[Sequence[str]]) -> list[Row]:
     return found
 
 
-def _table(rows: Iterator[Sequence[str]], columns: Sequence[str]) -> list[Row]:
+def _table(rows: Iterator[Sequence[str]], columns: Sequence[str]) -> list[TagRow]:
     """Read rows below a header."""
 
     def place(names: Sequence[str]) -> int | None:
@@ -127,14 +127,14 @@ def _table(rows: Iterator[Sequence[str]], columns: Sequence[str]) -> list[Row]:
     ]
 
 
-def _checked(rows: Sequence[Row], title: str) -> Iterator[Entry]:
+def _checked(rows: Sequence[TagRow], title: str) -> Iterator[TagEntry]:
     """Yield what can be a tag in a caption; ``title`` is the file's name."""
     kinds = _kinds({row[1] for row in rows}, title)
     for name, kind, count, aliases in rows:
         name = name.strip()
         if name and "," not in name and "\n" not in name:
             others = tuple(part for alias in aliases.split(",") if (part := alias.strip()))
-            yield Entry(name, kinds.get(kind, 0), max(0, count), others if aliases else ())
+            yield TagEntry(name, kinds.get(kind, 0), max(0, count), others if aliases else ())
 
 
 def _kinds(numbers: set[int], title: str) -> dict[int, int]:

@@ -27,7 +27,7 @@ class TagMap:
         self._same: set[str] = set()
         self._several: dict[str, Sequence[str]] = {}
         # One text for each tag, so that a caption costs a look-up in C for each of its tags.
-        self._found = captions.Memory(self._one)
+        self._found = captions.TagCache(self._one)
 
     def __call__(self, tags: list[str]) -> list[str]:
         """Return what becomes of the tags, in their order: the same list when nothing does."""

@@ -10,7 +10,7 @@ from prep.dataset.journal.tag_answers import unpacked
 from prep.images import crops
 from prep.project import STATE_NAME
 
-Summary = Callable[[dict[str, Any]], str]
+SummaryText = Callable[[dict[str, Any]], str]
 
 _SHORT = 200
 """Letters of a caption that are shown where it changed in other ways than by tags."""
@@ -37,7 +37,7 @@ class Limited:
         # Comparing texts for nothing would cost more than the edit.
         return self._line(event) if self._most == 0 or self._count <= self._most else None
 
-    def before(self, summary: Summary) -> Summary:
+    def before(self, summary: SummaryText) -> SummaryText:
         """Return the summary with a line on top that says what was not printed."""
 
         def text(found: dict[str, Any]) -> str:

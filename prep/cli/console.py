@@ -62,7 +62,7 @@ def show(
         sys.stdout = None  # nothing must flush into it at exit
         return EXIT_OK
     except Exception as found:
-        error = found if isinstance(found, UserError) else crash.told(found)
+        error = found if isinstance(found, UserError) else crash.report_defect(found)
         view.event(events.Failed(error.message, error.hint, error.exit_code))
         return error.exit_code
     finally:

@@ -10,7 +10,7 @@ from prep import __version__
 from prep.errors import DefectError
 
 
-def told(error: Exception) -> DefectError:
+def report_defect(error: Exception) -> DefectError:
     """Write a report of an error that nobody foresaw, and return what to tell of it.
 
     The report goes to the folder of temporary files. It holds the command line, versions and the

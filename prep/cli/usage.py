@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from cyclopts import CycloptsError
 
 
-def told(error: "CycloptsError") -> object:
+def format_error(error: "CycloptsError") -> object:
     """Return what to print for a fault that was found while reading the command line.
 
     Values that an options model refuses are told by option; everything else as cyclopts does.

@@ -9,7 +9,7 @@ from prep import events
 from prep.dataset import stored_crops
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.values import quality_values
-from prep.dataset.values.quality_values import Key
+from prep.dataset.values.quality_values import ValueKey
 from prep.errors import UnreadableError
 from prep.images import crops
 from prep.images.buckets import Fit
@@ -23,7 +23,7 @@ _BATCH = 64
 
 
 @dataclass(frozen=True)
-class View:
+class MeasuredPart:
     """One training image: a part of an image, and how it meets its bucket."""
 
     row: ImageRow
@@ -31,27 +31,27 @@ class View:
     fit: Fit
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ValueKey:
         """By which its values are known."""
         return self.row.content or "", quality_values.cut(self.rect, self.fit)
 
 
-def views(index: Index, rows: Iterable[ImageRow]) -> Iterator[View]:
+def views(index: Index, rows: Iterable[ImageRow]) -> Iterator[MeasuredPart]:
     """Yield the training images that these readable images make."""
     boxes, buckets = stored_crops.read(index.connection), index.project.buckets
     for row in rows:
         for rect in crops.rects(boxes.get(row.path, ()), (row.width, row.height)):
-            yield View(row, rect, buckets.fit(rect.size))
+            yield MeasuredPart(row, rect, buckets.fit(rect.size))
 
 
-def known(index: Index, wanted: Iterable[View]) -> dict[Key, Values]:
-    """Return the values that were measured before, by ``View.key``."""
+def known(index: Index, wanted: Iterable[MeasuredPart]) -> dict[ValueKey, Values]:
+    """Return the values that were measured before, by ``MeasuredPart.key``."""
     quality_values.prepare(index.connection)
     return quality_values.known(index.connection, (view.key for view in wanted))
 
 
 def measured(
-    index: Index, wanted: Iterable[View], values: dict[Key, Values]
+    index: Index, wanted: Iterable[MeasuredPart], values: dict[ValueKey, Values]
 ) -> Iterator[events.Event]:
     """Measure, in threads, what ``values`` lacks; add it there and save it.
 
@@ -61,7 +61,7 @@ def measured(
     missing = {view.key: view for view in wanted if view.key not in values}
     root, throttle = index.project.root, events.Throttle()
 
-    def attempt(view: View) -> Values | UnreadableError:
+    def attempt(view: MeasuredPart) -> Values | UnreadableError:
         row = view.row
         try:
             size = (row.width, row.height)
@@ -69,7 +69,7 @@ def measured(
         except UnreadableError as error:
             return error
 
-    unsaved: list[tuple[Key, Values]] = []
+    unsaved: list[tuple[ValueKey, Values]] = []
     try:
         with closing(ordered(attempt, missing.values())) as results:
             for done, (view, result) in enumerate(results, 1):

@@ -18,11 +18,11 @@ from prep.dataset.query.evaluate import Evaluator
 from prep.dataset.query.sets import ids_of, in_order, numbers, set_of
 from prep.dataset.tag_counts import tag_counts
 from prep.dataset.values.token_counts import ensure_counts
-from prep.dataset.writer import CAPTIONS, Found, FoundCaption, Writer, batches, chunks
+from prep.dataset.writer import CAPTIONS, ScannedCaption, ScannedImage, Writer, batches, chunks
 from prep.errors import UserError
 from prep.project import Project
 
-__all__ = ["Found", "FoundCaption", "ImageRow", "Index"]
+__all__ = ["ImageRow", "Index", "ScannedCaption", "ScannedImage"]
 
 _FACTS = (
     "i.id, i.path, i.folder, i.size, i.mtime_ns, i.width, i.height, i.format, i.orientation,"
@@ -78,7 +78,7 @@ class ImageRow(NamedTuple):
         return self.error is None and self.excluded is None
 
 
-class Known(NamedTuple):
+class KnownFile(NamedTuple):
     """What the index remembers of a file and its caption, to notice changes."""
 
     id: int
@@ -244,10 +244,10 @@ class Index:
             counts[folder] -= number
         return sorted((folder, number) for folder, number in counts.items() if number)
 
-    def known(self, paths: Sequence[str]) -> dict[str, Known]:
+    def known(self, paths: Sequence[str]) -> dict[str, KnownFile]:
         """Return what was last scanned of these paths, by path."""
         return {
-            path: Known(*row)
+            path: KnownFile(*row)
             for places, part in chunks(paths)
             for path, *row in self.connection.execute(
                 "SELECT path, id, size, mtime_ns, mask, caption_size, caption_mtime_ns"
@@ -267,12 +267,12 @@ class Index:
 
     # ---- writing -------------------------------------------------------------------------
 
-    def put(self, found: Iterable[Found]) -> None:
+    def put(self, found: Iterable[ScannedImage]) -> None:
         """Add images or replace what is known of them; their content is to be hashed again."""
         for batch in batches(found):
             self._writer.put_images(batch)
 
-    def put_captions(self, found: Iterable[FoundCaption]) -> None:
+    def put_captions(self, found: Iterable[ScannedCaption]) -> None:
         """Record caption texts and index their tags; paths that are not indexed are left out."""
         for batch in batches(found, CAPTIONS):
             self._writer.put_captions(batch)

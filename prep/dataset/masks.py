@@ -18,7 +18,7 @@ from prep.images import decode, decode_alpha
 from prep.project import Project
 from prep.system.files import content_hash
 
-Source = Literal["label", "folder", "alpha"]
+MaskSource = Literal["label", "folder", "alpha"]
 
 FOLDERS = ("masks", "conditioning")
 _LABEL, _CONDITION = "-masklabel.png", "-condlabel.png"
@@ -33,7 +33,7 @@ class Mask:
     """Where the mask of an image is: a file of its own, or the image itself (``alpha``)."""
 
     file: Path
-    source: Source
+    source: MaskSource
 
 
 class Finder:

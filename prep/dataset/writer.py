@@ -31,7 +31,7 @@ _KNOWN_TAGS = 200_000
 """Tags remembered by a writer; in datasets of prose each sentence is one."""
 
 
-class Found(NamedTuple):
+class ScannedImage(NamedTuple):
     """What a scan found out about one image file; see ``ImageRow``."""
 
     path: str
@@ -48,7 +48,7 @@ class Found(NamedTuple):
     mask: bool = False
 
 
-class FoundCaption(NamedTuple):
+class ScannedCaption(NamedTuple):
     """What a scan found out about the caption file of image ``path``."""
 
     path: str
@@ -90,7 +90,7 @@ class Writer:
         self._sentences: set[int] = set()
         """Those of the numbers that are of sentences."""
 
-    def put_images(self, found: Sequence[Found]) -> None:
+    def put_images(self, found: Sequence[ScannedImage]) -> None:
         """Add images or replace what is known of them, in one transaction.
 
         Their content hashes are dropped, since their bytes may have changed.
@@ -98,7 +98,7 @@ class Writer:
         with transaction(self._connection):
             self._put_images(found)
 
-    def put_captions(self, written: Sequence[FoundCaption]) -> None:
+    def put_captions(self, written: Sequence[ScannedCaption]) -> None:
         """Record captions in one transaction; paths that are not indexed are left out."""
         try:
             with transaction(self._connection):
@@ -107,7 +107,7 @@ class Writer:
             self._forget()  # new numbers among them were taken back
             raise
 
-    def _put_images(self, found: Sequence[Found]) -> None:
+    def _put_images(self, found: Sequence[ScannedImage]) -> None:
         self._connection.executemany(
             """INSERT INTO images(path, folder, size, mtime_ns, width, height, format, orientation,
                 alpha, frames, error, faulty, mask) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)
@@ -119,7 +119,7 @@ class Writer:
             ((*each[:-1], each.error is not None, each.mask) for each in found),
         )
 
-    def _put_captions(self, written: Sequence[FoundCaption]) -> None:
+    def _put_captions(self, written: Sequence[ScannedCaption]) -> None:
         newest = {item.path: item for item in written}
         before = self._rows(list(newest))
         texts = [(before[path], item) for path, item in newest.items() if path in before]

@@ -13,25 +13,25 @@ from functools import cached_property
 
 from prep import captions
 from prep.captions import rewrite_tags, sentences, structure
-from prep.captions.diff import Tally
+from prep.captions.diff import DiffCounter
 from prep.captions.implications import Implications
-from prep.captions.layers import Hand, learnt
-from prep.captions.order import Order, Rank, by_table, people_first, read_counts
+from prep.captions.layers import ManualEdits, infer_manual_edits
+from prep.captions.order import Rank, SortOrder, by_table, people_first, read_counts
 from prep.captions.patterns import separate
 from prep.captions.rules import Rules
 from prep.captions.spelling import PLAIN_BRACKET
 from prep.captions.tag_map import TagMap
 from prep.dataset.index import Index
-from prep.dataset.journal.manual_edits import HandStore
+from prep.dataset.journal.manual_edits import ManualEditStore
 from prep.editing.options import EditOptions
 from prep.editing.rows import CaptionRow
-from prep.editing.steps import Add, Move, Remove, Replace, Sort, Step, Tags, weighted
+from prep.editing.steps import Add, EditStep, Move, Remove, Replace, SortTags, TagList, weighted
 from prep.project import Project
 from prep.project.caption_rules import load_implications, rules_for
 from prep.regexes import Expression
-from prep.tagging.scores.stored_scores import StoredScores
+from prep.tagging.scores.stored_scores import MainTaggerScores
 
-State = tuple[str, str | None, Hand]
+CaptionState = tuple[str, str | None, ManualEdits]
 """An image, the text of its caption, and the decisions behind that text."""
 
 _LINES = re.compile(r"([^\r\n]*)(\r\n|\n|\r|$)")
@@ -51,9 +51,9 @@ class Editor:
     project: Project
     options: EditOptions
     index: Index
-    tally: Tally | None = None
+    tally: DiffCounter | None = None
     _rules: dict[str, Rules] = field(default_factory=dict, init=False, repr=False)
-    _spellings: dict[str, captions.Memory[str]] = field(
+    _spellings: dict[str, captions.TagCache[str]] = field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -67,7 +67,7 @@ class Editor:
         if self._needles is not None and not _may_hold(before, self._needles):
             return row.caption
         tags = None if self.options.whole else structure.plain_tags(before)
-        new: Tags = []
+        new: TagList = []
         if tags is None:
             after = self._edited_text(before, row)
         else:
@@ -83,7 +83,7 @@ class Editor:
         # A caption is never emptied to zero bytes: trainers refuse to start on such a file.
         return after if after.strip() else None
 
-    def _stepped(self, tags: Tags, row: CaptionRow) -> Tags:
+    def _stepped(self, tags: TagList, row: CaptionRow) -> TagList:
         for step in self._steps:
             tags = step(tags, row)
         return tags
@@ -113,9 +113,9 @@ class Editor:
             line = self._structured(line, step, row)
         return line
 
-    def _structured(self, line: str, step: Step, row: CaptionRow) -> str:
+    def _structured(self, line: str, step: EditStep, row: CaptionRow) -> str:
         """Run one step over a line with structure."""
-        if isinstance(step, Sort):
+        if isinstance(step, SortTags):
             return step.line(line, row)
         if step == self._apply_rules:
             return self._ruled(line, row)
@@ -142,8 +142,8 @@ class Editor:
     # ---- steps -----------------------------------------------------------------------------
 
     @cached_property
-    def _steps(self) -> list[Step]:
-        options, steps = self.options, list[Step]()
+    def _steps(self) -> list[EditStep]:
+        options, steps = self.options, list[EditStep]()
         if options.lower or options.words or options.brackets:
             steps.append(self._respell)
         if self._known:
@@ -171,11 +171,11 @@ class Editor:
             self._rules[folder] = rules_for(self.project, folder)
         return self._rules[folder]
 
-    def _respell(self, tags: Tags, row: CaptionRow) -> Tags:
+    def _respell(self, tags: TagList, row: CaptionRow) -> TagList:
         known = self._spellings.get(row.folder)
         if known is None:
             triggers = self._triggers(row.folder)
-            known = captions.Memory(lambda tag: tag if tag in triggers else self._spelling(tag))
+            known = captions.TagCache(lambda tag: tag if tag in triggers else self._spelling(tag))
             self._spellings[row.folder] = known
         return list(map(known.__getitem__, tags))
 
@@ -196,7 +196,7 @@ class Editor:
     def _known(self) -> Implications:
         return load_implications(self.options.aliases, self.options.implications)
 
-    def _imply(self, tags: Tags, row: CaptionRow) -> Tags:
+    def _imply(self, tags: TagList, row: CaptionRow) -> TagList:
         known = self._known
         named = [known.resolved(tag) for tag in tags] if known.aliases else tags
         named = tags if named == tags else captions.unique(named)
@@ -207,14 +207,14 @@ class Editor:
         more = known.expanded(named)
         return more if len(more) == len(named) else self._without_removed(more, named, row)
 
-    def _without_removed(self, tags: Tags, before: Tags, row: CaptionRow) -> Tags:
+    def _without_removed(self, tags: TagList, before: TagList, row: CaptionRow) -> TagList:
         """Take back what was added although a person has removed it from this caption."""
         if row.path not in self._decided:
             return tags
-        minus = captions.remove(self._hand(row).minus, before)
+        minus = captions.remove(self._hand(row).removed, before)
         return captions.remove(tags, captions.remove(minus, self._triggers(row.folder)))
 
-    def decisions(self, row: CaptionRow, after: str | None) -> list[State]:
+    def decisions(self, row: CaptionRow, after: str | None) -> list[CaptionState]:
         """Return the decisions behind a caption before and after the edit, to be remembered.
 
         Most edits need none: what they decide shows when captions are compared. It would not
@@ -226,17 +226,17 @@ class Editor:
         if not adds and not (row.path in self._decided and self.hands.knows(row.path, after)):
             return []
         now = self._hand(row)
-        new = learnt(now, captions.split(after or ""), rules)
+        new = infer_manual_edits(now, captions.split(after or ""), rules)
         return [(row.path, row.caption, now), (row.path, after, new)]
 
-    def _hand(self, row: CaptionRow) -> Hand:
+    def _hand(self, row: CaptionRow) -> ManualEdits:
         known = self.hands.behind(row.path, row.caption)
-        return learnt(known, captions.split(row.caption or ""), self.rules(row.folder))
+        return infer_manual_edits(known, captions.split(row.caption or ""), self.rules(row.folder))
 
     @cached_property
-    def hands(self) -> HandStore:
+    def hands(self) -> ManualEditStore:
         """What was decided by hand."""
-        return HandStore(self.index)
+        return ManualEditStore(self.index)
 
     @cached_property
     def _decided(self) -> frozenset[str]:
@@ -247,7 +247,7 @@ class Editor:
     def _patterns(self) -> list[tuple[Expression, str]]:
         return [(Expression(pattern), new) for pattern, new in self.options.regex.items()]
 
-    def _sub(self, tags: Tags, row: CaptionRow) -> Tags:
+    def _sub(self, tags: TagList, row: CaptionRow) -> TagList:
         del row
         new = self._substitutes(tags)
         return tags if new is tags or new == tags else captions.unique(new)
@@ -264,7 +264,7 @@ class Editor:
             new = pattern.sub(replacement, new)
         return (tag,) if new == tag else separate([new])
 
-    def _apply_rules(self, tags: Tags, row: CaptionRow) -> Tags:
+    def _apply_rules(self, tags: TagList, row: CaptionRow) -> TagList:
         rules = self.rules(row.folder)
         new = rules.apply(tags)
         return self._without_removed(new, tags, row) if rules.expand else new
@@ -280,11 +280,11 @@ class Editor:
 
     # ---- orders ----------------------------------------------------------------------------
 
-    def _sort(self, order: Order) -> Step:
+    def _sort(self, order: SortOrder) -> EditStep:
         if order == "trigger":
             return lambda tags, row: captions.move_first(tags, self.rules(row.folder).triggers)
         if order == "score":
-            return Sort(
+            return SortTags(
                 lambda tags, row: by_table(self.scores.of(row.content, tags)), self._triggers
             )
         rank: Rank = people_first
@@ -292,8 +292,8 @@ class Editor:
             rank = captions.key
         elif order == "count":
             rank = by_table(self._counts)
-        known = captions.Memory(rank).__getitem__
-        return Sort(lambda _tags, _row: known, self._triggers)
+        known = captions.TagCache(rank).__getitem__
+        return SortTags(lambda _tags, _row: known, self._triggers)
 
     def _triggers(self, folder: str) -> Sequence[str]:
         return self.rules(folder).triggers
@@ -305,9 +305,9 @@ class Editor:
         return {captions.key(tag): float(n) for tag, n in self.index.tag_counts()}
 
     @cached_property
-    def scores(self) -> StoredScores:
+    def scores(self) -> MainTaggerScores:
         """What the tagger saw."""
-        return StoredScores(self.index)
+        return MainTaggerScores(self.index)
 
 
 def _folded_keys(tags: Sequence[str]) -> tuple[str, ...] | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from prep.captions.order import Order
+from prep.captions.order import SortOrder
 from prep.captions.patterns import Patterns, Renames, Searches, separate
 from prep.errors import ConfigError
 from prep.project import Section
@@ -21,9 +21,9 @@ def _places(moves: dict[str, str]) -> dict[str, str]:
     return moves
 
 
-Tags = Annotated[tuple[str, ...], AfterValidator(separate)]
+TagsOption = Annotated[tuple[str, ...], AfterValidator(separate)]
 Moves = Annotated[Renames, AfterValidator(_places)]
-Words = Literal["", "spaces", "underscores"]
+WordStyle = Literal["", "spaces", "underscores"]
 Brackets = Literal["", "plain", "escaped"]
 
 
@@ -40,7 +40,7 @@ class EditOptions(Section):
     """These captions have prompt weights: take (smile:1.2) for the tag smile."""
     lower: bool = False
     """Write tags in lower case; the trigger word stays as it is."""
-    words: Words = ""
+    words: WordStyle = ""
     """Part the words of a tag by spaces or by underscores; faces as ^_^ stay."""
     brackets: Brackets = ""
     """Write brackets plain, as trainers read them, or escaped, with a backslash before each."""
@@ -57,17 +57,17 @@ class EditOptions(Section):
     the first group."""
     whole: bool = False
     """Search the whole text of captions with --regex and --find, also sentences and all lines."""
-    remove: Tags = ()
+    remove: TagsOption = ()
     """Remove this tag; * stands for anything."""
-    add: Tags = ()
+    add: TagsOption = ()
     """Add this tag at the end, unless it is there."""
-    prepend: Tags = ()
+    prepend: TagsOption = ()
     """Add this tag at the beginning, unless it is there."""
     move: Moves = Field(default_factory=dict)
     """Move a tag: --move.TAG front, end, after:OTHER or before:OTHER."""
     dedupe: bool = False
     """Drop later spellings of a tag that is there already."""
-    sort: tuple[Order, ...] = ()
+    sort: tuple[SortOrder, ...] = ()
     """Sort by count (the most frequent of the dataset first), score (what the tagger is surest of
     first), alphabetical, people (how many are in the picture first) or trigger; given several
     times, the last one weighs most."""

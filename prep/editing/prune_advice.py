@@ -14,10 +14,10 @@ from typing import Literal
 from prep import captions
 from prep.captions.traits import is_count_tag
 
-Kind = Literal["body", "outfit", "expression", "pose", "scene", "picture", "other"]
+TraitKind = Literal["body", "outfit", "expression", "pose", "scene", "picture", "other"]
 
 # fmt: off
-_WORDS: dict[Kind, frozenset[str]] = {
+_WORDS: dict[TraitKind, frozenset[str]] = {
     "expression": frozenset({
         "smile", "smiling", "grin", "frown", "blush", "crying", "tears", "laughing", "angry",
         "happy", "sad", "surprised", "expressionless", "expression", "wink", "open mouth",
@@ -60,7 +60,7 @@ _WORDS: dict[Kind, frozenset[str]] = {
 # fmt: on
 
 
-def kind_of(tag: str) -> Kind:
+def kind_of(tag: str) -> TraitKind:
     """Return what a tag describes, by its last word; ``other`` when that says nothing.
 
     Example:
@@ -76,7 +76,7 @@ def kind_of(tag: str) -> Kind:
 
 
 @dataclass(frozen=True)
-class Trait:
+class CommonTag:
     """A tag that stands in nearly all images of a concept.
 
     Attributes:
@@ -89,7 +89,7 @@ class Trait:
     """
 
     tag: str
-    kind: Kind
+    kind: TraitKind
     captions: float
     seen: float | None
     suggested: bool
@@ -103,7 +103,7 @@ def traits(
     *,
     share: float,
     leave_out: Iterable[str] = (),
-) -> list[Trait]:
+) -> list[CommonTag]:
     """Return the tags of a concept that stand in nearly all of its images, most frequent first.
 
     Args:
@@ -133,18 +133,18 @@ def traits(
     return sorted(found, key=lambda t: (-t.captions, -(t.seen or 0.0), t.tag))
 
 
-def _trait(tag: str, written: float, visible: float | None, name: str, share: float) -> Trait:
+def _trait(tag: str, written: float, visible: float | None, name: str, share: float) -> CommonTag:
     kind = kind_of(tag)
     if written == 0.0:
         advice = f"in no caption: {name} absorbs it already, and brings it along unasked"
-        return Trait(tag, kind, written, visible, False, advice)
+        return CommonTag(tag, kind, written, visible, False, advice)
     if visible is not None and visible < share / 2:
         advice = "captions say so, but the tagger hardly sees it: check whether it is there at all"
-        return Trait(tag, kind, written, visible, False, advice)
-    return Trait(tag, kind, written, visible, kind in ("body", "other"), _advice(kind, name))
+        return CommonTag(tag, kind, written, visible, False, advice)
+    return CommonTag(tag, kind, written, visible, kind in ("body", "other"), _advice(kind, name))
 
 
-def _advice(kind: Kind, name: str) -> str:
+def _advice(kind: TraitKind, name: str) -> str:
     if kind in ("body", "other"):
         return (
             f"delete: {name} absorbs it, and brings it along unasked; "

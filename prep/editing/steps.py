@@ -12,8 +12,8 @@ from prep.captions.order import Rank
 from prep.captions.patterns import matcher
 from prep.editing.rows import CaptionRow
 
-Tags = list[str]
-Step = Callable[[Tags, CaptionRow], Tags]
+TagList = list[str]
+EditStep = Callable[[TagList, CaptionRow], TagList]
 
 
 class Replace:
@@ -22,13 +22,13 @@ class Replace:
     def __init__(self, old: str, new: Sequence[str]) -> None:
         self._old, self._new, self._new_keys = captions.key(old), list(new), captions.keys(new)
 
-    def __call__(self, tags: Tags, _row: CaptionRow) -> Tags:
+    def __call__(self, tags: TagList, _row: CaptionRow) -> TagList:
         """Return the tags with this one renamed."""
         old, keys = self._old, captions.keys(tags)
         if old not in keys:
             return tags
         doubles = keys.count(old) > 1 or any(key in keys for key in self._new_keys)
-        named: Tags = []
+        named: TagList = []
         for key, tag in zip(keys, tags, strict=True):
             named += self._new if key == old else (tag,)
         return captions.unique(named) if doubles else named
@@ -41,7 +41,7 @@ class Add:
         self._new = list(zip(captions.keys(tags), tags, strict=True))
         self._first = first
 
-    def __call__(self, tags: Tags, _row: CaptionRow) -> Tags:
+    def __call__(self, tags: TagList, _row: CaptionRow) -> TagList:
         """Return the tags with those that were missing."""
         present = captions.keys(tags)
         missing = [tag for name, tag in self._new if name not in present]
@@ -53,9 +53,9 @@ class Remove:
 
     def __init__(self, tags: Sequence[str]) -> None:
         unwanted = matcher(tags)
-        self._stays = captions.Memory(lambda tag: not unwanted(tag)).__getitem__
+        self._stays = captions.TagCache(lambda tag: not unwanted(tag)).__getitem__
 
-    def __call__(self, tags: Tags, _row: CaptionRow) -> Tags:
+    def __call__(self, tags: TagList, _row: CaptionRow) -> TagList:
         """Return the tags that are not unwanted."""
         return list(filter(self._stays, tags))
 
@@ -67,7 +67,7 @@ class Move:
     tag: str
     place: str
 
-    def __call__(self, tags: Tags, _row: CaptionRow) -> Tags:
+    def __call__(self, tags: TagList, _row: CaptionRow) -> TagList:
         """Return the tags with this one elsewhere."""
         moved = [tag for tag in tags if captions.key(tag) == captions.key(self.tag)]
         rest = captions.remove(tags, [self.tag])
@@ -84,7 +84,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Sort:
+class SortTags:
     """Sort by what ranks the tags of one image; a trigger word that leads goes on leading.
 
     Attributes:
@@ -92,10 +92,10 @@ class Sort:
         triggers: Makes the tags of the trigger word of a concept folder.
     """
 
-    rank: Callable[[Tags, CaptionRow], Rank]
+    rank: Callable[[TagList, CaptionRow], Rank]
     triggers: Callable[[str], Sequence[str]]
 
-    def __call__(self, tags: Tags, row: CaptionRow) -> Tags:
+    def __call__(self, tags: TagList, row: CaptionRow) -> TagList:
         """Return the tags of a plain caption sorted."""
         lead, rank = self._lead(tags, row), self.rank(tags, row)
         # Plain captions have no sentences, which would have to stay in place.
@@ -109,25 +109,25 @@ class Sort:
         rank = _behind(tags[: self._lead(tags, row)], self.rank(tags, row))
         return rewrite_tags.sorted_line(line, rank)
 
-    def _lead(self, tags: Tags, row: CaptionRow) -> int:
+    def _lead(self, tags: TagList, row: CaptionRow) -> int:
         """Return how many tags of the trigger word the caption begins with."""
         triggers = self.triggers(row.folder)
         first = tags[: len(triggers)]
         return len(first) if captions.keys(first) == captions.keys(triggers) else 0
 
 
-def _behind(leaders: Tags, rank: Rank) -> Rank:
+def _behind(leaders: TagList, rank: Rank) -> Rank:
     """Return the rank that puts some tags before all others."""
     return lambda tag: (0, 0) if tag in leaders else (1, rank(tag))
 
 
-def weighted(step: Step) -> Step:
+def weighted(step: EditStep) -> EditStep:
     """Let a step see tags without their weights, and put the weights back."""
-    if isinstance(step, Sort):
+    if isinstance(step, SortTags):
         inner = step.rank
-        return Sort(lambda tags, row: _ranks_core(inner(_cores(tags), row)), step.triggers)
+        return SortTags(lambda tags, row: _ranks_core(inner(_cores(tags), row)), step.triggers)
 
-    def run(tags: Tags, row: CaptionRow) -> Tags:
+    def run(tags: TagList, row: CaptionRow) -> TagList:
         parts = [weights.unweighted(tag) for tag in tags]
         cores = [core for _, core, _ in parts]
         new = step(cores, row)
@@ -140,7 +140,7 @@ def weighted(step: Step) -> Step:
     return run
 
 
-def _cores(tags: Tags) -> Tags:
+def _cores(tags: TagList) -> TagList:
     return [weights.unweighted(tag)[1] for tag in tags]
 
 

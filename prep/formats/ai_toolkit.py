@@ -13,14 +13,16 @@ from typing import Any
 from prep import captions
 from prep.formats.train_table import TrainTable, base_model, train_table
 from prep.project import Project
-from prep.training_set.kohya import Subset
+from prep.training_set.kohya import ExportSubset
 
 NAME = "config.yaml"
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 """Signs that JSON writes as they are and YAML refuses or takes for a new line."""
 
 
-def config_yaml(project: Project, subsets: Sequence[Subset], steps: int, *, shuffle: bool) -> str:
+def config_yaml(
+    project: Project, subsets: Sequence[ExportSubset], steps: int, *, shuffle: bool
+) -> str:
     """Return the text of the configuration.
 
     Args:
@@ -67,7 +69,9 @@ def _network(table: TrainTable) -> dict[str, Any]:
     return found
 
 
-def _dataset(project: Project, subset: Subset, table: TrainTable, shuffle: bool) -> dict[str, Any]:
+def _dataset(
+    project: Project, subset: ExportSubset, table: TrainTable, shuffle: bool
+) -> dict[str, Any]:
     concept = subset.concept
     found: dict[str, Any] = {
         "folder_path": subset.folder,

@@ -11,7 +11,7 @@ from prep.system.files import content_hash, text_hash
 
 
 @dataclass(frozen=True)
-class Caption:
+class SourceCaption:
     """A caption: a file of its own, or a text that some metadata file holds.
 
     Attributes:
@@ -37,7 +37,7 @@ class Caption:
 
 
 @dataclass(frozen=True)
-class Picture:
+class SourceImage:
     """One image to take.
 
     Attributes:
@@ -51,12 +51,12 @@ class Picture:
     file: Path
     concept: str
     name: str
-    caption: Caption | None = None
+    caption: SourceCaption | None = None
     others: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Concept:
+class SourceConcept:
     """What the source says of a folder; ``repeats`` is ``None`` when it says nothing."""
 
     repeats: int | None = None
@@ -89,8 +89,8 @@ class Collection:
     """
 
     format: str
-    pictures: list[Picture] = field(default_factory=list)
-    concepts: dict[str, Concept] = field(default_factory=dict)
+    pictures: list[SourceImage] = field(default_factory=list)
+    concepts: dict[str, SourceConcept] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class Collection:
             for picture in self.pictures
         ]
         known = [self.concepts[name] for name in sorted(former) if name in self.concepts]
-        concepts = {concept: known[0]} if len(known) == 1 else {concept: Concept()}
+        concepts = {concept: known[0]} if len(known) == 1 else {concept: SourceConcept()}
         return replace(self, pictures=pictures, concepts=concepts)
 
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 from prep.formats.train_table import base_model, train_table
 from prep.project import Project
-from prep.training_set.kohya import Subset
+from prep.training_set.kohya import ExportSubset
 
 NAME = "train.sh"
 
 
-def train_sh(project: Project, folder: str, subsets: Sequence[Subset]) -> str:
+def train_sh(project: Project, folder: str, subsets: Sequence[ExportSubset]) -> str:
     """Return a shell script with the command line.
 
     Args:

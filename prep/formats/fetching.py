@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from prep.errors import UserError
-from prep.formats.placing import Copy
+from prep.formats.placing import PlacedFile
 from prep.project import Project
 from prep.system.files import write_bytes
 
@@ -27,7 +27,7 @@ class Fetcher:
         """
         self._project, self._staging, self._link = project, staging, link
 
-    def fetch(self, copy: Copy) -> Path | str:
+    def fetch(self, copy: PlacedFile) -> Path | str:
         """Bring one file in; return where it lies now, or what went wrong with it.
 
         Raises:
@@ -51,7 +51,7 @@ class Fetcher:
             return f"cannot be copied ({error.strerror or error})"
         return place
 
-    def _place(self, copy: Copy) -> Path:
+    def _place(self, copy: PlacedFile) -> Path:
         """Return a place that is free, or holds this very file since an earlier, stopped import."""
         inside = copy.target.relative_to(self._project.root)
         number = 0

@@ -7,8 +7,14 @@ inside is one concept, and one that holds only folders has a concept in each.
 from pathlib import Path
 
 from prep.errors import UserError
-from prep.formats.collection import Caption, Collection, Concept, leading_tag, safe_folder
-from prep.formats.sidecars import Found, below
+from prep.formats.collection import (
+    Collection,
+    SourceCaption,
+    SourceConcept,
+    leading_tag,
+    safe_folder,
+)
+from prep.formats.sidecars import FolderFiles, below
 from prep.images import is_image_name
 from prep.project import FILE_NAME, Project, parse_folder
 from prep.system.files import walk
@@ -43,7 +49,7 @@ def _project(folder: Path) -> Collection:
     extension = project.settings.captions.extension
     for child in _folders(project.dataset):
         concept = project.concept(child.name)
-        collection.concepts[child.name] = Concept(
+        collection.concepts[child.name] = SourceConcept(
             concept.repeats, concept.trigger, concept.settings.regularization
         )
         _add(collection, below(child, child.name, extension))
@@ -91,8 +97,8 @@ def _tree(concepts: list[Path], root: Path) -> Collection:
         found = below(place, place.name)
         regular = place.parent.name in REG_NAMES
         _, tokens = parse_folder(place.name)
-        collection.concepts[place.name] = Concept(
-            trigger="" if regular else spoken(tokens, found), regularization=regular
+        collection.concepts[place.name] = SourceConcept(
+            trigger="" if regular else common_class_tokens(tokens, found), regularization=regular
         )
         nested += sum("/" in picture.name for picture in found.pictures)
         _add(collection, found)
@@ -114,13 +120,13 @@ def _tree(concepts: list[Path], root: Path) -> Collection:
     return collection
 
 
-def spoken(tokens: str, found: Found) -> str:
+def common_class_tokens(tokens: str, found: FolderFiles) -> str:
     """Return the class tokens when every caption begins with them: then they are the trigger."""
     texts = [text for picture in found.pictures if (text := caption_text(picture.caption))]
     return tokens if tokens and leading_tag(texts) == tokens else ""
 
 
-def caption_text(caption: Caption | None) -> str:
+def caption_text(caption: SourceCaption | None) -> str:
     """Return the text of a caption, or nothing when there is none or it cannot be read."""
     try:
         return caption.data().decode("utf-8") if caption else ""
@@ -141,18 +147,20 @@ def _plain(folder: Path, label: str) -> Collection:
         concept = safe_folder(label)
         found = below(folder, concept)
         _, tokens = parse_folder(concept)
-        collection.concepts[concept] = Concept(trigger=spoken(tokens, found))
+        collection.concepts[concept] = SourceConcept(trigger=common_class_tokens(tokens, found))
         _add(collection, found)
         return collection
     collection.skipped += right_here.skipped
     for child in _folders(folder):
         found = below(child, child.name)
         if found.pictures:
-            collection.concepts[child.name] = Concept(trigger=spoken(child.name, found))
+            collection.concepts[child.name] = SourceConcept(
+                trigger=common_class_tokens(child.name, found)
+            )
         _add(collection, found)
     return collection
 
 
-def _add(collection: Collection, found: Found) -> None:
+def _add(collection: Collection, found: FolderFiles) -> None:
     collection.pictures += found.pictures
     collection.skipped += found.skipped

@@ -15,10 +15,10 @@ from typing import Any
 
 from prep.errors import ConfigError, MissingExtraError
 from prep.formats.collection import (
-    Caption,
     Collection,
-    Concept,
-    Picture,
+    SourceCaption,
+    SourceConcept,
+    SourceImage,
     safe_folder,
     without_split,
 )
@@ -32,7 +32,7 @@ _CAPTIONS = ("text", "caption", "prompt", "captions", "description", "tags")
 _BREAKS = re.compile("[\x85\u2028\u2029\ud800-\udfff]")
 """Signs that some readers take for the end of a line, or that are no UTF-8."""
 
-Row = Mapping[str, Any]
+MetadataRow = Mapping[str, Any]
 
 
 def metadata_files(folder: Path) -> list[Path]:
@@ -68,7 +68,7 @@ def read(files: Sequence[Path], label: str, staging: Path) -> Collection:
 
 
 def _read_one(collection: Collection, file: Path, label: str, staging: Path) -> None:
-    found: list[tuple[str, Path, Row]] = []
+    found: list[tuple[str, Path, MetadataRow]] = []
     taken: set[str] = set()
     column = ""
     for number, row in enumerate(_rows(file)):
@@ -88,20 +88,20 @@ def _read_one(collection: Collection, file: Path, label: str, staging: Path) -> 
         regular = len(parts) > 2 and parts[0] in REG_NAMES
         inside_reg = "/".join(parts[1:]) if regular else name
         picture = _picture(image, inside_reg, label, row)
-        collection.concepts.setdefault(picture.concept, Concept(regularization=regular))
+        collection.concepts.setdefault(picture.concept, SourceConcept(regularization=regular))
         collection.pictures.append(picture)
     if column == "file_name":
         _say_what_is_missing(collection, file, {image for _, image, _ in found})
 
 
-def _picture(image: Path, inside: str, label: str, row: Row) -> Picture:
+def _picture(image: Path, inside: str, label: str, row: MetadataRow) -> SourceImage:
     value = next((row[name] for name in _CAPTIONS if name in row), None)
     first, slash, rest = inside.partition("/")
     concept, name = (first, rest) if slash else (label, inside)
     if isinstance(value, list):
         value = "\n".join(str(item) for item in value)
-    caption = Caption(text=str(value)) if value not in (None, "") else None
-    return Picture(image, safe_folder(concept), name, caption)
+    caption = SourceCaption(text=str(value)) if value not in (None, "") else None
+    return SourceImage(image, safe_folder(concept), name, caption)
 
 
 def _say_what_is_missing(collection: Collection, file: Path, known: set[Path]) -> None:
@@ -131,7 +131,7 @@ def _image(file: Path, value: Any, number: int, staging: Path) -> tuple[str, Pat
     return name, place.resolve() if name and place.is_file() else None
 
 
-def _file_column(file: Path, row: Row) -> str:
+def _file_column(file: Path, row: MetadataRow) -> str:
     """Return the column that names the file, or that holds the image itself."""
     named = [name for name in row if name == "file_name" or str(name).endswith("_file_name")]
     embedded = [name for name, value in row.items() if _is_image(value)]
@@ -144,7 +144,7 @@ def _is_image(value: Any) -> bool:
     return isinstance(value, Mapping) and isinstance(value.get("bytes"), bytes)
 
 
-def _rows(file: Path) -> Iterator[Row]:
+def _rows(file: Path) -> Iterator[MetadataRow]:
     if file.suffix.lower() == ".parquet":
         yield from _parquet(file)
         return
@@ -165,7 +165,7 @@ def _rows(file: Path) -> Iterator[Row]:
                 yield row
 
 
-def _parquet(file: Path) -> Iterator[Row]:
+def _parquet(file: Path) -> Iterator[MetadataRow]:
     try:
         from pyarrow import parquet
     except ImportError:

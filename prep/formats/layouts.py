@@ -10,11 +10,11 @@ from prep.formats import ai_toolkit, diffusers, imagefolder, onetrainer, trainin
 from prep.formats.train_table import train_table
 from prep.project import Project
 from prep.system.files import text_hash
-from prep.training_set import Example, TrainingSet, Wish
-from prep.training_set.kohya import Subset
+from prep.training_set import Example, OutputFile, TrainingSet
+from prep.training_set.kohya import ExportSubset
 
 Layout = Literal["kohya", "onetrainer", "ai-toolkit", "diffusers", "imagefolder", "webdataset"]
-Sources = list[tuple[str, Sequence[Wish]]]
+Sources = list[tuple[str, Sequence[OutputFile]]]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Arranged:
     """
 
     sources: Sources
-    files: tuple[Wish, ...]
+    files: tuple[OutputFile, ...]
     notes: tuple[tuple[str, str], ...] = ()
 
 
@@ -50,13 +50,13 @@ class Request:
     folder: Path
     wanted: TrainingSet
     sources: Sources
-    dataset_file: Wish
+    dataset_file: OutputFile
     steps: Callable[[], int]
     relative: bool
     shuffle: bool
 
     @property
-    def subsets(self) -> list[Subset]:
+    def subsets(self) -> list[ExportSubset]:
         """The subsets with their folders as they are to be written."""
         if self.relative:
             return list(self.wanted.subsets)
@@ -84,9 +84,9 @@ def arranged(layout: Layout, request: Request) -> Arranged:
     return _LAYOUTS[layout](request)
 
 
-def text_wish(name: str, text: str) -> Wish:
+def text_wish(name: str, text: str) -> OutputFile:
     """Return the wish for a small text file."""
-    return Wish(name, f"text {text_hash(text)}", partial(text.encode, "utf-8"))
+    return OutputFile(name, f"text {text_hash(text)}", partial(text.encode, "utf-8"))
 
 
 def _kohya(request: Request) -> Arranged:
@@ -129,7 +129,7 @@ def _onetrainer(request: Request) -> Arranged:
     return Arranged([*sources], (text_wish("concepts.json", text),), tuple(notes))
 
 
-def _onetrainer_files(example: Example) -> Iterator[Wish]:
+def _onetrainer_files(example: Example) -> Iterator[OutputFile]:
     yield example.image
     if example.caption is not None:
         name = Path(example.caption.name).with_suffix(".txt").as_posix()
@@ -166,7 +166,7 @@ def _imagefolder(request: Request) -> Arranged:
     return Arranged(*_described(request.wanted.examples))
 
 
-def _described(examples: Sequence[Example]) -> tuple[Sources, tuple[Wish, ...]]:
+def _described(examples: Sequence[Example]) -> tuple[Sources, tuple[OutputFile, ...]]:
     """Return the images alone, and ``metadata.jsonl`` with their captions."""
     sources: Sources = [(example.source, [example.image]) for example in examples]
     rows = [(example.image.name, caption_text(example)) for example in examples]
@@ -223,7 +223,7 @@ def _webdataset(request: Request) -> Arranged:
     return Arranged([], ())
 
 
-def _is_regular(subset: Subset) -> bool:
+def _is_regular(subset: ExportSubset) -> bool:
     return subset.concept.settings.regularization
 
 

@@ -14,11 +14,17 @@ from typing import Any
 from prep import captions
 from prep.errors import ConfigError
 from prep.formats import paths
-from prep.formats.collection import Caption, Collection, Concept, Picture, free_folder
-from prep.formats.folders import spoken
-from prep.formats.sidecars import Found, below
+from prep.formats.collection import (
+    Collection,
+    SourceCaption,
+    SourceConcept,
+    SourceImage,
+    free_folder,
+)
+from prep.formats.folders import common_class_tokens
+from prep.formats.sidecars import FolderFiles, below
 from prep.project import parse_folder
-from prep.training_set.kohya import Subset
+from prep.training_set.kohya import ExportSubset
 
 _REG = "reg"
 
@@ -82,8 +88,10 @@ def _read_one(
     name = str(item.get("name") or "")
     regular = _is_regular(item, place)
     names = () if regular else (tokens, name)
-    trigger = next((t for n in names if (t := spoken(n, Found(pictures)))), "")
-    collection.concepts[concept] = Concept(_repeats(collection, item, concept), trigger, regular)
+    trigger = next((t for n in names if (t := common_class_tokens(n, FolderFiles(pictures)))), "")
+    collection.concepts[concept] = SourceConcept(
+        _repeats(collection, item, concept), trigger, regular
+    )
 
 
 def _is_regular(item: Mapping[str, Any], place: Path) -> bool:
@@ -110,8 +118,8 @@ def _repeats(collection: Collection, item: Mapping[str, Any], concept: str) -> i
 
 
 def _captioned(
-    file: Path, home: Path | None, pictures: Sequence[Picture], text: Mapping[str, Any]
-) -> list[Picture]:
+    file: Path, home: Path | None, pictures: Sequence[SourceImage], text: Mapping[str, Any]
+) -> list[SourceImage]:
     """Give pictures the captions that OneTrainer would use."""
     source = text.get("prompt_source", "sample")
     shared: Path | None = None
@@ -121,14 +129,18 @@ def _captioned(
     for picture in pictures:
         caption = picture.caption
         if source == "filename":
-            caption = Caption(text=Path(picture.name).stem)
+            caption = SourceCaption(text=Path(picture.name).stem)
         elif source == "concept":
-            caption = None if shared is None else Caption(shared)
-        made.append(Picture(picture.file, picture.concept, picture.name, caption, picture.others))
+            caption = None if shared is None else SourceCaption(shared)
+        made.append(
+            SourceImage(picture.file, picture.concept, picture.name, caption, picture.others)
+        )
     return made
 
 
-def concepts_json(subsets: Sequence[Subset], *, shuffle: bool, tag_dropout: float = 0.0) -> str:
+def concepts_json(
+    subsets: Sequence[ExportSubset], *, shuffle: bool, tag_dropout: float = 0.0
+) -> str:
     """Return the text of ``concepts.json``; keys that are absent get OneTrainer's defaults.
 
     Images are cut to their buckets already, so its random crop and flip are switched off.
@@ -142,7 +154,7 @@ def concepts_json(subsets: Sequence[Subset], *, shuffle: bool, tag_dropout: floa
     return json.dumps(made, indent=4) + "\n"
 
 
-def _concept(subset: Subset, shuffle: bool, tag_dropout: float) -> dict[str, Any]:
+def _concept(subset: ExportSubset, shuffle: bool, tag_dropout: float) -> dict[str, Any]:
     concept = subset.concept
     text: dict[str, Any] = {
         "prompt_source": "sample",

@@ -13,13 +13,13 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from prep.errors import UnreadableError
-from prep.formats.collection import Picture, same_content
+from prep.formats.collection import SourceImage, same_content
 from prep.formats.sidecars import CAPTION_SUFFIXES
 from prep.images import MASK_SUFFIXES, decode, is_image_name
 
 
 @dataclass(frozen=True)
-class Copy:
+class PlacedFile:
     """One file to make: from a file, or of the given bytes; ``target`` is absolute."""
 
     target: Path
@@ -47,9 +47,9 @@ class Placement:
         kept: Sidecars of an image that is there, which differ and were left as they are.
     """
 
-    picture: Picture
+    picture: SourceImage
     target: Path
-    copies: tuple[Copy, ...]
+    copies: tuple[PlacedFile, ...]
     there: bool = False
     kept: tuple[Path, ...] = ()
 
@@ -74,7 +74,7 @@ class Placer:
         self._planned: set[Path] = set()
         self._listed: dict[Path, dict[str, list[str]]] = {}
 
-    def place(self, picture: Picture) -> Placement:
+    def place(self, picture: SourceImage) -> Placement:
         """Find the place of a picture.
 
         Raises:
@@ -88,7 +88,7 @@ class Placer:
             stem = inside.stem if number == 1 else f"{inside.stem}-{number}"
             target = folder / (stem + inside.suffix)
             copies = tuple(
-                Copy(folder / (stem + suffix), copy.source, copy.data)
+                PlacedFile(folder / (stem + suffix), copy.source, copy.data)
                 for suffix, copy in sidecars.items()
             )
             found = self._judge(picture, target, copies, mark)
@@ -100,7 +100,7 @@ class Placer:
         raise AssertionError("counting never ends")
 
     def _judge(
-        self, picture: Picture, target: Path, copies: tuple[Copy, ...], mark: str
+        self, picture: SourceImage, target: Path, copies: tuple[PlacedFile, ...], mark: str
     ) -> Placement | None:
         """Return the placement at ``target``; ``None`` when the picture cannot go there."""
         claim = self._claims.get((target.parent, target.stem.casefold()))
@@ -119,16 +119,16 @@ class Placer:
                 return None
             if not self._only_ours(target, copies):
                 return None
-        image = Copy(target, picture.file)
+        image = PlacedFile(target, picture.file)
         return Placement(picture, target, (image, *self._missing(copies)))
 
-    def _missing(self, copies: tuple[Copy, ...]) -> tuple[Copy, ...]:
+    def _missing(self, copies: tuple[PlacedFile, ...]) -> tuple[PlacedFile, ...]:
         """Return the sidecars that are neither there nor made for an image of the same name."""
         return tuple(
             copy for copy in copies if copy.target not in self._planned and not copy.target.exists()
         )
 
-    def _only_ours(self, target: Path, copies: tuple[Copy, ...]) -> bool:
+    def _only_ours(self, target: Path, copies: tuple[PlacedFile, ...]) -> bool:
         """Are the sidecars that lie at a free place just those that would be written?"""
         wanted = {copy.target: copy for copy in copies}
         return all(
@@ -153,7 +153,7 @@ class Placer:
             self._listed[folder] = stems
         return self._listed[folder]
 
-    def _sidecars(self, picture: Picture) -> dict[str, Copy]:
+    def _sidecars(self, picture: SourceImage) -> dict[str, PlacedFile]:
         """Return the files that go along, by suffix; the caption gets the project's ending."""
         found = {}
         for suffix, file in picture.others.items():
@@ -164,25 +164,25 @@ class Placer:
         if picture.caption is not None:
             data = picture.caption.data()
             if data.strip():
-                found[self._extension] = Copy(Path(), None, data)
+                found[self._extension] = PlacedFile(Path(), None, data)
             else:
                 # sd-scripts refuses to start on an empty caption file.
                 found.pop(self._extension, None)
         return found
 
 
-def _sidecar(suffix: str, file: Path) -> Copy:
+def _sidecar(suffix: str, file: Path) -> PlacedFile:
     """Return the copy of a file that goes along; masks of other formats become PNG."""
     if suffix not in MASK_SUFFIXES or file.suffix.lower() == ".png":
-        return Copy(file, file)
+        return PlacedFile(file, file)
     buffer = io.BytesIO()
     # Of a coloured mask sd-scripts reads the red channel.
     mask = decode(file).getchannel("R") if suffix == MASK_SUFFIXES[0] else decode(file)
     mask.save(buffer, "PNG")
-    return Copy(file, None, buffer.getvalue())
+    return PlacedFile(file, None, buffer.getvalue())
 
 
-def _mark(sidecars: Mapping[str, Copy]) -> str:
+def _mark(sidecars: Mapping[str, PlacedFile]) -> str:
     """Return what two pictures with the same sidecars have in common."""
     parts = [
         f"{suffix} {copy.source or sha256(copy.data).hexdigest()}"

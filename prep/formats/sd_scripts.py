@@ -12,7 +12,14 @@ from typing import Any
 
 from prep.errors import ConfigError
 from prep.formats import paths
-from prep.formats.collection import Caption, Collection, Concept, Picture, free_folder, leading_tag
+from prep.formats.collection import (
+    Collection,
+    SourceCaption,
+    SourceConcept,
+    SourceImage,
+    free_folder,
+    leading_tag,
+)
 from prep.formats.folders import caption_text
 from prep.formats.sidecars import below
 from prep.images import SUFFIXES, is_image_name
@@ -80,7 +87,7 @@ def read_metadata(file: Path, folder: Path | None = None) -> Collection:
     collection = Collection("sd-scripts metadata")
     place = folder or file.parent
     concept = free_folder(place.name, set())
-    collection.concepts[concept] = Concept()
+    collection.concepts[concept] = SourceConcept()
     _add_metadata(collection, file, place, concept, ", ")
     return collection
 
@@ -135,7 +142,7 @@ class _Reader:
     def _place(self, text: str) -> Path:
         return _place(self._file, text, self._home)
 
-    def _concept(self, concept: str, values: Mapping[str, Any]) -> Concept:
+    def _concept(self, concept: str, values: Mapping[str, Any]) -> SourceConcept:
         tokens = values.get("class_tokens")
         members = [p for p in self._collection.pictures if p.concept == concept]
         texts = [text for picture in members if (text := caption_text(picture.caption))]
@@ -145,7 +152,7 @@ class _Reader:
         spoken = kept or not texts or (not regular and leading_tag(texts) == tokens)
         trigger = tokens if isinstance(tokens, str) and spoken else ""
         repeats = values.get("num_repeats", 1)
-        return Concept(
+        return SourceConcept(
             repeats if isinstance(repeats, int) and repeats > 0 else 1,
             trigger,
             regular,
@@ -161,7 +168,7 @@ class _Reader:
         for number, picture in enumerate(pictures):
             if picture.concept == concept and picture.file.stem in masks:
                 others = {**picture.others, _MASK: masks[picture.file.stem]}
-                pictures[number] = Picture(
+                pictures[number] = SourceImage(
                     picture.file, picture.concept, picture.name, picture.caption, others
                 )
 
@@ -180,10 +187,10 @@ def _add_metadata(
             continue
         names.add(str(image))
         text = _caption(entry, separator)
-        caption = Caption(text=text) if text is not None else None
+        caption = SourceCaption(text=text) if text is not None else None
         inside = image.is_relative_to(place)
         name = image.relative_to(place).as_posix() if inside else image.name
-        collection.pictures.append(Picture(image, concept, name, caption))
+        collection.pictures.append(SourceImage(image, concept, name, caption))
 
 
 def _entries(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -22,8 +22,8 @@ from prep.errors import UnreadableError, UserError
 from prep.system.files import content_hash, fingerprint, text_hash
 from prep.system.parallel import ordered
 from prep.training_set import Example, TrainingSet
-from prep.training_set.kohya import Subset
-from prep.training_set.manifest import Entry, Manifest, State
+from prep.training_set.kohya import ExportSubset
+from prep.training_set.manifest import FileState, Manifest, ManifestEntry
 
 SHARD_MASK = ".mask.png"
 """Ending of the mask in a sample."""
@@ -34,7 +34,7 @@ _MOST_NAME = 100
 
 
 @dataclass(frozen=True)
-class Sample:
+class ShardSample:
     """One image of a shard: its key, a text that changes when its files would, and the files."""
 
     key: str
@@ -57,7 +57,7 @@ class Sample:
         return [*found, (f"{self.key}.json", self.about)]
 
 
-def samples(wanted: TrainingSet) -> list[Sample]:
+def samples(wanted: TrainingSet) -> list[ShardSample]:
     """Return the samples of a training set, in its order."""
     subsets = {subset.folder: subset for subset in wanted.subsets}
     taken: set[str] = set()
@@ -67,7 +67,7 @@ def samples(wanted: TrainingSet) -> list[Sample]:
         about = _about(example, subsets[example.folder])
         parts = [example.image.recipe, about.decode()]
         parts += [wish.recipe for wish in (example.caption, example.mask) if wish]
-        found.append(Sample(key, text_hash("\n".join(parts)), example, about))
+        found.append(ShardSample(key, text_hash("\n".join(parts)), example, about))
     return found
 
 
@@ -83,7 +83,7 @@ def _key(example: Example, taken: set[str]) -> str:
     return choice
 
 
-def _about(example: Example, subset: Subset) -> bytes:
+def _about(example: Example, subset: ExportSubset) -> bytes:
     concept = subset.concept
     data = {
         "concept": concept.name,
@@ -106,12 +106,14 @@ class Packer:
         self.failed: set[str] = set()
         self._hashes: dict[str, str] = {}
 
-    def hashes(self, found: Sequence[Sample]) -> dict[str, str]:
+    def hashes(self, found: Sequence[ShardSample]) -> dict[str, str]:
         """Return the hashes of the pictures that were packed, by name in the training set."""
         by_key = ((sample.example.image.name, self._hashes.get(sample.key)) for sample in found)
         return {name: digest for name, digest in by_key if digest}
 
-    def pack(self, found: Sequence[Sample], shown: Callable[[str], str]) -> Iterator[events.Event]:
+    def pack(
+        self, found: Sequence[ShardSample], shown: Callable[[str], str]
+    ) -> Iterator[events.Event]:
         """Write what is missing.
 
         Args:
@@ -174,7 +176,7 @@ class Packer:
     def _members(self, name: str) -> "list[_Member]":
         """Return what is in a shard that we made; nothing for other files and changed shards."""
         head, _, text = self._manifest.recipe(name).partition("\n")
-        if head != _RECIPE or self._manifest.state(name) is not State.OURS:
+        if head != _RECIPE or self._manifest.state(name) is not FileState.OURS:
             return []
         return [_Member(*line.split("\t", 2)) for line in text.split("\n")]
 
@@ -183,7 +185,7 @@ class Packer:
         number = 0
         while True:
             name = f"{self._prefix}-{number:06}.tar"
-            free = self._manifest.state(name) in (State.ABSENT, State.OURS)
+            free = self._manifest.state(name) in (FileState.ABSENT, FileState.OURS)
             if name not in self.wanted and free:
                 break
             number += 1
@@ -196,7 +198,7 @@ class Packer:
         self._hashes |= {member.key: member.picture for member in shard.members}
         mark, name = fingerprint(shard.file), shard.file.name
         size, mtime_ns = (mark.size, mark.mtime_ns) if mark else (0, 0)
-        entry = Entry(shard.recipe, size, mtime_ns, content_hash(shard.file))
+        entry = ManifestEntry(shard.recipe, size, mtime_ns, content_hash(shard.file))
         self._manifest.record(name, entry)
         self._manifest.save()
         self.count["written"] += 1
@@ -211,7 +213,7 @@ class _Member(NamedTuple):
     key: str
 
 
-def _attempt(sample: Sample) -> list[tuple[str, bytes]] | UnreadableError:
+def _attempt(sample: ShardSample) -> list[tuple[str, bytes]] | UnreadableError:
     try:
         return sample.files()
     except UnreadableError as error:
@@ -247,7 +249,7 @@ class _Shard:
         size = self._size + sum(map(_tar_size, files))
         return -(-size // tarfile.RECORDSIZE) * tarfile.RECORDSIZE <= self._limit
 
-    def add(self, sample: Sample, files: Sequence[tuple[str, bytes]]) -> None:
+    def add(self, sample: ShardSample, files: Sequence[tuple[str, bytes]]) -> None:
         """Write one sample."""
         try:
             for name, data in files:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prep.formats.collection import Caption, Picture
+from prep.formats.collection import SourceCaption, SourceImage
 from prep.images import MASK_SUFFIXES, is_image_name
 from prep.system.files import walk
 
@@ -19,14 +19,14 @@ QUIET = frozenset({
 
 
 @dataclass
-class Found:
+class FolderFiles:
     """Files of one folder: pictures, and (path, reason) of what is none."""
 
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[SourceImage] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
-def below(folder: Path, concept: str, extension: str = "", *, deep: bool = True) -> Found:
+def below(folder: Path, concept: str, extension: str = "", *, deep: bool = True) -> FolderFiles:
     """Return the pictures below ``folder``, in name order.
 
     Args:
@@ -38,7 +38,7 @@ def below(folder: Path, concept: str, extension: str = "", *, deep: bool = True)
     Raises:
         UserError: The folder is missing or may not be read.
     """
-    found = Found()
+    found = FolderFiles()
     for place, names in _by_folder(folder, deep=deep):
         _pair(found, folder, place, names, concept, extension)
     return found
@@ -54,7 +54,7 @@ def _by_folder(folder: Path, *, deep: bool) -> Iterator[tuple[Path, list[str]]]:
 
 
 def _pair(
-    found: Found, root: Path, place: Path, names: list[str], concept: str, extension: str
+    found: FolderFiles, root: Path, place: Path, names: list[str], concept: str, extension: str
 ) -> None:
     """Sort the files of one folder into pictures, what belongs to them, and the rest."""
     exact = set(names)
@@ -73,7 +73,7 @@ def _pair(
         files = {suffix: place / match for suffix, match in near.items()}
         caption, others = _caption(files, extension)
         inside = (place / name).relative_to(root).as_posix()
-        found.pictures.append(Picture(place / name, concept, inside, caption, others))
+        found.pictures.append(SourceImage(place / name, concept, inside, caption, others))
     for name in names:
         if name not in used and (reason := _why_not(name)):
             found.skipped.append((str(place / name), reason))
@@ -84,12 +84,14 @@ def _match(wanted: str, exact: set[str], folded: Mapping[str, str]) -> str | Non
     return wanted if wanted in exact else folded.get(wanted.casefold())
 
 
-def _caption(files: dict[str, Path], extension: str) -> tuple[Caption | None, dict[str, Path]]:
+def _caption(
+    files: dict[str, Path], extension: str
+) -> tuple[SourceCaption | None, dict[str, Path]]:
     """Choose the caption; a second one in another file goes along unread."""
     order: Iterable[str] = (extension,) if extension else CAPTION_SUFFIXES
     chosen = next((suffix for suffix in order if suffix in files), None)
     others = {suffix: file for suffix, file in files.items() if suffix != chosen}
-    return (Caption(files[chosen]) if chosen else None), others
+    return (SourceCaption(files[chosen]) if chosen else None), others
 
 
 def _why_not(name: str) -> str:

@@ -5,7 +5,7 @@ from prep.formats.collection import Collection
 from prep.formats.folders import caption_text
 from prep.project import parse_folder
 from prep.system.files import content_hash
-from prep.training_set.snapshot import ConceptItem, Item, Snapshot
+from prep.training_set.snapshot import ConceptItem, Snapshot, SnapshotItem
 
 
 def of_collection(found: Collection) -> Snapshot:
@@ -15,7 +15,7 @@ def of_collection(found: Collection) -> Snapshot:
         OSError: A file is gone.
     """
     items = tuple(
-        Item(
+        SnapshotItem(
             f"{picture.concept}/{picture.name}",
             f"{picture.concept}/{picture.name}",
             content_hash(picture.file),

@@ -14,7 +14,7 @@ from prep.images import crops
 from prep.images.buckets import Fit, Size
 from prep.project import Project, Section
 from prep.training_set.plan.split import exposures
-from prep.training_set.trainers import Loss, Trainer, View, views
+from prep.training_set.trainers import Loss, Trainer, TrainerView, views
 
 _MUCH = 0.1
 """Losing a tenth of the picture is worth a word."""
@@ -49,7 +49,7 @@ class _Placed:
     """The training images of one bucket."""
 
     rows: list[ImageRow] = field(default_factory=list)
-    views: list[View] = field(default_factory=list)
+    views: list[TrainerView] = field(default_factory=list)
     exposures: int = 0
 
 
@@ -58,7 +58,7 @@ def preview(project: Project, row: ImageRow) -> Fit:
     return project.buckets.fit((row.width, row.height))
 
 
-def seen(row: ImageRow, view: View) -> events.Seen:
+def seen(row: ImageRow, view: TrainerView) -> events.Seen:
     """Return a view as an event."""
     part, notes = list(view.rect.corners), list(view.notes)
     fit = view.fit
@@ -135,7 +135,7 @@ def run(project: Project, options: BucketsOptions | None = None) -> Iterator[eve
 
 def _pairs(
     project: Project, rows: Sequence[ImageRow], trainer: Trainer
-) -> list[tuple[ImageRow, View]]:
+) -> list[tuple[ImageRow, TrainerView]]:
     """Return what the trainer sees of each image: one view for each crop."""
     boxes = stored_crops.stored(project)
     return [
@@ -151,7 +151,7 @@ def _pairs(
 
 
 def _placed(
-    project: Project, pairs: Sequence[tuple[ImageRow, View]], trainer: Trainer
+    project: Project, pairs: Sequence[tuple[ImageRow, TrainerView]], trainer: Trainer
 ) -> dict[Size, _Placed]:
     concepts = {folder: project.concept(folder) for folder in {row.folder for row, _ in pairs}}
     read = [(row, view, view.fit) for row, view in pairs if view.fit is not None]
@@ -169,7 +169,7 @@ def _placed(
 
 
 def _advice(
-    placed: dict[Size, _Placed], pairs: Sequence[tuple[ImageRow, View]]
+    placed: dict[Size, _Placed], pairs: Sequence[tuple[ImageRow, TrainerView]]
 ) -> Iterator[events.Event]:
     lonely = [found.rows[0].path for found in placed.values() if found.exposures == 1]
     if lonely and len(placed) > 1:

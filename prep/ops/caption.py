@@ -12,10 +12,10 @@ from pydantic import Field
 
 from prep import captions, events
 from prep.captioner import placing, prompts
-from prep.captioner.asking import Asker, Description, Question
+from prep.captioner.asking import Asker, CaptionRequest, Description
 from prep.captioner.files import Descriptions
 from prep.captioner.keys import key_for
-from prep.captioner.placing import Mode
+from prep.captioner.placing import DescriptionMode
 from prep.captioner.server import Server
 from prep.captioner.store import DescriptionStore, question_key
 from prep.captions.sentences import is_sentence
@@ -27,7 +27,7 @@ from prep.project import Project, Section
 from prep.project.captioner import (
     CaptionerSection,
     Concurrency,
-    Place,
+    DescriptionPlace,
     Retries,
     Seconds,
     Side,
@@ -49,9 +49,9 @@ class CaptionOptions(Section):
     """What the model is asked, with {tags}, {trigger}, {concept} and {name}."""
     prompt_file: Path | None = None
     """A text file with the prompt."""
-    place: Place | None = None
+    place: DescriptionPlace | None = None
     """line: the second line of the caption file; joined: behind the tags; file: in .caption."""
-    write: Mode = "merge"
+    write: DescriptionMode = "merge"
     """merge: new descriptions replace older ones of a model, those by hand stay; missing: only
     images without one; overwrite: also replace those by hand; none: only show and keep them."""
     limit: int = Field(0, ge=0)
@@ -170,7 +170,7 @@ class _Captioning:
         if questions:
             yield from self._ask(asker or Asker(server, self._section), questions)
 
-    def _ask(self, asker: Asker, questions: list[Question]) -> Iterator[events.Event]:
+    def _ask(self, asker: Asker, questions: list[CaptionRequest]) -> Iterator[events.Event]:
         yield events.Progress("describe", 0, len(questions), asker.model)
         for done, (question, found) in enumerate(asker.ask(questions), 1):
             row = self._rows[question.path]
@@ -184,7 +184,7 @@ class _Captioning:
                 yield from self._place(row, found)
             yield events.Progress("describe", done, len(questions), asker.model)
 
-    def _question(self, row: ImageRow) -> Question:
+    def _question(self, row: ImageRow) -> CaptionRequest:
         concept = self._project.concept(row.folder)
         values = {
             "tags": captions.SEPARATOR.join(self._tags(row)),
@@ -193,7 +193,7 @@ class _Captioning:
             "name": Path(row.path).stem,
         }
         prompt = prompts.fill(self._section.prompt, values)
-        return Question(row.path, self._project.root / row.path, prompt)
+        return CaptionRequest(row.path, self._project.root / row.path, prompt)
 
     def _tags(self, row: ImageRow) -> list[str]:
         """Return the tags of a caption without descriptions, so that these ask for no new ones."""
@@ -202,12 +202,12 @@ class _Captioning:
             text = text.replace(description, "")
         return [tag for tag in captions.split(text) if not is_sentence(tag)]
 
-    def _asked(self, question: Question) -> str:
+    def _asked(self, question: CaptionRequest) -> str:
         section = self._section
         how = (section.system, section.side, section.max_tokens, section.temperature)
         return question_key(self._model, question.prompt, *how)
 
-    def _answer(self, row: ImageRow, question: Question) -> Description | None:
+    def _answer(self, row: ImageRow, question: CaptionRequest) -> Description | None:
         text = self._store.get(row.content or "", self._asked(question))
         return None if text is None else Description(text)
 

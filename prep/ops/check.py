@@ -12,7 +12,7 @@ from prep import events
 from prep.curation.checks import catalogue, transparency
 from prep.curation.checks.codes import Problem
 from prep.curation.checks.encodings import decoded
-from prep.curation.checks.view import View
+from prep.curation.checks.view import DatasetView
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import CONTENT, Change
 from prep.dataset.journal.edits import Journal
@@ -113,7 +113,7 @@ def _check_encoding(encoding: str) -> None:
         ) from error
 
 
-Examined = tuple[View, list[Problem]]
+Examined = tuple[DatasetView, list[Problem]]
 
 
 def _examined(
@@ -121,7 +121,9 @@ def _examined(
 ) -> Generator[events.Event, None, Examined]:
     if "image-transparent" in wanted:
         yield from transparency.measure(index)
-    view = View(index, options.trainer, wildcards=options.wildcards, encoding=options.encoding)
+    view = DatasetView(
+        index, options.trainer, wildcards=options.wildcards, encoding=options.encoding
+    )
     return view, catalogue.problems(view, wanted)
 
 
@@ -139,7 +141,7 @@ def _gone(before: Sequence[Problem], after: Sequence[Problem]) -> int:
     return (wanted - left).total()
 
 
-def _report(view: View, problems: Sequence[Problem]) -> Iterator[events.Event]:
+def _report(view: DatasetView, problems: Sequence[Problem]) -> Iterator[events.Event]:
     for problem in problems:
         code = catalogue.CODES[problem.code]
         effect = code.effects[view.trainer]
@@ -156,7 +158,7 @@ def _report(view: View, problems: Sequence[Problem]) -> Iterator[events.Event]:
 
 
 def _summary(
-    view: View, problems: Sequence[Problem], fixed: int, edit: int
+    view: DatasetView, problems: Sequence[Problem], fixed: int, edit: int
 ) -> dict[str, str | int]:
     counts = Counter(
         catalogue.CODES[problem.code].effects[view.trainer].severity for problem in problems

@@ -13,17 +13,17 @@ from prep.dataset.index import Index
 from prep.dataset.journal.changes import ANSWERS, CAPTION, Change, caption_change
 from prep.dataset.journal.edits import Journal, Outcome
 from prep.dataset.journal.tag_answers import AnswerStore, merged, packed
-from prep.editing.options import Tags
+from prep.editing.options import TagsOption
 from prep.editing.rows import caption_rows
 from prep.errors import ConfigError, UnreadableError
 from prep.ops.edit import report
 from prep.ops.score_options import ScoreOptions, from_stored, scored_rows, warnings
 from prep.project import Project
 from prep.project.caption_rules import rules_for
-from prep.tagging.scores.doubts import Doubt, Doubts, Queue, Reason
+from prep.tagging.scores.doubts import DoubtfulTag, Doubts, Queue, Reason
 from prep.tagging.scores.writing import places
 
-Answers = Mapping[str, Mapping[str, bool]]
+AnswersByImage = Mapping[str, Mapping[str, bool]]
 """Path of an image -> tag -> is it in the image?"""
 
 
@@ -35,7 +35,7 @@ class DoubtOptions(ScoreOptions):
     reason: tuple[Reason, ...] = ()
     """Only doubts of this kind: missing (scored high, not in the caption), unseen (in the caption,
     scored low) or near (a close call); may be given several times."""
-    about: Tags = ()
+    about: TagsOption = ()
     """Only this tag; * stands for anything; may be given several times."""
     margin: float = Field(0.05, ge=0.0, le=0.5)
     """How near to its threshold a score is a close call."""
@@ -47,9 +47,9 @@ class DoubtOptions(ScoreOptions):
     """Answer all that are shown as the tagger would."""
     reject: bool = False
     """Answer all that are shown as the captions do: nothing changes, and none is asked again."""
-    yes: Tags = ()
+    yes: TagsOption = ()
     """Answer that this tag is in the images that --path or --where name."""
-    no: Tags = ()
+    no: TagsOption = ()
     """Answer that this tag is not in the images that --path or --where name."""
     dry_run: bool = False
     """Only show what would change."""
@@ -144,7 +144,7 @@ def _search(
 def _wanted(options: DoubtOptions) -> Any:
     reasons, named = options.reason, matcher(options.about)
 
-    def wanted(doubt: Doubt) -> bool:
+    def wanted(doubt: DoubtfulTag) -> bool:
         if reasons and doubt.reason not in reasons:
             return False
         return not options.about or named(doubt.tag)
@@ -153,7 +153,7 @@ def _wanted(options: DoubtOptions) -> Any:
 
 
 def given_answers(
-    doubts: Iterable[Doubt], right: Literal["tagger", "captions"]
+    doubts: Iterable[DoubtfulTag], right: Literal["tagger", "captions"]
 ) -> dict[str, dict[str, bool]]:
     """Return the answers to doubts if the tagger is right, or if the captions are."""
     found: dict[str, dict[str, bool]] = {}
@@ -163,7 +163,7 @@ def given_answers(
     return found
 
 
-def changes(index: Index, answers: Answers) -> list[Change]:
+def changes(index: Index, answers: AnswersByImage) -> list[Change]:
     """Return the changes that record answers: of captions, and of what was answered.
 
     Args:
@@ -198,7 +198,7 @@ def _text(text: str | None, given: Mapping[str, bool], rules: Rules) -> str | No
     return text if tags == before else caption_change("", text, rules.apply(tags)).after
 
 
-def answer(index: Index, answers: Answers) -> Outcome:
+def answer(index: Index, answers: AnswersByImage) -> Outcome:
     """Record answers as one edit, which can be undone.
 
     Args:
@@ -208,7 +208,7 @@ def answer(index: Index, answers: Answers) -> Outcome:
     return Journal(index).apply(_title(answers), changes(index, answers))
 
 
-def _title(answers: Answers) -> str:
+def _title(answers: AnswersByImage) -> str:
     pairs = [(tag, yes) for given in answers.values() for tag, yes in given.items()]
     if len(pairs) == 1:
         return f"answer: {pairs[0][0]}, {'yes' if pairs[0][1] else 'no'}"
@@ -217,7 +217,7 @@ def _title(answers: Answers) -> str:
 
 
 def _answered(
-    index: Index, answers: Answers, options: DoubtOptions, summary: dict[str, Any]
+    index: Index, answers: AnswersByImage, options: DoubtOptions, summary: dict[str, Any]
 ) -> Iterator[events.Event]:
     counts = {"answered": sum(map(len, answers.values()))}
     if options.dry_run:

@@ -14,8 +14,8 @@ from pydantic import Field
 
 from prep import events
 from prep.curation.duplicates import families, hash_store
-from prep.curation.duplicates.best import Judge, Rule, full_order
-from prep.curation.duplicates.groups import APART, REASONS, Cluster, Member, Search
+from prep.curation.duplicates.best import KeepRanking, KeepRule, full_order
+from prep.curation.duplicates.groups import APART, REASONS, DuplicateGroup, GroupMember, Search
 from prep.curation.duplicates.merging import CaptionRule
 from prep.curation.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, Neighbours
 from prep.curation.duplicates.resolving import hand_made, resolution
@@ -46,7 +46,7 @@ class DupesOptions(Section):
     """Also show crops of one source; they are kept."""
     resolve: Literal["none", "keep-best"] = "none"
     """keep-best leaves out all but the best of each group; undo takes them in again."""
-    prefer: tuple[Rule, ...] = ()
+    prefer: tuple[KeepRule, ...] = ()
     """What makes a version the best one: resolution, sharpness, format, caption (written by
     hand), compression. The first that tells two apart decides; those not named follow in this
     order."""
@@ -80,7 +80,7 @@ def run(project: Project, options: DupesOptions | None = None) -> Iterator[event
         )
     with Index(project) as index:
         yield from contents.hash_contents(index, contents.unread(index))
-        yield from hash_store.hash_looks(index, hash_store.unseen(index))
+        yield from hash_store.hash_pictures(index, hash_store.unseen(index))
         found = _Found(index, options)
         yield from found.duplicates()
         if options.variants:
@@ -99,12 +99,12 @@ class _Found:
 
     def __init__(self, index: Index, options: DupesOptions) -> None:
         self._index, self._options = index, options
-        self._looks = hash_store.usable_looks(index)
-        self.clusters: list[Cluster] = []
+        self._looks = hash_store.usable_hashes(index)
+        self.clusters: list[DuplicateGroup] = []
         self._groups = 0
         self._apart = {"variant": 0, "crop": 0}
         self._told: list[tuple[str, str, str]] = []
-        self.judge = Judge(index.project, order=full_order(options.prefer))
+        self.judge = KeepRanking(index.project, order=full_order(options.prefer))
 
     def duplicates(self) -> Iterator[events.Event]:
         """Search, look closer, and yield the groups."""
@@ -142,7 +142,7 @@ class _Found:
         gone = {member.row.path for cluster in self.clusters for member in cluster.members}
         rows = [row for row in self._index.usable() if row.path not in gone]
         for found in families.run(self._index, rows):
-            if isinstance(found, Cluster):
+            if isinstance(found, DuplicateGroup):
                 yield from self._events(found)
             else:
                 yield found
@@ -195,14 +195,14 @@ class _Found:
         images = hash_store.images_of(self._index, wanted)
         return {places[number]: rows for number, rows in images.items()}
 
-    def _informed(self, images: Iterable[Sequence[ImageRow]]) -> Judge:
+    def _informed(self, images: Iterable[Sequence[ImageRow]]) -> KeepRanking:
         rows = [row for group in images for row in group]
         contents = {row.content for row in rows if row.content is not None}
         sharpness = hash_store.sharpness_of(self._index, contents)
         order = full_order(self._options.prefer)
-        return Judge(self._index.project, sharpness, hand_made(self._index, rows), order)
+        return KeepRanking(self._index.project, sharpness, hand_made(self._index, rows), order)
 
-    def _events(self, cluster: Cluster) -> Iterator[events.Group]:
+    def _events(self, cluster: DuplicateGroup) -> Iterator[events.Group]:
         for reason in (*REASONS, *APART):
             members = [member for member in cluster.members if member.reason == reason]
             if members:
@@ -211,7 +211,9 @@ class _Found:
                     self._apart[reason] += 1
                 yield self._event(reason, cluster, members)
 
-    def _event(self, reason: str, cluster: Cluster, members: Sequence[Member]) -> events.Group:
+    def _event(
+        self, reason: str, cluster: DuplicateGroup, members: Sequence[GroupMember]
+    ) -> events.Group:
         rows = [cluster.keep, *(member.row for member in members)]
         self._told += ((row.path, reason, cluster.keep.path) for row in rows)
         why = cluster.why
@@ -229,7 +231,7 @@ class _Found:
 
 
 def _keep_best(
-    index: Index, clusters: Sequence[Cluster], judge: Judge, options: DupesOptions
+    index: Index, clusters: Sequence[DuplicateGroup], judge: KeepRanking, options: DupesOptions
 ) -> Generator[events.Event, None, dict[str, int]]:
     """Leave out the duplicates as one edit."""
     wanted = resolution(index.project, clusters, judge, options.captions, trash=options.trash)

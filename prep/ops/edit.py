@@ -5,17 +5,17 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prep import captions, events
-from prep.captions.diff import Tally
+from prep.captions.diff import DiffCounter
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import CAPTION, CONTENT, Change, exclusion
 from prep.dataset.journal.edits import Journal, Outcome, check_found
-from prep.editing.editor import Editor, State
+from prep.editing.editor import CaptionState, Editor
 from prep.editing.options import EditOptions as EditOptions
 from prep.editing.rows import CaptionRow, caption_rows
 from prep.errors import ConfigError
 from prep.project import Project, Section
 from prep.regexes import Expression
-from prep.tagging.scores.stored_scores import StoredScores
+from prep.tagging.scores.stored_scores import MainTaggerScores
 
 
 class ExcludeOptions(Section):
@@ -49,11 +49,11 @@ def run(project: Project, options: EditOptions) -> Iterator[events.Event]:
         yield from _find(project, options)
         return
     with Index(project) as index:
-        if "score" in options.sort and not StoredScores(index):
+        if "score" in options.sort and not MainTaggerScores(index):
             raise ConfigError(
                 "There are no scores to sort by.", "The tagger gives them: shikomi tag"
             )
-        tally = Tally()
+        tally = DiffCounter()
         if options.dry_run:
             rows = caption_rows(index, options.where, options.path)
             for change in _changes(rows, Editor(project, options, index, tally)):
@@ -88,7 +88,7 @@ def _applied(editor: Editor, journal: Journal) -> Outcome:
     Decisions are recorded first: they count only once a caption file holds their text, so a
     crash in between does no harm.
     """
-    options, states = editor.options, list[State]()
+    options, states = editor.options, list[CaptionState]()
     rows = caption_rows(editor.index, options.where, options.path)
     found = list(_changes(rows, editor, states))
     editor.hands.put(states)
@@ -119,7 +119,7 @@ def preview(index: Index, rows: Iterable[ImageRow], options: EditOptions) -> lis
 
 
 def _changes(
-    rows: Iterable[CaptionRow], editor: Editor, states: list[State] | None = None
+    rows: Iterable[CaptionRow], editor: Editor, states: list[CaptionState] | None = None
 ) -> Iterator[Change]:
     """Yield the changes, and add the decisions behind their texts to ``states``."""
     edited = editor.edited
@@ -134,7 +134,7 @@ def _changes(
 def _find(project: Project, options: EditOptions) -> Iterator[events.Event]:
     """Yield a Match for each caption in which something is found."""
     patterns = [Expression(pattern) for pattern in options.find]
-    matches = captions.Memory(lambda tag: any(pattern.search(tag) for pattern in patterns))
+    matches = captions.TagCache(lambda tag: any(pattern.search(tag) for pattern in patterns))
     counts: Counter[str] = Counter()
     images = 0
     with Index(project) as index:

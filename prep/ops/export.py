@@ -28,8 +28,8 @@ from prep.ops.plan import plan_of, step_settings
 from prep.project import Project, Section
 from prep.system.files import text_hash, write_bytes
 from prep.system.parallel import ordered
-from prep.training_set import Format, TrainingSet, Wish, kohya, leftovers
-from prep.training_set.manifest import Entry, Manifest, State, entry_of
+from prep.training_set import Format, OutputFile, TrainingSet, kohya, leftovers
+from prep.training_set.manifest import FileState, Manifest, ManifestEntry, entry_of
 from prep.training_set.masked import (
     MaskFiles,
     mask_advice,
@@ -75,16 +75,16 @@ class _Task:
 
     source: str
     names: Sequence[str]
-    files: Sequence[tuple[Wish, State]]
+    files: Sequence[tuple[OutputFile, FileState]]
 
 
 @dataclass(frozen=True)
 class _Result:
     """What became of a wish: ``entry`` is ``None`` when a foreign file is in the way."""
 
-    wish: Wish
-    before: State
-    entry: Entry | None
+    wish: OutputFile
+    before: FileState
+    entry: ManifestEntry | None
 
 
 def run(project: Project, options: ExportOptions | None = None) -> Iterator[events.Event]:
@@ -191,7 +191,7 @@ def _usable(index: Index) -> Generator[events.Event, None, list[ImageRow]]:
 
 def _dataset_file(
     project: Project, folder: Path, wanted: TrainingSet, options: ExportOptions
-) -> Wish:
+) -> OutputFile:
     """Return ``dataset.toml``.
 
     sd-scripts looks up a relative ``image_dir`` from wherever it is started, so absolute is the
@@ -202,10 +202,10 @@ def _dataset_file(
     ]
     batch_size = step_settings(project).batch_size
     text = kohya.dataset_toml(project, subsets, batch_size, shuffle=options.shuffle)
-    return Wish("dataset.toml", f"toml {text_hash(text)}", partial(text.encode, "utf-8"))
+    return OutputFile("dataset.toml", f"toml {text_hash(text)}", partial(text.encode, "utf-8"))
 
 
-def _absolute(folder: Path, subset: kohya.Subset) -> kohya.Subset:
+def _absolute(folder: Path, subset: kohya.ExportSubset) -> kohya.ExportSubset:
     masks = str(folder / subset.masks) if subset.masks else ""
     return replace(subset, folder=str(folder / subset.folder), masks=masks)
 
@@ -222,19 +222,19 @@ class _Export:
         self.failed = 0
         self.hashes: dict[str, str] = {}
 
-    def write(self, sources: Iterable[tuple[str, Sequence[Wish]]]) -> Iterator[events.Event]:
+    def write(self, sources: Iterable[tuple[str, Sequence[OutputFile]]]) -> Iterator[events.Event]:
         """Make the files of each source that are missing or outdated; ours are replaced."""
         tasks = []
         for source, wishes in sources:
             self._wanted.update(wish.name for wish in wishes)
             files = [(wish, state) for wish in wishes if (state := self._to_write(wish))]
             for wish, state in files:
-                if state is State.CHANGED:
+                if state is FileState.CHANGED:
                     yield self._in_the_way(wish.name, "changed since it was exported")
-            todo = [(wish, state) for wish, state in files if state is not State.CHANGED]
+            todo = [(wish, state) for wish, state in files if state is not FileState.CHANGED]
             tasks.append(_Task(source, [wish.name for wish in wishes], todo))
         tasks = [task for task in tasks if task.files]
-        ours = [w.name for task in tasks for w, s in task.files if s is not State.FOREIGN]
+        ours = [w.name for task in tasks for w, s in task.files if s is not FileState.FOREIGN]
         if tasks:
             self._manifest.claim(ours)
         yield from self._carry_out(tasks)
@@ -258,10 +258,10 @@ class _Export:
         """Return the names of all pictures."""
         return {example.image.name for example in wanted.examples}
 
-    def _to_write(self, wish: Wish) -> State | None:
+    def _to_write(self, wish: OutputFile) -> FileState | None:
         """Return what lies where the file should be made; ``None`` when all is well there."""
         state = self._manifest.state(wish.name)
-        if state is State.OURS and self._manifest.has(wish.name, wish.recipe):
+        if state is FileState.OURS and self._manifest.has(wish.name, wish.recipe):
             self.count["unchanged"] += 1
             return None
         return state
@@ -289,9 +289,9 @@ class _Export:
         except UnreadableError as error:
             return error
 
-    def _made(self, wish: Wish, state: State) -> _Result:
+    def _made(self, wish: OutputFile, state: FileState) -> _Result:
         data, file = wish.make(), self._folder / wish.name
-        if state is not State.FOREIGN:
+        if state is not FileState.FOREIGN:
             write_bytes(file, data)
         elif not file.is_file() or file.read_bytes() != data:
             return _Result(wish, state, None)
@@ -303,13 +303,13 @@ class _Export:
             if result.entry is None:
                 yield self._in_the_way(name, "made by somebody else")
                 continue
-            if result.before is State.FOREIGN:
+            if result.before is FileState.FOREIGN:
                 # The same bytes: fine, but not ours to replace or remove some day.
                 self.count["unchanged"] += 1
                 continue
             self._manifest.record(name, result.entry)
             self.count["written"] += 1
-            if result.before is State.OURS and is_image_name(name):
+            if result.before is FileState.OURS and is_image_name(name):
                 self._remade.append(name)
             yield events.Written(self._shown(name))
 
@@ -319,12 +319,12 @@ class _Export:
             if name in self._wanted:
                 continue
             file, state = self._folder / name, self._manifest.state(name)
-            if state is State.CHANGED:
+            if state is FileState.CHANGED:
                 yield events.Warned(
                     f"{self._shown(name)} is no longer part of the set, but was changed by hand.",
                     "It was left there: remove it, or move it away.",
                 )
-            elif state is State.OURS:
+            elif state is FileState.OURS:
                 file.unlink(missing_ok=True)
                 self.count["removed"] += 1
                 if is_image_name(name):

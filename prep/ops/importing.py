@@ -20,7 +20,7 @@ from prep.dataset.journal.changes import Change, content_change, move
 from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import ConfigError, UnreadableError
 from prep.formats import sources
-from prep.formats.collection import Collection, Picture, safe_folder
+from prep.formats.collection import Collection, SourceImage, safe_folder
 from prep.formats.fetching import Fetcher
 from prep.formats.placing import Placement, Placer
 from prep.images import headers, probe
@@ -139,7 +139,7 @@ class _Import:
             }
         )
 
-    def _readable(self) -> Generator[events.Event, None, list[Picture]]:
+    def _readable(self) -> Generator[events.Event, None, list[SourceImage]]:
         """Return the pictures whose files are images."""
         pictures, throttle = self._found.pictures, events.Throttle()
         kept = []
@@ -153,7 +153,7 @@ class _Import:
         return kept
 
     def _placed(
-        self, pictures: Sequence[Picture]
+        self, pictures: Sequence[SourceImage]
     ) -> Generator[events.Event, None, list[Placement]]:
         placer = Placer(self._dataset, self._project.settings.captions.extension)
         throttle, placements = events.Throttle(), []
@@ -286,7 +286,7 @@ class _Import:
         return file.relative_to(self._project.root).as_posix()
 
 
-def _fault(picture: Picture) -> str:
+def _fault(picture: SourceImage) -> str:
     """Say why a picture cannot be taken, or nothing."""
     name = picture.file.name
     if picture.name != picture.name.encode("utf-8", "replace").decode("utf-8"):

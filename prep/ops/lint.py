@@ -11,7 +11,7 @@ from prep.curation.vocabulary import store
 from prep.curation.vocabulary.findings import Linter, by_weight, dataset_table
 from prep.curation.vocabulary.triggers import trigger_findings
 from prep.curation.vocabulary.usage import Usage
-from prep.curation.vocabulary.words import Words
+from prep.curation.vocabulary.words import Vocabulary
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import Change, caption_change
 from prep.dataset.journal.edits import Journal, Outcome
@@ -19,7 +19,7 @@ from prep.errors import ConfigError
 from prep.events.words import Lint
 from prep.project import Concept, Project, Section
 
-Code = Literal[
+LintCode = Literal[
     "spelling",
     "alias",
     "typo",
@@ -29,7 +29,7 @@ Code = Literal[
     "trigger-common",
     "trigger-long",
 ]
-CODES: tuple[str, ...] = get_args(Code)
+CODES: tuple[str, ...] = get_args(LintCode)
 
 _PAGE = 1000
 """Images whose captions are read at once."""
@@ -42,7 +42,7 @@ class LintOptions(Section):
     """Only images that match this filter."""
     vocabulary: tuple[str, ...] = ()
     """Tag list to use instead of those of shikomi.toml; may be given several times."""
-    only: tuple[Code, ...] = ()
+    only: tuple[LintCode, ...] = ()
     """Only findings with this code; may be given several times."""
     fix: bool = False
     """Write what is suggested into the captions, as one step of undo."""
@@ -149,7 +149,7 @@ def run(project: Project, options: LintOptions) -> Iterator[events.Event]:
 
 
 def findings(
-    project: Project, usage: Usage, words: Words, only: Sequence[str] = ()
+    project: Project, usage: Usage, words: Vocabulary, only: Sequence[str] = ()
 ) -> Iterator[events.Event]:
     """Yield Progress, and a Lint for each finding, the gravest first."""
     wanted = only or CODES

@@ -15,7 +15,7 @@ from prep.images import crops
 from prep.images.crops import Crops, Rect
 from prep.project import FILE_NAME, Concept, Project, Section, describe_faults
 from prep.training_set.exported import exported_contents
-from prep.training_set.plan import ConceptPlan, Item, Plan, StepSettings, balance, make_plan
+from prep.training_set.plan import ConceptPlan, Plan, PlanItem, StepSettings, balance, make_plan
 from prep.training_set.plan.breakdown import By, breakdown
 
 _OTHER_DRAWS = (1, 2)
@@ -102,7 +102,7 @@ def plan_of(
     settings = step_settings(project, options)
     boxes = stored_crops.stored(project)
     tagged = options is not None and options.by == "tag"
-    items: list[Item] = []
+    items: list[PlanItem] = []
     concepts = {folder: project.concept(folder) for folder in {row.folder for row in rows}}
     for row in rows:
         for rect in _parts(row, boxes):
@@ -121,8 +121,8 @@ def _parts(row: ImageRow, boxes: Crops) -> list[Rect]:
 
 def _item(
     concept: Concept, row: ImageRow, size: tuple[int, int], content: str, *, tagged: bool
-) -> Item:
-    return Item(
+) -> PlanItem:
+    return PlanItem(
         concept.name,
         concept.repeats,
         size,

@@ -17,7 +17,7 @@ from prep.images.pixels import fitted, resized
 from prep.ops.buckets import seen
 from prep.project import Project, Section
 from prep.system.files import write_bytes
-from prep.training_set.trainers import Trainer, View, views
+from prep.training_set.trainers import Trainer, TrainerView, views
 
 _TALL = 320
 """Pixels, the height of each picture on the sheet."""
@@ -68,7 +68,7 @@ def outlined(image: Image.Image, fit: Fit) -> Image.Image:
     return Image.fromarray(tinted)
 
 
-def sheet(file: Path, found: list[View]) -> Image.Image:
+def sheet(file: Path, found: list[TrainerView]) -> Image.Image:
     """Draw each view: the picture with its strips on the left, the result on the right.
 
     Raises:
@@ -94,7 +94,7 @@ def _read(file: Path, trainer: Trainer) -> Image.Image:
     )
 
 
-def _panel(source: Image.Image, view: View) -> Image.Image:
+def _panel(source: Image.Image, view: TrainerView) -> Image.Image:
     """Draw one view below its words."""
     lines = _words(view)
     pictures = []
@@ -116,7 +116,7 @@ def _panel(source: Image.Image, view: View) -> Image.Image:
     return panel
 
 
-def _words(view: View) -> list[str]:
+def _words(view: TrainerView) -> list[str]:
     if view.fit is None:
         return [f"{view.trainer}: {'; '.join(view.notes)}"]
     fit = view.fit

@@ -8,18 +8,18 @@ from pydantic import Field
 
 from prep import captions, events
 from prep.captions import sentences
-from prep.captions.diff import Tally
+from prep.captions.diff import DiffCounter
 from prep.captions.traits import SHARE
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import CAPTION, Change, caption_change, content_change
 from prep.dataset.journal.edits import Journal, Outcome
-from prep.editing.options import Tags
-from prep.editing.prune_advice import Trait, traits
+from prep.editing.options import TagsOption
+from prep.editing.prune_advice import CommonTag, traits
 from prep.editing.rows import CaptionRow, caption_rows
 from prep.errors import ConfigError, UserError
 from prep.ops.edit import report
 from prep.project import FILE_NAME, Concept, Project, Section
-from prep.tagging.scores.stored_scores import StoredScores
+from prep.tagging.scores.stored_scores import MainTaggerScores
 
 
 class PruneOptions(Section):
@@ -27,9 +27,9 @@ class PruneOptions(Section):
 
     share: float = Field(SHARE, ge=0.5, le=1.0)
     """Tags that at least this share of a concept's captions or images have."""
-    tag: Tags = ()
+    tag: TagsOption = ()
     """Prune this tag; may be given several times. When absent, those that are usually deleted."""
-    keep: Tags = ()
+    keep: TagsOption = ()
     """Do not prune this tag; may be given several times."""
     apply: bool = False
     """Write the tags into the concept's prune list and take them out of its captions."""
@@ -45,7 +45,7 @@ class _Found:
 
     concept: Concept
     rows: list[CaptionRow]
-    traits: list[Trait]
+    traits: list[CommonTag]
 
 
 def run(
@@ -95,14 +95,14 @@ def run(
         outcome = Outcome(0, title, changes)
         if not options.dry_run:
             outcome = Journal(index).apply(title, changes)
-        tally = Tally()
+        tally = DiffCounter()
         for change in outcome.changed:
             if change.what == CAPTION:
                 tally.add(change.before, change.after)
         yield from report(outcome, summary | {"captions": tally.changed} | tally.summary())
 
 
-def chosen_of(found: Sequence[Trait], options: PruneOptions) -> list[str]:
+def chosen_of(found: Sequence[CommonTag], options: PruneOptions) -> list[str]:
     """Return the tags to prune: those named, else those suggested, without those to keep."""
     wanted = options.tag or tuple(trait.tag for trait in found if trait.suggested)
     return captions.remove(captions.unique(wanted), options.keep)
@@ -134,7 +134,7 @@ def _look(index: Index, concept: Concept, share: float) -> _Found:
 
 def _seen(index: Index, contents: Sequence[str | None]) -> dict[str, float]:
     """Return in which share of the scored images the tagger saw each tag that it knows."""
-    scores = StoredScores(index)
+    scores = MainTaggerScores(index)
     limits = scores.limits(*index.project.settings.tagger.pair(*scores.advice))
     counts, images = np.zeros(len(scores.names), np.int64), 0
     for _, values in scores.load(contents):

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from prep import events
-from prep.curation.quality import View, known, measured, views
+from prep.curation.quality import MeasuredPart, known, measured, views
 from prep.dataset import contents
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change, exclusion
@@ -18,7 +18,7 @@ from prep.images.quality.kinds import KINDS, Values, explain
 from prep.images.quality.thresholds import Measure, QualitySection
 from prep.project import Project, Section
 
-Sort = Literal["severity", "path"] | Measure
+QualitySort = Literal["severity", "path"] | Measure
 
 
 class QualityOptions(Section):
@@ -28,7 +28,7 @@ class QualityOptions(Section):
     """Only images that match this filter; all usable images when empty."""
     only: tuple[Measure, ...] = ()
     """Only this measure; give it several times for several. All when absent."""
-    sort: Sort = "severity"
+    sort: QualitySort = "severity"
     """The worst first: by severity (times beyond the threshold), by one measure, or by path."""
     all: bool = False
     """List the values of all images, also of those that are good enough: to find thresholds."""
@@ -59,10 +59,10 @@ class QualityOptions(Section):
 
 
 @dataclass(frozen=True)
-class Finding:
+class QualityFinding:
     """One value of one training image."""
 
-    view: View
+    view: MeasuredPart
     measure: Measure
     value: float
     threshold: float
@@ -148,18 +148,18 @@ def _limits(section: QualitySection, options: QualityOptions) -> dict[Measure, f
 
 
 def _values(
-    wanted: Sequence[View],
+    wanted: Sequence[MeasuredPart],
     values: Mapping[tuple[str, str], Values],
     limits: Mapping[Measure, float],
-) -> list[Finding]:
+) -> list[QualityFinding]:
     return [
-        Finding(view, name, values[view.key][name], limit)
+        QualityFinding(view, name, values[view.key][name], limit)
         for view in wanted
         for name, limit in limits.items()
     ]
 
 
-def _sorted(found: Sequence[Finding], sort: Sort) -> list[Finding]:
+def _sorted(found: Sequence[QualityFinding], sort: QualitySort) -> list[QualityFinding]:
     """Return the findings, worst first; images stay together when sorted by one measure."""
     if sort == "path":
         return list(found)
@@ -170,7 +170,7 @@ def _sorted(found: Sequence[Finding], sort: Sort) -> list[Finding]:
 
 
 def _exclude(
-    index: Index, wanted: Sequence[View], beyond: Sequence[Finding], *, dry_run: bool
+    index: Index, wanted: Sequence[MeasuredPart], beyond: Sequence[QualityFinding], *, dry_run: bool
 ) -> Generator[events.Event, None, dict[str, int]]:
     """Leave out the images all of whose training images have findings."""
     changes = _exclusions(wanted, beyond)
@@ -186,7 +186,7 @@ def _exclude(
     return {"excluded": len(outcome.changed), "edit": outcome.edit}
 
 
-def _exclusions(wanted: Sequence[View], beyond: Sequence[Finding]) -> list[Change]:
+def _exclusions(wanted: Sequence[MeasuredPart], beyond: Sequence[QualityFinding]) -> list[Change]:
     good = {view.row.path for view in wanted} - {finding.view.row.path for finding in beyond}
     bad_views = {(finding.view.row.path, finding.view.rect) for finding in beyond}
     good |= {v.row.path for v in wanted if (v.row.path, v.rect) not in bad_views}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from prep import captions, events
-from prep.dataset.index import Found, FoundCaption, Index, Known
+from prep.dataset.index import Index, KnownFile, ScannedCaption, ScannedImage
 from prep.errors import UnreadableError
 from prep.images import MASK_SUFFIXES, SIDEWAYS, decode, has_its_end, headers, is_image_name, probe
 from prep.project import Project, Section
@@ -90,7 +90,7 @@ class _Scan:
         self.count = 0
         self.seen = bytearray(index.highest_id() + 1)
         self.faults: list[tuple[str, str]] = []
-        self._texts: list[FoundCaption] = []
+        self._texts: list[ScannedCaption] = []
 
     def batches(self) -> Iterator[None]:
         """Look at all files; pause after each portion."""
@@ -175,7 +175,7 @@ class _Scan:
         if len(self._texts) >= _CAPTIONS:
             self.flush()
 
-    def _headers(self, files: list[_File]) -> list[Found]:
+    def _headers(self, files: list[_File]) -> list[ScannedImage]:
         """Read headers; what is no plain image is opened by Pillow, in threads."""
         seen = self._spread(lambda file: headers.read(file.place), files)
         plain = [_found(file, each) for file, each in zip(files, seen, strict=True)]
@@ -216,7 +216,7 @@ def _stat(place: str) -> tuple[int, int] | tuple[None, None]:
     return stat.st_size, stat.st_mtime_ns
 
 
-def _found(file: _File, seen: headers.Seen | None) -> Found | None:
+def _found(file: _File, seen: headers.HeaderRead | None) -> ScannedImage | None:
     """Return what a header says; ``None`` when Pillow has to be asked."""
     if seen is None:
         return None
@@ -226,13 +226,13 @@ def _found(file: _File, seen: headers.Seen | None) -> Found | None:
     width, height = header.width, header.height
     if header.orientation in SIDEWAYS:
         width, height = height, width
-    return Found(
+    return ScannedImage(
         *(file.path, file.concept, size, mtime_ns, width, height, header.format),
         *(header.orientation, header.alpha, header.frames, None, file.mask),
     )
 
 
-def _opened(file: _File) -> Found:
+def _opened(file: _File) -> ScannedImage:
     """Open one image with Pillow; decode it when it does not show its end."""
     place = Path(file.place)
     size, mtime_ns = _stat(file.place)
@@ -243,14 +243,14 @@ def _opened(file: _File) -> Found:
     except UnreadableError as error:
         reason = error.message.removeprefix(f"{place.name}: ")
         about = (file.path, file.concept, size or 0, mtime_ns or 0)
-        return Found(*about, error=reason, mask=file.mask)
-    return Found(
+        return ScannedImage(*about, error=reason, mask=file.mask)
+    return ScannedImage(
         *(file.path, file.concept, size or 0, mtime_ns or 0, info.width, info.height, info.format),
         *(info.orientation, info.alpha, info.frames, None, file.mask),
     )
 
 
-def _caption(file: _File, before: Known | None) -> FoundCaption | None:
+def _caption(file: _File, before: KnownFile | None) -> ScannedCaption | None:
     """Read the caption file when it has changed; ``None`` when it has not."""
     size, mtime_ns = None, None
     if file.sidecar is not None:
@@ -259,11 +259,11 @@ def _caption(file: _File, before: Known | None) -> FoundCaption | None:
     if before is not None and (before.caption_size, before.caption_mtime_ns) == (size, mtime_ns):
         return None
     if size is None:
-        return FoundCaption(file.path, None, None, None) if before is not None else None
+        return ScannedCaption(file.path, None, None, None) if before is not None else None
     try:
-        return FoundCaption(file.path, _text(place), size, mtime_ns)
+        return ScannedCaption(file.path, _text(place), size, mtime_ns)
     except UnreadableError as error:
-        return FoundCaption(file.path, None, size, mtime_ns, error.message)
+        return ScannedCaption(file.path, None, size, mtime_ns, error.message)
 
 
 def _text(place: str) -> str | None:

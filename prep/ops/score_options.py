@@ -9,8 +9,8 @@ from prep import events
 from prep.dataset.index import ImageRow, Index
 from prep.errors import ConfigError
 from prep.project import Project, Section
-from prep.project.tagger import ByCategory, ByTag, Score
-from prep.tagging.scores.ensemble import Combine, Ensemble, Member
+from prep.project.tagger import ByCategory, ByTag, Threshold
+from prep.tagging.scores.ensemble import Combine, Ensemble, EnsembleMember
 from prep.tagging.scores.taggers import StoredTagger, choose, stored
 from prep.tagging.scores.thresholds import Thresholds
 
@@ -28,10 +28,10 @@ class ScoreOptions(Section):
     combine: Combine = "union"
     """How several taggers decide about a tag that they know: union (one is enough), intersection
     (all of them), vote (more than half), or mean (of their scores and thresholds)."""
-    general: Score | None = None
+    general: Threshold | None = None
     """Take a general tag from this score on; as in shikomi.toml, or as the tagger recommends, when
     absent."""
-    character: Score | None = None
+    character: Threshold | None = None
     """Take a character tag from this score on; as in shikomi.toml, or as the tagger recommends,
     when absent."""
     categories: ByCategory = Field(default_factory=dict)
@@ -91,9 +91,11 @@ def from_stored(project: Project, index: Index, options: ScoreOptions) -> Ensemb
     )
 
 
-def _member(project: Project, index: Index, options: ScoreOptions, one: StoredTagger) -> Member:
+def _member(
+    project: Project, index: Index, options: ScoreOptions, one: StoredTagger
+) -> EnsembleMember:
     chosen = thresholds(project, options, one.general, one.character)
-    return Member(one.name, one.store(index), one.table, chosen)
+    return EnsembleMember(one.name, one.store(index), one.table, chosen)
 
 
 def warnings(ensemble: Ensemble) -> Iterator[events.Warned]:

@@ -20,12 +20,12 @@ from prep.project import Project
 from prep.tagging.captions import Compiler
 from prep.tagging.runtime.preprocess import Decode
 from prep.tagging.runtime.providers import Device
-from prep.tagging.runtime.running import Kind, Running
-from prep.tagging.scores.ensemble import Ensemble, Member, seen
-from prep.tagging.scores.store import Order, Seen
+from prep.tagging.runtime.running import EngineKind, Running
+from prep.tagging.scores.ensemble import Ensemble, EnsembleMember, seen
+from prep.tagging.scores.store import TaggerResult, TagOrder
 from prep.tagging.scores.writing import Writing
-from prep.tagging.scoring import Obtained, Scoring
-from prep.tagging.text_files import Elsewhere
+from prep.tagging.scoring import Scoring, TaggerResolver
+from prep.tagging.text_files import TextFileWriter
 
 
 class TagOptions(ScoreOptions):
@@ -33,7 +33,7 @@ class TagOptions(ScoreOptions):
 
     share: float = Field(0.0, ge=0.0, le=1.0)
     """Leave out tags that fewer than this share of these images have."""
-    order: Order = "score"
+    order: TagOrder = "score"
     """Order of new tags: best score first, or as in the tagger's table."""
     write: Literal["merge", "missing", "overwrite", "append", "prepend", "none"] = "merge"
     """merge: replace the tagger's tags, keep what was decided by hand; missing: only where there
@@ -55,7 +55,7 @@ class TagOptions(ScoreOptions):
     decode: Decode = "reference"
     """reference: exactly the pixels of the taggers' authors; fast: large pictures are reduced
     first, which moves scores a little."""
-    engine: Kind = "local"
+    engine: EngineKind = "local"
     """local: this machine; ray: the machines of a Ray cluster, for folders too big for one."""
     ray_address: str = ""
     """With --engine ray: HOST:PORT of the cluster's head, or auto for the one that this machine
@@ -82,8 +82,8 @@ def run(project: Project, options: TagOptions) -> Iterator[events.Event]:
         UserError: No such tagger, or it is broken.
     """
     with Index(project) as index:
-        elsewhere = Elsewhere(project, options.out, options.out_name) if options.out else None
-        obtained = Obtained(project, index)
+        elsewhere = TextFileWriter(project, options.out, options.out_name) if options.out else None
+        obtained = TaggerResolver(project, index)
         for name in names_of(project, options):
             yield events.Progress("tagger", 0, 1, name)
             yield from obtained.add(name)
@@ -99,7 +99,7 @@ class _Tagging:
     """One run: hash the images, score those that have no scores, compile their captions."""
 
     def __init__(
-        self, project: Project, options: TagOptions, index: Index, obtained: Obtained
+        self, project: Project, options: TagOptions, index: Index, obtained: TaggerResolver
     ) -> None:
         self._project, self._options, self._index = project, options, index
         self._obtained = obtained
@@ -114,7 +114,9 @@ class _Tagging:
         self._scoring = Scoring(project, index, running)
         self._rows: list[ImageRow] = []
         members = [
-            Member(one.name, one.store, one.table, thresholds(project, options, *one.advice))
+            EnsembleMember(
+                one.name, one.store, one.table, thresholds(project, options, *one.advice)
+            )
             for one in obtained.ready
         ]
         self.ensemble = Ensemble(members, options.combine)
@@ -133,10 +135,10 @@ class _Tagging:
             yield from self._scoring.run(tagger, contents)
         self._rows = [row for row in self._rows if row.path not in self._scoring.unusable]
 
-    def write_captions(self, elsewhere: Elsewhere | None) -> Iterator[events.Event]:
+    def write_captions(self, elsewhere: TextFileWriter | None) -> Iterator[events.Event]:
         """Show the tags over the thresholds and write them as captions, or as files elsewhere."""
         options, writing = self._options, Writing(self._project, self.ensemble.table)
-        target: Compiler | Elsewhere | None = None
+        target: Compiler | TextFileWriter | None = None
         title = f"tag with {self.ensemble.title}: {elsewhere.title if elsewhere else options.write}"
         if elsewhere is not None:
             target = elsewhere.begin(self._index, writing, weights=options.weights)
@@ -154,7 +156,7 @@ class _Tagging:
                 outcome = target.apply(Journal(self._index), title)
         yield from _report(outcome, self._summary())
 
-    def _seen(self) -> Iterator[tuple[ImageRow, Seen]]:
+    def _seen(self) -> Iterator[tuple[ImageRow, TaggerResult]]:
         """Yield what is seen in each image."""
         contents, options, start = [row.content or "" for row in self._rows], self._options, 0
         kept = self._common_enough(contents) if options.share else None

@@ -13,7 +13,7 @@ No introduction, no guesses, no opinion.
 These tags are known to be true: {tags}
 Call the subject {trigger}."""
 
-Place = Literal["line", "joined", "file"]
+DescriptionPlace = Literal["line", "joined", "file"]
 Side = Annotated[int, Field(ge=64, le=8192)]
 Tokens = Annotated[int, Field(ge=1, le=100_000)]
 Temperature = Annotated[float, Field(ge=0.0, le=2.0)]
@@ -35,7 +35,7 @@ class CaptionerSection(Section):
     image; a line whose placeholders are all empty is left out."""
     system: str = ""
     """A system message before it; none when empty."""
-    place: Place = "line"
+    place: DescriptionPlace = "line"
     """Where descriptions go: line (the second line of the caption file), joined (behind the tags,
     in the same line), or file (a file of its own: .caption beside .txt, or .txt beside
     .caption)."""

@@ -13,7 +13,7 @@ GENERAL, CHARACTER = 0.35, 0.85
 CATEGORIES = ("artist", "copyright", "meta", "quality", "model", "year")
 """Categories, besides general and character, that tags of some taggers have."""
 
-Place = Literal["", "first", "last"]
+TagPlace = Literal["", "first", "last"]
 
 
 def _categories(value: Any) -> Any:
@@ -27,10 +27,10 @@ def _place(value: Any) -> Any:
     return {True: "last", False: ""}.get(value, value) if isinstance(value, bool) else value
 
 
-Score = Annotated[float, Field(ge=0.0, le=1.0)]
-ByTag = Annotated[dict[str, Score], BeforeValidator(flat)]
+Threshold = Annotated[float, Field(ge=0.0, le=1.0)]
+ByTag = Annotated[dict[str, Threshold], BeforeValidator(flat)]
 """Tag -> threshold."""
-ByCategory = Annotated[dict[str, Score], BeforeValidator(_categories)]
+ByCategory = Annotated[dict[str, Threshold], BeforeValidator(_categories)]
 """Category -> threshold."""
 
 
@@ -39,18 +39,18 @@ class TaggerSection(Section):
 
     model: str = ""
     """A folder with a model and its list of tags, a known name, or one on the Hugging Face hub."""
-    general: Score | None = None
+    general: Threshold | None = None
     """A general tag is taken from this score on; as the tagger recommends when absent."""
-    character: Score | None = None
+    character: Threshold | None = None
     """A character tag is taken from this score on; as the tagger recommends when absent."""
     categories: ByCategory = Field(default_factory=dict)
     """Thresholds of other categories: artist, copyright, meta, quality, model, year; as general
     when absent."""
     tags: ByTag = Field(default_factory=dict)
     """Thresholds of single tags."""
-    ratings: Annotated[Place, BeforeValidator(_place)] = ""
+    ratings: Annotated[TagPlace, BeforeValidator(_place)] = ""
     """Write the rating as a tag: first (behind the trigger word and always_first) or last."""
-    characters: Place = ""
+    characters: TagPlace = ""
     """Where the names of characters go: first (behind the trigger word and always_first), last, or
     by their scores like all other tags."""
     expand_characters: bool = False

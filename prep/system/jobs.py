@@ -53,7 +53,7 @@ class Job:
         """The standard error of the command."""
         return self.directory / "log.txt"
 
-    def settings(self) -> "Settings":
+    def settings(self) -> "JobSettings":
         """Read ``job.json``.
 
         Raises:
@@ -61,13 +61,13 @@ class Job:
         """
         try:
             data = json.loads((self.directory / "job.json").read_text("utf-8"))
-            return Settings(**data)
+            return JobSettings(**data)
         except (OSError, ValueError, TypeError) as error:
             raise UserError(f"{self.directory} is not a job.", "See: shikomi jobs") from error
 
 
 @dataclass(frozen=True)
-class Settings:
+class JobSettings:
     """What a job runs.
 
     Attributes:
@@ -116,7 +116,7 @@ class Follower:
         return [event for event in found if event is not None]
 
 
-def create(folder: Path, settings: Settings, config: str = "") -> Job:
+def create(folder: Path, settings: JobSettings, config: str = "") -> Job:
     """Make a job directory ``<time>-<kind>`` below ``folder``; it does not run yet."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     number = 0
@@ -134,7 +134,7 @@ def create(folder: Path, settings: Settings, config: str = "") -> Job:
     return job
 
 
-def save_settings(job: Job, settings: Settings) -> None:
+def save_settings(job: Job, settings: JobSettings) -> None:
     """Write ``job.json``."""
     body: dict[str, Any] = dict(settings.__dict__)
     write_text(job.directory / "job.json", json.dumps(body, indent=2, ensure_ascii=False) + "\n")

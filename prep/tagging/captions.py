@@ -5,17 +5,17 @@ from pathlib import Path
 
 from prep import captions, events
 from prep.captions import structure
-from prep.captions.layers import Hand, Mode, compiled, learnt
+from prep.captions.layers import ManualEdits, WriteMode, compile_caption, infer_manual_edits
 from prep.captions.rules import Rules
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import ANSWERS, CAPTION, Change, caption_change
 from prep.dataset.journal.edits import Journal, Outcome
-from prep.dataset.journal.manual_edits import HandStore
+from prep.dataset.journal.manual_edits import ManualEditStore
 from prep.dataset.journal.tag_answers import AnswerStore, answered, packed
 from prep.errors import UnreadableError
 from prep.project import Project
 from prep.project.caption_rules import rules_for
-from prep.tagging.scores.store import Seen
+from prep.tagging.scores.store import TaggerResult
 from prep.tagging.scores.writing import Writing, places
 
 _ROUNDS = 4
@@ -23,12 +23,12 @@ _ROUNDS = 4
 
 def recompiled(
     text: str | None,
-    known: Hand | None,
+    known: ManualEdits | None,
     machine: Sequence[str],
     rules: Rules,
-    mode: Mode,
+    mode: WriteMode,
     answers: Mapping[str, bool] | None = None,
-) -> tuple[str | None, Hand, Hand]:
+) -> tuple[str | None, ManualEdits, ManualEdits]:
     """Return the new text of a caption, and the decisions behind the old and the new text.
 
     Args:
@@ -40,11 +40,11 @@ def recompiled(
         answers: Given about single tags.
     """
     now = _decided(text, known, rules, answers)
-    new = compiled(now, machine, rules, mode)
+    new = compile_caption(now, machine, rules, mode)
     after = caption_change("", text, new.compiled).after
     # Sentences and marks may put new tags elsewhere than rules do: go on until both agree.
     for _ in range(_ROUNDS if after and structure.plain_tags(after) is None else 0):
-        again = compiled(_decided(after, new, rules, answers), machine, rules, mode)
+        again = compile_caption(_decided(after, new, rules, answers), machine, rules, mode)
         text = caption_change("", after, again.compiled).after
         if (text, again) == (after, new):
             break
@@ -53,9 +53,9 @@ def recompiled(
 
 
 def _decided(
-    text: str | None, known: Hand | None, rules: Rules, answers: Mapping[str, bool] | None
-) -> Hand:
-    found = learnt(known, captions.split(text or ""), rules)
+    text: str | None, known: ManualEdits | None, rules: Rules, answers: Mapping[str, bool] | None
+) -> ManualEdits:
+    found = infer_manual_edits(known, captions.split(text or ""), rules)
     return answered(found, answers, rules) if answers else found
 
 
@@ -67,7 +67,7 @@ class Compiler:
         forgotten: Answers about tags that no longer count, since captions are overwritten.
     """
 
-    def __init__(self, project: Project, index: Index, mode: Mode, writing: Writing) -> None:
+    def __init__(self, project: Project, index: Index, mode: WriteMode, writing: Writing) -> None:
         """Start with no changes.
 
         Args:
@@ -80,13 +80,13 @@ class Compiler:
         self.forgotten: list[Change] = []
         self._project, self._mode = project, mode
         self._writing, self._places = writing, places(project, index)
-        self._hands, self._answers = HandStore(index), AnswerStore(index).all()
-        self._states: list[tuple[str, str | None, Hand]] = []
+        self._hands, self._answers = ManualEditStore(index), AnswerStore(index).all()
+        self._states: list[tuple[str, str | None, ManualEdits]] = []
         self._rules: dict[str, Rules] = {}
         self._owners: dict[Path, str] = {}
         self._sharing: list[tuple[str, str]] = []
 
-    def add(self, row: ImageRow, seen: Seen) -> Iterator[events.Event]:
+    def add(self, row: ImageRow, seen: TaggerResult) -> Iterator[events.Event]:
         """Compile the caption of one image; of several that share a file, the first decides.
 
         Yields:

@@ -46,7 +46,7 @@ class Ready:
     fault: UserError | None = None
 
 
-class Obtained:
+class TaggerResolver:
     """Finds taggers, one after the other.
 
     Attributes:
@@ -118,7 +118,7 @@ class Scoring:
         """Score what has no scores yet.
 
         Args:
-            tagger: From ``Obtained``.
+            tagger: From ``TaggerResolver``.
             contents: Path -> hash of its bytes; each hash is looked at once.
 
         Yields:

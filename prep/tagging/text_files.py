@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from prep import captions, events
-from prep.captions.layers import Hand, compiled
+from prep.captions.layers import ManualEdits, compile_caption
 from prep.captions.rules import Rules
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import Change, content_change
@@ -12,13 +12,13 @@ from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import ConfigError
 from prep.project import Project
 from prep.project.caption_rules import rules_for
-from prep.tagging.scores.store import Seen
+from prep.tagging.scores.store import TaggerResult
 from prep.tagging.scores.writing import Writing, places
 
 _FIELDS = ("name", "extension", "hash")
 
 
-class Elsewhere:
+class TextFileWriter:
     """Collects the text files of one run.
 
     Attributes:
@@ -67,14 +67,14 @@ class Elsewhere:
     def _file_name(self, name: str, extension: str, content: str) -> str:
         return self._name.format(name=name, extension=extension.lstrip("."), hash=content)
 
-    def begin(self, index: Index, writing: Writing, *, weights: bool) -> "Elsewhere":
+    def begin(self, index: Index, writing: Writing, *, weights: bool) -> "TextFileWriter":
         """Say how the tags are written; then add images."""
         self._places, self._writing, self._weights = places(self._project, index), writing, weights
         self._rules: dict[str, Rules] = {}
         self._owners: dict[Path, str] = {}
         return self
 
-    def add(self, row: ImageRow, seen: Seen) -> Iterator[events.Event]:
+    def add(self, row: ImageRow, seen: TaggerResult) -> Iterator[events.Event]:
         """Add the file of one image.
 
         Yields:
@@ -94,17 +94,19 @@ class Elsewhere:
         if before != after:
             self.changes.append(change)
 
-    def _tags(self, folder: str, seen: Seen) -> list[str]:
+    def _tags(self, folder: str, seen: TaggerResult) -> list[str]:
         rules = self._rules.get(folder)
         if rules is None:
             rules = self._rules[folder] = rules_for(self._project, folder, self._places)
-        tags = list(compiled(Hand(), self._writing.tags(seen), rules, "overwrite").compiled)
+        tags = list(
+            compile_caption(ManualEdits(), self._writing.tags(seen), rules, "overwrite").compiled
+        )
         if not self._weights:
             return tags
         scores = {
             captions.key(tag): score
             for name, score in seen.tags
-            for tag in self._writing.tags(Seen("", [(name, score)]))
+            for tag in self._writing.tags(TaggerResult("", [(name, score)]))
         }
         known = ((tag, scores.get(captions.key(tag))) for tag in tags)
         return [tag if score is None else f"({tag}:{score:.3g})" for tag, score in known]

@@ -25,7 +25,7 @@ from prep.images.crops import Rect
 from prep.images.pixels import Pixels, fitted
 from prep.project import Project
 from prep.system.files import text_hash
-from prep.training_set.kohya import Subset, export_folder
+from prep.training_set.kohya import ExportSubset, export_folder
 
 Format = Literal["webp", "png"]
 
@@ -41,7 +41,7 @@ _EFFORT = 0
 
 
 @dataclass(frozen=True)
-class Wish:
+class OutputFile:
     """A file that should exist.
 
     Attributes:
@@ -73,12 +73,12 @@ class Example:
 
     source: str
     folder: str
-    image: Wish
-    caption: Wish | None
+    image: OutputFile
+    caption: OutputFile | None
     rect: Rect
     fit: Fit
-    mask: Wish | None = None
-    condition: Wish | None = None
+    mask: OutputFile | None = None
+    condition: OutputFile | None = None
     drawn_mask: bool = False
 
 
@@ -87,7 +87,7 @@ class TrainingSet:
     """All of it; ``subsets`` have folders below the export folder."""
 
     examples: tuple[Example, ...]
-    subsets: tuple[Subset, ...]
+    subsets: tuple[ExportSubset, ...]
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def training_set(
             mask is not None and mask.source != "alpha",
         )
         examples.append(example)
-    subsets = (Subset(folders[name], project.concept(name)) for name in folders)
+    subsets = (ExportSubset(folders[name], project.concept(name)) for name in folders)
     return TrainingSet(tuple(examples), tuple(subsets))
 
 
@@ -213,7 +213,7 @@ def _distinct(names: Iterator[str]) -> Iterator[str]:
         yield choice
 
 
-def _caption_wish(project: Project, row: ImageRow, base: str) -> Wish | None:
+def _caption_wish(project: Project, row: ImageRow, base: str) -> OutputFile | None:
     """Return the caption as the sidecar has it, else the trigger word; never an empty one."""
     # A byte order mark would become part of the first tag.
     text = (row.caption or "").removeprefix("\ufeff")
@@ -222,12 +222,12 @@ def _caption_wish(project: Project, row: ImageRow, base: str) -> Wish | None:
     if not text:
         return None
     name = base + project.settings.captions.extension
-    return Wish(name, f"caption {text_hash(text)}", partial(text.encode, "utf-8"))
+    return OutputFile(name, f"caption {text_hash(text)}", partial(text.encode, "utf-8"))
 
 
 def _image_wish(
     project: Project, piece: _Piece, base: str, image_format: Format, mask: Mask | None
-) -> Wish:
+) -> OutputFile:
     recipe = f"image {_KERNELS} {piece.row.content} {image_format} {piece.cut}"
     if mask is not None:
         recipe += f" mask {mask.source} {masks.mark(mask.file)}"
@@ -241,28 +241,28 @@ def _image_wish(
             pixels = np.dstack((pixels, hidden))
         return encode(pixels, image_format)
 
-    return Wish(f"{base}.{image_format}", recipe, make)
+    return OutputFile(f"{base}.{image_format}", recipe, make)
 
 
-def _mask_wish(piece: _Piece, base: str, mask: Mask) -> Wish:
+def _mask_wish(piece: _Piece, base: str, mask: Mask) -> OutputFile:
     recipe = f"mask {_KERNELS} {mask.source} {masks.mark(mask.file)} {piece.cut}"
 
     def make() -> bytes:
         return encode(piece.pixels(masks.read(mask, piece.row)), "png")
 
-    return Wish(f"{base}.png", recipe, make)
+    return OutputFile(f"{base}.png", recipe, make)
 
 
-def _condition_wish(piece: _Piece, base: str, file: Path) -> Wish:
+def _condition_wish(piece: _Piece, base: str, file: Path) -> OutputFile:
     recipe = f"condition {_KERNELS} {masks.mark(file)} {piece.cut}"
 
     def make() -> bytes:
         return encode(piece.pixels(masks.read_condition(file, piece.row)), "png")
 
-    return Wish(f"{base}.png", recipe, make)
+    return OutputFile(f"{base}.png", recipe, make)
 
 
-def white_mask(example: Example) -> Wish:
+def white_mask(example: Example) -> OutputFile:
     """Return the mask of an example that has none: all of it is trained."""
     size: Size = example.fit.bucket
     name = f"{MASKS_FOLDER}/{Path(example.image.name).with_suffix('.png').as_posix()}"
@@ -270,7 +270,7 @@ def white_mask(example: Example) -> Wish:
     def make() -> bytes:
         return encode(fitted(masks.white(size), Fit(size, size, 0, 0, 1.0)), "png")
 
-    return Wish(name, f"white {size}", make)
+    return OutputFile(name, f"white {size}", make)
 
 
 _TO_BGR = {2: None, 3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}

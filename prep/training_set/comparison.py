@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from prep import captions
-from prep.training_set.snapshot import ConceptItem, Item, Snapshot
+from prep.training_set.snapshot import ConceptItem, Snapshot, SnapshotItem
 
-Pair = tuple[Item | None, Item | None]
+ItemPair = tuple[SnapshotItem | None, SnapshotItem | None]
 
 
 @dataclass(frozen=True)
-class Difference:
+class SetDifference:
     """One thing that differs.
 
     Attributes:
@@ -41,7 +41,7 @@ class TagTotal:
     removed: int
 
 
-def compare(before: Snapshot, after: Snapshot) -> list[Difference]:
+def compare(before: Snapshot, after: Snapshot) -> list[SetDifference]:
     """Return what differs, concepts first, then by image.
 
     Images are the same when they come from the same source file (and are the same crop of it in
@@ -54,7 +54,7 @@ def compare(before: Snapshot, after: Snapshot) -> list[Difference]:
     return found
 
 
-def totals(differences: Sequence[Difference]) -> list[TagTotal]:
+def totals(differences: Sequence[SetDifference]) -> list[TagTotal]:
     """Return the tags that came or went in images of both sets, most changed first."""
     added = Counter(tag for d in differences if d.what == "tags" for tag in d.added)
     removed = Counter(tag for d in differences if d.what == "tags" for tag in d.removed)
@@ -62,11 +62,11 @@ def totals(differences: Sequence[Difference]) -> list[TagTotal]:
     return [TagTotal(name, added[name], removed[name]) for name in names]
 
 
-def _concepts(before: Snapshot, after: Snapshot) -> Iterator[Difference]:
+def _concepts(before: Snapshot, after: Snapshot) -> Iterator[SetDifference]:
     for name in sorted(before.concepts.keys() | after.concepts.keys()):
         one, other = before.concepts.get(name), after.concepts.get(name)
         if one != other:
-            yield Difference(name, "concept", _said(one), _said(other))
+            yield SetDifference(name, "concept", _said(one), _said(other))
 
 
 def _said(concept: ConceptItem | None) -> str:
@@ -78,10 +78,10 @@ def _said(concept: ConceptItem | None) -> str:
     )
 
 
-def _pairs(before: Sequence[Item], after: Sequence[Item]) -> list[Pair]:
+def _pairs(before: Sequence[SnapshotItem], after: Sequence[SnapshotItem]) -> list[ItemPair]:
     """Pair the images of both sides; what has no partner stands alone."""
     ones, others = _keyed(before), _keyed(after)
-    pairs: list[Pair] = [(ones[key], others[key]) for key in ones if key in others]
+    pairs: list[ItemPair] = [(ones[key], others[key]) for key in ones if key in others]
     lost = [item for key, item in ones.items() if key not in others]
     new = [item for key, item in others.items() if key not in ones]
     for mark in (_source_bytes, _file_bytes, _place):
@@ -92,7 +92,7 @@ def _pairs(before: Sequence[Item], after: Sequence[Item]) -> list[Pair]:
     return sorted(pairs, key=_order)
 
 
-def _keyed(items: Sequence[Item]) -> dict[tuple[str, int], Item]:
+def _keyed(items: Sequence[SnapshotItem]) -> dict[tuple[str, int], SnapshotItem]:
     """Key images by source and by their number among the crops of that source."""
     seen = Counter[str]()
     keyed = {}
@@ -103,13 +103,13 @@ def _keyed(items: Sequence[Item]) -> dict[tuple[str, int], Item]:
 
 
 def _matched(
-    lost: Sequence[Item], new: Sequence[Item], mark: Callable[[Item], str]
-) -> tuple[list[Pair], list[Item], list[Item]]:
+    lost: Sequence[SnapshotItem], new: Sequence[SnapshotItem], mark: Callable[[SnapshotItem], str]
+) -> tuple[list[ItemPair], list[SnapshotItem], list[SnapshotItem]]:
     """Pair what has the same mark; return the pairs and what is left of both sides."""
-    waiting: defaultdict[str, list[Item]] = defaultdict(list)
+    waiting: defaultdict[str, list[SnapshotItem]] = defaultdict(list)
     for item in new:
         waiting[mark(item)].append(item)
-    pairs: list[Pair] = []
+    pairs: list[ItemPair] = []
     alone = []
     for item in lost:
         twins = waiting.get(mark(item)) if mark(item) else None
@@ -120,57 +120,57 @@ def _matched(
     return pairs, alone, [item for items in waiting.values() for item in items]
 
 
-def _source_bytes(item: Item) -> str:
+def _source_bytes(item: SnapshotItem) -> str:
     return item.content
 
 
-def _file_bytes(item: Item) -> str:
+def _file_bytes(item: SnapshotItem) -> str:
     return item.file or item.content
 
 
-def _closest(item: Item, twins: list[Item]) -> Item:
+def _closest(item: SnapshotItem, twins: list[SnapshotItem]) -> SnapshotItem:
     """Take the twin with the same part of the picture out of the list, else the first one."""
     number = next((n for n, twin in enumerate(twins) if twin.part == item.part), 0)
     return twins.pop(number)
 
 
-def _order(pair: Pair) -> str:
+def _order(pair: ItemPair) -> str:
     one, other = pair
     item = other or one
     return item.name if item else ""
 
 
-def _images(one: Item | None, other: Item | None) -> Iterator[Difference]:
+def _images(one: SnapshotItem | None, other: SnapshotItem | None) -> Iterator[SetDifference]:
     if one is None or other is None:
         if other is not None:
-            yield Difference(other.name, "added", after=other.caption)
+            yield SetDifference(other.name, "added", after=other.caption)
         elif one is not None:
-            yield Difference(one.name, "removed", before=one.caption)
+            yield SetDifference(one.name, "removed", before=one.caption)
         return
     path = other.name
     if _place(one) != _place(other):
-        yield Difference(path, "moved", one.name, other.name)
+        yield SetDifference(path, "moved", one.name, other.name)
     yield from _pixels(path, one, other)
     if one.mask != other.mask:
-        yield Difference(path, "mask", one.mask, other.mask)
+        yield SetDifference(path, "mask", one.mask, other.mask)
     yield from _captions(path, one.caption, other.caption)
 
 
-def _pixels(path: str, one: Item, other: Item) -> Iterator[Difference]:
+def _pixels(path: str, one: SnapshotItem, other: SnapshotItem) -> Iterator[SetDifference]:
     if one.content != other.content:
         if {one.content, one.file} & {other.content, other.file} - {""}:
             # One was made from what the other exported: parts and cuts count other pixels.
             if one.bucket and other.bucket and one.bucket != other.bucket:
-                yield Difference(path, "bucket", _text(one.bucket), _text(other.bucket))
+                yield SetDifference(path, "bucket", _text(one.bucket), _text(other.bucket))
             return
-        yield Difference(path, "pixels", one.content, other.content)
+        yield SetDifference(path, "pixels", one.content, other.content)
     if one.part and other.part and one.part != other.part:
-        yield Difference(path, "crop", _text(one.part), _text(other.part))
+        yield SetDifference(path, "crop", _text(one.part), _text(other.part))
     elif one.bucket and other.bucket and (one.bucket, one.cut) != (other.bucket, other.cut):
-        yield Difference(path, "bucket", _fit(one), _fit(other))
+        yield SetDifference(path, "bucket", _fit(one), _fit(other))
 
 
-def _place(item: Item) -> str:
+def _place(item: SnapshotItem) -> str:
     """Return the picture's place without its suffix and without the repeats of its folder."""
     path = PurePosixPath(item.name).with_suffix("")
     folder = path.parent.name
@@ -178,7 +178,7 @@ def _place(item: Item) -> str:
     return f"{rest if number.isdigit() else folder}/{path.name}"
 
 
-def _captions(path: str, one: str, other: str) -> Iterator[Difference]:
+def _captions(path: str, one: str, other: str) -> Iterator[SetDifference]:
     if one == other:
         return
     before, after = captions.split(one), captions.split(other)
@@ -187,13 +187,13 @@ def _captions(path: str, one: str, other: str) -> Iterator[Difference]:
     removed = [tag for tag in before if captions.key(tag) not in keys_after]
     # The same tags in another order, in other spellings, or another line than the first.
     what = "tags" if added or removed else "caption"
-    yield Difference(path, what, one, other, added, removed)
+    yield SetDifference(path, what, one, other, added, removed)
 
 
 def _text(numbers: Sequence[int]) -> str:
     return ",".join(map(str, numbers))
 
 
-def _fit(item: Item) -> str:
+def _fit(item: SnapshotItem) -> str:
     width, height, *cut = (*item.bucket, *item.cut)
     return f"{width}x{height}" + (f" of {cut[0]}x{cut[1]} at {cut[2]},{cut[3]}" if cut else "")

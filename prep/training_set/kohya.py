@@ -16,7 +16,7 @@ _COMMENT = "Made by shikomi export, and made again by it unless you change this 
 
 
 @dataclass(frozen=True)
-class Subset:
+class ExportSubset:
     """One folder of the training set; ``folder`` and ``masks`` are written as they are.
 
     Attributes:
@@ -42,7 +42,7 @@ def export_folder(concept: Concept) -> str:
 
 
 def dataset_toml(
-    project: Project, subsets: Sequence[Subset], batch_size: int, *, shuffle: bool
+    project: Project, subsets: Sequence[ExportSubset], batch_size: int, *, shuffle: bool
 ) -> str:
     """Return the text of ``dataset.toml``.
 
@@ -67,7 +67,7 @@ def dataset_toml(
     return f"# {_COMMENT}\n" + tomlkit.dumps({"general": general, "datasets": [dataset]})
 
 
-def _subset(subset: Subset) -> dict[str, Any]:
+def _subset(subset: ExportSubset) -> dict[str, Any]:
     concept = subset.concept
     table: dict[str, Any] = {
         "image_dir": subset.folder,

@@ -24,7 +24,7 @@ _VERSION = 1
 _CLAIMED = ""
 
 
-class State(Enum):
+class FileState(Enum):
     """What lies at a place where an export wants to write."""
 
     ABSENT = "nothing"
@@ -34,7 +34,7 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class ManifestEntry:
     """A file we made: its recipe, its size (bytes), time (ns) and the hash of its content."""
 
     recipe: str
@@ -43,11 +43,11 @@ class Entry:
     content: str = ""
 
 
-def entry_of(file: Path, recipe: str, data: bytes) -> Entry:
+def entry_of(file: Path, recipe: str, data: bytes) -> ManifestEntry:
     """Return the entry of a file that holds ``data``."""
     mark = fingerprint(file)
     size, mtime_ns = (mark.size, mark.mtime_ns) if mark else (0, 0)
-    return Entry(recipe, size, mtime_ns, sha256(data).hexdigest()[:32])
+    return ManifestEntry(recipe, size, mtime_ns, sha256(data).hexdigest()[:32])
 
 
 class Manifest:
@@ -76,21 +76,21 @@ class Manifest:
         """Return the files that we made or claimed."""
         return list(self._entries)
 
-    def state(self, name: str) -> State:
+    def state(self, name: str) -> FileState:
         """Look at the file: is it there, ours, unchanged? Its content is read when in doubt."""
         file, entry = self.folder / name, self._entries.get(name)
         mark = fingerprint(file)
         if mark is None:
-            return State.ABSENT
+            return FileState.ABSENT
         if entry is None:
-            return State.FOREIGN
+            return FileState.FOREIGN
         if entry.recipe == _CLAIMED or (entry.size, entry.mtime_ns) == (mark.size, mark.mtime_ns):
-            return State.OURS
+            return FileState.OURS
         if entry.size != mark.size or content_hash(file) != entry.content:
-            return State.CHANGED
+            return FileState.CHANGED
         # Copied or restored from a backup: only its time differs.
-        self._entries[name] = Entry(entry.recipe, mark.size, mark.mtime_ns, entry.content)
-        return State.OURS
+        self._entries[name] = ManifestEntry(entry.recipe, mark.size, mark.mtime_ns, entry.content)
+        return FileState.OURS
 
     def has(self, name: str, recipe: str) -> bool:
         """Was the file made by this recipe? Its state is another question."""
@@ -116,11 +116,11 @@ class Manifest:
         Raises:
             UserError: The folder may not be written, or the disk is full.
         """
-        self._entries |= {name: Entry(_CLAIMED) for name in names}
+        self._entries |= {name: ManifestEntry(_CLAIMED) for name in names}
         self._snapshot = None
         self.save()
 
-    def record(self, name: str, entry: Entry) -> None:
+    def record(self, name: str, entry: ManifestEntry) -> None:
         """Note that a file was written; ``save`` puts it on disk."""
         self._entries[name] = entry
 
@@ -156,9 +156,9 @@ def _data(file: Path) -> Mapping[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _entries(data: Mapping[str, Any]) -> Mapping[str, Entry]:
+def _entries(data: Mapping[str, Any]) -> Mapping[str, ManifestEntry]:
     try:
-        return {name: Entry(*values) for name, values in data["files"].items()}
+        return {name: ManifestEntry(*values) for name, values in data["files"].items()}
     except (TypeError, KeyError, AttributeError):
         return {}
 

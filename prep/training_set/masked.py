@@ -14,7 +14,14 @@ from prep import events
 from prep.dataset.index import ImageRow
 from prep.errors import ConfigError
 from prep.project import Project
-from prep.training_set import MASKS_FOLDER, Format, TrainingSet, Wish, training_set, white_mask
+from prep.training_set import (
+    MASKS_FOLDER,
+    Format,
+    OutputFile,
+    TrainingSet,
+    training_set,
+    white_mask,
+)
 
 MaskFiles = Literal["none", "alpha", "folder"]
 
@@ -42,7 +49,9 @@ def masked_set(
     return replace(wanted, subsets=subsets)
 
 
-def wishes_by_source(wanted: TrainingSet, masks: MaskFiles) -> Iterator[tuple[str, Sequence[Wish]]]:
+def wishes_by_source(
+    wanted: TrainingSet, masks: MaskFiles
+) -> Iterator[tuple[str, Sequence[OutputFile]]]:
     """Yield the files of each example, with the image it is made from."""
     for example in wanted.examples:
         wishes = [wish for wish in (example.image, example.caption) if wish]

@@ -13,7 +13,7 @@ from prep.training_set import Example, TrainingSet
 
 
 @dataclass(frozen=True)
-class Item:
+class SnapshotItem:
     """One training image.
 
     Attributes:
@@ -52,7 +52,7 @@ class ConceptItem:
 class Snapshot:
     """A training set; concepts by name."""
 
-    items: tuple[Item, ...] = ()
+    items: tuple[SnapshotItem, ...] = ()
     concepts: Mapping[str, ConceptItem] = field(default_factory=dict)
 
     def to_data(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Snapshot:
         Raises:
             KeyError, TypeError, AttributeError: It is something else.
         """
-        known = {f.name for f in fields(Item)}
+        known = {f.name for f in fields(SnapshotItem)}
         items = tuple(_item(entry, known) for entry in data["images"])
         traits = {f.name for f in fields(ConceptItem)}
         concepts = {
@@ -79,12 +79,12 @@ class Snapshot:
         return cls(items, concepts)
 
 
-def _item(entry: Mapping[str, Any], known: set[str]) -> Item:
+def _item(entry: Mapping[str, Any], known: set[str]) -> SnapshotItem:
     values: dict[str, Any] = {"source": "", "content": ""}
     for key in known & entry.keys():
         value = entry[key]
         values[key] = tuple(value) if isinstance(value, list) else value
-    return Item(**values)
+    return SnapshotItem(**values)
 
 
 def of_training_set(
@@ -109,7 +109,7 @@ def of_training_set(
             continue
         fit = example.fit
         items.append(
-            Item(
+            SnapshotItem(
                 example.image.name,
                 example.source,
                 contents[example.source],

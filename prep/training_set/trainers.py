@@ -39,7 +39,7 @@ _ASPECTS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0)
 
 
 @dataclass(frozen=True)
-class View:
+class TrainerView:
     """One training image as a trainer sees it.
 
     Attributes:
@@ -120,7 +120,7 @@ def onetrainer_buckets(project: Project) -> OneTrainerBuckets:
 
 def views(
     project: Project, row: ImageRow, rects: Sequence[Rect], trainers: Iterable[Trainer] = TRAINERS
-) -> list[View]:
+) -> list[TrainerView]:
     """Return what the trainers see of a readable image.
 
     Args:
@@ -129,11 +129,11 @@ def views(
         rects: Its training images, from ``prep.images.crops.rects``.
         trainers: Which ones.
     """
-    found: list[View] = []
+    found: list[TrainerView] = []
     for trainer in trainers:
         if trainer == "shikomi":
             found += [
-                View(trainer, rect, project.buckets.fit(rect.size), flattened=row.alpha)
+                TrainerView(trainer, rect, project.buckets.fit(rect.size), flattened=row.alpha)
                 for rect in rects
             ]
         elif trainer == "sd-scripts":
@@ -143,7 +143,7 @@ def views(
     return found
 
 
-def _kohya(buckets: Buckets, row: ImageRow, rects: Sequence[Rect]) -> View:
+def _kohya(buckets: Buckets, row: ImageRow, rects: Sequence[Rect]) -> TrainerView:
     size = (row.width, row.height)
     if row.orientation in _SIDEWAYS:
         size = size[::-1]
@@ -151,16 +151,16 @@ def _kohya(buckets: Buckets, row: ImageRow, rects: Sequence[Rect]) -> View:
     # All lower or all upper case, as the file system compares names by case on Linux.
     known = (*_KOHYA_SUFFIXES, *(suffix.upper() for suffix in _KOHYA_SUFFIXES))
     if PurePosixPath(row.path).suffix not in known:
-        return View("sd-scripts", rect, None, ("unread",))
+        return TrainerView("sd-scripts", rect, None, ("unread",))
     exif: tuple[Loss, ...] = ("exif",) if row.orientation != 1 else ()
-    return View("sd-scripts", rect, buckets.fit(size), exif + _losses(row, rects))
+    return TrainerView("sd-scripts", rect, buckets.fit(size), exif + _losses(row, rects))
 
 
-def _onetrainer(buckets: OneTrainerBuckets, row: ImageRow, rects: Sequence[Rect]) -> View:
+def _onetrainer(buckets: OneTrainerBuckets, row: ImageRow, rects: Sequence[Rect]) -> TrainerView:
     rect = Rect(0, 0, row.width, row.height)
     if PurePosixPath(row.path).suffix.lower() not in _ONETRAINER_SUFFIXES:
-        return View("onetrainer", rect, None, ("unread",))
-    return View("onetrainer", rect, buckets.fit(rect.size), _losses(row, rects))
+        return TrainerView("onetrainer", rect, None, ("unread",))
+    return TrainerView("onetrainer", rect, buckets.fit(rect.size), _losses(row, rects))
 
 
 def _losses(row: ImageRow, rects: Sequence[Rect]) -> tuple[Loss, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from prep.tagging.runtime.cluster.node_worker import Answer, Item, Loaded
+from prep.tagging.runtime.cluster.node_worker import Loaded, ShardAnswer, ShardItem
 
 
 class RayError(Exception):
@@ -134,8 +134,8 @@ class _Actor:
             return ""
         if call.name == "load":
             return Loaded("CPUExecutionProvider", "", gpu_idle=False, cure="", least=1)
-        answer, scores = Answer(), []
-        items: list[Item] = call.arguments[0]
+        answer, scores = ShardAnswer(), []
+        items: list[ShardItem] = call.arguments[0]
         for place, item in enumerate(items):
             if item.content in self.ray.hidden and item.data is None:
                 answer.unseen.append(place)

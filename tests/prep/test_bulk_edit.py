@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prep import captions, events
-from prep.captions.layers import Hand
+from prep.captions.layers import ManualEdits
 from prep.dataset.index import Index
-from prep.dataset.journal.manual_edits import HandStore
+from prep.dataset.journal.manual_edits import ManualEditStore
 from prep.editing.editor import Editor
 from prep.editing.options import EditOptions
 from prep.editing.rows import CaptionRow
@@ -378,8 +378,8 @@ def test_dots_in_keys_are_dots() -> None:
 def test_filters_know_at_once_what_people_added_and_removed(opened: Project) -> None:
     path = "dataset/10_mochi/0.png"
     with Index(opened) as index:
-        tagged = Hand(compiled=("mochi", "hat", "smile"))
-        HandStore(index).put([(path, "mochi, hat, smile", tagged)])
+        tagged = ManualEdits(compiled=("mochi", "hat", "smile"))
+        ManualEditStore(index).put([(path, "mochi, hat, smile", tagged)])
 
     def found(where: str) -> list[str]:
         with Index(opened) as index:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from prep import captions
 from prep.captioner.answers import one_line
-from prep.captioner.placing import Mode, Placed, in_file, in_line, joined, with_trigger
+from prep.captioner.placing import DescriptionMode, Placed, in_file, in_line, joined, with_trigger
 from prep.captioner.prompts import check, fill
 from prep.errors import ConfigError
 
@@ -17,21 +17,21 @@ OLD = "A small bear stands in the rain."
 TAGS = st.lists(
     st.sampled_from(["mochi", "1girl", "red hat", "^_^", "poster (object)"]), max_size=4
 )
-Placer = Callable[[str | None, str, Collection[str], Mode], Placed]
-MODES: tuple[Mode, ...] = ("merge", "missing", "overwrite")
+Placer = Callable[[str | None, str, Collection[str], DescriptionMode], Placed]
+MODES: tuple[DescriptionMode, ...] = ("merge", "missing", "overwrite")
 
 
 @pytest.mark.parametrize("place", [in_line, joined, in_file])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("text", [None, "", " \n"])
 def test_without_a_caption_the_description_is_all(
-    place: type, mode: Mode, text: str | None
+    place: type, mode: DescriptionMode, text: str | None
 ) -> None:
     assert place(text, NEW, (), mode).text == NEW
 
 
 @given(TAGS, st.sampled_from(["\n", "\r\n"]), st.sampled_from(MODES))
-def test_tags_and_other_lines_stay(tags: list[str], newline: str, mode: Mode) -> None:
+def test_tags_and_other_lines_stay(tags: list[str], newline: str, mode: DescriptionMode) -> None:
     text = ", ".join(tags) + newline + OLD + newline + "my own third line" + newline
     found = in_line(text, NEW, [OLD], mode)
     assert found.text == (text if mode == "missing" else text.replace(OLD, NEW))
@@ -40,7 +40,7 @@ def test_tags_and_other_lines_stay(tags: list[str], newline: str, mode: Mode) ->
 
 
 @given(TAGS.filter(bool), st.sampled_from(MODES))
-def test_placing_twice_is_placing_once(tags: list[str], mode: Mode) -> None:
+def test_placing_twice_is_placing_once(tags: list[str], mode: DescriptionMode) -> None:
     for place in (in_line, joined, in_file):
         once = place(", ".join(tags), NEW, (), mode)
         assert place(once.text, NEW, [NEW], mode) == once

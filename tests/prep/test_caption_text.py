@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from prep import captions
 from prep.captions.rewrite_tags import origins, sorted_line, with_new_tags
-from prep.captions.structure import KEEP_MARK, Pieces, plain_tags, split_lines, tags_of
+from prep.captions.structure import KEEP_MARK, LineParts, plain_tags, split_lines, tags_of
 from tests.prep.caption_lines import SENTENCE, TAGS, structured, tag_lists, texts
 
 ANY = st.text(st.characters(codec="utf-8")) | st.text(",{}|; \t.!ab", max_size=30) | texts
@@ -14,7 +14,7 @@ ANY = st.text(st.characters(codec="utf-8")) | st.text(",{}|; \t.!ab", max_size=3
 
 @given(ANY)
 def test_pieces_give_back_the_line(text: str) -> None:
-    pieces = Pieces.parse(text)
+    pieces = LineParts.parse(text)
     assert pieces.text == text
     assert all(tag == tag.strip() != "" for tag in pieces.tags)
     assert len(pieces.gaps) == len(pieces.tags) + 1
@@ -32,7 +32,7 @@ def test_lines_give_back_the_text(text: str) -> None:
 def test_the_quick_way_finds_the_same_tags(text: str) -> None:
     line = split_lines(text)[1]
     plain = plain_tags(line)
-    assert plain is None or plain == Pieces.parse(line).tags
+    assert plain is None or plain == LineParts.parse(line).tags
 
 
 @given(ANY)
@@ -59,11 +59,11 @@ def test_taking_tags_out_changes_nothing_else(line: str, data: st.DataObject) ->
 
 @given(structured(), st.sampled_from(TAGS), st.booleans())
 def test_sections_keep_their_tags_when_one_is_added(line: str, new: str, first: bool) -> None:
-    old = Pieces.parse(line)
+    old = LineParts.parse(line)
     assume(old.tags and new not in old.tags and len(set(old.tags)) == len(old.tags))
     assume(len(old.marks) <= 2)  # more have no meaning
     tags = [new, *old.tags] if first else [*old.tags, new]
-    changed = Pieces.parse(with_new_tags(line, tags))
+    changed = LineParts.parse(with_new_tags(line, tags))
     was = dict(zip(old.tags, old.sections, strict=True))
     now = dict(zip(changed.tags, changed.sections, strict=True))
     assert {tag: now[tag] for tag in was} == was
@@ -133,7 +133,7 @@ def test_sorting_moves_loose_tags_only() -> None:
 @given(structured())
 def test_sorting_loses_nothing_and_twice_is_once(line: str) -> None:
     once = sorted_line(line, captions.key)
-    old, new = Pieces.parse(line), Pieces.parse(once)
+    old, new = LineParts.parse(line), LineParts.parse(once)
     assert sorted(new.tags) == sorted(old.tags)
     assume(len(set(old.tags)) == len(old.tags))
     assert sorted_line(once, captions.key) == once

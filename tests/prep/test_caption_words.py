@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import captions
-from prep.captions.diff import Tally, difference
+from prep.captions.diff import DiffCounter, difference
 from prep.captions.patterns import matcher, separate
 from prep.captions.weights import unweighted
 from tests.prep.caption_lines import SENTENCE, TAGS, texts
@@ -46,7 +46,7 @@ def test_differences_are_those_of_the_tags(before: str, after: str) -> None:
 
 
 def test_a_tally_counts_captions_by_tag() -> None:
-    tally = Tally()
+    tally = DiffCounter()
     tally.add("a, b", "b, a")
     tally.add(None, "a")
     tally.add(f"a, {SENTENCE}", f"b, {SENTENCE}")

@@ -90,7 +90,7 @@ def test_what_is_remembered_is_bounded() -> None:
         asked.append(tag)
         return tag.upper()
 
-    memory = captions.Memory(ask)
+    memory = captions.TagCache(ask)
     assert [memory["a"], memory["a"]] == ["A", "A"]
     assert asked == ["a"]
     for number in range(200_001):

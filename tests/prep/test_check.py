@@ -8,7 +8,7 @@ import pytest
 
 from prep import events
 from prep.curation.checks import catalogue
-from prep.curation.checks.view import View
+from prep.curation.checks.view import DatasetView
 from prep.dataset.index import Index
 from prep.errors import ConfigError
 from prep.ops import check, edit, scan
@@ -243,7 +243,7 @@ def test_a_file_changed_meanwhile_is_left_alone(box: Box, monkeypatch: pytest.Mo
     file = box.dataset / C / "fault.txt"
     real = catalogue.changes
 
-    def slow(view: View, wanted: frozenset[str]) -> list[object]:
+    def slow(view: DatasetView, wanted: frozenset[str]) -> list[object]:
         made: list[object] = list(real(view, wanted))
         file.write_text("somebody else's")
         return made
@@ -264,12 +264,12 @@ def test_names_that_differ_in_their_accents_belong_together(box: Box) -> None:
 
 
 def test_nothing_is_opened_without_cause(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: View, path: str) -> bytes:
+    def refuse(self: DatasetView, path: str) -> bytes:
         raise AssertionError(path)
 
     list(scan.run(Project.open(box.root)))
     with Index(Project.open(box.root)) as index:
-        view = View(index, "sd-scripts")
+        view = DatasetView(index, "sd-scripts")
         for asking in ("stat", "exists", "open", "read_bytes"):
             monkeypatch.setattr(Path, asking, refuse)
         assert catalogue.problems(view, frozenset(catalogue.CODES)) == []

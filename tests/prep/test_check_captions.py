@@ -5,8 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prep.curation.checks import captions, catalogue
-from prep.curation.checks.captions import Caption, mended
-from prep.curation.checks.view import Place, View
+from prep.curation.checks.captions import CheckedCaption, fixed
+from prep.curation.checks.view import CheckedFolder, DatasetView
 from prep.dataset.index import Index
 from prep.ops import scan
 from prep.project import Project
@@ -28,48 +28,48 @@ TEXTS = st.lists(PIECES | st.text(LETTERS, max_size=8), max_size=12).map("".join
 
 
 @pytest.fixture
-def view(project: Project) -> View:
+def view(project: Project) -> DatasetView:
     box = Box(project)
     project = Project.open(box.root)
     list(scan.run(project))
     with Index(project) as index:
-        return View(index, "sd-scripts")
+        return DatasetView(index, "sd-scripts")
 
 
-def place_of(view: View) -> Place:
+def place_of(view: DatasetView) -> CheckedFolder:
     (place,) = (place for place in view.places if place.label == C)
     return place
 
 
-def fixable(view: View, data: str | bytes) -> list[str]:
+def fixable(view: DatasetView, data: str | bytes) -> list[str]:
     found = captions._problems(view, place_of(view), "a.txt", data)
     return [problem.code for problem in found if problem.fixable]
 
 
 @given(text=TEXTS, wildcards=st.booleans())
 @SHARED
-def test_mending_once_is_enough(view: View, text: str, wildcards: bool) -> None:
+def test_mending_once_is_enough(view: DatasetView, text: str, wildcards: bool) -> None:
     view.draws_lines = view.expands = wildcards
-    after = mended(view, place_of(view), text.encode(), ALL)
+    after = fixed(view, place_of(view), text.encode(), ALL)
     assert after is not None
-    assert mended(view, place_of(view), after, ALL) == after
+    assert fixed(view, place_of(view), after, ALL) == after
     assert fixable(view, after.decode()) == []
     assert (after == text.encode()) == (fixable(view, text) == [])
 
 
 @given(data=st.binary(max_size=60))
 @SHARED
-def test_any_bytes_are_mended_once_or_left_alone(view: View, data: bytes) -> None:
-    after = mended(view, place_of(view), data, ALL)
+def test_any_bytes_are_mended_once_or_left_alone(view: DatasetView, data: bytes) -> None:
+    after = fixed(view, place_of(view), data, ALL)
     assert after is not None
-    assert mended(view, place_of(view), after, ALL) == after
+    assert fixed(view, place_of(view), after, ALL) == after
     assert fixable(view, captions._as_text(after)) == []
 
 
 @given(text=TEXTS.filter(lambda text: "moc" not in text))
 @SHARED
-def test_no_letter_is_lost(view: View, text: str) -> None:
-    after = mended(view, place_of(view), text.encode(), ALL)
+def test_no_letter_is_lost(view: DatasetView, text: str) -> None:
+    after = fixed(view, place_of(view), text.encode(), ALL)
     assert after is not None
     letters = [character for character in text if character.isalnum()]
     left = iter(after.decode())
@@ -78,9 +78,9 @@ def test_no_letter_is_lost(view: View, text: str) -> None:
 
 @given(text=TEXTS)
 @SHARED
-def test_the_quick_look_passes_over_nothing(view: View, text: str) -> None:
+def test_the_quick_look_passes_over_nothing(view: DatasetView, text: str) -> None:
     if captions._is_plain(text):
-        caption = Caption(text, view, place_of(view))
+        caption = CheckedCaption(text, view, place_of(view))
         steps = dict(captions.STEPS)
         triggers = dict(captions.TRIGGER_STEPS)
         said = {code for code, step in steps.items() if code not in triggers and step(caption)}
@@ -103,5 +103,5 @@ def test_the_quick_look_passes_over_nothing(view: View, text: str) -> None:
         ("\r\n \r\nmochi, hat\r\n", "mochi, hat\r\n"),
     ],
 )
-def test_captions_as_they_should_be(view: View, text: str, after: str) -> None:
-    assert mended(view, place_of(view), text.encode(), ALL) == after.encode()
+def test_captions_as_they_should_be(view: DatasetView, text: str, after: str) -> None:
+    assert fixed(view, place_of(view), text.encode(), ALL) == after.encode()

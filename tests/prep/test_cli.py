@@ -179,7 +179,7 @@ def test_jobs_are_listed_followed_and_stopped(project: Project) -> None:
     script = (
         'import signal; print(\'{"kind": "started", "what": "x"}\', flush=True)\nsignal.pause()'
     )
-    settings = jobs.Settings("demo", [sys.executable, "-c", script], title="a test")
+    settings = jobs.JobSettings("demo", [sys.executable, "-c", script], title="a test")
     job = jobs.create(project.jobs, settings)
     jobs.start(job)
     try:

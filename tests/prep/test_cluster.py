@@ -25,7 +25,7 @@ from prep.project import Project, initialise
 from prep.system.files import content_hash
 from prep.tagging.models.obtain import TaggerFiles
 from prep.tagging.runtime.cluster import ray_engine, workers
-from prep.tagging.runtime.cluster.node_actor import Outpost
+from prep.tagging.runtime.cluster.node_actor import NodeActor
 from prep.tagging.runtime.running import Running
 from tests.prep.tiny_taggers import make_tagger
 
@@ -229,7 +229,7 @@ def test_what_nodes_do_not_see_is_sent_to_them(
         images, model = (Path(f"/proc/self/fd/{number}") for number in opened)
         files = TaggerFiles("tiny", model / "model.onnx", model / "selected_tags.csv")
         running = Running("cpu", engine="ray", address=nodes.address)
-        cluster = ray_engine.Cluster(files, running)
+        cluster = ray_engine.RayEngine(files, running)
         sent = dict(_results(cluster, contents, images))
     finally:
         for number in opened:
@@ -292,7 +292,7 @@ def test_a_node_says_what_it_lacks(
     module: str, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    assert Outpost().check(workers.version()).startswith(fault)
+    assert NodeActor().check(workers.version()).startswith(fault)
 
 
 def test_ray_that_is_not_installed_is_a_matter_of_one_command(

@@ -15,7 +15,7 @@ from prep.tagging.models.obtain import find
 from prep.tagging.runtime.cluster import ray_engine as engine_module
 from prep.tagging.runtime.cluster import workers as crew_module
 from prep.tagging.runtime.cluster.ray_engine import _Gathering
-from prep.tagging.runtime.cluster.workers import SHARDS, Crew
+from prep.tagging.runtime.cluster.workers import SHARDS, WorkerPool
 from prep.tagging.runtime.running import Running
 from tests.prep.ray_stand_in import StandIn, score
 from tests.prep.tiny_taggers import make_tagger
@@ -36,10 +36,10 @@ def gathered(
 ) -> tuple[Outcome, list[events.Event]]:
     """Return what became of each content, having checked that each came once."""
     running = Running(device=device)  # type: ignore[arg-type]
-    crew = Crew(ray, find(str(tagger), tagger), running)
+    pool = WorkerPool(ray, find(str(tagger), tagger), running)
     outcome: Outcome = {}
     said: list[events.Event] = []
-    for item in _Gathering(crew, contents, lambda content: Path(f"/nowhere/{content}.png")).run():
+    for item in _Gathering(pool, contents, lambda content: Path(f"/nowhere/{content}.png")).run():
         if isinstance(item, events.Event):
             said.append(item)
             continue
@@ -47,7 +47,7 @@ def gathered(
         assert content not in outcome
         failed = isinstance(scores, UnreadableError)
         outcome[content] = scores.message if failed else float(scores[0])  # type: ignore[union-attr,index]
-    crew.close()
+    pool.close()
     assert not ray.alive
     assert ray.most_under_way <= SHARDS
     return outcome, said
@@ -104,11 +104,11 @@ def test_one_worker_for_each_gpu_or_else_for_each_node(tagger: Path) -> None:
         ("cpu", [(16, 0), (8, 0), (32, 0)]),
     ):
         ray = StandIn(cluster, lambda _: 0)
-        crew = Crew(ray, find(str(tagger), tagger), Running(device=device))  # type: ignore[arg-type]
-        crew.hire()
+        pool = WorkerPool(ray, find(str(tagger), tagger), Running(device=device))  # type: ignore[arg-type]
+        pool.start_workers()
         asked = [(actor.given["num_cpus"], actor.given["num_gpus"]) for actor in ray.alive]
         assert asked == wanted
-        crew.close()
+        pool.close()
 
 
 def test_a_cluster_without_cores_is_refused(tagger: Path) -> None:
@@ -131,11 +131,11 @@ def test_a_head_that_is_gone_ends_the_run_but_not_at_once(
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
     answers = [True, False, True, *[False] * 40]
     ray, files = StandIn(NODES[:1], lambda _: 0), find(str(tagger), tagger)
-    crew = Crew(ray, files, Running(device="cpu"), lambda: answers.pop(0))
+    pool = WorkerPool(ray, files, Running(device="cpu"), lambda: answers.pop(0))
     done: list[str] = []
 
     def run() -> None:
-        given = _Gathering(crew, [str(number) for number in range(5000)], Path).run()
+        given = _Gathering(pool, [str(number) for number in range(5000)], Path).run()
         done.extend(item[0] for item in given if not isinstance(item, events.Event))
 
     with pytest.raises(RetryError, match="head of the cluster does not answer") as caught:
@@ -163,8 +163,8 @@ def test_files_that_workers_do_not_see_are_sent_in_bounded_parts(
     paths[changed].write_bytes(b"other")
     paths[gone].unlink()
     ray = StandIn(NODES[:2], lambda _: 0, hidden=frozenset(paths))
-    crew = Crew(ray, find(str(tagger), tagger), Running(device="cpu"))
-    gathering = _Gathering(crew, list(paths), paths.__getitem__)
+    pool = WorkerPool(ray, find(str(tagger), tagger), Running(device="cpu"))
+    gathering = _Gathering(pool, list(paths), paths.__getitem__)
     most, outcome = 0, {}
     for item in gathering.run():
         if isinstance(item, events.Event):

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep.curation.duplicates import votes
-from prep.curation.duplicates.compared import Overlaps
-from prep.curation.duplicates.overlaps import Box, Overlap
+from prep.curation.duplicates.compared import OverlapStore
+from prep.curation.duplicates.overlaps import Overlap, OverlapBox
 from prep.curation.duplicates.patches import Patches
 from prep.dataset.index import Index
 from prep.project import Project
@@ -99,10 +99,10 @@ def test_counting_in_parts_is_counting(parts: list[list[int]]) -> None:
 
 
 def test_what_pairs_have_in_common_is_remembered_from_both_sides(project: Project) -> None:
-    overlap = Overlap(Box(0.0, 0.25, 1.0, 0.75), Box(0.1, 0.0, 0.9, 1.0))
+    overlap = Overlap(OverlapBox(0.0, 0.25, 1.0, 0.75), OverlapBox(0.1, 0.0, 0.9, 1.0))
     with Index(project) as index:
-        Overlaps(index).put([("a", "b", overlap), ("d", "c", overlap), ("a", "c", None)])
+        OverlapStore(index).put([("a", "b", overlap), ("d", "c", overlap), ("a", "c", None)])
     with Index(project) as index:
         asked = {1: ("a", "b"), 2: ("b", "a"), 3: ("d", "c"), 4: ("c", "a"), 5: ("b", "c")}
-        found = Overlaps(index).of(asked)
+        found = OverlapStore(index).of(asked)
     assert found == {1: overlap, 2: overlap.turned_round, 3: overlap, 4: None}

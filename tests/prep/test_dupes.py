@@ -124,7 +124,7 @@ def test_groups_are_no_chains(
     list(scan.run(project))
     with Index(project) as index:
         list(contents.hash_contents(index, index.usable()))
-        list(hash_store.hash_looks(index, []))
+        list(hash_store.hash_pictures(index, []))
         # a and b differ in 8 bits, b and c too, but a and c in 16.
         for row, value in zip(index.usable(), (0x0000, 0x00FF, 0xFFFF), strict=True):
             with index.connection:
@@ -286,7 +286,7 @@ def test_many_pictures_with_one_hash_are_told_apart(
     list(scan.run(project))
     with Index(project) as index:
         list(contents.hash_contents(index, index.usable()))
-        list(hash_store.hash_looks(index, index.usable()))
+        list(hash_store.hash_pictures(index, index.usable()))
         with index.connection:
             index.connection.execute(
                 "UPDATE looks SET upright=7, mirrored=-1, flipped=-1, turned=-1"

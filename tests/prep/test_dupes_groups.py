@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from prep.curation.duplicates.best import Judge
-from prep.curation.duplicates.groups import Candidate, Cluster, Search
+from prep.curation.duplicates.best import KeepRanking
+from prep.curation.duplicates.groups import Candidate, DuplicateGroup, Search
 from prep.curation.duplicates.neighbours import Candidates
 from prep.curation.duplicates.similarity import NOTHING_ALIKE, Comparison
 from prep.dataset.index import ImageRow, Index
@@ -41,8 +41,8 @@ def clusters(
     monkeypatch.setattr(Search, "_compare", compared)
     rows = {n: [picture(f"{n}.png", 9 - n)] for n in range(count)}
     with Index(project) as index:
-        search = Search(index, rows, Everybody(both), Judge(project))  # type: ignore[arg-type]
-        found = [cluster for cluster in search.clusters() if isinstance(cluster, Cluster)]
+        search = Search(index, rows, Everybody(both), KeepRanking(project))  # type: ignore[arg-type]
+        found = [cluster for cluster in search.clusters() if isinstance(cluster, DuplicateGroup)]
     return {c.keep.path: [member.row.path for member in c.members] for c in found}
 
 

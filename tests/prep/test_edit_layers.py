@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prep import captions
-from prep.captions.layers import Hand, compiled, learnt
+from prep.captions.layers import ManualEdits, compile_caption, infer_manual_edits
 from prep.captions.rules import Rules
 from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
@@ -20,7 +20,7 @@ from prep.ops.prune import PruneOptions
 from prep.project import Project
 from prep.tagging.captions import Compiler
 from prep.tagging.models.tables import GENERAL, TagTable
-from prep.tagging.scores.store import Seen
+from prep.tagging.scores.store import TaggerResult
 from prep.tagging.scores.writing import Writing
 from tests.conftest import MakeImage
 from tests.prep.caption_lines import SENTENCE
@@ -42,7 +42,7 @@ def retagged(project: Project, machine: list[str] = MACHINE) -> Project:
         table = TagTable(tuple(machine), (GENERAL,) * len(machine))
         compiler = Compiler(project, index, "merge", Writing(project, table))
         for row in index.select():
-            assert not list(compiler.add(row, Seen("", [(name, 0.9) for name in machine])))
+            assert not list(compiler.add(row, TaggerResult("", [(name, 0.9) for name in machine])))
         compiler.apply(Journal(index), "tag")
     return project
 
@@ -163,12 +163,12 @@ def test_any_edit_survives_any_tagger(
     project: Project, first: list[str], second: list[str], options: dict[str, Any]
 ) -> None:
     rules = Rules(trigger="mochi")
-    hand = compiled(Hand(), first, rules)
+    hand = compile_caption(ManualEdits(), first, rules)
     text = ", ".join(hand.compiled)
     with Index(project) as index:
         editor = Editor(project, EditOptions(**options), index)
         after = captions.split(editor.edited(CaptionRow("a.png", ".", text, None)) or "")
-    new = compiled(learnt(hand, after, rules), second, rules)
+    new = compile_caption(infer_manual_edits(hand, after, rules), second, rules)
     was, now, later = (set(captions.keys(tags)) for tags in (hand.compiled, after, new.compiled))
     assert now - was <= later
     assert not (was - now - {"mochi"}) & later

@@ -17,9 +17,9 @@ from prep.images.crops import Box
 from prep.ops import diff, export, importing
 from prep.ops.diff import Differs, TagDiffers
 from prep.project import Project
-from prep.training_set.comparison import Difference, compare, totals
+from prep.training_set.comparison import SetDifference, compare, totals
 from prep.training_set.manifest import FILE_NAME, Manifest
-from prep.training_set.snapshot import ConceptItem, Item, Snapshot
+from prep.training_set.snapshot import ConceptItem, Snapshot, SnapshotItem
 from tests.conftest import MakeImage
 from tests.prep.exporting import run, summary
 from tests.prep.trees import done, picture
@@ -156,7 +156,7 @@ def test_a_damaged_manifest_is_no_side(pair: tuple[Project, Path]) -> None:
 
 
 items = st.builds(
-    Item,
+    SnapshotItem,
     name=st.sampled_from(["1_x/a.webp", "1_x/b.webp", "2_x/a.webp"]),
     source=st.sampled_from(["d/a.png", "d/b.png", "e/a.png"]),
     content=st.sampled_from(["1", "2", ""]),
@@ -181,7 +181,7 @@ def test_nothing_differs_from_itself(snapshot: Snapshot) -> None:
 
 @given(snapshots, snapshots)
 def test_both_directions_see_the_same(one: Snapshot, other: Snapshot) -> None:
-    def count(found: list[Difference]) -> dict[str, Any]:
+    def count(found: list[SetDifference]) -> dict[str, Any]:
         kinds: dict[str, Any] = {}
         for difference in found:
             kinds[difference.what] = kinds.get(difference.what, 0) + 1

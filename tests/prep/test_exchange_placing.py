@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prep.formats.collection import Caption, Picture, safe_folder, without_split
+from prep.formats.collection import SourceCaption, SourceImage, safe_folder, without_split
 from prep.formats.placing import Placement, Placer
 
 Names = st.sampled_from(["a.png", "A.png", "a.jpg", "a-2.png", "b.png", "x/a.png", "a.b.png"])
@@ -22,7 +22,7 @@ Present = st.dictionaries(
 )
 
 
-def placed(dataset: Path, pictures: list[Picture]) -> list[Placement]:
+def placed(dataset: Path, pictures: list[SourceImage]) -> list[Placement]:
     """Place and copy."""
     placer = Placer(dataset, ".txt")
     found = [placer.place(picture) for picture in pictures]
@@ -34,14 +34,14 @@ def placed(dataset: Path, pictures: list[Picture]) -> list[Placement]:
     return found
 
 
-def pictures_of(root: Path, sources: list[tuple[str, str, str | None]]) -> list[Picture]:
+def pictures_of(root: Path, sources: list[tuple[str, str, str | None]]) -> list[SourceImage]:
     pictures = []
     for name, content, caption in sources:
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
-        text = None if caption is None else Caption(text=caption)
-        pictures.append(Picture(file, "c", name, text))
+        text = None if caption is None else SourceCaption(text=caption)
+        pictures.append(SourceImage(file, "c", name, text))
     return pictures
 
 

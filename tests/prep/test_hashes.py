@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 from prep.curation.duplicates.hashes import (
     distance,
-    look,
+    perceptual_hash,
     phash,
     sharpness,
     transposed,
@@ -64,13 +64,13 @@ def test_a_file_is_hashed_as_people_see_it(tmp_path: Path) -> None:
     exif[0x0112] = 6
     picture.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.jpg", exif=exif)
     ImageOps.mirror(picture).save(tmp_path / "mirrored.webp", quality=90)
-    first = look(tmp_path / "a.png")
-    assert distance(first.phash, look(tmp_path / "turned.jpg").phash) <= 4
-    mirrored = look(tmp_path / "mirrored.webp")
+    first = perceptual_hash(tmp_path / "a.png")
+    assert distance(first.phash, perceptual_hash(tmp_path / "turned.jpg").phash) <= 4
+    mirrored = perceptual_hash(tmp_path / "mirrored.webp")
     assert distance(first.mirrored, mirrored.phash) <= 4
     assert distance(first.phash, mirrored.mirrored) <= 4
     with pytest.raises(UnreadableError):
-        look(tmp_path / "missing.png")
+        perceptual_hash(tmp_path / "missing.png")
 
 
 @given(st.integers(0, 10**6), st.tuples(st.integers(40, 200), st.integers(40, 200)))

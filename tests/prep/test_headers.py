@@ -15,13 +15,13 @@ from PIL import Image, PngImagePlugin
 from prep.errors import UnreadableError
 from prep.images import SIDEWAYS, ImageInfo, has_its_end, headers, probe
 from prep.images.headers import exif
-from prep.images.headers.source import DontKnowError
+from prep.images.headers.source import UnsupportedHeaderError
 from tests.conftest import draw_numbered
 
 ORIENTATION = 0x0112
 
 
-def ours(path: Path) -> headers.Header | None:
+def ours(path: Path) -> headers.ImageHeader | None:
     seen = headers.read(str(path))
     return seen[2] if seen else None
 
@@ -208,13 +208,13 @@ def test_mutated_files_never_tell_us_something_else(
 
 def test_many_random_mutations(tmp_path: Path) -> None:
     """The same with a fixed seed and more files; it takes a second."""
-    dice = Random(20)
+    rng = Random(20)
     small = [content for content in SAMPLES.values() if 0 < len(content) < 5_000]
     path = tmp_path / "a"
     for _ in range(1500):
-        content = bytearray(dice.choice(small))
-        for _ in range(dice.randint(1, 3)):
-            content[dice.randrange(min(len(content), 300))] = dice.choice((0, 1, 127, 255, 0xDA))
+        content = bytearray(rng.choice(small))
+        for _ in range(rng.randint(1, 3)):
+            content[rng.randrange(min(len(content), 300))] = rng.choice((0, 1, 127, 255, 0xDA))
         path.write_bytes(bytes(content))
         assert agrees(path), bytes(content)
 
@@ -226,7 +226,7 @@ def test_exif_of_any_bytes_is_read_or_not_known(data: bytes) -> None:
     for content in (data, b"Exif\0\0II*\0\x08\0\0\0" + data, b"MM\0*\0\0\0\x08" + data):
         try:
             found = exif.orientation(content)
-        except DontKnowError:
+        except UnsupportedHeaderError:
             continue
         tags = Image.Exif()
         tags.load(content)

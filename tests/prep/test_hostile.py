@@ -205,7 +205,7 @@ def test_files_that_vanish_while_they_are_read(
         draw_numbered(number, (64, 48)).save(folder / f"{number}.png")
     real = headers.read
 
-    def read(path: str) -> headers.Seen | None:
+    def read(path: str) -> headers.HeaderRead | None:
         if path.endswith("3.png"):
             Path(path).unlink()
         return real(path)

@@ -6,7 +6,7 @@ import pytest
 
 from prep.curation.duplicates import hash_store
 from prep.dataset import work_db
-from prep.dataset.index import Found, FoundCaption, Index
+from prep.dataset.index import Index, ScannedCaption, ScannedImage
 from prep.errors import UserError
 from prep.ops import scan
 from prep.project import Project
@@ -37,9 +37,9 @@ def test_tags_are_counted_once_per_image_in_any_spelling(library: Project) -> No
     with Index(library) as index:
         assert index.tag_counts() == [("mochi", 2), ("Hat", 1), ("smile", 1)]
         assert index.tag_counts("smile") == [("mochi", 1), ("smile", 1)]
-        index.put_captions([FoundCaption("dataset/10_mochi/a.png", "x", 1, 1)])
+        index.put_captions([ScannedCaption("dataset/10_mochi/a.png", "x", 1, 1)])
         assert index.tag_counts("x") == [("x", 1)]
-        index.put_captions([FoundCaption("not/indexed.png", "x", 1, 1)])
+        index.put_captions([ScannedCaption("not/indexed.png", "x", 1, 1)])
         assert index.tag_counts("x") == [("x", 1)]
 
 
@@ -58,7 +58,7 @@ def test_a_changed_file_is_to_be_hashed_again(library: Project) -> None:
         row = index.get(path)
         assert row is not None
         assert (row.content, row.error, row.usable) == ("abc", "broken", False)
-        index.put([Found(path, "10_mochi", 1, 2, 30, 40, "PNG")])
+        index.put([ScannedImage(path, "10_mochi", 1, 2, 30, 40, "PNG")])
         row = index.get(path)
         assert row is not None
         assert (row.content, row.error, row.width, row.tags) == (
@@ -91,7 +91,7 @@ def test_hashes_and_scores_outlive_a_new_form_of_the_index(library: Project) -> 
     with Index(library) as index:
         assert index.count() == 0
         assert hash_store.phashes(index) == {"abc": 2**64 - 1}
-        index.put([Found("dataset/a.png", ".", 1, 1, 9, 9, "PNG")])
+        index.put([ScannedImage("dataset/a.png", ".", 1, 1, 9, 9, "PNG")])
         index.put_contents([("dataset/a.png", "abc")])
         assert len(index.ids("score:smile>0.9")) == 1
 
@@ -99,9 +99,11 @@ def test_hashes_and_scores_outlive_a_new_form_of_the_index(library: Project) -> 
 def test_counts_of_tags_are_kept_through_all_changes(library: Project) -> None:
     with Index(library) as index:
         a, b = "dataset/10_mochi/a.png", "dataset/10_mochi/b.png"
-        index.put_captions([FoundCaption(a, "smile, bow", 1, 1), FoundCaption(b, None, None, None)])
+        index.put_captions(
+            [ScannedCaption(a, "smile, bow", 1, 1), ScannedCaption(b, None, None, None)]
+        )
         assert index.tag_counts() == [("bow", 1), ("smile", 1)]
-        index.put_captions([FoundCaption(b, "x", 1, 1), FoundCaption(b, "bow, Bow", 1, 1)])
+        index.put_captions([ScannedCaption(b, "x", 1, 1), ScannedCaption(b, "bow, Bow", 1, 1)])
         assert index.tag_counts() == [("bow", 2), ("smile", 1)]
         index.put_error(b, "broken")
         assert index.tag_counts() == [("bow", 1), ("smile", 1)]

@@ -14,7 +14,7 @@ import pytest
 from prep import events
 from prep.errors import UserError
 from prep.system import jobs
-from prep.system.jobs import Follower, Job, Settings
+from prep.system.jobs import Follower, Job, JobSettings
 
 LIMIT = 30.0
 PRELUDE = """
@@ -34,7 +34,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def run(script: str, *, polls: bool = False) -> Job:
         argv = [sys.executable, "-c", PRELUDE + script]
-        made.append(jobs.create(tmp_path / "jobs", Settings("demo", argv, polls)))
+        made.append(jobs.create(tmp_path / "jobs", JobSettings("demo", argv, polls)))
         jobs.start(made[-1])
         return made[-1]
 
@@ -95,7 +95,7 @@ def test_a_front_end_that_comes_late_sees_everything(start: Start) -> None:
 
 def test_jobs_outlive_the_front_end_that_started_them(start: Start, tmp_path: Path) -> None:
     argv = [sys.executable, "-c", PRELUDE + FOREVER]
-    job = jobs.create(tmp_path / "jobs", Settings("demo", argv))
+    job = jobs.create(tmp_path / "jobs", JobSettings("demo", argv))
     front_end = """
 import os, signal, sys
 from pathlib import Path
@@ -204,7 +204,7 @@ def test_a_silent_end_counts_as_done(start: Start) -> None:
 
 
 def test_a_command_that_cannot_start_is_told(tmp_path: Path) -> None:
-    job = jobs.create(tmp_path, Settings("demo", ["/no/such/program"]))
+    job = jobs.create(tmp_path, JobSettings("demo", ["/no/such/program"]))
     jobs.start(job)
     last = ended(job)[-1]
     assert isinstance(last, events.Failed)
@@ -233,7 +233,7 @@ say('finished', summary={})
 @pytest.mark.parametrize("script", ["say('started', what='x')\nsay('finished', summary={})", "0"])
 def test_a_torn_line_swallows_nothing(tmp_path: Path, script: str) -> None:
     """A power cut leaves half a line behind."""
-    job = jobs.create(tmp_path, Settings("demo", [sys.executable, "-c", PRELUDE + script]))
+    job = jobs.create(tmp_path, JobSettings("demo", [sys.executable, "-c", PRELUDE + script]))
     job.events_file.write_text('{"kind": "progr')
     jobs.start(job)
     whole = [events.Started("x"), events.Finished({})]
@@ -250,7 +250,7 @@ def test_looking_at_a_job_while_it_starts_does_no_harm(tmp_path: Path) -> None:
     """To see whether a lock is held, a front end takes it for a moment."""
     import fcntl
 
-    job = jobs.create(tmp_path, Settings("demo", [sys.executable, "-c", "pass"]))
+    job = jobs.create(tmp_path, JobSettings("demo", [sys.executable, "-c", "pass"]))
     lock = job.directory / "lock"
     with lock.open("w") as held:
         fcntl.lockf(held, fcntl.LOCK_EX)
@@ -275,10 +275,10 @@ def test_a_supervisor_that_was_killed_leaves_a_lost_job(start: Start) -> None:
 
 
 def test_a_new_job_and_a_folder_that_is_none(tmp_path: Path) -> None:
-    job = jobs.create(tmp_path / "jobs", Settings("demo", ["x"], title="T"), "a = 1\n")
+    job = jobs.create(tmp_path / "jobs", JobSettings("demo", ["x"], title="T"), "a = 1\n")
     assert jobs.status(job).state == "new"
     assert not jobs.alive(job)
-    assert job.settings() == Settings("demo", ["x"], False, "T")
+    assert job.settings() == JobSettings("demo", ["x"], False, "T")
     assert (job.directory / "config.toml").read_text() == "a = 1\n"
     assert list(jobs.follow(job)) == []
     with pytest.raises(UserError, match="is not a job"):
@@ -287,7 +287,7 @@ def test_a_new_job_and_a_folder_that_is_none(tmp_path: Path) -> None:
 
 
 def test_two_jobs_of_one_second_have_two_directories(tmp_path: Path) -> None:
-    made = [jobs.create(tmp_path, Settings("demo", [])) for _ in range(3)]
+    made = [jobs.create(tmp_path, JobSettings("demo", [])) for _ in range(3)]
     assert len({job.name for job in made}) == 3
     assert set(jobs.listed(tmp_path)) == set(made)
 

@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 
 from prep import captions
 from prep.captions.implications import Implications
-from prep.captions.layers import Hand, Mode, compiled, learnt
+from prep.captions.layers import ManualEdits, WriteMode, compile_caption, infer_manual_edits
 from prep.captions.rules import Rules
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import caption_change
 from prep.dataset.journal.edits import Journal
-from prep.dataset.journal.manual_edits import HandStore
+from prep.dataset.journal.manual_edits import ManualEditStore
 from prep.project import Project
 
 NAMES = ["bear", "hat", "long hair", "Long_Hair", "smile", "^_^", "poster (object)", "mochi"]
@@ -27,7 +27,7 @@ rule_sets = st.builds(
     expand=st.booleans(),
     order=st.sampled_from(["", "alphabetical", "people"]),
 )
-modes: st.SearchStrategy[Mode] = st.sampled_from(["merge", "append", "prepend"])
+modes: st.SearchStrategy[WriteMode] = st.sampled_from(["merge", "append", "prepend"])
 
 
 def keys(tags: object) -> set[str]:
@@ -37,20 +37,22 @@ def keys(tags: object) -> set[str]:
 
 def test_machine_tags_are_replaced_and_hand_tags_kept() -> None:
     rules = Rules(trigger="mochi", drop=("bear",))
-    first = compiled(learnt(None, ["a red bow"], rules), ["bear", "hat", "smile"], rules)
+    first = compile_caption(
+        infer_manual_edits(None, ["a red bow"], rules), ["bear", "hat", "smile"], rules
+    )
     assert first.compiled == ("mochi", "a red bow", "hat", "smile")
     edited = ["mochi", "a red bow", "smile", "night"]  # the hat was removed, the night added
-    now = learnt(first, edited, rules)
-    assert (now.plus, now.minus) == (("a red bow", "night"), ("hat",))
-    second = compiled(now, ["hat", "crown"], rules)
+    now = infer_manual_edits(first, edited, rules)
+    assert (now.added, now.removed) == (("a red bow", "night"), ("hat",))
+    second = compile_caption(now, ["hat", "crown"], rules)
     assert second.compiled == ("mochi", "a red bow", "night", "crown")
 
 
 def test_modes_differ_in_what_they_take_away() -> None:
-    hand = Hand(compiled=("old", "mine"), plus=("mine",), minus=("no",))
+    hand = ManualEdits(compiled=("old", "mine"), added=("mine",), removed=("no",))
     machine = ["no", "new"]
     results = {
-        mode: compiled(hand, machine, Rules(), mode).compiled
+        mode: compile_caption(hand, machine, Rules(), mode).compiled
         for mode in ("merge", "append", "prepend", "overwrite")
     }
     assert results == {
@@ -59,30 +61,30 @@ def test_modes_differ_in_what_they_take_away() -> None:
         "prepend": ("new", "old", "mine"),
         "overwrite": ("no", "new"),
     }
-    assert compiled(hand, machine, Rules(), "overwrite").plus == ()
+    assert compile_caption(hand, machine, Rules(), "overwrite").added == ()
 
 
 def test_the_work_of_rules_is_no_decision() -> None:
-    before = Hand(compiled=("mochi", "bear", "hat"))
+    before = ManualEdits(compiled=("mochi", "bear", "hat"))
     rules = Rules(trigger="momo", drop=("bear",), replace={"hat": "cap"})
     # What `edit --rules` makes of it:
-    now = learnt(before, ["momo", "mochi", "cap"], rules)
-    assert (now.plus, now.minus) == ((), ())
-    assert compiled(now, ["bear", "hat"], rules).compiled == ("momo", "cap")
+    now = infer_manual_edits(before, ["momo", "mochi", "cap"], rules)
+    assert (now.added, now.removed) == ((), ())
+    assert compile_caption(now, ["bear", "hat"], rules).compiled == ("momo", "cap")
 
 
 def test_a_renamed_tag_removed_by_hand_stays_away() -> None:
     rules = Rules(replace={"hat": "cap"})
-    first = compiled(Hand(), ["hat", "smile"], rules)
-    now = learnt(first, ["smile"], rules)
-    assert now.minus == ("cap",)
-    assert compiled(now, ["hat", "smile"], rules).compiled == ("smile",)
+    first = compile_caption(ManualEdits(), ["hat", "smile"], rules)
+    now = infer_manual_edits(first, ["smile"], rules)
+    assert now.removed == ("cap",)
+    assert compile_caption(now, ["hat", "smile"], rules).compiled == ("smile",)
 
 
 def test_order_and_spelling_made_by_hand_stay() -> None:
-    first = compiled(Hand(), ["long hair", "hat", "smile"], Rules())
-    now = learnt(first, ["smile", "Long_Hair", "hat"], Rules())
-    assert compiled(now, ["hat", "long hair", "smile"], Rules()).compiled == (
+    first = compile_caption(ManualEdits(), ["long hair", "hat", "smile"], Rules())
+    now = infer_manual_edits(first, ["smile", "Long_Hair", "hat"], Rules())
+    assert compile_caption(now, ["hat", "long hair", "smile"], Rules()).compiled == (
         "smile",
         "Long_Hair",
         "hat",
@@ -90,9 +92,11 @@ def test_order_and_spelling_made_by_hand_stay() -> None:
 
 
 @given(tag_lists, tag_lists, rule_sets, modes)
-def test_twice_is_once(present: list[str], machine: list[str], rules: Rules, mode: Mode) -> None:
-    first = compiled(learnt(None, present, rules), machine, rules, mode)
-    again = compiled(learnt(first, first.compiled, rules), machine, rules, mode)
+def test_twice_is_once(
+    present: list[str], machine: list[str], rules: Rules, mode: WriteMode
+) -> None:
+    first = compile_caption(infer_manual_edits(None, present, rules), machine, rules, mode)
+    again = compile_caption(infer_manual_edits(first, first.compiled, rules), machine, rules, mode)
     assert again == first
 
 
@@ -100,25 +104,25 @@ def test_twice_is_once(present: list[str], machine: list[str], rules: Rules, mod
 def test_decisions_survive_any_retagging(
     before: list[str], machines: list[list[str]], edited: list[str], rules: Rules
 ) -> None:
-    first = compiled(learnt(None, before, rules), machines[0], rules)
-    hand = learnt(first, edited, rules)
+    first = compile_caption(infer_manual_edits(None, before, rules), machines[0], rules)
+    hand = infer_manual_edits(first, edited, rules)
     added = keys(captions.remove(edited, first.compiled))
     removed = keys(captions.remove(first.compiled, [*edited, rules.trigger]))
     ruled = keys(list(rules.replace)) | keys(list(rules.drop)) | set(rules.known.aliases)
     ruled |= {name for tag in NAMES for name in rules.known.implied_keys(tag)}
     ruled |= {captions.key(tag) for tag in NAMES if captions.key(tag) in ("bear", "long hair")}
     for machine in machines:
-        hand = compiled(hand, machine, rules)
+        hand = compile_caption(hand, machine, rules)
         assert added - ruled <= keys(hand.compiled)
         assert not removed & keys(hand.compiled)
-        hand = learnt(hand, hand.compiled, rules)
+        hand = infer_manual_edits(hand, hand.compiled, rules)
 
 
 @given(tag_lists, tag_lists, rule_sets)
 def test_without_any_memory_nothing_is_lost(
     present: list[str], machine: list[str], rules: Rules
 ) -> None:
-    new = compiled(learnt(None, present, rules), machine, rules)
+    new = compile_caption(infer_manual_edits(None, present, rules), machine, rules)
     implied = {name for tag in NAMES for name in rules.known.implied_keys(tag)}
     assert keys(rules.apply(present)) - implied <= keys(new.compiled)
 
@@ -128,8 +132,8 @@ PATH = "dataset/10_mochi/a.png"
 
 def test_a_text_that_undo_brought_back_has_its_decisions(project: Project) -> None:
     with Index(project) as index:
-        store, journal = HandStore(index), Journal(index)
-        untouched, tagged = Hand(), Hand(("bear", "hat"))
+        store, journal = ManualEditStore(index), Journal(index)
+        untouched, tagged = ManualEdits(), ManualEdits(("bear", "hat"))
         outcome = journal.apply("tag", [caption_change(PATH, None, tagged.compiled)])
         store.put([(PATH, "bear, hat", tagged), (PATH, None, untouched)])
         assert outcome.edit == 1
@@ -144,18 +148,18 @@ def test_a_text_that_undo_brought_back_has_its_decisions(project: Project) -> No
 
 def test_a_caption_file_that_vanished_teaches_nothing(project: Project) -> None:
     with Index(project) as index:
-        store = HandStore(index)
+        store = ManualEditStore(index)
         assert store.behind(PATH, None) is None
-        store.put([(PATH, "bear, mine", Hand(("bear", "mine"), ("mine",), ("hat",)))])
+        store.put([(PATH, "bear, mine", ManualEdits(("bear", "mine"), ("mine",), ("hat",)))])
         found = store.behind(PATH, None)
-        assert found == Hand((), ("mine",), ("hat",))
-        assert learnt(found, [], Rules()) == found
+        assert found == ManualEdits((), ("mine",), ("hat",))
+        assert infer_manual_edits(found, [], Rules()) == found
 
 
 def test_forgotten_texts_are_not_compared_with(project: Project) -> None:
     with Index(project) as index:
-        store = HandStore(index)
-        old = Hand(("old",))
-        store.put([(PATH, "new", Hand(("new",))), (PATH, "old", old)])
+        store = ManualEditStore(index)
+        old = ManualEdits(("old",))
+        store.put([(PATH, "new", ManualEdits(("new",))), (PATH, "old", old)])
         store.forget([(PATH, "new")])
         assert store.behind(PATH, "new") == old

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from prep import events
-from prep.captions.tag_lists import Entry
+from prep.captions.tag_lists import TagEntry
 from prep.curation.vocabulary.findings import Linter, dataset_table
 from prep.curation.vocabulary.usage import Usage
-from prep.curation.vocabulary.words import Words, key_of
+from prep.curation.vocabulary.words import Vocabulary, key_of
 from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError
@@ -38,8 +38,8 @@ saber_(fate),4,60000,
 def linter(tags: dict[str, int], right: dict[str, str] | None = None) -> Linter:
     """Compare tags (with the number of images) with the vocabulary."""
     entries = [line.split(",", 3) for line in VOCABULARY.replace('"', "").splitlines()]
-    words = Words.build(
-        Entry(name, int(kind), int(count), tuple(filter(None, aliases.split(","))))
+    words = Vocabulary.build(
+        TagEntry(name, int(kind), int(count), tuple(filter(None, aliases.split(","))))
         for name, kind, count, aliases in entries
     )
     usage = Usage()

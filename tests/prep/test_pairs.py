@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from prep.curation.duplicates import neighbours, pairs
 from prep.curation.duplicates.hashes import transposed
 from prep.curation.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, Neighbours, gathered
-from prep.curation.duplicates.pairs import Pairs, all_pairs, close_pairs
+from prep.curation.duplicates.pairs import HashPairs, all_pairs, close_pairs
 
 HASHES = st.lists(st.integers(0, 2**64 - 1), max_size=60)
 
@@ -151,7 +151,7 @@ def test_too_many_pairs_cost_the_farther_ones_of_the_crowded(
     assert 0x3FF in together
     crowded = found.bits[(values[found.first] != lone) & (values[found.second] != lone)]
     assert crowded.max() < 10
-    few = Pairs(found.first[:5], found.second[:5], found.bits[:5])
+    few = HashPairs(found.first[:5], found.second[:5], found.bits[:5])
     everything, dropped = gathered([few], 10, 300, 300)
     assert not dropped
     assert len(everything.bits) == 5

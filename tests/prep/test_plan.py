@@ -16,16 +16,16 @@ from prep.images.crops import Box
 from prep.ops import buckets, plan, scan
 from prep.ops.plan import PlanOptions, step_settings
 from prep.project import Project
-from prep.training_set.plan import Item, StepSettings, make_plan
+from prep.training_set.plan import PlanItem, StepSettings, make_plan
 from prep.training_set.plan.breakdown import breakdown
 from prep.training_set.plan.split import held_out
 from tests.conftest import MakeImage
 
 NONE = "(no tags)"
 SIZE = st.sampled_from([(512, 512), (512, 768), (768, 512), (900, 300)])
-ITEM = st.builds(Item, st.sampled_from(["a", "b"]), st.integers(1, 5), SIZE)
+ITEM = st.builds(PlanItem, st.sampled_from(["a", "b"]), st.integers(1, 5), SIZE)
 NAMED = st.builds(
-    Item,
+    PlanItem,
     st.sampled_from(["a", "b"]),
     st.integers(1, 5),
     SIZE,
@@ -48,18 +48,18 @@ BUCKETS = Buckets((512, 512))
 class Epoch:
     """What a trainer does in one epoch, played through without any formula."""
 
-    shown: list[Item]
-    held: list[Item]
-    batches: list[list[Item]]
+    shown: list[PlanItem]
+    held: list[PlanItem]
+    batches: list[list[PlanItem]]
     steps: int
 
 
-def play(items: list[Item], settings: StepSettings, processes: int, fraction: float) -> Epoch:
+def play(items: list[PlanItem], settings: StepSettings, processes: int, fraction: float) -> Epoch:
     """Show every image, fill batches, deal them to the devices, gather them to steps."""
     regular = [item for item in items if item.regularization]
     others = [item for item in items if not item.regularization]
     shown = [item for item in others for _ in range(item.repeats)]
-    matched: list[Item] = []
+    matched: list[PlanItem] = []
     wanted, turn = len(shown), 0
     while regular and wanted and len(matched) < wanted:
         for item in regular:
@@ -71,7 +71,7 @@ def play(items: list[Item], settings: StepSettings, processes: int, fraction: fl
         matched = [item for item in regular for _ in range(item.repeats)]
     held = held_out([item.content for item in others], fraction, 7)
     shown = [item for item in shown + matched if item.content not in held]
-    queues: dict[tuple[int, int], list[Item]] = {}
+    queues: dict[tuple[int, int], list[PlanItem]] = {}
     for item in shown:
         queues.setdefault(BUCKETS.fit(item.size).bucket, []).append(item)
     batches = []
@@ -91,7 +91,7 @@ def play(items: list[Item], settings: StepSettings, processes: int, fraction: fl
     st.lists(NAMED, max_size=20), SETTINGS, st.integers(1, 3), st.sampled_from([0.0, 0.1, 0.3, 0.5])
 )
 def test_a_plan_is_what_a_played_epoch_does(
-    items: list[Item], settings: StepSettings, processes: int, fraction: float
+    items: list[PlanItem], settings: StepSettings, processes: int, fraction: float
 ) -> None:
     made = make_plan(items, BUCKETS, settings, processes, fraction, 7)
     epoch = play(items, settings, processes, fraction)
@@ -140,9 +140,9 @@ def test_a_picture_is_held_out_for_its_content_alone(
 
 @given(st.lists(ITEM, min_size=1, max_size=8), st.integers(1, 12), st.integers(1, 3))
 def test_regularisation_images_are_seen_as_often_as_all_others(
-    items: list[Item], regular: int, repeats: int
+    items: list[PlanItem], regular: int, repeats: int
 ) -> None:
-    added = [Item("class", repeats, (512, 512), regularization=True)] * regular
+    added = [PlanItem("class", repeats, (512, 512), regularization=True)] * regular
     made = make_plan([*items, *added], Buckets((512, 512)), StepSettings(batch_size=1, epochs=1))
     wanted = sum(item.repeats for item in items)
     (concept,) = [c for c in made.concepts if c.matched is not None]

@@ -4,7 +4,7 @@ import pytest
 
 from prep import captions
 from prep.captions import sentences
-from prep.dataset.index import FoundCaption, Index
+from prep.dataset.index import Index, ScannedCaption
 from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage
@@ -86,10 +86,10 @@ def test_a_sentence_that_comes_and_goes_leaves_the_counts_true(described: Projec
     path = "dataset/10_mochi/b.png"
     with Index(described) as index:
         for caption in ("hat", f"hat, {SENTENCES[1]}", None, SENTENCES[1]):
-            index.put_captions([FoundCaption(path, caption, 1, 1)])
+            index.put_captions([ScannedCaption(path, caption, 1, 1)])
             expected = 2 + ("hat" in (caption or "")[:3])
             assert index.tag_counts()[0] == ("hat", expected)
             assert len(index.ids(f'"{SENTENCES[1]}"')) == (SENTENCES[1] in (caption or ""))
     with Index(described) as again:  # a writer that has to look the sentence up
-        again.put_captions([FoundCaption(path, f"bow, {SENTENCES[1]}", 1, 1)])
+        again.put_captions([ScannedCaption(path, f"bow, {SENTENCES[1]}", 1, 1)])
         assert [row.path[-5] for row in again.select("bow tags=1")] == ["b"]

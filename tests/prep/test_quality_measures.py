@@ -63,16 +63,16 @@ def test_blur_does_not_depend_on_how_much_there_is_to_see() -> None:
 @settings(max_examples=15, deadline=None)
 def test_noise_is_measured_in_levels(seed: int, deviation: float) -> None:
     picture = grey(scene(seed)) * 0.6 + 50
-    dice = np.random.default_rng(seed)
-    grainy = picture + dice.normal(0, deviation, picture.shape).astype(np.float32)
+    rng = np.random.default_rng(seed)
+    grainy = picture + rng.normal(0, deviation, picture.shape).astype(np.float32)
     assert noise(picture) < 0.5
     assert noise(grainy) == pytest.approx(deviation, rel=0.2)
 
 
 def test_texture_is_no_noise() -> None:
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     picture = np.full((256, 256), 128, np.float32)
-    picture[:, :160] += dice.normal(0, 30, (256, 160)).astype(np.float32)
+    picture[:, :160] += rng.normal(0, 30, (256, 160)).astype(np.float32)
     assert noise(picture) < 1
     assert noise(np.full((256, 256), 255, np.float32)) == 0.0
 

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prep import captions
-from prep.captions.layers import Hand
-from prep.dataset.index import Found, FoundCaption, Index
-from prep.dataset.journal.manual_edits import HandStore
+from prep.captions.layers import ManualEdits
+from prep.dataset.index import Index, ScannedCaption, ScannedImage
+from prep.dataset.journal.manual_edits import ManualEditStore
 from prep.dataset.query import And, Node, Not, Or, Query, Term
 from prep.dataset.query import evaluate as evaluation
 from prep.dataset.query.sets import ids_of
@@ -55,7 +55,7 @@ class Picture:
     caption: str | None
     excluded: str | None
     crops: list[Box] = field(default_factory=list)
-    hand: Hand = field(default_factory=Hand)
+    hand: ManualEdits = field(default_factory=ManualEdits)
     score: float | None = None
     duplicate: str = ""
     kept: bool = False
@@ -73,33 +73,33 @@ class Library:
     pictures: dict[int, Picture]
 
 
-def picture(number: int, dice: Random) -> Picture:
-    folder = dice.choice(FOLDERS)
-    width, height = dice.choice(SIZES)
-    error = "cut off" if dice.random() < 0.1 else None
-    words = ", ".join(dice.sample(WORDS, dice.randint(0, 5)))
-    caption = dice.choice((None, words, words, words, f"{words}\nA bear in a hat, asleep."))
-    duplicate = dice.choice(("", "", "", "near", "variant"))
-    excluded = dice.choice((None, None, "by hand", "duplicate of x.png (exact)"))
+def picture(number: int, rng: Random) -> Picture:
+    folder = rng.choice(FOLDERS)
+    width, height = rng.choice(SIZES)
+    error = "cut off" if rng.random() < 0.1 else None
+    words = ", ".join(rng.sample(WORDS, rng.randint(0, 5)))
+    caption = rng.choice((None, words, words, words, f"{words}\nA bear in a hat, asleep."))
+    duplicate = rng.choice(("", "", "", "near", "variant"))
+    excluded = rng.choice((None, None, "by hand", "duplicate of x.png (exact)"))
     return Picture(
-        path=f"dataset/{folder}/{dice.choice(('beach', 'Night', 'x'))}_{number}.png",
+        path=f"dataset/{folder}/{rng.choice(('beach', 'Night', 'x'))}_{number}.png",
         folder=folder,
-        size=dice.choice((10, 5_000, 3_000_000)),
+        size=rng.choice((10, 5_000, 3_000_000)),
         width=0 if error else width,
         height=0 if error else height,
-        format=dice.choice(("PNG", "JPEG", "MPO")),
-        orientation=dice.choice((1, 1, 6)),
-        alpha=dice.random() < 0.3,
-        frames=dice.choice((1, 1, 4)),
-        mask=dice.random() < 0.3,
+        format=rng.choice(("PNG", "JPEG", "MPO")),
+        orientation=rng.choice((1, 1, 6)),
+        alpha=rng.random() < 0.3,
+        frames=rng.choice((1, 1, 4)),
+        mask=rng.random() < 0.3,
         error=error,
         caption=caption,
         excluded=excluded,
-        crops=[Box(0, 0, 0.5, 1)] if dice.random() < 0.2 else [],
-        hand=Hand(plus=dice.choice(((), ("hat",))), minus=dice.choice(((), ("smile",)))),
-        score=None if dice.random() < 0.3 else dice.choice((0.0, 0.25, 0.5, 0.75)),
+        crops=[Box(0, 0, 0.5, 1)] if rng.random() < 0.2 else [],
+        hand=ManualEdits(added=rng.choice(((), ("hat",))), removed=rng.choice(((), ("smile",)))),
+        score=None if rng.random() < 0.3 else rng.choice((0.0, 0.25, 0.5, 0.75)),
         duplicate=duplicate,
-        kept=not duplicate and dice.random() < 0.2,
+        kept=not duplicate and rng.random() < 0.2,
     )
 
 
@@ -110,17 +110,17 @@ def library(
     """Return an index of 80 made-up images, and what they are by id."""
     project = initialise(tmp_path_factory.mktemp("library"))
     project = project.saved({"concepts": {"solo": {"trigger": "kuma"}}})
-    dice = Random(7)
-    pictures = [picture(number, dice) for number in range(80)]
+    rng = Random(7)
+    pictures = [picture(number, rng) for number in range(80)]
     with Index(project) as index:
-        fill(index, pictures, dice)
+        fill(index, pictures, rng)
         by_path = {each.path: each for each in pictures}
         yield Library(index, {row.id: by_path[row.path] for row in index.select()})
 
 
-def fill(index: Index, pictures: list[Picture], dice: Random) -> None:
+def fill(index: Index, pictures: list[Picture], rng: Random) -> None:
     index.put(
-        Found(
+        ScannedImage(
             *(p.path, p.folder, p.size, 1, p.width, p.height, p.format, p.orientation),
             *(p.alpha, p.frames, p.error, p.mask),
         )
@@ -128,10 +128,12 @@ def fill(index: Index, pictures: list[Picture], dice: Random) -> None:
     )
     # Captions change once, so that the counts and lists of tags are really kept up to date.
     for texts in (lambda _: "hat, smile, old", lambda p: p.caption):
-        index.put_captions(FoundCaption(p.path, texts(p), 1, 1) for p in pictures)
+        index.put_captions(ScannedCaption(p.path, texts(p), 1, 1) for p in pictures)
     index.put_contents((p.path, p.path[::-1]) for p in pictures)
-    HandStore(index).put((p.path, p.caption, p.hand) for p in pictures)
-    HandStore(index).put((p.path, "another text", Hand(plus=("bear",))) for p in pictures)
+    ManualEditStore(index).put((p.path, p.caption, p.hand) for p in pictures)
+    ManualEditStore(index).put(
+        (p.path, "another text", ManualEdits(added=("bear",))) for p in pictures
+    )
     table = TagTable(("rating", "smile"), (9, GENERAL))
     scored = [
         (p.path[::-1], np.array([1, p.score], np.float32)) for p in pictures if p.score is not None
@@ -149,7 +151,7 @@ def fill(index: Index, pictures: list[Picture], dice: Random) -> None:
         execute.execute("CREATE TABLE dupes(path TEXT, reason TEXT, keep TEXT)")
         kept = [p.path for p in pictures if p.kept]
         worse = [(p.path, p.duplicate) for p in pictures if p.duplicate]
-        groups = [(path, reason, dice.choice(kept)) for path, reason in worse]
+        groups = [(path, reason, rng.choice(kept)) for path, reason in worse]
         groups += [(path, "near", path) for path in kept]
         execute.executemany("INSERT INTO dupes VALUES(?, ?, ?)", groups)
 
@@ -227,9 +229,9 @@ def _other(term: Term, image: Picture, project: Project) -> bool:
         ("animated", "yes"): image.frames > 1,
         ("excluded", "yes"): image.excluded is not None,
         ("upscaled", "yes"): any(fit.upscaled for fit in fits),
-        ("hand", "+"): bool(image.hand.plus),
-        ("hand", "-"): bool(image.hand.minus),
-        ("hand", "+hat"): "hat" in image.hand.plus,
+        ("hand", "+"): bool(image.hand.added),
+        ("hand", "-"): bool(image.hand.removed),
+        ("hand", "+hat"): "hat" in image.hand.added,
         ("hand", "+bear"): False,
         ("format", "jpg"): image.format in ("JPEG", "MPO"),
         ("format", "png"): image.format == "PNG",

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from prep import captions, events
-from prep.curation.duplicates.best import RULES, Judge, Rule, full_order, jpeg_quality
-from prep.curation.duplicates.merging import Copy, merged_caption, turned_tags
+from prep.curation.duplicates.best import RULES, KeepRanking, KeepRule, full_order, jpeg_quality
+from prep.curation.duplicates.merging import MergedDuplicate, merged_caption, turned_tags
 from prep.curation.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, relative, turn
-from prep.curation.duplicates.resolving import Choice, chosen
+from prep.curation.duplicates.resolving import KeepChoice, chosen
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError
@@ -63,8 +63,10 @@ def row(path: str, caption: str | None) -> ImageRow:
 
 
 def with_caption(rule: str, keep: str | None, *copies: tuple[str | None, int]) -> str | None:
-    rows = [Copy(row(f"{n}.png", text), number) for n, (text, number) in enumerate(copies)]
-    judge = Judge(Project.open(Path()), hand_made={"1.png"})
+    rows = [
+        MergedDuplicate(row(f"{n}.png", text), number) for n, (text, number) in enumerate(copies)
+    ]
+    judge = KeepRanking(Project.open(Path()), hand_made={"1.png"})
     mine = row("keep.png", keep)
     change = merged_caption(mine, rows, rule, judge)  # type: ignore[arg-type]
     return keep if change is None else change.after
@@ -114,8 +116,8 @@ def test_a_union_loses_no_tag_and_adds_none(mine: list[str], other: list[str]) -
     assert set(captions.split(merged or "")) == {*mine, *other}
 
 
-@given(st.lists(st.sampled_from(get_args(Rule)), max_size=4))
-def test_every_rule_has_its_place(first: list[Rule]) -> None:
+@given(st.lists(st.sampled_from(get_args(KeepRule)), max_size=4))
+def test_every_rule_has_its_place(first: list[KeepRule]) -> None:
     order = full_order(first)
     assert sorted(order) == sorted(RULES)
     assert list(order[: len(set(first))]) == list(dict.fromkeys(first))
@@ -150,11 +152,11 @@ def test_machine_captions_give_way_to_those_by_hand(project: Project, save: Save
     small = save("small.png", picture.resize((320, 240)), "machine")
     list(scan.run(project))
     with Index(project) as index:
-        from prep.captions.layers import Hand
-        from prep.dataset.journal.manual_edits import HandStore
+        from prep.captions.layers import ManualEdits
+        from prep.dataset.journal.manual_edits import ManualEditStore
 
-        HandStore(index).put(
-            (f"dataset/10_mochi/{name}.png", "machine", Hand(("machine",)))
+        ManualEditStore(index).put(
+            (f"dataset/10_mochi/{name}.png", "machine", ManualEdits(("machine",)))
             for name in ("large", "small")
         )
     small.with_suffix(".txt").write_text("machine, bow")
@@ -263,7 +265,7 @@ def test_a_person_may_keep_another_one(project: Project, save: Save) -> None:
     list(scan.run(project))
     folder = "dataset/10_mochi"
     with Index(project) as index:
-        choice = Choice(f"{folder}/b.png", [(f"{folder}/a.png", "mirrored", MIRRORED)])
+        choice = KeepChoice(f"{folder}/b.png", [(f"{folder}/a.png", "mirrored", MIRRORED)])
         outcome = Journal(index).apply("by hand", chosen(index, [choice, choice]))
         assert [row.path for row in index.usable()] == [f"{folder}/b.png"]
         assert mirror.with_suffix(".txt").read_text() == "looking to the right"

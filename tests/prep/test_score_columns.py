@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from prep.dataset.index import Found, Index
+from prep.dataset.index import Index, ScannedImage
 from prep.dataset.values import score_columns
 from prep.errors import ConfigError
 from prep.project import Project
@@ -22,7 +22,7 @@ def put(index: Index, tagger: str, scores: dict[str, float], table: TagTable = T
 @pytest.fixture
 def index(project: Project) -> Index:
     index = Index(project)
-    index.put(Found(f"dataset/{name}.png", ".", 1, 1, 64, 64, "PNG") for name in "abcd")
+    index.put(ScannedImage(f"dataset/{name}.png", ".", 1, 1, 64, 64, "PNG") for name in "abcd")
     index.put_contents((f"dataset/{name}.png", name) for name in "abcd")
     return index
 
@@ -75,7 +75,7 @@ def test_what_is_not_known_is_said(index: Index) -> None:
 
 
 def test_buckets_follow_the_settings(project: Project, index: Index) -> None:
-    index.put([Found("dataset/wide.png", ".", 1, 1, 1216, 832, "PNG")])
+    index.put([ScannedImage("dataset/wide.png", ".", 1, 1, 1216, 832, "PNG")])
     assert found(index, "bucket:512x512") == "abcd"
     assert [row.path for row in index.select("-upscaled")] == ["dataset/wide.png"]
     changed = project.saved({"project": {"resolution": 1024}, "buckets": {"no_upscale": True}})

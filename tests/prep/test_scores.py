@@ -9,7 +9,7 @@ from prep.dataset.index import Index
 from prep.project import Project
 from prep.tagging.models.obtain import TagTable
 from prep.tagging.scores.ensemble import tags_over
-from prep.tagging.scores.store import ScoreStore, Seen, Thresholds
+from prep.tagging.scores.store import ScoreStore, TaggerResult, Thresholds
 
 TABLE = TagTable(
     ("general", "sensitive", "long_hair", "hat", "smile", "mochi", "other"),
@@ -26,7 +26,7 @@ def test_each_category_has_its_threshold_and_the_threshold_itself_counts() -> No
     first, second = tags_over(scores, TABLE, Thresholds(0.35, 0.85))
     assert first.rating == "general"
     assert [name for name, _ in first.tags] == ["smile", "other", "long_hair"]
-    assert second == Seen("sensitive", [("mochi", 0.8501)])  # as float16 keeps it
+    assert second == TaggerResult("sensitive", [("mochi", 0.8501)])  # as float16 keeps it
 
 
 def test_a_score_kept_as_float16_still_equals_its_threshold() -> None:
@@ -45,7 +45,7 @@ def test_order_is_by_score_or_by_table_and_ties_keep_the_table() -> None:
 
 def test_no_ratings_no_images_and_no_tags_are_fine() -> None:
     bare = TagTable(("a",), (0,))
-    assert tags_over(scored([0.1]), bare, Thresholds()) == [Seen("", [])]
+    assert tags_over(scored([0.1]), bare, Thresholds()) == [TaggerResult("", [])]
     assert tags_over(np.empty((0, 1), np.float32), bare, Thresholds()) == []
     assert tags_over(np.empty((0, 7), np.float32), TABLE, Thresholds()) == []
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from prep.dataset.index import Index
 from prep.project import Project
 from prep.tagging.models.tables import CHARACTER, GENERAL, RATING, TagTable
-from prep.tagging.scores.ensemble import Combine, Ensemble, Member, seen
+from prep.tagging.scores.ensemble import Combine, Ensemble, EnsembleMember, seen
 from prep.tagging.scores.sparse import FLOOR, Sparse
 from prep.tagging.scores.store import ScoreStore
 from prep.tagging.scores.thresholds import Thresholds
@@ -99,7 +99,7 @@ def test_taggers_decide_as_a_plain_loop_does(
     scores: list[Halves], limits: list[Thresholds], how: Combine, count: int
 ) -> None:
     stores = [Memory(matrix, table) for matrix, table in zip(scores, TABLES, strict=True)]
-    members = [Member(str(n), stores[n], TABLES[n], limits[n]) for n in range(count)]
+    members = [EnsembleMember(str(n), stores[n], TABLES[n], limits[n]) for n in range(count)]
     ensemble = Ensemble(members, how)
     (portion,) = ensemble.portions(["0", "1", "2"])
     names = [("hat", 0), ("bow", 0), ("mochi", 4)]
@@ -129,7 +129,9 @@ def _is_close(name: str, rows: Sequence[Halves], limits: Sequence[Thresholds]) -
 
 def test_tables_are_joined_by_the_keys_of_tags() -> None:
     members = [
-        Member("x", Memory(np.zeros((0, len(table)), np.float16), table), table, Thresholds())
+        EnsembleMember(
+            "x", Memory(np.zeros((0, len(table)), np.float16), table), table, Thresholds()
+        )
         for table in TABLES
     ]
     joined = Ensemble(members).table
@@ -143,7 +145,8 @@ def test_ratings_are_the_mean_of_those_who_rate() -> None:
         np.array([[0, 0, 0, 0.95, 0.1]], np.float16),
     ]
     members = [
-        Member(str(n), Memory(scores[n], TABLES[n]), TABLES[n], Thresholds()) for n in (0, 1)
+        EnsembleMember(str(n), Memory(scores[n], TABLES[n]), TABLES[n], Thresholds())
+        for n in (0, 1)
     ]
     (portion,) = Ensemble(members).portions(["0"])
     assert portion.ratings == ["bold"]  # 1.15 against 1.0
@@ -156,7 +159,7 @@ def test_only_the_mean_asks_for_scores_below_the_floor() -> None:
     ]
     for how, asked in (("union", 0), ("vote", 0), ("mean", 1)):
         stores = [Memory(scores[n], TABLES[n]) for n in (0, 1)]
-        members = [Member(str(n), stores[n], TABLES[n], Thresholds()) for n in (0, 1)]
+        members = [EnsembleMember(str(n), stores[n], TABLES[n], Thresholds()) for n in (0, 1)]
         (portion,) = Ensemble(members, how).portions(["0"])  # type: ignore[arg-type]
         names = [name for name, _ in next(seen(portion)).tags]
         assert names == {"union": ["hat", "bow"], "vote": ["hat"], "mean": ["hat"]}[how]
@@ -169,7 +172,7 @@ def test_the_best_of_an_image_are_kept(project: Project, top: int) -> None:
     with Index(project) as index:
         store = ScoreStore(index, "k", table)
         store.put([("x", np.array([0.5, 0.9, 0.5])), ("y", np.array([0.0, 0.0, 0.4]))])
-        member = Member("one", store, table, Thresholds(top=top))
+        member = EnsembleMember("one", store, table, Thresholds(top=top))
         (portion,) = Ensemble([member]).portions(["x", "y", "x"])
         found = [[name for name, _ in one.tags] for one in seen(portion, top)]
     first = ["b", "a"][:top]

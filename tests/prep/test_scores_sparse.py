@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from prep.dataset.index import Index
 from prep.project import Project
 from prep.tagging.models.tables import CHARACTER, COPYRIGHT, GENERAL, RATING, TagTable
-from prep.tagging.scores.ensemble import Ensemble, Member, seen
+from prep.tagging.scores.ensemble import Ensemble, EnsembleMember, seen
 from prep.tagging.scores.sparse import FLOOR, NONE, Sparse, groups_of
 from prep.tagging.scores.store import ScoreStore, joined
 from prep.tagging.scores.thresholding import middle_of_widest_gap
@@ -83,7 +83,7 @@ def test_what_is_packed_is_unpacked(matrix: Halves) -> None:
 @given(matrix=MATRIX, thresholds=THRESHOLDS)
 def test_an_ensemble_of_one_is_that_tagger(matrix: Halves, thresholds: Thresholds) -> None:
     fake = _Store(matrix)
-    ensemble = Ensemble([Member("one", fake, TABLE, thresholds)])
+    ensemble = Ensemble([EnsembleMember("one", fake, TABLE, thresholds)])
     contents = [str(n) for n in range(len(matrix))]
     found = [one for part in ensemble.portions(contents) for one in seen(part, thresholds.top)]
     assert len(found) == len(matrix)
@@ -166,6 +166,6 @@ def test_more_tags_than_two_bytes_count(project: Project) -> None:
     with Index(project) as index:
         store = ScoreStore(index, "wide", table)
         store.put([("c", scores)])
-        member = Member("wide", store, table, Thresholds())
+        member = EnsembleMember("wide", store, table, Thresholds())
         (portion,) = Ensemble([member]).portions(["c"])
         assert [name for name, _ in next(seen(portion)).tags] == ["tag_3", "tag_69999"]

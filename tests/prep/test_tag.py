@@ -17,7 +17,7 @@ from prep.ops import edit, scan, tag
 from prep.ops.tag import TagOptions
 from prep.project import Project
 from prep.tagging.runtime import engines
-from prep.tagging.runtime.providers import CPU, Choice
+from prep.tagging.runtime.providers import CPU, ProviderChoice
 from tests.prep.tiny_taggers import TAGS, Tag, make_tagger
 
 RED, GREEN, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 0)
@@ -317,7 +317,7 @@ def test_an_idle_gpu_is_worth_a_warning(
     project: Project, run_tag: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture(project, "a.png", RED)
-    idle = Choice(CPU, "no CUDA libraries", gpu_idle=True)
+    idle = ProviderChoice(CPU, "no CUDA libraries", gpu_idle=True)
     monkeypatch.setattr("prep.tagging.runtime.providers.choose", lambda _: idle)
     (warning,) = of(events.Warned, run_tag())
     assert "no CUDA libraries" in warning.message

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import captions, events
-from prep.captions.layers import Hand
+from prep.captions.layers import ManualEdits
 from prep.captions.rules import Rules
 from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
@@ -242,8 +242,8 @@ def test_answers_are_kept_as_text_and_the_newest_counts(
 
 
 def test_what_the_caption_says_now_is_newer_than_an_answer() -> None:
-    hand = Hand(("hat", "bow"), ("bow",))
+    hand = ManualEdits(("hat", "bow"), ("bow",))
     given_answers = {"hat": False, "bow": True, "smile": True, "cap": False, "old": True}
     found = answered(hand, given_answers, Rules(drop=("old",)))
-    assert found.plus == ("bow",)
-    assert found.minus == ("smile", "cap")  # "smile" was there, and was taken away since
+    assert found.added == ("bow",)
+    assert found.removed == ("smile", "cap")  # "smile" was there, and was taken away since

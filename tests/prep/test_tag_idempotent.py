@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from prep import captions
 from prep.captions.implications import Implications
-from prep.captions.layers import Hand, Mode
+from prep.captions.layers import ManualEdits, WriteMode
 from prep.captions.rules import Rules
 from prep.captions.spelling import spelled
 from prep.errors import ConfigError
@@ -63,7 +63,7 @@ RULES = st.builds(
     expand=st.booleans(),
     order=st.sampled_from(["", "alphabetical", "people"]),
 )
-MODES: st.SearchStrategy[Mode] = st.sampled_from(["merge", "overwrite", "append", "prepend"])
+MODES: st.SearchStrategy[WriteMode] = st.sampled_from(["merge", "overwrite", "append", "prepend"])
 PLAIN = st.lists(NAME, max_size=6).map(", ".join)
 
 
@@ -85,7 +85,7 @@ def made(
 )  # fmt: skip
 def test_running_twice_changes_nothing(
     scores: list[float], thresholds: Thresholds, section: TaggerSection, writing: CaptionSection,
-    rules: Rules, mode: Mode, text: str | None, answers: dict[str, bool],
+    rules: Rules, mode: WriteMode, text: str | None, answers: dict[str, bool],
 ) -> None:  # fmt: skip
     rules, writer = made(rules, section, writing, __file__)
     (seen,) = tags_over(np.array([scores]), TABLE, thresholds)
@@ -119,4 +119,4 @@ def test_a_cache_and_all_decisions_lost_change_nothing_either(
     except ConfigError:
         assume(False)
     assert second == first
-    assert isinstance(hand, Hand)
+    assert isinstance(hand, ManualEdits)

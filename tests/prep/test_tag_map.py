@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep.captions.diff import Tally
+from prep.captions.diff import DiffCounter
 from prep.captions.structure import SEPARATOR, are_plain, plain_tags
 from prep.captions.tag_map import TagMap
 from tests.prep.caption_lines import SENTENCE, TAGS, tag_lists
@@ -41,7 +41,7 @@ def test_plain_is_the_same_whatever_was_seen_before(pieces: list[str]) -> None:
 @given(st.lists(st.tuples(tag_lists, tag_lists), max_size=5))
 def test_tags_are_counted_as_texts_are(changes: list[tuple[list[str], list[str]]]) -> None:
     plain = [pair for pair in changes if all(map(are_plain, pair))]
-    by_text, by_tags = Tally(), Tally()
+    by_text, by_tags = DiffCounter(), DiffCounter()
     for before, after in plain:
         by_text.add(SEPARATOR.join(before), SEPARATOR.join(after))
         by_tags.add_tags(before, after)

@@ -8,7 +8,7 @@ import pytest
 
 from prep.tagging.models.obtain import find
 from prep.tagging.runtime import providers
-from prep.tagging.runtime.providers import CPU, CUDA, Choice
+from prep.tagging.runtime.providers import CPU, CUDA, ProviderChoice
 from prep.tagging.runtime.tagger import Tagger
 from tests.prep.tiny_taggers import make_tagger
 
@@ -38,10 +38,10 @@ def test_loading_prints_nothing_with_or_without_a_gpu(tmp_path: Path) -> None:
 def test_cuda_that_does_not_start_is_silent_and_leaves_the_cpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(providers, "choose", lambda _: Choice(CUDA, "no libcublas"))
+    monkeypatch.setattr(providers, "choose", lambda _: ProviderChoice(CUDA, "no libcublas"))
     tagger = Tagger(find(str(make_tagger(tmp_path / "tagger")), tmp_path), threads=1)
     if tagger.provider == CPU:
-        assert tagger.choice == Choice(CPU, "no libcublas", gpu_idle=True)
+        assert tagger.choice == ProviderChoice(CPU, "no libcublas", gpu_idle=True)
     assert capfd.readouterr() == ("", "")
 
 
@@ -73,7 +73,9 @@ class Runtime:
         print("Please follow a link")
 
 
-def choose(monkeypatch: pytest.MonkeyPatch, *available: str, missing: str, gpu: bool) -> Choice:
+def choose(
+    monkeypatch: pytest.MonkeyPatch, *available: str, missing: str, gpu: bool
+) -> ProviderChoice:
     monkeypatch.setattr(providers, "quiet_runtime", lambda: Runtime(*available))
     monkeypatch.setattr(providers, "gpu_present", lambda: gpu)
     monkeypatch.setattr(
@@ -107,4 +109,4 @@ def test_cuda_is_tried_with_its_doubts_and_no_tensorrt(
 
 
 def test_the_cpu_can_be_asked_for() -> None:
-    assert providers.choose("cpu") == Choice(CPU, "the CPU was asked for")
+    assert providers.choose("cpu") == ProviderChoice(CPU, "the CPU was asked for")

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep.captions.tag_lists import KINDS, Entry, read_list
+from prep.captions.tag_lists import KINDS, TagEntry, read_list
 from prep.curation.vocabulary import store
 from prep.curation.vocabulary.complete import Completer
 from prep.curation.vocabulary.nearest import allowed, distance, near
-from prep.curation.vocabulary.words import Words, key_of
+from prep.curation.vocabulary.words import Vocabulary, key_of
 from prep.errors import UserError
 from prep.project import Project
 
@@ -28,24 +28,24 @@ chair,0,90000,"seat,hair_of_c"
 """
 
 
-def listed(folder: Path, text: str, name: str = "tags.csv") -> list[Entry]:
+def listed(folder: Path, text: str, name: str = "tags.csv") -> list[TagEntry]:
     file = folder / name
     file.write_text(text, encoding="utf-8")
     return read_list(file)
 
 
 @pytest.fixture
-def words(tmp_path: Path) -> Words:
-    return Words.build(listed(tmp_path, DANBOORU))
+def words(tmp_path: Path) -> Vocabulary:
+    return Vocabulary.build(listed(tmp_path, DANBOORU))
 
 
-def kinds(entries: list[Entry]) -> dict[str, str]:
+def kinds(entries: list[TagEntry]) -> dict[str, str]:
     return {entry.name: KINDS[entry.kind] for entry in entries}
 
 
 def test_booru_csv(tmp_path: Path) -> None:
     entries = listed(tmp_path, DANBOORU)
-    assert entries[1] == Entry("long_hair", 0, 4300000, ("/lh", "longhair"))
+    assert entries[1] == TagEntry("long_hair", 0, 4300000, ("/lh", "longhair"))
     assert entries[5].name == 'don\'t_say_"lazy"'
     assert kinds(entries)["hatsune_miku"] == "character"
     assert len(entries) == 9
@@ -66,15 +66,15 @@ def test_type_numbers_are_those_of_the_board(tmp_path: Path) -> None:
 def test_tagger_tables_and_plain_lists(tmp_path: Path) -> None:
     table = "tag_id,name,category,count\n9,general,9,5\n1,long_hair,0,7\n2,saber_(fate),4,3\n"
     assert listed(tmp_path, table) == [
-        Entry("general", 6, 5),
-        Entry("long_hair", 0, 7),
-        Entry("saber_(fate)", 3, 3),
+        TagEntry("general", 6, 5),
+        TagEntry("long_hair", 0, 7),
+        TagEntry("saber_(fate)", 3, 3),
     ]
     pixai = "id,tag_id,name,category,count,ips\n0,1,hat,0,9,[]\n"
-    assert listed(tmp_path, pixai) == [Entry("hat", 0, 9)]
+    assert listed(tmp_path, pixai) == [TagEntry("hat", 0, 9)]
     lines = "\ufefflong hair\n\n#compass\n  hat \nno, tag\n"
     assert [entry.name for entry in listed(tmp_path, lines)] == ["long hair", "#compass", "hat"]
-    assert listed(tmp_path, "hat,9\nbow,3\n") == [Entry("hat", 0, 9), Entry("bow", 0, 3)]
+    assert listed(tmp_path, "hat,9\nbow,3\n") == [TagEntry("hat", 0, 9), TagEntry("bow", 0, 3)]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"\xff\xfe\x00", None])
@@ -86,7 +86,7 @@ def test_lists_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> Non
         read_list(file)
 
 
-def test_finding_tags_and_aliases(words: Words) -> None:
+def test_finding_tags_and_aliases(words: Vocabulary) -> None:
     found = words.find("Long_Hair")
     assert found is not None
     assert (found.tag, found.count, found.alias) == ("long hair", 4300000, "")
@@ -105,20 +105,20 @@ def test_finding_tags_and_aliases(words: Words) -> None:
 TAG = st.text("ab c_(日é", min_size=1, max_size=8).filter(lambda tag: bool(key_of(tag)))
 ENTRIES = st.lists(
     st.builds(
-        Entry, TAG, st.integers(0, 5), st.integers(0, 99), st.lists(TAG, max_size=2).map(tuple)
+        TagEntry, TAG, st.integers(0, 5), st.integers(0, 99), st.lists(TAG, max_size=2).map(tuple)
     ),
     max_size=12,
 )
 
 
 @given(ENTRIES, TAG)
-def test_a_packed_table_answers_as_a_dictionary(entries: list[Entry], other: str) -> None:
+def test_a_packed_table_answers_as_a_dictionary(entries: list[TagEntry], other: str) -> None:
     best = {key_of(e.name): 0 for e in entries}
     for entry in entries:
         key = key_of(entry.name)
         best[key] = max(best[key], entry.count)
     aliases = {key_of(alias) for entry in entries for alias in entry.aliases}
-    words = Words.unpack(Words.build(entries).pack())
+    words = Vocabulary.unpack(Vocabulary.build(entries).pack())
     for key in {*best, *aliases, key_of(other)}:
         found = words.find(key)
         if key in best:
@@ -132,17 +132,17 @@ def test_a_packed_table_answers_as_a_dictionary(entries: list[Entry], other: str
 
 
 def test_damaged_tables_are_told() -> None:
-    data = Words.build([Entry("hat")]).pack()
+    data = Vocabulary.build([TagEntry("hat")]).pack()
     for broken in (b"", b"nonsense", data[: len(data) // 2]):
         with pytest.raises(ValueError, match="no table"):
-            Words.unpack(broken)
+            Vocabulary.unpack(broken)
 
 
 def completed(completer: Completer, text: str, limit: int = 20) -> list[str]:
     return [found.tag for found in completer.complete(text, limit)]
 
 
-def test_completion_finds_inside_words_and_orders(words: Words) -> None:
+def test_completion_finds_inside_words_and_orders(words: Vocabulary) -> None:
     completer = Completer(words, {"hair ribbon": 3, "mochi": 9, "chair": 2})
     assert completed(completer, "hair") == ["hair ribbon", "long hair", "hair bow", "chair"]
     assert completed(completer, "AIR_B") == ["hair bow"]
@@ -153,21 +153,21 @@ def test_completion_finds_inside_words_and_orders(words: Words) -> None:
     assert (chair.tag, chair.images, chair.count, chair.kind) == ("chair", 2, 90000, "general")
 
 
-def test_completion_shows_by_which_alias(words: Words) -> None:
+def test_completion_shows_by_which_alias(words: Vocabulary) -> None:
     (seat,) = Completer(words).complete("sea")
     assert (seat.tag, seat.alias) == ("chair", "seat")
     assert [found.alias for found in Completer(words).complete("/lh")] == ["/lh"]
 
 
-def test_completion_guesses_when_nothing_matches(words: Words) -> None:
+def test_completion_guesses_when_nothing_matches(words: Vocabulary) -> None:
     assert completed(Completer(words), "long hiar") == ["long hair"]
     assert completed(Completer(words), "xyz") == []
 
 
 @given(ENTRIES, st.text("abc (日", min_size=1, max_size=3), st.integers(1, 5))
-def test_completion_is_a_search_for_letters(entries: list[Entry], text: str, limit: int) -> None:
+def test_completion_is_a_search_for_letters(entries: list[TagEntry], text: str, limit: int) -> None:
     typed = key_of(text)
-    completer = Completer(Words.build(entries))
+    completer = Completer(Vocabulary.build(entries))
     keys = [key_of(entry.name) for entry in entries]
     aliases = [key_of(alias) for entry in entries for alias in entry.aliases]
     found = completed(completer, text, 1000)
@@ -205,7 +205,7 @@ def test_distance(first: str, second: str, most: int) -> None:
 
 @given(st.lists(st.text("abcd e1", min_size=4, max_size=12), max_size=30), st.data())
 def test_no_near_tag_is_lost(tags: list[str], data: st.DataObject) -> None:
-    words = Words.build(Entry(tag) for tag in tags if key_of(tag))
+    words = Vocabulary.build(TagEntry(tag) for tag in tags if key_of(tag))
     typed = key_of(data.draw(st.text("abcd e1", min_size=4, max_size=12)))
     most = data.draw(st.integers(1, 2))
     keys = {key_of(tag) for tag in tags if key_of(tag)}
@@ -213,7 +213,7 @@ def test_no_near_tag_is_lost(tags: list[str], data: st.DataObject) -> None:
     assert {words.key(entry) for entry, _ in near(words, typed, most)} == expected
 
 
-def test_short_tags_are_not_corrected(words: Words) -> None:
+def test_short_tags_are_not_corrected(words: Vocabulary) -> None:
     assert [allowed(tag) for tag in ("hut", "smil", "smilling")] == [0, 1, 2]
     assert near(words, "hai") == []
 
@@ -245,7 +245,7 @@ def test_without_lists_the_tagger_says_what_is_known(project: Project) -> None:
 
 
 def test_many_tags() -> None:
-    dice = random.Random(0)
+    rng = random.Random(0)
     syllables = [
         "ka",
         "ri",
@@ -261,10 +261,10 @@ def test_many_tags() -> None:
         "ma",
     ]
     names = {
-        " ".join("".join(dice.choices(syllables, k=2)) for _ in range(3)) for _ in range(50_000)
+        " ".join("".join(rng.choices(syllables, k=2)) for _ in range(3)) for _ in range(50_000)
     }
     ordered = sorted(names)
-    words = Words.build(Entry(name, 0, count) for count, name in enumerate(ordered))
+    words = Vocabulary.build(TagEntry(name, 0, count) for count, name in enumerate(ordered))
     completer = Completer(words)
     for text in ("a", "hair", "ongha", "zz", "smilecat r"):
         begun = [name for name in reversed(ordered) if f" {text}" in f" {name}"]

@@ -8,7 +8,7 @@ from PIL import Image
 
 from prep.errors import ConfigError, UserError
 from prep.images.buckets import Buckets
-from prep.training_set.plan import Item, StepSettings, make_plan
+from prep.training_set.plan import PlanItem, StepSettings, make_plan
 from tests.train.tiny import dataset_text, make_images
 from train.config import TrainSettings
 from train.data.dataset import Schedule, TrainImage, epoch_batches, read_dataset, split_validation
@@ -133,7 +133,7 @@ def test_steps_are_those_of_the_plan(
     images = mixed(tmp_path)
     settings = TrainSettings(batch_size=batch, gradient_accumulation=accumulate, epochs=3)
     schedule = Schedule.make(images, settings, processes)
-    items = [Item(image.folder, image.repeats, image.size) for image in images]
+    items = [PlanItem(image.folder, image.repeats, image.size) for image in images]
     steps = StepSettings.model_validate(
         {"batch_size": batch, "gradient_accumulation": accumulate, "epochs": 3}
     )

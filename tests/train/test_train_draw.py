@@ -15,17 +15,17 @@ from train.arithmetic.precision import choose
 from train.config import SamplerName
 from train.families.sd15 import StableDiffusion15
 from train.run.loop import train
-from train.run.processes import Team
+from train.run.processes import ProcessGroup
 from train.sampling import grid, sample
-from train.sampling.draw import Picture, Studio, make_scheduler, parameters
+from train.sampling.draw import ImageGenerator, ImageSpec, make_scheduler, parameters
 from train.sampling.options import GridOptions, SampleOptions
 
 # diffusers' samplers hand tensors to numpy in a way that numpy 2 wants changed.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def studio(base: Path) -> Studio:
-    return Studio(StableDiffusion15.load(base, choose("fp32", torch.device("cpu"))))
+def generator(base: Path) -> ImageGenerator:
+    return ImageGenerator(StableDiffusion15.load(base, choose("fp32", torch.device("cpu"))))
 
 
 @pytest.mark.parametrize("sampler", get_args(SamplerName))
@@ -33,8 +33,8 @@ def test_every_sampler_draws_and_repeats_itself(
     base: Path, v_base: Path, sampler: SamplerName
 ) -> None:
     for folder in (base, v_base):
-        drawer = studio(folder)
-        picture = Picture("mochi", "", 64, 48, 3, 3, 5.0, sampler)
+        drawer = generator(folder)
+        picture = ImageSpec("mochi", "", 64, 48, 3, 3, 5.0, sampler)
         first, second = drawer.draw(picture), drawer.draw(picture)
         assert first.size == (64, 48)
         assert first.tobytes() == second.tobytes()
@@ -50,19 +50,19 @@ def test_samplers_keep_the_noise_schedule_of_the_base(v_base: Path) -> None:
 
 
 def test_guidance_of_one_needs_no_negative_prompt(base: Path) -> None:
-    drawer = studio(base)
-    plain = Picture("mochi", "", 64, 64, 3, 2, 1.0, "ddim")
-    other = Picture("mochi", "something else", 64, 64, 3, 2, 1.0, "ddim")
+    drawer = generator(base)
+    plain = ImageSpec("mochi", "", 64, 64, 3, 2, 1.0, "ddim")
+    other = ImageSpec("mochi", "something else", 64, 64, 3, 2, 1.0, "ddim")
     assert drawer.draw(plain).tobytes() == drawer.draw(other).tobytes()
 
 
 def test_sizes_must_fit(base: Path) -> None:
     with pytest.raises(UserError, match="multiples of 8"):
-        studio(base).draw(Picture("mochi", "", 65, 64, 3, 3, 5.0, "ddim"))
+        generator(base).draw(ImageSpec("mochi", "", 65, 64, 3, 3, 5.0, "ddim"))
 
 
 def test_parameters_read_like_those_of_a1111() -> None:
-    picture = Picture("a, b", "c", 64, 96, 7, 20, 7.0, "dpmpp_2m_karras", 2, {"x": 0.8})
+    picture = ImageSpec("a, b", "c", 64, 96, 7, 20, 7.0, "dpmpp_2m_karras", 2, {"x": 0.8})
     text = parameters(picture, model="base", model_hash="f" * 64, lora_hashes={"x": "0" * 64})
     assert text == (
         "a, b <lora:x:0.8>\nNegative prompt: c\nSteps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7, "
@@ -78,7 +78,7 @@ def trained(make_run: MakeRun, tmp_path: Path, base: Path) -> Project:
 
     run = make_run(max_steps=2, save_every_steps=1, learning_rate=0.05)
     (tmp_path / "job").mkdir()
-    list(train(run, jobs.Job(tmp_path / "job"), Team(torch.device("cpu"))))
+    list(train(run, jobs.Job(tmp_path / "job"), ProcessGroup(torch.device("cpu"))))
     settings: dict[str, Any] = {"base": str(base), "precision": "fp32", "sample_steps": 2}
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     text = "[project]\nresolution = 64\n[train]\n" + "\n".join(lines)

@@ -26,7 +26,7 @@ from train.job.start import find_training, resume_training, run_config, start_tr
 from train.networks.saved import load_lora
 from train.run.checkpoint import states
 from train.run.loop import train
-from train.run.processes import Team
+from train.run.processes import ProcessGroup
 
 LIMIT = 300.0
 
@@ -60,7 +60,7 @@ def spawn(run: RunConfig, job: jobs.Job, **extra: str) -> "subprocess.Popen[byte
 def here(run: RunConfig, folder: Path) -> list[Event]:
     """Run in this process, which is quicker than starting another, on the same device."""
     folder.mkdir()
-    return list(train(run, jobs.Job(folder), Team(default_device())))
+    return list(train(run, jobs.Job(folder), ProcessGroup(default_device())))
 
 
 def test_a_killed_run_goes_on_bit_identically(make_run: MakeRun, tmp_path: Path) -> None:
@@ -118,29 +118,29 @@ def test_two_processes_learn_what_one_learns(make_run: MakeRun, tmp_path: Path) 
     """Two devices are the same as twice the accumulation, up to the order of sums."""
     alone = make_run(batch_size=2, gradient_accumulation=2, save_precision="fp32")
     (tmp_path / "alone").mkdir()
-    found = list(train(alone, jobs.Job(tmp_path / "alone"), Team(torch.device("cpu"))))
+    found = list(train(alone, jobs.Job(tmp_path / "alone"), ProcessGroup(torch.device("cpu"))))
     path = alone.output / "mochi.safetensors"
     expected = load_lora(path)
     path.unlink()
 
     run = make_run(batch_size=2, save_precision="fp32", devices=2)
-    team = jobs.Job(tmp_path / "team")
+    group = jobs.Job(tmp_path / "group")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     no_gpu = {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
     address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
     processes = [
-        spawn(run, team, **address, RANK=rank, LOCAL_RANK=rank, **no_gpu) for rank in ("0", "1")
+        spawn(run, group, **address, RANK=rank, LOCAL_RANK=rank, **no_gpu) for rank in ("0", "1")
     ]
-    assert [process.wait(LIMIT) for process in processes] == [0, 0], team.log_file.read_text()
+    assert [process.wait(LIMIT) for process in processes] == [0, 0], group.log_file.read_text()
     for key, tensor in load_lora(path).items():
         assert torch.allclose(tensor, expected[key], atol=1e-6), key
 
     def losses(seen: list[Event]) -> list[float]:
         return [e.loss for e in seen if isinstance(e, Metric) and e.loss is not None]
 
-    assert losses(events_of(team)) == pytest.approx(losses(found), rel=1e-5)
+    assert losses(events_of(group)) == pytest.approx(losses(found), rel=1e-5)
 
 
 def test_faults_become_failed_events(make_run: MakeRun, tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ from train.run import loop
 from train.run.checkpoint import states
 from train.run.loop import TrainingError, train
 from train.run.objective import batch_losses
-from train.run.processes import Team
+from train.run.processes import ProcessGroup
 
-CPU = Team(torch.device("cpu"))
+CPU = ProcessGroup(torch.device("cpu"))
 
 
 def job_in(folder: Path, name: str = "job") -> jobs.Job:

@@ -7,14 +7,14 @@ import torch
 
 from prep.errors import UserError
 from tests.train.tiny import make_base
-from train.arithmetic.memory import MemoryRanOutError, enough_for
-from train.arithmetic.precision import Arithmetic
+from train.arithmetic.memory import MemoryRanOutError, catch_out_of_memory
+from train.arithmetic.precision import PrecisionPolicy
 from train.families import sd15
 from train.families.sd15 import StableDiffusion15
-from train.run.processes import Team
-from train.sampling.draw import Picture, Studio
+from train.run.processes import ProcessGroup
+from train.sampling.draw import ImageGenerator, ImageSpec
 
-PICTURE = Picture("mochi", "", 64, 64, 1, 2, 1.0, "ddim")
+PICTURE = ImageSpec("mochi", "", 64, 64, 1, 2, 1.0, "ddim")
 
 
 def no_memory(*_: object, **__: object) -> None:
@@ -31,14 +31,17 @@ def no_memory(*_: object, **__: object) -> None:
     ],
 )
 def test_all_kinds_of_missing_memory_are_one_error(error: Exception) -> None:
-    with pytest.raises(MemoryRanOutError, match="drawing") as caught, enough_for("drawing", "Wait"):
+    with (
+        pytest.raises(MemoryRanOutError, match="drawing") as caught,
+        catch_out_of_memory("drawing", "Wait"),
+    ):
         raise error
     assert caught.value.hint == "Wait"
     assert caught.value.__cause__ is error
 
 
 def test_other_errors_stay_what_they_are() -> None:
-    with pytest.raises(RuntimeError, match="shapes"), enough_for("drawing", "Wait"):
+    with pytest.raises(RuntimeError, match="shapes"), catch_out_of_memory("drawing", "Wait"):
         raise RuntimeError("shapes do not match")
 
 
@@ -46,18 +49,18 @@ def test_a_full_gpu_is_not_a_broken_base_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = make_base(tmp_path / "base")
-    arithmetic = Arithmetic(torch.device("cpu"), torch.float32, "")
-    model = StableDiffusion15.load(base, arithmetic)
+    policy = PrecisionPolicy(torch.device("cpu"), torch.float32, "")
+    model = StableDiffusion15.load(base, policy)
     monkeypatch.setattr(model.vae, "encode", no_memory)
     with pytest.raises(MemoryRanOutError, match="encoding 64x32 pixels"):
         model.encode_pixels(torch.zeros(1, 3, 32, 64))
     monkeypatch.setattr(model.unet, "forward", no_memory)
     with pytest.raises(MemoryRanOutError, match="drawing 64x64 pixels") as caught:
-        Studio(model).draw(PICTURE)
+        ImageGenerator(model).draw(PICTURE)
     assert "nvidia-smi" in caught.value.hint
     monkeypatch.setattr(sd15, "_load_parts", no_memory)
     with pytest.raises(MemoryRanOutError, match="base model base does not fit"):
-        StableDiffusion15.load(base, arithmetic)
+        StableDiffusion15.load(base, policy)
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,8 +69,8 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "0")
     with pytest.raises(UserError, match="wants 2 GPUs, and 1 can be used") as caught:
-        Team.join()
+        ProcessGroup.join()
     assert "devices = 1" in caught.value.hint
     monkeypatch.setenv("LOCAL_RANK", "1")
     with pytest.raises(SystemExit):  # silently: one message is enough
-        Team.join()
+        ProcessGroup.join()

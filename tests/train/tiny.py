@@ -110,9 +110,9 @@ def make_tokenizer(folder: Path) -> int:
 def make_images(folder: Path, count: int, size: tuple[int, int] = (64, 64)) -> None:
     """Write small pictures with captions."""
     folder.mkdir(parents=True, exist_ok=True)
-    dice = np.random.default_rng(7)
+    rng = np.random.default_rng(7)
     for index in range(count):
-        coarse = dice.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
         image = Image.fromarray(coarse).resize(size, Image.Resampling.NEAREST)
         image.save(folder / f"{index:02}.png")
         (folder / f"{index:02}.txt").write_text(f"mochi, cat, hat {index}, red\n")

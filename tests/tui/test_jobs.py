@@ -35,12 +35,12 @@ def strip(opened: Opened) -> str:
 def training(project: Project) -> jobs.Job:
     """Make a job that prints four metrics and waits to be stopped."""
     argv = [sys.executable, "-c", TRAINING]
-    return jobs.create(project.jobs, jobs.Settings("train", argv, title="mochi"))
+    return jobs.create(project.jobs, jobs.JobSettings("train", argv, title="mochi"))
 
 
 def finished(project: Project, *lines: events.Event) -> jobs.Job:
     """Write the directory of a job that ran some time ago."""
-    job = jobs.create(project.jobs, jobs.Settings("train", ["true"], title="old run"))
+    job = jobs.create(project.jobs, jobs.JobSettings("train", ["true"], title="old run"))
     (job.directory / "began").touch()
     job.events_file.write_text("".join(events.to_json(line) + "\n" for line in lines), "utf-8")
     return job
@@ -136,7 +136,7 @@ async def test_faulty_settings_are_marked(project: Project) -> None:
 
 
 def view_of(*lines: events.Event, state: str = "running") -> JobView:
-    job, settings = jobs.Job(Path("x")), jobs.Settings("train", [], title="mochi")
+    job, settings = jobs.Job(Path("x")), jobs.JobSettings("train", [], title="mochi")
     view = JobView(job, settings)
     view.take(News(job, settings, state, list(lines)), 0.0)
     return view

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from textual.app import App, ComposeResult
 
-from prep.dataset.index import Found, ImageRow, Index
+from prep.dataset.index import ImageRow, Index, ScannedImage
 from prep.project import Project
 from tests.tui.driving import until
 from tui.session import Session
@@ -33,7 +33,7 @@ class ListApp(App[None]):
 def crowded(project: Project) -> Project:
     with Index(project) as index:
         index.put(
-            Found(f"dataset/10_mochi/{number:06}.png", "10_mochi", 1, 1, 512, 512, "PNG")
+            ScannedImage(f"dataset/10_mochi/{number:06}.png", "10_mochi", 1, 1, 512, 512, "PNG")
             for number in range(MANY)
         )
     return project

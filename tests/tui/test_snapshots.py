@@ -32,7 +32,7 @@ def pictured(project: Project, make_image: MakeImage, monkeypatch: pytest.Monkey
     (project.dataset / "10_mochi" / "broken.png").write_bytes(b"no picture")
     job = jobs.Job(project.jobs / "20260101-120000-train")
     job.directory.mkdir(parents=True)
-    jobs.save_settings(job, jobs.Settings("train", ["true"], title="mochi"))
+    jobs.save_settings(job, jobs.JobSettings("train", ["true"], title="mochi"))
     (job.directory / "began").touch()
     steps: list[events.Event] = [
         events.Metric(

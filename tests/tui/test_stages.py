@@ -15,7 +15,7 @@ from tui.dialogs.help import Help
 from tui.screens import SCREENS
 from tui.widgets.line_list import ItemList
 from tui.widgets.picture import Picture
-from tui.widgets.rail import Stage
+from tui.widgets.rail import StageItem
 
 MakeImage = Callable[..., Path]
 
@@ -35,7 +35,7 @@ async def test_every_stage_opens(twins: Project, size: tuple[int, int]) -> None:
         for mode in STAGE_KEYS:
             await opened.go(mode)
             assert isinstance(opened.app.screen, SCREENS[mode])
-            assert opened.app.screen.query_one(f"#stage-{mode}", Stage).has_class("-here")
+            assert opened.app.screen.query_one(f"#stage-{mode}", StageItem).has_class("-here")
 
 
 async def test_help_lists_the_keys_of_the_stage(twins: Project) -> None:

@@ -27,7 +27,7 @@ def ran_out(error: BaseException) -> bool:
 
 
 @contextmanager
-def enough_for(work: str, hint: str) -> Iterator[None]:
+def catch_out_of_memory(work: str, hint: str) -> Iterator[None]:
     """Turn the error of memory that ran out into one for people.
 
     Args:

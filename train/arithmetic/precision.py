@@ -11,7 +11,7 @@ _DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
-class Arithmetic:
+class PrecisionPolicy:
     """A device, the format of frozen weights and activations, and why it was chosen."""
 
     device: torch.device
@@ -24,22 +24,22 @@ class Arithmetic:
         return torch.autocast(self.device.type, dtype=self.dtype, enabled=enabled)
 
 
-def choose(precision: Precision, device: torch.device) -> Arithmetic:
-    """Return the arithmetic for a setting; ``auto`` looks at the device.
+def choose(precision: Precision, device: torch.device) -> PrecisionPolicy:
+    """Return the policy for a setting; ``auto`` looks at the device.
 
     Args:
         precision: The setting.
         device: Where the models are.
     """
     if precision != "auto":
-        return Arithmetic(device, _DTYPES[precision], "as set")
+        return PrecisionPolicy(device, _DTYPES[precision], "as set")
     if device.type == "cuda":
         if torch.cuda.is_bf16_supported(including_emulation=False):
-            return Arithmetic(device, torch.bfloat16, "the GPU computes in bf16")
-        return Arithmetic(device, torch.float16, "the GPU is too old for bf16")
+            return PrecisionPolicy(device, torch.bfloat16, "the GPU computes in bf16")
+        return PrecisionPolicy(device, torch.float16, "the GPU is too old for bf16")
     if device.type == "cpu" and _cpu_computes_bf16():
-        return Arithmetic(device, torch.bfloat16, "the CPU computes in bf16")
-    return Arithmetic(device, torch.float32, "the device does not compute in bf16")
+        return PrecisionPolicy(device, torch.bfloat16, "the CPU computes in bf16")
+    return PrecisionPolicy(device, torch.float32, "the device does not compute in bf16")
 
 
 def _cpu_computes_bf16() -> bool:

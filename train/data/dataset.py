@@ -213,16 +213,16 @@ def epoch_batches(
     for image in images:
         for turn in range(image.repeats):
             buckets[image.part, image.fit.bucket].append(Exposure(image, turn))
-    dice = generator(seed, "order", epoch)
+    rng = generator(seed, "order", epoch)
     batches: list[Batch] = []
     for key in sorted(buckets):
         exposures = buckets[key]
-        dice.shuffle(exposures)
+        rng.shuffle(exposures)
         batches += [
             tuple(exposures[start : start + batch_size])
             for start in range(0, len(exposures), batch_size)
         ]
-    dice.shuffle(batches)
+    rng.shuffle(batches)
     return batches
 
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from prep.errors import UserError
 from prep.system.files import content_hash, text_hash
-from train.arithmetic.memory import FREE_MEMORY, MemoryRanOutError, enough_for
+from train.arithmetic.memory import FREE_MEMORY, MemoryRanOutError, catch_out_of_memory
 from train.arithmetic.noise import NoiseSchedule
-from train.arithmetic.precision import Arithmetic
+from train.arithmetic.precision import PrecisionPolicy
 from train.lora.keys import (
     UNetLayout,
     read_component_config,
@@ -40,7 +40,7 @@ class StableDiffusion15:
     """A loaded base model; nothing in it requires gradients."""
 
     folder: Path
-    arithmetic: Arithmetic
+    policy: PrecisionPolicy
     tokenizer: Any
     text_encoder: nn.Module
     unet: nn.Module
@@ -49,8 +49,8 @@ class StableDiffusion15:
     scheduler_config: dict[str, Any]
 
     @classmethod
-    def load(cls, folder: Path, arithmetic: Arithmetic) -> "StableDiffusion15":
-        """Load the model; UNet and text encoder in the format of ``arithmetic``, VAE in fp32.
+    def load(cls, folder: Path, policy: PrecisionPolicy) -> "StableDiffusion15":
+        """Load the model; UNet and text encoder in the format of ``policy``, VAE in fp32.
 
         Raises:
             UserError: The folder is missing, incomplete, or of another family.
@@ -62,8 +62,8 @@ class StableDiffusion15:
         for part in ("vae", "text_encoder"):
             read_component_config(folder, part)
         try:
-            with enough_for(f"the base model {folder.name} does not fit", FREE_MEMORY):
-                parts = _load_parts(folder, arithmetic)
+            with catch_out_of_memory(f"the base model {folder.name} does not fit", FREE_MEMORY):
+                parts = _load_parts(folder, policy)
         except MemoryRanOutError:
             raise
         except Exception as error:  # the loaders raise nearly anything for a broken file
@@ -72,7 +72,7 @@ class StableDiffusion15:
                 "Download or copy it again; see that every file is complete.",
             ) from error
         schedule = NoiseSchedule.from_config(scheduler)
-        return cls(folder, arithmetic, *parts, schedule, scheduler)
+        return cls(folder, policy, *parts, schedule, scheduler)
 
     @property
     def pixel_factor(self) -> int:
@@ -159,8 +159,8 @@ class StableDiffusion15:
         """
         batch, chunks, window = tokens.shape
         encoder: Any = self.text_encoder
-        ids = tokens.reshape(batch * chunks, window).to(self.arithmetic.device)
-        with self.arithmetic.autocast():
+        ids = tokens.reshape(batch * chunks, window).to(self.policy.device)
+        with self.policy.autocast():
             if clip_skip == 1:
                 hidden = encoder(ids).last_hidden_state
             else:
@@ -172,8 +172,8 @@ class StableDiffusion15:
 
     def predict(self, noisy: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
         """Return what the UNet predicts, shaped as ``noisy`` (batch, channels, height, width)."""
-        with self.arithmetic.autocast():
-            dtype = self.arithmetic.dtype
+        with self.policy.autocast():
+            dtype = self.policy.dtype
             outputs = self.unet(noisy.to(dtype), timesteps, context.to(dtype), return_dict=False)
         predicted: Tensor = outputs[0]
         return predicted
@@ -190,8 +190,8 @@ class StableDiffusion15:
         """
         vae: Any = self.vae
         size = "x".join(str(side) for side in reversed(pixels.shape[2:]))
-        with enough_for(f"encoding {size} pixels", FREE_MEMORY):
-            spread = vae.encode(pixels.to(self.arithmetic.device, torch.float32)).latent_dist
+        with catch_out_of_memory(f"encoding {size} pixels", FREE_MEMORY):
+            spread = vae.encode(pixels.to(self.policy.device, torch.float32)).latent_dist
             return torch.cat([spread.mean, spread.std], dim=1).cpu()
 
     def scaled(self, latents: Tensor) -> Tensor:
@@ -223,7 +223,7 @@ class StableDiffusion15:
 
 
 def _load_parts(
-    folder: Path, arithmetic: Arithmetic
+    folder: Path, policy: PrecisionPolicy
 ) -> tuple[Any, nn.Module, nn.Module, nn.Module]:
     """Load tokenizer, text encoder, UNet and VAE, frozen and on the device."""
     # Named modules, since the packages' top levels import every pipeline there is.
@@ -234,15 +234,15 @@ def _load_parts(
 
     local: dict[str, Any] = {"local_files_only": True}
     tokenizer = CLIPTokenizer.from_pretrained(str(folder / "tokenizer"), **local)
-    dtype = arithmetic.dtype
+    dtype = policy.dtype
     encoder = CLIPTextModel.from_pretrained(str(folder / "text_encoder"), dtype=dtype, **local)
     unet = UNet2DConditionModel.from_pretrained(str(folder / "unet"), torch_dtype=dtype, **local)
     vae = AutoencoderKL.from_pretrained(str(folder / "vae"), torch_dtype=torch.float32, **local)
-    if arithmetic.device.type == "cpu" and unet.config.sample_size <= _PLAIN_BELOW:
+    if policy.device.type == "cpu" and unet.config.sample_size <= _PLAIN_BELOW:
         from diffusers.models.attention_processor import AttnProcessor
 
         unet.set_attn_processor(AttnProcessor())
-    modules = [module.to(arithmetic.device).eval() for module in (encoder, unet, vae)]
+    modules = [module.to(policy.device).eval() for module in (encoder, unet, vae)]
     for module in modules:
         module.requires_grad_(False)
     return tokenizer, modules[0], modules[1], modules[2]

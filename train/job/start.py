@@ -49,7 +49,7 @@ def start_training(project: Project, settings: TrainSettings, dataset_toml: Path
         raise ConfigError("No base model is set.", "Set base in [train], or: --set base=FOLDER")
     if not run.base.is_dir():
         raise ConfigError(f"There is no base model at {run.base}.", "Check base in [train].")
-    command = jobs.Settings(
+    command = jobs.JobSettings(
         KIND, training_argv(run), polls_commands=True, title=f"train {run.name}"
     )
     job = jobs.create(project.jobs, command, run.to_toml())

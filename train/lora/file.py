@@ -29,7 +29,7 @@ class RawTensor:
 
 
 @dataclass(frozen=True)
-class Header:
+class SafetensorsHeader:
     """The beginning of a safetensors file."""
 
     metadata: dict[str, str]
@@ -62,7 +62,7 @@ def serialise(tensors: Mapping[str, RawTensor], metadata: Mapping[str, str]) -> 
     return len(text).to_bytes(8, "little") + text + payload
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path) -> SafetensorsHeader:
     """Read metadata and shapes, not the weights.
 
     Raises:
@@ -81,7 +81,7 @@ def read_header(path: Path) -> Header:
         raise UnreadableError(f"There is no file {path}.") from error
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UnreadableError(f"{path} is no safetensors file.") from error
-    return Header(metadata, tensors, 8 + length)
+    return SafetensorsHeader(metadata, tensors, 8 + length)
 
 
 def model_hash(data: bytes) -> str:
@@ -173,7 +173,7 @@ def inspect(path: Path, known: set[str] | None = None) -> LoraInfo:
     )
 
 
-def _algorithm(header: Header, leaves: set[str]) -> str:
+def _algorithm(header: SafetensorsHeader, leaves: set[str]) -> str:
     if any(leaf.startswith("hada_") for leaf in leaves):
         return "loha"
     if any(leaf.startswith("lokr_") for leaf in leaves):
@@ -192,7 +192,7 @@ def _family(names: list[str]) -> str:
     return "sd15" if any(is_sd15_module(name) for name in names) else "unknown"
 
 
-def _ranks(header: Header) -> tuple[int, ...]:
+def _ranks(header: SafetensorsHeader) -> tuple[int, ...]:
     counts: dict[int, int] = {}
     for key in header.tensors:
         if key.endswith("lora_down.weight"):
@@ -201,7 +201,7 @@ def _ranks(header: Header) -> tuple[int, ...]:
     return tuple(sorted(counts, key=lambda rank: -counts[rank]))
 
 
-def _alpha(header: Header, path: Path) -> float | None:
+def _alpha(header: SafetensorsHeader, path: Path) -> float | None:
     """Return the alpha of the first module, from its tensor."""
     import struct
 

@@ -68,9 +68,9 @@ class LoraModule(nn.Module):
 
     def initialise(self, seed: int) -> None:
         """Draw ``down`` as kohya does (kaiming, a = sqrt 5) and set ``up`` to zero."""
-        dice = torch.Generator().manual_seed(seed)
+        rng = torch.Generator().manual_seed(seed)
         down: Any = self.down
-        nn.init.kaiming_uniform_(down.weight, a=5**0.5, generator=dice)
+        nn.init.kaiming_uniform_(down.weight, a=5**0.5, generator=rng)
         up: Any = self.up
         nn.init.zeros_(up.weight)
 

@@ -11,16 +11,16 @@ from prep.errors import EXIT_PROBLEMS, UserError
 from prep.events import Event, Finished, Metric, Sample, Saved, Started
 from prep.seeding import seed_of
 from prep.system import jobs
-from train.arithmetic.memory import enough_for
+from train.arithmetic.memory import catch_out_of_memory
 from train.config import RunConfig, TrainSettings
 from train.lora.metadata import build
 from train.networks.saved import save_lora
 from train.optim.schedules import factor
 from train.run.checkpoint import save_state
-from train.run.monitor import Desk, Meter
+from train.run.monitor import CommandReader, StepTimer
 from train.run.objective import batch_losses, validation_loss
 from train.run.prepare import Training, prepare
-from train.run.processes import Team
+from train.run.processes import ProcessGroup
 from train.sampling.draw import parameters, png_text
 
 
@@ -30,13 +30,13 @@ class TrainingError(UserError):
     exit_code = EXIT_PROBLEMS
 
 
-def train(run: RunConfig, job: jobs.Job, team: Team) -> Iterator[Event]:
+def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]:
     """Train a LoRA, from the beginning or from the newest state in the job directory.
 
     Args:
         run: The complete configuration.
         job: Its directory keeps the states and receives commands.
-        team: This process and its device.
+        group: This process and its device.
 
     Yields:
         Started, Stage, Progress, Metric, Sample, Saved, Skipped and Warned; last Finished.
@@ -45,9 +45,9 @@ def train(run: RunConfig, job: jobs.Job, team: Team) -> Iterator[Event]:
         UserError: Anything the user can mend.
     """
     yield Started(f"train {run.name}")
-    training = yield from prepare(run, job, team)
-    desk = Desk(job)
-    meter = Meter(team.device, training.schedule.steps)
+    training = yield from prepare(run, job, group)
+    commands = CommandReader(job)
+    timer = StepTimer(group.device, training.schedule.steps)
     counters, schedule = training.counters, training.schedule
     training.network.train()
     if counters.step == 0:
@@ -61,13 +61,13 @@ def train(run: RunConfig, job: jobs.Job, team: Team) -> Iterator[Event]:
         epoch = schedule.epoch_of(counters.step)
         rate = set_learning_rate(training)
         loss = optimise(training)
-        meter.step(time.monotonic() - began)
+        timer.step(time.monotonic() - began)
         counters.add_loss(loss)
         counters.seconds += time.monotonic() - began
-        yield meter.metric(counters, epoch + 1, loss, rate)
+        yield timer.metric(counters, epoch + 1, loss, rate)
 
-        asked = desk.asked() if team.leads else set()
-        due = team.agree(_due(training, asked))
+        asked = commands.asked() if group.is_main else set()
+        due = group.broadcast(_due(training, asked))
         if due["validate"]:
             yield from _validate(training)
         if due["sample"]:
@@ -78,7 +78,7 @@ def train(run: RunConfig, job: jobs.Job, team: Team) -> Iterator[Event]:
             reason = "stopped"
             break
 
-    yield from _finish(training, meter, reason)
+    yield from _finish(training, timer, reason)
 
 
 def set_learning_rate(training: Training) -> float:
@@ -101,19 +101,19 @@ def optimise(training: Training) -> float:
         TrainingError: The loss is no number.
         MemoryRanOutError: A step does not fit.
     """
-    step, schedule, team = training.counters.step, training.schedule, training.team
+    step, schedule, group = training.counters.step, training.schedule, training.group
     epoch = schedule.epoch_of(step)
     window = schedule.window_of(step)
     images = sum(len(batch) for _, batch in window)
-    loss_sum = torch.zeros((), device=team.device)
-    with enough_for("a training step", _smaller(training.settings)):
-        for index, batch in window[team.rank :: team.size]:
+    loss_sum = torch.zeros((), device=group.device)
+    with catch_out_of_memory("a training step", _smaller(training.settings)):
+        for index, batch in window[group.rank :: group.size]:
             torch.manual_seed(seed_of(training.settings.seed, "dropout", step, index))
             losses = batch_losses(training, batch, epoch, step, index)
             loss = losses.sum() / images
             torch.autograd.backward(training.scaler.scale(loss))
             loss_sum += loss.detach()
-        total = float(team.share(loss_sum))
+        total = float(group.all_reduce(loss_sum))
         if not math.isfinite(total):
             raise _diverged(step + 1)
         _update(training)
@@ -123,7 +123,7 @@ def optimise(training: Training) -> float:
 def _update(training: Training) -> None:
     """Move the weights along their gradients and forget these."""
     parameters_ = [p for group in training.optimizer.param_groups for p in group["params"]]
-    training.team.share_gradients(parameters_)
+    training.group.all_reduce_gradients(parameters_)
     training.scaler.unscale_(training.optimizer)
     if training.settings.max_grad_norm:
         torch.nn.utils.clip_grad_norm_(parameters_, training.settings.max_grad_norm)
@@ -172,7 +172,7 @@ def _due(training: Training, asked: set[str]) -> dict[str, bool]:
 
 def _validate(training: Training) -> Iterator[Event]:
     counters, schedule = training.counters, training.schedule
-    if not training.team.leads or not training.held_out:
+    if not training.group.is_main or not training.held_out:
         return
     counters.val_loss = validation_loss(training)
     if counters.step == 0:
@@ -183,12 +183,12 @@ def _validate(training: Training) -> Iterator[Event]:
 
 def _draw(training: Training) -> Iterator[Event]:
     """Draw the sample prompts with the LoRA as it is now."""
-    if not training.team.leads:
+    if not training.group.is_main:
         return
     run, step = training.run, training.counters.step
     training.network.eval()
     for index, picture in enumerate(training.pictures):
-        image = training.studio.draw(picture)
+        image = training.generator.draw(picture)
         path = run.samples / f"step{step:08d}-{index:02d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         text = parameters(
@@ -211,7 +211,7 @@ def _save(training: Training) -> Iterator[Event]:
 
 
 def _write(training: Training, path: Path) -> Iterator[Event]:
-    if not training.team.leads:
+    if not training.group.is_main:
         return
     counters, schedule = training.counters, training.schedule
     metadata = build(
@@ -224,7 +224,7 @@ def _write(training: Training, path: Path) -> Iterator[Event]:
     yield Saved(training.relative(path), counters.step, epoch)
 
 
-def _finish(training: Training, meter: Meter, reason: str) -> Iterator[Event]:
+def _finish(training: Training, timer: StepTimer, reason: str) -> Iterator[Event]:
     """Save the last LoRA and say how it went; a stopped run keeps its name for the real end."""
     counters, run = training.counters, training.run
     if reason == "done":
@@ -238,7 +238,7 @@ def _finish(training: Training, meter: Meter, reason: str) -> Iterator[Event]:
         "lora": training.relative(path),
         "steps": counters.step,
         "it_per_s": counters.step / counters.seconds if counters.seconds else None,
-        "peak_memory_bytes": meter.peak_memory,
+        "peak_memory_bytes": timer.peak_memory,
         "val_loss_before": counters.val_loss_before,
         "val_loss_after": counters.val_loss,
         "average_loss": counters.average_loss,

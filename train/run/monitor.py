@@ -14,7 +14,7 @@ _RECENT = 20
 """Steps that the shown rate is averaged over."""
 
 
-class Meter:
+class StepTimer:
     """Measures how fast steps go and what they take."""
 
     def __init__(self, device: torch.device, total: int) -> None:
@@ -61,7 +61,7 @@ def memory_in_use(device: torch.device) -> int:
     return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
-class Desk:
+class CommandReader:
     """Reads what front ends ask of the job."""
 
     def __init__(self, job: jobs.Job) -> None:

@@ -29,26 +29,26 @@ def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
     """
     epoch, step, index = place
     settings, schedule = training.settings, training.model.schedule
-    dice = torch.Generator().manual_seed(seed_of(settings.seed, "noise", step, index))
-    latents = _latents(training, batch, epoch, dice)
-    noise = torch.randn(latents.shape, generator=dice)
+    rng = torch.Generator().manual_seed(seed_of(settings.seed, "noise", step, index))
+    latents = _latents(training, batch, epoch, rng)
+    noise = torch.randn(latents.shape, generator=rng)
     if settings.noise_offset:
         shape = (*latents.shape[:2], 1, 1)
-        noise = noise + settings.noise_offset * torch.randn(shape, generator=dice)
-    timesteps = torch.randint(schedule.timesteps, (len(batch),), generator=dice)
+        noise = noise + settings.noise_offset * torch.randn(shape, generator=rng)
+    timesteps = torch.randint(schedule.timesteps, (len(batch),), generator=rng)
     captions = [_caption(exposure, settings.seed, epoch) for exposure in batch]
     losses = _losses(training, latents, noise, timesteps, captions)
     weights = schedule.min_snr_weights(timesteps, settings.min_snr_gamma)
     return losses * weights.to(losses.device)
 
 
-def _latents(training: Training, batch: Batch, epoch: int, dice: torch.Generator) -> Tensor:
+def _latents(training: Training, batch: Batch, epoch: int, rng: torch.Generator) -> Tensor:
     """Draw the latents of a batch, at the UNet's scale, shape (batch, channels, h, w)."""
     drawn = []
     for exposure in batch:
         flipped = exposure.image.flip and _coin(exposure, training.settings.seed, epoch)
         mean, deviation = training.cache.load(exposure.image, flipped=flipped)
-        drawn.append(mean + deviation * torch.randn(mean.shape, generator=dice))
+        drawn.append(mean + deviation * torch.randn(mean.shape, generator=rng))
     return training.model.scaled(torch.stack(drawn))
 
 
@@ -65,7 +65,7 @@ def _losses(
     training: Training, latents: Tensor, noise: Tensor, timesteps: Tensor, captions: Sequence[str]
 ) -> Tensor:
     """Return the squared error of each image, shape (batch,)."""
-    schedule, device = training.model.schedule, training.team.device
+    schedule, device = training.model.schedule, training.group.device
     latents, noise, timesteps = (part.to(device) for part in (latents, noise, timesteps))
     context = training.texts.encode(captions)
     noisy = schedule.noisy(latents, noise, timesteps)
@@ -86,8 +86,8 @@ def validation_loss(training: Training) -> float | None:
     for image in training.held_out:
         mean, _ = training.cache.load(image)
         latents = model.scaled(mean)[None].expand(len(VALIDATION_TIMES), -1, -1, -1)
-        dice = torch.Generator().manual_seed(seed_of("validation", image.content))
-        noise = torch.randn(latents.shape, generator=dice)
+        rng = torch.Generator().manual_seed(seed_of("validation", image.content))
+        noise = torch.randn(latents.shape, generator=rng)
         times = torch.tensor([int(share * schedule.timesteps) for share in VALIDATION_TIMES])
         captions = [validation_caption(image)] * len(times)
         losses.append(float(_losses(training, latents, noise, times, captions).mean()))

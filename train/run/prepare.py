@@ -22,8 +22,8 @@ from train.lora.keys import TEXT_PREFIX, UNET_PREFIX
 from train.lora.metadata import Facts
 from train.networks.lora import LoraNetwork, Ranks
 from train.run.checkpoint import Counters, load_state, states
-from train.run.processes import Team
-from train.sampling.draw import Picture, Studio
+from train.run.processes import ProcessGroup
+from train.sampling.draw import ImageGenerator, ImageSpec
 from train.sampling.prompts import parse
 
 
@@ -33,7 +33,7 @@ class Training:
 
     run: RunConfig
     job: jobs.Job
-    team: Team
+    group: ProcessGroup
     model: StableDiffusion15
     data: Dataset
     held_out: tuple[TrainImage, ...]
@@ -45,8 +45,8 @@ class Training:
     scaler: torch.amp.GradScaler
     counters: Counters
     facts: Facts
-    pictures: tuple[Picture, ...]
-    studio: Studio
+    pictures: tuple[ImageSpec, ...]
+    generator: ImageGenerator
 
     @property
     def settings(self) -> TrainSettings:
@@ -64,7 +64,7 @@ class Training:
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
-def prepare(run: RunConfig, job: jobs.Job, team: Team) -> Generator[Event, None, Training]:
+def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Event, None, Training]:
     """Get a run ready.
 
     Yields:
@@ -83,18 +83,18 @@ def prepare(run: RunConfig, job: jobs.Job, team: Team) -> Generator[Event, None,
         raise UserError("No base model is set.", "Set base in [train], or: --set base=FOLDER")
     data = read_dataset(run.dataset, settings)
     pictures = _pictures(run, data)
-    model = yield from _load(run, team)
+    model = yield from _load(run, group)
     cache = LatentCache(run.cache, model.vae_hash(), model.encode_pixels)
-    data = yield from _encode(data, cache, team)
+    data = yield from _encode(data, cache, group)
     _check_sizes(data, model.pixel_factor)
     train, held_out = split_validation(data.images, settings.validation_fraction, settings.seed)
-    schedule = Schedule.make(train, settings, team.size)
+    schedule = Schedule.make(train, settings, group.size)
     network = _network(model, settings)
-    optimizer = _optimizer(network, settings, team.device)
+    optimizer = _optimizer(network, settings, group.device)
     counters = Counters(dataset=data.fingerprint, started=time.time())
     texts = Texts(model, settings)
     yield from _warnings(data, texts, settings)
-    scaler = torch.amp.GradScaler(team.device.type, enabled=model.arithmetic.dtype == torch.float16)
+    scaler = torch.amp.GradScaler(group.device.type, enabled=model.policy.dtype == torch.float16)
     saved = states(job.directory / "state")
     if saved:
         counters = yield from _resume(saved[-1], network, optimizer, data)
@@ -103,7 +103,7 @@ def prepare(run: RunConfig, job: jobs.Job, team: Team) -> Generator[Event, None,
     return Training(
         run,
         job,
-        team,
+        group,
         model,
         data,
         tuple(held_out),
@@ -116,24 +116,26 @@ def prepare(run: RunConfig, job: jobs.Job, team: Team) -> Generator[Event, None,
         counters,
         _facts(model, counters, len(held_out)),
         pictures,
-        Studio(model),
+        ImageGenerator(model),
     )
 
 
-def _load(run: RunConfig, team: Team) -> Generator[Event, None, StableDiffusion15]:
+def _load(run: RunConfig, group: ProcessGroup) -> Generator[Event, None, StableDiffusion15]:
     began = time.monotonic()
-    arithmetic = choose(run.train.precision, team.device)
-    yield Stage("load", note=f"{run.base.name} on {team.device}")
-    model = StableDiffusion15.load(run.base, arithmetic)
+    policy = choose(run.train.precision, group.device)
+    yield Stage("load", note=f"{run.base.name} on {group.device}")
+    model = StableDiffusion15.load(run.base, policy)
     if run.train.gradient_checkpointing:
         model.checkpoint_gradients()
-    name = str(arithmetic.dtype).removeprefix("torch.")
-    note = f"{name}: {arithmetic.reason}"
+    name = str(policy.dtype).removeprefix("torch.")
+    note = f"{name}: {policy.reason}"
     yield Stage("load", True, round(time.monotonic() - began, 2), note)
     return model
 
 
-def _encode(data: Dataset, cache: LatentCache, team: Team) -> Generator[Event, None, Dataset]:
+def _encode(
+    data: Dataset, cache: LatentCache, group: ProcessGroup
+) -> Generator[Event, None, Dataset]:
     """Fill the latent cache; images that turn out to be broken are left out."""
     began = time.monotonic()
     yield Stage("encode")
@@ -143,7 +145,7 @@ def _encode(data: Dataset, cache: LatentCache, team: Team) -> Generator[Event, N
     yield from data.skipped
     if not data.images:
         raise UserError("No image of the dataset can be read.", "See the reasons above.")
-    if team.size > 1:
+    if group.size > 1:
         torch.distributed.barrier()
     yield Stage("encode", True, round(time.monotonic() - began, 2), f"{len(data.images)} images")
     return data
@@ -164,7 +166,7 @@ def _network(model: StableDiffusion15, settings: TrainSettings) -> LoraNetwork:
     targets = model.targets(text=settings.train_text_encoder, conv=settings.conv_rank > 0)
     ranks = Ranks(settings.rank, settings.alpha, settings.conv_rank, settings.conv_alpha)
     network = LoraNetwork.fresh(targets, ranks, dropout=settings.dropout, seed=settings.seed)
-    return network.to(model.arithmetic.device).attach(targets)
+    return network.to(model.policy.device).attach(targets)
 
 
 def _optimizer(
@@ -213,11 +215,11 @@ def _warnings(data: Dataset, texts: Texts, settings: TrainSettings) -> Generator
         )
 
 
-def _pictures(run: RunConfig, data: Dataset) -> tuple[Picture, ...]:
+def _pictures(run: RunConfig, data: Dataset) -> tuple[ImageSpec, ...]:
     """Return the samples of the run, every choice made."""
     train = run.train
     width, height = data.parts[0].resolution
-    defaults = Picture(
+    defaults = ImageSpec(
         "", "", width, height, train.seed, train.sample_steps, train.sample_cfg, train.sampler
     )
     defaults = replace(defaults, clip_skip=train.clip_skip)
@@ -227,7 +229,7 @@ def _pictures(run: RunConfig, data: Dataset) -> tuple[Picture, ...]:
             "Prompts drawn during training cannot load other LoRAs.",
             "Remove the <lora:…> tags from sample_prompts.",
         )
-    return tuple(Picture.of(prompt, defaults, i) for i, prompt in enumerate(prompts))
+    return tuple(ImageSpec.of(prompt, defaults, i) for i, prompt in enumerate(prompts))
 
 
 def _facts(model: StableDiffusion15, counters: Counters, held_out: int) -> Facts:
@@ -236,7 +238,7 @@ def _facts(model: StableDiffusion15, counters: Counters, held_out: int) -> Facts
     return Facts(
         model.schedule.prediction,
         model.schedule.zero_terminal_snr,
-        names[model.arithmetic.dtype],
+        names[model.policy.dtype],
         file_hash(unet) if unet else "",
         counters.started,
         held_out,

@@ -13,7 +13,7 @@ from train.arithmetic.precision import default_device
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """This process among the others.
 
     Attributes:
@@ -27,7 +27,7 @@ class Team:
     size: int = 1
 
     @classmethod
-    def join(cls) -> "Team":
+    def join(cls) -> "ProcessGroup":
         """Join the processes that were launched together; alone without a launcher.
 
         Raises:
@@ -46,17 +46,17 @@ class Team:
             torch.distributed.destroy_process_group()
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Is this the process that talks?"""
         return self.rank == 0
 
-    def share(self, tensor: Tensor) -> Tensor:
+    def all_reduce(self, tensor: Tensor) -> Tensor:
         """Return the sum of a tensor over all processes."""
         if self.size > 1:
             torch.distributed.all_reduce(tensor)
         return tensor
 
-    def share_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+    def all_reduce_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Replace every gradient by the sum over all processes, in one exchange."""
         if self.size == 1:
             return
@@ -65,17 +65,17 @@ class Team:
             if parameter.grad is None:  # this process had no batch in a short window
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in chosen if parameter.grad is not None]
-        flat = self.share(torch.cat([gradient.reshape(-1) for gradient in gradients]))
+        flat = self.all_reduce(torch.cat([gradient.reshape(-1) for gradient in gradients]))
         parts = torch.split(flat, [gradient.numel() for gradient in gradients])
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
-    def agree(self, flags: dict[str, bool]) -> dict[str, bool]:
+    def broadcast(self, flags: dict[str, bool]) -> dict[str, bool]:
         """Return the first process's flags in all processes."""
         if self.size == 1:
             return flags
-        mine = [float(flag) if self.leads else 0.0 for flag in flags.values()]
-        shared = self.share(torch.tensor(mine, device=self.device)).tolist()
+        mine = [float(flag) if self.is_main else 0.0 for flag in flags.values()]
+        shared = self.all_reduce(torch.tensor(mine, device=self.device)).tolist()
         return {name: value > 0 for name, value in zip(flags, shared, strict=True)}
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from prep.errors import UserError
 from prep.seeding import seed_of
-from train.arithmetic.memory import FREE_MEMORY, enough_for
+from train.arithmetic.memory import FREE_MEMORY, catch_out_of_memory
 from train.config import SamplerName
 from train.families.sd15 import StableDiffusion15
 from train.sampling.prompts import Prompt
@@ -33,7 +33,7 @@ _LABELS: dict[SamplerName, str] = {
 
 
 @dataclass(frozen=True)
-class Picture:
+class ImageSpec:
     """Everything that decides one picture; sizes in pixels."""
 
     text: str
@@ -48,7 +48,7 @@ class Picture:
     loras: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, prompt: Prompt, defaults: "Picture", index: int = 0) -> "Picture":
+    def of(cls, prompt: Prompt, defaults: "ImageSpec", index: int = 0) -> "ImageSpec":
         """Fill what a prompt leaves open; without a seed it gets ``defaults.seed + index``."""
 
         def chosen(value: Any, default: Any) -> Any:
@@ -92,24 +92,24 @@ def make_scheduler(name: SamplerName, config: Mapping[str, Any]) -> Any:
     return kind.from_config({**plain, **extra})
 
 
-class Studio:
+class ImageGenerator:
     """Draws with one loaded model; attached LoRA networks act by themselves."""
 
     def __init__(self, model: StableDiffusion15) -> None:
         self._model = model
 
     @torch.no_grad()
-    def draw(self, picture: Picture, on_step: Callable[[int], None] | None = None) -> Image.Image:
+    def draw(self, picture: ImageSpec, on_step: Callable[[int], None] | None = None) -> Image.Image:
         """Draw one picture.
 
         Raises:
             UserError: The size does not fit the model, or into memory.
         """
         size = f"{picture.width}x{picture.height}"
-        with enough_for(f"drawing {size} pixels", FREE_MEMORY):
+        with catch_out_of_memory(f"drawing {size} pixels", FREE_MEMORY):
             return self._draw(picture, on_step)
 
-    def _draw(self, picture: Picture, on_step: Callable[[int], None] | None) -> Image.Image:
+    def _draw(self, picture: ImageSpec, on_step: Callable[[int], None] | None) -> Image.Image:
         model = self._model
         factor = model.pixel_factor
         if picture.width % factor or picture.height % factor:
@@ -118,8 +118,8 @@ class Studio:
                 f"Both sides are multiples of {factor}.",
             )
         shape = (1, model.latent_channels, picture.height // factor, picture.width // factor)
-        dice = torch.Generator().manual_seed(picture.seed)
-        latents = torch.randn(shape, generator=dice).to(model.arithmetic.device)
+        rng = torch.Generator().manual_seed(picture.seed)
+        latents = torch.randn(shape, generator=rng).to(model.policy.device)
         scheduler = make_scheduler(picture.sampler, model.scheduler_config)
         scheduler.set_timesteps(picture.steps)
         latents = latents * scheduler.init_noise_sigma
@@ -134,7 +134,7 @@ class Studio:
                 on_step(index + 1)
         return _image(model.decode(latents))
 
-    def _context(self, picture: Picture) -> Tensor:
+    def _context(self, picture: ImageSpec) -> Tensor:
         """Encode negative and positive prompt, shape (2, tokens, width); one when cfg is 1."""
         texts = [picture.text] if picture.cfg == 1.0 else [picture.negative, picture.text]
         return self._model.encode_tokens(self._model.tokenize(texts), picture.clip_skip)
@@ -156,7 +156,7 @@ def _image(pixels: Tensor) -> Image.Image:
 
 
 def parameters(
-    picture: Picture, *, model: str, model_hash: str, lora_hashes: Mapping[str, str]
+    picture: ImageSpec, *, model: str, model_hash: str, lora_hashes: Mapping[str, str]
 ) -> str:
     """Return the text that A1111 writes into PNG files, which many programs read.
 

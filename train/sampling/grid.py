@@ -16,11 +16,11 @@ from prep.errors import ConfigError
 from prep.events import Event, Finished, Progress, Sample, Stage, Written
 from prep.project import Project
 from train.config import TrainSettings
-from train.sampling.draw import Picture
+from train.sampling.draw import ImageSpec
 from train.sampling.options import GridOptions
 from train.sampling.prompts import parse
 from train.sampling.sample import (
-    Easel,
+    LoraSampler,
     base_folder,
     default_picture,
     find_lora,
@@ -46,20 +46,20 @@ def run(project: Project, options: GridOptions) -> Iterator[Event]:
     files = _files(project, options)
     defaults = default_picture(project, options, settings)
     lines = prompt_lines(project, options, settings)
-    pictures = [Picture.of(parse(line), defaults, i) for i, line in enumerate(lines)]
+    pictures = [ImageSpec.of(parse(line), defaults, i) for i, line in enumerate(lines)]
     if any(picture.loras for picture in pictures):
         raise ConfigError(
             "Prompts of a grid cannot load LoRAs themselves.", "Remove the <lora:…> tags."
         )
     yield Stage("load")
     began = time.monotonic()
-    easel = Easel(base_folder(project, options, settings), settings)
+    sampler = LoraSampler(base_folder(project, options, settings), settings)
     yield Stage("load", True, round(time.monotonic() - began, 2))
     folder = (options.out or project.output / "grids").expanduser().resolve()
     cells: dict[tuple[int, str, float], Image.Image] = {}
-    for key, picture, image in _draw_all(easel, files, options.strengths, pictures):
+    for key, picture, image in _draw_all(sampler, files, options.strengths, pictures):
         path = folder / "cells" / f"{key[0]:02d}-{key[1]}-{key[2]:g}.png"
-        easel.save(image, picture, path)
+        sampler.save(image, picture, path)
         cells[key] = image
         yield Progress("draw", len(cells), _count(files, options.strengths, pictures), path.name)
         yield Sample(shown(path, project), picture.text, picture.seed, dict(picture.loras))
@@ -75,7 +75,7 @@ def run(project: Project, options: GridOptions) -> Iterator[Event]:
         path = folder / f"grid-{index:02d}.png"
         columns = [_label(strength) for strength in options.strengths]
         image = sheet(rows, columns, [file.stem for file in files], title=picture.text)
-        easel.save(image, replace(picture, loras={}), path)
+        sampler.save(image, replace(picture, loras={}), path)
         sheets.append(shown(path, project))
         yield Written(sheets[-1])
     yield Finished({"images": len(cells), "grid": sheets[0], "grids": sheets})
@@ -91,26 +91,29 @@ def _files(project: Project, options: GridOptions) -> list[Path]:
     return files
 
 
-def _count(files: Sequence[Path], strengths: Sequence[float], pictures: Sequence[Picture]) -> int:
+def _count(files: Sequence[Path], strengths: Sequence[float], pictures: Sequence[ImageSpec]) -> int:
     """Return how many pictures are really drawn."""
     acting = len({strength for strength in strengths if strength})
     return len(pictures) * (len({f.stem for f in files}) * acting + (0.0 in strengths))
 
 
 def _draw_all(
-    easel: Easel, files: Sequence[Path], strengths: Sequence[float], pictures: Sequence[Picture]
-) -> Iterator[tuple[tuple[int, str, float], Picture, Image.Image]]:
+    sampler: LoraSampler,
+    files: Sequence[Path],
+    strengths: Sequence[float],
+    pictures: Sequence[ImageSpec],
+) -> Iterator[tuple[tuple[int, str, float], ImageSpec, Image.Image]]:
     """Draw every cell once: the base model first, then file by file."""
     if 0.0 in strengths:
         for index, picture in enumerate(pictures):
-            yield (index, "", 0.0), picture, easel.draw(picture)
+            yield (index, "", 0.0), picture, sampler.draw(picture)
     for file in dict.fromkeys(files):
-        easel.attach(file.stem, file)
+        sampler.attach(file.stem, file)
         for index, picture in enumerate(pictures):
             for strength in dict.fromkeys(s for s in strengths if s):
                 cell = replace(picture, loras={file.stem: strength})
-                yield (index, file.stem, strength), cell, easel.draw(cell)
-        easel.detach(file.stem)
+                yield (index, file.stem, strength), cell, sampler.draw(cell)
+        sampler.detach(file.stem)
 
 
 def _label(strength: float) -> str:

@@ -16,19 +16,19 @@ from train.families.sd15 import StableDiffusion15
 from train.lora.file import file_hash, read_header
 from train.networks.lora import LoraNetwork
 from train.networks.saved import load_lora
-from train.sampling.draw import Picture, Studio, parameters, png_text
+from train.sampling.draw import ImageGenerator, ImageSpec, parameters, png_text
 from train.sampling.options import DrawOptions, SampleOptions
 from train.sampling.prompts import parse, read_prompts
 
 
-class Easel:
+class LoraSampler:
     """A loaded base model with LoRA files that are attached when a picture asks for them."""
 
     def __init__(self, base: Path, settings: TrainSettings) -> None:
-        arithmetic = choose(settings.precision, default_device())
-        self._model = StableDiffusion15.load(base, arithmetic)
+        policy = choose(settings.precision, default_device())
+        self._model = StableDiffusion15.load(base, policy)
         self._targets = self._model.targets(text=True, conv=True)
-        self._studio = Studio(self._model)
+        self._studio = ImageGenerator(self._model)
         self._networks: dict[str, LoraNetwork] = {}
         self._hashes: dict[str, str] = {}
         unet = self._model.unet_file()
@@ -41,7 +41,7 @@ class Easel:
             UserError: It is missing, or does not fit the base model.
         """
         network = LoraNetwork.from_tensors(self._targets, load_lora(file))
-        network.to(self._model.arithmetic.device).eval()
+        network.to(self._model.policy.device).eval()
         self._networks[name] = network.attach(self._targets)
         self._hashes[name] = read_header(file).metadata.get("sshs_model_hash", "")
 
@@ -50,7 +50,7 @@ class Easel:
         self._networks.pop(name).detach()
         self._hashes.pop(name)
 
-    def draw(self, picture: Picture) -> Image.Image:
+    def draw(self, picture: ImageSpec) -> Image.Image:
         """Draw one picture with the LoRAs that it names.
 
         Raises:
@@ -65,7 +65,7 @@ class Easel:
             network.strength = picture.loras.get(name, 0.0)
         return self._studio.draw(picture)
 
-    def save(self, image: Image.Image, picture: Picture, path: Path) -> None:
+    def save(self, image: Image.Image, picture: ImageSpec, path: Path) -> None:
         """Write a PNG file with the text that A1111 reads back."""
         hashes = {name: self._hashes[name] for name in picture.loras if self._hashes.get(name)}
         text = parameters(
@@ -100,15 +100,15 @@ def run(project: Project, options: SampleOptions) -> Iterator[Event]:
             files.setdefault(name, find_lora(name, project))
     yield Stage("load")
     began = time.monotonic()
-    easel = Easel(base_folder(project, options, settings), settings)
+    sampler = LoraSampler(base_folder(project, options, settings), settings)
     for name, file in files.items():
-        easel.attach(name, file)
+        sampler.attach(name, file)
     yield Stage("load", True, round(time.monotonic() - began, 2))
     folder = (options.out or project.output / "samples" / "drawn").expanduser().resolve()
     first = _next_number(folder)
     for index, picture in enumerate(pictures):
         path = folder / f"{first + index:05d}-{picture.seed}.png"
-        easel.save(easel.draw(picture), picture, path)
+        sampler.save(sampler.draw(picture), picture, path)
         yield Progress("draw", index + 1, len(pictures), path.name)
         yield Sample(shown(path, project), picture.text, picture.seed, dict(picture.loras))
     yield Finished({"images": len(pictures), "grid": None, "folder": shown(folder, project)})
@@ -119,11 +119,11 @@ def _pictures(
     options: SampleOptions,
     settings: TrainSettings,
     loras: Mapping[str, float],
-) -> list[Picture]:
+) -> list[ImageSpec]:
     defaults = replace(default_picture(project, options, settings), loras=dict(loras))
     found = []
     for index, line in enumerate(prompt_lines(project, options, settings)):
-        picture = Picture.of(parse(line), defaults, index * options.count)
+        picture = ImageSpec.of(parse(line), defaults, index * options.count)
         found += [replace(picture, seed=picture.seed + turn) for turn in range(options.count)]
     return found
 
@@ -140,10 +140,10 @@ def prompt_lines(project: Project, options: DrawOptions, settings: TrainSettings
     return lines
 
 
-def default_picture(project: Project, options: DrawOptions, settings: TrainSettings) -> Picture:
+def default_picture(project: Project, options: DrawOptions, settings: TrainSettings) -> ImageSpec:
     """Return what a prompt that says nothing gets."""
     side = project.settings.project.resolution
-    return Picture(
+    return ImageSpec(
         "",
         options.negative,
         options.width or side,

@@ -22,7 +22,7 @@ from tui.notices import report_worker
 from tui.session import Session
 from tui.widgets.line_list import ItemList, LineList, Piece, cell
 
-Kind = Literal["add", "remove", "replace", "trigger", "rules"]
+EditKind = Literal["add", "remove", "replace", "trigger", "rules"]
 
 _SHOWN = 200
 """Changes that are listed; the count says how many there are."""
@@ -46,7 +46,7 @@ class EditTags(ModalScreen[Decision | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]
 
     def __init__(
-        self, session: Session, kind: Kind, ids: Sequence[int], scope: str, first: str = ""
+        self, session: Session, kind: EditKind, ids: Sequence[int], scope: str, first: str = ""
     ) -> None:
         """Make the dialog.
 

@@ -25,7 +25,7 @@ class News:
     """What one look at a job directory brought."""
 
     job: jobs.Job
-    settings: jobs.Settings
+    settings: jobs.JobSettings
     state: str
     events: list[events.Event]
 
@@ -42,7 +42,7 @@ class JobView:
     """
 
     job: jobs.Job
-    settings: jobs.Settings
+    settings: jobs.JobSettings
     state: str = "new"
     watched: bool = False
     what: str = ""

@@ -234,7 +234,7 @@ class DupesScreen(StageScreen):
             await self.session.edit(f"exclude {count_of(count, 'duplicate')}", changes)
             self.query_one("#groups", ItemList).action_move(1)
 
-    def _choice(self, number: int) -> resolving.Choice:
+    def _choice(self, number: int) -> resolving.KeepChoice:
         """Return what is kept of a group, and how each other picture lies relative to it."""
         group, kept = self._groups[number], self._kept(number)
         turns = group.turns or [0] * len(group.images)
@@ -244,4 +244,4 @@ class DupesScreen(StageScreen):
             for path, turn in zip(group.images, turns, strict=True)
             if path != kept
         ]
-        return resolving.Choice(kept, others)
+        return resolving.KeepChoice(kept, others)

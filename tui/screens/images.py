@@ -16,7 +16,7 @@ from prep.dataset.journal.changes import CAPTION, Change, exclusion
 from prep.images import decode
 from tui import commands
 from tui.about import about
-from tui.dialogs.edit_tags import EditTags, Kind
+from tui.dialogs.edit_tags import EditKind, EditTags
 from tui.dialogs.question import Question
 from tui.session import Session
 from tui.stage_screen import StageScreen
@@ -262,7 +262,7 @@ class ImagesScreen(StageScreen):
         return f"all {images.count} shown"
 
     @work(group="bulk", exclusive=True, exit_on_error=False)
-    async def action_edit_tags(self, kind: Kind) -> None:
+    async def action_edit_tags(self, kind: EditKind) -> None:
         """Change tags of the selected images, else of all that are shown."""
         row, first = self._list.row, ""
         if kind == "trigger" and row is not None:

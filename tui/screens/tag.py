@@ -107,7 +107,7 @@ class TagScreen(StageScreen):
                 await self.session.save_settings({"tagger": kept})
         title = f"{'dry run: ' if dry else ''}tag with {options.model or 'the set tagger'}"
         argv = command(str(self.session.project.root), options, dry=dry)
-        settings = jobs.Settings("tag", argv, title=title)
+        settings = jobs.JobSettings("tag", argv, title=title)
         job = jobs.create(self.session.project.jobs, settings)
         await asyncio.to_thread(jobs.start, job)
         self.query_one("#tagged").focus()

@@ -28,7 +28,7 @@ _YES_NO = {"yes": True, "no": False}
 
 
 @dataclass(frozen=True)
-class Field:
+class FormField:
     """One setting, as the form needs it.
 
     Attributes:
@@ -76,7 +76,7 @@ class Field:
         return self.choices.get(text, text)
 
 
-def fields_of(model: type[BaseModel]) -> dict[str, Field]:
+def fields_of(model: type[BaseModel]) -> dict[str, FormField]:
     """Return the fields of a model."""
     return {
         name: _field(name, info.annotation, info.description or "")
@@ -84,7 +84,7 @@ def fields_of(model: type[BaseModel]) -> dict[str, Field]:
     }
 
 
-def _field(name: str, annotation: Any, text: str) -> Field:
+def _field(name: str, annotation: Any, text: str) -> FormField:
     text = " ".join(text.split())
     whole = get_origin(annotation) in (Literal, tuple, dict)
     parts = [] if whole else list(get_args(annotation))
@@ -97,7 +97,7 @@ def _field(name: str, annotation: Any, text: str) -> Field:
         elif kind is bool:
             choices |= _YES_NO
     origin = get_origin(kinds[0])
-    return Field(name, text, choices, optional, origin is tuple, origin is dict)
+    return FormField(name, text, choices, optional, origin is tuple, origin is dict)
 
 
 class Form(Vertical, Generic[Model]):
@@ -155,7 +155,7 @@ class Form(Vertical, Generic[Model]):
         one = self._fields[name]
         return Horizontal(Label(one.label), self._input(name, one), classes="row", id=f"row-{name}")
 
-    def _input(self, name: str, one: Field) -> Input | Select[str]:
+    def _input(self, name: str, one: FormField) -> Input | Select[str]:
         text = one.write(self._values[name])
         if one.choices:
             options = [(choice, choice) for choice in one.choices]

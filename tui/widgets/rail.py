@@ -12,7 +12,7 @@ from tui.commands import STAGE_KEYS
 from tui.stages import GLYPHS, SHORT, StageState
 
 
-class Stage(Static):
+class StageItem(Static):
     """One stage; a click goes there."""
 
     ALLOW_SELECT = False
@@ -65,16 +65,16 @@ class Rail(Container):
     def compose(self) -> ComposeResult:
         """Make the stages."""
         for number, mode in enumerate(SHORT, 1):
-            stage = Stage(number, mode)
+            stage = StageItem(number, mode)
             stage.set_class(mode == self._here, "-here")
             yield stage
 
     def show(self, states: Mapping[str, StageState]) -> None:
         """Show the states."""
         for mode, state in states.items():
-            self.query_one(f"#stage-{mode}", Stage).show(state)
+            self.query_one(f"#stage-{mode}", StageItem).show(state)
 
     def on_resize(self) -> None:
         """Write short names when the rail lies down."""
-        for stage in self.query(Stage):
+        for stage in self.query(StageItem):
             stage.narrow = self.size.height < len(SHORT)

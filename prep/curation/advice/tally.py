@@ -60,7 +60,7 @@ def stored_tagger(index: Index, contents: Sequence[str]) -> StoredTagger | None:
 
 
 @dataclass(frozen=True)
-class Tally:
+class ConceptTags:
     """The tags of one concept.
 
     Attributes:
@@ -78,7 +78,7 @@ def tally(
     tagger: StoredTagger | None,
     limits: tuple[float, float] = (0.35, 0.85),
     renamed: Mapping[str, str] | None = None,
-) -> Tally:
+) -> ConceptTags:
     """Count the tags of one concept.
 
     Args:
@@ -115,10 +115,10 @@ def tally(
         if counts[:2, column].any()
     ]
     facts += [TagFacts(names[key], len(rows), count) for key, count in others.items()]
-    return Tally(sorted(facts, key=_importance), tags)
+    return ConceptTags(sorted(facts, key=_importance), tags)
 
 
-def _captions_only(rows: Sequence[ImageRow]) -> Tally:
+def _captions_only(rows: Sequence[ImageRow]) -> ConceptTags:
     counts: dict[str, int] = {}
     names: dict[str, str] = {}
     tags = []
@@ -129,7 +129,7 @@ def _captions_only(rows: Sequence[ImageRow]) -> Tally:
             names.setdefault(captions.key(tag), tag)
             counts[captions.key(tag)] = counts.get(captions.key(tag), 0) + 1
     facts = [TagFacts(names[key], len(rows), count) for key, count in counts.items()]
-    return Tally(sorted(facts, key=_importance), tags)
+    return ConceptTags(sorted(facts, key=_importance), tags)
 
 
 def _importance(facts: TagFacts) -> tuple[int, int, str]:

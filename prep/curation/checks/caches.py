@@ -13,42 +13,42 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from prep.curation.checks.codes import Code, Problem, error, info, warning
-from prep.curation.checks.view import Place, View
+from prep.curation.checks.codes import CheckCode, Problem, error, info, warning
+from prep.curation.checks.view import CheckedFolder, DatasetView
 from prep.dataset.index import ImageRow
 from prep.dataset.journal.changes import Change
 from prep.images.buckets import Size
 
 CODES = (
-    Code(
+    CheckCode(
         "cache-size",
         "latent caches of another size than their image",
         {"sd-scripts": warning("The image was replaced: sd-scripts stops, or trains the old one.")},
         "--fix moves them to the trash; sd-scripts makes them again.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "cache-older",
         "latent caches older than their image",
         {"sd-scripts": warning("sd-scripts goes on training on the old pixels.")},
         "--fix moves them to the trash; sd-scripts makes them again.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "text-cache-older",
         "text caches older than their caption",
         {"sd-scripts": warning("sd-scripts goes on training on the old caption.")},
         "--fix moves them to the trash; sd-scripts makes them again.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "cache-broken",
         "caches that cannot be read",
         {"sd-scripts": error("sd-scripts stops at the first one.")},
         "--fix moves them to the trash; sd-scripts makes them again.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "cache-orphan",
         "caches without an image",
         {"sd-scripts": info("They only take space.")},
@@ -86,7 +86,7 @@ def cache_of(name: str, stems: frozenset[str]) -> Cache:
     return Cache(name, plain)
 
 
-def find(view: View) -> Iterator[Problem]:
+def find(view: DatasetView) -> Iterator[Problem]:
     """Yield caches that do not fit their image or caption."""
     if view.trainer != "sd-scripts":
         return
@@ -96,7 +96,7 @@ def find(view: View) -> Iterator[Problem]:
                 yield from _stale(view, place, cache_of(name, place.image_stems))
 
 
-def changes(view: View, wanted: frozenset[str]) -> Iterator[Change]:
+def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:
     """Yield the moves to the trash, also of caches that images of one stem have shared."""
     trashed = {problem.path for problem in find(view) if problem.code in wanted}
     if "stem-shared" in wanted:
@@ -105,7 +105,7 @@ def changes(view: View, wanted: frozenset[str]) -> Iterator[Change]:
         yield view.trash(path)
 
 
-def _shared(view: View) -> Iterator[str]:
+def _shared(view: DatasetView) -> Iterator[str]:
     for place in view.places:
         for name in place.names:
             if name.endswith(_ENDING):
@@ -114,7 +114,7 @@ def _shared(view: View) -> Iterator[str]:
                     yield place.file(name)
 
 
-def _stale(view: View, place: Place, cache: Cache) -> Iterator[Problem]:
+def _stale(view: DatasetView, place: CheckedFolder, cache: Cache) -> Iterator[Problem]:
     path = place.file(cache.name)
     if cache.stem not in place.image_stems:
         yield Problem("cache-orphan", path, "no image of this name", fixable=True)
@@ -135,7 +135,9 @@ def _stale(view: View, place: Place, cache: Cache) -> Iterator[Problem]:
         yield from _old_latents(path, file, cache, rows[0], stat.st_mtime_ns)
 
 
-def _old_text(view: View, place: Place, cache: Cache, mtime_ns: int) -> Iterator[Problem]:
+def _old_text(
+    view: DatasetView, place: CheckedFolder, cache: Cache, mtime_ns: int
+) -> Iterator[Problem]:
     caption = cache.stem + view.extension
     if caption not in place.all_names:
         return

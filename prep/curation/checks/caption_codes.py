@@ -4,10 +4,10 @@ Facts: sd-scripts ``library/train_util.py`` (``read_caption``, ``process_caption
 ``LoadMultipleTexts.py``; what CLIP's tokenizer makes of marks and spaces was tried out.
 """
 
-from prep.curation.checks.codes import Code, error, for_all, info, warning
+from prep.curation.checks.codes import CheckCode, error, for_all, info, warning
 
 CODES = (
-    Code(
+    CheckCode(
         "caption-empty",
         "empty caption files",
         {
@@ -18,7 +18,7 @@ CODES = (
         "--fix writes the trigger word; without one it removes the file.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "caption-blank",
         "captions of spaces and line ends only",
         {
@@ -29,7 +29,7 @@ CODES = (
         "--fix writes the trigger word; without one it removes the file.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "caption-first-line-blank",
         "captions that begin with an empty line",
         {
@@ -39,7 +39,7 @@ CODES = (
         "--fix removes the empty lines.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "caption-encoding",
         "captions that are not UTF-8",
         {
@@ -50,13 +50,13 @@ CODES = (
         "--fix saves them as UTF-8 where the encoding is certain; else say it with --encoding.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "caption-unreadable",
         "captions that may not be read",
         for_all(error("The trainer stops, or leaves the image out.")),
         "Check the owner and the permissions of the files.",
     ),
-    Code(
+    CheckCode(
         "caption-bom",
         "captions that begin with a byte order mark",
         {
@@ -66,21 +66,21 @@ CODES = (
         "--fix removes it.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "caption-odd-characters",
         "captions with control or invisible characters",
         for_all(warning("They become tokens of their own, and make another word of the tag.")),
         "--fix removes them.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "caption-odd-spaces",
         "captions with tabs, double or wide spaces",
         for_all(info("Trainers pass over them; tools that compare tags may not.")),
         "--fix makes ordinary spaces of them.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "caption-wide-commas",
         "tags parted by wide commas (，、)",
         for_all(
@@ -89,14 +89,14 @@ CODES = (
         "--fix makes ordinary commas of them.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "caption-empty-tags",
         "commas with no tag",
         for_all(info("Each costs a token, and keep_tokens counts it as a tag.")),
         "--fix removes them.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "caption-extra-lines",
         "captions of several lines",
         {
@@ -105,13 +105,13 @@ CODES = (
         },
         "Join the lines; or set enable_wildcard in sd-scripts, and check with --wildcards.",
     ),
-    Code(
+    CheckCode(
         "wildcard-braces",
         "wildcards whose braces do not pair",
         {"sd-scripts": warning("Parts of them are trained as text, braces and bars included.")},
         "Close each {a|b}, put none inside another, and write {{ }} for braces that are meant.",
     ),
-    Code(
+    CheckCode(
         "wildcard-unused",
         "wildcards that are not expanded",
         {
@@ -123,19 +123,19 @@ CODES = (
         },
         "Choose one; or set enable_wildcard in sd-scripts, and check with --wildcards.",
     ),
-    Code(
+    CheckCode(
         "captions-identical",
         "concepts whose captions are all the same",
         for_all(warning("Nothing tells the images apart: all they share is learnt as one thing.")),
         "Caption what differs (shikomi tag); a style may do without.",
     ),
-    Code(
+    CheckCode(
         "captions-bare",
         "captions that are the trigger word only",
         for_all(info("Everything that the images show is learnt into the trigger word.")),
         "Fine for some styles; else caption what should stay changeable (shikomi tag).",
     ),
-    Code(
+    CheckCode(
         "captions-repeated",
         "images with the same caption",
         for_all(info("Where the pictures differ, the captions could say how.")),
@@ -144,7 +144,7 @@ CODES = (
 )
 
 SIDECAR_CODES = (
-    Code(
+    CheckCode(
         "caption-missing",
         "images without a caption",
         {
@@ -154,14 +154,14 @@ SIDECAR_CODES = (
         },
         "shikomi tag writes captions.",
     ),
-    Code(
+    CheckCode(
         "caption-elsewhere",
         "captions under a name that is not read",
         for_all(error("They are passed over, and the images are trained without them.")),
         "--fix renames them where there is one candidate.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "caption-two-files",
         "two different captions for one image",
         {
@@ -173,7 +173,7 @@ SIDECAR_CODES = (
         },
         "Compare the two, and remove one.",
     ),
-    Code(
+    CheckCode(
         "caption-borrowed",
         "images that are given another file's caption",
         {
@@ -184,19 +184,19 @@ SIDECAR_CODES = (
         },
         "Write a caption for the image (shikomi tag), or rename it.",
     ),
-    Code(
+    CheckCode(
         "caption-orphan",
         "captions without an image",
         for_all(info("They are never read; perhaps an image was renamed or lost.")),
         "Rename or remove them.",
     ),
-    Code(
+    CheckCode(
         "mask-trained",
         "masks beside the images",
         {"sd-scripts": warning("sd-scripts trains them as if they were images of the concept.")},
         "Train on what shikomi export writes: it puts masks into a folder of their own.",
     ),
-    Code(
+    CheckCode(
         "mask-orphan",
         "masks without an image",
         for_all(info("They are never read; perhaps an image was renamed or lost.")),

@@ -16,7 +16,7 @@ from prep.curation.checks import triggers
 from prep.curation.checks.caption_codes import CODES as CODES
 from prep.curation.checks.codes import Problem
 from prep.curation.checks.encodings import decoded, guesses
-from prep.curation.checks.view import Picture, Place, View
+from prep.curation.checks.view import CheckedFolder, CheckedImage, DatasetView
 from prep.dataset.journal.changes import Change, content_change
 
 BOM = "\ufeff"
@@ -34,12 +34,12 @@ _MANY = 3
 """Captions of a concept from which on their being all alike is worth a word."""
 
 
-class Caption(NamedTuple):
+class CheckedCaption(NamedTuple):
     """A text on its way through the steps."""
 
     text: str
-    view: View
-    place: Place
+    view: DatasetView
+    place: CheckedFolder
 
 
 class Verdict(NamedTuple):
@@ -49,10 +49,10 @@ class Verdict(NamedTuple):
     text: str | None = None
 
 
-Step = Callable[[Caption], Verdict | None]
+CaptionCheck = Callable[[CheckedCaption], Verdict | None]
 
 
-def find(view: View) -> Iterator[Problem]:
+def find(view: DatasetView) -> Iterator[Problem]:
     """Yield what is wrong with the captions that the trainer reads."""
     for place in view.places:
         for stem, pictures in place.stems.items():
@@ -64,7 +64,7 @@ def find(view: View) -> Iterator[Problem]:
     yield from _alike(view)
 
 
-def changes(view: View, wanted: frozenset[str]) -> Iterator[Change]:
+def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:
     """Yield the mended captions; only the rules in ``wanted`` are followed."""
     for place in view.places:
         for stem, pictures in place.stems.items():
@@ -76,11 +76,11 @@ def changes(view: View, wanted: frozenset[str]) -> Iterator[Change]:
             if not any(problem.fixable for problem in _problems(view, place, path, data)):
                 continue
             raw = view.caption_bytes(path)
-            if raw is not None and (after := mended(view, place, raw, wanted)) != raw:
+            if raw is not None and (after := fixed(view, place, raw, wanted)) != raw:
                 yield content_change(path, raw, after)
 
 
-def read_text(view: View, path: str, picture: Picture) -> str | bytes | None:
+def read_text(view: DatasetView, path: str, picture: CheckedImage) -> str | bytes | None:
     """Return a caption: its text, its bytes where they are not UTF-8, ``None`` when unreadable."""
     row = picture.row
     if row is not None and view.indexed_captions and row.caption_error is None:
@@ -89,7 +89,9 @@ def read_text(view: View, path: str, picture: Picture) -> str | bytes | None:
     return None if raw is None else _as_text(raw)
 
 
-def mended(view: View, place: Place, raw: bytes, wanted: frozenset[str]) -> bytes | None:
+def fixed(
+    view: DatasetView, place: CheckedFolder, raw: bytes, wanted: frozenset[str]
+) -> bytes | None:
     """Return a caption file as it should be; ``None`` when there should be none."""
     text = _as_text(raw)
     if isinstance(text, bytes):
@@ -98,7 +100,7 @@ def mended(view: View, place: Place, raw: bytes, wanted: frozenset[str]) -> byte
             return raw
         text = found.text
     for code, step in STEPS:
-        verdict = step(Caption(text, view, place))
+        verdict = step(CheckedCaption(text, view, place))
         if verdict is not None:
             if verdict.text is not None and code in wanted:
                 text = verdict.text
@@ -117,7 +119,9 @@ def _as_text(raw: bytes) -> str | bytes:
         return raw
 
 
-def _problems(view: View, place: Place, path: str, data: str | bytes | None) -> Iterator[Problem]:
+def _problems(
+    view: DatasetView, place: CheckedFolder, path: str, data: str | bytes | None
+) -> Iterator[Problem]:
     if data is None:
         yield Problem("caption-unreadable", path, "it may not be read")
         return
@@ -135,7 +139,7 @@ def _problems(view: View, place: Place, path: str, data: str | bytes | None) -> 
     if plain and triggers.in_front(data, view, place):
         return
     for code, step in TRIGGER_STEPS if plain else STEPS:
-        verdict = step(Caption(data, view, place))
+        verdict = step(CheckedCaption(data, view, place))
         if verdict is None:
             continue
         yield Problem(code, path, verdict.message, verdict.text is not None)
@@ -168,24 +172,24 @@ def _is_plain(text: str) -> bool:
 # ---- the steps ---------------------------------------------------------------------------------
 
 
-def _empty(caption: Caption) -> Verdict | None:
+def _empty(caption: CheckedCaption) -> Verdict | None:
     return None if caption.text else Verdict("0 bytes", triggers.alone(caption.place))
 
 
-def _bom(caption: Caption) -> Verdict | None:
+def _bom(caption: CheckedCaption) -> Verdict | None:
     if not caption.text.startswith(BOM):
         return None
     text = caption.text.lstrip(BOM)
     return Verdict(triggers.shown(text) or "nothing but a mark", text)
 
 
-def _blank(caption: Caption) -> Verdict | None:
+def _blank(caption: CheckedCaption) -> Verdict | None:
     if _CONTROLS.sub("", caption.text).strip():
         return None
     return Verdict("nothing that can be read", triggers.alone(caption.place))
 
 
-def _blank_first(caption: Caption) -> Verdict | None:
+def _blank_first(caption: CheckedCaption) -> Verdict | None:
     lines = caption.text.splitlines(keepends=True)
     if caption.view.draws_lines or (lines and lines[0].strip()):
         return None
@@ -193,7 +197,7 @@ def _blank_first(caption: Caption) -> Verdict | None:
     return Verdict(f"the text begins further down: {triggers.shown(text)}", text)
 
 
-def _odd_characters(caption: Caption) -> Verdict | None:
+def _odd_characters(caption: CheckedCaption) -> Verdict | None:
     found = Counter(f"U+{ord(character):04X}" for character in _CONTROLS.findall(caption.text))
     if not found:
         return None
@@ -201,7 +205,7 @@ def _odd_characters(caption: Caption) -> Verdict | None:
     return Verdict(named, _CONTROLS.sub("", caption.text))
 
 
-def _odd_spaces(caption: Caption) -> Verdict | None:
+def _odd_spaces(caption: CheckedCaption) -> Verdict | None:
     text = _SPACES.sub(" ", caption.text)
     clean = "".join(_tidy(line) for line in text.splitlines(keepends=True))
     if clean == caption.text:
@@ -217,7 +221,7 @@ def _tidy(line: str) -> str:
     return re.sub(" +,", ",", _RUNS.sub(" ", body.strip(" "))) + end
 
 
-def _wide_commas(caption: Caption) -> Verdict | None:
+def _wide_commas(caption: CheckedCaption) -> Verdict | None:
     head, line, rest = split_lines(caption.text)
     count = len(_WIDE_COMMAS.findall(line))
     if not count or _is_east_asian_prose(line):
@@ -235,7 +239,7 @@ def _is_east_asian_prose(line: str) -> bool:
     return any(mark in line for mark in "。！？") or longest > _LONG_TAG
 
 
-def _empty_tags(caption: Caption) -> Verdict | None:
+def _empty_tags(caption: CheckedCaption) -> Verdict | None:
     head, line, rest = split_lines(caption.text)
     if not _NO_TAG.search(line):
         return None
@@ -246,7 +250,7 @@ def _empty_tags(caption: Caption) -> Verdict | None:
     return Verdict(f"{empty} commas with no tag", head + ", ".join(filter(None, tags)) + rest)
 
 
-def _braces(caption: Caption) -> Verdict | None:
+def _braces(caption: CheckedCaption) -> Verdict | None:
     if not caption.view.expands:
         return None
     bare = re.sub(r"\{\{|\}\}", "", caption.text)
@@ -260,31 +264,31 @@ def _braces(caption: Caption) -> Verdict | None:
     return None
 
 
-def _unused_wildcards(caption: Caption) -> Verdict | None:
+def _unused_wildcards(caption: CheckedCaption) -> Verdict | None:
     if caption.view.expands:
         return None
     found = _WILDCARD.search(split_lines(caption.text)[1])
     return Verdict(f"{triggers.shown(found[0])} is read as it stands") if found else None
 
 
-def _extra_lines(caption: Caption) -> Verdict | None:
+def _extra_lines(caption: CheckedCaption) -> Verdict | None:
     if caption.view.draws_lines:
         return None
     lines = [line for line in caption.text.splitlines() if line.strip()]
     return Verdict(f"{len(lines)} lines, the first is read") if len(lines) > 1 else None
 
 
-def _trigger(caption: Caption, rule: triggers.Rule) -> Verdict | None:
+def _trigger(caption: CheckedCaption, rule: triggers.TriggerRule) -> Verdict | None:
     found = rule(caption.text, caption.view, caption.place)
     return Verdict(*found) if found else None
 
 
-TRIGGER_STEPS: tuple[tuple[str, Step], ...] = (
+TRIGGER_STEPS: tuple[tuple[str, CaptionCheck], ...] = (
     ("trigger-misspelt", lambda caption: _trigger(caption, triggers.misspelt)),
     ("trigger-missing", lambda caption: _trigger(caption, triggers.missing)),
     ("trigger-not-first", lambda caption: _trigger(caption, triggers.not_first)),
 )
-STEPS: tuple[tuple[str, Step], ...] = (
+STEPS: tuple[tuple[str, CaptionCheck], ...] = (
     ("caption-empty", _empty),
     ("caption-bom", _bom),
     ("caption-blank", _blank),
@@ -304,7 +308,7 @@ _LAST = frozenset({"caption-empty", "caption-blank"})
 # ---- captions of a concept -----------------------------------------------------------------------
 
 
-def _alike(view: View) -> Iterator[Problem]:
+def _alike(view: DatasetView) -> Iterator[Problem]:
     """Yield concepts whose captions do not tell their images apart."""
     for folder, places in view.concepts().items():
         if places[0].concept.settings.regularization:

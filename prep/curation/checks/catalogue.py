@@ -5,14 +5,14 @@ from difflib import get_close_matches
 from types import ModuleType
 
 from prep.curation.checks import caches, captions, folders, names, pixels, sidecars, triggers
-from prep.curation.checks.codes import Code, Problem
-from prep.curation.checks.view import View
+from prep.curation.checks.codes import CheckCode, Problem
+from prep.curation.checks.view import DatasetView
 from prep.dataset.journal.changes import Change
 from prep.errors import ConfigError
 from prep.training_set.trainers import Trainer
 
 GROUPS: tuple[ModuleType, ...] = (folders, names, sidecars, captions, triggers, pixels, caches)
-CODES: dict[str, Code] = {code.name: code for group in GROUPS for code in group.CODES}
+CODES: dict[str, CheckCode] = {code.name: code for group in GROUPS for code in group.CODES}
 
 
 def selected(only: Collection[str], ignore: Collection[str]) -> frozenset[str]:
@@ -41,7 +41,7 @@ def _expanded(given: Collection[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def problems(view: View, wanted: frozenset[str]) -> list[Problem]:
+def problems(view: DatasetView, wanted: frozenset[str]) -> list[Problem]:
     """Return what the trainer of the view minds, most severe first, then by code and path."""
     found = [
         problem
@@ -59,7 +59,7 @@ def problems(view: View, wanted: frozenset[str]) -> list[Problem]:
     return sorted(found, key=key)
 
 
-def changes(view: View, wanted: frozenset[str]) -> Iterator[Change]:
+def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:
     """Yield the changes that mend what can be mended safely, each file at most once."""
     minded = frozenset(code for code in wanted if view.trainer in CODES[code].effects)
     for group in GROUPS:

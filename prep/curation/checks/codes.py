@@ -37,7 +37,7 @@ def info(consequence: str) -> Effect:
 
 
 @dataclass(frozen=True)
-class Code:
+class CheckCode:
     """One kind of finding.
 
     Attributes:

@@ -11,25 +11,25 @@ import unicodedata
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from prep.curation.checks.codes import Code, Problem, error, for_all, info, warning
-from prep.curation.checks.view import Place, View
+from prep.curation.checks.codes import CheckCode, Problem, error, for_all, info, warning
+from prep.curation.checks.view import CheckedFolder, DatasetView
 from prep.curation.vocabulary.nearest import distance
 from prep.project import Concept, parse_folder
 
 CODES = (
-    Code(
+    CheckCode(
         "folder-no-repeats",
         "folders without repeats in their name",
         {"sd-scripts": error('sd-scripts passes over them ("ignore directory without repeats").')},
         "Rename them to 10_name, or train on what shikomi export writes.",
     ),
-    Code(
+    CheckCode(
         "folder-zero-repeats",
         "folders with less than one repeat",
         {"sd-scripts": error("sd-scripts passes over them without a word.")},
         "Rename them to 1_name or more, or train on what shikomi export writes.",
     ),
-    Code(
+    CheckCode(
         "folder-nested",
         "images in folders inside concept folders",
         {
@@ -38,13 +38,13 @@ CODES = (
         },
         "Move the images up, or train on what shikomi export writes.",
     ),
-    Code(
+    CheckCode(
         "folder-outside",
         "images outside any concept folder",
         {"sd-scripts": error("sd-scripts only looks into folders: they are never trained.")},
         "Move them into a folder called 10_name.",
     ),
-    Code(
+    CheckCode(
         "folder-leaf",
         "a single concept folder opened as a dataset",
         {
@@ -54,44 +54,44 @@ CODES = (
         },
         "Give --train_data_dir the folder above, and check that.",
     ),
-    Code(
+    CheckCode(
         "folder-empty",
         "concept folders without usable images",
         for_all(info("Trainers pass over them.")),
         "Fill or remove them.",
     ),
-    Code(
+    CheckCode(
         "folder-no-name",
         "folders that are a number only",
         {"sd-scripts": info("Images without a caption there are trained without any words.")},
         "Rename them to 10_name.",
     ),
-    Code(
+    CheckCode(
         "concepts-alike",
         "concepts whose names are almost the same",
         for_all(info("Perhaps one concept, split by a slip of the pen.")),
         "Rename one, or leave them when both are meant.",
     ),
-    Code(
+    CheckCode(
         "concept-unknown",
         "settings for a folder that is not there",
         for_all(warning("The trigger word and repeats set for it in shikomi.toml do nothing.")),
         "Correct the name of its table in shikomi.toml.",
     ),
-    Code(
+    CheckCode(
         "reg-unmarked",
         "folders that look like regularisation images",
         for_all(warning("They are trained as images of your concept.")),
         "Mark the folder: shikomi concept . FOLDER --regularization; for sd-scripts keep them"
         " outside the dataset and give --reg_data_dir.",
     ),
-    Code(
+    CheckCode(
         "reg-surplus",
         "more regularisation images than are used",
         for_all(warning("The surplus is never trained.")),
         "Remove some, lower their repeats, or raise those of the others.",
     ),
-    Code(
+    CheckCode(
         "reg-steps",
         "regularisation images double the steps",
         for_all(
@@ -107,7 +107,7 @@ _REG = re.compile(
 _LONG = 5
 
 
-def find(view: View) -> Iterator[Problem]:
+def find(view: DatasetView) -> Iterator[Problem]:
     """Yield what is wrong with the folders."""
     for place in view.places:
         if place.pictures:
@@ -131,7 +131,7 @@ def kohya_repeats(name: str) -> int | None:
         return None
 
 
-def _place(view: View, place: Place) -> Iterator[Problem]:
+def _place(view: DatasetView, place: CheckedFolder) -> Iterator[Problem]:
     count = len(place.pictures)
     images = f"{count} image" + ("s" if count > 1 else "")
     if place.depth == 0:
@@ -155,7 +155,7 @@ def _place(view: View, place: Place) -> Iterator[Problem]:
         yield Problem("reg-unmarked", place.path, images)
 
 
-def _empty(view: View) -> Iterator[Problem]:
+def _empty(view: DatasetView) -> Iterator[Problem]:
     used = {place.concept.folder for place in view.places if place.pictures}
     for place in view.places:
         if place.depth == 1 and place.concept.folder not in used:
@@ -165,7 +165,7 @@ def _empty(view: View) -> Iterator[Problem]:
             )
 
 
-def _unknown(view: View) -> Iterator[Problem]:
+def _unknown(view: DatasetView) -> Iterator[Problem]:
     there = {place.concept.folder for place in view.places}
     for folder in view.project.settings.concepts:
         if folder not in there:
@@ -174,7 +174,7 @@ def _unknown(view: View) -> Iterator[Problem]:
             yield Problem("concept-unknown", view.project.file.name, message)
 
 
-def _alike(view: View) -> Iterator[Problem]:
+def _alike(view: DatasetView) -> Iterator[Problem]:
     concepts = [places[0] for places in view.concepts().values() if places[0].depth > 0]
     named = [(place, parse_folder(place.concept.folder)[1]) for place in concepts]
     for number, (place, name) in enumerate(named):
@@ -205,7 +205,7 @@ def _letters(name: str) -> str:
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 
-def _regularisation(view: View) -> Iterator[Problem]:
+def _regularisation(view: DatasetView) -> Iterator[Problem]:
     regular: list[tuple[Concept, str, int]] = []
     train = 0
     for places in view.concepts().values():

@@ -8,28 +8,28 @@ links (mgds ``CollectPaths.py``). Neither looks at what the file really is.
 
 from collections.abc import Iterator
 
-from prep.curation.checks.captions import mended
-from prep.curation.checks.codes import Code, Problem, error, for_all, info, warning
-from prep.curation.checks.view import ALIASES, Picture, Place, View, ending
+from prep.curation.checks.captions import fixed
+from prep.curation.checks.codes import CheckCode, Problem, error, for_all, info, warning
+from prep.curation.checks.view import ALIASES, CheckedFolder, CheckedImage, DatasetView, ending
 from prep.dataset.journal.changes import Change, content_change, move
 from prep.images import is_image_name
 
 CODES = (
-    Code(
+    CheckCode(
         "suffix-case",
         "endings in mixed case (.Jpg)",
         {"sd-scripts": error("sd-scripts lists .jpg and .JPG only, and passes over these images.")},
         "--fix writes the ending in lower case.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "suffix-alias",
         "JPEG images under another ending (.jfif)",
         for_all(error("Trainers do not know the ending, and pass over these images.")),
         "--fix renames them to .jpg.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "suffix-skipped",
         "images of a kind that the trainer does not read",
         {
@@ -38,19 +38,19 @@ CODES = (
         },
         "shikomi export writes all of them as WebP or PNG.",
     ),
-    Code(
+    CheckCode(
         "suffix-unknown",
         "images of a kind that nobody reads",
         for_all(error("Trainers and shikomi pass over them.")),
         "Save them as PNG, or as JPEG of high quality.",
     ),
-    Code(
+    CheckCode(
         "suffix-wrong",
         "endings that name another format",
         for_all(info("Trainers look at the content; programs that go by the name may fail.")),
         "Rename them when something else than a trainer reads them.",
     ),
-    Code(
+    CheckCode(
         "stem-shared",
         "images that differ in their ending only",
         {
@@ -62,26 +62,26 @@ CODES = (
         " found by shikomi dupes.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "name-not-text",
         "names that are not UTF-8",
         for_all(error("shikomi cannot keep track of such files, and trainers may stop.")),
         "Rename them.",
     ),
-    Code(
+    CheckCode(
         "image-hidden",
         "hidden files with the name of an image",
         {"onetrainer": error("OneTrainer reads them, too, and stops: mostly macOS's ._ files.")},
         "--fix moves them to the trash.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "image-linked",
         "images that are symbolic links",
         {"onetrainer": error("OneTrainer passes over links.")},
         "Put the files themselves there.",
     ),
-    Code(
+    CheckCode(
         "excluded-present",
         "images left out that lie in the folder",
         {
@@ -110,7 +110,7 @@ _FORMATS = {
 }
 
 
-def find(view: View) -> Iterator[Problem]:
+def find(view: DatasetView) -> Iterator[Problem]:
     """Yield what is wrong with the names of images."""
     for place in view.places:
         targets = _targets(view, place, _ALL)
@@ -136,7 +136,7 @@ def find(view: View) -> Iterator[Problem]:
             yield Problem("excluded-present", place.path, f"{count} images left out lie here")
 
 
-def changes(view: View, wanted: frozenset[str]) -> Iterator[Change]:
+def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:
     """Yield the renames, with captions and caches where images shared them."""
     for place in view.places:
         yield from _renames(view, place, wanted)
@@ -146,7 +146,9 @@ def changes(view: View, wanted: frozenset[str]) -> Iterator[Change]:
                     yield view.trash(place.file(name))
 
 
-def _suffix(view: View, place: Place, picture: Picture, fixable: bool) -> Iterator[Problem]:
+def _suffix(
+    view: DatasetView, place: CheckedFolder, picture: CheckedImage, fixable: bool
+) -> Iterator[Problem]:
     suffix = picture.suffix
     lower = suffix.lower()
     if lower in ALIASES:
@@ -164,7 +166,7 @@ def _suffix(view: View, place: Place, picture: Picture, fixable: bool) -> Iterat
         yield Problem("image-linked", picture.path, "a link")
 
 
-def _right_suffix(view: View, suffix: str, wanted: frozenset[str]) -> str:
+def _right_suffix(view: DatasetView, suffix: str, wanted: frozenset[str]) -> str:
     lower = suffix.lower()
     if lower in ALIASES:
         return ALIASES[lower] if "suffix-alias" in wanted else suffix
@@ -174,16 +176,16 @@ def _right_suffix(view: View, suffix: str, wanted: frozenset[str]) -> str:
     return suffix
 
 
-def _keeper(view: View, pictures: list[Picture]) -> Picture:
+def _keeper(view: DatasetView, pictures: list[CheckedImage]) -> CheckedImage:
     """Return the image that keeps the name: one that needs no other ending, if there is one."""
 
-    def renamed(picture: Picture) -> tuple[bool, str]:
+    def renamed(picture: CheckedImage) -> tuple[bool, str]:
         return _right_suffix(view, picture.suffix, _ALL) != picture.suffix, picture.name
 
     return min(pictures, key=renamed)
 
 
-def _renames(view: View, place: Place, wanted: frozenset[str]) -> Iterator[Change]:
+def _renames(view: DatasetView, place: CheckedFolder, wanted: frozenset[str]) -> Iterator[Change]:
     targets = _targets(view, place, wanted)
     for stem, pictures in place.stems.items():
         for picture in pictures:
@@ -196,7 +198,7 @@ def _renames(view: View, place: Place, wanted: frozenset[str]) -> Iterator[Chang
                 yield from _copied_caption(view, place, stem, new_stem, wanted)
 
 
-def _targets(view: View, place: Place, wanted: frozenset[str]) -> dict[str, str]:
+def _targets(view: DatasetView, place: CheckedFolder, wanted: frozenset[str]) -> dict[str, str]:
     """Return the new names of the images that get one, by path; none is taken."""
     found: dict[str, str] = {}
     given: set[str] = set()
@@ -227,12 +229,12 @@ def _free(stem: str, taken: set[str]) -> str:
 
 
 def _copied_caption(
-    view: View, place: Place, stem: str, new_stem: str, wanted: frozenset[str]
+    view: DatasetView, place: CheckedFolder, stem: str, new_stem: str, wanted: frozenset[str]
 ) -> Iterator[Change]:
     for suffix in (".txt", ".caption"):
         name = stem + suffix
         if name in place.all_names and (raw := view.caption_bytes(place.file(name))) is not None:
-            after = mended(view, place, raw, wanted) if suffix == view.extension else raw
+            after = fixed(view, place, raw, wanted) if suffix == view.extension else raw
             if after is not None:
                 yield content_change(place.file(new_stem + suffix), None, after)
 

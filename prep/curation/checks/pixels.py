@@ -8,12 +8,12 @@ transparency (mgds ``LoadImage.py``). What shikomi exports is upright and on whi
 from collections.abc import Iterator
 
 from prep.curation.checks import transparency
-from prep.curation.checks.codes import Code, Problem, error, for_all, info, warning
-from prep.curation.checks.view import View
+from prep.curation.checks.codes import CheckCode, Problem, error, for_all, info, warning
+from prep.curation.checks.view import DatasetView
 from prep.dataset.index import ImageRow
 
 CODES = (
-    Code(
+    CheckCode(
         "image-unreadable",
         "images that cannot be read",
         {
@@ -23,13 +23,13 @@ CODES = (
         },
         "Get them again, or move them out of the folder.",
     ),
-    Code(
+    CheckCode(
         "image-turned",
         "photographs that are turned by EXIF",
         {"sd-scripts": warning("sd-scripts trains them lying on their side, or upside down.")},
         "shikomi export writes them upright.",
     ),
-    Code(
+    CheckCode(
         "image-transparent",
         "images with transparent areas",
         {
@@ -39,19 +39,19 @@ CODES = (
         },
         "shikomi export puts them on white; sd-scripts can take it as a mask (alpha_mask).",
     ),
-    Code(
+    CheckCode(
         "image-animated",
         "animations",
         for_all(warning("Only the first frame is trained.")),
         "Save the frames that you want as images of their own.",
     ),
-    Code(
+    CheckCode(
         "image-small",
         "images much smaller than the training resolution",
         for_all(warning("They are enlarged to fill their bucket, and trained as soft as that is.")),
         "Find larger versions, leave them out, or set no_upscale in [buckets].",
     ),
-    Code(
+    CheckCode(
         "image-thin",
         "images thinner than one bucket step",
         {
@@ -69,7 +69,7 @@ LITTLE = 0.001
 """Less of the picture being transparent is a stray pixel."""
 
 
-def find(view: View) -> Iterator[Problem]:
+def find(view: DatasetView) -> Iterator[Problem]:
     """Yield what a trainer makes of the pictures; ``transparency.measure`` comes before."""
     known = transparency.found(view.index) if any(row.alpha for row in view.rows) else {}
     buckets = view.project.buckets

@@ -11,14 +11,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from prep.curation.checks.caption_codes import SIDECAR_CODES
-from prep.curation.checks.captions import mended
+from prep.curation.checks.captions import fixed
 from prep.curation.checks.codes import Problem
 from prep.curation.checks.view import (
     ALIASES,
     CAPTION_ENDINGS,
-    Picture,
-    Place,
-    View,
+    CheckedFolder,
+    CheckedImage,
+    DatasetView,
     ending,
     is_mask,
 )
@@ -30,7 +30,7 @@ _PARTS = 5
 _DROPPED = 4
 
 
-def find(view: View) -> Iterator[Problem]:
+def find(view: DatasetView) -> Iterator[Problem]:
     """Yield captions that are missing, misnamed, doubled or left over."""
     for place in view.places:
         loose = _Loose(view, place)
@@ -45,7 +45,7 @@ def find(view: View) -> Iterator[Problem]:
             yield Problem("mask-trained", place.path, f"{len(masks)} files, as {masks[0]}")
 
 
-def changes(view: View, wanted: frozenset[str]) -> Iterator[Change]:
+def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:
     """Yield the changes that give misnamed captions their right names, with mended texts."""
     if "caption-elsewhere" not in wanted or not view.indexed_captions:
         return  # shikomi.toml asks for another ending than the trainer: that is to be settled there
@@ -61,13 +61,13 @@ def changes(view: View, wanted: frozenset[str]) -> Iterator[Change]:
             # Its bytes are taken away here and written there, rather than moved, since it may
             # be mended on the way, and undo takes the changes back in another order.
             yield content_change(place.file(names[0]), raw, None)
-            after = mended(view, place, raw, wanted)
+            after = fixed(view, place, raw, wanted)
             if after is not None:
                 yield content_change(place.file(stem + view.extension), None, after)
 
 
 def _without(
-    view: View, place: Place, loose: "_Loose", pictures: list[Picture]
+    view: DatasetView, place: CheckedFolder, loose: "_Loose", pictures: list[CheckedImage]
 ) -> Iterator[Problem]:
     """Yield what is to be said of images that have no caption file."""
     names = loose.candidates(pictures)
@@ -86,7 +86,7 @@ def _without(
         yield Problem("caption-missing", path, words)
 
 
-def _doubled(view: View, place: Place, stem: str) -> Iterator[Problem]:
+def _doubled(view: DatasetView, place: CheckedFolder, stem: str) -> Iterator[Problem]:
     for suffix in CAPTION_ENDINGS:
         other = stem + suffix
         if suffix != view.extension and other in place.all_names:
@@ -96,7 +96,7 @@ def _doubled(view: View, place: Place, stem: str) -> Iterator[Problem]:
                 yield Problem("caption-two-files", place.file(other), f"beside {view.extension}")
 
 
-def _borrowed(view: View, path: str) -> str | None:
+def _borrowed(view: DatasetView, path: str) -> str | None:
     """Return the caption file that sd-scripts reads in place of a missing one."""
     parts = os.path.splitext(str(view.project.root / path))[0].split("_")  # noqa: PTH122
     if len(parts) < _PARTS:
@@ -111,7 +111,7 @@ def _borrowed(view: View, path: str) -> str | None:
 class _Loose:
     """The caption files of a folder that no image's name leads to."""
 
-    def __init__(self, view: View, place: Place) -> None:
+    def __init__(self, view: DatasetView, place: CheckedFolder) -> None:
         self._place, self._extension = place, view.extension
         self._by_key: defaultdict[str, list[str]] = defaultdict(list)
         self._names: list[str] = []
@@ -124,7 +124,7 @@ class _Loose:
             self._by_key[_key(_bare(stem))].append(name)
         self._claims: dict[str, str] = {}
 
-    def candidates(self, pictures: list[Picture]) -> list[str]:
+    def candidates(self, pictures: list[CheckedImage]) -> list[str]:
         """Return the files that could be the caption of images of one stem."""
         found = [
             name

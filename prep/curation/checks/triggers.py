@@ -12,12 +12,12 @@ from functools import lru_cache
 
 from prep import captions
 from prep.captions.structure import split_lines
-from prep.curation.checks.codes import Code, Problem, for_all, info, warning
-from prep.curation.checks.view import Place, View
+from prep.curation.checks.codes import CheckCode, Problem, for_all, info, warning
+from prep.curation.checks.view import CheckedFolder, DatasetView
 from prep.curation.vocabulary.nearest import allowed, distance
 
 CODES = (
-    Code(
+    CheckCode(
         "trigger-missing",
         "captions without the trigger word",
         for_all(
@@ -26,14 +26,14 @@ CODES = (
         "Put in front by --fix; or shikomi edit --rules.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "trigger-misspelt",
         "a trigger word that is almost right",
         for_all(warning("To the text encoder this is another word: the concept is split in two.")),
         "Replaced by --fix where the right one is missing.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "trigger-not-first",
         "trigger word not in front",
         for_all(
@@ -45,13 +45,13 @@ CODES = (
         "Moved to the front by --fix.",
         safe=True,
     ),
-    Code(
+    CheckCode(
         "trigger-none",
         "concepts without a trigger word",
         for_all(info("Nothing in particular will call up what these images teach.")),
         "shikomi concept PROJECT FOLDER --trigger WORD; styles may do without.",
     ),
-    Code(
+    CheckCode(
         "trigger-alike",
         "trigger words that are almost the same",
         for_all(warning("Concepts whose words share their beginning or sound bleed into another.")),
@@ -59,7 +59,7 @@ CODES = (
     ),
 )
 
-Rule = Callable[[str, View, Place], tuple[str, str | None] | None]
+TriggerRule = Callable[[str, DatasetView, CheckedFolder], tuple[str, str | None] | None]
 """Returns what is wrong with a text and how it should be, as ``captions.Verdict`` has it."""
 
 
@@ -67,12 +67,12 @@ _SHOWN = 40
 """Characters of a text that a message shows."""
 
 
-def words_of(place: Place) -> list[str]:
+def words_of(place: CheckedFolder) -> list[str]:
     """Return the trigger word of a folder, as tags: it may have commas."""
     return list(_tags(place.concept.trigger))
 
 
-def alone(place: Place) -> str:
+def alone(place: CheckedFolder) -> str:
     """Return the caption that is nothing but the trigger word; empty where there is none."""
     return place.concept.trigger
 
@@ -92,7 +92,7 @@ def has_word(line: str, word: str) -> bool:
     return _phrase(word).search(line) is not None
 
 
-def in_front(text: str, view: View, place: Place) -> bool:
+def in_front(text: str, view: DatasetView, place: CheckedFolder) -> bool:
     """Is all well with the trigger word? Quickly said; ``False`` asks for a closer look."""
     trigger = place.concept.trigger
     if not trigger:
@@ -102,7 +102,7 @@ def in_front(text: str, view: View, place: Place) -> bool:
     return text[len(trigger) : len(trigger) + 1] in ("", ",", "\n")
 
 
-def misspelt(text: str, view: View, place: Place) -> tuple[str, str | None] | None:
+def misspelt(text: str, view: DatasetView, place: CheckedFolder) -> tuple[str, str | None] | None:
     """Find words that are almost the trigger word, where the trigger word itself is missing."""
     wanted = [word for word in words_of(place) if not _in_all(text, view, word)]
     if not wanted:
@@ -126,7 +126,7 @@ def shown(text: str) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
-def missing(text: str, view: View, place: Place) -> tuple[str, str | None] | None:
+def missing(text: str, view: DatasetView, place: CheckedFolder) -> tuple[str, str | None] | None:
     """Find lines that the trainer reads and that lack the trigger word."""
     words = words_of(place)
     wanted = [word for word in words if not _in_all(text, view, word)]
@@ -140,7 +140,7 @@ def missing(text: str, view: View, place: Place) -> tuple[str, str | None] | Non
     return message, _with_lines(text, view, mended)
 
 
-def not_first(text: str, view: View, place: Place) -> tuple[str, str | None] | None:
+def not_first(text: str, view: DatasetView, place: CheckedFolder) -> tuple[str, str | None] | None:
     """Find captions of tags that have the trigger word further back."""
     trigger = place.concept.trigger
     if not trigger or text.startswith(trigger):
@@ -152,7 +152,7 @@ def not_first(text: str, view: View, place: Place) -> tuple[str, str | None] | N
     return lines[0].strip()[:40], _with_lines(text, view, mended)
 
 
-def find(view: View) -> Iterator[Problem]:
+def find(view: DatasetView) -> Iterator[Problem]:
     """Yield concepts without trigger words, and trigger words that are almost the same."""
     known: dict[str, str] = {}
     for folder, places in view.concepts().items():
@@ -171,14 +171,14 @@ def find(view: View) -> Iterator[Problem]:
             known.setdefault(word, folder)
 
 
-def _read(text: str, view: View) -> list[str]:
+def _read(text: str, view: DatasetView) -> list[str]:
     """Return the lines that may be read: the first, or all when the trainer draws one."""
     if not view.draws_lines:
         return [split_lines(text)[1]]
     return [line for line in text.splitlines() if line.strip()]
 
 
-def _with_lines(text: str, view: View, lines: list[str]) -> str:
+def _with_lines(text: str, view: DatasetView, lines: list[str]) -> str:
     """Put the lines that ``_read`` returned back in their places."""
     if not view.draws_lines:
         head, _, rest = split_lines(text)
@@ -190,7 +190,7 @@ def _with_lines(text: str, view: View, lines: list[str]) -> str:
     )
 
 
-def _in_all(text: str, view: View, word: str) -> bool:
+def _in_all(text: str, view: DatasetView, word: str) -> bool:
     """Is the word in every line that may be read?"""
     return all(has_word(line, word) for line in _read(text, view))
 
@@ -209,7 +209,7 @@ def _moved(line: str, words: list[str]) -> str:
     return captions.with_tags(line, moved)
 
 
-def _near(line: str, word: str, view: View, place: Place) -> str | None:
+def _near(line: str, word: str, view: DatasetView, place: CheckedFolder) -> str | None:
     """Return the tag, or the word of a sentence, that is almost the trigger word."""
     wanted = captions.key(word)
     for tag in captions.split(line):
@@ -244,12 +244,12 @@ def _almost(first: str, second: str) -> bool:
     return bool(most) and 0 < distance(first, second, most) <= most
 
 
-def _is_own_tag(tag: str, word: str, view: View, place: Place) -> bool:
+def _is_own_tag(tag: str, word: str, view: DatasetView, place: CheckedFolder) -> bool:
     """Does the word also stand beside the trigger word, so that it must mean something else?"""
     return captions.key(tag) in _beside(view, place.concept.folder, word)
 
 
-def _beside(view: View, folder: str, word: str) -> set[str]:
+def _beside(view: DatasetView, folder: str, word: str) -> set[str]:
     """Return the tags and words of the captions that have the trigger word."""
     known: set[str] | None = view.beside.get((folder, word))
     if known is None:

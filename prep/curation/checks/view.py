@@ -23,7 +23,7 @@ CAPTION_ENDINGS = (".txt", ".caption")
 _OWN_FOLDERS = ("model", "output")
 
 
-class Picture(NamedTuple):
+class CheckedImage(NamedTuple):
     """An image that is to be trained; ``row`` is ``None`` where only its name is wrong."""
 
     path: str
@@ -34,7 +34,7 @@ class Picture(NamedTuple):
 
 
 @dataclass
-class Place:
+class CheckedFolder:
     """One folder below the dataset folder.
 
     Attributes:
@@ -54,7 +54,7 @@ class Place:
     names: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
     links: set[str] = field(default_factory=set)
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[CheckedImage] = field(default_factory=list)
     unreadable: list[ImageRow] = field(default_factory=list)
     excluded: list[ImageRow] = field(default_factory=list)
 
@@ -69,9 +69,9 @@ class Place:
         return frozenset(self.names)
 
     @cached_property
-    def stems(self) -> dict[str, list[Picture]]:
+    def stems(self) -> dict[str, list[CheckedImage]]:
         """The pictures that share a caption file, by their name without its ending."""
-        found: dict[str, list[Picture]] = {}
+        found: dict[str, list[CheckedImage]] = {}
         for picture in self.pictures:
             found.setdefault(picture.stem, []).append(picture)
         return found
@@ -95,7 +95,7 @@ class Place:
         return f"{self.path}/{name}" if self.path != "." else name
 
 
-class View:
+class DatasetView:
     """A dataset as one trainer reads it."""
 
     def __init__(
@@ -125,16 +125,16 @@ class View:
         by_path = {row.path: row for row in self.rows}
         self.places = [_sorted(place, by_path) for place in _listed(self.project)]
 
-    def pictures(self) -> Iterator[tuple[Place, Picture, ImageRow]]:
+    def pictures(self) -> Iterator[tuple[CheckedFolder, CheckedImage, ImageRow]]:
         """Yield the indexed pictures with their folders."""
         for place in self.places:
             for picture in place.pictures:
                 if picture.row is not None:
                     yield place, picture, picture.row
 
-    def concepts(self) -> dict[str, list[Place]]:
+    def concepts(self) -> dict[str, list[CheckedFolder]]:
         """Return the folders with pictures by the concept they belong to."""
-        found: dict[str, list[Place]] = {}
+        found: dict[str, list[CheckedFolder]] = {}
         for place in self.places:
             if place.pictures:
                 found.setdefault(place.concept.folder, []).append(place)
@@ -187,7 +187,7 @@ def is_mask(name: str) -> bool:
     return name.endswith(MASK_SUFFIXES)
 
 
-def _listed(project: Project) -> Iterator[Place]:
+def _listed(project: Project) -> Iterator[CheckedFolder]:
     """Yield the folders below the dataset, one scan of each; loops of links end."""
     dataset = project.dataset
     bare = dataset == project.root
@@ -207,13 +207,13 @@ def _listed(project: Project) -> Iterator[Place]:
             continue
         path = project.relative(folder)
         concept = project.concept_folder(f"{path}/x" if path != "." else "x")
-        place = Place(path, project.concept(concept), depth)
+        place = CheckedFolder(path, project.concept(concept), depth)
         folders = _fill(place, entries)
         yield place
         stack += [(child, depth + 1) for child in reversed(folders) if child not in own]
 
 
-def _fill(place: Place, entries: Sequence[os.DirEntry[str]]) -> list[Path]:
+def _fill(place: CheckedFolder, entries: Sequence[os.DirEntry[str]]) -> list[Path]:
     """Note the files of a folder; return its folders."""
     folders = []
     for entry in entries:
@@ -230,7 +230,7 @@ def _fill(place: Place, entries: Sequence[os.DirEntry[str]]) -> list[Path]:
     return folders
 
 
-def _sorted(place: Place, rows: dict[str, ImageRow]) -> Place:
+def _sorted(place: CheckedFolder, rows: dict[str, ImageRow]) -> CheckedFolder:
     """Sort the image files of a folder by what the index says of them."""
     before = place.file("")
     for name, stem, suffix in place.parts:
@@ -245,5 +245,5 @@ def _sorted(place: Place, rows: dict[str, ImageRow]) -> Place:
         elif row.error is not None:
             place.unreadable.append(row)
             continue
-        place.pictures.append(Picture(path, name, stem, suffix, row))
+        place.pictures.append(CheckedImage(path, name, stem, suffix, row))
     return place

@@ -15,8 +15,8 @@ from prep.dataset.index import ImageRow
 from prep.images import MAX_PIXELS
 from prep.project import Project
 
-Rule = Literal["resolution", "sharpness", "format", "caption", "compression"]
-RULES: tuple[Rule, ...] = get_args(Rule)
+KeepRule = Literal["resolution", "sharpness", "format", "caption", "compression"]
+RULES: tuple[KeepRule, ...] = get_args(KeepRule)
 
 _SHARPER = 1.5
 """Sharpness counts in steps of this factor: less is the noise of a re-encoding."""
@@ -30,7 +30,7 @@ _QUALITY_STEP = 4
 
 
 @dataclass(frozen=True)
-class Judge:
+class KeepRanking:
     """Compares versions.
 
     Attributes:
@@ -43,7 +43,7 @@ class Judge:
     project: Project
     sharpness: Mapping[str, float] = field(default_factory=dict)
     hand_made: Collection[str] = ()
-    order: Sequence[Rule] = RULES
+    order: Sequence[KeepRule] = RULES
 
     def merit(self, row: ImageRow) -> tuple[float, ...]:
         """Return what makes a version better, in the order of the rules; more is better."""
@@ -72,7 +72,7 @@ class Judge:
         return _HAND if row.path in self.hand_made else _SOME
 
 
-def full_order(first: Sequence[Rule]) -> tuple[Rule, ...]:
+def full_order(first: Sequence[KeepRule]) -> tuple[KeepRule, ...]:
     """Return all rules, those of ``first`` before the others.
 
     Example:
@@ -83,24 +83,24 @@ def full_order(first: Sequence[Rule]) -> tuple[Rule, ...]:
     return (*named, *(rule for rule in RULES if rule not in named))
 
 
-def _resolution(_judge: Judge, row: ImageRow) -> float:
+def _resolution(_judge: KeepRanking, row: ImageRow) -> float:
     return row.width * row.height
 
 
-def _sharpness(judge: Judge, row: ImageRow) -> float:
+def _sharpness(judge: KeepRanking, row: ImageRow) -> float:
     seen = judge.sharpness.get(row.content or "")
     return 0 if seen is None else round(math.log(max(seen, 1e-6), _SHARPER))
 
 
-def _format(_judge: Judge, row: ImageRow) -> float:
+def _format(_judge: KeepRanking, row: ImageRow) -> float:
     return _FORMATS.get(row.format, 0)
 
 
-def _caption(judge: Judge, row: ImageRow) -> float:
+def _caption(judge: KeepRanking, row: ImageRow) -> float:
     return judge.caption_rank(row)
 
 
-def _compression(judge: Judge, row: ImageRow) -> float:
+def _compression(judge: KeepRanking, row: ImageRow) -> float:
     """Return the quality of a JPEG file, 0 to 100 in steps; files that lose nothing are above.
 
     Other lossy files count by their bits per pixel, of which two are taken for quality 100.
@@ -114,7 +114,7 @@ def _compression(judge: Judge, row: ImageRow) -> float:
     return min(100.0, 400 * row.size / max(1, row.width * row.height))
 
 
-_MEASURES: dict[Rule, Callable[[Judge, ImageRow], float]] = {
+_MEASURES: dict[KeepRule, Callable[[KeepRanking, ImageRow], float]] = {
     "resolution": _resolution,
     "sharpness": _sharpness,
     "format": _format,
@@ -146,7 +146,7 @@ def jpeg_quality(project: Project, row: ImageRow) -> int | None:
     return max(1, min(100, quality))
 
 
-def _reason(rule: Rule, row: ImageRow, other: ImageRow, mine: float, theirs: float) -> str:
+def _reason(rule: KeepRule, row: ImageRow, other: ImageRow, mine: float, theirs: float) -> str:
     if rule == "resolution":
         return f"the most pixels: {_size(row)}, the next has {_size(other)}"
     if rule == "sharpness":

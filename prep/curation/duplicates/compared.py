@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 from prep.curation.duplicates import overlaps
-from prep.curation.duplicates.overlaps import Box, Overlap
+from prep.curation.duplicates.overlaps import Overlap, OverlapBox
 from prep.curation.duplicates.similarity import VERSION, Comparison
 from prep.dataset.index import Index
 
@@ -19,7 +19,7 @@ _OVERLAPS = f"overlaps_{VERSION}_{overlaps.VERSION}"
 Key = TypeVar("Key")
 
 
-class Pair(NamedTuple):
+class ContentPair(NamedTuple):
     """Two contents, and the turn that leads from the first to the second."""
 
     first: str
@@ -27,13 +27,13 @@ class Pair(NamedTuple):
     turn: int
 
 
-class Memory:
+class ComparisonStore:
     """The comparisons of one index."""
 
     def __init__(self, index: Index) -> None:
         """Open it."""
         self._connection = index.connection
-        self._new: dict[Pair, Comparison] = {}
+        self._new: dict[ContentPair, Comparison] = {}
         with self._connection:
             self._connection.execute(
                 f"CREATE TABLE IF NOT EXISTS {_TABLE}(first TEXT NOT NULL, second TEXT NOT NULL,"
@@ -42,7 +42,7 @@ class Memory:
                 " PRIMARY KEY(first, second, turn)) WITHOUT ROWID"
             )
 
-    def get(self, pair: Pair) -> Comparison | None:
+    def get(self, pair: ContentPair) -> Comparison | None:
         """Return what is known of a pair."""
         if pair in self._new:
             return self._new[pair]
@@ -56,7 +56,7 @@ class Memory:
         difference, area, overlay, recoloured = row
         return Comparison(difference, area, overlay, bool(recoloured))
 
-    def put(self, pair: Pair, seen: Comparison) -> None:
+    def put(self, pair: ContentPair, seen: Comparison) -> None:
         """Remember a comparison; ``save`` writes the last ones."""
         self._new[pair] = seen
         if len(self._new) >= _BATCH:
@@ -75,7 +75,7 @@ class Memory:
         self._new.clear()
 
 
-class Overlaps:
+class OverlapStore:
     """What pairs of pictures have in common, as crops of one source do."""
 
     def __init__(self, index: Index) -> None:
@@ -122,4 +122,4 @@ def _unpacked(boxes: bytes) -> Overlap | None:
     if not boxes:
         return None
     values = struct.unpack("<8d", boxes)
-    return Overlap(Box(*values[:4]), Box(*values[4:]))
+    return Overlap(OverlapBox(*values[:4]), OverlapBox(*values[4:]))

@@ -10,10 +10,10 @@ from contextlib import closing
 
 from prep import events
 from prep.curation.duplicates import hash_store, patches, votes
-from prep.curation.duplicates.compared import Overlaps
-from prep.curation.duplicates.groups import Cluster, Member
+from prep.curation.duplicates.compared import OverlapStore
+from prep.curation.duplicates.groups import DuplicateGroup, GroupMember
 from prep.curation.duplicates.hashes import distance
-from prep.curation.duplicates.overlaps import Look, Overlap
+from prep.curation.duplicates.overlaps import Overlap, OverlapSearch
 from prep.dataset.index import ImageRow, Index
 from prep.system.parallel import ordered
 
@@ -21,7 +21,7 @@ _AT_ONCE = 64
 """Pairs that a thread looks at before it reports."""
 
 
-def run(index: Index, rows: Sequence[ImageRow]) -> Iterator[events.Event | Cluster]:
+def run(index: Index, rows: Sequence[ImageRow]) -> Iterator[events.Event | DuplicateGroup]:
     """Find the families among pictures that are no duplicates of each other.
 
     What was seen of a pair is remembered: a second run looks at new pairs only.
@@ -34,12 +34,12 @@ def run(index: Index, rows: Sequence[ImageRow]) -> Iterator[events.Event | Clust
     known = patches.read(index, rows)
     pairs = votes.candidates([marks.patches for marks in known])
     contents = [row.content or "" for row in rows]
-    remembered = Overlaps(index)
+    remembered = OverlapStore(index)
     found = remembered.of({(a, b): (contents[a], contents[b]) for a, b in pairs})
     unseen = [pair for pair in pairs if pair not in found]
     parts = [unseen[start : start + _AT_ONCE] for start in range(0, len(unseen), _AT_ONCE)]
     throttle = events.Throttle()
-    with closing(ordered(Look(index, rows, known).closer, parts)) as looked:
+    with closing(ordered(OverlapSearch(index, rows, known).closer, parts)) as looked:
         done = 0
         for part, overlaps in looked:
             seen = dict(zip(part, overlaps, strict=True))
@@ -86,7 +86,7 @@ def _cluster(
     edges: Mapping[int, Sequence[tuple[int, Overlap]]],
     rows: Sequence[ImageRow],
     hashes: Mapping[str, int],
-) -> Cluster:
+) -> DuplicateGroup:
     """Put the picture that shows most first and say of the others what they show of it."""
     extent = _extents(family, edges)
     source = max(family, key=lambda each: (extent[each], rows[each].width * rows[each].height))
@@ -99,8 +99,8 @@ def _cluster(
             detail = f"overlaps {rows[edges[each][0][0]].path.rpartition('/')[2]}"
         ours, theirs = hashes.get(rows[source].content or ""), hashes.get(rows[each].content or "")
         bits = 64 if ours is None or theirs is None else distance(ours, theirs)
-        members.append(Member(rows[each], "crop", bits, detail))
-    return Cluster(rows[source], members)
+        members.append(GroupMember(rows[each], "crop", bits, detail))
+    return DuplicateGroup(rows[source], members)
 
 
 def _extents(

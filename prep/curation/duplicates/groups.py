@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep.curation.duplicates import hash_store
-from prep.curation.duplicates.best import Judge
-from prep.curation.duplicates.compared import Memory, Pair
+from prep.curation.duplicates.best import KeepRanking
+from prep.curation.duplicates.compared import ComparisonStore, ContentPair
 from prep.curation.duplicates.neighbours import (
     MIRRORED,
     TURNS,
@@ -55,7 +55,7 @@ class Candidate(NamedTuple):
     bits: int
 
 
-class Member(NamedTuple):
+class GroupMember(NamedTuple):
     """One version of the kept picture.
 
     Attributes:
@@ -74,14 +74,14 @@ class Member(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Cluster:
+class DuplicateGroup:
     """A kept image and everything that is the same picture, or belongs to it.
 
     ``why`` it is kept is empty when the rules for the best version say it.
     """
 
     keep: ImageRow
-    members: Sequence[Member] = field(default_factory=list)
+    members: Sequence[GroupMember] = field(default_factory=list)
     why: str = ""
 
 
@@ -93,7 +93,7 @@ class Search:
         index: Index,
         rows: Mapping[int, Sequence[ImageRow]],
         neighbours: Neighbours,
-        judge: Judge,
+        judge: KeepRanking,
         *,
         variants: bool = False,
     ) -> None:
@@ -108,7 +108,7 @@ class Search:
         """
         self._index, self._rows, self._neighbours = index, rows, neighbours
         self._judge, self._variants = judge, variants
-        self._memory = Memory(index)
+        self._memory = ComparisonStore(index)
         self._pictures: OrderedDict[int, Thumbnail | None] = OrderedDict()
         self._coarse: NDArray[np.float32] | None = None
         firsts = judge.best_first(images[0] for images in rows.values())
@@ -124,7 +124,7 @@ class Search:
         """Return how many pictures ``clusters`` decides on."""
         return len(self._order)
 
-    def clusters(self) -> Iterator[Cluster | None]:
+    def clusters(self) -> Iterator[DuplicateGroup | None]:
         """Yield for each picture its cluster, or ``None`` when it has none of its own."""
         try:
             for position in self._order:
@@ -139,7 +139,7 @@ class Search:
         finally:
             self._memory.save()
 
-    def _around(self, position: int, *, anyhow: bool = False) -> Cluster | None:
+    def _around(self, position: int, *, anyhow: bool = False) -> DuplicateGroup | None:
         """Return the cluster of a picture, or of a version with nothing written over it."""
         self._free[position] = False
         found = self._same(position)
@@ -154,19 +154,19 @@ class Search:
             return cluster and replace(cluster, why=why)
         self.kept.add(position)
         keep, *copies = self._rows[position]
-        members = [Member(row, "exact", 0, "the same bytes") for row in copies]
+        members = [GroupMember(row, "exact", 0, "the same bytes") for row in copies]
         for candidate, seen in found:
             members += self._versions(keep, candidate, seen)
-        return Cluster(keep, self._sorted(members)) if members else None
+        return DuplicateGroup(keep, self._sorted(members)) if members else None
 
-    def _sorted(self, members: Sequence[Member]) -> list[Member]:
+    def _sorted(self, members: Sequence[GroupMember]) -> list[GroupMember]:
         """Sort by reason, and the best first."""
         by_path = {member.row.path: member for member in members}
         best = self._judge.best_first(member.row for member in members)
         ranked = [by_path[row.path] for row in best]
         return sorted(ranked, key=lambda member: REASONS.index(member.reason))
 
-    def variants(self) -> Iterator[Cluster]:
+    def variants(self) -> Iterator[DuplicateGroup]:
         """Yield, after all ``clusters``, kept pictures with those that differ in a detail."""
         shown: set[int] = set()
         found: dict[int, list[tuple[Candidate, Comparison]]] = {}
@@ -179,7 +179,7 @@ class Search:
                 continue
             shown |= {position, *(candidate.position for candidate, _ in new)}
             members = [
-                Member(
+                GroupMember(
                     self._rows[candidate.position][0],
                     "variant",
                     candidate.bits,
@@ -188,7 +188,7 @@ class Search:
                 )
                 for candidate, seen in new
             ]
-            yield Cluster(self._rows[position][0], members)
+            yield DuplicateGroup(self._rows[position][0], members)
 
     def _same(self, position: int) -> list[tuple[Candidate, Comparison]]:
         """Return the free candidates that are the same picture; they are no longer free."""
@@ -261,7 +261,7 @@ class Search:
 
     def _compare(self, position: int, candidate: Candidate) -> Comparison:
         rows = self._rows[position][0], self._rows[candidate.position][0]
-        pair = Pair(rows[0].content or "", rows[1].content or "", candidate.turn)
+        pair = ContentPair(rows[0].content or "", rows[1].content or "", candidate.turn)
         known = self._memory.get(pair)
         if known is not None:
             return known
@@ -282,7 +282,9 @@ class Search:
             self._pictures.popitem(last=False)
         return self._pictures[position]
 
-    def _versions(self, keep: ImageRow, candidate: Candidate, seen: Comparison) -> Iterator[Member]:
+    def _versions(
+        self, keep: ImageRow, candidate: Candidate, seen: Comparison
+    ) -> Iterator[GroupMember]:
         """Yield one content's images as members: all copies of the same bytes."""
         first, *copies = self._rows[candidate.position]
         reason, detail = "near", _described(keep, first, candidate, seen)
@@ -292,11 +294,11 @@ class Search:
             reason = "rotated"
         elif self._equal_pixels(keep, first, candidate.bits, seen):
             reason, detail = "exact", "the same pixels in another file"
-        yield Member(first, reason, candidate.bits, detail, candidate.turn)
+        yield GroupMember(first, reason, candidate.bits, detail, candidate.turn)
         name = first.path.rpartition("/")[2]
         for row in copies:
             again = f"{detail}; the same bytes as {name}"
-            yield Member(row, reason, candidate.bits, again, candidate.turn)
+            yield GroupMember(row, reason, candidate.bits, again, candidate.turn)
 
     def _equal_pixels(self, keep: ImageRow, row: ImageRow, bits: int, seen: Comparison) -> bool:
         if bits > _MAYBE_EQUAL_BITS or seen.difference > _MAYBE_EQUAL:
@@ -307,7 +309,7 @@ class Search:
         return digest is not None and digest == hash_store.pixel_digest(self._index, row)
 
 
-def shows_all(keep: ImageRow, member: Member) -> bool:
+def shows_all(keep: ImageRow, member: GroupMember) -> bool:
     """Does a duplicate show exactly the same part of the picture, as far as its shape tells?"""
     width, height = member.row.width, member.row.height
     if member.turn >= len(TURNS) // 2:

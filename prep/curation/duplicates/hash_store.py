@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep import events
-from prep.curation.duplicates.hashes import Hashes, Look, look
+from prep.curation.duplicates.hashes import Hashes, PerceptualHash, perceptual_hash
 from prep.curation.duplicates.similarity import Thumbnail, thumbnail
 from prep.dataset.contents import USABLE, computed_once, rows_of
 from prep.dataset.index import ImageRow, Index
@@ -35,7 +35,7 @@ _USABLE = f"FROM images i {USABLE}"
 _USABLE_LOOKS = f"FROM images i JOIN looks l ON l.content = i.content {USABLE}"
 
 
-class Looks(NamedTuple):
+class PerceptualHashes(NamedTuple):
     """The hashes of n contents: ``ids``, shape (n,), and upright to turned, shape (4, n)."""
 
     ids: NDArray[np.int64]
@@ -52,12 +52,12 @@ def unseen(index: Index) -> list[ImageRow]:
     )
 
 
-def hash_looks(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]:
+def hash_pictures(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]:
     """Compute the perceptual hashes of contents that have none; events as ``hash_contents``."""
     _prepare(index)
     known = {content for (content,) in index.connection.execute("SELECT content FROM looks")}
 
-    def save(found: list[tuple[ImageRow, Look]]) -> None:
+    def save(found: list[tuple[ImageRow, PerceptualHash]]) -> None:
         with index.connection:
             index.connection.executemany(
                 "INSERT OR REPLACE INTO looks"
@@ -72,7 +72,7 @@ def hash_looks(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]
                 ),
             )
 
-    yield from computed_once(index, "hashing", rows, known, look, save)
+    yield from computed_once(index, "hashing", rows, known, perceptual_hash, save)
 
 
 def make_thumbnails(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]:
@@ -101,7 +101,7 @@ def phashes(index: Index) -> dict[str, int]:
     return {content: value % _MODULUS for content, value in rows}
 
 
-def usable_looks(index: Index) -> Looks:
+def usable_hashes(index: Index) -> PerceptualHashes:
     """Return the perceptual hashes of all images that are readable and not excluded, as arrays."""
     _prepare(index)
     count = index.connection.execute("SELECT count(*) FROM looks").fetchone()[0]
@@ -114,7 +114,7 @@ def usable_looks(index: Index) -> Looks:
     for found, row in enumerate(rows, 1):
         table[found - 1] = row
     table = table[:found]
-    return Looks(table[:, 0].copy(), table[:, 1:].T.copy().view(np.uint64))
+    return PerceptualHashes(table[:, 0].copy(), table[:, 1:].T.copy().view(np.uint64))
 
 
 def copied(index: Index) -> list[int]:

@@ -20,7 +20,7 @@ from prep.errors import UnreadableError
 from prep.images import decode_grey, probe
 
 Hashes = NDArray[np.uint64]
-Grey = NDArray[np.float64]
+GreyDoubles = NDArray[np.float64]
 
 BITS = 64
 _SIDE, _KEPT = 32, 8
@@ -42,7 +42,7 @@ _WEIGHTS = np.uint64(1) << np.arange(BITS - 1, -1, -1, dtype=np.uint64)
 
 
 @dataclass(frozen=True)
-class Look:
+class PerceptualHash:
     """What a picture looks like, in a few numbers.
 
     Attributes:
@@ -60,7 +60,7 @@ class Look:
     sharpness: float
 
 
-def look(path: Path) -> Look:
+def perceptual_hash(path: Path) -> PerceptualHash:
     """Hash a file and measure its sharpness, in one decode.
 
     Raises:
@@ -69,7 +69,7 @@ def look(path: Path) -> Look:
     grey = _plain_webp(path) or decode_grey(path, _SHARPNESS_SIDE)
     # Averaging whole blocks first costs little and changes a bit or two at most.
     crisp = _averaged(grey, _SHARPNESS_SIDE)
-    return Look(*turned_hashes(_averaged(crisp, _HASHED_SIDE)), sharpness(crisp))
+    return PerceptualHash(*turned_hashes(_averaged(crisp, _HASHED_SIDE)), sharpness(crisp))
 
 
 def _averaged(grey: Image.Image, side: int) -> Image.Image:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from prep import captions
 from prep.captions.sentences import is_sentence
-from prep.curation.duplicates.best import Judge
+from prep.curation.duplicates.best import KeepRanking
 from prep.curation.duplicates.neighbours import MIRRORED, UPRIGHT, turn
 from prep.dataset.index import ImageRow
 from prep.dataset.journal.changes import CAPTION, Change, caption_change, content_change
@@ -37,7 +37,7 @@ _SAME_SHAPE = 0.02
 """How much the proportions of a mask may differ from those of its image."""
 
 
-class Copy(NamedTuple):
+class MergedDuplicate(NamedTuple):
     """A duplicate that hands over what it has; ``turn`` leads from the kept picture to it.
 
     ``whole`` says that it shows exactly the same part of the picture.
@@ -73,7 +73,7 @@ def _other_side(match: re.Match[str]) -> str:
 
 
 def merged_caption(
-    keep: ImageRow, copies: Sequence[Copy], rule: CaptionRule, judge: Judge
+    keep: ImageRow, copies: Sequence[MergedDuplicate], rule: CaptionRule, judge: KeepRanking
 ) -> Change | None:
     """Return the change of the kept image's caption, or ``None`` for none.
 
@@ -87,7 +87,7 @@ def merged_caption(
     """
     if keep.caption_error is not None:
         return None
-    sources = [Copy(keep, UPRIGHT)] if keep.caption is not None else []
+    sources = [MergedDuplicate(keep, UPRIGHT)] if keep.caption is not None else []
     sources += [c for c in copies if c.row.caption is not None and c.row.caption_error is None]
     if not sources:
         return None
@@ -100,7 +100,7 @@ def merged_caption(
     return None if change.before == change.after else change
 
 
-def _union(keep: ImageRow, sources: Sequence[Copy]) -> Change:
+def _union(keep: ImageRow, sources: Sequence[MergedDuplicate]) -> Change:
     tags = list(keep.tags)
     for copy in sources:
         tags = captions.add(tags, turned_tags(copy.row.tags, copy.turn))
@@ -113,7 +113,7 @@ def _union(keep: ImageRow, sources: Sequence[Copy]) -> Change:
     return caption_change(keep.path, keep.caption, tags)
 
 
-def _taken_over(keep: ImageRow, source: Copy) -> Change:
+def _taken_over(keep: ImageRow, source: MergedDuplicate) -> Change:
     if source.turn == UPRIGHT:
         return Change(keep.path, CAPTION, keep.caption, source.row.caption)
     tags = turned_tags(source.row.tags, source.turn)
@@ -128,7 +128,10 @@ class Carried(NamedTuple):
 
 
 def carried_files(
-    project: Project, keep: ImageRow, copies: Sequence[Copy], listing: Listing | None = None
+    project: Project,
+    keep: ImageRow,
+    copies: Sequence[MergedDuplicate],
+    listing: Listing | None = None,
 ) -> Carried:
     """Copy masks and further sidecars of duplicates to the kept image, where it has none.
 
@@ -159,7 +162,7 @@ def carried_files(
     return found
 
 
-def _is_carried(suffix: str, copy: Copy) -> bool:
+def _is_carried(suffix: str, copy: MergedDuplicate) -> bool:
     if suffix in MASK_SUFFIXES:
         return True
     return suffix in CAPTION_SUFFIXES and copy.turn == UPRIGHT
@@ -172,7 +175,7 @@ def _read(file: Path) -> bytes | None:
         return None
 
 
-def turned_mask(data: bytes, copy: Copy, keep: ImageRow) -> bytes | None:
+def turned_mask(data: bytes, copy: MergedDuplicate, keep: ImageRow) -> bytes | None:
     """Return the mask of a copy as the kept image needs it, or ``None`` when it cannot fit."""
     if not copy.whole:
         return None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep.curation.duplicates.hashes import transposed
-from prep.curation.duplicates.pairs import Hashes, Pairs, Positions, close_pairs
+from prep.curation.duplicates.pairs import Hashes, HashPairs, Positions, close_pairs
 
 TURNS = (
     "",
@@ -183,7 +183,9 @@ def _starts(of: Positions, count: int) -> Positions:
     return np.concatenate(([0], np.cumsum(sizes))).astype(np.int32)
 
 
-def gathered(blocks: Iterable[Pairs], radius: int, firsts: int, seconds: int) -> tuple[Pairs, bool]:
+def gathered(
+    blocks: Iterable[HashPairs], radius: int, firsts: int, seconds: int
+) -> tuple[HashPairs, bool]:
     """Collect pairs in bounded memory.
 
     When there are more than memory should hold, values that have very many neighbours lose
@@ -192,7 +194,7 @@ def gathered(blocks: Iterable[Pairs], radius: int, firsts: int, seconds: int) ->
     Returns:
         The pairs, and whether any were dropped.
     """
-    kept: list[Pairs] = []
+    kept: list[HashPairs] = []
     count, limit, dense = 0, radius, None
     for block in blocks:
         if dense is not None:
@@ -213,14 +215,14 @@ def _dense(values: Positions, count: int) -> NDArray[np.bool_]:
 
 
 def _thinned(
-    pairs: Pairs, limit: int, first: NDArray[np.bool_], second: NDArray[np.bool_]
-) -> Pairs:
+    pairs: HashPairs, limit: int, first: NDArray[np.bool_], second: NDArray[np.bool_]
+) -> HashPairs:
     keep = (pairs.bits <= limit) | ~(first[pairs.first] & second[pairs.second])
-    return Pairs(pairs.first[keep], pairs.second[keep], pairs.bits[keep])
+    return HashPairs(pairs.first[keep], pairs.second[keep], pairs.bits[keep])
 
 
-def _joined(blocks: Sequence[Pairs]) -> Pairs:
+def _joined(blocks: Sequence[HashPairs]) -> HashPairs:
     if not blocks:
         nothing = np.empty(0, np.int32)
-        return Pairs(nothing, nothing, np.empty(0, np.uint8))
-    return Pairs(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+        return HashPairs(nothing, nothing, np.empty(0, np.uint8))
+    return HashPairs(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))

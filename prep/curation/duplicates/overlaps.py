@@ -39,7 +39,7 @@ _FIRST_LOOK, _ALIKE = 16, 0.7
 real crops are by 0.9."""
 
 
-class Box(NamedTuple):
+class OverlapBox(NamedTuple):
     """A rectangle, as shares of the width and height of a picture."""
 
     left: float
@@ -57,8 +57,8 @@ class Box(NamedTuple):
 class Overlap:
     """What two pictures have in common: the part of each."""
 
-    first: Box
-    second: Box
+    first: OverlapBox
+    second: OverlapBox
 
     @property
     def turned_round(self) -> "Overlap":
@@ -113,15 +113,15 @@ def _common(
     """Return the common rectangle in shares of both, when second = scale * first + shift."""
     low = np.maximum(shift, 0)
     high = np.minimum(scale * size + shift, other)
-    second = Box(*(low / other), *(high / other))
-    first = Box(*((low - shift) / scale / size), *((high - shift) / scale / size))
+    second = OverlapBox(*(low / other), *(high / other))
+    first = OverlapBox(*((low - shift) / scale / size), *((high - shift) / scale / size))
     shares = first.area, second.area
     if (high <= low).any() or min(shares) < _SMALLEST_SHARE or max(shares) < _LEAST_OF_ONE:
         return None
     return None if min(shares) > _LARGEST_SHARE else Overlap(first, second)
 
 
-class Look:
+class OverlapSearch:
     """Looks at candidates, each more closely than the one before it called for."""
 
     def __init__(self, index: Index, rows: Sequence[ImageRow], known: Sequence[Marks]) -> None:
@@ -159,7 +159,7 @@ class Look:
             return None
 
 
-def _cut(image: Image.Image, box: Box, side: int) -> NDArray[np.uint8]:
+def _cut(image: Image.Image, box: OverlapBox, side: int) -> NDArray[np.uint8]:
     """Return a part of a picture as a square."""
     w, h = image.size
     pixels = (box.left * w, box.top * h, box.right * w, box.bottom * h)

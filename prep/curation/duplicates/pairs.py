@@ -27,7 +27,7 @@ _LOOK_UP, _COMPARE = 12.0, 4.5
 """Measured cost of looking up one hash and of comparing one pair (ns), to choose the words."""
 
 
-class Pairs(NamedTuple):
+class HashPairs(NamedTuple):
     """Some pairs: positions ``first`` and ``second``, and the ``bits`` in which they differ."""
 
     first: Positions
@@ -73,7 +73,7 @@ def all_pairs(hashes: Hashes, radius: int) -> NDArray[np.int64]:
     return ascending
 
 
-def close_pairs(hashes: Hashes, radius: int, others: Hashes | None = None) -> Iterator[Pairs]:
+def close_pairs(hashes: Hashes, radius: int, others: Hashes | None = None) -> Iterator[HashPairs]:
     """Yield all pairs that differ in at most ``radius`` bits, each once, in blocks.
 
     Memory stays bounded however many there are.
@@ -91,7 +91,7 @@ def close_pairs(hashes: Hashes, radius: int, others: Hashes | None = None) -> It
         yield from _by_words(hashes, radius, others)
 
 
-def _brute_force(hashes: Hashes, radius: int, others: Hashes | None) -> Iterator[Pairs]:
+def _brute_force(hashes: Hashes, radius: int, others: Hashes | None) -> Iterator[HashPairs]:
     targets = hashes if others is None else others
     columns = max(1, min(len(targets), _AT_ONCE))
     rows = max(1, _AT_ONCE // columns)
@@ -106,7 +106,7 @@ def _brute_force(hashes: Hashes, radius: int, others: Hashes | None) -> Iterator
                 later = second > first
                 first, second, bits = first[later], second[later], bits[later]
             if len(bits):
-                yield Pairs(first, second, bits)
+                yield HashPairs(first, second, bits)
 
 
 def _split(radius: int, count: int) -> list[_Word]:
@@ -154,7 +154,7 @@ class _Sorted:
         return cls(order, hashes[order], keys, starts)
 
 
-def _by_words(hashes: Hashes, radius: int, others: Hashes | None) -> Iterator[Pairs]:
+def _by_words(hashes: Hashes, radius: int, others: Hashes | None) -> Iterator[HashPairs]:
     words = _words(radius, len(hashes), len(hashes if others is None else others))
     for number, word in enumerate(words):
         left = _Sorted.by(word, hashes)
@@ -174,7 +174,7 @@ def _by_words(hashes: Hashes, radius: int, others: Hashes | None) -> Iterator[Pa
                 close = close[new]
                 if len(close):
                     first, second = left.order[here[close]], right.order[there[close]]
-                    yield Pairs(first, second, bits[close])
+                    yield HashPairs(first, second, bits[close])
 
 
 def _candidates(

@@ -3,15 +3,20 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from prep.captions.layers import learnt
+from prep.captions.layers import infer_manual_edits
 from prep.captions.rules import Rules
-from prep.curation.duplicates.best import Judge
-from prep.curation.duplicates.groups import APART, Cluster, Member, shows_all
-from prep.curation.duplicates.merging import CaptionRule, Copy, carried_files, merged_caption
+from prep.curation.duplicates.best import KeepRanking
+from prep.curation.duplicates.groups import APART, DuplicateGroup, GroupMember, shows_all
+from prep.curation.duplicates.merging import (
+    CaptionRule,
+    MergedDuplicate,
+    carried_files,
+    merged_caption,
+)
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal import sidecars
 from prep.dataset.journal.changes import Change, exclusion
-from prep.dataset.journal.manual_edits import HandStore
+from prep.dataset.journal.manual_edits import ManualEditStore
 from prep.project import Project
 from prep.project.caption_rules import rules_for
 
@@ -26,8 +31,8 @@ class Resolution(NamedTuple):
 
 def resolution(
     project: Project,
-    clusters: Iterable[Cluster],
-    judge: Judge,
+    clusters: Iterable[DuplicateGroup],
+    judge: KeepRanking,
     rule: CaptionRule,
     *,
     trash: bool = False,
@@ -46,7 +51,7 @@ def resolution(
     found, listing = Resolution([], [], []), sidecars.Listing()
     for cluster in clusters:
         members = [member for member in cluster.members if member.reason not in APART]
-        copies = [Copy(m.row, m.turn, shows_all(cluster.keep, m)) for m in members]
+        copies = [MergedDuplicate(m.row, m.turn, shows_all(cluster.keep, m)) for m in members]
         caption = merged_caption(cluster.keep, _best_first(copies, judge), rule, judge)
         if caption is not None:
             found.changes.append(caption)
@@ -63,7 +68,7 @@ def resolution(
     return found
 
 
-class Choice(NamedTuple):
+class KeepChoice(NamedTuple):
     """A decision of a person: the image to keep; of the others path, reason and turn from it."""
 
     keep: str
@@ -71,14 +76,14 @@ class Choice(NamedTuple):
 
 
 def chosen(
-    index: Index, choices: Iterable[Choice], rule: CaptionRule = "hand-first"
+    index: Index, choices: Iterable[KeepChoice], rule: CaptionRule = "hand-first"
 ) -> list[Change]:
     """Return the changes that leave the images that a person chose to keep.
 
     Of several choices about one image the first counts; images that are excluded already stay so.
     """
     decided: set[str] = set()
-    clusters: list[Cluster] = []
+    clusters: list[DuplicateGroup] = []
     rows: list[ImageRow] = []
     for choice in choices:
         keep = index.get(choice.keep)
@@ -87,15 +92,15 @@ def chosen(
             row = index.get(path)
             if row is not None and row.excluded is None and path not in decided:
                 decided.add(path)
-                members.append(Member(row, reason, 0, "", turn))
+                members.append(GroupMember(row, reason, 0, "", turn))
         if keep is not None and members:
-            clusters.append(Cluster(keep, members))
+            clusters.append(DuplicateGroup(keep, members))
             rows += [keep, *(member.row for member in members)]
-    judge = Judge(index.project, hand_made=hand_made(index, rows))
+    judge = KeepRanking(index.project, hand_made=hand_made(index, rows))
     return resolution(index.project, clusters, judge, rule).changes
 
 
-def _best_first(copies: Sequence[Copy], judge: Judge) -> list[Copy]:
+def _best_first(copies: Sequence[MergedDuplicate], judge: KeepRanking) -> list[MergedDuplicate]:
     by_path = {copy.row.path: copy for copy in copies}
     return [by_path[row.path] for row in judge.best_first(copy.row for copy in copies)]
 
@@ -105,14 +110,14 @@ def hand_made(index: Index, rows: Iterable[ImageRow]) -> set[str]:
 
     A caption that no tagger of ours has written counts as written by hand.
     """
-    store, rules, found = HandStore(index), dict[str, Rules](), set()
+    store, rules, found = ManualEditStore(index), dict[str, Rules](), set()
     for row in rows:
         if row.caption is None or row.caption_error is not None:
             continue
         if row.folder not in rules:
             rules[row.folder] = rules_for(index.project, row.folder)
         before = store.behind(row.path, row.caption)
-        after = learnt(before, row.tags, rules[row.folder])
-        if before is None or after.plus or after.minus:
+        after = infer_manual_edits(before, row.tags, rules[row.folder])
+        if before is None or after.added or after.removed:
             found.add(row.path)
     return found

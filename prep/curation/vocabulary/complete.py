@@ -7,9 +7,9 @@ stands inside one, tags of the dataset before others, then the most frequent fir
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from prep.captions.tag_lists import Entry
+from prep.captions.tag_lists import TagEntry
 from prep.curation.vocabulary.nearest import near
-from prep.curation.vocabulary.words import Words, key_of
+from prep.curation.vocabulary.words import Vocabulary, key_of
 
 _WIDER = 3
 """Times as many matches are looked at as are wanted: a tag may match again by its aliases, and
@@ -19,7 +19,7 @@ _LEAST_FUZZY = 4
 
 
 @dataclass(frozen=True)
-class Completion:
+class TagCompletion:
     """One proposal.
 
     Attributes:
@@ -41,13 +41,13 @@ class Completer:
     """Completes tags from a vocabulary and from those that a dataset has already.
 
     Example:
-        >>> words = Words.build([Entry("long_hair", 0, 9), Entry("chair", 0, 3)])
+        >>> words = Words.build([TagEntry("long_hair", 0, 9), TagEntry("chair", 0, 3)])
         >>> completer = Completer(words, {"hair bow": 2})
         >>> [found.tag for found in completer.complete("hair")]
         ['hair bow', 'long hair', 'chair']
     """
 
-    def __init__(self, words: Words, dataset: Mapping[str, int] | None = None) -> None:
+    def __init__(self, words: Vocabulary, dataset: Mapping[str, int] | None = None) -> None:
         """Prepare it.
 
         Args:
@@ -55,11 +55,11 @@ class Completer:
             dataset: Tags of the dataset and how many images have them.
         """
         self._words = words
-        self._dataset = Words.build(
-            Entry(tag, count=images) for tag, images in (dataset or {}).items()
+        self._dataset = Vocabulary.build(
+            TagEntry(tag, count=images) for tag, images in (dataset or {}).items()
         )
 
-    def complete(self, text: str, limit: int = 20) -> list[Completion]:
+    def complete(self, text: str, limit: int = 20) -> list[TagCompletion]:
         """Return the best proposals for the letters typed so far.
 
         When nothing matches, tags that differ by a letter or two are proposed.
@@ -67,7 +67,7 @@ class Completer:
         typed = key_of(text)
         if not typed or limit < 1:
             return []
-        found: dict[str, Completion] = {}
+        found: dict[str, TagCompletion] = {}
         for source, entry in self._matches(typed.encode("utf-8", "replace"), limit):
             self._add(found, source, entry)
             if len(found) >= limit:
@@ -78,7 +78,7 @@ class Completer:
                     self._add(found, source, entry)
         return list(found.values())
 
-    def _matches(self, typed: bytes, limit: int) -> Iterator[tuple[Words, int]]:
+    def _matches(self, typed: bytes, limit: int) -> Iterator[tuple[Vocabulary, int]]:
         both = (self._dataset, self._words)
         for source in both:
             exact = source.entry(typed.decode("utf-8", "replace"))
@@ -89,7 +89,7 @@ class Completer:
         for source in both:
             yield from ((source, entry) for entry in source.containing(typed, _WIDER * limit))
 
-    def _add(self, found: dict[str, Completion], source: Words, entry: int) -> None:
+    def _add(self, found: dict[str, TagCompletion], source: Vocabulary, entry: int) -> None:
         word = source.word(entry)
         key = key_of(word.tag)
         if key in found:
@@ -98,8 +98,8 @@ class Completer:
             known = self._words.find(word.tag)
             # A dataset may use an alias: what it is called elsewhere is no business of ours here.
             count, kind = (known.count, known.kind) if known else (0, "")
-            found[key] = Completion(word.tag, word.count, count, kind)
+            found[key] = TagCompletion(word.tag, word.count, count, kind)
         else:
             own = self._dataset.entry(key)
             images = 0 if own is None else self._dataset.count(own)
-            found[key] = Completion(word.tag, images, word.count, word.kind, word.alias)
+            found[key] = TagCompletion(word.tag, images, word.count, word.kind, word.alias)

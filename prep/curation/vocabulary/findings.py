@@ -13,10 +13,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from prep.captions.tag_lists import Entry
+from prep.captions.tag_lists import TagEntry
 from prep.curation.vocabulary.nearest import near
 from prep.curation.vocabulary.usage import Usage, is_tag
-from prep.curation.vocabulary.words import Word, Words
+from prep.curation.vocabulary.words import Vocabulary, Word
 from prep.events.words import Lint
 
 WARNING, INFO = "warning", "info"
@@ -43,7 +43,7 @@ class Linter:
             of one's own.
     """
 
-    words: Words
+    words: Vocabulary
     usage: Usage
     right: Mapping[str, str]
 
@@ -80,7 +80,7 @@ class Linter:
                 images = self.usage.images(key)
                 yield Lint("spelling", WARNING, self.usage.usual(key), images, usual, message)
 
-    def tag(self, key: str, dataset: Words) -> Lint | None:
+    def tag(self, key: str, dataset: Vocabulary) -> Lint | None:
         """Return what is to be said of one tag, if anything.
 
         Args:
@@ -104,7 +104,7 @@ class Linter:
             return Lint("unknown", INFO, usual, images, "", "on no list")
         return None
 
-    def _meant(self, key: str, dataset: Words, count: int) -> tuple[str, str] | None:
+    def _meant(self, key: str, dataset: Vocabulary, count: int) -> tuple[str, str] | None:
         """Return the tag that was meant, and why; ``None`` when it may well be right as it is."""
         best: tuple[float, str, str] | None = None
         for source in (self.words, dataset):
@@ -150,9 +150,9 @@ class Linter:
         return word is not None and not word.alias
 
 
-def dataset_table(usage: Usage) -> Words:
+def dataset_table(usage: Usage) -> Vocabulary:
     """Return the tags of a dataset as a table, counts being images."""
-    return Words.build(Entry(tag, count=images) for tag, images in usage.tags().items())
+    return Vocabulary.build(TagEntry(tag, count=images) for tag, images in usage.tags().items())
 
 
 def by_weight(found: Iterable[Lint]) -> list[Lint]:

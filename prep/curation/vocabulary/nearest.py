@@ -7,7 +7,7 @@ never lose a tag within the distance (of plain ASCII tags); few are left to be c
 
 import numpy as np
 
-from prep.curation.vocabulary.words import Words, signatures
+from prep.curation.vocabulary.words import Vocabulary, signatures
 
 _SHORT, _MIDDLE = 4, 8
 """Tags shorter than the first are not corrected; from the second on two edits are allowed."""
@@ -25,7 +25,7 @@ def allowed(key: str) -> int:
     return 0 if len(key) < _SHORT else 1 if len(key) < _MIDDLE else 2
 
 
-def near(words: Words, key: str, most: int | None = None) -> list[tuple[int, int]]:
+def near(words: Vocabulary, key: str, most: int | None = None) -> list[tuple[int, int]]:
     """Return (entry, distance) of all keys within ``most`` edits, nearest and most frequent first.
 
     Args:

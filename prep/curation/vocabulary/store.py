@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from prep.captions.tag_lists import read_list
-from prep.curation.vocabulary.words import VERSION, Words
+from prep.curation.vocabulary.words import VERSION, Vocabulary
 from prep.errors import UserError
 from prep.project import Project
 from prep.system.files import content_hash, text_hash, write_bytes
@@ -38,7 +38,7 @@ def lists(project: Project, given: Sequence[str] = ()) -> list[Path]:
     return [] if table is None else [table]
 
 
-def load(project: Project, given: Sequence[str] = ()) -> Words:
+def load(project: Project, given: Sequence[str] = ()) -> Vocabulary:
     """Return the vocabulary of a project; an empty one when there are no lists.
 
     Raises:
@@ -46,7 +46,7 @@ def load(project: Project, given: Sequence[str] = ()) -> Words:
     """
     files = lists(project, given)
     if not files:
-        return Words.build([])
+        return Vocabulary.build([])
     try:
         contents = " ".join(f"{content_hash(file)} {file.stem}" for file in files)
     except OSError as error:
@@ -56,8 +56,8 @@ def load(project: Project, given: Sequence[str] = ()) -> Words:
         ) from error
     copy = project.state / "vocabulary" / f"{text_hash(f'{VERSION} {contents}')}.npz"
     with suppress(OSError, ValueError):
-        return Words.unpack(copy.read_bytes())
-    words = Words.build(entry for file in files for entry in read_list(file))
+        return Vocabulary.unpack(copy.read_bytes())
+    words = Vocabulary.build(entry for file in files for entry in read_list(file))
     write_bytes(copy, words.pack())
     _forget(copy.parent)
     return words

@@ -11,7 +11,7 @@ from prep.captions.tokens import ClipTokenizer
 from prep.curation.vocabulary.findings import INFO, WARNING
 from prep.curation.vocabulary.nearest import allowed, distance
 from prep.curation.vocabulary.usage import Usage
-from prep.curation.vocabulary.words import Words
+from prep.curation.vocabulary.words import Vocabulary
 from prep.events.words import Lint
 from prep.project import Concept
 
@@ -23,7 +23,7 @@ _LONG = 4
 
 
 def trigger_findings(
-    concepts: Iterable[Concept], usage: Usage, words: Words, tokenizer: ClipTokenizer
+    concepts: Iterable[Concept], usage: Usage, words: Vocabulary, tokenizer: ClipTokenizer
 ) -> Iterator[Lint]:
     """Yield what is wrong with the trigger words of a project, once each."""
     for concept in concepts:
@@ -33,7 +33,7 @@ def trigger_findings(
             yield from _misspelt(concept.folder, trigger, usage, words)
 
 
-def _known(folder: str, trigger: str, usage: Usage, words: Words) -> Iterator[Lint]:
+def _known(folder: str, trigger: str, usage: Usage, words: Vocabulary) -> Iterator[Lint]:
     word = words.find(trigger)
     if word is not None:
         pictures = f" with {word.count:,} pictures" if word.count else ""
@@ -67,7 +67,7 @@ def _is_common_word(piece: str, tokenizer: ClipTokenizer) -> bool:
     return len(piece) >= _SYLLABLE and len(ids) == 1 and ids[0] < _COMMON_PIECE
 
 
-def _misspelt(folder: str, trigger: str, usage: Usage, words: Words) -> Iterator[Lint]:
+def _misspelt(folder: str, trigger: str, usage: Usage, words: Vocabulary) -> Iterator[Lint]:
     """Yield tags of the folder that are almost the trigger word."""
     wanted = captions.key(trigger)
     most = allowed(wanted)

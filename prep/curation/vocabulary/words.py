@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep import captions
-from prep.captions.tag_lists import KINDS, Entry
+from prep.captions.tag_lists import KINDS, TagEntry
 
 VERSION = 1
 """To be raised when packed tables look different."""
@@ -53,11 +53,11 @@ class Word:
     alias: str = ""
 
 
-class Words:
+class Vocabulary:
     """A table of tags; make it with ``build`` or ``unpack``.
 
     Example:
-        >>> words = Words.build([Entry("long_hair", count=9, aliases=("longhair",))])
+        >>> words = Words.build([TagEntry("long_hair", count=9, aliases=("longhair",))])
         >>> words.find("Long Hair"), words.find("longhair").alias, words.find("hat")
         (Word(tag='long hair', kind='general', count=9, alias=''), 'longhair', None)
     """
@@ -80,22 +80,22 @@ class Words:
         return len(self.starts)
 
     @classmethod
-    def build(cls, entries: Iterable[Entry]) -> "Words":
+    def build(cls, entries: Iterable[TagEntry]) -> "Vocabulary":
         """Pack tags; of tags that occur several times the first kind and the best count stay."""
-        tags: dict[str, Entry] = {}
+        tags: dict[str, TagEntry] = {}
         for entry in entries:
             key = key_of(entry.name)
             known = tags.get(key)
             if known is not None:
                 count, aliases = max(known.count, entry.count), known.aliases + entry.aliases
-                tags[key] = Entry(known.name, known.kind, count, aliases)
+                tags[key] = TagEntry(known.name, known.kind, count, aliases)
             elif key:
                 tags[key] = entry
         ranked = sorted(tags.items(), key=lambda item: -item[1].count)
         return cls(_packed(*_entries(ranked)))
 
     @classmethod
-    def unpack(cls, data: bytes) -> "Words":
+    def unpack(cls, data: bytes) -> "Vocabulary":
         """Read what ``pack`` returned.
 
         Raises:
@@ -225,14 +225,14 @@ def signatures(
 
 
 def _entries(
-    ranked: Sequence[tuple[str, Entry]],
-) -> tuple[list[str], list[Entry], list[int], dict[int, str]]:
+    ranked: Sequence[tuple[str, TagEntry]],
+) -> tuple[list[str], list[TagEntry], list[int], dict[int, str]]:
     """Return keys, tags, owners, and names that cannot be told from their keys.
 
     A name that is a tag is no alias; of tags that share an alias the most frequent gets it.
     """
     keys: list[str] = []
-    tags: list[Entry] = []
+    tags: list[TagEntry] = []
     owners: list[int] = []
     names: dict[int, str] = {}
     taken = {key for key, _ in ranked}
@@ -255,7 +255,7 @@ def _entries(
 
 
 def _packed(
-    keys: Sequence[str], tags: Sequence[Entry], owners: Sequence[int], names: dict[int, str]
+    keys: Sequence[str], tags: Sequence[TagEntry], owners: Sequence[int], names: dict[int, str]
 ) -> dict[str, NDArray[np.generic]]:
     encoded = [key.encode("utf-8", "replace").replace(b"\n", b" ") for key in keys]
     lengths = np.array([len(key) + 1 for key in encoded], np.int64)

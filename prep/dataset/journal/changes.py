@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prep import captions
-from prep.dataset.index import FoundCaption, Index
+from prep.dataset.index import Index, ScannedCaption
 from prep.dataset.writer import batches
 from prep.errors import UnreadableError, UserError
 from prep.images.crops import Box, to_text
@@ -104,7 +104,7 @@ def content_change(path: str, before: bytes | None, after: bytes | None) -> Chan
     return Change(path, CONTENT, *texts)
 
 
-class Workbench:
+class ChangeApplier:
     """Makes changes, over an open index; ``finish`` brings the index up to date.
 
     Changes of one kind that follow each other are made together: files are written by several
@@ -114,7 +114,7 @@ class Workbench:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._root = index.project.root
-        self._written: list[FoundCaption] = []
+        self._written: list[ScannedCaption] = []
         self._folders: set[str] = set()
         self._kinds: dict[str, Callable[[Sequence[Change]], Iterable[str | UserError]]] = {
             CAPTION: self._captions,
@@ -181,7 +181,7 @@ class Workbench:
         else:
             mark = write_text(file, change.after)
         size, mtime = (mark.size, mark.mtime_ns) if mark else (None, None)
-        self._written.append(FoundCaption(change.path, change.after, size, mtime))
+        self._written.append(ScannedCaption(change.path, change.after, size, mtime))
         self._folders.add(str(file.parent))
         return ""
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prep.dataset.index import Index
-from prep.dataset.journal.changes import Change, Workbench
+from prep.dataset.journal.changes import Change, ChangeApplier
 from prep.errors import RetryError, UserError
 from prep.system.files import remove_leftovers
 from prep.system.locks import exclusive
@@ -174,7 +174,7 @@ class Journal:
 
     def _carry_out(self, edit: int, title: str, changes: Sequence[Change], state: str) -> Outcome:
         outcome = Outcome(edit, title, undone=state == "undone")
-        workbench = Workbench(self._index)
+        workbench = ChangeApplier(self._index)
         try:
             for change, fault in workbench.make(changes):
                 if fault:

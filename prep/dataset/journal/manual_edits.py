@@ -4,19 +4,19 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 
-from prep.captions.layers import Hand
+from prep.captions.layers import ManualEdits
 from prep.dataset.index import Index
 from prep.system.files import text_hash
 
 
-class HandStore:
+class ManualEditStore:
     """Decisions by image and text, in ``work.db``."""
 
     def __init__(self, index: Index) -> None:
         """Open them beside the index of a project."""
         self._connection = index.connection
 
-    def behind(self, path: str, text: str | None) -> Hand | None:
+    def behind(self, path: str, text: str | None) -> ManualEdits | None:
         """Return the decisions to compare a caption with.
 
         Those behind this very text; else those behind the last text that the journal put or
@@ -28,7 +28,9 @@ class HandStore:
         ).fetchall()
         if not rows:
             return None
-        known = {row[0]: Hand(*(tuple(json.loads(part)) for part in row[1:])) for row in rows}
+        known = {
+            row[0]: ManualEdits(*(tuple(json.loads(part)) for part in row[1:])) for row in rows
+        }
         exact = known.get(_hash(text))
         if exact is not None:
             return exact
@@ -54,14 +56,14 @@ class HandStore:
         for state, before, after in rows:
             yield after if state == "done" else before
 
-    def put(self, items: Iterable[tuple[str, str | None, Hand]]) -> None:
+    def put(self, items: Iterable[tuple[str, str | None, ManualEdits]]) -> None:
         """Record the decisions behind texts: (image, text of its caption, decisions)."""
         with self._connection:
             self._connection.executemany(
                 "INSERT OR REPLACE INTO work.hand(path, text, compiled, plus, minus)"
                 " VALUES(?, ?, ?, ?, ?)",
                 (
-                    (path, _hash(text), *map(_packed, (hand.compiled, hand.plus, hand.minus)))
+                    (path, _hash(text), *map(_packed, (hand.compiled, hand.added, hand.removed)))
                     for path, text, hand in items
                 ),
             )

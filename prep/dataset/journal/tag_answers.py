@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from prep import captions
-from prep.captions.layers import Hand
+from prep.captions.layers import ManualEdits
 from prep.captions.rules import Rules
 from prep.dataset.index import Index
 
@@ -61,7 +61,7 @@ class AnswerStore:
         return {path: unpacked(text) for path, text in rows}
 
 
-def answered(hand: Hand, answers: Mapping[str, bool], rules: Rules) -> Hand:
+def answered(hand: ManualEdits, answers: Mapping[str, bool], rules: Rules) -> ManualEdits:
     """Return the decisions with answers among them.
 
     What the caption has now is newer than the answers: a tag that was there and is gone was taken
@@ -73,8 +73,8 @@ def answered(hand: Hand, answers: Mapping[str, bool], rules: Rules) -> Hand:
         rules: Answers about tags that they drop or rename do not count.
 
     Example:
-        >>> answered(Hand(("hat",)), {"hat": True, "smile": False}, Rules())
-        Hand(compiled=('hat',), plus=('hat',), minus=('smile',))
+        >>> answered(ManualEdits(("hat",)), {"hat": True, "smile": False}, Rules())
+        ManualEdits(compiled=('hat',), added=('hat',), removed=('smile',))
     """
     present = set(captions.keys(hand.compiled))
     stable = [tag for tag in answers if captions.key(tag) in captions.keys(rules.apply([tag]))]
@@ -82,6 +82,6 @@ def answered(hand: Hand, answers: Mapping[str, bool], rules: Rules) -> Hand:
     gone = [tag for tag in stable if captions.key(tag) not in present]
     return replace(
         hand,
-        plus=tuple(captions.add(hand.plus, kept)),
-        minus=tuple(captions.add(hand.minus, gone)),
+        added=tuple(captions.add(hand.added, kept)),
+        removed=tuple(captions.add(hand.removed, gone)),
     )

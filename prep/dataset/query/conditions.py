@@ -18,7 +18,7 @@ from prep.regexes import Expression
 _TRANSPARENT = 0x2E80
 """From here on (CJK) words are not set apart by spaces."""
 _BETWEEN_TAGS = re.compile(r",|\|\|\||;;;|[.!?] ")
-"""What may stand between two tags, or a tag and a sentence; after ``spoken``."""
+"""What may stand between two tags, or a tag and a sentence; after ``normalize``."""
 
 
 def condition(term: Term, context: Context) -> Condition:
@@ -47,16 +47,16 @@ def _having(found: list[tuple[int, int]]) -> Condition:
 
 def _phrase(term: Term, context: Context) -> Condition:
     """Words in a row. Those of the first line lie within a tag, unless they go on behind it."""
-    wanted = spoken(term.value)
+    wanted = normalize(term.value)
     holds = phrase_pattern(wanted).search
     if _BETWEEN_TAGS.search(wanted):
-        name = context.function(lambda text: bool(text and holds(spoken(text))))
+        name = context.function(lambda text: bool(text and holds(normalize(text))))
         return Condition(test=f"(i.captioned AND {name}(i.caption))", costly=True)
     rows = context.connection.execute(
         "SELECT id, key FROM tags WHERE instr(key, ?)", (wanted.partition(" ")[0],)
     )
-    tags = json.dumps([tag for tag, key in rows if holds(spoken(key))])
-    name = context.function(lambda text: bool(text and holds(spoken(split_lines(text)[2]))))
+    tags = json.dumps([tag for tag, key in rows if holds(normalize(key))])
+    name = context.function(lambda text: bool(text and holds(normalize(split_lines(text)[2]))))
     return Condition(
         select="SELECT image AS n FROM image_tags WHERE tag IN (SELECT value FROM json_each(?))"
         " UNION ALL SELECT j.id FROM (SELECT id FROM images WHERE more) m"
@@ -65,13 +65,13 @@ def _phrase(term: Term, context: Context) -> Condition:
     )
 
 
-def spoken(text: str) -> str:
+def normalize(text: str) -> str:
     """Return a text as phrases are compared: no case, spaces for underscores, single spaces."""
     return " ".join(text.casefold().replace("_", " ").split())
 
 
 def phrase_pattern(phrase: str) -> re.Pattern[str]:
-    """Return what finds a phrase as whole words; ``spoken`` has been applied to both sides."""
+    """Return what finds a phrase as whole words; ``normalize`` has been applied to both sides."""
     letter = rf"[^\W{chr(_TRANSPARENT)}-\U0010ffff]"
     before = rf"(?<!{letter})" if re.match(letter, phrase) else ""
     after = rf"(?!{letter})" if re.match(letter, phrase[-1:]) else ""

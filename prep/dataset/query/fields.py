@@ -16,7 +16,7 @@ YES_NO = ("yes", "no")
 
 
 @dataclass(frozen=True)
-class Field:
+class FilterField:
     """What a field takes.
 
     Attributes:
@@ -35,33 +35,33 @@ REASONS = ("exact", "near", "mirrored", "rotated", "crop", "variant")
 MEASURES: tuple[str, ...] = get_args(Measure)
 """What ``shikomi quality`` measures."""
 
-FIELDS: dict[str, Field] = {
-    "tag": Field(TEXT),
-    "text": Field(TEXT),
-    "name": Field(TEXT),
-    "in": Field(TEXT),
-    "concept": Field(TEXT),
-    "format": Field(TEXT),
-    "hand": Field(TEXT),
-    "dup": Field(CHOICE, (*YES_NO, "kept", *REASONS)),
-    "quality": Field(CHOICE, ("any", "none", *MEASURES)),
-    "has": Field(CHOICE, ("caption", "tags", "mask", "crop", "error")),
-    "excluded": Field(CHOICE, YES_NO),
-    "upscaled": Field(CHOICE, YES_NO),
-    "error": Field(CHOICE, YES_NO),
-    "alpha": Field(CHOICE, YES_NO),
-    "animated": Field(CHOICE, YES_NO),
-    "bucket": Field(SIZE),
-    "w": Field(NUMBER, unit="pixels"),
-    "h": Field(NUMBER, unit="pixels"),
-    "mp": Field(NUMBER, unit="megapixels"),
-    "ar": Field(NUMBER, unit="width / height, as 1.5 or 3/2"),
-    "size": Field(NUMBER, unit="bytes, as 500k or 2MB"),
-    "orientation": Field(NUMBER, unit="1 to 8"),
-    "frames": Field(NUMBER),
-    "tags": Field(NUMBER),
-    "tokens": Field(NUMBER),
-    "score": Field(NUMBER, unit="0 to 1"),
+FIELDS: dict[str, FilterField] = {
+    "tag": FilterField(TEXT),
+    "text": FilterField(TEXT),
+    "name": FilterField(TEXT),
+    "in": FilterField(TEXT),
+    "concept": FilterField(TEXT),
+    "format": FilterField(TEXT),
+    "hand": FilterField(TEXT),
+    "dup": FilterField(CHOICE, (*YES_NO, "kept", *REASONS)),
+    "quality": FilterField(CHOICE, ("any", "none", *MEASURES)),
+    "has": FilterField(CHOICE, ("caption", "tags", "mask", "crop", "error")),
+    "excluded": FilterField(CHOICE, YES_NO),
+    "upscaled": FilterField(CHOICE, YES_NO),
+    "error": FilterField(CHOICE, YES_NO),
+    "alpha": FilterField(CHOICE, YES_NO),
+    "animated": FilterField(CHOICE, YES_NO),
+    "bucket": FilterField(SIZE),
+    "w": FilterField(NUMBER, unit="pixels"),
+    "h": FilterField(NUMBER, unit="pixels"),
+    "mp": FilterField(NUMBER, unit="megapixels"),
+    "ar": FilterField(NUMBER, unit="width / height, as 1.5 or 3/2"),
+    "size": FilterField(NUMBER, unit="bytes, as 500k or 2MB"),
+    "orientation": FilterField(NUMBER, unit="1 to 8"),
+    "frames": FilterField(NUMBER),
+    "tags": FilterField(NUMBER),
+    "tokens": FilterField(NUMBER),
+    "score": FilterField(NUMBER, unit="0 to 1"),
 }
 ALIASES = {
     "width": "w",

@@ -21,7 +21,7 @@ _WORDS = {"and": "and", "or": "or", "not": "not"}
 
 
 @dataclass(frozen=True)
-class Token:
+class FilterToken:
     """A piece of the filter; ``kind`` is a bracket, ``-``, ``and``, ``or``, ``not`` or ``term``."""
 
     kind: str
@@ -37,7 +37,7 @@ class Lexer:
         self._at = 0
         self._open: list[int] = []
 
-    def tokens(self) -> list[Token]:
+    def tokens(self) -> list[FilterToken]:
         """Return all tokens.
 
         Raises:
@@ -55,25 +55,25 @@ class Lexer:
             self._at += 1
         return self._at
 
-    def _token(self, start: int) -> Token:
+    def _token(self, start: int) -> FilterToken:
         sign = self._text[start]
         if self._is_face(start):
             return self._term(start)
         if sign == "(":
             self._open.append(start)
             self._at += 1
-            return Token("(", start)
+            return FilterToken("(", start)
         if sign == ")":
             if not self._open:
                 raise fault(self._text, start, "this bracket closes nothing")
             self._open.pop()
             self._at += 1
-            return Token(")", start)
+            return FilterToken(")", start)
         if sign == "-":
             self._at += 1
             if self._at == len(self._text) or self._text[self._at].isspace():
                 raise fault(self._text, start, "nothing follows the minus")
-            return Token("-", start)
+            return FilterToken("-", start)
         return self._term(start)
 
     def _is_face(self, start: int) -> bool:
@@ -83,24 +83,24 @@ class Lexer:
         chunk = _CHUNK.match(self._text, start)
         return chunk is not None and chunk[0].rstrip(")") + ")" in captions.KAOMOJI
 
-    def _term(self, start: int) -> Token:
+    def _term(self, start: int) -> FilterToken:
         if self._text[start] == '"':
             phrase = self._quoted()
             if not phrase.strip():
                 raise fault(self._text, start, "there is nothing between the quotation marks")
-            return Token("term", start, Term("phrase", phrase, "=", True, start))
+            return FilterToken("term", start, Term("phrase", phrase, "=", True, start))
         if self._text[start] == "/":
-            return Token("term", start, Term("regex", self._expression(), "=", True, start))
+            return FilterToken("term", start, Term("regex", self._expression(), "=", True, start))
         named = self._named(start)
         if named is not None:
-            return Token("term", start, named)
+            return FilterToken("term", start, named)
         word = self._word()
         kind = _WORDS.get(word.lower())
         if kind is not None:
-            return Token(kind, start)
+            return FilterToken(kind, start)
         if word in fields.FLAGS:
-            return Token("term", start, Term(word, "yes", "=", False, start))
-        return Token("term", start, Term("", word, "=", False, start))
+            return FilterToken("term", start, Term(word, "yes", "=", False, start))
+        return FilterToken("term", start, Term("", word, "=", False, start))
 
     def _named(self, start: int) -> Term | None:
         """Read ``field:value`` or ``field>=value``; ``None`` when it is a tag that looks so."""

@@ -102,7 +102,7 @@ def _hand(term: Term, context: Context) -> Condition:
     the last ones belong to.
     """
     # Imported late: these read the index, which reads filters.
-    from prep.captions.layers import Hand, learnt
+    from prep.captions.layers import ManualEdits, infer_manual_edits
     from prep.project.caption_rules import rules_for
 
     sign, tag = term.value[0], term.value[1:]
@@ -110,10 +110,10 @@ def _hand(term: Term, context: Context) -> Condition:
 
     def holds(packed: str | None) -> bool:
         compiled, plus, minus, caption, folder = json.loads(packed or "")
-        hand = Hand(*(tuple(json.loads(part)) for part in (compiled, plus, minus)))
+        hand = ManualEdits(*(tuple(json.loads(part)) for part in (compiled, plus, minus)))
         if folder is not None:
-            hand = learnt(hand, captions.split(caption), rules(folder))
-        tags = hand.plus if sign == "+" else hand.minus
+            hand = infer_manual_edits(hand, captions.split(caption), rules(folder))
+        tags = hand.added if sign == "+" else hand.removed
         return any(captions.key(name) == wanted for name in tags) if tag else bool(tags)
 
     name = context.function(holds)

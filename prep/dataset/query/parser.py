@@ -3,7 +3,7 @@
 Terms that stand side by side must all hold, as with ``and``.
 """
 
-from prep.dataset.query.lexer import Lexer, Token
+from prep.dataset.query.lexer import FilterToken, Lexer
 from prep.dataset.query.tree import And, Node, Not, Or, fault
 
 _DEEPEST = 50
@@ -26,10 +26,10 @@ class Parser:
         """
         return self._either() if self._tokens else None
 
-    def _peek(self) -> Token | None:
+    def _peek(self) -> FilterToken | None:
         return self._tokens[self._next] if self._next < len(self._tokens) else None
 
-    def _take(self, *kinds: str) -> Token | None:
+    def _take(self, *kinds: str) -> FilterToken | None:
         token = self._peek()
         if token is None or token.kind not in kinds:
             return None

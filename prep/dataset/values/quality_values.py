@@ -13,7 +13,7 @@ from prep.images.crops import Rect
 from prep.images.quality.kinds import KINDS, VERSION, Values
 from prep.images.quality.thresholds import Measure, QualitySection
 
-Key = tuple[str, str]
+ValueKey = tuple[str, str]
 """Content, and how it is cut and scaled: all that the values depend on."""
 
 NAME = "quality_values"
@@ -36,10 +36,10 @@ def cut(rect: Rect, fit: Fit) -> str:
     return f"{VERSION} {rect.corners} {fit.bucket} {fit.resized} {fit.left} {fit.top}"
 
 
-def known(connection: sqlite3.Connection, wanted: Iterable[Key]) -> dict[Key, Values]:
+def known(connection: sqlite3.Connection, wanted: Iterable[ValueKey]) -> dict[ValueKey, Values]:
     """Return those of the wanted values that were measured before."""
     select = f"SELECT {_COLUMNS} FROM main.{NAME} WHERE content = ? AND cut = ?"
-    found: dict[Key, Values] = {}
+    found: dict[ValueKey, Values] = {}
     for key in wanted:
         row = connection.execute(select, key).fetchone()
         if row is not None:
@@ -47,7 +47,7 @@ def known(connection: sqlite3.Connection, wanted: Iterable[Key]) -> dict[Key, Va
     return found
 
 
-def save(connection: sqlite3.Connection, results: Iterable[tuple[Key, Values]]) -> None:
+def save(connection: sqlite3.Connection, results: Iterable[tuple[ValueKey, Values]]) -> None:
     """Keep values, in one transaction."""
     marks = ", ".join("?" * (2 + len(_MEASURES)))
     with connection:

@@ -9,15 +9,15 @@ import os
 from collections.abc import Callable
 
 from prep.images.headers import gif_bmp, jpeg, png, webp
-from prep.images.headers.source import DontKnowError, Header, Source
+from prep.images.headers.source import HeaderBytes, ImageHeader, UnsupportedHeaderError
 
-__all__ = ["Header", "Seen", "read"]
+__all__ = ["HeaderRead", "ImageHeader", "read"]
 
 _FIRST = 16 * 1024
 """Bytes of the first read: nearly every header fits, and most thumbnails inside EXIF."""
 _MOST_PIXELS = 178_956_970
 """Pillow refuses more (twice its MAX_IMAGE_PIXELS), and should say so itself."""
-_FORMATS: dict[bytes, Callable[[Source], Header]] = {
+_FORMATS: dict[bytes, Callable[[HeaderBytes], ImageHeader]] = {
     b"\xff\xd8": jpeg.read,
     b"\x89P": png.read,
     b"RI": webp.read,
@@ -28,11 +28,11 @@ _FORMATS: dict[bytes, Callable[[Source], Header]] = {
 _OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
-Seen = tuple[int, int, Header | None]
+HeaderRead = tuple[int, int, ImageHeader | None]
 """Size and time (ns) of a file when it was opened, and its header; ``None`` for "don't know"."""
 
 
-def read(path: str) -> Seen | None:
+def read(path: str) -> HeaderRead | None:
     """Return what the header of a file says; nothing is ever raised.
 
     Args:
@@ -50,10 +50,10 @@ def read(path: str) -> Seen | None:
         stat = os.fstat(descriptor)
         size, mtime_ns = stat.st_size, stat.st_mtime_ns
         head = os.read(descriptor, _FIRST)
-        header = _FORMATS[head[:2]](Source((head, size, descriptor)))
+        header = _FORMATS[head[:2]](HeaderBytes((head, size, descriptor)))
         sensible = 0 < header.width * header.height <= _MOST_PIXELS
         return size, mtime_ns, header if sensible else None
-    except (DontKnowError, OSError, ValueError, LookupError):
+    except (UnsupportedHeaderError, OSError, ValueError, LookupError):
         # Another format; or a file that shrinks meanwhile: places are then outside of it.
         return size, mtime_ns, None
     finally:

@@ -3,7 +3,7 @@
 import re
 import struct
 
-from prep.images.headers.source import DontKnowError
+from prep.images.headers.source import UnsupportedHeaderError
 
 _PREFIX = re.compile(rb"(Exif\0\0){1,2}")
 _ORDERS = {
@@ -33,7 +33,7 @@ def orientation(data: bytes) -> int | None:
             return None
         order = _ORDERS.get(data[:4])
         if order is None:
-            raise DontKnowError
+            raise UnsupportedHeaderError
     long, beginning, entry = order
     elsewhere = 0
     try:
@@ -44,7 +44,7 @@ def orientation(data: bytes) -> int | None:
             tag, kind, number, value = entry.unpack_from(data, start)
             if tag == _ORIENTATION:
                 if kind != _SHORT or number != 1 or not 1 <= value <= 8:
-                    raise DontKnowError
+                    raise UnsupportedHeaderError
                 return int(value)
             length = number * _LENGTHS[kind]
             if length > 4:
@@ -52,9 +52,9 @@ def orientation(data: bytes) -> int | None:
                 elsewhere += length
                 # Values outside the data, or more than it can hold, end the reading in Pillow.
                 if offset + length > len(data) or elsewhere > len(data):
-                    raise DontKnowError
+                    raise UnsupportedHeaderError
     except (struct.error, KeyError) as error:
-        raise DontKnowError from error
+        raise UnsupportedHeaderError from error
     return None
 
 
@@ -65,5 +65,5 @@ def upright(exif: int | None, xmp: bytes) -> int:
         DontKnowError: Only XMP has one.
     """
     if exif is None and _XMP_ORIENTATION in xmp:
-        raise DontKnowError
+        raise UnsupportedHeaderError
     return exif or 1

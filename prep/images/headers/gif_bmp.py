@@ -1,22 +1,22 @@
 """GIF (89a) and the common kind of BMP: formats that datasets hold few of."""
 
-from prep.images.headers.source import DontKnowError, Header, Source
+from prep.images.headers.source import HeaderBytes, ImageHeader, UnsupportedHeaderError
 
 _WHOLE_GIF = 1 << 18
 """Frames can only be counted by walking over all data; larger files are left to Pillow."""
 
 
-def read_gif(source: Source) -> Header:
+def read_gif(source: HeaderBytes) -> ImageHeader:
     """Return what the blocks of a GIF file say.
 
     Raises:
         DontKnowError: It is large, or not plain.
     """
     if source.size > _WHOLE_GIF:
-        raise DontKnowError
+        raise UnsupportedHeaderError
     data = source.at(0, source.size)
     if data[:6] not in (b"GIF87a", b"GIF89a"):
-        raise DontKnowError
+        raise UnsupportedHeaderError
     size = int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
     place = 13 + (3 << (data[10] & 7) + 1 if data[10] & 128 else 0)
     frames, alpha = 0, False
@@ -24,22 +24,22 @@ def read_gif(source: Source) -> Header:
         if data[place] == 0x21:
             control = data[place + 1] == 0xF9
             if control and (data[place + 2] < 4 or place + 7 > len(data)):
-                raise DontKnowError
+                raise UnsupportedHeaderError
             alpha |= control and frames == 0 and bool(data[place + 3] & 1)
             place = _over_blocks(data, place + 2)
         elif data[place] == 0x2C:
             box = [int.from_bytes(data[place + n : place + n + 2], "little") for n in (1, 3, 5, 7)]
             if box[0] + box[2] > size[0] or box[1] + box[3] > size[1]:
-                raise DontKnowError
+                raise UnsupportedHeaderError
             flags = data[place + 9]
             place += 10 + (3 << (flags & 7) + 1 if flags & 128 else 0)
             place = _over_blocks(data, place + 1)
             frames += 1
         else:
-            raise DontKnowError
+            raise UnsupportedHeaderError
     if not frames:
-        raise DontKnowError
-    return Header(*size, "GIF", 1, alpha, frames, True)
+        raise UnsupportedHeaderError
+    return ImageHeader(*size, "GIF", 1, alpha, frames, True)
 
 
 def _over_blocks(data: bytes, place: int) -> int:
@@ -49,7 +49,7 @@ def _over_blocks(data: bytes, place: int) -> int:
     return place + 1
 
 
-def read_bmp(source: Source) -> Header:
+def read_bmp(source: HeaderBytes) -> ImageHeader:
     """Return what the header of an uncompressed BMP file of 24 or 32 bits says.
 
     Raises:
@@ -60,7 +60,7 @@ def read_bmp(source: Source) -> Header:
     width, height = (int.from_bytes(data[n : n + 4], "little", signed=True) for n in (18, 22))
     bits, packed = int.from_bytes(data[28:30], "little"), int.from_bytes(data[30:34], "little")
     if header not in (40, 108, 124) or bits not in (24, 32) or packed or min(width, height) < 1:
-        raise DontKnowError
+        raise UnsupportedHeaderError
     source.at(0, 14 + header)
     needed = start + -(-width * bits // 32) * 4 * height
-    return Header(width, height, "BMP", 1, False, 1, source.size >= needed)
+    return ImageHeader(width, height, "BMP", 1, False, 1, source.size >= needed)

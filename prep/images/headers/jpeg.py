@@ -7,7 +7,7 @@ import re
 import struct
 
 from prep.images.headers import exif
-from prep.images.headers.source import DontKnowError, Header, Source
+from prep.images.headers.source import HeaderBytes, ImageHeader, UnsupportedHeaderError
 
 _SCAN, _HUFFMAN, _TABLES, _COMMENT, _RESTART = 0xDA, 0xC4, 0xDB, 0xFE, 0xDD
 _PASSED = frozenset({_HUFFMAN, _COMMENT, _RESTART})
@@ -32,7 +32,7 @@ _TAIL = 64 * 1024
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
-def read(source: Source) -> Header:
+def read(source: HeaderBytes) -> ImageHeader:
     """Return what the header says.
 
     Raises:
@@ -43,7 +43,7 @@ def read(source: Source) -> Header:
     width = height = 0
     place = len(_JFIF) + _JFIF_REST if head.startswith(_JFIF) else 2
     if not head.startswith(b"\xff\xd8\xff"):
-        raise DontKnowError
+        raise UnsupportedHeaderError
     turn: int | None = None
     found, xmp = False, b""
     while True:
@@ -51,7 +51,7 @@ def read(source: Source) -> Header:
             head = source.longer(place + 4)
             known = len(head)
         if head[place] != 0xFF:
-            raise DontKnowError
+            raise UnsupportedHeaderError
         marker, length = head[place + 1], head[place + 2] << 8 | head[place + 3]
         if marker == _TABLES and not width and (usual := _USUAL(head, place)):
             height, width = _SIZE.unpack_from(head, usual.start(1))
@@ -66,7 +66,7 @@ def read(source: Source) -> Header:
         if marker == _APP1:
             if head.startswith(_EXIF, data):
                 if found:
-                    raise DontKnowError
+                    raise UnsupportedHeaderError
                 found, turn = True, exif.orientation(head[data + 6 : place])
             elif head.startswith(_XMP, data):
                 xmp = head[data:place]
@@ -77,31 +77,31 @@ def read(source: Source) -> Header:
                 _check_tables(head[data:place])
         elif marker in _FRAMES:
             if width:
-                raise DontKnowError
+                raise UnsupportedHeaderError
             width, height = _frame(head[data:place])
         elif marker == _SCAN:
             break
         elif _APP <= marker <= _APP15:
             _check_application(marker - _APP, head[data:place])
         else:
-            raise DontKnowError
+            raise UnsupportedHeaderError
         if length < 2:
-            raise DontKnowError
+            raise UnsupportedHeaderError
     if not width:
-        raise DontKnowError
+        raise UnsupportedHeaderError
     if turn is None:
         turn = exif.upright(turn, xmp)
-    return Header(width, height, "JPEG", turn, False, 1, _is_whole(source))
+    return ImageHeader(width, height, "JPEG", turn, False, 1, _is_whole(source))
 
 
 def _frame(data: bytes) -> tuple[int, int]:
     """Return width and height of a frame of 8 bits and 1, 3 or 4 components."""
     if len(data) < 6 or data[0] != 8 or _LAYERS.get(data[5]) != len(data):
-        raise DontKnowError
+        raise UnsupportedHeaderError
     return data[3] << 8 | data[4], data[1] << 8 | data[2]
 
 
-def _is_whole(source: Source) -> bool:
+def _is_whole(source: HeaderBytes) -> bool:
     """Is the end mark there? Usually a file ends with it, and a small one is in memory anyway."""
     if source.size == len(source.head):
         return source.head.endswith(_END) or _END in source.tail(_TAIL)
@@ -113,7 +113,7 @@ def _check_tables(data: bytes) -> None:
     while data:
         length = 65 if data[0] < 16 else 129
         if len(data) < length:
-            raise DontKnowError
+            raise UnsupportedHeaderError
         data = data[length:]
 
 
@@ -125,13 +125,13 @@ def _check_application(number: int, data: bytes) -> None:
     elif number == 2 and data.startswith(b"ICC_PROFILE\0"):
         least = 14
     elif number == 2 and data.startswith(b"MPF\0"):
-        raise DontKnowError  # several pictures in one file
+        raise UnsupportedHeaderError  # several pictures in one file
     elif number == 13 and data.startswith(b"Photoshop 3.0\0"):
         _check_resources(data)
     elif number == 14 and data.startswith(b"Adobe"):
         least = 12
     if len(data) < least:
-        raise DontKnowError
+        raise UnsupportedHeaderError
 
 
 def _check_resources(data: bytes) -> None:
@@ -143,6 +143,6 @@ def _check_resources(data: bytes) -> None:
         place += place & 1
         size = int.from_bytes(data[place : place + 4], "big")
         if place + 4 > len(data):
-            raise DontKnowError
+            raise UnsupportedHeaderError
         place += 4 + size
         place += place & 1

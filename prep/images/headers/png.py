@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 
 from prep.images.headers import exif
-from prep.images.headers.source import DontKnowError, Header, Source
+from prep.images.headers.source import HeaderBytes, ImageHeader, UnsupportedHeaderError
 
 _MARK = b"\x89PNG\r\n\x1a\n"
 _FIRST = struct.Struct(">8sI4sIIBBBBBI")
@@ -53,7 +53,7 @@ class _Notes:
         self.xmp = b""
 
 
-def read(source: Source) -> Header:
+def read(source: HeaderBytes) -> ImageHeader:
     """Return what the header says.
 
     Raises:
@@ -61,12 +61,12 @@ def read(source: Source) -> Header:
     """
     head, place = source.head, 33
     if len(head) < 41:
-        raise DontKnowError
+        raise UnsupportedHeaderError
     mark, length, kind, width, height, depth, colour, _, odd, _, check = _FIRST.unpack_from(head)
     if mark != _MARK or kind != b"IHDR" or length != 13 or odd or (depth, colour) not in _DEPTHS:
-        raise DontKnowError
+        raise UnsupportedHeaderError
     if zlib.crc32(head[12:29]) != check:
-        raise DontKnowError
+        raise UnsupportedHeaderError
     notes = _Notes(colour in (4, 6))
     while True:
         if place + 8 > len(head):
@@ -78,9 +78,9 @@ def read(source: Source) -> Header:
         if end > len(head):
             head = source.longer(end)
         if zlib.crc32(head[place + 4 : end - 4]) != _SUM.unpack_from(head, end - 4)[0]:
-            raise DontKnowError
+            raise UnsupportedHeaderError
         if kind == b"eXIf" and notes.exif is not None:
-            raise DontKnowError
+            raise UnsupportedHeaderError
         _note(kind, head[place + 8 : end - 4], colour, notes)
         place = end
     early = notes.exif
@@ -88,18 +88,18 @@ def read(source: Source) -> Header:
         # With EXIF in front Pillow does not look here.
         if early is None:
             if kind in (b"eXIf", b"tRNS"):
-                raise DontKnowError
+                raise UnsupportedHeaderError
             _note(kind, data, colour, notes)
     turn = None if early is None else exif.orientation(early)
     if turn is None:
         turn = exif.upright(turn, notes.xmp)
-    return Header(width, height, "PNG", turn, notes.alpha, 1, True)
+    return ImageHeader(width, height, "PNG", turn, notes.alpha, 1, True)
 
 
 def _note(kind: bytes, data: bytes, colour: int, notes: _Notes) -> None:
     if kind in _LEAST:
         if len(data) < _LEAST[kind]:
-            raise DontKnowError
+            raise UnsupportedHeaderError
     elif kind == b"eXIf":
         notes.exif = data
     elif kind in _TEXTS:
@@ -109,17 +109,17 @@ def _note(kind: bytes, data: bytes, colour: int, notes: _Notes) -> None:
     elif kind == b"tRNS":
         least = {_INDEXED: 1, _COLOUR: 6, 0: 2}.get(colour)
         if least is None or len(data) < least:
-            raise DontKnowError
+            raise UnsupportedHeaderError
         notes.alpha = True
     elif kind not in _IGNORED:
-        raise DontKnowError
+        raise UnsupportedHeaderError
 
 
 def _check_profile(data: bytes) -> None:
     """A profile that unpacks to more than Pillow's limit is an error there."""
     name, found, rest = data.partition(b"\0")
     if not found or not rest or rest[0] != 0 or len(name) > 79:
-        raise DontKnowError
+        raise UnsupportedHeaderError
     if len(rest) > _MOST_TEXT:
         try:
             stream = zlib.decompressobj()
@@ -127,23 +127,23 @@ def _check_profile(data: bytes) -> None:
         except zlib.error:
             return
         if stream.unconsumed_tail:
-            raise DontKnowError
+            raise UnsupportedHeaderError
 
 
 def _text(kind: bytes, data: bytes, notes: _Notes) -> None:
     key, found, value = data.partition(b"\0")
     if not found or key in _OWN_KEYS:
-        raise DontKnowError
+        raise UnsupportedHeaderError
     packed = kind == b"zTXt" or (kind == b"iTXt" and value[:1] != b"\0")
     if packed and (len(value) > _MOST_TEXT or key == _XMP_KEY or value[:1] not in b"\0\1"):
-        raise DontKnowError
+        raise UnsupportedHeaderError
     if kind == b"zTXt" and value[:1] != b"\0":
-        raise DontKnowError
+        raise UnsupportedHeaderError
     if key == _XMP_KEY:
         notes.xmp += data
 
 
-def _behind(source: Source, place: int, length: int) -> Iterator[tuple[bytes, bytes]]:
+def _behind(source: HeaderBytes, place: int, length: int) -> Iterator[tuple[bytes, bytes]]:
     """Yield the chunks after the image data, up to the end chunk.
 
     Args:
@@ -160,10 +160,10 @@ def _behind(source: Source, place: int, length: int) -> Iterator[tuple[bytes, by
         if kind != b"IDAT":
             yield kind, source.at(place + 8, length)
         place += 12 + length
-    raise DontKnowError
+    raise UnsupportedHeaderError
 
 
-def _after_data(source: Source, place: int, length: int) -> int:
+def _after_data(source: HeaderBytes, place: int, length: int) -> int:
     """Return where a late chunk of image data ends, going by chunks of one length."""
     step = length + 12
     steps = (source.size - 12 - place) // step

@@ -7,11 +7,11 @@ _MOST = 1 << 20
 """No header, and no single piece of one, is longer in a file that is as it should be."""
 
 
-class DontKnowError(Exception):
+class UnsupportedHeaderError(Exception):
     """This file is left to Pillow."""
 
 
-class Header(NamedTuple):
+class ImageHeader(NamedTuple):
     """What a header says.
 
     Attributes:
@@ -33,7 +33,7 @@ class Header(NamedTuple):
     whole: bool
 
 
-class Source:
+class HeaderBytes:
     """An open file; ``head`` is its beginning."""
 
     __slots__ = ("_descriptor", "head", "size")
@@ -49,11 +49,11 @@ class Source:
             DontKnowError: The file is shorter, or a header should be.
         """
         if length > min(self.size, _MOST):
-            raise DontKnowError
+            raise UnsupportedHeaderError
         missing = min(max(length, 4 * len(self.head)), self.size) - len(self.head)
         self.head += self._read(len(self.head), missing)
         if len(self.head) < length:
-            raise DontKnowError
+            raise UnsupportedHeaderError
         return self.head
 
     def at(self, place: int, length: int) -> bytes:
@@ -66,10 +66,10 @@ class Source:
         if end <= len(self.head):
             return self.head[place:end]
         if length > _MOST:
-            raise DontKnowError
+            raise UnsupportedHeaderError
         data = self._read(place, length)
         if len(data) != length:
-            raise DontKnowError
+            raise UnsupportedHeaderError
         return data
 
     def tail(self, length: int) -> bytes:

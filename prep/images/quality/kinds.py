@@ -16,7 +16,7 @@ Values = Mapping[Measure, float]
 
 
 @dataclass(frozen=True)
-class Kind:
+class QualityMeasure:
     """One measure.
 
     Attributes:
@@ -41,48 +41,48 @@ class Kind:
         return max(value, least) / max(threshold, least)
 
 
-KINDS: Mapping[Measure, Kind] = MappingProxyType(
+KINDS: Mapping[Measure, QualityMeasure] = MappingProxyType(
     {
-        "blur": Kind(
+        "blur": QualityMeasure(
             "its sharpest edges are {value:.1f} pixels wide at {bucket}: soft pictures teach"
             " softness",
             "find a sharper version, or leave it out",
         ),
-        "blocks": Kind(
+        "blocks": QualityMeasure(
             "JPEG blocks stand out by {value:.1f} levels at {bucket}, and are learnt with it",
             "find a better version",
         ),
-        "noise": Kind(
+        "noise": QualityMeasure(
             "grain of {value:.1f} levels at {bucket}, which the LoRA draws again",
             "clean it, or keep it where grain is the style",
         ),
-        "dark": Kind(
+        "dark": QualityMeasure(
             "95 % of it is darker than level {value:.0f} of 255",
             "brighten a copy, or caption it as dark",
             low=True,
         ),
-        "flat": Kind(
+        "flat": QualityMeasure(
             "its tones span only {value:.0f} of 255 levels: pale, foggy or empty",
             "raise the contrast of a copy, or leave it out",
             low=True,
         ),
-        "clipped": Kind(
+        "clipped": QualityMeasure(
             "{percent} of it is burnt out or drowned in black, without any detail",
             "find another exposure",
         ),
-        "upscale": Kind(
+        "upscale": QualityMeasure(
             "enlarged {value:.1f} times to fill {bucket}: its detail is invented",
             "find a larger version, or set no_upscale",
         ),
-        "borders": Kind(
+        "borders": QualityMeasure(
             "{percent} of it is plain bars or a frame, which the LoRA draws again",
             "cut them off: shikomi crop --borders",
         ),
-        "text": Kind(
+        "text": QualityMeasure(
             "lines of text cover {percent} of it, and turn up in samples",
             "crop them off, or caption them",
         ),
-        "alpha": Kind(
+        "alpha": QualityMeasure(
             "only {percent} of it is visible; the rest is trained as white",
             "crop it to what can be seen",
             low=True,

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Grey = NDArray[np.uint8]
+GreyBytes = NDArray[np.uint8]
 Rows = NDArray[np.int64]
 
 _WINDOW = 25
@@ -27,7 +27,7 @@ _LETTERS = 5
 
 
 @dataclass(frozen=True)
-class Pieces:
+class InkPieces:
     """Pieces of ink that may be letters; each field has shape (n,)."""
 
     left: Rows
@@ -38,12 +38,12 @@ class Pieces:
     def __len__(self) -> int:
         return len(self.left)
 
-    def turned(self) -> "Pieces":
+    def turned(self) -> "InkPieces":
         """The same with x and y exchanged, so that columns become lines."""
-        return Pieces(self.top, self.left, self.height, self.width)
+        return InkPieces(self.top, self.left, self.height, self.width)
 
 
-def text(grey: Grey) -> float:
+def text(grey: GreyBytes) -> float:
     """Return the share of the picture, 0 to 1, that lines of text cover.
 
     Args:
@@ -60,14 +60,14 @@ def text(grey: Grey) -> float:
     return float(np.count_nonzero(covered)) / grey.size
 
 
-def _inks(grey: Grey) -> list[Grey]:
+def _inks(grey: GreyBytes) -> list[GreyBytes]:
     """Return masks of what is darker, and what is lighter, than its surroundings."""
     around = cv2.blur(grey, (_WINDOW, _WINDOW))
     dark, light = cv2.subtract(around, grey), cv2.subtract(grey, around)
     return [(ink > _INK).astype(np.uint8) for ink in (dark, light)]
 
 
-def _letters(ink: Grey) -> Pieces:
+def _letters(ink: GreyBytes) -> InkPieces:
     """Return the pieces that have size, fill and stroke of letters."""
     _, labels, facts, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     left, top, width, height, area = np.asarray(facts, np.int64).T
@@ -77,10 +77,10 @@ def _letters(ink: Grey) -> Pieces:
     kept &= (fill > 0.18) & (fill < 0.95)
     kept[0] = False
     kept &= _even(ink, labels, len(area))
-    return Pieces(*(values[kept] for values in (left, top, width, height)))
+    return InkPieces(*(values[kept] for values in (left, top, width, height)))
 
 
-def _even(ink: Grey, labels: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
+def _even(ink: GreyBytes, labels: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
     """Is the stroke of each piece of about one width? Shape (count,)."""
     depth = cv2.distanceTransform(ink, cv2.DIST_L2, 3)
     ridge = (depth > 0) & (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8)))
@@ -92,7 +92,7 @@ def _even(ink: Grey, labels: NDArray[np.int32], count: int) -> NDArray[np.bool_]
     return np.asarray(spread <= 0.45 * np.maximum(mean, 1e-6))
 
 
-def _lines(pieces: Pieces) -> list[list[int]]:
+def _lines(pieces: InkPieces) -> list[list[int]]:
     """Return the pieces of each line: neighbours of one height and one base, close together."""
     order = np.argsort(pieces.left, kind="stable")
     left, top, height = pieces.left[order], pieces.top[order], pieces.height[order]
@@ -126,7 +126,7 @@ def _chains(follows: list[int], taken: list[bool]) -> Iterator[list[int]]:
         yield chain
 
 
-def _lettered(pieces: Pieces, line: Rows) -> bool:
+def _lettered(pieces: InkPieces, line: Rows) -> bool:
     """Does it look written? Letters differ in width; hatching, teeth and fences do not."""
     widths = pieces.width[line].astype(float)
     heights = pieces.height[line].astype(float)
@@ -136,7 +136,7 @@ def _lettered(pieces: Pieces, line: Rows) -> bool:
     return bool(np.median(widths / heights) > 0.35)
 
 
-def _fill(covered: Grey, pieces: Pieces, line: list[int]) -> None:
+def _fill(covered: GreyBytes, pieces: InkPieces, line: list[int]) -> None:
     left, top = pieces.left[line].min(), pieces.top[line].min()
     right = (pieces.left + pieces.width)[line].max()
     bottom = (pieces.top + pieces.height)[line].max()

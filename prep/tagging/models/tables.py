@@ -30,7 +30,7 @@ CATEGORIES = {
 """Categories by the names that lists in JSON use; those from 10 on are ours."""
 
 _RATING_PREFIXES = ("rating:", "rating_")
-Entry = tuple[str, int]
+TableEntry = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def read_table(path: Path) -> TagTable:
     return TagTable(names, categories)
 
 
-def _csv_entries(path: Path) -> Iterator[Entry]:
+def _csv_entries(path: Path) -> Iterator[TableEntry]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file, strict=True)
         if not {"name", "category"} <= set(rows.fieldnames or ()):
@@ -93,7 +93,7 @@ def _csv_entries(path: Path) -> Iterator[Entry]:
             yield _csv_entry(path, line, row)
 
 
-def _csv_entry(path: Path, line: int, row: Mapping[str, str | None]) -> Entry:
+def _csv_entry(path: Path, line: int, row: Mapping[str, str | None]) -> TableEntry:
     name, category = row["name"], row["category"]
     if not name or category is None or not category.strip().lstrip("-").isdecimal():
         raise UserError(f"{path}, line {line}: no name or no category number.")
@@ -102,14 +102,14 @@ def _csv_entry(path: Path, line: int, row: Mapping[str, str | None]) -> Entry:
     return name, int(category)
 
 
-def _line_entries(path: Path) -> Iterator[Entry]:
+def _line_entries(path: Path) -> Iterator[TableEntry]:
     """Read one tag a line; DeepDanbooru's lists have ratings as ``rating:safe``."""
     for line in path.read_text("utf-8-sig").splitlines():
         if name := line.strip():
             yield _entry(name, "rating" if name.startswith("rating:") else "general")
 
 
-def _json_entries(path: Path) -> Iterator[Entry]:
+def _json_entries(path: Path) -> Iterator[TableEntry]:
     data = json.loads(path.read_text("utf-8-sig"))
     if isinstance(data, dict) and isinstance(data.get("dataset_info"), dict):
         data = data["dataset_info"].get("tag_mapping")  # Camie's metadata
@@ -122,7 +122,7 @@ def _json_entries(path: Path) -> Iterator[Entry]:
         ) from error
 
 
-def _listed(data: Iterable[Any]) -> Iterator[Entry]:
+def _listed(data: Iterable[Any]) -> Iterator[TableEntry]:
     for item in data:
         if isinstance(item, str):
             yield _entry(item, "general")
@@ -130,7 +130,7 @@ def _listed(data: Iterable[Any]) -> Iterator[Entry]:
             yield _entry(item.get("tag") or item["name"], item.get("category", "general"))
 
 
-def _mapped(data: Mapping[str, Any]) -> Iterator[Entry]:
+def _mapped(data: Mapping[str, Any]) -> Iterator[TableEntry]:
     """Read a mapping: by number, or ``idx_to_tag`` and ``tag_to_category``, or name: number."""
     if "idx_to_tag" in data:
         kinds = data.get("tag_to_category", {})
@@ -147,7 +147,7 @@ def _mapped(data: Mapping[str, Any]) -> Iterator[Entry]:
         yield _entry(*by_number[number])
 
 
-def _entry(name: str, category: str | int) -> Entry:
+def _entry(name: str, category: str | int) -> TableEntry:
     """Return a name and its category; commas, which part tags in captions, are left out."""
     if isinstance(category, int):
         number = category

@@ -18,9 +18,9 @@ def engine(files: TaggerFiles, running: Running) -> Engine:
     """Return what will run a tagger; nothing is loaded yet."""
     if running.engine == "local":
         return Local(files, running)
-    from prep.tagging.runtime.cluster.ray_engine import Cluster
+    from prep.tagging.runtime.cluster.ray_engine import RayEngine
 
-    return Cluster(files, running)
+    return RayEngine(files, running)
 
 
 class Local:

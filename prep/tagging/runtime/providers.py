@@ -67,7 +67,7 @@ _GET_GPU_BUILD = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install on
 
 
 @dataclass(frozen=True)
-class Choice:
+class ProviderChoice:
     """A provider, and why it is not a GPU.
 
     Attributes:
@@ -99,13 +99,13 @@ def quiet_runtime() -> Any:
     return onnxruntime
 
 
-def choose(device: str = "auto") -> Choice:
+def choose(device: str = "auto") -> ProviderChoice:
     """Return the best provider worth trying for a ``Device``.
 
     onnxruntime's CUDA library itself is not tried: without its host it crashes the process.
     """
     if device == "cpu":
-        return Choice(CPU, "the CPU was asked for")
+        return ProviderChoice(CPU, "the CPU was asked for")
     runtime = quiet_runtime()
     built = runtime.get_available_providers()
     names = _AUTOMATIC if device == "auto" else (device,)
@@ -113,13 +113,13 @@ def choose(device: str = "auto") -> Choice:
     if not found:
         return _not_built(device, built)
     if found not in ("cuda", "tensorrt"):
-        return Choice(PROVIDERS[found], batch=_BATCHES[-1][1])
+        return ProviderChoice(PROVIDERS[found], batch=_BATCHES[-1][1])
     fault = _load_fault(_DRIVER)
     if fault:
         cure = "Install NVIDIA's driver, or look with nvidia-smi why it is not loaded."
-        return Choice(CPU, f"no NVIDIA driver ({fault})", gpu_present(), cure)
+        return ProviderChoice(CPU, f"no NVIDIA driver ({fault})", gpu_present(), cure)
     reason, cure = _cuda_doubt(runtime)
-    return Choice(PROVIDERS[found], reason, cure=cure, batch=_gpu_batch())
+    return ProviderChoice(PROVIDERS[found], reason, cure=cure, batch=_gpu_batch())
 
 
 def gpu_present() -> bool:
@@ -133,15 +133,15 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(mark in text for mark in _NO_MEMORY)
 
 
-def _not_built(device: str, built: Sequence[str]) -> Choice:
+def _not_built(device: str, built: Sequence[str]) -> ProviderChoice:
     has = ", ".join(name.removesuffix("ExecutionProvider") for name in built)
     if device == "auto":
         idle = gpu_present()
-        return Choice(
+        return ProviderChoice(
             CPU, "this onnxruntime was built for the CPU only", idle, _GET_GPU_BUILD if idle else ""
         )
     cure = f"pip uninstall -y onnxruntime onnxruntime-gpu && pip install {_PACKAGES[device]}"
-    return Choice(CPU, f"this onnxruntime has no {device} (it has {has})", True, cure)
+    return ProviderChoice(CPU, f"this onnxruntime has no {device} (it has {has})", True, cure)
 
 
 def _load_fault(library: str) -> str:

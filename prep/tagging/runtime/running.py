@@ -17,7 +17,7 @@ from prep.tagging.runtime.tagger import Scores
 Scored = tuple[str, Scores | UnreadableError]
 """A content, and its scores, shape (tags,), or why there are none."""
 
-Kind = Literal["local", "ray"]
+EngineKind = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Running:
     batch: int = 0
     threads: int = 0
     decode: Decode = "reference"
-    engine: Kind = "local"
+    engine: EngineKind = "local"
     address: str = ""
 
 

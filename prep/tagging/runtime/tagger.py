@@ -21,7 +21,7 @@ from prep.tagging.runtime import preprocess, providers
 from prep.tagging.runtime.preprocess import Decode, Recipe
 
 Scores = NDArray[np.float32]
-Item = tuple[Path, preprocess.Pixels | UnreadableError]
+DecodedFile = tuple[Path, preprocess.Pixels | UnreadableError]
 
 _MOST_AT_ONCE = 8
 """Runs side by side; each needs memory for what is between the layers."""
@@ -187,7 +187,7 @@ def score_files(
         threads: That decode; 0 for one per core.
     """
 
-    def run(items: list[Item]) -> Iterator[Scores]:
+    def run(items: list[DecodedFile]) -> Iterator[Scores]:
         readable = [pixels for _, pixels in items if not isinstance(pixels, UnreadableError)]
         return iter(tagger.scores(np.stack(readable)) if readable else ())
 
@@ -200,9 +200,11 @@ def score_files(
                 yield path, pixels if isinstance(pixels, UnreadableError) else next(scores)
 
 
-def _batches(tagger: Tagger, decoded: Iterable[Item], batch: int) -> Iterator[list[Item]]:
+def _batches(
+    tagger: Tagger, decoded: Iterable[DecodedFile], batch: int
+) -> Iterator[list[DecodedFile]]:
     """Yield items, as many as fit into one run."""
-    waiting: list[Item] = []
+    waiting: list[DecodedFile] = []
     shape: tuple[int, ...] | None = None
     for item in decoded:
         if not isinstance(item[1], UnreadableError):
@@ -218,7 +220,7 @@ def _batches(tagger: Tagger, decoded: Iterable[Item], batch: int) -> Iterator[li
         yield waiting
 
 
-def _session(model: Path, device: str, threads: int) -> tuple[Any, providers.Choice]:
+def _session(model: Path, device: str, threads: int) -> tuple[Any, providers.ProviderChoice]:
     """Open the model on the best provider; a GPU that fails at this point means the CPU, too."""
     choice = providers.choose(device)
     cure = choice.cure
@@ -232,9 +234,9 @@ def _session(model: Path, device: str, threads: int) -> tuple[Any, providers.Cho
         else:
             used = session.get_providers()[0]
             if used != providers.CPU:
-                return session, providers.Choice(used, batch=choice.batch)
+                return session, providers.ProviderChoice(used, batch=choice.batch)
             reason = choice.reason or f"{choice.provider} did not start"
-        choice = providers.Choice(providers.CPU, reason, gpu_idle=True, cure=cure)
+        choice = providers.ProviderChoice(providers.CPU, reason, gpu_idle=True, cure=cure)
     if device not in ("auto", "cpu"):
         name = "CUDA" if device == "cuda" else device
         hint = f"{choice.cure} Or use: --device cpu" if choice.cure else "Use: --device cpu"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from prep.tagging.models.tables import TagTable
 from prep.tagging.scores.ensemble import Ensemble, Portion
 from prep.tagging.scores.sparse import Integers
-from prep.tagging.scores.thresholding import Pairs
+from prep.tagging.scores.thresholding import ScorePairs
 
 Counts = NDArray[np.int64]
 
@@ -45,7 +45,7 @@ class Contrast:
     def __post_init__(self) -> None:
         self.both, self.first, self.second = np.zeros((3, len(self.table)), np.int64)
 
-    def add(self, count: int, first: Pairs, second: Pairs) -> None:
+    def add(self, count: int, first: ScorePairs, second: ScorePairs) -> None:
         """Count some images.
 
         Args:
@@ -74,7 +74,12 @@ class Contrast:
         return np.bincount(columns, minlength=len(self.table)).astype(np.int64)
 
     def _keep(
-        self, changes: Integers, common: NDArray[np.bool_], first: Pairs, lost: Pairs, gained: Pairs
+        self,
+        changes: Integers,
+        common: NDArray[np.bool_],
+        first: ScorePairs,
+        lost: ScorePairs,
+        gained: ScorePairs,
     ) -> None:
         worst = np.argsort(-changes, kind="stable")[: self.most]
         both = np.bincount(first.rows[common], minlength=len(changes))

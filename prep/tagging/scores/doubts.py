@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from prep import captions
 from prep.captions import sentences
-from prep.captions.layers import learnt
+from prep.captions.layers import infer_manual_edits
 from prep.captions.rules import Rules
 from prep.dataset.index import ImageRow, Index
-from prep.dataset.journal.manual_edits import HandStore
+from prep.dataset.journal.manual_edits import ManualEditStore
 from prep.dataset.journal.tag_answers import AnswerStore
 from prep.project.caption_rules import rules_for
 from prep.tagging.scores.ensemble import Ensemble, Portion
 from prep.tagging.scores.sparse import Integers
-from prep.tagging.scores.thresholding import Pairs
+from prep.tagging.scores.thresholding import ScorePairs
 from prep.tagging.scores.writing import Writing
 
 Reason = Literal["missing", "unseen", "near"]
@@ -32,7 +32,7 @@ _DIGITS = 3
 """As many as float16 tells apart around 0.5."""
 
 
-class Doubt(NamedTuple):
+class DoubtfulTag(NamedTuple):
     """One tag of one image.
 
     Attributes:
@@ -75,7 +75,7 @@ class Queue:
         images: In which there are any.
     """
 
-    items: list[Doubt]
+    items: list[DoubtfulTag]
     counts: Counter[str]
     images: int
 
@@ -90,7 +90,7 @@ class Doubts:
         *,
         margin: float = 0.05,
         decided: bool = False,
-        wanted: Callable[[Doubt], bool] = lambda _: True,
+        wanted: Callable[[DoubtfulTag], bool] = lambda _: True,
     ) -> None:
         """Prepare.
 
@@ -106,7 +106,7 @@ class Doubts:
         self._written = Writing(index.project, ensemble.table).columns()
         self._names: dict[tuple[str, ...], _Names] = {}
         self._rules: dict[str, Rules] = {}
-        self._hands, self._answers = HandStore(index), AnswerStore(index).all()
+        self._hands, self._answers = ManualEditStore(index), AnswerStore(index).all()
         paths = index.connection.execute("SELECT DISTINCT path FROM work.hand")
         self._handled = frozenset(path for (path,) in paths)
 
@@ -124,7 +124,7 @@ class Doubts:
         captioned = [row for row in rows if row.tags]
         counts: Counter[str] = Counter()
         images: set[str] = set()
-        best: list[Doubt] = []
+        best: list[DoubtfulTag] = []
         start = 0
         yield Queue(best, counts, 0)
         for portion in self._ensemble.portions(
@@ -141,7 +141,7 @@ class Doubts:
             yield Queue(best, counts, len(images))
         yield Queue(sorted(best, key=lambda doubt: doubt.order), counts, len(images))
 
-    def _of(self, rows: Sequence[ImageRow], portion: Portion) -> Iterator[Doubt]:
+    def _of(self, rows: Sequence[ImageRow], portion: Portion) -> Iterator[DoubtfulTag]:
         names = [self._names_of(row.folder) for row in rows]
         there = _there(rows, names, len(portion.table))
         present = portion.at(there.rows, there.columns)
@@ -154,8 +154,13 @@ class Doubts:
         yield from self._doubts(rows, names, close.only(absent), present=False)
 
     def _doubts(
-        self, rows: Sequence[ImageRow], names: Sequence["_Names"], pairs: Pairs, *, present: bool
-    ) -> Iterator[Doubt]:
+        self,
+        rows: Sequence[ImageRow],
+        names: Sequence["_Names"],
+        pairs: ScorePairs,
+        *,
+        present: bool,
+    ) -> Iterator[DoubtfulTag]:
         """Yield a doubt for each tag, of outputs with the same name for the surest one."""
         order = np.lexsort((pairs.limits - pairs.scores, pairs.rows))
         last, seen, decided = -1, set[str](), frozenset[str]()
@@ -178,7 +183,9 @@ class Doubts:
             if key not in self._triggers(rows[row].folder):
                 yield self._doubt(rows[row].path, tag, score, limit, present=present)
 
-    def _doubt(self, path: str, tag: str, score: float, limit: float, *, present: bool) -> Doubt:
+    def _doubt(
+        self, path: str, tag: str, score: float, limit: float, *, present: bool
+    ) -> DoubtfulTag:
         reason: Reason = "near"
         if score >= limit and not present:
             reason = "missing"
@@ -189,7 +196,7 @@ class Doubts:
         else:
             strength = -abs(score - limit) / self._margin if self._margin else -1.0
         doubt = round((1 + min(strength, 1.0)) / 2, _DIGITS)
-        return Doubt(
+        return DoubtfulTag(
             path, tag, reason, round(score, _DIGITS), round(limit, _DIGITS), present, doubt
         )
 
@@ -216,8 +223,10 @@ class Doubts:
         found = list(self._answers.get(row.path, ()))
         if row.path in self._handled:
             known = self._hands.behind(row.path, row.caption)
-            hand = learnt(known, row.tags, self._rules_of(row.folder)) if known else None
-            found += [*hand.plus, *hand.minus] if hand else []
+            hand = (
+                infer_manual_edits(known, row.tags, self._rules_of(row.folder)) if known else None
+            )
+            found += [*hand.added, *hand.removed] if hand else []
         return frozenset(captions.keys(found))
 
 

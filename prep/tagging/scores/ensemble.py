@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from prep import captions
 from prep.tagging.models.tables import RATING, TagTable
 from prep.tagging.scores.sparse import FLOOR, Halves, Integers, Sparse
-from prep.tagging.scores.store import Matrix, Order, ScoreStore, Seen
-from prep.tagging.scores.thresholding import Limits, Pairs, limits_of
+from prep.tagging.scores.store import Matrix, ScoreStore, TaggerResult, TagOrder
+from prep.tagging.scores.thresholding import Limits, ScorePairs, limits_of
 from prep.tagging.scores.thresholds import Thresholds
 
 Combine = Literal["union", "intersection", "mean", "vote"]
@@ -28,7 +28,7 @@ _DIGITS = 4
 
 
 @dataclass(frozen=True)
-class Member:
+class EnsembleMember:
     """One tagger of an ensemble: its scores, and from where on they count."""
 
     name: str
@@ -46,7 +46,7 @@ class Ensemble:
         table: All tags that they know: those of the first, then those that others add.
     """
 
-    def __init__(self, members: Sequence[Member], how: Combine = "union") -> None:
+    def __init__(self, members: Sequence[EnsembleMember], how: Combine = "union") -> None:
         """Join taggers; the tables may differ."""
         self.members, self.how = tuple(members), how
         self.table, self._places = _common([member.table for member in members])
@@ -124,7 +124,7 @@ class _View:
         return own[common]
 
 
-def _view(member: Member, contents: Sequence[str], places: Integers, slack: float) -> _View:
+def _view(member: EnsembleMember, contents: Sequence[str], places: Integers, slack: float) -> _View:
     table, thresholds = member.table, member.thresholds
     fixed = thresholds.limits(table)
     floors: Halves = np.minimum(fixed - np.float16(slack), np.float16(FLOOR))
@@ -164,19 +164,19 @@ class Portion:
         view = _View(sparse, limits, table, np.arange(len(table)), None)
         return cls([""] * sparse.images, table, "union", [view])
 
-    def taken(self, top: int = 0) -> Pairs:
+    def taken(self, top: int = 0) -> ScorePairs:
         """Return the tags over their thresholds, the best ``top`` of each image."""
         return self.near(0.0).best(top)
 
-    def by(self, tagger: int) -> Pairs:
+    def by(self, tagger: int) -> ScorePairs:
         """Return the tags over the thresholds of one of the taggers."""
         view = self.views[tagger]
         pairs = _over(view, 0.0)
         places = view.places[pairs.columns]
         order = np.lexsort((places, pairs.rows))
-        return Pairs(pairs.rows, places, pairs.scores, pairs.limits).only(order)
+        return ScorePairs(pairs.rows, places, pairs.scores, pairs.limits).only(order)
 
-    def near(self, slack: float) -> Pairs:
+    def near(self, slack: float) -> ScorePairs:
         """Return the tags over their thresholds, and those that lack at most ``slack``."""
         if len(self.views) == 1:
             return _over(self.views[0], slack)
@@ -186,7 +186,7 @@ class Portion:
         pairs = self.at(rows, columns, exact=self.how == "mean")
         return pairs.only(_margins(pairs) >= -np.float32(slack))
 
-    def at(self, rows: Integers, columns: Integers, *, exact: bool = True) -> Pairs:
+    def at(self, rows: Integers, columns: Integers, *, exact: bool = True) -> ScorePairs:
         """Return single scores with their thresholds, in the given order.
 
         Args:
@@ -209,7 +209,7 @@ class Portion:
             limits[n, known] = view.limits.at(rows[known], own[known])
         if len(self.views) > 1:
             scores, limits = _decided(scores, limits, self.how)
-        return Pairs(
+        return ScorePairs(
             rows, columns, *(part.reshape(-1).astype(np.float32) for part in (scores, limits))
         )
 
@@ -233,18 +233,18 @@ class Portion:
         return [self.table.names[n] for n in places[means.argmax(axis=1)]]
 
 
-def _over(view: _View, slack: float) -> Pairs:
+def _over(view: _View, slack: float) -> ScorePairs:
     sparse = view.sparse
     limits = view.limits.at(sparse.rows, sparse.columns)
-    pairs = Pairs(sparse.rows, sparse.columns, sparse.values.astype(np.float32), limits)
+    pairs = ScorePairs(sparse.rows, sparse.columns, sparse.values.astype(np.float32), limits)
     return pairs.only(_margins(pairs) >= -np.float32(slack))
 
 
-def _margins(pairs: Pairs) -> NDArray[np.float32]:
+def _margins(pairs: ScorePairs) -> NDArray[np.float32]:
     return pairs.scores - pairs.limits
 
 
-def _spots(view: _View, pairs: Pairs, width: int) -> Integers:
+def _spots(view: _View, pairs: ScorePairs, width: int) -> Integers:
     found: Integers = pairs.rows * width + view.places[pairs.columns]
     return found
 
@@ -271,9 +271,9 @@ def _decided(
 def seen(
     portion: Portion,
     top: int = 0,
-    order: Order = "score",
+    order: TagOrder = "score",
     kept: NDArray[np.bool_] | None = None,
-) -> Iterator[Seen]:
+) -> Iterator[TaggerResult]:
     """Yield what is seen in each image of a portion: the tags over their thresholds.
 
     Args:
@@ -292,12 +292,12 @@ def seen(
     values = [round(value, _DIGITS) for value in pairs.scores.tolist()]
     for n, rating in enumerate(portion.ratings):
         part = slice(bounds[n], bounds[n + 1])
-        yield Seen(rating, list(zip(names[part], values[part], strict=True)))
+        yield TaggerResult(rating, list(zip(names[part], values[part], strict=True)))
 
 
 def tags_over(
-    scores: Matrix, table: TagTable, thresholds: Thresholds, order: Order = "score"
-) -> list[Seen]:
+    scores: Matrix, table: TagTable, thresholds: Thresholds, order: TagOrder = "score"
+) -> list[TaggerResult]:
     """Return the tags that reach their threshold, for each row of scores.
 
     Args:

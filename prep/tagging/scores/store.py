@@ -23,7 +23,7 @@ from prep.tagging.scores.sparse import FLOOR, Halves, Integers, Sparse
 from prep.tagging.scores.thresholds import Thresholds as Thresholds
 
 Matrix = NDArray[np.floating[Any]]
-Order = Literal["score", "table"]
+TagOrder = Literal["score", "table"]
 
 _TOPS = """CREATE TABLE IF NOT EXISTS score_tops(tagger INTEGER NOT NULL, content TEXT NOT NULL,
     data BLOB NOT NULL, PRIMARY KEY(tagger, content)) WITHOUT ROWID"""
@@ -32,7 +32,7 @@ _WHOLE = 128
 
 
 @dataclass(frozen=True)
-class Seen:
+class TaggerResult:
     """What a tagger saw in one image.
 
     Attributes:

@@ -14,7 +14,7 @@ from prep.tagging.scores.taggers import stored
 from prep.tagging.scores.thresholds import Thresholds
 
 
-class StoredScores:
+class MainTaggerScores:
     """The scores of the tagger that has seen the most images; of the one used last on a tie."""
 
     def __init__(self, index: Index) -> None:

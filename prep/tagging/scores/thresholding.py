@@ -103,7 +103,7 @@ def middle_of_widest_gap(scores: NDArray[np.floating]) -> Floats:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class ScorePairs:
     """Some scores of some images, with their thresholds; sorted by image, then by column.
 
     Attributes:
@@ -118,11 +118,11 @@ class Pairs:
     scores: Floats
     limits: Floats
 
-    def only(self, kept: NDArray[np.bool_] | Integers) -> "Pairs":
+    def only(self, kept: NDArray[np.bool_] | Integers) -> "ScorePairs":
         """Return some of them."""
-        return Pairs(self.rows[kept], self.columns[kept], self.scores[kept], self.limits[kept])
+        return ScorePairs(self.rows[kept], self.columns[kept], self.scores[kept], self.limits[kept])
 
-    def best(self, count: int) -> "Pairs":
+    def best(self, count: int) -> "ScorePairs":
         """Return the best so many of each image; all for 0."""
         if not count or not len(self.rows):
             return self

@@ -9,7 +9,7 @@ from prep.captions.spelling import spelled
 from prep.dataset.index import Index
 from prep.project import Project
 from prep.tagging.models.tables import CHARACTER, RATING, TagTable
-from prep.tagging.scores.store import Seen
+from prep.tagging.scores.store import TaggerResult
 from prep.tagging.scores.taggers import stored
 
 _SERIES = re.compile(r"(.+?)[_ ]*\(([^()]+)\)")
@@ -34,7 +34,7 @@ class Writing:
         self._tagger, self._captions = project.settings.tagger, project.settings.captions
         self._table = table
 
-    def tags(self, seen: Seen) -> list[str]:
+    def tags(self, seen: TaggerResult) -> list[str]:
         """Return what was seen as captions spell it; the rating last, when it is wanted."""
         found = [tag for name, _ in seen.tags for tag in self._written[name]]
         if self._tagger.ratings and seen.rating:

@@ -31,7 +31,7 @@ class StepSettings(Section):
 
 
 @dataclass(frozen=True)
-class Item:
+class PlanItem:
     """One training image for planning: an image, or a crop of one.
 
     Attributes:
@@ -55,14 +55,14 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Seen:
+class PlannedImage:
     """What becomes of one training image: its bucket, and how often an epoch shows it.
 
     Attributes:
         exposures: 0 when it is held out, or a regularisation image that is not needed.
     """
 
-    item: Item
+    item: PlanItem
     bucket: Size
     exposures: int
     held_out: bool
@@ -126,7 +126,7 @@ class Plan:
     epochs: int
     settings: StepSettings
     processes: int = 1
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[PlannedImage, ...] = ()
 
     @property
     def exposures(self) -> int:
@@ -174,7 +174,7 @@ class Plan:
 
 
 def make_plan(
-    items: Iterable[Item],
+    items: Iterable[PlanItem],
     buckets: Buckets,
     settings: StepSettings,
     processes: int = 1,
@@ -192,7 +192,7 @@ def make_plan(
         seed: Decides which ones, as it does in the trainer.
 
     Example:
-        >>> items = [Item("mochi", 10, (512, 512))] * 3 + [Item("mochi", 10, (512, 1024))]
+        >>> items = [PlanItem("mochi", 10, (512, 512))] * 3 + [PlanItem("mochi", 10, (512, 1024))]
         >>> plan = make_plan(items, Buckets((512, 512)), StepSettings(batch_size=4, epochs=2))
         >>> plan.steps_per_epoch, plan.steps
         (11, 22)
@@ -218,7 +218,9 @@ def make_plan(
     return Plan(concepts, batches, per_epoch, steps, epochs, settings, processes, tuple(seen))
 
 
-def _seen(items: list[Item], buckets: Buckets, fraction: float, seed: int) -> list[Seen]:
+def _seen(
+    items: list[PlanItem], buckets: Buckets, fraction: float, seed: int
+) -> list[PlannedImage]:
     """Place every image and count its exposures, in the order in which the trainer does it.
 
     Regularisation images are matched to all others before some of those are held out.
@@ -230,7 +232,7 @@ def _seen(items: list[Item], buckets: Buckets, fraction: float, seed: int) -> li
     for item, count in zip(items, counts, strict=True):
         # A picture that is held out is not trained on under another name either.
         out = _picture(item) in held
-        seen.append(Seen(item, bucket[item.size], 0 if out else count, out))
+        seen.append(PlannedImage(item, bucket[item.size], 0 if out else count, out))
     return seen
 
 
@@ -238,11 +240,11 @@ def _some(count: int, name: str, ending: str = "s") -> str:
     return f"{count} {name}{ending if count != 1 else ''}"
 
 
-def _picture(item: Item) -> str:
+def _picture(item: PlanItem) -> str:
     return item.content or item.path
 
 
-def _concepts(seen: Iterable[Seen]) -> tuple[ConceptPlan, ...]:
+def _concepts(seen: Iterable[PlannedImage]) -> tuple[ConceptPlan, ...]:
     images: Counter[tuple[str, str, int, bool]] = Counter()
     held, shown = images.copy(), images.copy()
     for image in seen:

@@ -3,7 +3,7 @@
 from typing import Any
 
 
-class Outpost:
+class NodeActor:
     """Looks whether its node can work, then hands on what is asked of the node's own shikomi."""
 
     def __init__(self) -> None:

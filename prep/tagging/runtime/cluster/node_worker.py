@@ -30,7 +30,7 @@ Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Item:
+class ShardItem:
     """An image of a shard.
 
     Attributes:
@@ -72,7 +72,7 @@ class Fault:
 
 
 @dataclass
-class Answer:
+class ShardAnswer:
     """What became of the items of a shard, by their places in it.
 
     Attributes:
@@ -123,10 +123,10 @@ class Worker:
         least = (running.batch or tagger.batch) * tagger.at_once
         return Loaded(choice.provider, choice.reason, choice.gpu_idle, choice.cure, least)
 
-    def score(self, items: Sequence[Item]) -> Answer | Fault:
+    def score(self, items: Sequence[ShardItem]) -> ShardAnswer | Fault:
         """Score what can be scored."""
         assert self._tagger is not None
-        answer, running = Answer(), self._running
+        answer, running = ShardAnswer(), self._running
         found: list[Scores] = []
         try:
             with (
@@ -149,7 +149,9 @@ class Worker:
         answer.most = self._tagger.most
         return answer
 
-    def _files(self, items: Sequence[Item], answer: Answer) -> Generator[Path, None, None]:
+    def _files(
+        self, items: Sequence[ShardItem], answer: ShardAnswer
+    ) -> Generator[Path, None, None]:
         """Yield the files that are here; note those that are not."""
         with closing(parallel.ordered(_is_here, items, self._running.threads)) as looked:
             for place, (item, here) in enumerate(looked):
@@ -163,7 +165,7 @@ class Worker:
 class _Placed:
     """A file that was shipped, or that is here, with its place in the shard."""
 
-    def __init__(self, place: int, item: Item) -> None:
+    def __init__(self, place: int, item: ShardItem) -> None:
         self.place, self._item = place, item
         self.name = PurePath(item.path).name
 
@@ -187,7 +189,7 @@ class _Shared(Tagger):
             return super().run(tensor)
 
 
-def _is_here(item: Item) -> bool:
+def _is_here(item: ShardItem) -> bool:
     if item.data is not None:
         return True
     try:

@@ -20,8 +20,8 @@ from prep.events import Event, Progress
 from prep.system.files import bytes_hash
 from prep.tagging.models.obtain import TaggerFiles
 from prep.tagging.runtime.cluster import connect
-from prep.tagging.runtime.cluster.node_worker import Answer, Fault, Item
-from prep.tagging.runtime.cluster.workers import SHARDS, Crew, Hand
+from prep.tagging.runtime.cluster.node_worker import Fault, ShardAnswer, ShardItem
+from prep.tagging.runtime.cluster.workers import SHARDS, WorkerHandle, WorkerPool
 from prep.tagging.runtime.running import Running, Scored, smaller_batches
 
 _PART, _ALL_PARTS = 16 << 20, 256 << 20
@@ -32,7 +32,7 @@ _PATIENCE = 2.0
 """Seconds without news until it is said what is waited for."""
 
 
-class Cluster:
+class RayEngine:
     """Runs a tagger on the machines of a cluster; an ``Engine``."""
 
     def __init__(self, files: TaggerFiles, running: Running) -> None:
@@ -47,8 +47,8 @@ class Cluster:
         """As ``Engine.run``; contents come in the order in which shards are ready."""
         yield Progress("tag", 0, len(contents), "connecting to Ray")
         with connect.connected(self._running.address) as ray:
-            crew = Crew(ray, self._files, self._running, partial(connect.answers, ray))
-            gathering = _Gathering(crew, contents, path)
+            pool = WorkerPool(ray, self._files, self._running, partial(connect.answers, ray))
+            gathering = _Gathering(pool, contents, path)
             try:
                 for item in gathering.run():
                     self._note(gathering)
@@ -57,7 +57,7 @@ class Cluster:
                     yield smaller_batches(gathering.most)
             finally:
                 self._note(gathering)
-                crew.close()
+                pool.close()
 
     def _note(self, gathering: "_Gathering") -> None:
         hands = gathering.useful
@@ -69,7 +69,7 @@ class Cluster:
         self.seconds = time.perf_counter() - gathering.started if gathering.started else 0.0
 
 
-def _providers(hands: Iterable[Hand]) -> str:
+def _providers(hands: Iterable[WorkerHandle]) -> str:
     return ", ".join(sorted({hand.loaded.provider for hand in hands if hand.loaded}))
 
 
@@ -86,7 +86,7 @@ class _Shard:
 class _Sent:
     """A shard on its way."""
 
-    hand: Hand
+    hand: WorkerHandle
     shard: _Shard
     bytes: int
     since: float
@@ -102,10 +102,10 @@ class _Gathering:
         started: When the first shard went out; 0 before.
     """
 
-    crew: Crew
+    pool: WorkerPool
     contents: Collection[str]
     path: Callable[[str], Path]
-    useful: list[Hand] = field(default_factory=list)
+    useful: list[WorkerHandle] = field(default_factory=list)
     most: int = 0
     started: float = 0.0
 
@@ -119,12 +119,12 @@ class _Gathering:
     def run(self) -> Iterator[Event | Scored]:
         """Yield what ``Engine.run`` does, and raise what it does."""
         while self._open:
-            self.crew.hire()
-            for hand in self.crew.ready:
+            self.pool.start_workers()
+            for hand in self.pool.ready:
                 self._feed(hand)
             if self._results:
                 yield from self._give()
-            calls = [*self.crew.coming, *self._sent]
+            calls = [*self.pool.coming, *self._sent]
             if calls and self._open:
                 yield from self._await(calls)
 
@@ -136,28 +136,28 @@ class _Gathering:
         yield Progress("tag", total - self._open, total, _providers(self.useful))
 
     def _await(self, calls: list[Any]) -> Iterator[Event]:
-        done, _ = self.crew.ray.wait(calls, num_returns=1, timeout=_PATIENCE)
-        before = len(self.crew.ready)
+        done, _ = self.pool.ray.wait(calls, num_returns=1, timeout=_PATIENCE)
+        before = len(self.pool.ready)
         for call in done:
             if call in self._sent:
                 yield from self._take_in(call)
             else:
-                yield from self.crew.advance(call)
-        ready, total = len(self.crew.ready), len(self.contents)
+                yield from self.pool.advance(call)
+        ready, total = len(self.pool.ready), len(self.contents)
         if ready > before:
             yield Progress("tag", total - self._open, total, f"workers: {ready}")
         elif not done and not ready:
-            note = f"workers that start: {len(self.crew.coming)}"
+            note = f"workers that start: {len(self.pool.coming)}"
             yield Progress("tag", total - self._open, total, note)
 
     # ---- handing out ---------------------------------------------------------------------
 
-    def _feed(self, hand: Hand) -> None:
+    def _feed(self, hand: WorkerHandle) -> None:
         """Give a worker as much as it may have."""
         while (shard := self._next(hand)) is not None:
             self._send(hand, shard)
 
-    def _next(self, hand: Hand) -> _Shard | None:
+    def _next(self, hand: WorkerHandle) -> _Shard | None:
         """Take the next shard for a worker off the queue, if it may have one."""
         has = [sent.shard for sent in self._sent.values() if sent.hand is hand]
         if len(has) >= SHARDS or any(shard.losses for shard in has):
@@ -171,11 +171,11 @@ class _Gathering:
         if waiting:
             return self._again.popleft()
         # Smaller ones near the end, so that all workers end at the same time.
-        size = min(hand.size, -(-len(self._fresh) // (2 * SHARDS * len(self.crew.ready))))
+        size = min(hand.size, -(-len(self._fresh) // (2 * SHARDS * len(self.pool.ready))))
         contents = tuple(self._fresh.popleft() for _ in range(size))
         return _Shard(contents, not hand.place.sees) if contents else None
 
-    def _send(self, hand: Hand, shard: _Shard) -> None:
+    def _send(self, hand: WorkerHandle, shard: _Shard) -> None:
         items = self._ship(shard) if shard.shipped else self._tell(shard)
         size = sum(len(item.data) for item in items if item.data is not None)
         if not items:
@@ -186,12 +186,12 @@ class _Gathering:
         self._sent[call] = _Sent(hand, _Shard(contents, shard.shipped, shard.losses), size, now)
         self.started = self.started or now
 
-    def _tell(self, shard: _Shard) -> list[Item]:
-        return [Item(content, str(self.path(content))) for content in shard.contents]
+    def _tell(self, shard: _Shard) -> list[ShardItem]:
+        return [ShardItem(content, str(self.path(content))) for content in shard.contents]
 
-    def _ship(self, shard: _Shard) -> list[Item]:
+    def _ship(self, shard: _Shard) -> list[ShardItem]:
         """Return items with their bytes, as many as may be sent at once; the rest waits."""
-        items: list[Item] = []
+        items: list[ShardItem] = []
         size = 0
         for place, content in enumerate(shard.contents):
             path = self.path(content)
@@ -205,7 +205,7 @@ class _Gathering:
                 reason = "the file has changed meanwhile"
                 self._results.append((content, UnreadableError(f"{path.name}: {reason}")))
                 continue
-            items.append(Item(content, str(path), np.frombuffer(data, np.uint8)))
+            items.append(ShardItem(content, str(path), np.frombuffer(data, np.uint8)))
             size += len(data)
             rest = shard.contents[place + 1 :]
             if size >= _PART and rest:
@@ -217,22 +217,22 @@ class _Gathering:
 
     def _take_in(self, call: Any) -> Iterator[Event]:
         """Sort the answer of a worker, or put back what it had."""
-        sent, errors = self._sent.pop(call), self.crew.ray.exceptions
+        sent, errors = self._sent.pop(call), self.pool.ray.exceptions
         try:
-            answer = self.crew.ray.get(call)
+            answer = self.pool.ray.get(call)
         except errors.RayTaskError:
             raise
         except errors.RayActorError as error:
             lost = [other for other, one in self._sent.items() if one.hand is sent.hand]
             for one in (sent, *(self._sent.pop(other) for other in lost)):
                 self._put_back(one.shard)
-            yield from self.crew.lose(sent.hand, error)
+            yield from self.pool.lose(sent.hand, error)
         except errors.RayError:  # the answer itself was lost on its way
             self._put_back(sent.shard)
         else:
             self._sort(sent, answer)
 
-    def _sort(self, sent: _Sent, answer: Answer | Fault) -> None:
+    def _sort(self, sent: _Sent, answer: ShardAnswer | Fault) -> None:
         if isinstance(answer, Fault):
             raise answer.error()
         contents, hand = sent.shard.contents, sent.hand

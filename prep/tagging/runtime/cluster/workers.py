@@ -40,7 +40,7 @@ _KEPT = "The scores that came are kept: the same command goes on with the rest."
 
 
 @dataclass
-class Place:
+class Node:
     """A node.
 
     Attributes:
@@ -70,7 +70,7 @@ class Place:
 
 
 @dataclass(eq=False)
-class Hand:
+class WorkerHandle:
     """A worker.
 
     Attributes:
@@ -84,7 +84,7 @@ class Hand:
     """
 
     handle: Any
-    place: Place
+    place: Node
     threads: int
     checked: bool = False
     loaded: Loaded | None = None
@@ -101,7 +101,7 @@ class Hand:
 
 
 @dataclass
-class Crew:
+class WorkerPool:
     """Starts workers and gets them ready.
 
     Attributes:
@@ -117,9 +117,9 @@ class Crew:
     files: TaggerFiles
     running: Running
     answers: Callable[[], bool] = lambda: True
-    ready: list[Hand] = field(default_factory=list)
-    coming: dict[Any, Hand] = field(default_factory=dict)
-    _places: dict[str, Place] = field(default_factory=dict)
+    ready: list[WorkerHandle] = field(default_factory=list)
+    coming: dict[Any, WorkerHandle] = field(default_factory=dict)
+    _places: dict[str, Node] = field(default_factory=dict)
     _looked: float = float("-inf")
     _answered: float = field(default_factory=time.monotonic)
     _reason: UserError | None = None
@@ -130,9 +130,9 @@ class Crew:
         self._parts: list[Any] = []
         # Pickled by value: a node without shikomi can then say that this is what it lacks.
         self.ray.cloudpickle.register_pickle_by_value(node_actor)
-        self._outpost = self.ray.remote(node_actor.Outpost)
+        self._outpost = self.ray.remote(node_actor.NodeActor)
 
-    def hire(self) -> None:
+    def start_workers(self) -> None:
         """Start workers where there are too few; looks at the cluster every few seconds only.
 
         Raises:
@@ -165,15 +165,15 @@ class Crew:
             raise RetryError("The head of the cluster does not answer any more.", _KEPT)
         return False
 
-    def _alive(self) -> Iterator[Place]:
+    def _alive(self) -> Iterator[Node]:
         for node in self.ray.nodes():
             if node["Alive"]:
                 has = node["Resources"]
                 cores, gpus = int(has.get("CPU", 0)), int(has.get("GPU", 0))
-                new = Place(node["NodeID"], node["NodeManagerAddress"], cores, gpus)
+                new = Node(node["NodeID"], node["NodeManagerAddress"], cores, gpus)
                 yield self._places.setdefault(new.node, new)
 
-    def _start(self, place: Place, wanted: int, *, gpu: bool) -> None:
+    def _start(self, place: Node, wanted: int, *, gpu: bool) -> None:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         threads = place.cores // wanted
@@ -184,7 +184,7 @@ class Crew:
             max_concurrency=SHARDS,
             scheduling_strategy=NodeAffinitySchedulingStrategy(place.node, soft=False),
         )
-        hand = Hand(options.remote(), place, threads)
+        hand = WorkerHandle(options.remote(), place, threads)
         place.workers += 1
         self.coming[hand.handle.check.remote(version())] = hand
 
@@ -216,7 +216,7 @@ class Crew:
         else:
             self._load(hand)
 
-    def _load(self, hand: Hand) -> None:
+    def _load(self, hand: WorkerHandle) -> None:
         """Let a worker load the tagger; the second time it is sent the files."""
         parts = self._sent() if hand.checked else []
         hand.checked = True
@@ -232,7 +232,7 @@ class Crew:
             self._parts = [self.ray.put(_bytes(path)) for path in paths]
         return self._parts
 
-    def _useless(self, hand: Hand, reason: str) -> Warned:
+    def _useless(self, hand: WorkerHandle, reason: str) -> Warned:
         """Give up a node that can never work."""
         hand.place.failed = _STARTS
         self.dismiss(hand)
@@ -241,7 +241,7 @@ class Crew:
         self._reason = self._reason or UserError(message, hint)
         return Warned(message, hint)
 
-    def lose(self, hand: Hand, error: BaseException) -> Iterator[Event]:
+    def lose(self, hand: WorkerHandle, error: BaseException) -> Iterator[Event]:
         """Note that a worker is gone."""
         if hand.loaded is None:
             hand.place.failed += 1
@@ -255,7 +255,7 @@ class Crew:
         )
         yield Warned(f"A worker on {hand.place.address} was lost; what it had is done again.")
 
-    def dismiss(self, hand: Hand) -> None:
+    def dismiss(self, hand: WorkerHandle) -> None:
         """End a worker."""
         hand.place.workers -= 1
         if hand in self.ready:
