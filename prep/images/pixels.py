@@ -16,6 +16,9 @@ from PIL import Image
 from prep.images.buckets import Fit, Size
 
 Pixels = NDArray[np.uint8]
+"""Shape (height, width) or (height, width, channels)."""
+Grey = NDArray[np.float32]
+"""One channel, shape (height, width), 0 to 255."""
 
 _MOST_CUT = 16
 """Times the size of its bucket that a scaled image may have."""

@@ -8,7 +8,7 @@ from pydantic import Field
 from prep import events
 from prep.curation.advice.basics import basics, by_folder
 from prep.curation.advice.fusion import fusion
-from prep.curation.advice.tally import StoredTagger, stored_tagger, tally
+from prep.curation.advice.tally import AdviceTagger, stored_tagger, tally
 from prep.curation.advice.variety import variety
 from prep.dataset import contents
 from prep.dataset.index import ImageRow, Index
@@ -69,7 +69,7 @@ def _usable(index: Index, where: str) -> list[ImageRow]:
     return [row for row in index.select(where) if row.usable]
 
 
-def _scored(index: Index, rows: Sequence[ImageRow], tagger: StoredTagger | None) -> set[str]:
+def _scored(index: Index, rows: Sequence[ImageRow], tagger: AdviceTagger | None) -> set[str]:
     if tagger is None:
         return set()
     known = ScoreStore(index, tagger.key, tagger.table).known()
@@ -81,7 +81,7 @@ def _concept(
     index: Index,
     folder: str,
     rows: Sequence[ImageRow],
-    tagger: StoredTagger | None,
+    tagger: AdviceTagger | None,
     scored: set[str],
 ) -> Iterator[events.Advice]:
     concept = project.concept(folder)

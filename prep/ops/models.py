@@ -10,7 +10,7 @@ from prep.errors import ConfigError
 from prep.project.tagger import CHARACTER, GENERAL
 from prep.section import Section
 from prep.tagging.models import catalogue
-from prep.tagging.models.catalogue import KnownTagger
+from prep.tagging.models.catalogue import HubTagger
 from prep.tagging.models.obtain import DEMO, at_hand, find, obtain
 
 
@@ -57,7 +57,7 @@ def _demo() -> events.KnownTagger:
     return events.KnownTagger(DEMO, "comes with shikomi", size, True, GENERAL, CHARACTER)
 
 
-def _line(known: KnownTagger) -> events.KnownTagger:
+def _line(known: HubTagger) -> events.KnownTagger:
     paths = at_hand(known)
     weights = [path for path in paths or () if path.suffix in (".onnx", ".data")]
     size = sum(path.stat().st_size for path in weights) or known.size

@@ -13,7 +13,7 @@ GENERAL, CHARACTER = 0.35, 0.85
 CATEGORIES = ("artist", "copyright", "meta", "quality", "model", "year")
 """Categories, besides general and character, that tags of some taggers have."""
 
-TagPlace = Literal["", "first", "last"]
+CategoryPlace = Literal["", "first", "last"]
 
 
 def _categories(value: Any) -> Any:
@@ -48,9 +48,9 @@ class TaggerSection(Section):
     when absent."""
     tags: ByTag = Field(default_factory=dict)
     """Thresholds of single tags."""
-    ratings: Annotated[TagPlace, BeforeValidator(_place)] = ""
+    ratings: Annotated[CategoryPlace, BeforeValidator(_place)] = ""
     """Write the rating as a tag: first (behind the trigger word and always_first) or last."""
-    characters: TagPlace = ""
+    characters: CategoryPlace = ""
     """Where the names of characters go: first (behind the trigger word and always_first), last, or
     by their scores like all other tags."""
     expand_characters: bool = False

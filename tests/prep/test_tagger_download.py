@@ -14,7 +14,7 @@ from prep.errors import RetryError, UserError
 from prep.ops import models
 from prep.ops.models import ModelOptions
 from prep.tagging.models import catalogue, download
-from prep.tagging.models.catalogue import KnownTagger
+from prep.tagging.models.catalogue import HubTagger
 from prep.tagging.models.download import Repository
 from prep.tagging.models.obtain import TaggerFiles, at_hand, find, find_table, obtain
 from prep.tagging.models.records import WD
@@ -297,17 +297,17 @@ def test_other_kinds_are_told_by_their_files(hub: ModelHub, tmp_path: Path) -> N
 
 
 @pytest.fixture
-def known(hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KnownTagger:
+def known(hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HubTagger:
     files = tagger_files(tmp_path / "made")
     commit = hub.add("somebody/known-tagger", files)
     record = WD.model_copy(update={"general": 0.21, "character": 0.6})
     pinned = sha256(files["model.onnx"])
-    made = KnownTagger("known-tagger", "somebody/known-tagger", commit, record, pinned)
+    made = HubTagger("known-tagger", "somebody/known-tagger", commit, record, pinned)
     monkeypatch.setattr(catalogue, "KNOWN", (made,))
     return made
 
 
-def test_a_known_name_is_pinned(known: KnownTagger, hub: ModelHub, tmp_path: Path) -> None:
+def test_a_known_name_is_pinned(known: HubTagger, hub: ModelHub, tmp_path: Path) -> None:
     assert at_hand(known) is None
     hub.revisions["main"] = "f" * 40  # the repository has gone on since
     hub.revisions["pinned"] = known.revision
@@ -319,7 +319,7 @@ def test_a_known_name_is_pinned(known: KnownTagger, hub: ModelHub, tmp_path: Pat
 
 
 def test_the_same_file_of_another_revision_will_do(
-    known: KnownTagger, hub: ModelHub, tmp_path: Path
+    known: HubTagger, hub: ModelHub, tmp_path: Path
 ) -> None:
     find(f"{known.repository}@main", tmp_path)
     hub.requests.clear()
@@ -328,7 +328,7 @@ def test_the_same_file_of_another_revision_will_do(
 
 
 def test_a_mirror_with_another_model_is_refused(
-    known: KnownTagger, hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    known: HubTagger, hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = SimpleNamespace(**{**known.__dict__, "sha256": "0" * 64})
     monkeypatch.setattr(catalogue, "KNOWN", (other,))

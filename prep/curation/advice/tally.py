@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from prep import captions
 from prep.curation.advice.fusion import TagFacts
 from prep.dataset.index import ImageRow, Index
 from prep.tagging.models.obtain import TagTable
+from prep.tagging.scores.sparse import Bits
 from prep.tagging.scores.store import ScoreStore
 
 _AT_ONCE = 256
@@ -24,11 +24,9 @@ _NO_SIGN = 0.5
 _SENTENCE = 5
 """A piece of a caption with so many words is prose, in which tags are looked for as words."""
 
-Bits = NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
-class StoredTagger:
+class AdviceTagger:
     """A tagger whose scores are in the cache."""
 
     key: str
@@ -46,13 +44,13 @@ class StoredTagger:
         return {new.get(key, key): n for n, key in enumerate(keys) if n not in ratings}
 
 
-def stored_tagger(index: Index, contents: Sequence[str]) -> StoredTagger | None:
+def stored_tagger(index: Index, contents: Sequence[str]) -> AdviceTagger | None:
     """Return the tagger that has scored most of these contents, the newest of several."""
     wanted, best, most = set(contents), None, 0
     rows = index.connection.execute("SELECT key, tags FROM taggers ORDER BY id").fetchall()
     for key, tags in rows:
         names, categories = zip(*json.loads(tags), strict=True)
-        tagger = StoredTagger(key, TagTable(tuple(names), tuple(categories)))
+        tagger = AdviceTagger(key, TagTable(tuple(names), tuple(categories)))
         known = len(wanted & ScoreStore(index, key, tagger.table).known())
         if known and known >= most:
             best, most = tagger, known
@@ -75,7 +73,7 @@ class ConceptTags:
 def tally(
     index: Index,
     rows: Sequence[ImageRow],
-    tagger: StoredTagger | None,
+    tagger: AdviceTagger | None,
     limits: tuple[float, float] = (0.35, 0.85),
     renamed: Mapping[str, str] | None = None,
 ) -> ConceptTags:
@@ -139,7 +137,7 @@ def _importance(facts: TagFacts) -> tuple[int, int, str]:
 def _scored(
     index: Index,
     rows: Sequence[ImageRow],
-    tagger: StoredTagger,
+    tagger: AdviceTagger,
     limits: tuple[float, float],
 ) -> Iterator[tuple[Sequence[ImageRow], Bits, Bits]]:
     """Yield images with what is seen in them, and what there is no sign of; shapes (n, tags)."""

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from prep.curation.duplicates.hashes import transposed
-from prep.curation.duplicates.pairs import Hashes, HashPairs, Positions, close_pairs
+from prep.curation.duplicates.hashes import Hashes, transposed
+from prep.curation.duplicates.pairs import HashPairs, Positions, close_pairs
 
 TURNS = (
     "",

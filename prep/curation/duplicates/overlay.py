@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Plane = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+BoolPlane = NDArray[np.bool_]
 
 _PARTS = (0.5, 0.67, 1.0)
 """Shares of the threshold from which on a pixel may belong to what is written."""
@@ -31,7 +31,7 @@ _MARGIN = 0.2
 
 
 def written_over(
-    first: Plane, second: Plane, patches: Plane, within: Mask, threshold: float
+    first: Plane, second: Plane, patches: Plane, within: BoolPlane, threshold: float
 ) -> int:
     """Tell whether two pictures differ by nothing but something written over one of them.
 
@@ -60,12 +60,14 @@ def written_over(
     return 0
 
 
-def _one_sign(first: Plane, second: Plane, different: Mask) -> float:
+def _one_sign(first: Plane, second: Plane, different: BoolPlane) -> float:
     gain = (second - first)[different]
     return float(abs(gain.sum()) / max(float(np.abs(gain).sum()), 1e-6))
 
 
-def _is_line(first: Plane, second: Plane, different: Mask, *, anywhere: bool, faint: bool) -> bool:
+def _is_line(
+    first: Plane, second: Plane, different: BoolPlane, *, anywhere: bool, faint: bool
+) -> bool:
     down, across = np.nonzero(different)
     if not _FEW <= len(down) <= _MUCH * different.size:
         return False
@@ -83,7 +85,7 @@ def _is_line(first: Plane, second: Plane, different: Mask, *, anywhere: bool, fa
     return anywhere or (faint and long >= _LONG)
 
 
-def _inked(first: Plane, second: Plane, different: Mask) -> int:
+def _inked(first: Plane, second: Plane, different: BoolPlane) -> int:
     """Return which picture, 1 or 2, has the ink: the one with the edges of the difference."""
     around = cv2.dilate(different.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     ink = cv2.Laplacian(second - first, cv2.CV_32F)[around]
@@ -91,6 +93,6 @@ def _inked(first: Plane, second: Plane, different: Mask) -> int:
     return 2 if float((edges[1] * ink).sum()) > -float((edges[0] * ink).sum()) else 1
 
 
-def _lightens(first: Plane, second: Plane, different: Mask, written: int) -> bool:
+def _lightens(first: Plane, second: Plane, different: BoolPlane, written: int) -> bool:
     gain = float((second - first)[different].sum())
     return gain > 0 if written == 2 else gain < 0

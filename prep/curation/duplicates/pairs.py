@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Hashes = NDArray[np.uint64]
+from prep.curation.duplicates.hashes import Hashes
+
 Positions = NDArray[np.int32]
 
 BITS = 64

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prep.curation.duplicates.overlay import written_over
+from prep.curation.duplicates.overlay import BoolPlane, Plane, written_over
 from prep.images import decode_small
 
 VERSION = 1
@@ -24,8 +24,6 @@ VERSION = 1
 SIDE = 128
 """Thumbnails are squares of this many pixels, whatever the shape of the picture."""
 Thumbnail = NDArray[np.uint8]
-Plane = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 Warp = NDArray[np.float32]
 
 _ALIGNED_AT = (64, SIDE)
@@ -178,7 +176,7 @@ def _detail(picture: Plane) -> float:
     return float(cv2.Laplacian(np.ascontiguousarray(picture[..., 0]), cv2.CV_32F).std())
 
 
-def _compared(a: _Picture, b: _Picture, inside: Mask) -> Comparison:
+def _compared(a: _Picture, b: _Picture, inside: BoolPlane) -> Comparison:
     """Compare pictures that lie over each other, where ``b`` covers ``a``."""
     within = inside.copy()
     within[:_RIM], within[-_RIM:], within[:, :_RIM], within[:, -_RIM:] = (False,) * 4
@@ -206,7 +204,7 @@ def _compared(a: _Picture, b: _Picture, inside: Mask) -> Comparison:
 class _Pair:
     """Two pictures that lie over each other, where the second covers the first."""
 
-    def __init__(self, a: _Picture, b: _Picture, inside: Mask) -> None:
+    def __init__(self, a: _Picture, b: _Picture, inside: BoolPlane) -> None:
         self._inside, self._first, self._second = inside, a.soft, b.soft
         self._powers, self._soft_powers = _powers(_split(b.planes)), _powers(b.soft)
         self._wanted = (a.planes - b.planes).reshape(-1, 3)
@@ -214,7 +212,7 @@ class _Pair:
         # The colours of a grey picture cannot be compared.
         self._planes = 1 if min(a.colours, b.colours) < _COLOURLESS else 3
 
-    def in_tones(self, where: Mask) -> Plane:
+    def in_tones(self, where: BoolPlane) -> Plane:
         """Return the second picture in the tones and colours of the first, shape (3, SIDE, SIDE).
 
         By least squares over the pixels ``where``: a cubic of the luma and a line through the
@@ -244,7 +242,7 @@ class _Pair:
         return patches
 
 
-def _explains(a: Plane, other: Plane, inside: Mask) -> bool:
+def _explains(a: Plane, other: Plane, inside: BoolPlane) -> bool:
     """Does the second picture, brought to the tones of the first, follow it at all?"""
     spread = float(a[inside].var())
     return float((a - other)[inside].var()) <= (1 - _EXPLAINED) * spread or spread < _FLAT
@@ -295,7 +293,7 @@ def _scaled(warp: Warp, factor: float) -> Warp:
     return result
 
 
-def _moved(b: Plane, warp: Warp) -> tuple[Plane, Mask]:
+def _moved(b: Plane, warp: Warp) -> tuple[Plane, BoolPlane]:
     """Return ``b`` laid over the other picture, and where it covers it."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     moved = cv2.warpAffine(b, warp, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep.images.buckets import Fit
+from prep.images.pixels import Grey
 
-Grey = NDArray[np.float32]
 Profile = NDArray[np.float64]
 Profiles = tuple[Profile, Profile, Profile]
 

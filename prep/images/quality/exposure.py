@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Grey = NDArray[np.float32]
-Mask = NDArray[np.uint8]
+from prep.images.pixels import Grey
+
+PixelMask = NDArray[np.uint8]
 
 _CLIPPED = 254.0
 """Level of a clipped pixel; of black ones the distance from white counts."""
@@ -34,7 +35,7 @@ def contrast(grey: Grey) -> float:
     return float(high - low)
 
 
-def clipped(grey: Grey, visible: Mask, softness: float = 0.0) -> float:
+def clipped(grey: Grey, visible: PixelMask, softness: float = 0.0) -> float:
     """Return the share of the picture, 0 to 1, that is burnt out or drowned in black.
 
     Paper, drawn outlines and cut-out backgrounds are white or black on purpose: they end at an
@@ -48,7 +49,7 @@ def clipped(grey: Grey, visible: Mask, softness: float = 0.0) -> float:
     return sum(_faded(level, visible, softness) for level in (grey, 255.0 - grey))
 
 
-def _faded(level: Grey, visible: Mask, softness: float) -> float:
+def _faded(level: Grey, visible: PixelMask, softness: float) -> float:
     """Return the share of the picture in extreme areas beside which the level stays high."""
     extreme = ((level >= _EXTREME) & (visible > 0)).astype(np.uint8)
     count, labels, _, _ = cv2.connectedComponentsWithStats(extreme, connectivity=8)
@@ -69,6 +70,6 @@ def _faded(level: Grey, visible: Mask, softness: float) -> float:
     return sum(int(areas[n]) for i, n in enumerate(kept, 1) if soft[i] >= _FADING) / level.size
 
 
-def _square(reach: int) -> Mask:
+def _square(reach: int) -> PixelMask:
     """Return the kernel that dilates by so many pixels."""
     return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)

@@ -2,9 +2,8 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Grey = NDArray[np.float32]
+from prep.images.pixels import Grey
 
 _BLOCK = 16
 """Side of the blocks that are judged apart, pixels."""

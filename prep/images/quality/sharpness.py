@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Grey = NDArray[np.float32]
+from prep.images.pixels import Grey
 
 _AGAIN = 1.0
 """Width of the second blur, pixels."""

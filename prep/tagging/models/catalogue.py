@@ -22,7 +22,7 @@ from prep.tagging.models.records import (
 
 
 @dataclass(frozen=True)
-class KnownTagger:
+class HubTagger:
     """A tagger on the Hugging Face hub.
 
     Attributes:
@@ -42,15 +42,15 @@ class KnownTagger:
     size: int = 0
 
 
-def _wd(name: str, general: float, revision: str, sha256: str, size: int = 0) -> KnownTagger:
+def _wd(name: str, general: float, revision: str, sha256: str, size: int = 0) -> HubTagger:
     record = WD.model_copy(update={"general": general, "character": 0.85})
-    return KnownTagger(name, f"SmilingWolf/{name}", revision, record, sha256, size)
+    return HubTagger(name, f"SmilingWolf/{name}", revision, record, sha256, size)
 
 
-def _cl(version: str, sha256: str = "", size: int = 0) -> KnownTagger:
+def _cl(version: str, sha256: str = "", size: int = 0) -> HubTagger:
     folder = f"cl_tagger_{version}"
     files = {"model": f"{folder}/{CL.model}", "tags": f"{folder}/{CL.tags}"}
-    return KnownTagger(
+    return HubTagger(
         folder,
         "cella110n/cl_tagger",
         "0b6e9b4e145b1423bfd1715119074a24a301b471",
@@ -60,7 +60,7 @@ def _cl(version: str, sha256: str = "", size: int = 0) -> KnownTagger:
     )
 
 
-KNOWN: tuple[KnownTagger, ...] = (
+KNOWN: tuple[HubTagger, ...] = (
     _wd(
         "wd-swinv2-tagger-v3",
         0.2653,
@@ -145,7 +145,7 @@ KNOWN: tuple[KnownTagger, ...] = (
         1_425_860_192,
     ),
     _cl("1_01"),
-    KnownTagger(
+    HubTagger(
         "pixai-tagger-v0.9",
         "deepghs/pixai-tagger-v0.9-onnx",
         "d8cf666911a2c3d10d586d7823259192313c7eb7",
@@ -153,7 +153,7 @@ KNOWN: tuple[KnownTagger, ...] = (
         "a8d479098b5e23f253543c93df42391736abbb77c21c2efd3a513b9cda7b3657",
         1_271_365_854,
     ),
-    KnownTagger(
+    HubTagger(
         "camie-tagger-v2",
         "Camais03/camie-tagger-v2",
         "7d40c1b85b86ab4f607b2caf26b1b50c99db743e",
@@ -161,7 +161,7 @@ KNOWN: tuple[KnownTagger, ...] = (
         "",
         788_983_561,
     ),
-    KnownTagger(
+    HubTagger(
         "ml-danbooru",
         "deepghs/ml-danbooru-onnx",
         "eb9058324a741f1b90d4db168f6e1d6b6cb7e63d",
@@ -169,7 +169,7 @@ KNOWN: tuple[KnownTagger, ...] = (
         "4ea7aa66df59632c71e036cd9eda9c89e0eaf58bcd39bf9718e63583378cba75",
         286_584_124,
     ),
-    KnownTagger(
+    HubTagger(
         "joytag",
         "fancyfeast/joytag",
         "6b7f16331a6ccf0fdce37d5a9564715f6e772b22",
@@ -177,14 +177,14 @@ KNOWN: tuple[KnownTagger, ...] = (
         "f85b7130e6e549b5b0822537007b7482e8c4c8e754c8d9a5bee08e27050e1097",
         366_116_154,
     ),
-    KnownTagger("deepdanbooru", "chinoll/deepdanbooru", "main", DEEPDANBOORU),
+    HubTagger("deepdanbooru", "chinoll/deepdanbooru", "main", DEEPDANBOORU),
 )
 
 NAMES = tuple(known.name for known in KNOWN)
 """Short names, in the order to offer them."""
 
 
-def lookup(name: str) -> KnownTagger | None:
+def lookup(name: str) -> HubTagger | None:
     """Return the tagger of a short name or of a repository's name, however it is capitalised."""
     wanted = name.casefold()
     for known in KNOWN:
@@ -196,7 +196,7 @@ def lookup(name: str) -> KnownTagger | None:
     return None
 
 
-def by_checksum(sha256: str) -> KnownTagger | None:
+def by_checksum(sha256: str) -> HubTagger | None:
     """Return the tagger whose model has this checksum."""
     return next((known for known in KNOWN if sha256 and known.sha256 == sha256), None)
 

@@ -10,7 +10,7 @@ from prep import demo_world, events
 from prep.errors import UserError
 from prep.system.files import content_hash
 from prep.tagging.models import catalogue
-from prep.tagging.models.catalogue import KnownTagger
+from prep.tagging.models.catalogue import HubTagger
 from prep.tagging.models.download import Repository
 from prep.tagging.models.hub_faults import EXAMPLES
 from prep.tagging.models.records import MODEL, RECORDS, TABLE, WD, Record, detect, read_record
@@ -93,7 +93,7 @@ def obtain(model: str, folder: Path) -> Generator[events.Event, None, TaggerFile
     return (yield from _unknown(match[1], match[2].lstrip("/"), match[3] or "main"))
 
 
-def at_hand(known: KnownTagger, revision: str = "") -> list[Path] | None:
+def at_hand(known: HubTagger, revision: str = "") -> list[Path] | None:
     """Return the files of a known tagger when the hub's cache has them; no request is made.
 
     Another revision than the pinned one will do when its model is the very same file.
@@ -166,7 +166,7 @@ def _files(name: str, folder: Path, record: Record) -> TaggerFiles:
     return TaggerFiles(name, paths[0], paths[1], record, tuple(paths[2:]))
 
 
-def _known(known: KnownTagger, revision: str) -> Generator[events.Event, None, TaggerFiles]:
+def _known(known: HubTagger, revision: str) -> Generator[events.Event, None, TaggerFiles]:
     paths = at_hand(known, revision)
     if paths is None:
         repository = Repository(known.repository, revision or known.revision)

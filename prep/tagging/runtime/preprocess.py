@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from prep import images
 from prep.errors import UnreadableError
+from prep.images.buckets import Size
+from prep.images.pixels import Pixels
 from prep.system import parallel
 from prep.tagging.models.records import WD, Record
 
-Pixels = NDArray[np.uint8]
 Decode = Literal["fast", "reference"]
-Size = tuple[int, int]
 
 KERNELS = {
     "bicubic": Image.Resampling.BICUBIC,

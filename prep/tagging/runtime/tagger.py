@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep.errors import UnreadableError, UserError
+from prep.images.pixels import Pixels
 from prep.system import parallel
 from prep.tagging.models.contract import first_line, read_contract, wrong_number
 from prep.tagging.models.obtain import TaggerFiles, read_table
@@ -21,7 +22,7 @@ from prep.tagging.runtime import preprocess, providers
 from prep.tagging.runtime.preprocess import Decode, Recipe
 
 Scores = NDArray[np.float32]
-DecodedFile = tuple[Path, preprocess.Pixels | UnreadableError]
+DecodedFile = tuple[Path, Pixels | UnreadableError]
 
 _MOST_AT_ONCE = 8
 """Runs side by side; each needs memory for what is between the layers."""

@@ -40,7 +40,7 @@ _KEPT = "The scores that came are kept: the same command goes on with the rest."
 
 
 @dataclass
-class Node:
+class ClusterNode:
     """A node.
 
     Attributes:
@@ -84,7 +84,7 @@ class WorkerHandle:
     """
 
     handle: Any
-    place: Node
+    place: ClusterNode
     threads: int
     checked: bool = False
     loaded: Loaded | None = None
@@ -119,7 +119,7 @@ class WorkerPool:
     answers: Callable[[], bool] = lambda: True
     ready: list[WorkerHandle] = field(default_factory=list)
     coming: dict[Any, WorkerHandle] = field(default_factory=dict)
-    _places: dict[str, Node] = field(default_factory=dict)
+    _places: dict[str, ClusterNode] = field(default_factory=dict)
     _looked: float = float("-inf")
     _answered: float = field(default_factory=time.monotonic)
     _reason: UserError | None = None
@@ -165,15 +165,15 @@ class WorkerPool:
             raise RetryError("The head of the cluster does not answer any more.", _KEPT)
         return False
 
-    def _alive(self) -> Iterator[Node]:
+    def _alive(self) -> Iterator[ClusterNode]:
         for node in self.ray.nodes():
             if node["Alive"]:
                 has = node["Resources"]
                 cores, gpus = int(has.get("CPU", 0)), int(has.get("GPU", 0))
-                new = Node(node["NodeID"], node["NodeManagerAddress"], cores, gpus)
+                new = ClusterNode(node["NodeID"], node["NodeManagerAddress"], cores, gpus)
                 yield self._places.setdefault(new.node, new)
 
-    def _start(self, place: Node, wanted: int, *, gpu: bool) -> None:
+    def _start(self, place: ClusterNode, wanted: int, *, gpu: bool) -> None:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         threads = place.cores // wanted
