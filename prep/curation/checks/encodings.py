@@ -3,7 +3,8 @@
 Marks decide when they are there (UTF-8, UTF-16, UTF-32), and zero bytes give UTF-16 away. The rest
 is weighed: each encoding that can read the bytes at all is scored by how much its reading looks
 like something that people write, and only a clear winner is taken. Captions are short, which
-general detectors, made for pages, do not cope with: see ``tests/prep/test_check_encodings.py``.
+general detectors, made for pages, do not cope with: see
+``tests/prep/curation/test_check_encodings.py``.
 """
 
 import codecs

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from prep import captions
 from prep.errors import UnreadableError
 
-# Without marks and sentences, which tests/prep/test_caption_text.py has.
+# Without marks and sentences, which tests/prep/captions/test_caption_text.py has.
 TAG = st.text(
     st.characters(
         blacklist_characters=",{}|;.!?…。！？\ufeff", blacklist_categories=("Cs", "Cc", "Z")

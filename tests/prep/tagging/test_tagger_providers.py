@@ -12,7 +12,7 @@ from prep.tagging.runtime.providers import CPU, CUDA, ProviderChoice
 from prep.tagging.runtime.tagger import Tagger
 from tests.prep.tiny_taggers import make_tagger
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LOAD = """
 import sys
 from pathlib import Path

@@ -18,7 +18,7 @@ from prep.project import Project
 from tests.conftest import MakeImage
 from tests.prep.fake_hub import Hub, serving
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

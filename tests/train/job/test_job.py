@@ -157,7 +157,7 @@ def test_faults_become_failed_events(make_run: MakeRun, tmp_path: Path) -> None:
 
 def test_a_job_without_a_directory(tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if k != jobs.ENVIRONMENT_KEY}
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     for argv in ([], [str(tmp_path / "nothing")]):
         done = subprocess.run(
             [sys.executable, "-m", "train", *argv],

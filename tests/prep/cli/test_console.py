@@ -15,7 +15,7 @@ from prep.cli import console
 from prep.errors import ConfigError, RetryError, UnreadableError, UserError
 from prep.events import Event
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 Captured = pytest.CaptureFixture[str]
 
 

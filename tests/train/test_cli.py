@@ -9,7 +9,7 @@ import pytest
 
 from prep.project import Project
 from prep.system import jobs
-from tests.train.test_train_job import LIMIT, wait_for
+from tests.train.job.test_job import LIMIT, wait_for
 from tests.train.tiny import MakeRun
 from train import cli, extra
 from train.sampling.options import GridOptions, SampleOptions

@@ -13,7 +13,7 @@ from prep.ops.tag import TagOptions
 from prep.project import Project
 from tests.prep.tiny_taggers import make_tagger
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 IMAGES, SEEN, STORED = 80, 50, 32
 # Goes on to the 50th image, says so, and then waits to be killed.
 CHILD = """

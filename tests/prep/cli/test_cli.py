@@ -14,7 +14,7 @@ from prep.project import Project
 from prep.system import jobs
 from tests.conftest import MakeImage
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def shikomi(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

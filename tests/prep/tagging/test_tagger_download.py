@@ -23,7 +23,7 @@ from tests.prep.model_hub import ModelHub, Request, serving, sha256
 from tests.prep.tiny_taggers import TAGS, make_tagger
 
 REPOSITORY = "somebody/wd-tiny-tagger"
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BLOB = os.urandom(3_000_000)
 
 

@@ -31,7 +31,7 @@ from tests.prep.tiny_taggers import make_tagger
 
 pytest.importorskip("ray")
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 IMAGES = 60
 FIRST = 8
 MEMORY = 80 << 20

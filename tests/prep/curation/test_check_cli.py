@@ -11,7 +11,7 @@ from prep.ops.check import CheckOptions
 from prep.project import Project
 from tests.prep.check_cases import Box, C
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "topics" / "check.md"
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "topics" / "check.md"
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from prep.dataset.journal.edits import Journal
 from prep.ops import dupes, scan
 from prep.ops.dupes import DupesOptions
 from prep.project import Project, initialise
+from tests.prep.curation.test_similarity import marked
 from tests.prep.pictures import busy, scene
-from tests.prep.test_likeness import marked
 
-MASCOT = Path(__file__).parents[2] / "sample_data" / "mascot"
+MASCOT = Path(__file__).parents[3] / "sample_data" / "mascot"
 Save = Callable[..., Path]
 
 
