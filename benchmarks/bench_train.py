@@ -22,10 +22,10 @@ from prep import demo_world
 from prep.project import Project
 from prep.system import jobs
 from train import demo
-from train.arithmetic.noise import squared_error
+from train.arithmetic.loss import squared_error
 from train.config import TrainSettings
-from train.job import start
-from train.run.loop import optimise, set_learning_rate
+from train.job.start import run_config
+from train.run.loop import optimise, set_rates
 from train.run.prepare import Training, prepare
 from train.run.processes import ProcessGroup
 
@@ -37,7 +37,7 @@ def prepared(project: Project, overrides: Sequence[str], device: torch.device) -
     for _ in (*scan.run(project), *export.run(project)):
         pass
     settings = TrainSettings.from_project(project, "", overrides)
-    run = start.run_config(project, settings, project.output / "dataset" / "dataset.toml")
+    run = run_config(project, settings, project.output / "dataset" / "dataset.toml")
     job = jobs.create(project.jobs, jobs.JobSettings("train", []), run.to_toml())
     stream = prepare(run, job, ProcessGroup(device))
     while True:
@@ -54,14 +54,13 @@ def bare_step(training: Training) -> Callable[[], None]:
     window = training.schedule.window_of(0)
     [(_, batch)] = window[:1]
     size = batch[0].image.fit.bucket
-    factor = model.pixel_factor
-    shape = (len(batch), model.latent_channels, size[1] // factor, size[0] // factor)
+    shape = (len(batch), *model.latent_shape(*size)[1:])
     device = training.group.device
     latents, noise = torch.randn(shape, device=device), torch.randn(shape, device=device)
-    times = torch.randint(model.schedule.timesteps, (len(batch),), device=device)
-    noisy = model.schedule.noisy(latents, noise, times)
-    target = model.schedule.target(latents, noise, times)
-    tokens = model.tokenize([exposure.image.caption for exposure in batch], 1)
+    times = model.objective.draw_timesteps(len(batch), torch.Generator()).to(device)
+    noisy = model.objective.noisy(latents, noise, times)
+    target = model.objective.target(latents, noise, times)
+    tokens = model.tokenize([exposure.image.caption for exposure in batch], 75)
 
     def step() -> None:
         predicted = model.predict(noisy, times, model.encode_tokens(tokens))
@@ -90,7 +89,7 @@ def compare(precision: str, steps: int) -> None:
         bare = bare_step(training)
 
         def ours() -> None:
-            set_learning_rate(training)
+            set_rates(training)
             training.counters.add_loss(optimise(training))
 
         for warm_up in (ours, bare):

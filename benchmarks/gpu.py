@@ -30,8 +30,9 @@ from prep.project import Project, initialise
 from prep.tagging.models.obtain import find
 from prep.tagging.runtime.tagger import Tagger
 from train.arithmetic.precision import choose, default_device
+from train.families.base_model import BaseModel
 from train.families.sd15 import StableDiffusion15
-from train.run.loop import optimise, set_learning_rate
+from train.run.loop import optimise, set_rates
 from train.run.prepare import Training
 from train.sampling.draw import ImageGenerator, ImageSpec
 
@@ -70,7 +71,7 @@ def training(folder: Path, base: Path, steps: int) -> None:
         bare = bare_step(ready)
 
         def ours(ready: Training = ready) -> None:
-            set_learning_rate(ready)
+            set_rates(ready)
             ready.counters.add_loss(optimise(ready))
 
         for work in (ours, bare) * 3:
@@ -107,10 +108,11 @@ def _reset_peak() -> None:
 def drawing(base: Path) -> None:
     """Print seconds per picture of 20 steps, ours and the UNet alone."""
     policy = choose("auto", default_device())
-    model = StableDiffusion15.load(base, policy)
+    model = StableDiffusion15.load(BaseModel.open(base), policy)
     generator = ImageGenerator(model)
     picture = ImageSpec("thing, smile", "blurry", 512, 512, 1, 20, 7.0, "dpmpp_2m_karras")
-    context = model.encode_tokens(model.tokenize(["", "thing"])).detach()
+    with torch.no_grad():
+        context = model.encode_tokens(model.tokenize(["", "thing"]))
     latents = torch.randn(2, 4, 64, 64, device=policy.device)
     times = torch.full((2,), 500, device=policy.device)
 

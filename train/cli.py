@@ -1,6 +1,6 @@
 """The command line of training and drawing: parse, call, show. Imports no torch until it draws."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,15 +9,14 @@ from cyclopts import Parameter
 from prep import events
 from prep.cli import console
 from prep.errors import EXIT_INTERRUPTED, EXIT_PROBLEMS
-from prep.ops import export, scan
 from prep.project import Project
 from prep.system import jobs
 from train.config import TrainSettings
 from train.extra import configure_libraries, require_training
-from train.job import start
+from train.families.base_model import BaseModel
+from train.job import begin
 from train.job.follow import follow
 from train.lora.file import LoraInfo, inspect
-from train.lora.keys import base_modules
 from train.sampling.options import GridOptions, SampleOptions
 
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
@@ -52,16 +51,14 @@ def train(
     """
 
     def stream() -> Iterator[events.Event]:
-        require_training()
         opened = Project.open(project)
         offset = 0
         if resume:
-            offset = _events_size(start.find_training(opened, resume))
-            job = start.resume_training(opened, resume)
+            offset = _events_size(begin.find_training(opened, resume))
+            job = begin.resume(opened, resume)
         else:
             settings = TrainSettings.from_project(opened, preset, set_)
-            toml = dataset if dataset else (yield from _export(opened))
-            job = start.start_training(opened, settings, toml)
+            job = yield from begin.begin(opened, settings, dataset)
         yield events.Progress("start", 1, 1, job.name)
         if detach:
             yield events.Finished({"job": job.name})
@@ -87,17 +84,6 @@ def _show_run(stream: Iterator[events.Event], *, json: bool) -> int:
 
 def _events_size(job: jobs.Job) -> int:
     return job.events_file.stat().st_size if job.events_file.exists() else 0
-
-
-def _export(project: Project) -> Generator[events.Event, None, Path]:
-    """Write the training set; return its dataset file."""
-    dataset = ""
-    for event in (*scan.run(project), *export.run(project)):
-        if isinstance(event, events.Finished):
-            dataset = event.summary.get("dataset_toml", dataset)
-        elif not isinstance(event, events.Written):
-            yield event
-    return project.root / dataset
 
 
 def sample(
@@ -169,7 +155,7 @@ def lora_verify(file: Path, /, *, base: Path | None = None, json: Json = False) 
 
     def stream() -> Iterator[events.Event]:
         nonlocal problems
-        known = base_modules(base) if base else None
+        known = BaseModel.open(base).modules() if base else None
         found = inspect(file, known)
         problems = len(found.unmatched)
         yield events.Finished(_described(found))

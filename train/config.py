@@ -156,7 +156,13 @@ class RunConfig(Section):
 
     @property
     def base(self) -> Path:
-        """The base model's folder."""
+        """The base model's folder.
+
+        Raises:
+            ConfigError: None is set.
+        """
+        if not self.train.base:
+            raise ConfigError("No base model is set.", "Set base in [train], or: --set base=FOLDER")
         return self.project / self.train.base
 
     def to_toml(self) -> str:

@@ -21,7 +21,7 @@ from prep.tagging.models import obtain
 from prep.tagging.runtime.tagger import Tagger, score_files
 from train.config import TrainSettings
 from train.extra import configure_libraries, require_training
-from train.job import start
+from train.job import begin
 from train.job.follow import follow
 from train.sampling.options import GridOptions, SampleOptions
 from train.verdict.recall import judge, trigger_recall
@@ -249,11 +249,11 @@ def _training(project: Project) -> Iterator[events.Event]:
     offset, stopped = 0, False
     job = _unfinished(project)
     if job is None:
-        job = start.start_training(project, TrainSettings.from_project(project), toml)
+        job = yield from begin.begin(project, TrainSettings.from_project(project), toml)
     else:
         offset = job.events_file.stat().st_size if job.events_file.exists() else 0
         if not jobs.alive(job):
-            job = start.resume_training(project, job.name)
+            job = begin.resume(project, job.name)
     # To its very end, also when it was stopped: the next run must find the job at rest.
     for event in follow(job, offset):
         stopped |= isinstance(event, events.Finished) and event.reason != "done"
@@ -266,7 +266,7 @@ def _training(project: Project) -> Iterator[events.Event]:
 def _unfinished(project: Project) -> jobs.Job | None:
     """Return the newest training job, if it runs, was stopped or died."""
     for job in jobs.listed(project.jobs):
-        if job.settings().kind == start.KIND:
+        if begin.is_training(job):
             return job if jobs.status(job).state in ("running", "stopped", "lost") else None
     return None
 

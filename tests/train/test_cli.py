@@ -74,8 +74,9 @@ def test_unmatched_modules_are_a_problem(
     from train.networks.saved import raw
 
     file = tmp_path / "a.safetensors"
-    weights = raw(torch.zeros(2, 3), torch.float32)
-    file.write_bytes(serialise({"lora_unet_wrong.lora_down.weight": weights}, {}))
+    weights = raw(torch.zeros(2, 2))
+    leaves = ("lora_unet_wrong.lora_down.weight", "lora_unet_wrong.lora_up.weight")
+    file.write_bytes(serialise(dict.fromkeys(leaves, weights), {}))
     assert cli.lora_verify(file) == 1
     assert "lora_unet_wrong" in capsys.readouterr().out
     assert cli.lora_info(tmp_path / "missing.safetensors") == 1
@@ -124,8 +125,9 @@ def test_ctrl_c_stops_the_run_and_saves(folder: Path) -> None:
 
 
 def test_planning_and_looking_need_no_torch() -> None:
-    modules = ["config", "command", "start", "cli", "data", "metadata", "lorafile", "prompts"]
-    modules += ["options", "follow", "schedules", "verdict"]
+    modules = ["config", "job.command", "job.start", "job.follow", "cli", "data.dataset"]
+    modules += ["lora.metadata", "lora.file", "lora.keys", "sampling.prompts", "sampling.options"]
+    modules += ["optim.schedules", "verdict.recall"]
     heavy = ("torch", "diffusers", "transformers", "accelerate", "safetensors")
     code = (
         "import sys\n"

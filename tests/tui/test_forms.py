@@ -3,7 +3,7 @@
 import pytest
 
 from prep.ops.tag import TagOptions
-from tui.screens.tag import command
+from tui.jobs.launch import command
 from tui.widgets.form import fields_of
 
 
@@ -18,7 +18,7 @@ def test_tables_and_lists_are_typed_as_text() -> None:
 
 def test_a_form_gives_the_same_options_as_its_command_line() -> None:
     options = TagOptions(also=("one", "two"), tags={"=_=": 0.5}, mcut=True, where="hat", top=3)
-    argv = command("my project", options, dry=True)
+    argv = command("tag", "my project", options, dry=True)
     assert argv[3:6] == ["tag", "my project", "--json"]
     assert argv[6:] == [
         *("--where", "hat", "--also", "one", "--also", "two", "--tags.=_=", "0.5", "--mcut"),

@@ -112,7 +112,8 @@ async def test_training_without_a_base_model_says_so(project: Project, tmp_path:
         await opened.go("train")
         await opened.pilot.press("ctrl+t")
         await opened.until(lambda: any("base model" in text for text in opened.notices))
-        assert (project.output / "dataset" / "dataset.toml").exists()
+        # It is refused before anything is written.
+        assert not (project.output / "dataset").exists()
 
 
 async def test_a_failed_export_is_told_once(project: Project) -> None:

@@ -4,7 +4,7 @@ Sources: Ho et al. 2020 (epsilon), Salimans & Ho 2022 (v), Lin et al. 2023 (zero
 Hang et al. 2023 (min-SNR).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,14 @@ class NoiseSchedule:
         """Number of timesteps, 1000 for SD 1.5."""
         return len(self.signal)
 
+    def draw_timesteps(self, count: int, rng: torch.Generator) -> Tensor:
+        """Return ``count`` timesteps, all equally likely, shape (count,)."""
+        return torch.randint(self.timesteps, (count,), generator=rng)
+
+    def timesteps_at(self, shares: Sequence[float]) -> Tensor:
+        """Return the timesteps at these shares (0 to 1) of the schedule, shape (shares,)."""
+        return torch.tensor([int(share * self.timesteps) for share in shares])
+
     @property
     def zero_terminal_snr(self) -> bool:
         """Is nothing left of the image at the last timestep?"""
@@ -77,7 +85,7 @@ class NoiseSchedule:
         keep, add = self._parts(timesteps, latents)
         return keep * noise - add * latents
 
-    def min_snr_weights(self, timesteps: Tensor, gamma: float) -> Tensor:
+    def loss_weights(self, timesteps: Tensor, gamma: float) -> Tensor:
         """Return the min-SNR loss weight of each timestep, shape (batch,).
 
         min(snr, gamma) / snr for epsilon and min(snr, gamma) / (snr + 1) for v; gamma 0 gives 1.
@@ -90,9 +98,3 @@ class NoiseSchedule:
             return snr.clamp(max=gamma) / (snr + 1.0)
         # Written without min(snr, gamma) / snr, which is 0/0 where no signal is left.
         return torch.where(snr > gamma, gamma / snr, torch.ones_like(snr))
-
-
-def squared_error(predicted: Tensor, target: Tensor) -> Tensor:
-    """Return the mean squared error of each image in float32, shape (batch,)."""
-    error = (predicted.float() - target.float()) ** 2
-    return error.mean(dim=tuple(range(1, error.ndim)))

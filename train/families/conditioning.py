@@ -1,4 +1,4 @@
-"""Captions to what the UNet reads; remembered while the text encoder does not change."""
+"""Captions to what the denoiser reads; remembered while the text encoder does not change."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -7,36 +7,35 @@ import torch
 from torch import Tensor
 
 from train.config import TrainSettings
-from train.families.sd15 import TOKENS_PER_CHUNK, StableDiffusion15
+from train.families.base import Conditioning, Family
 
 _REMEMBERED = 2048
-"""Captions kept in memory: 230 KiB each for SD 1.5 in bf16 is too much for more."""
+"""Captions kept in memory: at 230 KiB each (SD 1.5 in bf16), more would be too much."""
 
 
 class Texts:
-    """Encodes captions with one model and one run's settings."""
+    """Encodes captions with one model and the settings of one run."""
 
-    def __init__(self, model: StableDiffusion15, settings: TrainSettings) -> None:
+    def __init__(self, model: Family, settings: TrainSettings) -> None:
         self._model, self._settings = model, settings
-        self._chunks = settings.max_token_length // TOKENS_PER_CHUNK
-        self._known: OrderedDict[tuple[str, int], Tensor] = OrderedDict()
+        self._known: OrderedDict[tuple[str, int], Conditioning] = OrderedDict()
 
-    def encode(self, captions: Sequence[str]) -> Tensor:
-        """Return the context of captions, shape (batch, tokens, width).
+    def encode(self, captions: Sequence[str]) -> Conditioning:
+        """Return the text states of captions, one for each.
 
-        With a trained text encoder it carries gradients. A frozen one encodes each caption
+        With a trained text encoder they carry gradients. A frozen one encodes each caption
         alone, so that the result does not depend on which captions were remembered.
         """
-        tokens = self._model.tokenize(captions, self._chunks)
+        tokens = self._model.tokenize(captions, self._settings.max_token_length)
         if self._settings.train_text_encoder and torch.is_grad_enabled():
             return self._model.encode_tokens(tokens, self._settings.clip_skip)
         if self._settings.train_text_encoder:
             rows = [self._encode_one(row) for row in tokens]
         else:
             rows = [self._recall(text, row) for text, row in zip(captions, tokens, strict=True)]
-        return torch.cat(rows)
+        return Conditioning.joined(rows)
 
-    def _recall(self, text: str, tokens: Tensor) -> Tensor:
+    def _recall(self, text: str, tokens: Tensor) -> Conditioning:
         key = (text, len(tokens))
         if key in self._known:
             self._known.move_to_end(key)
@@ -47,10 +46,10 @@ class Texts:
         return encoded
 
     @torch.no_grad()
-    def _encode_one(self, tokens: Tensor) -> Tensor:
+    def _encode_one(self, tokens: Tensor) -> Conditioning:
         return self._model.encode_tokens(tokens[None], self._settings.clip_skip)
 
     def too_long(self, captions: Sequence[str]) -> list[str]:
         """Return the captions that will be cut off."""
-        room = self._chunks * (self._model.window - 2)
+        room = self._model.token_room(self._settings.max_token_length)
         return [text for text in captions if self._model.token_count(text) > room]

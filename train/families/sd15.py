@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.5 and everything built like it, from a folder in the diffusers layout.
+"""Stable Diffusion 1.5 and everything built like it.
 
 All numbers (latent channels, scaling, picture factor, prediction type, noise schedule, length of
 the text window) come from the model's own configuration.
@@ -7,20 +7,23 @@ the text window) come from the model's own configuration.
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from prep.errors import UserError
-from prep.system.files import content_hash, text_hash
 from train.arithmetic.memory import FREE_MEMORY, MemoryRanOutError, catch_out_of_memory
 from train.arithmetic.noise import NoiseSchedule
 from train.arithmetic.precision import PrecisionPolicy
+from train.config import SamplerName
+from train.families.base import Conditioning, Frame
+from train.families.base_model import BaseModel
+from train.families.samplers import diffusion_sampler
 from train.lora.keys import (
+    TEXT_PREFIX,
+    UNET_PREFIX,
     UNetLayout,
-    read_component_config,
     text_key,
     text_modules,
     unet_key,
@@ -31,108 +34,90 @@ _PLAIN_BELOW = 32
 """On a CPU, attention over latents of at most this side is computed plainly: torch's fused kernel
 is slow backwards there (a step of the demo model took 0.77 s with it, 0.36 s without). Above it the
 score matrices would take too much memory."""
-TOKENS_PER_CHUNK = 75
+_TOKENS_PER_CHUNK = 75
 """What ``max_token_length`` counts in; a model's text window holds this and two marks."""
 
 
 @dataclass(frozen=True)
 class StableDiffusion15:
-    """A loaded base model; nothing in it requires gradients."""
+    """A loaded base model; implements ``Family``. Nothing in it requires gradients."""
 
-    folder: Path
+    base: BaseModel
     policy: PrecisionPolicy
+    objective: NoiseSchedule
     tokenizer: Any
     text_encoder: nn.Module
     unet: nn.Module
     vae: nn.Module
-    schedule: NoiseSchedule
-    scheduler_config: dict[str, Any]
 
     @classmethod
-    def load(cls, folder: Path, policy: PrecisionPolicy) -> "StableDiffusion15":
+    def load(cls, base: BaseModel, policy: PrecisionPolicy) -> "StableDiffusion15":
         """Load the model; UNet and text encoder in the format of ``policy``, VAE in fp32.
 
         Raises:
-            UserError: The folder is missing, incomplete, or of another family.
+            UserError: Its files are broken, or it does not fit into memory.
         """
-        if (folder / "text_encoder_2").is_dir():
-            raise UserError(f"{folder} is an SDXL model.", "Choose an SD 1.5 model as base.")
-        UNetLayout.from_config(read_component_config(folder, "unet"))
-        scheduler = read_component_config(folder, "scheduler")
-        for part in ("vae", "text_encoder"):
-            read_component_config(folder, part)
+        objective = NoiseSchedule.from_config(base.scheduler)
         try:
-            with catch_out_of_memory(f"the base model {folder.name} does not fit", FREE_MEMORY):
-                parts = _load_parts(folder, policy)
+            with catch_out_of_memory(f"the base model {base.name} does not fit", FREE_MEMORY):
+                parts = _load_parts(base, policy)
         except MemoryRanOutError:
             raise
         except Exception as error:  # the loaders raise nearly anything for a broken file
             raise UserError(
-                f"The base model in {folder} cannot be loaded: {_first_line(error)}",
-                "Download or copy it again; see that every file is complete.",
+                f"The base model in {base.folder} cannot be loaded: {_first_line(error)}",
+                "Download or copy it again, and check that every file is complete.",
             ) from error
-        schedule = NoiseSchedule.from_config(scheduler)
-        return cls(folder, policy, *parts, schedule, scheduler)
+        return cls(base, policy, objective, *parts)
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, ...]:
+        """As ``Family.latent_shape``: (1, 4, height / 8, width / 8) for SD 1.5."""
+        factor = self.base.pixel_multiple
+        return 1, int(self.base.vae["latent_channels"]), height // factor, width // factor
 
     @property
-    def pixel_factor(self) -> int:
-        """Pixels per latent, each way: 8 for SD 1.5."""
-        vae: Any = self.vae
-        return int(2 ** (len(vae.config.block_out_channels) - 1))
-
-    @property
-    def latent_channels(self) -> int:
-        """Channels of a latent: 4 for SD 1.5."""
-        vae: Any = self.vae
-        return int(vae.config.latent_channels)
-
-    @property
-    def window(self) -> int:
-        """Tokens that the text encoder reads at once, both marks included: 77."""
-        text_encoder: Any = self.text_encoder
-        return int(text_encoder.config.max_position_embeddings)
+    def parts(self) -> dict[str, str]:
+        """As ``Family.parts``."""
+        return {"unet": UNET_PREFIX, "text_encoder": TEXT_PREFIX}
 
     def targets(self, *, text: bool, conv: bool) -> dict[str, nn.Module]:
-        """Return the modules a LoRA attaches to, by their kohya name."""
+        """As ``Family.targets``."""
         unet: Any = self.unet
-        layout = UNetLayout.from_config(unet.config)
+        layout = UNetLayout.from_config(self.base.unet)
         paths = unet_modules(layout, conv=conv)
         found = {unet_key(path): unet.get_submodule(path) for path in paths}
         if text:
             encoder: Any = self.text_encoder
             root = getattr(encoder, "text_model", encoder)  # gone since transformers 5
-            names = text_modules(encoder.config.num_hidden_layers)
+            names = text_modules(self.base.layers)
             found |= {text_key(path): root.get_submodule(path) for path in names}
         return found
 
-    def vae_hash(self) -> str:
-        """Return a hash of the VAE's weights and configuration, for caches."""
-        files = sorted(p for p in (self.folder / "vae").iterdir() if p.is_file())
-        return text_hash(" ".join(f"{p.name} {content_hash(p)}" for p in files))
+    @property
+    def _window(self) -> int:
+        """Tokens that the text encoder reads at once, both marks included: 77."""
+        text_encoder: Any = self.text_encoder
+        return int(text_encoder.config.max_position_embeddings)
 
-    def unet_file(self) -> Path | None:
-        """Return the file with the UNet's weights, for the model hash."""
-        files = sorted((self.folder / "unet").glob("*.safetensors"))
-        return files[0] if files else None
+    def token_room(self, max_token_length: int) -> int:
+        """As ``Family.token_room``."""
+        return max_token_length // _TOKENS_PER_CHUNK * (self._window - 2)
 
     def token_count(self, text: str) -> int:
-        """Return the length of a prompt in tokens, marks not counted."""
+        """As ``Family.token_count``."""
         return len(self._tokens(text))
 
     def _tokens(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
 
-    def tokenize(self, texts: Sequence[str], max_chunks: int = 0) -> Tensor:
-        """Cut prompts into chunks, each with its own beginning and end mark, as A1111 does.
-
-        Args:
-            texts: The prompts.
-            max_chunks: Longer prompts are cut off; 0 means no limit.
+    def tokenize(self, texts: Sequence[str], max_token_length: int = 0) -> Tensor:
+        """Cut texts into chunks, each with its own begin and end mark, like A1111.
 
         Returns:
-            Token ids of shape (batch, chunks, window); short prompts get empty chunks.
+            Token ids of shape (batch, chunks, window); short texts get empty chunks.
         """
-        room = self.window - 2
+        room = self._window - 2
+        max_chunks = max_token_length // _TOKENS_PER_CHUNK
         rows = []
         for text in texts:
             tokens = self._tokens(text)
@@ -145,9 +130,9 @@ class StableDiffusion15:
     def _marked(self, tokens: list[int]) -> list[int]:
         tokenizer = self.tokenizer
         marked = [tokenizer.bos_token_id, *tokens, tokenizer.eos_token_id]
-        return marked + [tokenizer.pad_token_id] * (self.window - len(marked))
+        return marked + [tokenizer.pad_token_id] * (self._window - len(marked))
 
-    def encode_tokens(self, tokens: Tensor, clip_skip: int = 1) -> Tensor:
+    def encode_tokens(self, tokens: Tensor, clip_skip: int = 1) -> Conditioning:
         """Encode token chunks.
 
         Args:
@@ -155,7 +140,7 @@ class StableDiffusion15:
             clip_skip: Layer to read, counted from the end; 1 is the last one.
 
         Returns:
-            Context of shape (batch, chunks x window, width).
+            Context of shape (batch, chunks x window, width), and nothing else.
         """
         batch, chunks, window = tokens.shape
         encoder: Any = self.text_encoder
@@ -167,27 +152,25 @@ class StableDiffusion15:
                 states = encoder(ids, output_hidden_states=True).hidden_states
                 root = getattr(encoder, "text_model", encoder)
                 hidden = root.final_layer_norm(states[-clip_skip])
-        context: Tensor = hidden.reshape(batch, chunks * window, -1)
-        return context
+        return Conditioning(hidden.reshape(batch, chunks * window, -1))
 
-    def predict(self, noisy: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
-        """Return what the UNet predicts, shaped as ``noisy`` (batch, channels, height, width)."""
+    def framed(self, text: Conditioning, frames: Sequence[Frame]) -> Conditioning:
+        """As ``Family.framed``; SD 1.5 knows nothing of sizes."""
+        del frames
+        return text
+
+    def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        """As ``Family.predict``."""
         with self.policy.autocast():
             dtype = self.policy.dtype
-            outputs = self.unet(noisy.to(dtype), timesteps, context.to(dtype), return_dict=False)
+            context = conditioning.context.to(dtype)
+            outputs = self.unet(noisy.to(dtype), timesteps, context, return_dict=False)
         predicted: Tensor = outputs[0]
         return predicted
 
     @torch.no_grad()
     def encode_pixels(self, pixels: Tensor) -> Tensor:
-        """Return mean and standard deviation of the latents, unscaled.
-
-        Args:
-            pixels: (batch, 3, height, width), -1 to 1.
-
-        Returns:
-            (batch, 2 x channels, height / factor, width / factor), float32 on the CPU.
-        """
+        """As ``Family.encode_pixels``: (batch, 2 x channels, height / 8, width / 8)."""
         vae: Any = self.vae
         size = "x".join(str(side) for side in reversed(pixels.shape[2:]))
         with catch_out_of_memory(f"encoding {size} pixels", FREE_MEMORY):
@@ -195,22 +178,26 @@ class StableDiffusion15:
             return torch.cat([spread.mean, spread.std], dim=1).cpu()
 
     def scaled(self, latents: Tensor) -> Tensor:
-        """Bring raw VAE latents to the scale that the UNet works in."""
+        """As ``Family.scaled``."""
         vae: Any = self.vae
         shift = getattr(vae.config, "shift_factor", None) or 0.0
         return (latents - shift) * float(vae.config.scaling_factor)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """Return the pictures of UNet latents: (batch, 3, height, width), -1 to 1, float32."""
+        """As ``Family.decode``."""
         vae: Any = self.vae
         shift = getattr(vae.config, "shift_factor", None) or 0.0
         raw = latents.float() / float(vae.config.scaling_factor) + shift
         pixels: Tensor = vae.decode(raw).sample
         return pixels.clamp(-1.0, 1.0)
 
+    def sampler(self, name: SamplerName) -> Any:
+        """As ``Family.sampler``."""
+        return diffusion_sampler(name, self.base.scheduler)
+
     def checkpoint_gradients(self) -> None:
-        """Trade time for memory: recompute activations in the backward pass."""
+        """As ``Family.checkpoint_gradients``."""
         unet: Any = self.unet
         encoder: Any = self.text_encoder
         unet.enable_gradient_checkpointing()
@@ -223,7 +210,7 @@ class StableDiffusion15:
 
 
 def _load_parts(
-    folder: Path, policy: PrecisionPolicy
+    base: BaseModel, policy: PrecisionPolicy
 ) -> tuple[Any, nn.Module, nn.Module, nn.Module]:
     """Load tokenizer, text encoder, UNet and VAE, frozen and on the device."""
     # Named modules, since the packages' top levels import every pipeline there is.
@@ -233,6 +220,7 @@ def _load_parts(
     from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
     local: dict[str, Any] = {"local_files_only": True}
+    folder = base.folder
     tokenizer = CLIPTokenizer.from_pretrained(str(folder / "tokenizer"), **local)
     dtype = policy.dtype
     encoder = CLIPTextModel.from_pretrained(str(folder / "text_encoder"), dtype=dtype, **local)

@@ -1,13 +1,11 @@
-"""Starting and resuming training jobs, for the command line, the application and the demo."""
+"""Starting the process of a run; only ``train.job.begin`` calls this, after its checks."""
 
 import re
 from pathlib import Path
 
-from prep.errors import ConfigError, UserError
 from prep.project import Project
 from prep.system import jobs
 from train.config import RunConfig, TrainSettings
-from train.extra import require_training
 from train.job.command import training_argv
 from train.sampling.prompts import read_prompts
 
@@ -36,46 +34,11 @@ def run_config(project: Project, settings: TrainSettings, dataset_toml: Path) ->
     )
 
 
-def start_training(project: Project, settings: TrainSettings, dataset_toml: Path) -> jobs.Job:
-    """Start a run as a detached job.
-
-    Raises:
-        MissingExtraError: The training extra is not installed.
-        ConfigError: No base model, or faults in the prompts.
-    """
-    require_training()
-    run = run_config(project, settings, dataset_toml)
-    if not settings.base:
-        raise ConfigError("No base model is set.", "Set base in [train], or: --set base=FOLDER")
-    if not run.base.is_dir():
-        raise ConfigError(f"There is no base model at {run.base}.", "Check base in [train].")
+def start_run(project: Project, run: RunConfig) -> jobs.Job:
+    """Start a run as a detached job."""
     command = jobs.JobSettings(
         KIND, training_argv(run), polls_commands=True, title=f"train {run.name}"
     )
     job = jobs.create(project.jobs, command, run.to_toml())
-    jobs.start(job)
-    return job
-
-
-def find_training(project: Project, name: str) -> jobs.Job:
-    """Return a training job by its name or the beginning of it.
-
-    Raises:
-        UserError: There is no such job.
-    """
-    for job in jobs.listed(project.jobs):
-        if job.name.startswith(name) and job.settings().kind == KIND:
-            return job
-    raise UserError(f"There is no training job {name}.", "See: shikomi jobs")
-
-
-def resume_training(project: Project, name: str) -> jobs.Job:
-    """Go on with a run that was stopped or died, from its newest state.
-
-    Raises:
-        UserError: There is no such job, or it runs.
-    """
-    require_training()
-    job = find_training(project, name)
     jobs.start(job)
     return job

@@ -7,12 +7,13 @@ metadata in no fixed order, and the same run should give the same bytes.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from prep.errors import UnreadableError
+from train.lora.algorithms import algorithm_of
 from train.lora.keys import is_sd15_module, module_of
 
 _LEGACY_START, _LEGACY_LENGTH = 0x100000, 0x10000
@@ -127,7 +128,8 @@ class LoraInfo:
 
     Attributes:
         family: sd15, sdxl or unknown.
-        algorithm: lora, locon, dora, loha, lokr, or unknown.
+        algorithm: Names of ``train.lora.algorithms``, joined by + where there are several; locon
+            for LoRA with 3x3 convolutions; unknown for modules of none of them.
         ranks: Ranks that occur; the most frequent one first.
         alphas: Alphas that metadata or tensors name.
         modules: Number of modules, by part: unet, text_encoder…
@@ -155,10 +157,12 @@ def inspect(path: Path, known: set[str] | None = None) -> LoraInfo:
         UnreadableError: No safetensors file, or nothing of a LoRA in it.
     """
     header = read_header(path)
-    names = sorted({module_of(key) for key in header.tensors})
-    leaves = {key.partition(".")[2] for key in header.tensors}
-    algorithm = _algorithm(header, leaves)
-    if algorithm == "unknown":
+    leaves: dict[str, set[str]] = {}
+    for key in header.tensors:
+        leaves.setdefault(module_of(key), set()).add(key.partition(".")[2])
+    names = sorted(leaves)
+    algorithm = _algorithm(header, leaves.values())
+    if algorithm in ("", "unknown"):
         raise UnreadableError(f"{path.name} holds no LoRA that shikomi knows.")
     unmatched = [n for n in names if not (n in known if known is not None else is_sd15_module(n))]
     return LoraInfo(
@@ -173,17 +177,18 @@ def inspect(path: Path, known: set[str] | None = None) -> LoraInfo:
     )
 
 
-def _algorithm(header: SafetensorsHeader, leaves: set[str]) -> str:
-    if any(leaf.startswith("hada_") for leaf in leaves):
-        return "loha"
-    if any(leaf.startswith("lokr_") for leaf in leaves):
-        return "lokr"
-    if "lora_down.weight" not in leaves:
-        return "unknown"
-    if "dora_scale" in leaves:
-        return "dora"
+def _algorithm(header: SafetensorsHeader, modules: Iterable[set[str]]) -> str:
+    """Return the algorithm of a file, by the tensors of each module; joined where several occur."""
+    known = map(algorithm_of, modules)
+    found = {"unknown" if algorithm is None else algorithm.name for algorithm in known}
+    if found == {"lora"} and _has_wide_convolutions(header):
+        return "locon"
+    return "+".join(sorted(found))
+
+
+def _has_wide_convolutions(header: SafetensorsHeader) -> bool:
     downs = (header.shape(k) for k in header.tensors if k.endswith("lora_down.weight"))
-    return "locon" if any(len(s) == 4 and s[2:] != (1, 1) for s in downs) else "lora"
+    return any(len(shape) == 4 and shape[2:] != (1, 1) for shape in downs)
 
 
 def _family(names: list[str]) -> str:

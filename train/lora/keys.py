@@ -5,11 +5,9 @@ rename their modules (transformers 5 dropped ``text_model.``) and files must not
 The names are kohya's, which every program reads (sd-scripts ``networks/lora.py``).
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from prep.errors import UserError
@@ -176,39 +174,3 @@ def module_of(key: str) -> str:
 def is_sd15_module(name: str) -> bool:
     """Can a UNet or text encoder of the SD 1.5 family have this module?"""
     return bool(_UNET_PATTERN.fullmatch(name) or _TEXT_PATTERN.fullmatch(name))
-
-
-def base_modules(base: Path) -> set[str]:
-    """Return the kohya names of everything that a LoRA for this base model can touch.
-
-    Raises:
-        UserError: The folder is no diffusers model of the SD 1.5 family.
-    """
-    unet = read_component_config(base, "unet")
-    text = read_component_config(base, "text_encoder")
-    layout = UNetLayout.from_config(unet)
-    names = {unet_key(path) for path in unet_modules(layout, conv=True)}
-    return names | {text_key(path) for path in text_modules(text["num_hidden_layers"])}
-
-
-def read_component_config(base: Path, component: str) -> dict[str, Any]:
-    """Read ``config.json`` (or ``scheduler_config.json``) of a part of a diffusers folder.
-
-    Raises:
-        UserError: The folder, or the part, is missing or unreadable.
-    """
-    name = "scheduler_config.json" if component == "scheduler" else "config.json"
-    file = base / component / name
-    if not base.is_dir():
-        raise UserError(
-            f"There is no base model at {base}.",
-            "Set base in the [train] table to a folder in the diffusers layout.",
-        )
-    try:
-        data: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{base} is no model in the diffusers layout: {component}/{name} is missing or broken.",
-            "It needs the folders unet, vae, text_encoder, tokenizer and scheduler.",
-        ) from error
-    return data

@@ -26,6 +26,8 @@ class Facts:
         zero_terminal_snr: The base model's noise schedule ends in pure noise.
         precision: bf16, fp16 or fp32, as chosen.
         base_hash: SHA-256 of the base model's UNet file, or an empty text.
+        base_version: Family of the base model, in kohya's words.
+        architecture: The same, in the words of the metadata standard.
         started: Unix time of the first start, seconds.
         held_out: Images of the validation.
     """
@@ -34,6 +36,8 @@ class Facts:
     zero_terminal_snr: bool
     precision: str
     base_hash: str
+    base_version: str
+    architecture: str
     started: float
     held_out: int
 
@@ -217,7 +221,7 @@ def _network(run: RunConfig) -> dict[str, Any]:
 def _model(run: RunConfig, facts: Facts) -> dict[str, Any]:
     return {
         "v2": False,
-        "base_model_version": "sd_v1",
+        "base_model_version": facts.base_version,
         "sd_model_name": run.base.name,
         "new_sd_model_hash": facts.base_hash or None,
         "vae_name": None,
@@ -269,7 +273,7 @@ def _modelspec(run: RunConfig, data: Dataset, facts: Facts, finished: float) -> 
     words = {s.class_tokens for part in data.parts for s in part.subsets if not s.regularization}
     values = {
         "sai_model_spec": "1.0.1",
-        "architecture": "stable-diffusion-v1/lora",
+        "architecture": f"{facts.architecture}/lora",
         "implementation": "diffusers",
         "title": run.name,
         "resolution": f"{width}x{height}",

@@ -8,23 +8,33 @@ from torch import Tensor
 
 from prep.system.files import write_bytes
 from train.lora.file import RawTensor, read_header, with_hashes
-from train.networks.lora import LoraNetwork
+from train.networks.base import Network
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
-_NAMES = {torch.float16: "F16", torch.bfloat16: "BF16", torch.float32: "F32"}
+"""What ``save_precision`` may name."""
+_NAMES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
 
 
-def raw(tensor: Tensor, dtype: torch.dtype) -> RawTensor:
-    """Return a tensor as bytes for ``lorafile.serialise``."""
-    plain = tensor.detach().to("cpu", dtype).contiguous()
+def raw(tensor: Tensor, dtype: torch.dtype | None = None) -> RawTensor:
+    """Return a tensor as bytes for ``serialise``, in its own type or in ``dtype``."""
+    plain = tensor.detach().to("cpu", dtype or tensor.dtype).contiguous()
     data = plain.reshape(-1).view(torch.uint8).numpy().tobytes()
-    return RawTensor(_NAMES[dtype], tuple(plain.shape), data)
+    return RawTensor(_NAMES[plain.dtype], tuple(plain.shape), data)
 
 
-def save_lora(
-    path: Path, network: LoraNetwork, metadata: Mapping[str, str], precision: str
-) -> None:
+def save_lora(path: Path, network: Network, metadata: Mapping[str, str], precision: str) -> None:
     """Write a LoRA file with its hashes; fp16, bf16 or fp32."""
     dtype = DTYPES[precision]
     tensors = {name: raw(tensor, dtype) for name, tensor in network.tensors().items()}

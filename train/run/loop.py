@@ -2,36 +2,41 @@
 
 import math
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
 from prep.errors import EXIT_PROBLEMS, UserError
-from prep.events import Event, Finished, Metric, Sample, Saved, Started
+from prep.events import Event, Finished, Metric, Sample, Saved, Started, Warned
 from prep.seeding import seed_of
 from prep.system import jobs
 from train.arithmetic.memory import catch_out_of_memory
 from train.config import RunConfig, TrainSettings
 from train.lora.metadata import build
 from train.networks.saved import save_lora
+from train.optim.optimizers import set_learning_rate
 from train.optim.schedules import factor
 from train.run.checkpoint import save_state
 from train.run.monitor import CommandReader, StepTimer
 from train.run.objective import batch_losses, validation_loss
 from train.run.prepare import Training, prepare
 from train.run.processes import ProcessGroup
-from train.sampling.draw import parameters, png_text
+from train.sampling.draw import ImageSpec, parameters, png_text
 
 
 class TrainingError(UserError):
-    """The run cannot go on: the loss is no number."""
+    """The run cannot go on: the loss is NaN or infinite."""
 
     exit_code = EXIT_PROBLEMS
 
 
 def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]:
     """Train a LoRA, from the beginning or from the newest state in the job directory.
+
+    After a step the LoRA is saved first, then validated, then sampled, so that nothing that goes
+    wrong later costs what was learned.
 
     Args:
         run: The complete configuration.
@@ -42,7 +47,7 @@ def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]
         Started, Stage, Progress, Metric, Sample, Saved, Skipped and Warned; last Finished.
 
     Raises:
-        UserError: Anything the user can mend.
+        UserError: Anything the user can fix.
     """
     yield Started(f"train {run.name}")
     training = yield from prepare(run, job, group)
@@ -59,7 +64,7 @@ def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]
     while counters.step < schedule.steps:
         began = time.monotonic()
         epoch = schedule.epoch_of(counters.step)
-        rate = set_learning_rate(training)
+        rate = set_rates(training)
         loss = optimise(training)
         timer.step(time.monotonic() - began)
         counters.add_loss(loss)
@@ -68,12 +73,12 @@ def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]
 
         asked = commands.asked() if group.is_main else set()
         due = group.broadcast(_due(training, asked))
+        if due["save"]:
+            yield from _save(training)
         if due["validate"]:
             yield from _validate(training)
         if due["sample"]:
             yield from _draw(training)
-        if due["save"]:
-            yield from _save(training)
         if due["stop"]:
             reason = "stopped"
             break
@@ -81,14 +86,11 @@ def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]
     yield from _finish(training, timer, reason)
 
 
-def set_learning_rate(training: Training) -> float:
-    """Give the optimiser the rate of this step; return the UNet's."""
-    settings = training.settings
-    step, steps = training.counters.step, training.schedule.steps
-    share = factor(settings.scheduler, step, steps, settings.warmup_steps)
-    for group in training.optimizer.param_groups:
-        group["lr"] = group["initial_lr"] * share
-    return float(training.optimizer.param_groups[0]["lr"])
+def set_rates(training: Training) -> float:
+    """Give the optimiser the learning rates of this step; return that of its first group."""
+    settings, step = training.settings, training.counters.step
+    share = factor(settings.scheduler, step, training.schedule.steps, settings.warmup_steps)
+    return set_learning_rate(training.optimizer, share)
 
 
 def optimise(training: Training) -> float:
@@ -98,7 +100,7 @@ def optimise(training: Training) -> float:
     batches, accumulation and devices.
 
     Raises:
-        TrainingError: The loss is no number.
+        TrainingError: The loss is NaN or infinite.
         MemoryRanOutError: A step does not fit.
     """
     step, schedule, group = training.counters.step, training.schedule, training.group
@@ -134,9 +136,9 @@ def _update(training: Training) -> None:
 
 def _diverged(step: int) -> TrainingError:
     return TrainingError(
-        f"The loss is no number at step {step}.",
-        "Lower learning_rate; with precision fp16 choose bf16 or fp32. "
-        "The newest saved LoRA and state are from before.",
+        f"The loss is NaN or infinite at step {step}.",
+        "Lower learning_rate; instead of precision fp16 choose bf16 or fp32. "
+        "The newest saved LoRA and state are from before this step.",
     )
 
 
@@ -160,13 +162,14 @@ def _due(training: Training, asked: set[str]) -> dict[str, bool]:
     def every(number: int, count: int) -> bool:
         return number > 0 and count > 0 and count % number == 0
 
-    sample = every(settings.sample_every_epochs, epochs) or every(settings.sample_every_steps, step)
+    stop = "stop" in asked and not last
     save = every(settings.save_every_epochs, epochs) or every(settings.save_every_steps, step)
+    sample = every(settings.sample_every_epochs, epochs) or every(settings.sample_every_steps, step)
     return {
-        "stop": "stop" in asked and not last,
-        "sample": sample or "sample" in asked,
-        "save": (save or "save" in asked) and not last,
+        "save": save or "save" in asked or stop or last,
         "validate": every(settings.validate_every_epochs, epochs) or last,
+        "sample": sample or "sample" in asked,
+        "stop": stop,
     }
 
 
@@ -175,6 +178,7 @@ def _validate(training: Training) -> Iterator[Event]:
     if not training.group.is_main or not training.held_out:
         return
     counters.val_loss = validation_loss(training)
+    counters.validated = counters.step
     if counters.step == 0:
         counters.val_loss_before = counters.val_loss
     epoch = schedule.epoch_of(max(0, counters.step - 1)) + 1
@@ -182,38 +186,49 @@ def _validate(training: Training) -> Iterator[Event]:
 
 
 def _draw(training: Training) -> Iterator[Event]:
-    """Draw the sample prompts with the LoRA as it is now."""
+    """Draw the sample prompts with the LoRA as it is now; a sample that fails is a warning."""
     if not training.group.is_main:
         return
-    run, step = training.run, training.counters.step
     training.network.eval()
     for index, picture in enumerate(training.pictures):
-        image = training.generator.draw(picture)
-        path = run.samples / f"step{step:08d}-{index:02d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = parameters(
-            picture, model=run.base.name, model_hash=training.facts.base_hash, lora_hashes={}
-        )
-        image.save(path, pnginfo=png_text(text))
-        yield Sample(training.relative(path), picture.text, picture.seed, {run.name: 1.0}, step)
+        try:
+            yield _sample(training, picture, index)
+        except Exception as error:  # whatever went wrong, the run is worth more than a picture
+            traceback.print_exc()
+            reason = error.message if isinstance(error, UserError) else repr(error)
+            yield Warned(
+                f"Sample {index + 1} after step {training.counters.step} failed: {reason}",
+                "Training continues. See sample_prompts in [train], and the job's log.",
+            )
     training.network.train()
 
 
-def _save(training: Training) -> Iterator[Event]:
-    """Save the LoRA under the name of its epoch or step, and the state."""
-    schedule, step = training.schedule, training.counters.step
-    name = training.run.name
+def _sample(training: Training, picture: ImageSpec, index: int) -> Sample:
+    run, step = training.run, training.counters.step
+    image = training.generator.draw(picture)
+    path = run.samples / f"step{step:08d}-{index:02d}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    base = training.model.base
+    text = parameters(picture, model=base.name, model_hash=base.weights_hash, lora_hashes={})
+    image.save(path, pnginfo=png_text(text))
+    return Sample(training.relative(path), picture.text, picture.seed, {run.name: 1.0}, step)
+
+
+def _lora_file(training: Training) -> Path:
+    """Return the name of the LoRA of this step: of the run at its end, else of epoch or step."""
+    run, schedule, step = training.run, training.schedule, training.counters.step
+    if step == schedule.steps:
+        return run.output / f"{run.name}.safetensors"
     if step % schedule.steps_per_epoch == 0:
-        file = f"{name}-{step // schedule.steps_per_epoch:06d}.safetensors"
-    else:
-        file = f"{name}-step{step:08d}.safetensors"
-    yield from _write(training, training.run.output / file)
+        return run.output / f"{run.name}-{step // schedule.steps_per_epoch:06d}.safetensors"
+    return run.output / f"{run.name}-step{step:08d}.safetensors"
 
 
-def _write(training: Training, path: Path) -> Iterator[Event]:
+def _save(training: Training) -> Iterator[Event]:
+    """Save the LoRA, and the state to resume from."""
     if not training.group.is_main:
         return
-    counters, schedule = training.counters, training.schedule
+    counters, schedule, path = training.counters, training.schedule, _lora_file(training)
     metadata = build(
         training.run, training.data, schedule, training.facts, counters.step, time.time()
     )
@@ -225,17 +240,13 @@ def _write(training: Training, path: Path) -> Iterator[Event]:
 
 
 def _finish(training: Training, timer: StepTimer, reason: str) -> Iterator[Event]:
-    """Save the last LoRA and say how it went; a stopped run keeps its name for the real end."""
-    counters, run = training.counters, training.run
-    if reason == "done":
-        path = run.output / f"{run.name}.safetensors"
-        yield from _write(training, path)
-    else:
-        path = run.output / f"{run.name}-step{counters.step:08d}.safetensors"
-        yield from _write(training, path)
+    """Report how the run went; everything is saved by now."""
+    counters = training.counters
+    if reason == "done" and counters.validated != counters.step:
+        yield from _validate(training)  # killed between the last save and its validation
     training.network.detach()
     summary = {
-        "lora": training.relative(path),
+        "lora": training.relative(_lora_file(training)),
         "steps": counters.step,
         "it_per_s": counters.step / counters.seconds if counters.seconds else None,
         "peak_memory_bytes": timer.peak_memory,

@@ -1,7 +1,7 @@
 """The loss of a batch, and of the held-out images.
 
-Which noise and which timesteps an image meets is a function of (seed, step, place in the step),
-so that neither interruptions nor the number of devices change what is learnt.
+Which noise and which timesteps an image gets is a function of (seed, step, place in the step), so
+that neither interruptions nor the number of devices change what is learned.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,9 @@ from torch import Tensor
 
 from prep.captions.shuffle import varied
 from prep.seeding import generator, seed_of
-from train.arithmetic.noise import squared_error
-from train.data.dataset import Batch, Exposure, validation_caption
+from train.arithmetic.loss import per_image, squared_error
+from train.data.dataset import Batch, Exposure, TrainImage, validation_caption
+from train.families.base import Frame
 from train.run.prepare import Training
 
 VALIDATION_TIMES = (0.125, 0.375, 0.625, 0.875)
@@ -28,22 +29,22 @@ def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
         place: (epoch, step, place of the batch in the step).
     """
     epoch, step, index = place
-    settings, schedule = training.settings, training.model.schedule
+    settings, objective = training.settings, training.model.objective
     rng = torch.Generator().manual_seed(seed_of(settings.seed, "noise", step, index))
     latents = _latents(training, batch, epoch, rng)
     noise = torch.randn(latents.shape, generator=rng)
     if settings.noise_offset:
-        shape = (*latents.shape[:2], 1, 1)
+        shape = (*latents.shape[:2], *[1] * (latents.ndim - 2))
         noise = noise + settings.noise_offset * torch.randn(shape, generator=rng)
-    timesteps = torch.randint(schedule.timesteps, (len(batch),), generator=rng)
+    timesteps = objective.draw_timesteps(len(batch), rng)
     captions = [_caption(exposure, settings.seed, epoch) for exposure in batch]
-    losses = _losses(training, latents, noise, timesteps, captions)
-    weights = schedule.min_snr_weights(timesteps, settings.min_snr_gamma)
-    return losses * weights.to(losses.device)
+    frames = [_frame(exposure.image) for exposure in batch]
+    errors = _errors(training, latents, noise, timesteps, captions, frames)
+    return per_image(errors, objective.loss_weights(timesteps, settings.min_snr_gamma))
 
 
 def _latents(training: Training, batch: Batch, epoch: int, rng: torch.Generator) -> Tensor:
-    """Draw the latents of a batch, at the UNet's scale, shape (batch, channels, h, w)."""
+    """Draw the latents of a batch, at the denoiser's scale, shape (batch, channels, h, w)."""
     drawn = []
     for exposure in batch:
         flipped = exposure.image.flip and _coin(exposure, training.settings.seed, epoch)
@@ -61,35 +62,44 @@ def _caption(exposure: Exposure, seed: int, epoch: int) -> str:
     return varied(image.caption, image.rules, seed, epoch, image.content, exposure.turn)
 
 
-def _losses(
-    training: Training, latents: Tensor, noise: Tensor, timesteps: Tensor, captions: Sequence[str]
+def _frame(image: TrainImage) -> Frame:
+    return Frame(image.size, (image.fit.left, image.fit.top), image.fit.bucket)
+
+
+def _errors(
+    training: Training,
+    latents: Tensor,
+    noise: Tensor,
+    timesteps: Tensor,
+    captions: Sequence[str],
+    frames: Sequence[Frame],
 ) -> Tensor:
-    """Return the squared error of each image, shape (batch,)."""
-    schedule, device = training.model.schedule, training.group.device
+    """Return the squared error of every latent pixel, shaped as ``latents``."""
+    model, device = training.model, training.group.device
     latents, noise, timesteps = (part.to(device) for part in (latents, noise, timesteps))
-    context = training.texts.encode(captions)
-    noisy = schedule.noisy(latents, noise, timesteps)
-    predicted = training.model.predict(noisy, timesteps, context)
-    return squared_error(predicted, schedule.target(latents, noise, timesteps))
+    conditioning = model.framed(training.texts.encode(captions), frames)
+    noisy = model.objective.noisy(latents, noise, timesteps)
+    predicted = model.predict(noisy, timesteps, conditioning)
+    return squared_error(predicted, model.objective.target(latents, noise, timesteps))
 
 
 @torch.no_grad()
 def validation_loss(training: Training) -> float | None:
     """Return the mean loss of the held-out images on fixed noise and timesteps, unweighted.
 
-    The same number at every step, settings of the loss weighting aside, so that it can be
-    compared between epochs and runs. ``None`` when nothing is held out.
+    It is the same function at every step, whatever the loss weighting, so that it can be compared
+    between epochs and runs. ``None`` when nothing is held out.
     """
-    schedule, model = training.model.schedule, training.model
+    model, count = training.model, len(VALIDATION_TIMES)
     training.network.eval()
     losses = []
     for image in training.held_out:
         mean, _ = training.cache.load(image)
-        latents = model.scaled(mean)[None].expand(len(VALIDATION_TIMES), -1, -1, -1)
+        latents = model.scaled(mean)[None].expand(count, *[-1] * mean.ndim)
         rng = torch.Generator().manual_seed(seed_of("validation", image.content))
         noise = torch.randn(latents.shape, generator=rng)
-        times = torch.tensor([int(share * schedule.timesteps) for share in VALIDATION_TIMES])
-        captions = [validation_caption(image)] * len(times)
-        losses.append(float(_losses(training, latents, noise, times, captions).mean()))
+        times = model.objective.timesteps_at(VALIDATION_TIMES)
+        captions, frames = [validation_caption(image)] * count, [_frame(image)] * count
+        losses.append(float(_errors(training, latents, noise, times, captions, frames).mean()))
     training.network.train()
     return sum(losses) / len(losses) if losses else None

@@ -1,10 +1,9 @@
 """Everything that happens once, before the first step: read, load, encode, build, resume."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,16 +14,19 @@ from train.arithmetic.precision import choose
 from train.config import RunConfig, TrainSettings
 from train.data.dataset import Dataset, Schedule, TrainImage, read_dataset, split_validation
 from train.data.latents import LatentCache
+from train.families.base import Family
+from train.families.base_model import BaseModel
 from train.families.conditioning import Texts
-from train.families.sd15 import StableDiffusion15
-from train.lora.file import file_hash
-from train.lora.keys import TEXT_PREFIX, UNET_PREFIX
+from train.families.opening import load_family
 from train.lora.metadata import Facts
-from train.networks.lora import LoraNetwork, Ranks
+from train.networks.base import Network
+from train.networks.build import fresh_network
+from train.networks.lora import Ranks
+from train.optim.optimizers import make_optimizer, parameter_groups
 from train.run.checkpoint import Counters, load_state, states
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
-from train.sampling.prompts import parse
+from train.sampling.prompts import Prompt, training_prompts
 
 
 @dataclass
@@ -34,14 +36,14 @@ class Training:
     run: RunConfig
     job: jobs.Job
     group: ProcessGroup
-    model: StableDiffusion15
+    model: Family
     data: Dataset
     held_out: tuple[TrainImage, ...]
     schedule: Schedule
     cache: LatentCache
     texts: Texts
-    network: LoraNetwork
-    optimizer: torch.optim.AdamW
+    network: Network
+    optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     counters: Counters
     facts: Facts
@@ -74,23 +76,20 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
         The run, resumed from its newest state when there is one.
 
     Raises:
-        UserError: Anything the user can mend: dataset, base model, prompts, settings.
+        UserError: Anything the user can fix: dataset, base model, prompts, settings.
     """
     settings = run.train
-    if run.family != "sd15":
-        raise UserError(f"Training of {run.family} is not supported yet.", "Use an SD 1.5 base.")
-    if not settings.base:
-        raise UserError("No base model is set.", "Set base in [train], or: --set base=FOLDER")
+    base = BaseModel.open(run.base)
+    prompts = training_prompts(settings.sample_prompts, base)
     data = read_dataset(run.dataset, settings)
-    pictures = _pictures(run, data)
-    model = yield from _load(run, group)
-    cache = LatentCache(run.cache, model.vae_hash(), model.encode_pixels)
+    _check_buckets(data, base)
+    model = yield from _load(base, settings, group)
+    cache = LatentCache(run.cache, base.vae_hash(), model.encode_pixels)
     data = yield from _encode(data, cache, group)
-    _check_sizes(data, model.pixel_factor)
     train, held_out = split_validation(data.images, settings.validation_fraction, settings.seed)
     schedule = Schedule.make(train, settings, group.size)
     network = _network(model, settings)
-    optimizer = _optimizer(network, settings, group.device)
+    optimizer = _optimizer(model, network, settings)
     counters = Counters(dataset=data.fingerprint, started=time.time())
     texts = Texts(model, settings)
     yield from _warnings(data, texts, settings)
@@ -115,17 +114,19 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
         scaler,
         counters,
         _facts(model, counters, len(held_out)),
-        pictures,
+        _pictures(prompts, settings, data),
         ImageGenerator(model),
     )
 
 
-def _load(run: RunConfig, group: ProcessGroup) -> Generator[Event, None, StableDiffusion15]:
+def _load(
+    base: BaseModel, settings: TrainSettings, group: ProcessGroup
+) -> Generator[Event, None, Family]:
     began = time.monotonic()
-    policy = choose(run.train.precision, group.device)
-    yield Stage("load", note=f"{run.base.name} on {group.device}")
-    model = StableDiffusion15.load(run.base, policy)
-    if run.train.gradient_checkpointing:
+    policy = choose(settings.precision, group.device)
+    yield Stage("load", note=f"{base.name} on {group.device}")
+    model = load_family(base, policy)
+    if settings.gradient_checkpointing:
         model.checkpoint_gradients()
     name = str(policy.dtype).removeprefix("torch.")
     note = f"{name}: {policy.reason}"
@@ -151,51 +152,44 @@ def _encode(
     return data
 
 
-def _check_sizes(data: Dataset, factor: int) -> None:
+def _check_buckets(data: Dataset, base: BaseModel) -> None:
+    multiple = base.pixel_multiple
     for image in data.images:
         width, height = image.fit.bucket
-        if width % factor or height % factor:
+        if width % multiple or height % multiple:
             raise UserError(
                 f"The bucket {width}x{height} does not fit the base model.",
-                f"Make resolution and bucket_reso_steps multiples of {factor}.",
+                f"Make resolution and bucket_reso_steps multiples of {multiple}.",
             )
 
 
-def _network(model: StableDiffusion15, settings: TrainSettings) -> LoraNetwork:
+def _network(model: Family, settings: TrainSettings) -> Network:
     """Build a LoRA that changes nothing yet and attach it."""
     targets = model.targets(text=settings.train_text_encoder, conv=settings.conv_rank > 0)
     ranks = Ranks(settings.rank, settings.alpha, settings.conv_rank, settings.conv_alpha)
-    network = LoraNetwork.fresh(targets, ranks, dropout=settings.dropout, seed=settings.seed)
+    network = fresh_network(targets, ranks, dropout=settings.dropout, seed=settings.seed)
     return network.to(model.policy.device).attach(targets)
 
 
-def _optimizer(
-    network: LoraNetwork, settings: TrainSettings, device: torch.device
-) -> torch.optim.AdamW:
-    """Make AdamW with a group for each part; ``initial_lr`` is what schedules multiply."""
+def _optimizer(model: Family, network: Network, settings: TrainSettings) -> torch.optim.Optimizer:
+    """Make the optimiser with a group for each part of the model."""
     rates = {
-        UNET_PREFIX: settings.learning_rate,
-        TEXT_PREFIX: settings.text_encoder_learning_rate or settings.learning_rate,
+        "unet": settings.learning_rate,
+        "text_encoder": settings.text_encoder_learning_rate or settings.learning_rate,
     }
-    groups: list[dict[str, Any]] = [
-        {"params": weights, "lr": rate, "initial_lr": rate}
-        for prefix, rate in rates.items()
-        if (weights := network.weights(prefix))
-    ]
-    return torch.optim.AdamW(
-        groups, weight_decay=settings.weight_decay, fused=device.type == "cuda"
-    )
+    groups = [(network.weights(prefix), rates[part]) for part, prefix in model.parts.items()]
+    return make_optimizer(parameter_groups(groups), settings, model.policy.device)
 
 
 def _resume(
-    state: Path, network: LoraNetwork, optimizer: torch.optim.Optimizer, data: Dataset
+    state: Path, network: Network, optimizer: torch.optim.Optimizer, data: Dataset
 ) -> Generator[Event, None, Counters]:
     counters = load_state(state, network, optimizer)
     yield Stage("resume", True, note=f"from step {counters.step}")
     if counters.dataset != data.fingerprint:
         yield Warned(
             "The dataset has changed since this run was interrupted.",
-            "It goes on with the new one; the result is not that of an uninterrupted run.",
+            "The run continues with the new one; the result differs from an uninterrupted run.",
         )
     return replace(counters, dataset=data.fingerprint)
 
@@ -205,41 +199,44 @@ def _warnings(data: Dataset, texts: Texts, settings: TrainSettings) -> Generator
     if cut:
         yield Warned(
             f"{len(cut)} captions are longer than {settings.max_token_length} tokens; "
-            f"their ends are cut off, as of: {cut[0][:60]}…",
+            f"their ends are cut off, for example: {cut[0][:60]}…",
             "Raise max_token_length, or shorten them.",
         )
     for size in {part.batch_size for part in data.parts} - {None, settings.batch_size}:
         yield Warned(
             f"The dataset file says batch_size {size}; the run uses {settings.batch_size}.",
-            "The settings of the run go over the dataset file.",
+            "The settings of the run take precedence over the dataset file.",
         )
 
 
-def _pictures(run: RunConfig, data: Dataset) -> tuple[ImageSpec, ...]:
-    """Return the samples of the run, every choice made."""
-    train = run.train
+def _pictures(
+    prompts: Sequence[Prompt], settings: TrainSettings, data: Dataset
+) -> tuple[ImageSpec, ...]:
+    """Return what is drawn during training; the resolution of the dataset is the usual size."""
     width, height = data.parts[0].resolution
     defaults = ImageSpec(
-        "", "", width, height, train.seed, train.sample_steps, train.sample_cfg, train.sampler
+        "",
+        "",
+        width,
+        height,
+        settings.seed,
+        settings.sample_steps,
+        settings.sample_cfg,
+        settings.sampler,
+        settings.clip_skip,
     )
-    defaults = replace(defaults, clip_skip=train.clip_skip)
-    prompts = [parse(line) for line in train.sample_prompts]
-    if any(prompt.loras for prompt in prompts):
-        raise UserError(
-            "Prompts drawn during training cannot load other LoRAs.",
-            "Remove the <lora:…> tags from sample_prompts.",
-        )
     return tuple(ImageSpec.of(prompt, defaults, i) for i, prompt in enumerate(prompts))
 
 
-def _facts(model: StableDiffusion15, counters: Counters, held_out: int) -> Facts:
-    unet = model.unet_file()
+def _facts(model: Family, counters: Counters, held_out: int) -> Facts:
     names = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
     return Facts(
-        model.schedule.prediction,
-        model.schedule.zero_terminal_snr,
+        model.objective.prediction,
+        model.objective.zero_terminal_snr,
         names[model.policy.dtype],
-        file_hash(unet) if unet else "",
+        model.base.weights_hash,
+        model.base.version,
+        model.base.architecture,
         counters.started,
         held_out,
     )

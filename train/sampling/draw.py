@@ -14,11 +14,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from prep.errors import UserError
 from prep.seeding import seed_of
 from train.arithmetic.memory import FREE_MEMORY, catch_out_of_memory
 from train.config import SamplerName
-from train.families.sd15 import StableDiffusion15
+from train.families.base import Conditioning, Family, Frame
 from train.sampling.prompts import Prompt
 
 _LABELS: dict[SamplerName, str] = {
@@ -68,34 +67,10 @@ class ImageSpec:
         )
 
 
-def make_scheduler(name: SamplerName, config: Mapping[str, Any]) -> Any:
-    """Return diffusers' sampler, with the noise schedule and prediction type of the base model."""
-    from diffusers.schedulers import (
-        scheduling_ddim,
-        scheduling_dpmsolver_multistep,
-        scheduling_euler_ancestral_discrete,
-        scheduling_euler_discrete,
-        scheduling_unipc_multistep,
-    )
-
-    solver = scheduling_dpmsolver_multistep.DPMSolverMultistepScheduler
-    classes: dict[str, tuple[Any, dict[str, Any]]] = {
-        "ddim": (scheduling_ddim.DDIMScheduler, {}),
-        "euler": (scheduling_euler_discrete.EulerDiscreteScheduler, {}),
-        "euler_a": (scheduling_euler_ancestral_discrete.EulerAncestralDiscreteScheduler, {}),
-        "dpmpp_2m": (solver, {}),
-        "dpmpp_2m_karras": (solver, {"use_karras_sigmas": True}),
-        "unipc": (scheduling_unipc_multistep.UniPCMultistepScheduler, {}),
-    }
-    kind, extra = classes[name]
-    plain = {key: value for key, value in config.items() if not key.startswith("_")}
-    return kind.from_config({**plain, **extra})
-
-
 class ImageGenerator:
     """Draws with one loaded model; attached LoRA networks act by themselves."""
 
-    def __init__(self, model: StableDiffusion15) -> None:
+    def __init__(self, model: Family) -> None:
         self._model = model
 
     @torch.no_grad()
@@ -111,40 +86,41 @@ class ImageGenerator:
 
     def _draw(self, picture: ImageSpec, on_step: Callable[[int], None] | None) -> Image.Image:
         model = self._model
-        factor = model.pixel_factor
-        if picture.width % factor or picture.height % factor:
-            raise UserError(
-                f"{picture.width}x{picture.height} does not fit the model.",
-                f"Both sides are multiples of {factor}.",
-            )
-        shape = (1, model.latent_channels, picture.height // factor, picture.width // factor)
+        model.base.check_size(picture.width, picture.height)
         rng = torch.Generator().manual_seed(picture.seed)
+        shape = model.latent_shape(picture.width, picture.height)
         latents = torch.randn(shape, generator=rng).to(model.policy.device)
-        scheduler = make_scheduler(picture.sampler, model.scheduler_config)
-        scheduler.set_timesteps(picture.steps)
-        latents = latents * scheduler.init_noise_sigma
-        context = self._context(picture)
-        steps_dice = torch.Generator().manual_seed(seed_of(picture.seed, "sampler"))
-        extra = {"generator": steps_dice} if picture.sampler in ("euler_a", "ddim") else {}
-        for index, timestep in enumerate(scheduler.timesteps):
-            scaled = scheduler.scale_model_input(latents, timestep)
-            predicted = self._guided(scaled, timestep, context, picture.cfg)
-            latents = scheduler.step(predicted, timestep, latents, **extra).prev_sample
+        sampler = model.sampler(picture.sampler)
+        sampler.set_timesteps(picture.steps)
+        latents = latents * sampler.init_noise_sigma
+        conditioning = self._conditioning(picture)
+        step_rng = torch.Generator().manual_seed(seed_of(picture.seed, "sampler"))
+        extra = {"generator": step_rng} if picture.sampler in ("euler_a", "ddim") else {}
+        for index, timestep in enumerate(sampler.timesteps):
+            scaled = sampler.scale_model_input(latents, timestep)
+            predicted = self._guided(scaled, timestep, conditioning, picture.cfg)
+            latents = sampler.step(predicted, timestep, latents, **extra).prev_sample
             if on_step is not None:
                 on_step(index + 1)
         return _image(model.decode(latents))
 
-    def _context(self, picture: ImageSpec) -> Tensor:
-        """Encode negative and positive prompt, shape (2, tokens, width); one when cfg is 1."""
+    def _conditioning(self, picture: ImageSpec) -> Conditioning:
+        """Encode negative and positive prompt, in this order; only the positive at cfg 1."""
         texts = [picture.text] if picture.cfg == 1.0 else [picture.negative, picture.text]
-        return self._model.encode_tokens(self._model.tokenize(texts), picture.clip_skip)
+        size = (picture.width, picture.height)
+        frames = [Frame(size, (0, 0), size)] * len(texts)
+        tokens = self._model.tokenize(texts)
+        return self._model.framed(self._model.encode_tokens(tokens, picture.clip_skip), frames)
 
-    def _guided(self, latents: Tensor, timestep: Tensor, context: Tensor, cfg: float) -> Tensor:
+    def _guided(
+        self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, cfg: float
+    ) -> Tensor:
         """Return the prediction, pushed away from that of the negative prompt."""
-        both = latents.expand(len(context), -1, -1, -1)
-        timesteps = timestep.to(latents.device).expand(len(context))
-        predicted = self._model.predict(both, timesteps, context).float()
-        if len(context) == 1:
+        count = len(conditioning)
+        both = latents.expand(count, *[-1] * (latents.ndim - 1))
+        timesteps = timestep.to(latents.device).expand(count)
+        predicted = self._model.predict(both, timesteps, conditioning).float()
+        if count == 1:
             return predicted
         negative, positive = predicted.chunk(2)
         return negative + cfg * (positive - negative)

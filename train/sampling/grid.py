@@ -21,9 +21,9 @@ from train.sampling.options import GridOptions
 from train.sampling.prompts import parse
 from train.sampling.sample import (
     LoraSampler,
-    base_folder,
     default_picture,
     find_lora,
+    opened_base,
     prompt_lines,
     shown,
 )
@@ -53,7 +53,7 @@ def run(project: Project, options: GridOptions) -> Iterator[Event]:
         )
     yield Stage("load")
     began = time.monotonic()
-    sampler = LoraSampler(base_folder(project, options, settings), settings)
+    sampler = LoraSampler(opened_base(project, options, settings), settings)
     yield Stage("load", True, round(time.monotonic() - began, 2))
     folder = (options.out or project.output / "grids").expanduser().resolve()
     cells: dict[tuple[int, str, float], Image.Image] = {}

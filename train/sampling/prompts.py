@@ -7,13 +7,14 @@ not parsed: parentheses are ordinary text.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
 from prep.errors import ConfigError
 from train.config import SamplerName
+from train.families.base_model import BaseModel
 
 _LORA = re.compile(r"<lora:([^:>]+)(?::([^>]*))?>")
 _OPTION = re.compile(r"([a-z]+)\s*(.*)", re.DOTALL)
@@ -129,3 +130,21 @@ def _file(path: Path) -> list[str]:
             f"The prompt file {path} cannot be read.", "It is a text file, one prompt a line."
         ) from error
     return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+
+
+def training_prompts(lines: Iterable[str], base: BaseModel) -> list[Prompt]:
+    """Read the prompts that are drawn during training.
+
+    Raises:
+        ConfigError: A prompt has faults, or loads other LoRAs.
+        UserError: A size that the base model cannot draw.
+    """
+    prompts = [parse(line) for line in lines]
+    for prompt in prompts:
+        if prompt.loras:
+            raise ConfigError(
+                "Prompts that are drawn during training cannot load other LoRAs.",
+                "Remove the <lora:…> tags from sample_prompts.",
+            )
+        base.check_size(prompt.width or 0, prompt.height or 0)
+    return prompts

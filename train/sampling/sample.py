@@ -12,9 +12,11 @@ from prep.events import Event, Finished, Progress, Sample, Stage
 from prep.project import Project
 from train.arithmetic.precision import choose, default_device
 from train.config import TrainSettings
-from train.families.sd15 import StableDiffusion15
-from train.lora.file import file_hash, read_header
-from train.networks.lora import LoraNetwork
+from train.families.base_model import BaseModel
+from train.families.opening import load_family
+from train.lora.file import read_header
+from train.networks.base import Network
+from train.networks.build import network_of_file
 from train.networks.saved import load_lora
 from train.sampling.draw import ImageGenerator, ImageSpec, parameters, png_text
 from train.sampling.options import DrawOptions, SampleOptions
@@ -24,15 +26,12 @@ from train.sampling.prompts import parse, read_prompts
 class LoraSampler:
     """A loaded base model with LoRA files that are attached when a picture asks for them."""
 
-    def __init__(self, base: Path, settings: TrainSettings) -> None:
-        policy = choose(settings.precision, default_device())
-        self._model = StableDiffusion15.load(base, policy)
+    def __init__(self, base: BaseModel, settings: TrainSettings) -> None:
+        self._model = load_family(base, choose(settings.precision, default_device()))
         self._targets = self._model.targets(text=True, conv=True)
-        self._studio = ImageGenerator(self._model)
-        self._networks: dict[str, LoraNetwork] = {}
+        self._generator = ImageGenerator(self._model)
+        self._networks: dict[str, Network] = {}
         self._hashes: dict[str, str] = {}
-        unet = self._model.unet_file()
-        self._base_hash = file_hash(unet) if unet else ""
 
     def attach(self, name: str, file: Path) -> None:
         """Load a LoRA file under a name; it acts only in pictures that name it.
@@ -40,7 +39,7 @@ class LoraSampler:
         Raises:
             UserError: It is missing, or does not fit the base model.
         """
-        network = LoraNetwork.from_tensors(self._targets, load_lora(file))
+        network = network_of_file(self._targets, load_lora(file))
         network.to(self._model.policy.device).eval()
         self._networks[name] = network.attach(self._targets)
         self._hashes[name] = read_header(file).metadata.get("sshs_model_hash", "")
@@ -63,15 +62,15 @@ class LoraSampler:
             )
         for name, network in self._networks.items():
             network.strength = picture.loras.get(name, 0.0)
-        return self._studio.draw(picture)
+        return self._generator.draw(picture)
 
     def save(self, image: Image.Image, picture: ImageSpec, path: Path) -> None:
         """Write a PNG file with the text that A1111 reads back."""
         hashes = {name: self._hashes[name] for name in picture.loras if self._hashes.get(name)}
         text = parameters(
             picture,
-            model=self._model.folder.name,
-            model_hash=self._base_hash,
+            model=self._model.base.name,
+            model_hash=self._model.base.weights_hash,
             lora_hashes=hashes,
         )
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +99,7 @@ def run(project: Project, options: SampleOptions) -> Iterator[Event]:
             files.setdefault(name, find_lora(name, project))
     yield Stage("load")
     began = time.monotonic()
-    sampler = LoraSampler(base_folder(project, options, settings), settings)
+    sampler = LoraSampler(opened_base(project, options, settings), settings)
     for name, file in files.items():
         sampler.attach(name, file)
     yield Stage("load", True, round(time.monotonic() - began, 2))
@@ -156,16 +155,16 @@ def default_picture(project: Project, options: DrawOptions, settings: TrainSetti
     )
 
 
-def base_folder(project: Project, options: DrawOptions, settings: TrainSettings) -> Path:
-    """Return the base model's folder.
+def opened_base(project: Project, options: DrawOptions, settings: TrainSettings) -> BaseModel:
+    """Open the base model to draw with.
 
     Raises:
-        ConfigError: None is set.
+        UserError: None is set, or it cannot be used.
     """
     base = options.base or settings.base
     if not base:
         raise ConfigError("No base model is set.", "Set base in [train], or give --base FOLDER.")
-    return project.root / Path(base).expanduser()
+    return BaseModel.open(project.root / Path(base).expanduser())
 
 
 def find_lora(name: str, project: Project) -> Path:

@@ -1,7 +1,6 @@
 """Stage 4: let a tagger write captions; what was decided by hand stays."""
 
 import asyncio
-import sys
 from typing import Any, ClassVar
 
 from textual import on, work
@@ -18,6 +17,7 @@ from prep.system import jobs
 from prep.tagging.models.obtain import DEMO
 from tui import commands
 from tui.jobs.follow import JobView
+from tui.jobs.launch import command
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.widgets.form import Form
@@ -106,7 +106,7 @@ class TagScreen(StageScreen):
             if any(value != getattr(section, name) for name, value in kept.items() if value):
                 await self.session.save_settings({"tagger": kept})
         title = f"{'dry run: ' if dry else ''}tag with {options.model or 'the set tagger'}"
-        argv = command(str(self.session.project.root), options, dry=dry)
+        argv = command("tag", str(self.session.project.root), options, dry=dry)
         settings = jobs.JobSettings("tag", argv, title=title)
         job = jobs.create(self.session.project.jobs, settings)
         await asyncio.to_thread(jobs.start, job)
@@ -146,25 +146,6 @@ class TagScreen(StageScreen):
         self.query_one("#scores", ItemList).show(lines, keep=False)
         file = self.session.project.root / event.path
         self.query_one("#tag-picture", Picture).show(event.path, lambda: decode(file))
-
-
-def command(project: str, options: TagOptions, *, dry: bool) -> list[str]:
-    """Return the command line of a tagging job: the form and the verb are the same model."""
-    argv = [sys.executable, "-m", "tui.cli", "tag", project, "--json"]
-    given: dict[str, Any] = options.model_dump(exclude_defaults=True, exclude={"dry_run"})
-    for name, value in given.items():
-        argv += _flags(name.replace("_", "-"), value)
-    return [*argv, "--dry-run"] if dry else argv
-
-
-def _flags(name: str, value: Any) -> list[str]:
-    if isinstance(value, bool):
-        return [f"--{name}" if value else f"--no-{name}"]
-    if isinstance(value, dict):
-        return [part for key, one in value.items() for part in (f"--{name}.{key}", str(one))]
-    if isinstance(value, list | tuple):
-        return [part for one in value for part in (f"--{name}", str(one))]
-    return [f"--{name}", str(value)]
 
 
 def summary_text(summary: dict[str, Any]) -> str:

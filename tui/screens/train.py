@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
@@ -14,14 +13,14 @@ from textual.widgets import Button, Select
 from textual.worker import Worker
 
 from prep import events
-from prep.errors import ConfigError, UserError
-from prep.ops import export
+from prep.errors import ConfigError
 from prep.project import Project
+from prep.system import jobs
 from train.config import TrainSettings, load_preset, presets
-from train.job.start import resume_training, start_training
+from train.job.begin import begin, resume
 from tui import commands
 from tui.jobs.follow import JobView
-from tui.jobs.operations import watched
+from tui.jobs.operations import completed
 from tui.notices import report
 from tui.session import Session
 from tui.stage_screen import StageScreen
@@ -128,28 +127,25 @@ class TrainScreen(StageScreen):
         settings = form.read()
         await self.session.save_settings({"train": form.changed(settings)})
         self.add_class("-watching")
-        exporting: Worker[dict[str, str]] = self._export()
-        summary = await exporting.wait()
-        project, dataset = self.session.project, Path(summary["dataset_toml"])
-        job = await asyncio.to_thread(start_training, project, settings, dataset)
+        starting: Worker[jobs.Job] = self._begin(settings)
+        job = await starting.wait()
         self.notify(f"Training runs as {job.name}; it goes on when you quit.")
         self.query_one("#runs").focus()
 
     @work(group="export", thread=True, exclusive=True, exit_on_error=False)
-    def _export(self) -> dict[str, str]:
-        for event in watched(export.run(self.session.project)):
-            if isinstance(event, events.Progress):
-                self.post_message(Exporting(event.done, event.total))
-            elif isinstance(event, events.Finished):
-                return event.summary
-        raise UserError("The export was interrupted.", "Start again.")
+    def _begin(self, settings: TrainSettings) -> jobs.Job:
+        return completed(begin(self.session.project, settings), self._show_progress)
+
+    def _show_progress(self, event: events.Event) -> None:
+        if isinstance(event, events.Progress):
+            self.post_message(Exporting(event.done, event.total))
 
     def on_exporting(self, message: Exporting) -> None:
         """Show how far the export is."""
         self.query_one(RunPanel).say(f"writing the training set {message.done}/{message.total}")
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Leave out the fault of an export: it ends the start, too, and is reported there."""
+        """Ignore the error of an export: it also ends the start, and is reported there."""
         if event.worker.group == "export":
             event.prevent_default()
 
@@ -202,7 +198,7 @@ class TrainScreen(StageScreen):
         if view is None or view.state == "done":
             self.notify("There is nothing to go on with.")
         else:
-            await asyncio.to_thread(resume_training, self.session.project, view.job.name)
+            await asyncio.to_thread(resume, self.session.project, view.job.name)
             self.notify(f"{view.title} goes on.")
 
 

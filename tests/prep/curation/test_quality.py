@@ -74,7 +74,7 @@ def test_contents_are_measured_once(mixed: Project, monkeypatch: pytest.MonkeyPa
         calls.append(file.name)
         return measure(file, size, rect, fit, alpha=alpha)
 
-    monkeypatch.setattr("prep.images.quality.store.measure", counting)
+    monkeypatch.setattr("prep.curation.quality.measure", counting)
     first = run(mixed)
     assert len(calls) == 6  # the copy has the content of good0
     (mixed.dataset / "10_mochi" / "good1.png").rename(mixed.dataset / "10_mochi" / "new.png")

@@ -10,6 +10,7 @@ from tests.train.tiny import make_base
 from train.arithmetic.memory import MemoryRanOutError, catch_out_of_memory
 from train.arithmetic.precision import PrecisionPolicy
 from train.families import sd15
+from train.families.base_model import BaseModel
 from train.families.sd15 import StableDiffusion15
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
@@ -50,7 +51,7 @@ def test_a_full_gpu_is_not_a_broken_base_model(
 ) -> None:
     base = make_base(tmp_path / "base")
     policy = PrecisionPolicy(torch.device("cpu"), torch.float32, "")
-    model = StableDiffusion15.load(base, policy)
+    model = StableDiffusion15.load(BaseModel.open(base), policy)
     monkeypatch.setattr(model.vae, "encode", no_memory)
     with pytest.raises(MemoryRanOutError, match="encoding 64x32 pixels"):
         model.encode_pixels(torch.zeros(1, 3, 32, 64))
@@ -60,7 +61,7 @@ def test_a_full_gpu_is_not_a_broken_base_model(
     assert "nvidia-smi" in caught.value.hint
     monkeypatch.setattr(sd15, "_load_parts", no_memory)
     with pytest.raises(MemoryRanOutError, match="base model base does not fit"):
-        StableDiffusion15.load(base, policy)
+        StableDiffusion15.load(BaseModel.open(base), policy)
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

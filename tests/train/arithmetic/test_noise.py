@@ -1,11 +1,9 @@
-import math
-
 import pytest
 import torch
 
 from prep.errors import UserError
-from train.arithmetic.noise import NoiseSchedule, squared_error
-from train.optim.schedules import factor
+from train.arithmetic.loss import per_image, squared_error
+from train.arithmetic.noise import NoiseSchedule
 
 CONFIG = {
     "num_train_timesteps": 1000,
@@ -33,17 +31,17 @@ def test_signal_of_stable_diffusion() -> None:
 def test_min_snr_by_hand() -> None:
     hand = NoiseSchedule(torch.tensor([0.9, 0.5, 0.1]), "epsilon")  # snr 9, 1, 1/9
     times = torch.arange(3)
-    assert hand.min_snr_weights(times, 5.0).tolist() == pytest.approx([5 / 9, 1.0, 1.0])
+    assert hand.loss_weights(times, 5.0).tolist() == pytest.approx([5 / 9, 1.0, 1.0])
     velocity = NoiseSchedule(torch.tensor([0.9, 0.5, 0.1]), "v_prediction")
-    assert velocity.min_snr_weights(times, 5.0).tolist() == pytest.approx(
+    assert velocity.loss_weights(times, 5.0).tolist() == pytest.approx(
         [5 / 10, 1 / 2, (1 / 9) / (10 / 9)]
     )
-    assert hand.min_snr_weights(times, 0.0).tolist() == [1.0, 1.0, 1.0]
+    assert hand.loss_weights(times, 0.0).tolist() == [1.0, 1.0, 1.0]
 
 
 def test_weights_are_finite_where_no_signal_is_left() -> None:
     for prediction in ("epsilon", "v_prediction"):
-        weights = schedule(prediction, zero=True).min_snr_weights(torch.tensor([999]), 5.0)
+        weights = schedule(prediction, zero=True).loss_weights(torch.tensor([999]), 5.0)
         assert weights.tolist() == [1.0 if prediction == "epsilon" else 0.0]
 
 
@@ -74,33 +72,17 @@ def test_other_predictions_are_refused() -> None:
         schedule("sample")
 
 
-def test_squared_error_is_per_image() -> None:
+def test_errors_are_per_pixel_in_float32() -> None:
     predicted = torch.tensor([1.0, 3.0], dtype=torch.bfloat16).view(2, 1, 1, 1)
-    error = squared_error(predicted, torch.zeros(2, 1, 1, 1))
-    assert error.tolist() == [1.0, 9.0]
-    assert error.dtype == torch.float32
+    errors = squared_error(predicted, torch.zeros(2, 1, 1, 1))
+    assert errors.flatten().tolist() == [1.0, 9.0]
+    assert (errors.shape, errors.dtype) == ((2, 1, 1, 1), torch.float32)
 
 
-@pytest.mark.parametrize("name", ["constant", "cosine"])
-@pytest.mark.parametrize("warmup", [0, 7])
-def test_rates_are_those_of_transformers(name: str, warmup: int) -> None:
-    from transformers.optimization import (
-        get_constant_schedule_with_warmup,
-        get_cosine_schedule_with_warmup,
-    )
-
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    if name == "cosine":
-        peer = get_cosine_schedule_with_warmup(optimizer, warmup, 40)
-    else:
-        peer = get_constant_schedule_with_warmup(optimizer, warmup)
-    for step in range(40):
-        ours = factor(name, step, 40, warmup)  # type: ignore[arg-type]
-        assert ours == pytest.approx(peer.get_last_lr()[0], abs=1e-12)
-        optimizer.step()
-        peer.step()
-
-
-def test_cosine_ends_at_zero() -> None:
-    assert factor("cosine", 40, 40, 0) == pytest.approx(0.0)
-    assert factor("cosine", 20, 40, 0) == pytest.approx(0.5 * (1 + math.cos(math.pi / 2)))
+def test_the_loss_is_reduced_after_every_weight() -> None:
+    errors = torch.tensor([[1.0, 3.0], [2.0, 6.0]]).view(2, 1, 1, 2)
+    assert per_image(errors).tolist() == [2.0, 4.0]
+    assert per_image(errors, torch.tensor([0.5, 2.0])).tolist() == [1.0, 8.0]
+    mask = torch.tensor([[1.0, 0.0], [0.0, 0.5]]).view(2, 1, 1, 2)
+    assert per_image(errors, mask).tolist() == [0.5, 1.5]
+    assert per_image(errors, torch.tensor([4.0, 1.0]), mask).tolist() == [2.0, 1.5]

@@ -21,8 +21,9 @@ from tests.train.tiny import MakeRun
 from train import extra
 from train.arithmetic.precision import default_device
 from train.config import RunConfig, TrainSettings
+from train.job.begin import begin, check, find_training, resume
 from train.job.command import training_argv
-from train.job.start import find_training, resume_training, run_config, start_training
+from train.job.start import run_config
 from train.networks.saved import load_lora
 from train.run.checkpoint import states
 from train.run.loop import train
@@ -81,15 +82,25 @@ def test_a_killed_run_goes_on_bit_identically(make_run: MakeRun, tmp_path: Path)
     assert payload(run.project / last.summary["lora"]) == expected
 
 
+def begun(project: Project, settings: TrainSettings, dataset: Path | None = None) -> jobs.Job:
+    stream = begin(project, settings, dataset)
+    while True:
+        try:
+            next(stream)
+        except StopIteration as end:
+            job: jobs.Job = end.value
+            return job
+
+
 def test_a_job_through_accelerate_stops_and_resumes(make_run: MakeRun) -> None:
     run = make_run()
     project = Project.open(run.project)
     settings = run.train.model_copy(
         update={"epochs": 400, "sample_prompts": ("mochi --s 1 --w 64 --h 64",)}
     )
-    job = start_training(project, settings, run.dataset)
+    job = begun(project, settings, run.dataset)
     with pytest.raises(UserError, match="runs already"):
-        resume_training(project, job.name)
+        resume(project, job.name)
     wait_for(lambda: any(isinstance(event, Metric) for event in events_of(job)))
     jobs.send(job, "sample")
     wait_for(lambda: any(isinstance(event, Sample) for event in events_of(job)))
@@ -107,7 +118,7 @@ def test_a_job_through_accelerate_stops_and_resumes(make_run: MakeRun) -> None:
     steps = last.summary["steps"]
     frozen.write_text(frozen.read_text().replace("max_steps = 0", f"max_steps = {steps + 2}"))
     assert find_training(project, job.name[:8]) == job
-    resume_training(project, job.name)
+    resume(project, job.name)
     wait_for(lambda: not jobs.alive(job))
     assert jobs.status(job).state == "done", job.log_file.read_text()
     resumed = [e.step for e in events_of(job)[len(found) :] if isinstance(e, Metric) and e.loss]
@@ -196,11 +207,11 @@ def test_starting_needs_a_base_and_the_extra(
     run = make_run()
     project = Project.open(run.project)
     with pytest.raises(ConfigError, match="No base model"):
-        start_training(project, TrainSettings(), run.dataset)
+        check(project, TrainSettings(), run.dataset)
     with pytest.raises(ConfigError, match="no base model at"):
-        start_training(project, TrainSettings(base="nowhere"), run.dataset)
+        check(project, TrainSettings(base="nowhere"), run.dataset)
     with pytest.raises(UserError, match="no training job"):
         find_training(project, "2020")
     monkeypatch.setattr(extra, "find_spec", lambda name: None if name == "diffusers" else name)
     with pytest.raises(MissingExtraError, match="diffusers"):
-        start_training(project, run.train, run.dataset)
+        check(project, run.train, run.dataset)

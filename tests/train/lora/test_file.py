@@ -1,5 +1,6 @@
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,10 @@ def test_inspect(tmp_path: Path, dtype: torch.dtype) -> None:
     assert inspect(path, {"something else"}).unmatched == (NAME,)
 
 
-def named(leaves: dict[str, tuple[int, ...]], name: str = NAME) -> dict[str, RawTensor]:
+LORA: dict[str, tuple[int, ...]] = {"lora_down.weight": (2, 3), "lora_up.weight": (3, 2)}
+
+
+def named(leaves: Mapping[str, tuple[int, ...]], name: str = NAME) -> dict[str, RawTensor]:
     return {
         f"{name}.{leaf}": raw(torch.zeros(shape), torch.float32) for leaf, shape in leaves.items()
     }
@@ -102,12 +106,15 @@ def named(leaves: dict[str, tuple[int, ...]], name: str = NAME) -> dict[str, Raw
 @pytest.mark.parametrize(
     ("content", "family", "algorithm"),
     [
-        (named({"lora_down.weight": (2, 3, 3, 3)}), "sd15", "locon"),
-        (named({"lora_down.weight": (2, 3), "dora_scale": (3, 1)}), "sd15", "dora"),
-        (named({"hada_w1_a": (2, 3)}), "sd15", "loha"),
-        (named({"lokr_w1": (2, 3)}), "sd15", "lokr"),
-        (named({"lora_down.weight": (2, 3)}, "lora_te1_x"), "sdxl", "lora"),
-        (named({"lora_down.weight": (2, 3)}, "something"), "unknown", "lora"),
+        (named(LORA | {"lora_down.weight": (2, 3, 3, 3)}), "sd15", "locon"),
+        (named(LORA | {"lora_down.weight": (2, 3, 1, 1)}), "sd15", "lora"),
+        (named(LORA | {"alpha": (), "dora_scale": (3, 1)}), "sd15", "dora"),
+        (named({f"hada_w{n}_{side}": (2, 3) for n in "12" for side in "ab"}), "sd15", "loha"),
+        (named({"lokr_w1": (2, 3), "lokr_w2": (2, 3), "alpha": ()}), "sd15", "lokr"),
+        (named(LORA, "lora_te1_x"), "sdxl", "lora"),
+        (named(LORA, "something"), "unknown", "lora"),
+        (named(LORA) | named({"lokr_w1": (2, 3)}, f"{NAME}_2"), "sd15", "lokr+lora"),
+        (named(LORA) | named(LORA | {"scalar": ()}, f"{NAME}_2"), "sd15", "lora+unknown"),
     ],
 )
 def test_families_and_algorithms(
@@ -120,7 +127,15 @@ def test_families_and_algorithms(
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"short", b"\xff" * 64, serialise({}, {}), (9).to_bytes(8, "little") + b"[1]"]
+    "content",
+    [
+        b"",
+        b"short",
+        b"\xff" * 64,
+        serialise({}, {}),
+        serialise(named({"alpha": ()}), {}),
+        (9).to_bytes(8, "little") + b"[1]",
+    ],
 )
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.safetensors"

@@ -8,28 +8,30 @@ from torch import Tensor
 
 from prep.errors import UserError
 from train.arithmetic.precision import choose
+from train.families.base_model import BaseModel
 from train.families.sd15 import StableDiffusion15
 from train.lora.keys import (
     SD15_LAYOUT,
     UNetLayout,
-    base_modules,
     is_sd15_module,
     text_key,
     text_modules,
     unet_key,
     unet_modules,
 )
-from train.networks.lora import LoraModule, LoraNetwork, Ranks
+from train.networks.base import Network
+from train.networks.build import fresh_network, network_of_file
+from train.networks.lora import LoraModule, Ranks
 from train.networks.saved import load_lora, save_lora
 
 CPU = torch.device("cpu")
 
 
 def load(base: Path) -> StableDiffusion15:
-    return StableDiffusion15.load(base, choose("fp32", CPU))
+    return StableDiffusion15.load(BaseModel.open(base), choose("fp32", CPU))
 
 
-def stirred(network: LoraNetwork, seed: int = 1) -> LoraNetwork:
+def stirred(network: Network, seed: int = 1) -> Network:
     """Give ``up`` values, so that the network does something."""
     torch.manual_seed(seed)
     for parameter in network.parameters():
@@ -116,7 +118,7 @@ def test_before_the_first_step_the_model_is_the_base_model(base: Path, conv_rank
     model = load(base)
     before = prediction(model)
     targets = model.targets(text=True, conv=conv_rank > 0)
-    network = LoraNetwork.fresh(targets, Ranks(4, 2.0, conv_rank)).attach(targets)
+    network = fresh_network(targets, Ranks(4, 2.0, conv_rank)).attach(targets)
     assert torch.equal(prediction(model), before)
     stirred(network)
     assert not torch.allclose(prediction(model), before)
@@ -127,10 +129,9 @@ def test_before_the_first_step_the_model_is_the_base_model(base: Path, conv_rank
     assert torch.equal(prediction(model), before)
 
 
-def test_strength_is_linear_in_the_weights(base: Path) -> None:
-    model = load(base)
+def test_strength_is_linear_in_the_weights() -> None:
     targets = {"lora_unet_mid_block_attentions_0_proj_in": torch.nn.Conv2d(4, 4, 1)}
-    network = stirred(LoraNetwork.fresh(targets, Ranks(2, 1.0))).attach(targets)
+    network = stirred(fresh_network(targets, Ranks(2, 1.0))).attach(targets)
     (layer,) = targets.values()
     x = torch.randn(1, 4, 3, 3)
     network.strength = 0.0
@@ -139,19 +140,18 @@ def test_strength_is_linear_in_the_weights(base: Path) -> None:
     full = layer(x) - base_out
     network.strength = 0.25
     assert torch.allclose(layer(x) - base_out, full / 4, atol=1e-6)
-    lora: Any = next(iter(network.loras.values()))
+    lora: Any = next(iter(network.adapters.values()))
     merged = (lora.up.weight.flatten(1) @ lora.down.weight.flatten(1)) * 0.5
     expected = torch.einsum("oi,bihw->bohw", merged, x)
     assert torch.allclose(full, expected, atol=1e-5)
-    assert model.latent_channels == 4
 
 
 def test_networks_stack(base: Path) -> None:
     model = load(base)
     targets = model.targets(text=False, conv=False)
-    first = stirred(LoraNetwork.fresh(targets, Ranks(2, 2.0)), 1).attach(targets)
+    first = stirred(fresh_network(targets, Ranks(2, 2.0)), 1).attach(targets)
     alone = prediction(model)
-    second = stirred(LoraNetwork.fresh(targets, Ranks(3, 3.0)), 2).attach(targets)
+    second = stirred(fresh_network(targets, Ranks(3, 3.0)), 2).attach(targets)
     assert not torch.allclose(prediction(model), alone)
     second.strength = 0.0
     assert torch.equal(prediction(model), alone)
@@ -161,26 +161,30 @@ def test_networks_stack(base: Path) -> None:
 def test_files_go_round(base: Path, tmp_path: Path) -> None:
     model = load(base)
     targets = model.targets(text=True, conv=True)
-    network = stirred(LoraNetwork.fresh(targets, Ranks(4, 3.0, 2, 1.5))).attach(targets)
+    network = stirred(fresh_network(targets, Ranks(4, 3.0, 2, 1.5))).attach(targets)
     expected = prediction(model)
     path = tmp_path / "a.safetensors"
     save_lora(path, network, {}, "fp32")
     network.detach()
-    again = LoraNetwork.from_tensors(targets, load_lora(path)).attach(targets)
+    again = network_of_file(targets, load_lora(path)).attach(targets)
     assert torch.equal(prediction(model), expected)
     again.detach()
-    assert {key.partition(".")[0] for key in load_lora(path)} == base_modules(base)
+    assert {key.partition(".")[0] for key in load_lora(path)} == BaseModel.open(base).modules()
 
 
 def test_foreign_files_are_refused(base: Path) -> None:
     targets = load(base).targets(text=False, conv=False)
-    name = next(iter(targets))
+    name, empty = next(iter(targets)), torch.zeros(1)
     with pytest.raises(UserError, match="do not exist"):
-        LoraNetwork.from_tensors(targets, {"lora_unet_other.lora_down.weight": torch.zeros(1)})
-    with pytest.raises(UserError, match="another algorithm"):
-        LoraNetwork.from_tensors(targets, {f"{name}.hada_w1_a": torch.zeros(1)})
+        network_of_file(targets, {"lora_unet_other.lora_down.weight": torch.zeros(1)})
+    with pytest.raises(UserError, match="uses LoHa"):
+        network_of_file(targets, {f"{name}.hada_w{n}_{s}": empty for n in "12" for s in "ab"})
+    with pytest.raises(UserError, match=r"does not know: alpha, lora_down\.weight, scalar"):
+        network_of_file(
+            targets, {f"{name}.{leaf}": empty for leaf in ("lora_down.weight", "alpha", "scalar")}
+        )
     with pytest.raises(UserError, match="other sizes"):
-        LoraNetwork.from_tensors(
+        network_of_file(
             targets,
             {
                 f"{name}.lora_down.weight": torch.zeros(2, 99, 1, 1),
@@ -193,7 +197,7 @@ def test_diffusers_draws_the_same_with_our_file(base: Path, tmp_path: Path) -> N
     pytest.importorskip("peft")
     model = load(base)
     targets = model.targets(text=True, conv=True)
-    network = stirred(LoraNetwork.fresh(targets, Ranks(4, 2.0, 4, 2.0))).attach(targets)
+    network = stirred(fresh_network(targets, Ranks(4, 2.0, 4, 2.0))).attach(targets)
     ours = prediction(model)
     save_lora(tmp_path / "a.safetensors", network, {}, "fp32")
     with warnings.catch_warnings():
@@ -217,25 +221,25 @@ def test_clip_skip_reads_an_earlier_layer(base: Path) -> None:
     model = load(base)
     tokens = model.tokenize(["mochi"])
     last, skipped = model.encode_tokens(tokens, 1), model.encode_tokens(tokens, 2)
-    assert last.shape == skipped.shape == (1, 77, 16)
+    assert last.context.shape == skipped.context.shape == (1, 77, 16)
     encoder: Any = model.text_encoder
     states = encoder(tokens[0], output_hidden_states=True).hidden_states
     root = getattr(encoder, "text_model", encoder)
-    assert torch.equal(root.final_layer_norm(states[-1]), last)
-    assert torch.equal(root.final_layer_norm(states[-2]), skipped)
+    assert torch.equal(root.final_layer_norm(states[-1]), last.context)
+    assert torch.equal(root.final_layer_norm(states[-2]), skipped.context)
 
 
 def test_long_prompts_are_chunked_or_cut(base: Path) -> None:
     model = load(base)
     long = "a " * 100
     assert model.tokenize([long, "b"]).shape == (2, 2, 77)
-    assert model.tokenize([long], max_chunks=1).shape == (1, 1, 77)
+    assert model.tokenize([long], max_token_length=75).shape == (1, 1, 77)
     row = model.tokenize([long])[0]
     begin, end = model.tokenizer.bos_token_id, model.tokenizer.eos_token_id
     assert row[:, 0].tolist() == [begin, begin]
     assert row[0, -1] == end
     assert row[1, 26] == end
-    assert model.encode_tokens(model.tokenize([long])).shape == (1, 154, 16)
+    assert model.encode_tokens(model.tokenize([long])).context.shape == (1, 154, 16)
 
 
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder", "scheduler"])

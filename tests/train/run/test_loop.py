@@ -14,7 +14,8 @@ from tests.train.tiny import MakeRun, dataset_text
 from train.arithmetic.memory import MemoryRanOutError
 from train.config import RunConfig
 from train.lora.file import inspect, read_header
-from train.networks.lora import LoraModule, LoraNetwork
+from train.networks.build import fresh_network
+from train.networks.lora import LoraModule
 from train.networks.saved import load_lora
 from train.run import loop
 from train.run.checkpoint import states
@@ -319,14 +320,14 @@ def test_batch_size_of_the_dataset_file_is_not_overruled_silently(
     assert any(isinstance(e, Warned) and "batch_size 4" in e.message for e in found)
 
 
-def test_a_loss_that_is_no_number_ends_the_run(
+def test_a_loss_that_is_nan_ends_the_run(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nothing(*_: Any) -> torch.Tensor:
         return torch.full((1,), float("nan"), requires_grad=True)
 
     monkeypatch.setattr(loop, "batch_losses", nothing)
-    with pytest.raises(TrainingError, match="no number at step 1") as caught:
+    with pytest.raises(TrainingError, match="NaN or infinite at step 1") as caught:
         list(train(make_run(), job_in(tmp_path), CPU))
     assert "learning_rate" in caught.value.hint
 
@@ -388,6 +389,6 @@ def test_networks_start_alike_whatever_else_is_trained(base: Path) -> None:
     from train.networks.lora import Ranks
 
     layers = {name: torch.nn.Linear(4, 4) for name in ("lora_unet_a", "lora_unet_b")}
-    both = LoraNetwork.fresh(layers, Ranks(2, 1.0), seed=3).tensors()
-    one = LoraNetwork.fresh({"lora_unet_b": layers["lora_unet_b"]}, Ranks(2, 1.0), seed=3).tensors()
+    both = fresh_network(layers, Ranks(2, 1.0), seed=3).tensors()
+    one = fresh_network({"lora_unet_b": layers["lora_unet_b"]}, Ranks(2, 1.0), seed=3).tensors()
     assert all(torch.equal(both[key], tensor) for key, tensor in one.items())

@@ -13,11 +13,13 @@ from prep.project import Project
 from tests.train.tiny import MakeRun
 from train.arithmetic.precision import choose
 from train.config import SamplerName
+from train.families.base_model import BaseModel
+from train.families.samplers import diffusion_sampler
 from train.families.sd15 import StableDiffusion15
 from train.run.loop import train
 from train.run.processes import ProcessGroup
 from train.sampling import grid, sample
-from train.sampling.draw import ImageGenerator, ImageSpec, make_scheduler, parameters
+from train.sampling.draw import ImageGenerator, ImageSpec, parameters
 from train.sampling.options import GridOptions, SampleOptions
 
 # diffusers' samplers hand tensors to numpy in a way that numpy 2 wants changed.
@@ -25,7 +27,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 
 def generator(base: Path) -> ImageGenerator:
-    return ImageGenerator(StableDiffusion15.load(base, choose("fp32", torch.device("cpu"))))
+    return ImageGenerator(
+        StableDiffusion15.load(BaseModel.open(base), choose("fp32", torch.device("cpu")))
+    )
 
 
 @pytest.mark.parametrize("sampler", get_args(SamplerName))
@@ -44,7 +48,7 @@ def test_every_sampler_draws_and_repeats_itself(
 def test_samplers_keep_the_noise_schedule_of_the_base(v_base: Path) -> None:
     config = json.loads((v_base / "scheduler" / "scheduler_config.json").read_text())
     for name in get_args(SamplerName):
-        scheduler = make_scheduler(name, config)
+        scheduler = diffusion_sampler(name, config)
         assert scheduler.config.prediction_type == "v_prediction"
         assert scheduler.config.timestep_spacing == "trailing"
 

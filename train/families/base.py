@@ -1,0 +1,199 @@
+"""What the rest of the trainer asks of a loaded base model, whatever its family.
+
+A family owns everything that differs between base models: loading, the text path, the scale and
+shape of latents, the objective, the samplers, the multiple that sides must have, the token budget,
+and the key names of its modules. The training loop, the sampler and the caches talk to
+``Family`` and name no family. A new one is a file beside this one, a line in
+``opening.FAMILIES`` and a key table in ``train.lora.keys``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from prep.images.buckets import Size
+from train.arithmetic.precision import PrecisionPolicy
+from train.config import SamplerName
+from train.families.base_model import BaseModel
+
+Targets = Mapping[str, nn.Module]
+"""Modules of a model that an adapter can attach to, by their name in a LoRA file."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a training image comes from, in pixels; SDXL is told, SD 1.5 ignores it.
+
+    Attributes:
+        original: Size of the image before it was scaled.
+        corner: Left and top of the part that was cut out of the scaled image.
+        target: Size of the bucket.
+    """
+
+    original: Size
+    corner: tuple[int, int]
+    target: Size
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """What the denoiser reads beside the noisy latents; every tensor's first axis is the batch.
+
+    Attributes:
+        context: Text states, shape (batch, tokens, width).
+        extra: Further inputs by the name that the family gives them, such as pooled text states.
+    """
+
+    context: Tensor
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.context)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Conditioning"]) -> "Conditioning":
+        """Concatenate along the batch."""
+        first = parts[0]
+        return cls(
+            torch.cat([part.context for part in parts]),
+            {name: torch.cat([part.extra[name] for part in parts]) for name in first.extra},
+        )
+
+
+class Objective(Protocol):
+    """What the denoiser learns to predict, and how strongly each timestep counts.
+
+    Latents, noise and targets have the shape (batch, channels, height, width); timesteps (batch,).
+    """
+
+    @property
+    def prediction(self) -> str:
+        """Name of what is predicted, such as epsilon or v_prediction."""
+        ...
+
+    @property
+    def zero_terminal_snr(self) -> bool:
+        """Whether the last timestep is pure noise."""
+        ...
+
+    def draw_timesteps(self, count: int, rng: torch.Generator) -> Tensor:
+        """Return random training timesteps, shape (count,)."""
+        ...
+
+    def timesteps_at(self, shares: Sequence[float]) -> Tensor:
+        """Return the timesteps at these shares (0 to 1) of the whole range, shape (shares,)."""
+        ...
+
+    def noisy(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Mix latents with noise."""
+        ...
+
+    def target(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Return what the denoiser should predict."""
+        ...
+
+    def loss_weights(self, timesteps: Tensor, gamma: float) -> Tensor:
+        """Return the min-SNR loss weight of each timestep, shape (batch,); 1 for gamma 0."""
+        ...
+
+
+class Family(Protocol):
+    """A loaded base model, frozen, on its device."""
+
+    @property
+    def base(self) -> BaseModel:
+        """The files it was loaded from."""
+        ...
+
+    @property
+    def policy(self) -> PrecisionPolicy:
+        """Device and number format."""
+        ...
+
+    @property
+    def objective(self) -> Objective:
+        """What is learned."""
+        ...
+
+    @property
+    def parts(self) -> Mapping[str, str]:
+        """Prefixes of module names in a LoRA file, by part: unet, text_encoder."""
+        ...
+
+    def targets(self, *, text: bool, conv: bool) -> Targets:
+        """Return the modules that an adapter attaches to.
+
+        Args:
+            text: Include the text encoders.
+            conv: Include the convolution blocks (LoCon).
+        """
+        ...
+
+    # ---- text ----------------------------------------------------------------------------
+
+    def token_count(self, text: str) -> int:
+        """Return the length of a text in tokens, marks not counted."""
+        ...
+
+    def token_room(self, max_token_length: int) -> int:
+        """Return how many tokens of a caption are read under this setting, marks not counted."""
+        ...
+
+    def tokenize(self, texts: Sequence[str], max_token_length: int = 0) -> Tensor:
+        """Return token ids; the first axis is the batch, the others are the family's own.
+
+        Args:
+            texts: Captions or prompts.
+            max_token_length: Longer texts are cut; 0 means no limit.
+        """
+        ...
+
+    def encode_tokens(self, tokens: Tensor, clip_skip: int = 1) -> Conditioning:
+        """Encode what ``tokenize`` returned; with gradients where they are enabled."""
+        ...
+
+    def framed(self, text: Conditioning, frames: Sequence[Frame]) -> Conditioning:
+        """Add what the denoiser is told about sizes and crops, one frame for each text."""
+        ...
+
+    # ---- pictures ------------------------------------------------------------------------
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, ...]:
+        """Return the shape of the latents of one picture, batch axis included."""
+        ...
+
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        """Return mean and standard deviation of the raw latents, stacked along the channels.
+
+        Args:
+            pixels: (batch, 3, height, width), -1 to 1.
+
+        Returns:
+            float32 on the CPU.
+        """
+        ...
+
+    def scaled(self, latents: Tensor) -> Tensor:
+        """Bring raw latents to the scale that the denoiser works in."""
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Return the pictures of scaled latents: (batch, 3, height, width), -1 to 1, float32."""
+        ...
+
+    # ---- denoiser ------------------------------------------------------------------------
+
+    def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        """Return the denoiser's prediction, shaped as ``noisy``."""
+        ...
+
+    def sampler(self, name: SamplerName) -> Any:
+        """Return a new sampler of diffusers that fits this model's objective."""
+        ...
+
+    def checkpoint_gradients(self) -> None:
+        """Trade time for memory: recompute activations in the backward pass."""
+        ...

@@ -1,0 +1,126 @@
+"""Beginning a run: the one way, for the command line, the terminal application and the demo.
+
+Check, scan, export, start, in this order. Everything that can be refused is refused by the check,
+before anything is written.
+"""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+from prep.errors import ConfigError, UserError
+from prep.events import Event, Finished, Written
+from prep.ops import export, scan
+from prep.project import Project
+from prep.system import jobs
+from train.config import RunConfig, TrainSettings
+from train.data.dataset_file import read_dataset_file
+from train.extra import require_training
+from train.families.base_model import BaseModel
+from train.job.start import KIND, run_config, start_run
+from train.sampling.prompts import training_prompts
+
+
+def begin(
+    project: Project, settings: TrainSettings, dataset: Path | None = None
+) -> Generator[Event, None, jobs.Job]:
+    """Start a run as a detached job.
+
+    Args:
+        project: Its training set is exported first, unless ``dataset`` is given.
+        settings: Of the run.
+        dataset: A dataset file, as sd-scripts reads it, to train on instead.
+
+    Yields:
+        What scanning and exporting yield, without Written and Finished.
+
+    Returns:
+        The job, running.
+
+    Raises:
+        MissingExtraError: The training extra is not installed.
+        UserError: Anything that ``check`` refuses, or an export that fails.
+    """
+    run = check(project, settings, dataset)
+    if dataset is None:
+        written = yield from _export(project)
+        run = run.model_copy(update={"dataset": written})
+    return start_run(project, run)
+
+
+def check(project: Project, settings: TrainSettings, dataset: Path | None = None) -> RunConfig:
+    """Refuse what cannot be trained; nothing is written.
+
+    Returns:
+        The configuration of the run; without ``dataset``, that of a training set still to come.
+
+    Raises:
+        MissingExtraError: The training extra is not installed.
+        UserError: The base model, the prompts, the dataset file or the buckets have faults.
+    """
+    require_training()
+    run = run_config(project, settings, dataset or project.output / "dataset" / "dataset.toml")
+    base = BaseModel.open(run.base)
+    if base.family != run.family:
+        raise ConfigError(
+            f"The project is for {run.family}, and {base.name} is a base model of {base.family}.",
+            "Change family in [project], or choose another base model.",
+        )
+    training_prompts(run.train.sample_prompts, base)
+    if dataset is not None:
+        read_dataset_file(run.dataset)
+    elif project.buckets.step % base.pixel_multiple:
+        raise ConfigError(
+            f"Buckets in steps of {project.buckets.step} pixels do not fit the base model.",
+            f"Make step in [buckets] a multiple of {base.pixel_multiple}.",
+        )
+    return run
+
+
+def find_training(project: Project, name: str) -> jobs.Job:
+    """Return a training job by its name or the beginning of it.
+
+    Raises:
+        UserError: There is no such job.
+    """
+    for job in jobs.listed(project.jobs):
+        if job.name.startswith(name) and is_training(job):
+            return job
+    raise UserError(f"There is no training job {name}.", "See: shikomi jobs list")
+
+
+def is_training(job: jobs.Job) -> bool:
+    """Return whether a job is a training run."""
+    return job.settings().kind == KIND
+
+
+def resume(project: Project, name: str) -> jobs.Job:
+    """Continue a run that was stopped or died, from its newest state.
+
+    Raises:
+        MissingExtraError: The training extra is not installed.
+        UserError: There is no such job, or it is running.
+    """
+    require_training()
+    job = find_training(project, name)
+    jobs.start(job)
+    return job
+
+
+def _export(project: Project) -> Generator[Event, None, Path]:
+    """Write the training set; return its dataset file."""
+    yield from _all_but_ends(scan.run(project))
+    end = yield from _all_but_ends(export.run(project))
+    return project.root / str(end.summary["dataset_toml"])
+
+
+def _all_but_ends(stream: Iterator[Event]) -> Generator[Event, None, Finished]:
+    """Pass events on, except for written files; return the last one, Finished."""
+    end: Finished | None = None
+    for event in stream:
+        if isinstance(event, Finished):
+            end = event
+        elif not isinstance(event, Written):
+            yield event
+    if end is None:
+        raise UserError("The training set was not written.", "Start again.")
+    return end

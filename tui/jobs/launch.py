@@ -1,0 +1,25 @@
+"""Starting verbs as jobs: the command line that a form stands for."""
+
+import sys
+from typing import Any
+
+from pydantic import BaseModel
+
+
+def command(verb: str, project: str, options: BaseModel, *, dry: bool) -> list[str]:
+    """Return the command line of a job; a verb and its form share one model of options."""
+    argv = [sys.executable, "-m", "tui.cli", verb, project, "--json"]
+    given: dict[str, Any] = options.model_dump(exclude_defaults=True, exclude={"dry_run"})
+    for name, value in given.items():
+        argv += _flags(name.replace("_", "-"), value)
+    return [*argv, "--dry-run"] if dry else argv
+
+
+def _flags(name: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    if isinstance(value, dict):
+        return [part for key, one in value.items() for part in (f"--{name}.{key}", str(one))]
+    if isinstance(value, list | tuple):
+        return [part for one in value for part in (f"--{name}", str(one))]
+    return [f"--{name}", str(value)]
