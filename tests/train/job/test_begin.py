@@ -1,0 +1,188 @@
+"""Everything that can be refused is refused before anything is written."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from prep.errors import UserError
+from prep.events import Event
+from prep.project import Project, initialise
+from prep.system import jobs
+from tests.conftest import draw_numbered
+from train.config import RunConfig, TrainSettings
+from train.job import begin as beginning
+from train.job.begin import begin
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Return a project with two captioned images and buckets that suit the tiny base model."""
+    made = initialise(tmp_path / "project")
+    folder = made.dataset / "10_mochi"
+    folder.mkdir()
+    for number in range(2):
+        draw_numbered(number, (64, 64)).save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text("mochi, bear")
+    return made.saved({"project": {"resolution": 64}, "buckets": {"step": 16, "minimum": 32}})
+
+
+def listed(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
+    """Collect the runs that would have been started."""
+    found: list[RunConfig] = []
+
+    def start(_: Project, run: RunConfig) -> jobs.Job:
+        found.append(run)
+        return jobs.Job(Path("job"))
+
+    monkeypatch.setattr(beginning, "start_run", start)
+    return found
+
+
+def begun(
+    project: Project, settings: TrainSettings, dataset: Path | None = None
+) -> tuple[jobs.Job, list[Event]]:
+    stream, found = begin(project, settings, dataset), []
+    while True:
+        try:
+            found.append(next(stream))
+        except StopIteration as end:
+            return end.value, found
+
+
+def no_base(_: Path, settings: TrainSettings) -> TrainSettings:
+    return settings.model_copy(update={"base": ""})
+
+
+def missing_base(_: Path, settings: TrainSettings) -> TrainSettings:
+    return settings.model_copy(update={"base": "model/nowhere"})
+
+
+def other_family(base: Path, settings: TrainSettings) -> TrainSettings:
+    (base / "text_encoder_2").mkdir()
+    return settings
+
+
+def inpainting(base: Path, settings: TrainSettings) -> TrainSettings:
+    return _with_config(base, settings, in_channels=9)
+
+
+def stable_diffusion_2(base: Path, settings: TrainSettings) -> TrainSettings:
+    return _with_config(base, settings, cross_attention_dim=1024)
+
+
+def incomplete_config(base: Path, settings: TrainSettings) -> TrainSettings:
+    return _with_config(base, settings, block_out_channels=None)
+
+
+def _with_config(base: Path, settings: TrainSettings, **changes: object) -> TrainSettings:
+    file = base / "unet" / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+    return settings
+
+
+def prompt_with_lora(_: Path, settings: TrainSettings) -> TrainSettings:
+    return settings.model_copy(update={"sample_prompts": ("mochi <lora:other:1>",)})
+
+
+def impossible_size(_: Path, settings: TrainSettings) -> TrainSettings:
+    return settings.model_copy(update={"sample_prompts": ("mochi --w 100 --h 64",)})
+
+
+def unknown_option(_: Path, settings: TrainSettings) -> TrainSettings:
+    return settings.model_copy(update={"sample_prompts": ("mochi --zz 1",)})
+
+
+def missing_prompts(_: Path, settings: TrainSettings) -> TrainSettings:
+    return settings.model_copy(update={"sample_prompts": ("nowhere.txt",)})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (no_base, "No base model is set"),
+        (missing_base, "no base model at"),
+        (other_family, "SDXL"),
+        (inpainting, "inpainting"),
+        (stable_diffusion_2, "Stable Diffusion 2"),
+        (incomplete_config, "not a model in the diffusers layout"),
+        (prompt_with_lora, "cannot load other LoRAs"),
+        (impossible_size, "100x64 does not fit"),
+        (unknown_option, "--zz"),
+        (missing_prompts, "nowhere.txt"),
+    ],
+)
+def test_what_can_be_refused_is_refused_before_anything_is_written(
+    project: Project,
+    base: Path,
+    tmp_path: Path,
+    started: list[RunConfig],
+    spoil: Callable[[Path, TrainSettings], TrainSettings],
+    said: str,
+) -> None:
+    copy = shutil.copytree(base, tmp_path / "base")
+    settings = spoil(copy, TrainSettings(base=str(copy)))
+    before = listed(project.root)
+    with pytest.raises(UserError, match=said):
+        begun(project, settings)
+    assert listed(project.root) == before
+    assert started == []
+
+
+def test_buckets_that_do_not_fit_the_model_are_refused(
+    project: Project, base: Path, started: list[RunConfig]
+) -> None:
+    odd = project.saved({"buckets": {"step": 12}})
+    before = listed(odd.root)
+    with pytest.raises(UserError, match="12 pixels do not fit") as caught:
+        begun(odd, TrainSettings(base=str(base)))
+    assert "multiple of 8" in caught.value.hint
+    assert listed(odd.root) == before
+
+
+def test_another_familys_project_is_refused(
+    project: Project, base: Path, started: list[RunConfig]
+) -> None:
+    other = project.saved({"project": {"family": "sdxl"}})
+    with pytest.raises(UserError, match="for sdxl, and epsilon is a base model of sd15"):
+        begun(other, TrainSettings(base=str(base)))
+
+
+def test_a_run_trains_on_the_training_set_that_was_just_exported(
+    project: Project, base: Path, started: list[RunConfig]
+) -> None:
+    job, found = begun(project, TrainSettings(base=str(base), sample_prompts=("mochi --w 64",)))
+    (run,) = started
+    assert job == jobs.Job(Path("job"))
+    assert run.dataset == project.output / "dataset" / "dataset.toml"
+    assert run.dataset.is_file()
+    assert len(list((project.output / "dataset").rglob("*.webp"))) == 2
+    assert {event.kind for event in found} <= {"progress", "started", "skipped", "warned"}
+
+
+def test_a_given_dataset_file_is_checked_and_not_replaced(
+    project: Project, base: Path, tmp_path: Path, started: list[RunConfig]
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[[datasets]]\nnonsense = 1\n")
+    settings = TrainSettings(base=str(base))
+    with pytest.raises(UserError, match="nonsense"):
+        begun(project, settings, file)
+    file.write_text(
+        "[[datasets]]\nresolution = 64\n[[datasets.subsets]]\nimage_dir = 'dataset/10_mochi'\n"
+    )
+    begun(project, settings, file)
+    (run,) = started
+    assert run.dataset == file
+    assert not (project.output / "dataset").exists()

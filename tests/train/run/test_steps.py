@@ -1,0 +1,315 @@
+"""The loop step by step, over a model whose arithmetic can be followed by hand."""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from prep.errors import UserError
+from prep.events import Event, Finished, Metric, Sample, Saved, Warned
+from tests.train.toy import SIGNAL, Recorded, toy_image, toy_training
+from train.arithmetic.noise import NoiseSchedule
+from train.networks.saved import load_lora
+from train.optim.schedules import factor
+from train.run import loop
+from train.run.checkpoint import states
+from train.run.loop import optimise, set_rates
+from train.run.objective import batch_losses, validation_loss
+from train.run.prepare import Training
+
+IMAGES = [toy_image(number) for number in range(3)]
+
+
+def sgd(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    return torch.optim.SGD(groups)
+
+
+def weights(training: Training) -> Tensor:
+    return torch.cat([p.detach().reshape(-1).clone() for p in training.network.parameters()])
+
+
+def steps(training: Training, count: int) -> list[float]:
+    losses = []
+    for _ in range(count):
+        set_rates(training)
+        losses.append(optimise(training))
+        training.counters.add_loss(losses[-1])
+    return losses
+
+
+def trained(training: Training, monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
+    """Run the whole loop over a run that is prepared already."""
+
+    def prepared(*_: object) -> Generator[Event, None, Training]:
+        yield from ()
+        return training
+
+    monkeypatch.setattr(loop, "prepare", prepared)
+    return loop.train(training.run, training.job, training.group)
+
+
+# ---- what a step sees ------------------------------------------------------------------------
+
+
+def test_every_batch_of_every_step_meets_its_own_noise_and_timesteps(tmp_path: Path) -> None:
+    def seen(seed: int) -> Recorded:
+        training, recorded = toy_training(
+            tmp_path, IMAGES, batch_size=3, epochs=4, seed=seed, deviation=0.5
+        )
+        steps(training, 4)
+        return recorded
+
+    first, again, other = seen(1), seen(1), seen(2)
+    for kind in ("latents", "noise"):
+        tensors = getattr(first, kind)
+        assert len(tensors) == 4
+        # Neither two steps nor two images of a batch share theirs.
+        assert len({tuple(row) for t in tensors for row in t.flatten(1).tolist()}) == 12, kind
+        assert all(map(torch.equal, tensors, getattr(again, kind)))
+        assert not torch.equal(tensors[0], getattr(other, kind)[0])
+    drawn = torch.cat(first.timesteps)
+    assert torch.equal(drawn, torch.cat(again.timesteps))
+    assert not torch.equal(drawn, torch.cat(other.timesteps))
+    assert len(set(drawn.tolist())) > 3
+    assert set(drawn.tolist()) <= set(range(len(SIGNAL)))
+
+
+def test_all_timesteps_are_drawn_equally_often() -> None:
+    schedule, rng = NoiseSchedule(SIGNAL, "epsilon"), torch.Generator().manual_seed(0)
+    counts = torch.bincount(schedule.draw_timesteps(20_000, rng), minlength=len(SIGNAL))
+    assert len(counts) == len(SIGNAL)
+    assert counts.min() > 1800
+    assert counts.max() < 2200
+
+
+def test_latents_are_drawn_from_mean_and_deviation_at_the_denoisers_scale(tmp_path: Path) -> None:
+    training, recorded = toy_training(tmp_path, IMAGES, batch_size=3)
+    ((index, batch),) = training.schedule.window_of(0)
+    batch_losses(training, batch, 0, 0, index)
+    expected = torch.tensor([2.0 * (int(e.image.content) + 1) for e in batch])
+    assert torch.equal(recorded.latents[0], expected.view(3, 1, 1, 1).expand(3, 1, 2, 2))
+
+
+def test_captions_and_frames_go_with_their_images(tmp_path: Path) -> None:
+    training, recorded = toy_training(tmp_path, IMAGES, batch_size=3)
+    ((index, batch),) = training.schedule.window_of(0)
+    batch_losses(training, batch, 0, 0, index)
+    assert recorded.captions == [[exposure.image.caption for exposure in batch]]
+    (frames,) = recorded.frames
+    assert {(f.original, f.corner, f.target) for f in frames} == {((6, 4), (1, 0), (2, 2))}
+
+
+def test_an_image_is_mirrored_in_half_of_its_exposures(tmp_path: Path) -> None:
+    images = [toy_image(0, flip=True), toy_image(1)]
+    training, recorded = toy_training(tmp_path, images, batch_size=1, epochs=200)
+    steps(training, 400)
+    shown = {name: [flip for image, flip in recorded.flips if image == name] for name in "01"}
+    assert len(shown["0"]) == len(shown["1"]) == 200
+    assert 70 < sum(shown["0"]) < 130
+    assert not any(shown["1"])
+
+
+def test_noise_offset_shifts_whole_channels_in_proportion(tmp_path: Path) -> None:
+    def noise(offset: float) -> Tensor:
+        training, recorded = toy_training(tmp_path, IMAGES, batch_size=3, noise_offset=offset)
+        ((index, batch),) = training.schedule.window_of(0)
+        batch_losses(training, batch, 0, 0, index)
+        return recorded.noise[0]
+
+    plain, half, whole = noise(0.0), noise(0.25), noise(0.5)
+    shift = half - plain
+    assert torch.allclose(shift, shift[:, :, :1, :1].expand_as(shift))
+    assert len(set(shift[:, 0, 0, 0].tolist())) == 3
+    assert torch.allclose(whole - plain, 2 * shift)
+
+
+# ---- what a step learns ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_min_snr_weighs_the_loss_of_each_image(tmp_path: Path, prediction: str) -> None:
+    def losses(gamma: float) -> tuple[Tensor, Tensor]:
+        training, recorded = toy_training(
+            tmp_path, IMAGES, batch_size=3, min_snr_gamma=gamma, prediction=prediction, seed=1
+        )
+        ((index, batch),) = training.schedule.window_of(0)
+        return batch_losses(training, batch, 0, 0, index).detach(), recorded.timesteps[0]
+
+    (plain, times), (weighted, same) = losses(0.0), losses(0.5)
+    assert torch.equal(times, same)
+    snr = SIGNAL[times] / (1 - SIGNAL[times])
+    below = snr if prediction == "epsilon" else snr + 1
+    expected = snr.clamp(max=0.5) / below
+    assert not torch.allclose(expected, torch.ones(3))
+    assert torch.allclose(weighted, plain * expected)
+
+
+@pytest.mark.parametrize(("batch_size", "accumulation"), [(3, 1), (1, 3), (2, 2)])
+def test_the_gradient_is_that_of_the_mean_over_the_images_of_the_step(
+    tmp_path: Path, batch_size: int, accumulation: int
+) -> None:
+    training, _ = toy_training(
+        tmp_path,
+        IMAGES,
+        batch_size=batch_size,
+        gradient_accumulation=accumulation,
+        optimizer=sgd,
+        learning_rate=1.0,
+        max_grad_norm=0.0,
+    )
+    parameters = list(training.network.parameters())
+    window = training.schedule.window_of(0)
+    assert sum(len(batch) for _, batch in window) == 3
+    losses = torch.cat([batch_losses(training, batch, 0, 0, index) for index, batch in window])
+    gradients = torch.autograd.grad(losses.mean(), parameters)
+    expected = weights(training) - torch.cat([g.reshape(-1) for g in gradients])
+    assert optimise(training) == pytest.approx(float(losses.detach().mean()))
+    assert torch.allclose(weights(training), expected)
+    assert all(p.grad is None for p in parameters), "gradients are left for the next step"
+
+
+@pytest.mark.parametrize("limit", [0.0, 0.01])
+def test_long_gradients_are_scaled_down(tmp_path: Path, limit: float) -> None:
+    training, _ = toy_training(
+        tmp_path, IMAGES, batch_size=3, optimizer=sgd, learning_rate=1.0, max_grad_norm=limit
+    )
+    before = weights(training)
+    optimise(training)
+    length = float((weights(training) - before).norm())
+    assert length == pytest.approx(limit, rel=1e-3) if limit else length > 0.1
+
+
+def test_the_learning_rate_of_a_step_is_that_of_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, _ = toy_training(
+        tmp_path, IMAGES, batch_size=3, epochs=8, scheduler="cosine", warmup_steps=2
+    )
+    used = []
+
+    def noted(*_: Any) -> Tensor:
+        used.append(training.optimizer.param_groups[0]["lr"])
+        return sum(p.sum() for p in training.network.parameters()).view(1)  # type: ignore[union-attr]
+
+    monkeypatch.setattr(loop, "batch_losses", noted)
+    found = list(trained(training, monkeypatch))
+    told = [e.learning_rate for e in found if isinstance(e, Metric) and e.loss is not None]
+    assert told == used == [0.1 * factor("cosine", step, 8, 2) for step in range(8)]
+    assert used[:3] == [0.0, 0.05, 0.1]
+
+
+def test_the_losses_of_a_short_run_are_these(tmp_path: Path) -> None:
+    """Any change in noise, timesteps, order, weights or arithmetic moves them."""
+    training, _ = toy_training(
+        tmp_path,
+        IMAGES,
+        batch_size=2,
+        epochs=3,
+        seed=7,
+        deviation=0.1,
+        noise_offset=0.1,
+        scheduler="cosine",
+        learning_rate=0.02,
+    )
+    pinned = [2.269274, 3.097387, 6.099069, 3.1053, 1.643797, 0.392949]
+    assert steps(training, 6) == pytest.approx(pinned, rel=1e-4)
+
+
+# ---- what follows a step ---------------------------------------------------------------------
+
+
+def kinds(found: list[Event]) -> list[str]:
+    names = []
+    for event in found:
+        if isinstance(event, Metric):
+            names.append("step" if event.loss is not None else "validate")
+        elif isinstance(event, Saved | Sample | Warned | Finished):
+            names.append(type(event).__name__.lower())
+    return names
+
+
+def test_a_step_is_saved_then_validated_then_sampled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, _ = toy_training(
+        tmp_path, IMAGES, held_out=[toy_image(9)], batch_size=3, epochs=2, pictures=1
+    )
+    found = list(trained(training, monkeypatch))
+    turn = ["step", "saved", "validate", "sample"]
+    assert kinds(found) == ["validate", *turn, *turn, "finished"]
+    saved = [event.path for event in found if isinstance(event, Saved)]
+    assert saved == ["lora/toy-000001.safetensors", "lora/toy.safetensors"]
+    last = found[-1]
+    assert isinstance(last, Finished)
+    assert last.summary["lora"] == saved[-1]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(UserError("Memory ran out.", ""), "Memory ran out."), (OSError(28), "28")]
+)
+def test_a_sample_that_fails_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    training, _ = toy_training(tmp_path, IMAGES, batch_size=3, epochs=1, pictures=2, failing=error)
+    found = list(trained(training, monkeypatch))
+    assert kinds(found) == ["step", "saved", "warned", "warned", "finished"]
+    assert said in next(e for e in found if isinstance(e, Warned)).message
+    assert training.network.training
+    assert load_lora(tmp_path / "lora" / "toy.safetensors")
+
+
+def test_a_run_that_died_after_its_last_save_is_still_validated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, _ = toy_training(
+        tmp_path, IMAGES, held_out=[toy_image(9)], batch_size=3, epochs=1, validate_every_epochs=1
+    )
+    for event in trained(training, monkeypatch):
+        if isinstance(event, Saved):
+            break
+    assert training.counters.validated == 0
+    found = list(trained(training, monkeypatch))
+    assert kinds(found) == ["validate", "finished"]
+    measured, last = found[-2:]
+    assert isinstance(measured, Metric)
+    assert isinstance(last, Finished)
+    assert last.summary["val_loss_after"] == measured.val_loss
+
+
+def test_states_are_kept_of_the_last_two_saves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, _ = toy_training(tmp_path, IMAGES, batch_size=3, epochs=4)
+    list(trained(training, monkeypatch))
+    assert [path.stem for path in states(training.states)] == ["step00000003", "step00000004"]
+
+
+# ---- validation ------------------------------------------------------------------------------
+
+
+def test_validation_is_the_same_function_at_every_step(tmp_path: Path) -> None:
+    held = [toy_image(8), toy_image(9)]
+    training, recorded = toy_training(
+        tmp_path, IMAGES, held_out=held, batch_size=3, min_snr_gamma=5.0, noise_offset=0.5
+    )
+    first = validation_loss(training)
+    training.counters.step = 5
+    assert validation_loss(training) == first
+    half = len(recorded.noise) // 2
+    assert all(map(torch.equal, recorded.noise[:half], recorded.noise[half:]))
+    assert recorded.timesteps[0].tolist() == [1, 3, 6, 8]
+    assert not torch.equal(recorded.noise[0], recorded.noise[1])
+    # Unweighted, whatever the settings say of the training loss.
+    plain, _ = toy_training(
+        tmp_path, IMAGES, held_out=held, batch_size=3, min_snr_gamma=0.0, noise_offset=0.0
+    )
+    assert validation_loss(plain) == first
+    assert training.network.training
+
+
+def test_without_held_out_images_there_is_no_validation(tmp_path: Path) -> None:
+    training, _ = toy_training(tmp_path, IMAGES)
+    assert validation_loss(training) is None

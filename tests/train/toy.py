@@ -1,0 +1,236 @@
+"""A model so small that the loop's arithmetic can be followed by hand, and a run over it.
+
+The denoiser is one 1x1 convolution over latents of 1 x 2 x 2; what the loop gives it is recorded.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prep.captions.shuffle import CaptionRules
+from prep.images.buckets import Buckets, Fit
+from prep.system import jobs
+from train.arithmetic.noise import NoiseSchedule
+from train.arithmetic.precision import PrecisionPolicy
+from train.config import RunConfig, SamplerName, TrainSettings
+from train.data.dataset import Dataset, Schedule, TrainImage
+from train.data.dataset_file import DatasetPart, Subset
+from train.families.base import Conditioning, Frame
+from train.families.base_model import BaseModel
+from train.lora.metadata import Facts
+from train.networks.build import fresh_network
+from train.networks.lora import Ranks
+from train.run.checkpoint import Counters
+from train.run.prepare import Training
+from train.run.processes import ProcessGroup
+from train.sampling.draw import ImageSpec
+
+CPU = torch.device("cpu")
+SIGNAL = torch.linspace(0.95, 0.05, 10)
+
+
+@dataclass
+class Recorded:
+    """What the objective and the cache were asked, call by call."""
+
+    latents: list[Tensor] = field(default_factory=list)
+    noise: list[Tensor] = field(default_factory=list)
+    timesteps: list[Tensor] = field(default_factory=list)
+    captions: list[list[str]] = field(default_factory=list)
+    frames: list[list[Frame]] = field(default_factory=list)
+    flips: list[tuple[str, bool]] = field(default_factory=list)
+
+
+class RecordingSchedule(NoiseSchedule):
+    """A noise schedule of ten steps that notes what it mixes."""
+
+    def noisy(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        recorded: Recorded = self.__dict__["recorded"]
+        recorded.latents.append(latents.clone())
+        recorded.noise.append(noise.clone())
+        recorded.timesteps.append(timesteps.clone())
+        return super().noisy(latents, noise, timesteps)
+
+
+class ToyFamily:
+    """Implements ``Family``."""
+
+    def __init__(self, recorded: Recorded, prediction: str = "epsilon") -> None:
+        self.recorded = recorded
+        vae = {"block_out_channels": [1], "latent_channels": 1}
+        self.base = BaseModel(Path("toy"), "sd15", {}, {}, vae, {})
+        self.policy = PrecisionPolicy(CPU, torch.float32, "")
+        self.objective = RecordingSchedule(SIGNAL, prediction)
+        self.objective.__dict__["recorded"] = recorded
+        self.layer = nn.Conv2d(1, 1, 1, bias=False)
+        nn.init.constant_(self.layer.weight, 0.5)
+        self.layer.requires_grad_(False)
+
+    @property
+    def parts(self) -> dict[str, str]:
+        return {"unet": "lora_unet_", "text_encoder": "lora_te_"}
+
+    def targets(self, *, text: bool, conv: bool) -> Mapping[str, nn.Module]:
+        return {"lora_unet_a": self.layer}
+
+    def token_count(self, text: str) -> int:
+        return len(text.split())
+
+    def token_room(self, max_token_length: int) -> int:
+        return max_token_length
+
+    def tokenize(self, texts: Sequence[str], max_token_length: int = 0) -> Tensor:
+        self.recorded.captions.append(list(texts))
+        return torch.zeros(len(texts), 1)
+
+    def encode_tokens(self, tokens: Tensor, clip_skip: int = 1) -> Conditioning:
+        return Conditioning(tokens[:, :, None])
+
+    def framed(self, text: Conditioning, frames: Sequence[Frame]) -> Conditioning:
+        self.recorded.frames.append(list(frames))
+        return text
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, ...]:
+        return 1, 1, height, width
+
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        raise AssertionError("the toy's latents are made, not encoded")
+
+    def scaled(self, latents: Tensor) -> Tensor:
+        return latents * 2.0
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return latents.expand(-1, 3, -1, -1).clamp(-1, 1)
+
+    def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        assert len(noisy) == len(timesteps) == len(conditioning)
+        predicted: Tensor = self.layer(noisy)
+        return predicted
+
+    def sampler(self, name: SamplerName) -> Any:
+        from train.families.samplers import diffusion_sampler
+
+        return diffusion_sampler(name, {"num_train_timesteps": 10})
+
+    def checkpoint_gradients(self) -> None:
+        raise AssertionError("nothing to checkpoint")
+
+
+class ToyCache:
+    """Latents that tell images apart; the deviation is zero unless asked for."""
+
+    def __init__(self, recorded: Recorded, deviation: float = 0.0) -> None:
+        self._recorded, self._deviation = recorded, deviation
+
+    def load(self, image: TrainImage, *, flipped: bool = False) -> tuple[Tensor, Tensor]:
+        self._recorded.flips.append((image.content, flipped))
+        mean = torch.full((1, 2, 2), float(int(image.content) + 1))
+        return mean, torch.full((1, 2, 2), self._deviation)
+
+
+class ToyTexts:
+    """Captions as the model tokenises them."""
+
+    def __init__(self, model: ToyFamily) -> None:
+        self._model = model
+
+    def encode(self, captions: Sequence[str]) -> Conditioning:
+        return self._model.encode_tokens(self._model.tokenize(captions))
+
+
+class ToyGenerator:
+    """Draws one grey square, or raises what it is told to."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self._error = error
+
+    def draw(self, picture: ImageSpec) -> Any:
+        from PIL import Image
+
+        if self._error is not None:
+            raise self._error
+        return Image.new("RGB", (4, 4), "grey")
+
+
+def toy_image(number: int, *, flip: bool = False) -> TrainImage:
+    """Return an image whose content, a number, decides its latents."""
+    fit = Fit((2, 2), (3, 2), 1, 0, 1.0)
+    return TrainImage(
+        Path(f"{number}.png"),
+        str(number),
+        f"caption {number}",
+        CaptionRules(),
+        1,
+        (6, 4),
+        fit,
+        0,
+        "images",
+        flip,
+    )
+
+
+def toy_training(
+    folder: Path,
+    images: Sequence[TrainImage],
+    *,
+    held_out: Sequence[TrainImage] = (),
+    optimizer: Any = None,
+    deviation: float = 0.0,
+    prediction: str = "epsilon",
+    pictures: int = 0,
+    failing: Exception | None = None,
+    **settings: Any,
+) -> tuple[Training, Recorded]:
+    """Return a run over these images that is ready to step, and what it will record."""
+    recorded = Recorded()
+    model = ToyFamily(recorded, prediction)
+    values: dict[str, Any] = {"base": "toy", "learning_rate": 0.1, "scheduler": "constant"}
+    train = TrainSettings(**{**values, **settings})
+    run = RunConfig(
+        name="toy",
+        project=folder,
+        dataset=folder / "dataset.toml",
+        output=folder / "lora",
+        samples=folder / "samples",
+        cache=folder / "cache",
+        train=train,
+    )
+    network = fresh_network(model.targets(text=False, conv=False), Ranks(1, 1.0), seed=3)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(0.3)
+    network.attach(model.targets(text=False, conv=False))
+    parameters = list(network.parameters())
+    make = optimizer or (lambda groups: torch.optim.AdamW(groups))
+    group = {"params": parameters, "lr": train.learning_rate, "initial_lr": train.learning_rate}
+    job = jobs.Job(folder / "job")
+    job.directory.mkdir(exist_ok=True)
+    part = DatasetPart((64, 64), Buckets((64, 64)), None, (Subset(folder / "images"),))
+    facts = Facts("epsilon", False, "fp32", "", "sd_v1", "stable-diffusion-v1", 0.0, len(held_out))
+    anything: Any = ToyCache(recorded, deviation)
+    texts: Any = ToyTexts(model)
+    generator: Any = ToyGenerator(failing)
+    picture = ImageSpec("toy", "", 4, 4, 1, 1, 1.0, "ddim")
+    training = Training(
+        run,
+        job,
+        ProcessGroup(CPU),
+        model,
+        Dataset((part,), tuple(images), ()),
+        tuple(held_out),
+        Schedule.make(images, train, 1),
+        anything,
+        texts,
+        network,
+        make([group]),
+        torch.amp.GradScaler("cpu", enabled=False),
+        Counters(started=0.0),
+        facts,
+        (picture,) * pictures,
+        generator,
+    )
+    return training, recorded
