@@ -28,7 +28,7 @@ def main() -> int:
     except UserError as error:
         _say(out, events.Failed(error.message, error.hint, error.exit_code))
         return error.exit_code or EXIT_USAGE
-    except Exception as error:  # the last line of defence: a fault of ours, told as such
+    except Exception as error:  # the last line of defence: a bug, reported as such
         traceback.print_exc()
         reason = f"{type(error).__name__}: {error}"
         _say(out, events.Failed(f"An unexpected error: {reason}", "See log.txt.", EXIT_PROBLEMS))

@@ -59,7 +59,7 @@ class TrainSettings(StepSettings):
     """Steps in which the learning rate rises from 0."""
 
     precision: Precision = "auto"
-    """Number format of the heavy arithmetic (the LoRA itself stays in fp32): auto takes bf16 where
+    """Number format of the base model and its activations (the LoRA itself stays in fp32): auto takes bf16 where
     the device computes in it, else fp32."""
     gradient_checkpointing: bool = False
     """Half the memory for a quarter more time."""
@@ -71,14 +71,14 @@ class TrainSettings(StepSettings):
     """Decides noise, order, captions and first weights: same seed, same run."""
 
     shuffle_caption: bool | None = None
-    """Shuffle the tags of captions; when absent, as the dataset file says."""
+    """Shuffle the tags of captions; when absent, the dataset file decides."""
     keep_tokens: int | None = Field(None, ge=0)
-    """This many first tags stay in place when shuffling; when absent, as the dataset file says."""
+    """This many first tags stay in place when shuffling; when absent, the dataset file decides."""
     caption_dropout: float = Field(0.0, ge=0.0, le=1.0)
     """Share of images seen without any caption; 0.05 to 0.1 helps styles."""
     tag_dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Share of tags left out of each caption, kept tokens excepted: the trigger word then works
-    alone, too; 0.1 to 0.5."""
+    on its own as well; 0.1 to 0.5."""
     clip_skip: int = Field(1, ge=1, le=12)
     """Which layer of the text encoder is read, counted from the end: 1, or 2 for anime models."""
     max_token_length: Literal[75, 150, 225] = 75
@@ -122,7 +122,7 @@ class TrainSettings(StepSettings):
     ) -> "TrainSettings":
         """Combine the sources of settings.
 
-        Each goes over the one before: defaults, ``[train]``, the preset, the ``key=value``
+        Each takes precedence over the one before: defaults, ``[train]``, the preset, the ``key=value``
         overrides.
 
         Raises:
@@ -144,7 +144,7 @@ class RunConfig(Section):
     project: Path
     """Project folder; the paths in events are relative to it."""
     dataset: Path
-    """Dataset file, as sd-scripts reads it."""
+    """Dataset file in sd-scripts' format."""
     output: Path
     """Where the LoRA files go."""
     samples: Path
@@ -232,7 +232,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     """
     key, separator, value = text.partition("=")
     if not separator:
-        raise ConfigError(f"--set {text} is no key=value.", "Example: --set rank=16")
+        raise ConfigError(f"--set {text} is not of the form key=value.", "Example: --set rank=16")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -102,7 +102,7 @@ class Stages:
 def run(directory: Path) -> Iterator[events.Event]:
     """Make the demo project in ``directory`` and do the whole job there.
 
-    Running it again in the same directory goes on where it stopped.
+    Running it again in the same directory continues where it stopped.
 
     Yields:
         The events of every operation, a Stage before and after each; Finished with the summary
@@ -232,7 +232,7 @@ def _plan(project: Project, stages: Stages) -> DemoStage:
 
 
 def _train(project: Project, stages: Stages) -> DemoStage:
-    """Train as a job; a run that was interrupted before goes on."""
+    """Train as a job; a run that was interrupted before is continued."""
     trained = yield from stages.run(
         "train",
         _training(project),

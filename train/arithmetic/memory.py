@@ -1,4 +1,4 @@
-"""Memory that runs out, told as what can be done about it."""
+"""Running out of memory, reported with what can be done about it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,19 +8,21 @@ import torch
 from prep.errors import EXIT_PROBLEMS, UserError
 
 _WORDS = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
-"""What torch says of the CPU's memory and of CUDA's libraries, which have no error of their own."""
+"""How torch reports the CPU's memory and CUDA's libraries, which have no error class."""
 
-FREE_MEMORY = "End other programs that use the GPU (nvidia-smi shows them), or use less resolution."
+FREE_MEMORY = (
+    "End other programs that use the GPU (nvidia-smi lists them), or lower the resolution."
+)
 
 
 class MemoryRanOutError(UserError):
-    """Work that does not fit; more memory or less work is needed."""
+    """The work does not fit into memory."""
 
     exit_code = EXIT_PROBLEMS
 
 
 def ran_out(error: BaseException) -> bool:
-    """Does an error mean that memory ran out?"""
+    """Return whether an error means that memory ran out."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(word in str(error) for word in _WORDS)
@@ -28,10 +30,10 @@ def ran_out(error: BaseException) -> bool:
 
 @contextmanager
 def catch_out_of_memory(work: str, hint: str) -> Iterator[None]:
-    """Turn the error of memory that ran out into one for people.
+    """Turn an out-of-memory error into a message for users.
 
     Args:
-        work: What did not fit, as "drawing 512x512".
+        work: What did not fit, such as "drawing 512x512".
         hint: What to do.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Which number format the heavy arithmetic runs in, decided by what the device computes in."""
+"""Which number format the base model runs in, decided by what the device supports."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def choose(precision: Precision, device: torch.device) -> PrecisionPolicy:
 
 
 def _cpu_computes_bf16() -> bool:
-    """Has the CPU instructions for bf16 products? Without them bf16 is slower than fp32."""
+    """Return whether the CPU has instructions for bf16 products; without them fp32 is faster."""
     asks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, ask, bool)() for ask in asks)
 

@@ -127,7 +127,7 @@ class _NoCaptionError(Exception):
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return the images right inside a folder, in name order, as sd-scripts lists them."""
+    """Return the images right inside a folder, in name order, like sd-scripts."""
     try:
         files = sorted(path for path in folder.iterdir() if path.is_file())
     except OSError as error:
@@ -173,7 +173,7 @@ def _rules(rules: CaptionRules, settings: TrainSettings) -> CaptionRules:
 
 
 def _balanced(images: Sequence[TrainImage]) -> list[TrainImage]:
-    """Give regularisation images as many exposures as the others have, as sd-scripts does."""
+    """Give regularisation images as many exposures as the others have, like sd-scripts."""
     counts = exposures([i.repeats for i in images], [i.regularization for i in images])
     shown = [replace(i, repeats=count) for i, count in zip(images, counts, strict=True) if count]
     return sorted(shown, key=lambda image: image.regularization)
@@ -262,7 +262,7 @@ class Schedule:
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of the run, as ``prep.training_set.plan.make_plan`` counts them."""
+        """Optimiser steps of the run; ``prep.training_set.plan.make_plan`` counts the same."""
         total = self.steps_per_epoch * self.settings.epochs
         return min(total, self.settings.max_steps or total)
 

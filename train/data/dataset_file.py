@@ -1,6 +1,6 @@
-"""The dataset file: sd-scripts' TOML, as ``shikomi export`` and many people write it.
+"""The dataset file: sd-scripts' TOML, which ``shikomi export`` and many people write.
 
-Keys are looked up in the subset, then its dataset, then ``[general]``, as sd-scripts does
+Keys are looked up in the subset, then its dataset, then ``[general]``, like in sd-scripts
 (``library/config_util.py``). An unknown key is an error that names the nearest known one; a key
 that sd-scripts knows and shikomi does not support is an error too, unless it has the value that
 changes nothing. Nothing is ignored silently.
@@ -212,7 +212,7 @@ def _resolution(value: Any, path: Path) -> Size:
         width, height = (int(number) for number in (numbers * 2 if len(numbers) == 1 else numbers))
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"{path}: resolution = {value!r} is no size.", "Write 512 or [512, 768]."
+            f"{path}: resolution = {value!r} is not a size.", "Write 512 or [512, 768]."
         ) from error
     return width, height
 

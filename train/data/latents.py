@@ -2,7 +2,7 @@
 
 A file's name is a hash of the picture, its crop, its mirroring and the VAE, so that nothing in
 the cache can be stale and several runs and base models share one folder. What is kept is the mean
-and the standard deviation, so that each step still draws its own latents, as without a cache.
+and the standard deviation, so that each step still draws its own latents, as it would without a cache.
 """
 
 import io

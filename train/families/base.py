@@ -25,7 +25,7 @@ Targets = Mapping[str, nn.Module]
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a training image comes from, in pixels; SDXL is told, SD 1.5 ignores it.
+    """Where a training image comes from, in pixels. SDXL is conditioned on it, SD 1.5 ignores it.
 
     Attributes:
         original: Size of the image before it was scaled.
@@ -156,7 +156,7 @@ class Family(Protocol):
         ...
 
     def framed(self, text: Conditioning, frames: Sequence[Frame]) -> Conditioning:
-        """Add what the denoiser is told about sizes and crops, one frame for each text."""
+        """Add the conditioning on sizes and crops, one frame for each text."""
         ...
 
     # ---- pictures ------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def begin(
     Args:
         project: Its training set is exported first, unless ``dataset`` is given.
         settings: Of the run.
-        dataset: A dataset file, as sd-scripts reads it, to train on instead.
+        dataset: A dataset file in sd-scripts' format to train on instead.
 
     Yields:
         What scanning and exporting yield, without Written and Finished.

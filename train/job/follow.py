@@ -16,7 +16,7 @@ def follow(job: jobs.Job, offset: int = 0) -> Iterator[Event]:
     """Yield a job's events until it ends.
 
     The first interrupt sends it ``stop``: it finishes its step, saves and ends, and its last
-    events are still shown. The second one raises KeyboardInterrupt; the job then goes on alone.
+    events are still shown. The second one raises KeyboardInterrupt; the job then continues on its own.
 
     Args:
         job: A job that was started.
@@ -35,7 +35,8 @@ def follow(job: jobs.Job, offset: int = 0) -> Iterator[Event]:
                 asked = True
                 jobs.send(job, "stop")
                 yield Warned(
-                    "Stopping after this step.", "Ctrl+C again leaves; the run then ends by itself."
+                    "Stopping after this step.",
+                    "Ctrl+C again detaches; the run then ends by itself.",
                 )
             time.sleep(_POLL)
 
@@ -52,7 +53,7 @@ def _interrupts() -> Iterator[list[int]]:
 
     try:
         old = signal.signal(signal.SIGINT, note)
-    except ValueError:  # not in the main thread: nobody sends us interrupts
+    except ValueError:  # not the main thread: no interrupts arrive here
         yield seen
         return
     try:

@@ -1,4 +1,4 @@
-"""Which algorithm a module of a LoRA file uses, told by the names of its tensors.
+"""Which algorithm a module of a LoRA file uses, recognised by the names of its tensors.
 
 The names are those that kohya's sd-scripts, LyCORIS and the tools that follow them write. What a
 file holds is either loaded, or refused by its real name; nothing is ignored.

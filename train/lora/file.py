@@ -81,7 +81,7 @@ def read_header(path: Path) -> SafetensorsHeader:
     except FileNotFoundError as error:
         raise UnreadableError(f"There is no file {path}.") from error
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UnreadableError(f"{path} is no safetensors file.") from error
+        raise UnreadableError(f"{path} is not a safetensors file.") from error
     return SafetensorsHeader(metadata, tensors, 8 + length)
 
 
@@ -110,7 +110,7 @@ def file_hash(path: Path) -> str:
 def with_hashes(tensors: Mapping[str, RawTensor], metadata: Mapping[str, str]) -> bytes:
     """Return the bytes of a LoRA file whose metadata holds its own hashes.
 
-    The legacy hash covers a serialisation with ``ss_`` keys only, as sd-scripts computes it.
+    The legacy hash covers a serialisation with ``ss_`` keys only, like that of sd-scripts.
     """
     plain = serialise(tensors, {k: v for k, v in metadata.items() if k.startswith("ss_")})
     weights = model_hash(plain)
@@ -124,7 +124,7 @@ def with_hashes(tensors: Mapping[str, RawTensor], metadata: Mapping[str, str]) -
 
 @dataclass(frozen=True)
 class LoraInfo:
-    """What ``shikomi lora info`` tells.
+    """What ``shikomi lora info`` reports.
 
     Attributes:
         family: sd15, sdxl or unknown.
@@ -163,7 +163,7 @@ def inspect(path: Path, known: set[str] | None = None) -> LoraInfo:
     names = sorted(leaves)
     algorithm = _algorithm(header, leaves.values())
     if algorithm in ("", "unknown"):
-        raise UnreadableError(f"{path.name} holds no LoRA that shikomi knows.")
+        raise UnreadableError(f"{path.name} does not contain a LoRA that shikomi knows.")
     unmatched = [n for n in names if not (n in known if known is not None else is_sd15_module(n))]
     return LoraInfo(
         path,

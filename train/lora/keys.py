@@ -37,7 +37,7 @@ _TEXT_PATTERN = re.compile(
 
 @dataclass(frozen=True)
 class UNetLayout:
-    """The blocks of a ``UNet2DConditionModel``, as its ``config.json`` tells them.
+    """The blocks of a ``UNet2DConditionModel``, as described by its ``config.json``.
 
     Attributes:
         down_attention: For each down block: has it attention?

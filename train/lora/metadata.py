@@ -19,7 +19,7 @@ from train.data.dataset import Dataset, Schedule, TrainImage
 
 @dataclass(frozen=True)
 class Facts:
-    """What the settings do not tell.
+    """What the settings do not say.
 
     Attributes:
         prediction: epsilon or v_prediction.
@@ -155,7 +155,7 @@ def _dataset(data: Dataset, schedule: Schedule, number: int) -> dict[str, Any]:
 
 
 def tag_frequency(images: tuple[TrainImage, ...] | list[TrainImage]) -> dict[str, dict[str, int]]:
-    """Count tags by folder: comma split, stripped, lower case, as sd-scripts does."""
+    """Count tags by folder: comma split, stripped, lower case, like sd-scripts."""
     found: dict[str, Counter[str]] = {}
     for image in images:
         tags = (tag.strip().lower() for tag in plain(image.caption, image.rules).split(","))

@@ -1,4 +1,4 @@
-"""The link between a run and those who watch it: rates, memory, and the commands they send."""
+"""The link between a run and its front ends: rates, memory, and the commands they send."""
 
 import sys
 import time
@@ -15,7 +15,7 @@ _RECENT = 20
 
 
 class StepTimer:
-    """Measures how fast steps go and what they take."""
+    """Measures steps per second and peak memory (bytes)."""
 
     def __init__(self, device: torch.device, total: int) -> None:
         self._device, self._total = device, total
@@ -29,7 +29,7 @@ class StepTimer:
 
     @property
     def rate(self) -> float | None:
-        """Steps per second, lately."""
+        """Steps per second over the last ``_RECENT`` steps; ``None`` before the first one."""
         spent = sum(self._times)
         return len(self._times) / spent if spent else None
 
@@ -62,13 +62,13 @@ def memory_in_use(device: torch.device) -> int:
 
 
 class CommandReader:
-    """Reads what front ends ask of the job."""
+    """Reads the commands that front ends append to the job."""
 
     def __init__(self, job: jobs.Job) -> None:
         self._job, self._offset = job, 0
 
     def asked(self) -> set[str]:
-        """Return the commands that came in since the last look; waits while paused."""
+        """Return the commands that arrived since the last call; waits while paused."""
         found, self._offset = jobs.commands(self._job, self._offset)
         paused = False
         while True:

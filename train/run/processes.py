@@ -1,4 +1,4 @@
-"""The processes of one run, one per device, as ``accelerate launch`` starts them."""
+"""The processes of one run, one per device, started by ``accelerate launch``."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ class ProcessGroup:
 
     Attributes:
         device: Where this process computes.
-        rank: Its number, from 0; only 0 talks, saves, validates and draws.
+        rank: Its number, from 0; only 0 reports, saves, validates and draws.
         size: How many there are.
     """
 
@@ -36,7 +36,7 @@ class ProcessGroup:
         from accelerate.state import PartialState
 
         _enough_gpus()
-        # Unless told that there is no GPU, accelerate lets each CPU process run on its own.
+        # Unless it is told that there is no GPU, accelerate runs each CPU process on its own.
         state = PartialState(cpu=default_device().type == "cpu")
         return cls(state.device, state.process_index, state.num_processes)
 
@@ -47,7 +47,7 @@ class ProcessGroup:
 
     @property
     def is_main(self) -> bool:
-        """Is this the process that talks?"""
+        """Whether this is the process that reports and saves."""
         return self.rank == 0
 
     def all_reduce(self, tensor: Tensor) -> Tensor:
@@ -80,14 +80,14 @@ class ProcessGroup:
 
 
 def _enough_gpus() -> None:
-    """Refuse more processes than GPUs; each would wait for the others for ever."""
+    """Refuse more processes than GPUs: they would wait for each other for ever."""
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     if not gpus or processes <= gpus:
         return
     if int(os.environ.get("LOCAL_RANK", 0)):
-        sys.exit(EXIT_USAGE)  # the first one says why
+        sys.exit(EXIT_USAGE)  # the first process reports why
     raise UserError(
-        f"The run wants {processes} GPUs, and {gpus} can be used here.",
-        f"Set devices = {gpus}, or see what CUDA_VISIBLE_DEVICES hides.",
+        f"The run needs {processes} GPUs, and only {gpus} can be used here.",
+        f"Set devices = {gpus}, or check what CUDA_VISIBLE_DEVICES hides.",
     )

@@ -2,7 +2,7 @@
 
     mochi, cat, party hat --n blurry --w 512 --h 768 --d 1 --l 7.5 --s 28
 
-``<lora:NAME:WEIGHT>`` inside the text loads a LoRA, as in A1111. Emphasis such as ``(hat:1.2)`` is
+``<lora:NAME:WEIGHT>`` inside the text loads a LoRA, like in A1111. Emphasis such as ``(hat:1.2)`` is
 not parsed: parentheses are ordinary text.
 """
 
@@ -50,7 +50,7 @@ def parse(line: str) -> Prompt:
         ('mochi, hat', 'bad', 3, 64, {'mochi': 0.8})
 
     Raises:
-        ConfigError: An unknown option, or a value that is no number.
+        ConfigError: An unknown option, or a value that is not a number.
     """
     text, *options = re.split(r"\s--(?=[a-z])", f" {line.strip()}")
     values: dict[str, str] = {}

@@ -101,5 +101,5 @@ def judge(scores: Sequence[Score]) -> Iterator[Event]:
 def _finding(best: Score) -> str:
     change = f"{best.measure} {best.base:.0%} -> {best.value:.0%}"
     if best.low <= best.base:
-        return f"{change}: no better than the base model, as far as these samples can tell."
+        return f"{change}: no better than the base model, as far as these samples show."
     return f"{change} ({best.low:.0%} to {best.high:.0%})"
