@@ -59,8 +59,8 @@ class TrainSettings(StepSettings):
     """Steps in which the learning rate rises from 0."""
 
     precision: Precision = "auto"
-    """Number format of the base model and its activations (the LoRA itself stays in fp32): auto takes bf16 where
-    the device computes in it, else fp32."""
+    """Number format of the base model and its activations (the LoRA itself stays in fp32): auto
+    takes bf16 where the device computes in it, else fp32."""
     gradient_checkpointing: bool = False
     """Half the memory for a quarter more time."""
     min_snr_gamma: float = Field(5.0, ge=0)
@@ -122,8 +122,8 @@ class TrainSettings(StepSettings):
     ) -> "TrainSettings":
         """Combine the sources of settings.
 
-        Each takes precedence over the one before: defaults, ``[train]``, the preset, the ``key=value``
-        overrides.
+        Each takes precedence over the one before: defaults, ``[train]``, the preset, the
+        ``key=value`` overrides.
 
         Raises:
             ConfigError: Unknown presets or keys, or values out of range; all faults at once.

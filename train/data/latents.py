@@ -1,8 +1,8 @@
 """Encoded images on disk, named by everything that decides their content.
 
-A file's name is a hash of the picture, its crop, its mirroring and the VAE, so that nothing in
-the cache can be stale and several runs and base models share one folder. What is kept is the mean
-and the standard deviation, so that each step still draws its own latents, as it would without a cache.
+A file's name is a hash of the picture, its crop, its mirroring and the VAE, so that nothing in the
+cache can be stale and several runs and base models share one folder. What is kept is the mean and
+the standard deviation, so that each step still draws its own latents, as it would without a cache.
 """
 
 import io

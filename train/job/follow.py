@@ -15,8 +15,8 @@ _POLL = 0.2
 def follow(job: jobs.Job, offset: int = 0) -> Iterator[Event]:
     """Yield a job's events until it ends.
 
-    The first interrupt sends it ``stop``: it finishes its step, saves and ends, and its last
-    events are still shown. The second one raises KeyboardInterrupt; the job then continues on its own.
+    The first interrupt sends it ``stop``: it finishes its step, saves and ends, and its last events
+    are still shown. The second one raises KeyboardInterrupt; the job then continues on its own.
 
     Args:
         job: A job that was started.

@@ -2,8 +2,8 @@
 
     mochi, cat, party hat --n blurry --w 512 --h 768 --d 1 --l 7.5 --s 28
 
-``<lora:NAME:WEIGHT>`` inside the text loads a LoRA, like in A1111. Emphasis such as ``(hat:1.2)`` is
-not parsed: parentheses are ordinary text.
+``<lora:NAME:WEIGHT>`` inside the text loads a LoRA, like in A1111. Emphasis such as ``(hat:1.2)``
+is not parsed: parentheses are ordinary text.
 """
 
 import re

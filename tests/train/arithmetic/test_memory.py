@@ -69,7 +69,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "0")
-    with pytest.raises(UserError, match="wants 2 GPUs, and 1 can be used") as caught:
+    with pytest.raises(UserError, match="needs 2 GPUs, and only 1 can be used") as caught:
         ProcessGroup.join()
     assert "devices = 1" in caught.value.hint
     monkeypatch.setenv("LOCAL_RANK", "1")
