@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from PIL import Image, ImageDraw
 
 from prep.project import Project, initialise
+from tests import waiting
 
 # Two cores are shared by everything that runs here: more threads than that only get in each
 # other's way (a tiny pipeline took 24 s with the default and 0.3 s with one thread).
@@ -17,6 +18,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Started in the background, a shell makes its children ignore interrupts; the tests send some.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+waiting.mark()
 
 # Tests are not timed: the machine may be busy with something else.
 settings.register_profile(
@@ -36,6 +39,14 @@ def _fenced(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFa
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.delenv("SHIKOMI_JOB", raising=False)
     monkeypatch.delenv("SHIKOMI_API_KEY", raising=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_survives() -> Iterator[None]:
+    """Fail when tests of a module leave processes behind, and end these."""
+    yield
+    left = waiting.end_all()
+    assert not left, f"left running: {left}"
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
+from tests.waiting import ended, output
+
 ROOT = Path(__file__).resolve().parent.parent
 # The training job is the whole load here, so it may have both cores.
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "2"}
@@ -37,7 +39,7 @@ def demo(directory: Path, *arguments: str, **popen: Any) -> "subprocess.Popen[st
 def demo_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Events]:
     directory = tmp_path_factory.mktemp("demo") / "project"
     with demo(directory, "--json") as process:
-        out, err = process.communicate(timeout=900)
+        out, err = output(process)
     events = [json.loads(line) for line in out.splitlines()]
     # 1: done, with the two broken files that were planted.
     assert process.returncode == 1, (err, events[-3:])
@@ -116,7 +118,7 @@ def test_ctrl_c_stops_the_training_and_running_again_goes_on(tmp_path: Path) -> 
         os.killpg(process.pid, signal.SIGINT)
         assert process.stdout is not None
         rest = [json.loads(line) for line in process.stdout]
-        assert process.wait(120) == 130
+        assert ended(process) == 130
     assert rest[-1]["kind"] == "finished"
     assert rest[-1]["reason"] == "interrupted"
     jobs = directory / ".shikomi" / "jobs"
@@ -128,7 +130,7 @@ def test_ctrl_c_stops_the_training_and_running_again_goes_on(tmp_path: Path) -> 
         metric = read_until(process, lambda event: event["kind"] == "metric")
         assert metric["step"] > 1
         os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=120)
+        output(process)
     assert [path.name for path in jobs.iterdir()] == [job.name]
 
 
@@ -147,7 +149,7 @@ def read_until(
 def test_another_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with demo(tmp_path) as process:
-        _, err = process.communicate(timeout=120)
+        _, err = output(process)
     assert process.returncode == 2
     assert "holds something else" in err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

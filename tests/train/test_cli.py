@@ -9,8 +9,8 @@ import pytest
 
 from prep.project import Project
 from prep.system import jobs
-from tests.train.job.test_job import LIMIT, wait_for
 from tests.train.tiny import MakeRun
+from tests.waiting import ended, wait_for
 from train import cli, extra
 from train.sampling.options import GridOptions, SampleOptions
 
@@ -118,7 +118,7 @@ def test_ctrl_c_stops_the_run_and_saves(folder: Path) -> None:
                 process.send_signal(signal.SIGINT)
                 break
         rest = lines(process.stdout.read())
-        assert process.wait(LIMIT) == 130
+        assert ended(process) == 130
     assert (rest[-1]["kind"], rest[-1]["reason"]) == ("finished", "stopped")
     (job,) = jobs.listed(Project.open(folder).jobs)
     wait_for(lambda: not jobs.alive(job))

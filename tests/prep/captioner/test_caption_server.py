@@ -24,6 +24,7 @@ from prep.ops import caption, scan
 from prep.ops.caption import CaptionOptions
 from prep.project import Project
 from tests.prep.vision_server import Vision, vision_server
+from tests.waiting import output
 
 RED = "A red picture of 40 x 20 pixels lies here."
 
@@ -320,7 +321,7 @@ def test_an_ended_run_goes_on_where_it_stopped(
             if json.loads(line)["kind"] == "described":
                 break
         os.kill(running.pid, number)
-        _, errors = running.communicate(timeout=60)
+        _, errors = output(running)
     assert not vision.gate.is_set()
     assert "Traceback" not in errors
     assert text(filled, "a.txt") == "mochi, tag a"

@@ -23,7 +23,6 @@ def shikomi(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=120,
     )
 
 

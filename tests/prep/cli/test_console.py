@@ -14,6 +14,7 @@ from prep import events
 from prep.cli import console
 from prep.errors import ConfigError, RetryError, UnreadableError, UserError
 from prep.events import Event
+from tests.waiting import output
 
 ROOT = Path(__file__).resolve().parents[3]
 Captured = pytest.CaptureFixture[str]
@@ -207,7 +208,7 @@ sys.exit(console.show(work(), json=True))
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = output(process)
     assert process.returncode == 130
     assert err == "cleaned up\n"
     assert json.loads(out)["reason"] == "interrupted"

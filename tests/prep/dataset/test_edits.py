@@ -16,6 +16,7 @@ from prep.project import Project
 from prep.system.files import Fingerprint, write_text
 from prep.system.locks import exclusive
 from tests.conftest import MakeImage
+from tests.waiting import ended
 
 A, B = "dataset/10_mochi/a.png", "dataset/10_mochi/b.png"
 
@@ -316,7 +317,7 @@ def test_two_processes_at_once_lose_nothing(project: Project, index: Index) -> N
         subprocess.Popen([sys.executable, "-c", script, str(project.root), tag])
         for tag in ("night", "day")
     ]
-    assert [process.wait(60) for process in running] == [0, 0]
+    assert [ended(process) for process in running] == [0, 0]
     tags = (text(project, A) or "").split(", ")
     # Either both, or the later one found the caption changed and left it alone.
     assert tags[:2] == ["mochi", "hat"]

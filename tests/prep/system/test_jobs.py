@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from prep import events
 from prep.errors import UserError
 from prep.system import jobs
 from prep.system.jobs import Follower, Job, JobSettings
+from tests import waiting
+from tests.waiting import wait_for
 
-LIMIT = 30.0
 PRELUDE = """
 import json, os, signal, subprocess, sys, time
 def say(kind, **fields):
@@ -45,21 +45,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
             ended(job)
 
 
-def until(condition: Callable[[], object]) -> None:
-    """Wait until the condition holds; fail when it takes unreasonably long."""
-    end = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
-
-
 def ended(job: Job) -> list[events.Event]:
-    until(lambda: not jobs.alive(job))
+    wait_for(lambda: not jobs.alive(job))
     return Follower(job).poll()
 
 
 def begun(job: Job) -> None:
-    until(lambda: Follower(job).poll())
+    wait_for(lambda: Follower(job).poll())
 
 
 def test_a_job_runs_to_its_end_and_its_directory_tells_all(start: Start) -> None:
@@ -167,7 +159,7 @@ while True: signal.pause()
     jobs.send(job, "stop")
     jobs.send(job, "stop")
     assert ended(job)[-1] == events.Finished({}, "stopped")
-    until(lambda: not _running(int(first.what)))
+    wait_for(lambda: not _running(int(first.what)))
 
 
 def _running(process: int) -> bool:
@@ -258,20 +250,23 @@ def test_looking_at_a_job_while_it_starts_does_no_harm(tmp_path: Path) -> None:
             [sys.executable, "-m", "prep.system.supervise", str(job.directory)],
             env=jobs.child_environment(),
         )
-        assert supervisor.wait(LIMIT) == 0  # forked: its child waits for the lock
+        assert waiting.ended(supervisor) == 0  # forked: its child waits for the lock
         assert not (job.directory / "began").exists()
-    until((job.directory / "began").exists)
+    wait_for((job.directory / "began").exists)
     assert ended(job) == [events.Finished({})]
 
 
 def test_a_supervisor_that_was_killed_leaves_a_lost_job(start: Start) -> None:
-    job = start("say('started', what=str(os.getppid()))\nwhile True: signal.pause()")
+    ids = "f'{os.getppid()} {os.getpid()}'"
+    job = start(f"say('started', what={ids})\nwhile True: signal.pause()")
     begun(job)
     (first,) = Follower(job).poll()
     assert isinstance(first, events.Started)
-    os.kill(int(first.what), signal.SIGKILL)
-    until(lambda: not jobs.alive(job))
+    supervisor, orphan = map(int, first.what.split())
+    os.kill(supervisor, signal.SIGKILL)
+    wait_for(lambda: not jobs.alive(job))
     assert jobs.status(job).state == "lost"
+    os.kill(orphan, signal.SIGKILL)
 
 
 def test_a_new_job_and_a_folder_that_is_none(tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from prep.events import Event, Failed, Finished, Metric, Sample, Saved
 from prep.project import Project
 from prep.system import jobs
 from tests.train.tiny import MakeRun
+from tests.waiting import ended, wait_for
 from train import extra
 from train.arithmetic.precision import default_device
 from train.config import RunConfig, TrainSettings
@@ -28,15 +27,6 @@ from train.networks.saved import load_lora
 from train.run.checkpoint import states
 from train.run.loop import train
 from train.run.processes import ProcessGroup
-
-LIMIT = 300.0
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.02)
 
 
 def events_of(job: jobs.Job) -> list[Event]:
@@ -74,10 +64,10 @@ def test_a_killed_run_goes_on_bit_identically(make_run: MakeRun, tmp_path: Path)
     process = spawn(run, broken)
     wait_for(lambda: len(states(broken.directory / "state")) >= 2)
     process.send_signal(signal.SIGKILL)
-    process.wait(LIMIT)
+    ended(process)
     killed_at = states(broken.directory / "state")[-1].name
     (run.project / last.summary["lora"]).unlink()
-    assert spawn(run, broken).wait(LIMIT) == 0
+    assert ended(spawn(run, broken)) == 0
     assert killed_at < f"step{last.summary['steps']:08d}", "it was over before it was killed"
     assert payload(run.project / last.summary["lora"]) == expected
 
@@ -144,7 +134,7 @@ def test_two_processes_learn_what_one_learns(make_run: MakeRun, tmp_path: Path) 
     processes = [
         spawn(run, group, **address, RANK=rank, LOCAL_RANK=rank, **no_gpu) for rank in ("0", "1")
     ]
-    assert [process.wait(LIMIT) for process in processes] == [0, 0], group.log_file.read_text()
+    assert [ended(process) for process in processes] == [0, 0], group.log_file.read_text()
     for key, tensor in load_lora(path).items():
         assert torch.allclose(tensor, expected[key], atol=1e-6), key
 
@@ -158,7 +148,7 @@ def test_faults_become_failed_events(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run()
     run.dataset.unlink()
     job = jobs.Job(tmp_path / "job")
-    assert spawn(run, job).wait(LIMIT) == 2
+    assert ended(spawn(run, job)) == 2
     last = events_of(job)[-1]
     assert isinstance(last, Failed)
     assert "no dataset file" in last.message
