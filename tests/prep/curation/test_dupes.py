@@ -306,7 +306,7 @@ def test_a_second_run_decodes_nothing(
         raise AssertionError("looked at again")
 
     for module, name in (
-        (hash_store, "look"),
+        (hash_store, "perceptual_hash"),
         (hash_store, "thumbnail"),
         (contents, "content_hash"),
     ):
@@ -316,7 +316,7 @@ def test_a_second_run_decodes_nothing(
     monkeypatch.undo()
     # A renamed copy is known by its content; a new picture is looked at.
     shutil.move(project.dataset / "10_mochi" / "b.png", project.dataset / "10_mochi" / "d.png")
-    monkeypatch.setattr(hash_store, "look", never)
+    monkeypatch.setattr(hash_store, "perceptual_hash", never)
     assert groups(run(project)) == {("near", "a.png"): ["d.png"]}
 
 
