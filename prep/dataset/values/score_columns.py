@@ -6,9 +6,11 @@ scores are read. Where several taggers know the tag, the highest score counts.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from difflib import get_close_matches
 
 from prep import captions
+from prep.dataset.values import score_blobs
 from prep.dataset.values.score_blobs import ScoreBlobs, taggers
 
 
@@ -22,41 +24,43 @@ def prepare(connection: sqlite3.Connection, key: str) -> tuple[str, str] | None:
     Returns:
         ``None``, or what is wrong and what to do: nothing is tagged, or no tagger knows the tag.
     """
-    keys: dict[int, list[str]] = {}
-    blobs: dict[int, ScoreBlobs] = {}
-    for one in taggers(connection):
-        scores = ScoreBlobs(connection, one.id, len(one.names))
-        if scores.newest():
-            keys[one.id], blobs[one.id] = [captions.key(name) for name in one.names], scores
-    if not keys:
+    newest = {one: score_blobs.newest(connection, one.id) for one in taggers(connection)}
+    used = [one for one, number in newest.items() if number]
+    if not used:
         return "no image has been tagged", "Run: shikomi tag PROJECT --model MODEL"
-    knowing = [tagger for tagger in keys if key in keys[tagger]]
-    if not knowing:
+    seen = {one: _seen(connection, one.id, key) for one in used}
+    behind = [one for one in used if seen[one] < newest[one]]
+    keys = {one: [captions.key(name) for name, _ in one.columns] for one in behind}
+    knowing = [one for one in behind if key in keys[one]]
+    if not knowing and not any(seen.values()):
         near = get_close_matches(key, {name for names in keys.values() for name in names}, 1, 0.6)
         hint = f"Did you mean {near[0].replace(' ', '_')}?" if near else ""
         return f"no tagger that was used knows the tag {key!r}", hint
-    for tagger in knowing:
-        _fill(connection, tagger, key, blobs[tagger], keys[tagger].index(key))
+    for one in knowing:
+        blobs = ScoreBlobs(connection, one.id, len(one.columns))
+        for contents, values in blobs.column(keys[one].index(key), seen[one]):
+            _put(connection, key, contents, values)
+        with connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO score_columns VALUES(?, ?, ?)", (one.id, key, newest[one])
+            )
     return None
 
 
-def _fill(
-    connection: sqlite3.Connection, tagger: int, key: str, blobs: ScoreBlobs, column: int
-) -> None:
+def _seen(connection: sqlite3.Connection, tagger: int, key: str) -> int:
+    """Return the number of the newest score that is in the table, 0 for none."""
     row = connection.execute(
         "SELECT seen FROM score_columns WHERE tagger = ? AND key = ?", (tagger, key)
     ).fetchone()
-    seen, newest = (row[0] if row else 0), blobs.newest()
-    if seen >= newest:
-        return
-    for contents, values in blobs.column(column, seen):
-        with connection:
-            connection.executemany(
-                "INSERT INTO score_values VALUES(?, ?, ?) ON CONFLICT(key, content)"
-                " DO UPDATE SET value = max(value, excluded.value)",
-                ((key, content, value) for content, value in zip(contents, values, strict=True)),
-            )
+    return row[0] if row else 0
+
+
+def _put(
+    connection: sqlite3.Connection, key: str, contents: Sequence[str], values: Sequence[float]
+) -> None:
     with connection:
-        connection.execute(
-            "INSERT OR REPLACE INTO score_columns VALUES(?, ?, ?)", (tagger, key, newest)
+        connection.executemany(
+            "INSERT INTO score_values VALUES(?, ?, ?) ON CONFLICT(key, content)"
+            " DO UPDATE SET value = max(value, excluded.value)",
+            ((key, content, value) for content, value in zip(contents, values, strict=True)),
         )

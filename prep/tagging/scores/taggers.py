@@ -92,7 +92,7 @@ def _stored(
     general: float | None,
     character: float | None,
 ) -> StoredTagger:
-    table = TagTable(columns.names, columns.categories)
+    table = TagTable(*zip(*columns.columns, strict=True))
     return StoredTagger(columns.key, name, model, columns.id, images, general, character, table)
 
 
