@@ -1,6 +1,7 @@
 """The rules of the house, as tests: import direction, file and function sizes, what loads what."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,20 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("prep", "train", "tui", "tests", "benchmarks", "sample_data")
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
+
+DECLARATIONS = {"prep/dataset/cache_tables.py", "prep/dataset/work_db.py"}
+"""The tables of ``cache.db`` and of ``work.db``: who reads these two files has seen them all."""
+STORES = {
+    "prep/captioner/store.py",
+    "prep/curation/duplicates/compared.py",
+    "prep/curation/duplicates/hash_store.py",
+    "prep/curation/duplicates/patches.py",
+    "prep/tagging/scores/taggers.py",
+}
+"""Who speaks SQL outside ``prep/dataset``: stores of what their room computes, and nobody else. All
+others ask ``Index``, a module of ``prep/dataset``, or one of these stores."""
+_CREATES = re.compile(r"\bCREATE\s+(?!TEMP)(\w+\s+)?(TABLE|INDEX|TRIGGER|VIEW)\b", re.IGNORECASE)
+_READS_SCORES = re.compile(r"\b(FROM|JOIN)\s+(scores|score_tops)\b", re.IGNORECASE)
 
 HEAVY = ("torch", "diffusers", "transformers", "accelerate", "onnxruntime")
 
@@ -44,6 +59,52 @@ def test_no_function_is_too_long() -> None:
                 if lines > MAX_FUNCTION_LINES:
                     long[f"{path.relative_to(ROOT)}:{node.name}"] = lines
     assert long == {}
+
+
+def product() -> list[tuple[str, ast.Module]]:
+    """Return name and syntax of all files of the three packages."""
+    packages = ("prep/", "train/", "tui/")
+    named = [(path.relative_to(ROOT).as_posix(), path) for path in sources()]
+    return [
+        (name, ast.parse(path.read_text())) for name, path in named if name.startswith(packages)
+    ]
+
+
+def test_tables_are_declared_in_one_place() -> None:
+    creating = {
+        name
+        for name, tree in product()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and _CREATES.search(node.value)
+    }
+    assert creating == DECLARATIONS
+
+
+def test_sql_stays_in_the_dataset_and_in_the_stores_beside_it() -> None:
+    speaking = {
+        name
+        for name, tree in product()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("execute", "executemany", "executescript")
+        and not name.startswith("prep/dataset/")
+    }
+    assert speaking == STORES
+
+
+def test_scores_are_read_by_one_module() -> None:
+    reading = {
+        name
+        for name, tree in product()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and _READS_SCORES.search(node.value)
+    }
+    # The cache itself only notes whose scores there are, never what is in them.
+    assert reading == {"prep/dataset/values/score_blobs.py", "prep/dataset/cache_db.py"}
 
 
 def test_imports_point_one_way() -> None:

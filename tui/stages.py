@@ -49,25 +49,17 @@ class Survey:
     samples: int = 0
 
 
-_COUNTS = """
-    SELECT i.width, i.height, i.error IS NOT NULL, count(*),
-        sum(trim(coalesce(i.caption, ''), ' ,' || char(9, 10, 13)) != '')
-    FROM images i LEFT JOIN work.exclusions x ON x.path = i.path
-    WHERE x.reason IS NULL GROUP BY 1, 2, 3
-"""
-
-
 def survey(index: Index) -> Survey:
     """Count what the rail needs. Grouped by size, so that few buckets have to be worked out."""
     project, buckets = index.project, index.project.buckets
     images = captioned = broken = enlarged = 0
-    for width, height, faulty, count, written in index.connection.execute(_COUNTS):
-        if faulty:
-            broken += count
+    for size in index.sizes():
+        if size.faulty:
+            broken += size.images
         else:
-            images += count
-            captioned += written
-            enlarged += count * buckets.fit((width, height)).upscaled
+            images += size.images
+            captioned += size.captioned
+            enlarged += size.images * buckets.fit((size.width, size.height)).upscaled
     untriggered = sum(not project.concept(folder).trigger for folder, _ in index.folders())
     return Survey(images, captioned, broken, enlarged, untriggered)
 

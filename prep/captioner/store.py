@@ -5,10 +5,6 @@ import json
 from prep.dataset.index import Index
 from prep.system.files import text_hash
 
-_TABLE = """CREATE TABLE IF NOT EXISTS descriptions(
-    content TEXT NOT NULL, asked TEXT NOT NULL, text TEXT NOT NULL,
-    PRIMARY KEY(content, asked)) WITHOUT ROWID"""
-
 
 def question_key(*parts: object) -> str:
     """Return what tells one question from another: prompt, model, and how it was asked."""
@@ -25,8 +21,6 @@ class DescriptionStore:
             index: Open index of the project.
         """
         self._connection = index.connection
-        with self._connection:
-            self._connection.execute(_TABLE)
 
     def get(self, content: str, asked: str) -> str | None:
         """Return the answer to a question about an image, if there is one."""

@@ -46,7 +46,6 @@ def views(index: Index, rows: Iterable[ImageRow]) -> Iterator[MeasuredPart]:
 
 def known(index: Index, wanted: Iterable[MeasuredPart]) -> dict[ValueKey, Values]:
     """Return the values that were measured before, by ``MeasuredPart.key``."""
-    quality_values.prepare(index.connection)
     return quality_values.known(index.connection, (view.key for view in wanted))
 
 

@@ -89,6 +89,24 @@ class KnownFile(NamedTuple):
     caption_mtime_ns: int | None
 
 
+class SizeCount(NamedTuple):
+    """Images of one size that are not excluded.
+
+    Attributes:
+        width: Pixels, as in ``ImageRow``.
+        height: As ``width``.
+        faulty: The image files cannot be used.
+        images: How many.
+        captioned: Those whose caption has more than blanks and commas.
+    """
+
+    width: int
+    height: int
+    faulty: bool
+    images: int
+    captioned: int
+
+
 class Index:
     """The index of one project; one object per thread."""
 
@@ -243,6 +261,16 @@ class Index:
         ):
             counts[folder] -= number
         return sorted((folder, number) for folder, number in counts.items() if number)
+
+    def sizes(self) -> Iterator[SizeCount]:
+        """Yield how many images there are of each size; excluded ones are left out."""
+        rows = self.connection.execute(
+            """SELECT i.width, i.height, i.error IS NOT NULL, count(*),
+                sum(trim(coalesce(i.caption, ''), ' ,' || char(9, 10, 13)) != '')
+            FROM images i LEFT JOIN work.exclusions x ON x.path = i.path
+            WHERE x.reason IS NULL GROUP BY 1, 2, 3"""
+        )
+        return map(SizeCount._make, rows)
 
     def known(self, paths: Sequence[str]) -> dict[str, KnownFile]:
         """Return what was last scanned of these paths, by path."""

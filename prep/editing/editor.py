@@ -21,10 +21,10 @@ from prep.captions.patterns import separate
 from prep.captions.rules import Rules
 from prep.captions.spelling import PLAIN_BRACKET
 from prep.captions.tag_map import TagMap
+from prep.dataset.caption_rows import CaptionRow
 from prep.dataset.index import Index
 from prep.dataset.journal.manual_edits import ManualEditStore
 from prep.editing.options import EditOptions
-from prep.editing.rows import CaptionRow
 from prep.editing.steps import Add, EditStep, Move, Remove, Replace, SortTags, TagList, weighted
 from prep.project import Project
 from prep.project.caption_rules import load_implications, rules_for
@@ -240,8 +240,7 @@ class Editor:
 
     @cached_property
     def _decided(self) -> frozenset[str]:
-        rows = self.index.connection.execute("SELECT DISTINCT path FROM work.hand")
-        return frozenset(path for (path,) in rows)
+        return self.hands.paths()
 
     @cached_property
     def _patterns(self) -> list[tuple[Expression, str]]:

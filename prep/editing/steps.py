@@ -10,7 +10,7 @@ from prep import captions
 from prep.captions import rewrite_tags, structure, weights
 from prep.captions.order import Rank
 from prep.captions.patterns import matcher
-from prep.editing.rows import CaptionRow
+from prep.dataset.caption_rows import CaptionRow
 
 TagList = list[str]
 EditStep = Callable[[TagList, CaptionRow], TagList]

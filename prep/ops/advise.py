@@ -8,13 +8,12 @@ from pydantic import Field
 from prep import events
 from prep.curation.advice.basics import basics, by_folder
 from prep.curation.advice.fusion import fusion
-from prep.curation.advice.tally import AdviceTagger, stored_tagger, tally
+from prep.curation.advice.tally import stored_tagger, tally
 from prep.curation.advice.variety import variety
 from prep.dataset import contents
 from prep.dataset.index import ImageRow, Index
 from prep.project import Project, Section
-from prep.tagging.scores.store import ScoreStore
-from prep.tagging.scores.taggers import recommended
+from prep.tagging.scores.taggers import StoredTagger
 
 Level = Literal["good", "note", "warning"]
 _ORDER: tuple[Level, ...] = ("warning", "note", "good")
@@ -69,11 +68,10 @@ def _usable(index: Index, where: str) -> list[ImageRow]:
     return [row for row in index.select(where) if row.usable]
 
 
-def _scored(index: Index, rows: Sequence[ImageRow], tagger: AdviceTagger | None) -> set[str]:
+def _scored(index: Index, rows: Sequence[ImageRow], tagger: StoredTagger | None) -> set[str]:
     if tagger is None:
         return set()
-    known = ScoreStore(index, tagger.key, tagger.table).known()
-    return known & {row.content or "" for row in rows}
+    return tagger.store(index).known() & {row.content or "" for row in rows}
 
 
 def _concept(
@@ -81,7 +79,7 @@ def _concept(
     index: Index,
     folder: str,
     rows: Sequence[ImageRow],
-    tagger: AdviceTagger | None,
+    tagger: StoredTagger | None,
     scored: set[str],
 ) -> Iterator[events.Advice]:
     concept = project.concept(folder)
@@ -95,7 +93,7 @@ def _concept(
         index,
         known if compare else rows,
         compare,
-        section.pair(*recommended(index, compare.key) if compare else ()),
+        section.pair(*(compare.general, compare.character) if compare else ()),
         project.settings.captions.replace,
     )
     if compare is None:

@@ -8,14 +8,13 @@ from pydantic import Field
 
 from prep import captions, events
 from prep.dataset.index import Index
+from prep.dataset.values.score_blobs import SCORE_BYTES
 from prep.errors import ConfigError
 from prep.ops.score_options import ScoreOptions, contents_of, from_stored, scored_rows, warnings
 from prep.project import Project
 from prep.tagging.models.tables import RATING, TagTable
 from prep.tagging.scores.contrast import Contrast, of_taggers
 from prep.tagging.scores.taggers import stored
-
-_SCORE_BYTES = 2
 
 
 class CompareOptions(ScoreOptions):
@@ -38,7 +37,7 @@ def listed(project: Project) -> Iterator[events.Event]:
     with Index(project) as index:
         found = stored(index)
     for one in found:
-        size = _SCORE_BYTES * len(one.table) * one.images
+        size = SCORE_BYTES * len(one.table) * one.images
         advice = (one.general, one.character)
         yield events.StoredScores(one.name, one.key[:8], one.images, len(one.table), size, *advice)
     yield events.Finished({"taggers": len(found)})

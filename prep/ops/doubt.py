@@ -9,12 +9,12 @@ from pydantic import Field
 from prep import captions, events
 from prep.captions.patterns import matcher
 from prep.captions.rules import Rules
+from prep.dataset.caption_rows import caption_rows
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import ANSWERS, CAPTION, Change, caption_change
 from prep.dataset.journal.edits import Journal, Outcome
 from prep.dataset.journal.tag_answers import AnswerStore, merged, packed
 from prep.editing.options import TagsOption
-from prep.editing.rows import caption_rows
 from prep.errors import ConfigError, UnreadableError
 from prep.ops.edit import report
 from prep.ops.score_options import ScoreOptions, from_stored, scored_rows, warnings

@@ -23,6 +23,7 @@ from prep.dataset import contents
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import CAPTION
 from prep.dataset.journal.edits import Journal
+from prep.dataset.values import duplicates
 from prep.errors import ConfigError
 from prep.project import Project, Section
 
@@ -99,7 +100,7 @@ class _Found:
 
     def __init__(self, index: Index, options: DupesOptions) -> None:
         self._index, self._options = index, options
-        self._looks = hash_store.usable_hashes(index)
+        self._hashes = hash_store.usable_hashes(index)
         self.clusters: list[DuplicateGroup] = []
         self._groups = 0
         self._apart = {"variant": 0, "crop": 0}
@@ -108,7 +109,7 @@ class _Found:
 
     def duplicates(self) -> Iterator[events.Event]:
         """Search, look closer, and yield the groups."""
-        neighbours = Neighbours(self._looks.hashes, self._radius(), self._turns())
+        neighbours = Neighbours(self._hashes.hashes, self._radius(), self._turns())
         if neighbours.crowded:
             yield events.Warned(
                 "Very many pictures have nearly the same hash, like frames of one film; those were"
@@ -149,13 +150,7 @@ class _Found:
 
     def remember(self) -> None:
         """Keep which image is in a group of which, for filters such as ``dup:yes``."""
-        connection = self._index.connection
-        with connection:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS dupes(path TEXT, reason TEXT, keep TEXT)"
-            )
-            connection.execute("DELETE FROM dupes")
-            connection.executemany("INSERT INTO dupes VALUES(?, ?, ?)", self._told)
+        duplicates.save(self._index.connection, self._told)
 
     def summary(self) -> dict[str, int]:
         gone = {member.row.path for cluster in self.clusters for member in cluster.members}
@@ -178,7 +173,7 @@ class _Found:
         """Return the distance asked for, or one at which chance finds few pairs in so many."""
         if self._options.distance is not None:
             return self._options.distance
-        count = len(self._looks.ids)
+        count = len(self._hashes.ids)
         return next(radius for most, radius in _RADII if count < most)
 
     def _turns(self) -> list[int]:
@@ -189,8 +184,8 @@ class _Found:
 
     def _rows(self, neighbours: Neighbours) -> dict[int, list[ImageRow]]:
         """Return the images of all pictures that have candidates or copies, by position."""
-        places = {int(number): place for place, number in enumerate(self._looks.ids.tolist())}
-        wanted = [int(self._looks.ids[place]) for place in neighbours.doubtful().tolist()]
+        places = {int(number): place for place, number in enumerate(self._hashes.ids.tolist())}
+        wanted = [int(self._hashes.ids[place]) for place in neighbours.doubtful().tolist()]
         wanted += hash_store.copied(self._index)
         images = hash_store.images_of(self._index, wanted)
         return {places[number]: rows for number, rows in images.items()}

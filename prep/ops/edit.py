@@ -6,12 +6,12 @@ from typing import Any
 
 from prep import captions, events
 from prep.captions.diff import DiffCounter
+from prep.dataset.caption_rows import CaptionRow, caption_rows
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import CAPTION, CONTENT, Change, exclusion
 from prep.dataset.journal.edits import Journal, Outcome, check_found
 from prep.editing.editor import CaptionState, Editor
 from prep.editing.options import EditOptions as EditOptions
-from prep.editing.rows import CaptionRow, caption_rows
 from prep.errors import ConfigError
 from prep.project import Project, Section
 from prep.regexes import Expression

@@ -10,12 +10,12 @@ from prep import captions, events
 from prep.captions import sentences
 from prep.captions.diff import DiffCounter
 from prep.captions.traits import SHARE
+from prep.dataset.caption_rows import CaptionRow, caption_rows
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import CAPTION, Change, caption_change, content_change
 from prep.dataset.journal.edits import Journal, Outcome
 from prep.editing.options import TagsOption
 from prep.editing.prune_advice import CommonTag, traits
-from prep.editing.rows import CaptionRow, caption_rows
 from prep.errors import ConfigError, UserError
 from prep.ops.edit import report
 from prep.project import FILE_NAME, Concept, Project, Section

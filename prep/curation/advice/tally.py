@@ -4,7 +4,6 @@ The scores are read in portions, so that a million images of ten thousand scores
 memory than a few hundred.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,47 +12,25 @@ import numpy as np
 from prep import captions
 from prep.curation.advice.fusion import TagFacts
 from prep.dataset.index import ImageRow, Index
-from prep.tagging.models.obtain import TagTable
+from prep.dataset.values.score_blobs import PORTION
+from prep.dataset.writer import batches
+from prep.tagging.models.tables import TagTable
 from prep.tagging.scores.sparse import Bits
-from prep.tagging.scores.store import ScoreStore
+from prep.tagging.scores.taggers import StoredTagger, stored
 
-_AT_ONCE = 256
-"""Images whose scores are in memory together."""
 _NO_SIGN = 0.5
 """A score below this share of its threshold is no sign of the tag."""
 _SENTENCE = 5
 """A piece of a caption with so many words is prose, in which tags are looked for as words."""
 
 
-@dataclass(frozen=True)
-class AdviceTagger:
-    """A tagger whose scores are in the cache."""
-
-    key: str
-    table: TagTable
-
-    def columns(self, renamed: Mapping[str, str]) -> dict[str, int]:
-        """Return the output of each tag, by the key that captions give it.
-
-        Args:
-            renamed: old = new, the ``replace`` rules of the project.
-        """
-        new = {captions.key(old): captions.key(name) for old, name in renamed.items()}
-        keys = (captions.key(name) for name in self.table.names)
-        ratings = set(self.table.ratings.tolist())
-        return {new.get(key, key): n for n, key in enumerate(keys) if n not in ratings}
-
-
-def stored_tagger(index: Index, contents: Sequence[str]) -> AdviceTagger | None:
+def stored_tagger(index: Index, contents: Sequence[str]) -> StoredTagger | None:
     """Return the tagger that has scored most of these contents, the newest of several."""
     wanted, best, most = set(contents), None, 0
-    rows = index.connection.execute("SELECT key, tags FROM taggers ORDER BY id").fetchall()
-    for key, tags in rows:
-        names, categories = zip(*json.loads(tags), strict=True)
-        tagger = AdviceTagger(key, TagTable(tuple(names), tuple(categories)))
-        known = len(wanted & ScoreStore(index, key, tagger.table).known())
+    for one in sorted(stored(index), key=lambda one: one.number):
+        known = len(wanted & one.store(index).known())
         if known and known >= most:
-            best, most = tagger, known
+            best, most = one, known
     return best
 
 
@@ -73,7 +50,7 @@ class ConceptTags:
 def tally(
     index: Index,
     rows: Sequence[ImageRow],
-    tagger: AdviceTagger | None,
+    tagger: StoredTagger | None,
     limits: tuple[float, float] = (0.35, 0.85),
     renamed: Mapping[str, str] | None = None,
 ) -> ConceptTags:
@@ -88,7 +65,7 @@ def tally(
     """
     if tagger is None:
         return _captions_only(rows)
-    columns = tagger.columns(renamed or {})
+    columns = _columns(tagger.table, renamed or {})
     width = len(tagger.table)
     counts = np.zeros((4, width), np.int64)
     others: dict[str, int] = {}
@@ -116,6 +93,19 @@ def tally(
     return ConceptTags(sorted(facts, key=_importance), tags)
 
 
+def _columns(table: TagTable, renamed: Mapping[str, str]) -> dict[str, int]:
+    """Return the column of each tag but ratings, by the key that captions give it.
+
+    Args:
+        table: What the columns mean.
+        renamed: old = new, the ``replace`` rules of the project.
+    """
+    new = {captions.key(old): captions.key(name) for old, name in renamed.items()}
+    keys = (captions.key(name) for name in table.names)
+    ratings = set(table.ratings.tolist())
+    return {new.get(key, key): n for n, key in enumerate(keys) if n not in ratings}
+
+
 def _captions_only(rows: Sequence[ImageRow]) -> ConceptTags:
     counts: dict[str, int] = {}
     names: dict[str, str] = {}
@@ -137,14 +127,13 @@ def _importance(facts: TagFacts) -> tuple[int, int, str]:
 def _scored(
     index: Index,
     rows: Sequence[ImageRow],
-    tagger: AdviceTagger,
+    tagger: StoredTagger,
     limits: tuple[float, float],
 ) -> Iterator[tuple[Sequence[ImageRow], Bits, Bits]]:
     """Yield images with what is seen in them, and what there is no sign of; shapes (n, tags)."""
-    store = ScoreStore(index, tagger.key, tagger.table)
+    store = tagger.store(index)
     least = tagger.table.limits(*limits).astype(np.float16)
-    for start in range(0, len(rows), _AT_ONCE):
-        part = rows[start : start + _AT_ONCE]
+    for part in batches(rows, PORTION):
         scores = store.load([row.content or "" for row in part])
         yield part, scores >= least, scores < least * _NO_SIGN
 

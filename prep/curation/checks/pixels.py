@@ -7,10 +7,11 @@ transparency (mgds ``LoadImage.py``). What shikomi exports is upright and on whi
 
 from collections.abc import Iterator
 
-from prep.curation.checks import transparency
 from prep.curation.checks.codes import CheckCode, Problem, error, for_all, info, warning
 from prep.curation.checks.view import DatasetView
 from prep.dataset.index import ImageRow
+from prep.dataset.values import transparency_values
+from prep.dataset.values.transparency_values import Transparency
 
 CODES = (
     CheckCode(
@@ -71,7 +72,9 @@ LITTLE = 0.001
 
 def find(view: DatasetView) -> Iterator[Problem]:
     """Yield what a trainer makes of the pictures; ``transparency.measure`` comes before."""
-    known = transparency.found(view.index) if any(row.alpha for row in view.rows) else {}
+    known = {}
+    if any(row.alpha for row in view.rows):
+        known = transparency_values.known(view.index.connection)
     buckets = view.project.buckets
     scales: dict[tuple[int, int], float] = {}
     for place in view.places:
@@ -108,7 +111,7 @@ _TURNS = {
 }
 
 
-def _transparent(row: ImageRow, known: dict[str, transparency.Transparency]) -> Iterator[Problem]:
+def _transparent(row: ImageRow, known: dict[str, Transparency]) -> Iterator[Problem]:
     seen = known.get(row.content or "")
     if seen is not None and seen.share >= LITTLE:
         hidden = "black" if seen.grey < 40 else "white" if seen.grey > 215 else "other colours"

@@ -6,29 +6,17 @@ decide; they are read once, and the answer is kept in ``cache.db`` by the hash o
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from prep import events
 from prep.dataset import contents
 from prep.dataset.index import ImageRow, Index
+from prep.dataset.values import transparency_values
+from prep.dataset.values.transparency_values import Transparency
 from prep.system.parallel import ordered
 
 _FULL = 255
 _BATCH = 64
-
-
-@dataclass(frozen=True)
-class Transparency:
-    """What a trainer meets that drops transparency.
-
-    Attributes:
-        share: Of the pixels that are not fully opaque, 0 to 1.
-        grey: Mean brightness of what lies hidden under them, 0 (black) to 255.
-    """
-
-    share: float
-    grey: float
 
 
 def measure(index: Index) -> Iterator[events.Event]:
@@ -37,12 +25,11 @@ def measure(index: Index) -> Iterator[events.Event]:
     Yields:
         Progress; Skipped for files that cannot be read any more.
     """
-    ids = [number for (number,) in index.connection.execute("SELECT id FROM images WHERE alpha")]
-    candidates = [row for row in index.rows(ids) if row.usable]
+    candidates = [row for row in index.iterate("alpha:yes") if row.usable]
     if not candidates:
         return
     yield from contents.hash_contents(index, candidates)
-    known = set(found(index))
+    known = transparency_values.known(index.connection)
     todo: dict[str, ImageRow] = {}
     for row in index.rows([row.id for row in candidates]):
         if row.content is not None and row.content not in known:
@@ -50,26 +37,12 @@ def measure(index: Index) -> Iterator[events.Event]:
     yield from _looked_at(index, todo)
 
 
-def found(index: Index) -> dict[str, Transparency]:
-    """Return what is known, by content."""
-    with index.connection:
-        index.connection.execute(
-            "CREATE TABLE IF NOT EXISTS transparency("
-            "content TEXT PRIMARY KEY, share REAL NOT NULL, grey REAL NOT NULL) WITHOUT ROWID"
-        )
-    rows = index.connection.execute("SELECT content, share, grey FROM transparency")
-    return {content: Transparency(share, grey) for content, share, grey in rows}
-
-
 def _looked_at(index: Index, todo: dict[str, ImageRow]) -> Iterator[events.Event]:
     root, throttle = index.project.root, events.Throttle()
-    results: list[tuple[str, float, float]] = []
+    results: list[tuple[str, Transparency]] = []
 
     def save() -> None:
-        with index.connection:
-            index.connection.executemany(
-                "INSERT OR REPLACE INTO transparency VALUES(?, ?, ?)", results
-            )
+        transparency_values.save(index.connection, results)
         results.clear()
 
     def work(item: tuple[str, ImageRow]) -> Transparency | None:
@@ -79,7 +52,7 @@ def _looked_at(index: Index, todo: dict[str, ImageRow]) -> Iterator[events.Event
         with closing(ordered(work, todo.items())) as looks:
             for done, ((content, _), seen) in enumerate(looks, 1):
                 if seen is not None:
-                    results.append((content, seen.share, seen.grey))
+                    results.append((content, seen))
                 if len(results) >= _BATCH:
                     save()
                 yield from events.tick("transparency", len(todo), throttle, done)

@@ -1,21 +1,19 @@
 """What comparisons of two pictures said, remembered by their contents in ``cache.db``.
 
 Looking closer takes some hundredths of a second per pair, and the same pairs come up in each run.
+Other rules of comparison make other answers: what older ones said is not read.
 """
 
 import struct
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
-from prep.curation.duplicates import overlaps
+from prep.curation.duplicates import overlaps, similarity
 from prep.curation.duplicates.overlaps import Overlap, OverlapBox
-from prep.curation.duplicates.similarity import VERSION, Comparison
+from prep.curation.duplicates.similarity import Comparison
 from prep.dataset.index import Index
 
 _BATCH = 256
-_TABLE = f"compared_{VERSION}"
-"""Other rules of comparison make other answers: they have a table of their own."""
-_OVERLAPS = f"overlaps_{VERSION}_{overlaps.VERSION}"
 Key = TypeVar("Key")
 
 
@@ -33,23 +31,17 @@ class ComparisonStore:
     def __init__(self, index: Index) -> None:
         """Open it."""
         self._connection = index.connection
+        self._version = str(similarity.VERSION)
         self._new: dict[ContentPair, Comparison] = {}
-        with self._connection:
-            self._connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {_TABLE}(first TEXT NOT NULL, second TEXT NOT NULL,"
-                " turn INTEGER NOT NULL, difference REAL NOT NULL, area REAL NOT NULL,"
-                " overlay INTEGER NOT NULL, recoloured INTEGER NOT NULL,"
-                " PRIMARY KEY(first, second, turn)) WITHOUT ROWID"
-            )
 
     def get(self, pair: ContentPair) -> Comparison | None:
         """Return what is known of a pair."""
         if pair in self._new:
             return self._new[pair]
         row = self._connection.execute(
-            f"SELECT difference, area, overlay, recoloured FROM {_TABLE}"
-            " WHERE first = ? AND second = ? AND turn = ?",
-            pair,
+            "SELECT difference, area, overlay, recoloured FROM comparisons"
+            " WHERE first = ? AND second = ? AND turn = ? AND version = ?",
+            (*pair, self._version),
         ).fetchone()
         if row is None:
             return None
@@ -66,9 +58,16 @@ class ComparisonStore:
         """Write what is not written yet."""
         with self._connection:
             self._connection.executemany(
-                f"INSERT OR REPLACE INTO {_TABLE} VALUES(?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO comparisons VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    (*pair, seen.difference, seen.area, seen.overlay, seen.recoloured)
+                    (
+                        *pair,
+                        seen.difference,
+                        seen.area,
+                        seen.overlay,
+                        seen.recoloured,
+                        self._version,
+                    )
                     for pair, seen in self._new.items()
                 ),
             )
@@ -81,12 +80,7 @@ class OverlapStore:
     def __init__(self, index: Index) -> None:
         """Open it."""
         self._connection = index.connection
-        with self._connection:
-            self._connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {_OVERLAPS}(first TEXT NOT NULL,"
-                " second TEXT NOT NULL, boxes BLOB NOT NULL,"
-                " PRIMARY KEY(first, second)) WITHOUT ROWID"
-            )
+        self._version = f"{similarity.VERSION} {overlaps.VERSION}"
 
     def of(self, pairs: Mapping[Key, tuple[str, str]]) -> dict[Key, Overlap | None]:
         """Return what is known of pairs of contents, under the keys that they have here.
@@ -97,8 +91,8 @@ class OverlapStore:
         found: dict[Key, Overlap | None] = {}
         for key, (first, second) in pairs.items():
             row = self._connection.execute(
-                f"SELECT boxes FROM {_OVERLAPS} WHERE first = ? AND second = ?",
-                (min(first, second), max(first, second)),
+                "SELECT boxes FROM overlaps WHERE first = ? AND second = ? AND version = ?",
+                (min(first, second), max(first, second), self._version),
             ).fetchone()
             if row is not None:
                 overlap = _unpacked(row[0])
@@ -111,11 +105,9 @@ class OverlapStore:
         for first, second, overlap in seen:
             turned = overlap.turned_round if overlap and first > second else overlap
             boxes = struct.pack("<8d", *turned.first, *turned.second) if turned else b""
-            rows.append((min(first, second), max(first, second), boxes))
+            rows.append((min(first, second), max(first, second), boxes, self._version))
         with self._connection:
-            self._connection.executemany(
-                f"INSERT OR REPLACE INTO {_OVERLAPS} VALUES(?, ?, ?)", rows
-            )
+            self._connection.executemany("INSERT OR REPLACE INTO overlaps VALUES(?, ?, ?, ?)", rows)
 
 
 def _unpacked(boxes: bytes) -> Overlap | None:

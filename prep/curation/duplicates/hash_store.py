@@ -24,15 +24,8 @@ from prep.images import decode
 
 _SIGN, _MODULUS = 1 << 63, 1 << 64
 """SQLite's integers are signed."""
-_TABLES = (
-    "looks(id INTEGER PRIMARY KEY, content TEXT NOT NULL UNIQUE, upright INTEGER NOT NULL,"
-    " mirrored INTEGER NOT NULL, flipped INTEGER NOT NULL, turned INTEGER NOT NULL,"
-    " sharpness REAL NOT NULL)",
-    "small_pictures(content TEXT PRIMARY KEY, picture BLOB NOT NULL) WITHOUT ROWID",
-    "pixels(content TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID",
-)
 _USABLE = f"FROM images i {USABLE}"
-_USABLE_LOOKS = f"FROM images i JOIN looks l ON l.content = i.content {USABLE}"
+_HASHED = f"FROM images i JOIN perceptual_hashes h ON h.content = i.content {USABLE}"
 
 
 class PerceptualHashes(NamedTuple):
@@ -44,23 +37,23 @@ class PerceptualHashes(NamedTuple):
 
 def unseen(index: Index) -> list[ImageRow]:
     """Return one usable image for each content that has no perceptual hash yet."""
-    _prepare(index)
     return rows_of(
         index,
         f"SELECT min(i.id) {_USABLE} AND i.content IS NOT NULL"
-        " AND i.content NOT IN (SELECT content FROM looks) GROUP BY i.content",
+        " AND i.content NOT IN (SELECT content FROM perceptual_hashes) GROUP BY i.content",
     )
 
 
 def hash_pictures(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]:
     """Compute the perceptual hashes of contents that have none; events as ``hash_contents``."""
-    _prepare(index)
-    known = {content for (content,) in index.connection.execute("SELECT content FROM looks")}
+    known = {
+        content for (content,) in index.connection.execute("SELECT content FROM perceptual_hashes")
+    }
 
     def save(found: list[tuple[ImageRow, PerceptualHash]]) -> None:
         with index.connection:
             index.connection.executemany(
-                "INSERT OR REPLACE INTO looks"
+                "INSERT OR REPLACE INTO perceptual_hashes"
                 "(content, upright, mirrored, flipped, turned, sharpness) VALUES(?,?,?,?,?,?)",
                 (
                     (
@@ -77,14 +70,13 @@ def hash_pictures(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Eve
 
 def make_thumbnails(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]:
     """Make the thumbnails that ``similarity`` compares; events as ``hash_contents``."""
-    _prepare(index)
-    select = "SELECT content FROM small_pictures"
+    select = "SELECT content FROM thumbnails"
     known = {content for (content,) in index.connection.execute(select)}
 
     def save(found: list[tuple[ImageRow, bytes]]) -> None:
         with index.connection:
             index.connection.executemany(
-                "INSERT OR REPLACE INTO small_pictures VALUES(?, ?)",
+                "INSERT OR REPLACE INTO thumbnails VALUES(?, ?)",
                 ((row.content, data) for row, data in found),
             )
 
@@ -96,18 +88,16 @@ def make_thumbnails(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.E
 
 def phashes(index: Index) -> dict[str, int]:
     """Return the perceptual hashes that are known, by content."""
-    _prepare(index)
-    rows = index.connection.execute("SELECT content, upright FROM looks")
+    rows = index.connection.execute("SELECT content, upright FROM perceptual_hashes")
     return {content: value % _MODULUS for content, value in rows}
 
 
 def usable_hashes(index: Index) -> PerceptualHashes:
     """Return the perceptual hashes of all images that are readable and not excluded, as arrays."""
-    _prepare(index)
-    count = index.connection.execute("SELECT count(*) FROM looks").fetchone()[0]
+    count = index.connection.execute("SELECT count(*) FROM perceptual_hashes").fetchone()[0]
     table = np.empty((count, 5), np.int64)
     rows = index.connection.execute(
-        f"""SELECT id, upright, mirrored, flipped, turned FROM looks
+        f"""SELECT id, upright, mirrored, flipped, turned FROM perceptual_hashes
         WHERE content IN (SELECT i.content {_USABLE}) ORDER BY id"""
     )
     found = 0
@@ -118,25 +108,25 @@ def usable_hashes(index: Index) -> PerceptualHashes:
 
 
 def copied(index: Index) -> list[int]:
-    """Return the ids of the looks whose content several usable images have."""
+    """Return the ids of the hashes whose content several usable images have."""
     return [
         number
         for (number,) in index.connection.execute(
-            f"SELECT l.id FROM looks l WHERE l.content IN"
+            f"SELECT h.id FROM perceptual_hashes h WHERE h.content IN"
             f" (SELECT i.content {_USABLE} GROUP BY i.content HAVING count(*) > 1)"
         )
     ]
 
 
 def images_of(index: Index, ids: Iterable[int]) -> dict[int, list[ImageRow]]:
-    """Return the usable images that have these looks, by the id of the look."""
+    """Return the usable images that have these hashes, by the id of the hash."""
     connection = index.connection
     with connection:
         connection.execute("CREATE TEMP TABLE IF NOT EXISTS wanted(id INTEGER PRIMARY KEY)")
         connection.execute("DELETE FROM wanted")
         connection.executemany("INSERT INTO wanted VALUES(?)", ((int(each),) for each in set(ids)))
     pairs = connection.execute(
-        f"SELECT l.id, i.id {_USABLE_LOOKS} AND l.id IN (SELECT id FROM wanted) ORDER BY i.path"
+        f"SELECT h.id, i.id {_HASHED} AND h.id IN (SELECT id FROM wanted) ORDER BY i.path"
     ).fetchall()
     rows = index.rows([image for _, image in pairs])
     found: dict[int, list[ImageRow]] = defaultdict(list)
@@ -147,14 +137,14 @@ def images_of(index: Index, ids: Iterable[int]) -> dict[int, list[ImageRow]]:
 
 def sharpness_of(index: Index, contents: Collection[str]) -> dict[str, float]:
     """Return the sharpness of these contents; see ``prep.curation.duplicates.hashes.sharpness``."""
-    rows = index.connection.execute("SELECT content, sharpness FROM looks")
+    rows = index.connection.execute("SELECT content, sharpness FROM perceptual_hashes")
     return {content: sharp for content, sharp in rows if content in contents}
 
 
 def read_thumbnail(index: Index, content: str) -> Thumbnail | None:
     """Return a thumbnail that ``make_thumbnails`` has made."""
     row = index.connection.execute(
-        "SELECT picture FROM small_pictures WHERE content = ?", (content,)
+        "SELECT picture FROM thumbnails WHERE content = ?", (content,)
     ).fetchone()
     if row is None:
         return None
@@ -171,7 +161,7 @@ def pixel_digest(index: Index, row: ImageRow) -> str | None:
         ``None`` when the file cannot be decoded.
     """
     known = index.connection.execute(
-        "SELECT digest FROM pixels WHERE content = ?", (row.content,)
+        "SELECT digest FROM pixel_digests WHERE content = ?", (row.content,)
     ).fetchone()
     if known is not None:
         return str(known[0])
@@ -182,14 +172,8 @@ def pixel_digest(index: Index, row: ImageRow) -> str | None:
     size = f"{image.width}x{image.height}:".encode()
     digest = hashlib.blake2b(size + image.tobytes(), digest_size=16).hexdigest()
     with index.connection:
-        index.connection.execute("INSERT INTO pixels VALUES(?, ?)", (row.content, digest))
+        index.connection.execute("INSERT INTO pixel_digests VALUES(?, ?)", (row.content, digest))
     return digest
-
-
-def _prepare(index: Index) -> None:
-    with index.connection:
-        for table in _TABLES:
-            index.connection.execute(f"CREATE TABLE IF NOT EXISTS {table}")
 
 
 def _packed(pixels: Thumbnail) -> bytes:

@@ -26,7 +26,6 @@ MATCHED_BITS = 64
 """Most bits in which patches of the same spot differ."""
 TINY = 64
 """Side of the tiny version, pixels, whatever the shape of the picture."""
-_TABLE = f"marks_{SIDE}_{TINY}"
 _TYPE = np.dtype([("x", "<f4"), ("y", "<f4"), ("angle", "<f4"), ("bits", "u1", (32,))])
 
 Patches = NDArray[np.void]
@@ -64,18 +63,19 @@ def find(path: Path) -> Marks:
 
 def make(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]:
     """Find the patches of contents that have none yet; events as ``hash_store.hash_contents``."""
-    with index.connection:
-        index.connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {_TABLE}(content TEXT PRIMARY KEY,"
-            " patches BLOB NOT NULL, tiny BLOB NOT NULL) WITHOUT ROWID"
+    version = _version()
+    known = {
+        content
+        for (content,) in index.connection.execute(
+            "SELECT content FROM patches WHERE version = ?", (version,)
         )
-    known = {content for (content,) in index.connection.execute(f"SELECT content FROM {_TABLE}")}
+    }
 
     def save(found: list[tuple[ImageRow, Marks]]) -> None:
         with index.connection:
             index.connection.executemany(
-                f"INSERT OR REPLACE INTO {_TABLE} VALUES(?, ?, ?)",
-                ((row.content, m.patches.tobytes(), m.tiny.tobytes()) for row, m in found),
+                "INSERT OR REPLACE INTO patches VALUES(?, ?, ?, ?)",
+                ((row.content, m.patches.tobytes(), m.tiny.tobytes(), version) for row, m in found),
             )
 
     yield from contents.computed_once(index, "finding patches", rows, known, find, save)
@@ -84,12 +84,19 @@ def make(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]:
 def read(index: Index, rows: Iterable[ImageRow]) -> list[Marks]:
     """Return the marks of images, in their order, fewer of each when there are very many."""
     rows = list(rows)
+    version = _version()
     most = min(_MOST, _ALL // max(1, len(rows)))
     found = []
     for row in rows:
         data, tiny = index.connection.execute(
-            f"SELECT patches, tiny FROM {_TABLE} WHERE content = ?", (row.content,)
+            "SELECT patches, tiny FROM patches WHERE content = ? AND version = ?",
+            (row.content, version),
         ).fetchone() or (b"", bytes(TINY * TINY))
         pixels = np.frombuffer(tiny, np.uint8).reshape(TINY, TINY)
         found.append(Marks(np.frombuffer(data, _TYPE)[:most], pixels))
     return found
+
+
+def _version() -> str:
+    """Return what tells these patches from those of other sizes."""
+    return f"{SIDE} {TINY}"

@@ -38,6 +38,11 @@ class ManualEditStore:
         last = next((name for name in journalled if name in known), rows[-1][0])
         return replace(known[last], compiled=()) if text is None else known[last]
 
+    def paths(self) -> frozenset[str]:
+        """Return the images about which something was decided."""
+        rows = self._connection.execute("SELECT DISTINCT path FROM work.hand")
+        return frozenset(path for (path,) in rows)
+
     def knows(self, path: str, text: str | None) -> bool:
         """Are there decisions behind this very text?"""
         row = self._connection.execute(

@@ -11,11 +11,10 @@ from functools import cache
 from typing import Any
 
 from prep import captions
-from prep.dataset.cache_db import has_table
 from prep.dataset.query import fields
 from prep.dataset.query.condition import Condition, Context, comparison
 from prep.dataset.query.tree import Term
-from prep.dataset.values import score_columns
+from prep.dataset.values import duplicates, score_columns
 from prep.images.buckets import Buckets
 
 _BY_PATH = "SELECT j.id AS n FROM {} s CROSS JOIN images j ON j.path = s.path"
@@ -66,28 +65,23 @@ def _excluded(term: Term, context: Context) -> Condition:
 
 def _dup(term: Term, context: Context) -> Condition:
     """From the groups found last, when they are kept, and from the reasons of exclusions."""
-    found = has_table(context.connection, "dupes")
-    groups = "(SELECT path, keep, reason FROM dupes)"
     if term.value == "kept":
-        if not found:
+        if not duplicates.searched(context.connection):
             raise context.fault(
                 term, "no duplicates have been looked for", "Run: shikomi dupes PROJECT"
             )
-        source = f"(SELECT DISTINCT keep AS path FROM {groups})"
-        return Condition(select=_BY_PATH.format(source))
+        return Condition(select=_BY_PATH.format("(SELECT DISTINCT keep AS path FROM duplicates)"))
     reasons = tuple(r for r in fields.REASONS if r not in ("crop", "variant"))
+    excluded = "SELECT path FROM work.exclusions WHERE reason GLOB 'duplicate of *'"
+    values: tuple[str, ...] = ()
     if term.value != "yes":
-        reasons = (term.value,)
-    among = json.dumps(reasons)
-    excluded = "SELECT path FROM work.exclusions WHERE reason GLOB 'duplicate of *' AND " + (
-        "1" if term.value == "yes" else "reason GLOB ?"
+        reasons, values = (term.value,), (f"* ({term.value})",)
+        excluded += " AND reason GLOB ?"
+    others = f"SELECT path FROM duplicates WHERE path != keep AND reason IN ({_AMONG})"
+    return Condition(
+        select=_BY_PATH.format(f"({excluded} UNION {others})"),
+        values=(*values, json.dumps(reasons)),
     )
-    values = () if term.value == "yes" else (f"* ({term.value})",)
-    source = f"({excluded})"
-    if found:
-        others = f"SELECT path FROM {groups} WHERE path != keep AND reason IN ({_AMONG})"
-        source, values = f"({excluded} UNION {others})", (*values, among)
-    return Condition(select=_BY_PATH.format(source), values=values)
 
 
 def _crop(term: Term, context: Context) -> Condition:
@@ -209,12 +203,6 @@ def _fits(context: Context) -> str:
         *buckets.resolution, buckets.step, buckets.minimum, buckets.maximum, buckets.no_upscale
     )
     with connection:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS fits(settings TEXT NOT NULL, width INTEGER NOT NULL,"
-            " height INTEGER NOT NULL, bucket_width INTEGER NOT NULL,"
-            " bucket_height INTEGER NOT NULL, scale REAL NOT NULL,"
-            " PRIMARY KEY(settings, width, height)) WITHOUT ROWID"
-        )
         missing = connection.execute(
             "SELECT DISTINCT width, height FROM images WHERE width > 0 AND NOT EXISTS"
             " (SELECT 1 FROM fits f WHERE f.settings = ? AND f.width = images.width"

@@ -9,7 +9,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 
-from prep.dataset.cache_db import has_table
 from prep.dataset.query.condition import Condition, Context
 from prep.dataset.query.tree import Term
 from prep.errors import ConfigError
@@ -25,8 +24,6 @@ def quality(term: Term, context: Context) -> Condition:
     from prep.dataset.values import quality_values
 
     connection, project = context.connection, context.project
-    if not has_table(connection, quality_values.NAME):
-        raise _nothing(term, context)
     none = term.value == "none"
     test, limits = quality_values.beyond(project.settings.quality, "any" if none else term.value)
     found = {image for image, _ in _views(connection, project, test, limits)}
@@ -64,7 +61,7 @@ def _views(
     boxes, buckets = stored_crops.read(connection), project.buckets
     wanted: dict[tuple[object, ...], frozenset[str]] = {}
     for image, path, width, height, cut in connection.execute(
-        f"SELECT j.id, j.path, j.width, j.height, q.cut FROM main.{quality_values.NAME} q"
+        "SELECT j.id, j.path, j.width, j.height, q.cut FROM quality_values q"
         f" CROSS JOIN images j ON j.content = q.content WHERE {test}",
         limits,
     ):

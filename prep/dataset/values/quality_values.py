@@ -16,19 +16,8 @@ from prep.images.quality.thresholds import Measure, QualitySection
 ValueKey = tuple[str, str]
 """Content, and how it is cut and scaled: all that the values depend on."""
 
-NAME = "quality_values"
 _MEASURES: tuple[Measure, ...] = get_args(Measure)
 _COLUMNS = ", ".join(_MEASURES)
-
-
-def prepare(connection: sqlite3.Connection) -> None:
-    """Make the table where it is missing."""
-    columns = "".join(f", {name} REAL NOT NULL" for name in _MEASURES)
-    with connection:
-        connection.execute(
-            f"CREATE TABLE IF NOT EXISTS main.{NAME}(content TEXT NOT NULL, cut TEXT NOT NULL"
-            f"{columns}, PRIMARY KEY(content, cut)) WITHOUT ROWID"
-        )
 
 
 def cut(rect: Rect, fit: Fit) -> str:
@@ -38,7 +27,7 @@ def cut(rect: Rect, fit: Fit) -> str:
 
 def known(connection: sqlite3.Connection, wanted: Iterable[ValueKey]) -> dict[ValueKey, Values]:
     """Return those of the wanted values that were measured before."""
-    select = f"SELECT {_COLUMNS} FROM main.{NAME} WHERE content = ? AND cut = ?"
+    select = f"SELECT {_COLUMNS} FROM quality_values WHERE content = ? AND cut = ?"
     found: dict[ValueKey, Values] = {}
     for key in wanted:
         row = connection.execute(select, key).fetchone()
@@ -52,7 +41,7 @@ def save(connection: sqlite3.Connection, results: Iterable[tuple[ValueKey, Value
     marks = ", ".join("?" * (2 + len(_MEASURES)))
     with connection:
         connection.executemany(
-            f"INSERT OR REPLACE INTO main.{NAME}(content, cut, {_COLUMNS}) VALUES({marks})",
+            f"INSERT OR REPLACE INTO quality_values(content, cut, {_COLUMNS}) VALUES({marks})",
             ((*key, *(round(values[name], 5) for name in _MEASURES)) for key, values in results),
         )
 

@@ -12,11 +12,6 @@ def ensure_counts(connection: sqlite3.Connection) -> None:
     Hashes are those of the index (``images.caption_hash``); what is counted is the first line, as
     trainers read it. Only captions that have no count yet are looked at: 20 us each.
     """
-    with connection:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS tokens("
-            "text_hash TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID"
-        )
     tokenizer = clip_tokenizer()
     missing = connection.execute(
         """SELECT caption_hash, caption FROM images WHERE caption_hash IS NOT NULL

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from prep.dataset.values.score_blobs import Integers
 from prep.tagging.models.tables import TagTable
 from prep.tagging.scores.ensemble import Ensemble, Portion
-from prep.tagging.scores.sparse import Integers
 from prep.tagging.scores.thresholding import ScorePairs
 
 Counts = NDArray[np.int64]

@@ -21,9 +21,9 @@ from prep.captions.rules import Rules
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.manual_edits import ManualEditStore
 from prep.dataset.journal.tag_answers import AnswerStore
+from prep.dataset.values.score_blobs import Integers
 from prep.project.caption_rules import rules_for
 from prep.tagging.scores.ensemble import Ensemble, Portion
-from prep.tagging.scores.sparse import Integers
 from prep.tagging.scores.thresholding import ScorePairs
 from prep.tagging.scores.writing import Writing
 
@@ -107,8 +107,7 @@ class Doubts:
         self._names: dict[tuple[str, ...], _Names] = {}
         self._rules: dict[str, Rules] = {}
         self._hands, self._answers = ManualEditStore(index), AnswerStore(index).all()
-        paths = index.connection.execute("SELECT DISTINCT path FROM work.hand")
-        self._handled = frozenset(path for (path,) in paths)
+        self._handled = self._hands.paths()
 
     def queue(self, rows: Sequence[ImageRow], limit: int = 0) -> Queue:
         """Return the most doubtful tags of images that all taggers have scored.

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep import captions
+from prep.dataset.values.score_blobs import Halves, Integers
 from prep.tagging.models.tables import RATING, TagTable
-from prep.tagging.scores.sparse import FLOOR, Halves, Integers, Sparse
+from prep.tagging.scores.sparse import FLOOR, Sparse
 from prep.tagging.scores.store import Matrix, ScoreStore, TaggerResult, TagOrder
 from prep.tagging.scores.thresholding import Limits, ScorePairs, limits_of
 from prep.tagging.scores.thresholds import Thresholds

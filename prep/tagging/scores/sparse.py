@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from prep.dataset.values.score_blobs import Halves, Integers, pack_tops, unpack_tops
 from prep.tagging.models.tables import CHARACTER, RATING, TagTable
 
 FLOOR = 0.05
@@ -23,8 +24,6 @@ GROUPS = 2
 NONE = -1.0
 """Stands for the highest of the rest where there is no rest."""
 
-Halves = NDArray[np.float16]
-Integers = NDArray[np.intp]
 Bits = NDArray[np.bool_]
 
 
@@ -89,30 +88,12 @@ class Sparse:
 
     def packed(self, width: int) -> list[bytes]:
         """Return one blob for each image, for ``unpacked``; ``width`` is that of the table."""
-        entries = np.empty(len(self.rows), _entry(width))
-        entries["column"], entries["value"] = self.columns, self.values
-        heads: NDArray[Any] = np.zeros((self.images, GROUPS), entries.dtype)
-        heads["value"] = self.rests
-        bounds = self.bounds
-        return [
-            heads[n].tobytes() + entries[bounds[n] : bounds[n + 1]].tobytes()
-            for n in range(self.images)
-        ]
+        return pack_tops(self.bounds, self.columns, self.values, self.rests, width)
 
     @classmethod
     def unpacked(cls, blobs: Sequence[bytes], width: int) -> "Sparse":
         """Read what ``packed`` wrote."""
-        entry = _entry(width)
-        flat = np.frombuffer(b"".join(blobs), entry)
-        lengths = np.fromiter(map(len, blobs), np.intp, len(blobs)) // entry.itemsize
-        starts = np.cumsum(lengths) - lengths
-        heads = starts[:, None] + np.arange(GROUPS)
-        kept = np.ones(len(flat), bool)
-        kept[heads.ravel()] = False
-        rows = np.repeat(np.arange(len(blobs)), lengths - GROUPS)
-        rests = flat["value"][heads].reshape(len(blobs), GROUPS)
-        columns = flat["column"][kept].astype(np.intp)
-        return cls(len(blobs), rows, columns, flat["value"][kept], rests)
+        return cls(len(blobs), *unpack_tops(blobs, GROUPS, width))
 
     @cached_property
     def bounds(self) -> Integers:
@@ -136,7 +117,3 @@ class Sparse:
             hit = (known[places] == wanted) & (columns >= 0)
             found[hit] = self.values[places[hit]]
         return found
-
-
-def _entry(width: int) -> np.dtype[Any]:
-    return np.dtype([("column", "<u2" if width <= 1 << 16 else "<u4"), ("value", "<f2")])

@@ -1,14 +1,10 @@
 """What the tagger that has seen most saw, as the cache has it: for sorting and advice."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
 
 from prep import captions
 from prep.dataset.index import Index
-from prep.dataset.writer import batches
+from prep.dataset.values.score_blobs import Halves
 from prep.tagging.models.tables import TagTable
 from prep.tagging.scores.taggers import stored
 from prep.tagging.scores.thresholds import Thresholds
@@ -19,10 +15,9 @@ class MainTaggerScores:
 
     def __init__(self, index: Index) -> None:
         """Find them; ``bool()`` is False when there are none."""
-        self._connection = index.connection
         tagger = max(stored(index), key=lambda one: one.images, default=None)
         self._table = tagger.table if tagger else TagTable((), ())
-        self._key = tagger.key if tagger else ""
+        self._scores = tagger.store(index) if tagger else None
         self.advice = (tagger.general, tagger.character) if tagger else (None, None)
         """The thresholds of general and character tags that it recommends, if any."""
         self.names = [captions.spaced(name) for name in self._table.names]
@@ -33,22 +28,14 @@ class MainTaggerScores:
     def __bool__(self) -> bool:
         return bool(self.names)
 
-    def limits(self, general: float, character: float) -> NDArray[np.float16]:
+    def limits(self, general: float, character: float) -> Halves:
         """Return from which score on each column counts; ratings never do."""
         return Thresholds(general, character).limits(self._table)
 
-    def load(self, contents: Iterable[str | None]) -> Iterator[tuple[str, NDArray[np.float16]]]:
+    def load(self, contents: Iterable[str | None]) -> Iterator[tuple[str, Halves]]:
         """Yield (content, scores) of those that have some; scores have one value per name."""
-        for part in batches(content for content in contents if content):
-            rows = self._connection.execute(
-                """SELECT s.content, s.data FROM scores s JOIN taggers t ON t.id = s.tagger
-                WHERE t.key = ? AND s.content IN (SELECT value FROM json_each(?))""",
-                (self._key, json.dumps(part)),
-            )
-            for content, data in rows:
-                scores = np.frombuffer(data, "<f2")
-                if len(scores) == len(self.names):
-                    yield content, scores
+        if self._scores is not None:
+            yield from self._scores.each(content for content in contents if content)
 
     def of(self, content: str | None, tags: Sequence[str]) -> dict[str, float]:
         """Return the scores of these tags in one image, by their keys; unknown ones lack."""

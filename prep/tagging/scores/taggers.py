@@ -1,19 +1,16 @@
 """Which taggers have scores here, by name: to use them, their own files are not needed."""
 
-import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from prep.dataset.cache_db import has_table
 from prep.dataset.index import Index
+from prep.dataset.values import score_blobs
+from prep.dataset.values.score_blobs import TaggerColumns
 from prep.errors import UserError
 from prep.tagging.models.obtain import TaggerFiles
 from prep.tagging.models.tables import TagTable
 from prep.tagging.scores.store import ScoreStore
-
-_NAMES = """CREATE TABLE IF NOT EXISTS tagger_names(key TEXT PRIMARY KEY, name TEXT NOT NULL,
-    model TEXT NOT NULL, general REAL, character REAL, used REAL NOT NULL) WITHOUT ROWID"""
 
 
 @dataclass(frozen=True)
@@ -24,6 +21,7 @@ class StoredTagger:
         key: Hash of its files.
         name: For people.
         model: What it was asked for as.
+        number: Taggers that came later have higher ones.
         images: Contents that it has scored.
         general: Recommended threshold of general tags, if any.
         character: Recommended threshold of character tags, if any.
@@ -33,6 +31,7 @@ class StoredTagger:
     key: str
     name: str
     model: str
+    number: int
     images: int
     general: float | None
     character: float | None
@@ -61,7 +60,6 @@ def note(index: Index, files: TaggerFiles, model: str, key: str) -> None:
     """
     advice = (files.record.general, files.record.character)
     with index.connection:
-        index.connection.execute(_NAMES)
         index.connection.execute(
             "INSERT OR REPLACE INTO tagger_names VALUES(?, ?, ?, ?, ?, ?)",
             (key, files.name, model, *advice, time.time()),
@@ -70,52 +68,32 @@ def note(index: Index, files: TaggerFiles, model: str, key: str) -> None:
 
 def stored(index: Index) -> list[StoredTagger]:
     """Return the taggers that have scores here, the one used last first."""
-    known: dict[str, tuple[str, str, float | None, float | None]] = {}
-    order: list[str] = []
-    if has_table(index.connection, "tagger_names"):
+    known = {
+        key: facts
         for key, *facts in index.connection.execute(
             "SELECT key, name, model, general, character FROM tagger_names ORDER BY used DESC"
-        ):
-            known[key] = (facts[0], facts[1], facts[2], facts[3])
-            order.append(key)
-    # Not from the scores themselves: to count those, all pages that hold them would be read.
-    counts = dict(
-        index.connection.execute(
-            "SELECT tagger, count(DISTINCT content) FROM scored GROUP BY tagger"
-        ).fetchall()
-    )
-    rows = index.connection.execute("SELECT id, key, tags FROM taggers ORDER BY id DESC").fetchall()
+        )
+    }
+    counts = score_blobs.counts(index.connection)
     found = [
-        _stored(key, tags, counts[number], known.get(key, (f"tagger {key[:8]}", "", None, None)))
-        for number, key, tags in rows
-        if counts.get(number)
+        _stored(one, counts[one.id], *known.get(one.key, (f"tagger {one.key[:8]}", "", None, None)))
+        for one in reversed(score_blobs.taggers(index.connection))
+        if counts.get(one.id)
     ]
-    places = {key: place for place, key in enumerate(order)}
+    places = {key: place for place, key in enumerate(known)}
     return sorted(found, key=lambda one: places.get(one.key, len(places)))
 
 
 def _stored(
-    key: str, tags: str, images: int, facts: tuple[str, str, float | None, float | None]
+    columns: TaggerColumns,
+    images: int,
+    name: str,
+    model: str,
+    general: float | None,
+    character: float | None,
 ) -> StoredTagger:
-    names, categories = zip(*json.loads(tags), strict=True)
-    name, model, general, character = facts
-    return StoredTagger(
-        key,
-        name,
-        model,
-        images,
-        general,
-        character,
-        TagTable(tuple(names), tuple(categories)),
-    )
-
-
-def recommended(index: Index, key: str) -> tuple[float | None, float | None]:
-    """Return the thresholds of general and character tags that a tagger recommends, if any."""
-    for one in stored(index):
-        if one.key == key:
-            return one.general, one.character
-    return None, None
+    table = TagTable(*zip(*columns.columns, strict=True))
+    return StoredTagger(columns.key, name, model, columns.id, images, general, character, table)
 
 
 def choose(found: Iterable[StoredTagger], name: str) -> StoredTagger:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from prep.dataset.values.score_blobs import Halves, Integers
 from prep.tagging.models.tables import TagTable
-from prep.tagging.scores.sparse import FLOOR, GROUPS, NONE, Halves, Integers, Sparse, groups_of
+from prep.tagging.scores.sparse import FLOOR, GROUPS, NONE, Sparse, groups_of
 from prep.tagging.scores.thresholds import LEAST_CHARACTER, Thresholds
 
 Exact = Callable[[Integers], Halves]

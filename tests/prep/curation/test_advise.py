@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +15,8 @@ from prep.dataset.index import Index
 from prep.ops import advise, plan, scan
 from prep.ops.advise import AdviseOptions
 from prep.project import Concept, ConceptSection, Project
-from prep.tagging.models.obtain import TagTable
+from prep.tagging.models.obtain import TaggerFiles, TagTable
+from prep.tagging.scores import taggers
 from prep.tagging.scores.store import ScoreStore
 from tests.conftest import MakeImage
 
@@ -153,6 +156,25 @@ def test_prose_counts_as_a_caption_of_the_words_in_it(
     facts = {fact.name: fact for fact in found.facts}
     assert (facts["bear"].captioned, facts["hat"].captioned) == (3, 3)
     assert facts["smile"].captioned == 0
+
+
+def test_the_tagger_that_knows_most_is_asked(project: Project, make_image: MakeImage) -> None:
+    make(project, make_image, ["mochi", "momo"])
+    score(project, [{"bear"}] * 2)
+    with Index(project) as index:
+        known = [row.content or "" for row in index.usable()]
+        new = ScoreStore(index, "newer", TABLE)
+        new.put([(known[0], np.zeros(len(TABLE), np.float32))])
+        taggers.note(index, TaggerFiles("newer", Path(), Path()), "newer", "newer")
+        best = stored_tagger(index, known)
+        assert best is not None
+        assert best.key == "tagger"
+        new.put([(known[1], np.zeros(len(TABLE), np.float32))])
+        taggers.note(index, TaggerFiles("older", Path(), Path()), "older", "tagger")
+        best = stored_tagger(index, known)
+        assert best is not None
+        assert best.key == "newer"  # of as many the newest, whichever was used last
+        assert stored_tagger(index, ["unknown"]) is None
 
 
 def test_renamed_tags_are_one_tag(project: Project, make_image: MakeImage) -> None:

@@ -129,7 +129,8 @@ def test_groups_are_no_chains(
         for row, value in zip(index.usable(), (0x0000, 0x00FF, 0xFFFF), strict=True):
             with index.connection:
                 index.connection.execute(
-                    "INSERT INTO looks(content, upright, mirrored, flipped, turned, sharpness)"
+                    "INSERT INTO perceptual_hashes"
+                    "(content, upright, mirrored, flipped, turned, sharpness)"
                     " VALUES(?, ?, -1, -1, -1, 1.0)",
                     (row.content, value),
                 )
@@ -289,7 +290,7 @@ def test_many_pictures_with_one_hash_are_told_apart(
         list(hash_store.hash_pictures(index, index.usable()))
         with index.connection:
             index.connection.execute(
-                "UPDATE looks SET upright=7, mirrored=-1, flipped=-1, turned=-1"
+                "UPDATE perceptual_hashes SET upright=7, mirrored=-1, flipped=-1, turned=-1"
             )
     assert groups(run(project)) == {("near", f"{n}.png"): [f"{n}s.png"] for n in range(8)}
 
@@ -305,7 +306,7 @@ def test_a_second_run_decodes_nothing(
         raise AssertionError("looked at again")
 
     for module, name in (
-        (hash_store, "look"),
+        (hash_store, "perceptual_hash"),
         (hash_store, "thumbnail"),
         (contents, "content_hash"),
     ):
@@ -315,7 +316,7 @@ def test_a_second_run_decodes_nothing(
     monkeypatch.undo()
     # A renamed copy is known by its content; a new picture is looked at.
     shutil.move(project.dataset / "10_mochi" / "b.png", project.dataset / "10_mochi" / "d.png")
-    monkeypatch.setattr(hash_store, "look", never)
+    monkeypatch.setattr(hash_store, "perceptual_hash", never)
     assert groups(run(project)) == {("near", "a.png"): ["d.png"]}
 
 

@@ -50,6 +50,18 @@ def test_what_is_removed_leaves_no_tags(library: Project) -> None:
         assert index.tag_counts("-smile") == []
 
 
+def test_sizes_are_counted_without_what_is_excluded(library: Project) -> None:
+    a, b, c = (f"dataset/10_mochi/{name}.png" for name in "abc")
+    with Index(library) as index:
+        assert list(index.sizes()) == [(96, 64, False, 3, 2)]
+        index.put_captions([ScannedCaption(b, " ,\n", 1, 1)])
+        index.put_error(c, "broken")
+        assert sorted(index.sizes()) == [(96, 64, False, 2, 1), (96, 64, True, 1, 0)]
+        with index.connection:
+            index.connection.execute("INSERT INTO work.exclusions VALUES(?, 'by hand')", (a,))
+        assert sorted(index.sizes()) == [(96, 64, False, 1, 0), (96, 64, True, 1, 0)]
+
+
 def test_a_changed_file_is_to_be_hashed_again(library: Project) -> None:
     path = "dataset/10_mochi/a.png"
     with Index(library) as index:
@@ -82,7 +94,7 @@ def test_hashes_and_scores_outlive_a_new_form_of_the_index(library: Project) -> 
     with Index(library) as index, index.connection:
         execute = index.connection.execute
         assert hash_store.phashes(index) == {}
-        execute("INSERT INTO looks VALUES(7, 'abc', -1, 2, 3, 4, 0.5)")
+        execute("INSERT INTO perceptual_hashes VALUES(7, 'abc', -1, 2, 3, 4, 0.5)")
         execute("INSERT INTO taggers(key, tags) VALUES('t', '[[\"smile\", 0]]')")
         execute("INSERT INTO scores VALUES(1, 'abc', x'003c')")
         execute("DROP TABLE scored")

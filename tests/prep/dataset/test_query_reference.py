@@ -18,6 +18,7 @@ from prep.dataset.journal.manual_edits import ManualEditStore
 from prep.dataset.query import And, Node, Not, Or, Query, Term
 from prep.dataset.query import evaluate as evaluation
 from prep.dataset.query.sets import ids_of
+from prep.dataset.values import duplicates
 from prep.images.crops import Box, to_text
 from prep.project import Project, initialise
 from prep.system.files import text_hash
@@ -148,12 +149,10 @@ def fill(index: Index, pictures: list[Picture], rng: Random) -> None:
             "INSERT INTO work.crops VALUES(?, ?)",
             [(p.path, to_text(p.crops)) for p in pictures if p.crops],
         )
-        execute.execute("CREATE TABLE dupes(path TEXT, reason TEXT, keep TEXT)")
-        kept = [p.path for p in pictures if p.kept]
-        worse = [(p.path, p.duplicate) for p in pictures if p.duplicate]
-        groups = [(path, reason, rng.choice(kept)) for path, reason in worse]
-        groups += [(path, "near", path) for path in kept]
-        execute.executemany("INSERT INTO dupes VALUES(?, ?, ?)", groups)
+    kept = [p.path for p in pictures if p.kept]
+    worse = [(p.path, p.duplicate) for p in pictures if p.duplicate]
+    groups = [(path, reason, rng.choice(kept)) for path, reason in worse]
+    duplicates.save(index.connection, [*groups, *((path, "near", path) for path in kept)])
 
 
 def holds(node: Node, image: Picture, project: Project) -> bool:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from prep.dataset.index import Index, ScannedImage
-from prep.dataset.values import score_columns
+from prep.dataset.values.score_blobs import ScoreBlobs
 from prep.errors import ConfigError
 from prep.project import Project
 from prep.tagging.models.obtain import GENERAL, RATING, TagTable
@@ -41,7 +41,7 @@ def test_new_scores_are_seen_and_old_ones_read_once(
     put(index, "first", {"c": 0.7})
     assert found(index, "score:smile>0.6") == "ac"
     assert found(index, "score:SMILE>0.6 score:long_hair<0.1") == "ac"
-    monkeypatch.setattr(score_columns, "_column", None)
+    monkeypatch.setattr(ScoreBlobs, "column", None)
     assert found(index, "score:smile>0.6") == "ac"
 
 

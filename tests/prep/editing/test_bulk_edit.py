@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from prep import captions, events
 from prep.captions.layers import ManualEdits
+from prep.dataset.caption_rows import CaptionRow
 from prep.dataset.index import Index
 from prep.dataset.journal.manual_edits import ManualEditStore
 from prep.editing.editor import Editor
 from prep.editing.options import EditOptions
-from prep.editing.rows import CaptionRow
 from prep.errors import ConfigError, UserError
 from prep.ops import edit, scan
 from prep.project import Project

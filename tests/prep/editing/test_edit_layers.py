@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from prep import captions
 from prep.captions.layers import ManualEdits, compile_caption, infer_manual_edits
 from prep.captions.rules import Rules
+from prep.dataset.caption_rows import CaptionRow
 from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
 from prep.editing.editor import Editor
 from prep.editing.options import EditOptions
-from prep.editing.rows import CaptionRow
 from prep.ops import edit, prune, scan
 from prep.ops.prune import PruneOptions
 from prep.project import Project

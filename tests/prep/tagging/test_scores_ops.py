@@ -130,7 +130,7 @@ def test_taggers_are_known_by_several_names(project: Project) -> None:
         for name in ("first", "FIRST", "somebody/first", "key of"):
             assert one.is_called(name)
         assert not one.is_called("key")
-        index.connection.execute("DROP TABLE tagger_names")  # stored by an older version
+        index.connection.execute("DELETE FROM tagger_names")  # stored by an older version
         assert taggers.stored(index)[0].name == "tagger key of f"
     found = list(compare.listed(project))
     assert isinstance(found[0], events.StoredScores)

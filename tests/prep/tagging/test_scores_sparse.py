@@ -147,6 +147,15 @@ def test_replaced_scores_replace_those_that_matter(project: Project) -> None:
         assert store.sparse(["c"]).rests.tolist() == [[0.0, 0.0]]
 
 
+def test_scores_of_another_width_are_left_out(project: Project) -> None:
+    with Index(project) as index:
+        store = ScoreStore(index, "k", TABLE)
+        store.put((name, np.ones(WIDTH, np.float32)) for name in "ab")
+        index.connection.execute("UPDATE scores SET data = x'003c' WHERE content = 'a'")
+        ((content, scores),) = store.each("abc")
+        assert (content, scores.tolist()) == ("b", [1.0] * WIDTH)
+
+
 def test_portions_joined_are_the_whole() -> None:
     matrix = np.random.default_rng(5).random((5, WIDTH)).astype(np.float16)
     whole = Sparse.of(matrix, TABLE, 0.4)

@@ -8,10 +8,9 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from prep.dataset.index import Index
+from prep.dataset.writer import chunks
 from prep.errors import ConfigError
 
-_MARKS = 500
-"""Values per SQL statement; SQLite allows 32,766, older builds 999."""
 _FAR = 0.5
 _SELECT = """SELECT i.path, i.folder, i.caption, i.content FROM images i
 WHERE i.error IS NULL AND i.caption_error IS NULL
@@ -56,10 +55,8 @@ def _all(index: Index) -> Iterator[CaptionRow]:
 
 def _chosen(index: Index, ids: Sequence[int]) -> Iterator[CaptionRow]:
     """Yield the images with these ids; ids are in path order, so parts are, too."""
-    for start in range(0, len(ids), _MARKS):
-        part = list(ids[start : start + _MARKS])
-        marks = ",".join("?" * len(part))
-        found = index.connection.execute(f"{_SELECT} AND i.id IN ({marks}) ORDER BY i.path", part)
+    for places, part in chunks(ids):
+        found = index.connection.execute(f"{_SELECT} AND i.id IN ({places}) ORDER BY i.path", part)
         yield from map(CaptionRow._make, found)
 
 
