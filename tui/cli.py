@@ -98,9 +98,7 @@ STAGES: dict[str, tuple[Verb, ...]] = {
         Verb("plan", "prep.cli.quality:plan", "Calculate repeats, exposures and steps."),
         Verb("concept", "prep.cli.dataset:concept", "Set a concept's trigger word and repeats."),
     ),
-    "Check": (
-        Verb("check", "prep.cli.check:check", "Find what would go wrong in a trainer."),
-    ),
+    "Check": (Verb("check", "prep.cli.check:check", "Find what would go wrong in a trainer."),),
     "Export": (
         Verb("export", "prep.cli.ops:export", "Write a training set."),
         Verb("diff", "prep.cli.formats:diff", "Compare two training sets."),
@@ -126,7 +124,7 @@ STAGES: dict[str, tuple[Verb, ...]] = {
 app = CommandLine(
     name="shikomi",
     version=__version__,
-    help="Prepare, caption and train LoRA datasets. Without a verb, the terminal application opens.",
+    help="Prepare and caption images, and train LoRAs. Without a verb, opens the application.",
     usage="shikomi VERB [PROJECT] [OPTIONS]\n       shikomi [PROJECT]",
     help_epilogue=_EPILOGUE,
     help_flags=["--help", "-h"],

@@ -12,6 +12,5 @@ ProjectPath = Annotated[Path, Parameter(help="Project folder, or any folder of i
 HERE = Path()
 """Default of ``ProjectPath`` where no further argument must follow it: the current folder."""
 Json = Annotated[bool, Parameter(help="Print events as JSON lines.")]
-DryRun = Annotated[bool, Parameter(help="Only show what would change.")]
 Options = Annotated[_Model, Parameter(name="*")]
 """``Options[EditOptions]``: every field of the model is an option of the verb."""

@@ -24,7 +24,7 @@ class CommandLine(App):
     """An application whose verbs take values with leading hyphens and explain themselves."""
 
     def parse_args(
-        self, tokens: None | str | Iterable[str] = None, **settings: Any
+        self, tokens: str | Iterable[str] | None = None, **settings: Any
     ) -> tuple[Callable[..., Any], inspect.BoundArguments, dict[str, Any]]:
         """Read a command line; see ``attach_values``.
 
@@ -39,7 +39,7 @@ class CommandLine(App):
     # cyclopts reads this signature, too, since ``--help`` is a command to it.
     def help_print(
         self,
-        tokens: Annotated[None | str | Iterable[str], Parameter(show=False)] = None,
+        tokens: Annotated[str | Iterable[str] | None, Parameter(show=False)] = None,
         *,
         console: Annotated[Any, Parameter(parse=False)] = None,
     ) -> None:
@@ -103,7 +103,7 @@ def attach_values(
 def _is_option(word: str, known: "ArgumentCollection", flags: Sequence[str]) -> bool:
     """Is this an option of the verb, with a value or without?"""
     name = word.partition("=")[0]
-    return word in flags or word.startswith("-") and (_has(known, name) or _has(known, word))
+    return word in flags or (word.startswith("-") and (_has(known, name) or _has(known, word)))
 
 
 def _takes_next(word: str, known: "ArgumentCollection") -> bool:

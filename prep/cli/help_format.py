@@ -29,6 +29,8 @@ _METAVARS = {"STR": "TEXT", "FLOAT": "NUMBER"}
 class HelpFormatter:
     """Prints a page of help; an implementation of the protocol of the same name in cyclopts."""
 
+    # ruff: noqa: ARG002  (the protocol has more parameters than are needed here)
+
     def render_usage(self, console: "Console", options: "ConsoleOptions", usage: object) -> None:
         """Print the usage."""
         _print(console, f"Usage: {usage}", "bold")

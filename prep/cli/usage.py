@@ -52,7 +52,7 @@ def _fault(error: "CycloptsError") -> str:
 
 def _unknown(error: "UnknownOptionError") -> str:
     """Return what to say of an option that the verb does not have, with the nearest name."""
-    word = error.token.value.partition("=")[0]
+    word = (error.token.keyword or error.token.value).partition("=")[0]
     known = [
         name
         for argument in error.argument_collection
