@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cyclopts import App
 
-from tui.cli import COMMANDS, JOB_COMMANDS, app
+from tui.cli import STAGES, app
 
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\[[^\]]+\]\(([^)#]+)[^)]*\)")
@@ -29,7 +29,9 @@ def code_blocks(text: str) -> list[str]:
 
 def test_every_command_and_option_has_help() -> None:
     found = list(all_commands(app))
-    assert len(found) > len(COMMANDS) + len(JOB_COMMANDS)
+    assert {" ".join(path) for path, _ in found} == {
+        verb.name for verbs in STAGES.values() for verb in verbs
+    }
     for path, command in found:
         assert command.help, path
         if command.default_command is None:

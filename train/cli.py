@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -74,10 +75,10 @@ def train(
         else:
             yield from follow(job, offset)
 
-    return _show_run(stream(), json=json)
+    return _show_run(stream(), project, json=json)
 
 
-def _show_run(stream: Iterator[events.Event], *, json: bool) -> int:
+def _show_run(stream: Iterator[events.Event], project: Path, *, json: bool) -> int:
     """Show a run; a stopped one counts as interrupted."""
     stopped = False
 
@@ -87,7 +88,12 @@ def _show_run(stream: Iterator[events.Event], *, json: bool) -> int:
             stopped |= isinstance(event, events.Finished) and event.reason == "stopped"
             yield event
 
-    code = console.show(watched(), json=json, printer=_train_line, summary=_train_summary)
+    code = console.show(
+        watched(),
+        json=json,
+        printer=_train_line,
+        summary=lambda found: _train_summary(found, project),
+    )
     return EXIT_INTERRUPTED if stopped else code
 
 
@@ -97,7 +103,7 @@ def _events_size(job: jobs.Job) -> int:
 
 @examples(
     (
-        "shikomi sample my_project --prompt 'mychara, smile, beach' --lora my_project:0.8",
+        "shikomi sample my_project --prompt 'mychara, smile' --lora my_project:0.8",
         "Generate an image with output/lora/my_project.safetensors at strength 0.8.",
     ),
     (
@@ -260,9 +266,10 @@ def _picture_line(event: events.Event) -> str | None:
     return event.path if isinstance(event, events.Written) else None
 
 
-def _train_summary(summary: dict[str, Any]) -> str:
+def _train_summary(summary: dict[str, Any], project: Path) -> str:
     if "job" in summary:
-        return f"started {summary['job']}; follow it with: shikomi jobs follow {summary['job']}"
+        follow_it = f"shikomi jobs follow {quote(str(project))} --job {summary['job']}"
+        return f"started {summary['job']}; follow it with: {follow_it}"
     before, after = summary.get("val_loss_before"), summary.get("val_loss_after")
     lines = [f"{summary['lora']}", f"{summary['steps']} steps in {summary['seconds']:.0f} s"]
     if summary.get("it_per_s"):

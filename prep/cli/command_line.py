@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import UNSET, App, Parameter
 
 from prep.cli.examples import examples_of
-from prep.cli.help_format import HelpFormatter, usage_line
+from prep.cli.help_format import usage_line
 
 if TYPE_CHECKING:
     from cyclopts.argument import ArgumentCollection
@@ -58,9 +58,9 @@ class CommandLine(App):
             super().help_print(tokens, console=console)
         finally:
             command.help = listed
-        if isinstance(self.help_formatter, HelpFormatter):
-            found = examples_of(command.default_command)
-            self.help_formatter.render_examples(console or self.console, found)
+        render = getattr(self.help_formatter, "render_examples", None)
+        if render is not None:
+            render(console or self.console, examples_of(command.default_command))
 
     def _attached(self, tokens: list[str]) -> list[str]:
         chain, apps, rest = self.parse_commands(tokens)

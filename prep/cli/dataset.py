@@ -81,7 +81,7 @@ def init(project: Path, /, *, json: Json = False) -> int:
 def scan(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
     """Find images and captions, and list files that cannot be read.
 
-    Every other verb does this by itself before it starts.
+    Verbs that use the dataset do this by themselves when they start.
     """
     return operate(project, scan_op.run, json=json, rescan=False)
 

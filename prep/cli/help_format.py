@@ -7,13 +7,12 @@ import re
 from collections.abc import Sequence
 from itertools import zip_longest
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from prep.cli.examples import Example
 
 if TYPE_CHECKING:
     from cyclopts import App
-    from cyclopts.argument import Argument
     from cyclopts.help import HelpEntry, HelpPanel
     from rich.console import Console, ConsoleOptions
 
@@ -21,6 +20,7 @@ _NAMES_WIDTH = 28
 """Widest column of names, in characters; longer ones continue on the next line."""
 _MARGINS = 4
 """Columns before the names, and between them and what they do."""
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _ON = "on"
 _METAVARS = {"STR": "TEXT", "FLOAT": "NUMBER"}
 """Names of Python's types, and what they are called in help."""
@@ -67,7 +67,8 @@ class HelpFormatter:
 
 def _wrapped(text: str, width: int) -> list[str]:
     """Return lines; names of options and choices stay in one piece."""
-    return wrap(text, max(20, width), break_on_hyphens=False, break_long_words=False)
+    lines = wrap(text, max(20, width), break_on_hyphens=False, break_long_words=False)
+    return [line.replace(_NO_BREAK, " ") for line in lines]
 
 
 def _print(console: "Console", text: str = "", style: str = "", end: str = "\n") -> None:
@@ -96,17 +97,19 @@ def names_of(entry: "HelpEntry") -> list[str]:
     if entry.positional_label:
         return [entry.positional_label]
     names = [*entry.positive_names, *entry.positive_shorts]
-    metavar = metavar_of(entry)
-    names[-1] += f" {metavar}" if metavar else ""
+    names[-1] += _value_of(entry)
     off = entry.type is bool and entry.default != _ON
     return names + [name for name in entry.negative_names if not (off and name.startswith("--no-"))]
 
 
-def metavar_of(entry: "HelpEntry") -> str:
-    """Return the placeholder of an option's value; empty for flags."""
-    metavar = entry.metavar or ""
-    base, more = metavar.removesuffix("..."), "..." if metavar.endswith("...") else ""
-    return ("CHOICE" if entry.choices else _METAVARS.get(base, base)) + more
+def _value_of(entry: "HelpEntry") -> str:
+    """Return what follows the name of an option: a placeholder, nothing for flags."""
+    if get_origin(entry.type) is dict:
+        value = get_args(entry.type)[-1]
+        return f".NAME {_placeholder(getattr(value, '__origin__', value))}"
+    # One option takes one value, even if it is repeatable.
+    metavar = (entry.metavar or "").removesuffix("...")
+    return f" {'CHOICE' if entry.choices else _METAVARS.get(metavar, metavar)}" if metavar else ""
 
 
 def description_of(entry: "HelpEntry") -> str:
@@ -116,7 +119,7 @@ def description_of(entry: "HelpEntry") -> str:
     parts = [text]
     if any(not re.search(rf"(?<![\w-]){re.escape(choice)}(?![\w-])", text) for choice in choices):
         parts.append(f"[choices: {', '.join(choices)}]")
-    parts += [f"[default: {entry.default}]"] if entry.default else []
+    parts += [f"[default:{_NO_BREAK}{entry.default}]"] if entry.default else []
     parts += ["[required]"] if entry.required and not entry.positional_label else []
     return " ".join(parts)
 
@@ -135,12 +138,12 @@ def usage_line(chain: Sequence[str], command: "App") -> str:
             label = argument.name.lstrip("-").upper()
             words.append(label if argument.required else f"[{label}]")
         elif argument.show and argument.required:
-            words.append(f"{argument.name} {_value_name(argument)}")
+            words.append(f"{argument.name} {_placeholder(argument.hint)}")
         else:
             optional |= argument.show
     return " ".join([*words, "[OPTIONS]"] if optional else words)
 
 
-def _value_name(argument: "Argument") -> str:
-    name = getattr(argument.hint, "__name__", "value").upper()
+def _placeholder(type_: Any) -> str:
+    name = str(type_.__name__).upper()
     return _METAVARS.get(name, name)

@@ -25,6 +25,12 @@ CUT = "┃"
 """Stands where a caption is cut."""
 
 
+def _no_option(_type: object, text: str) -> None:
+    """Refuse a misspelt option where the text of a tag such as -_- may stand."""
+    if text.startswith("--"):
+        raise ValueError("There is no such option.")
+
+
 @examples(
     (
         "shikomi complete my_project hair",
@@ -34,7 +40,7 @@ CUT = "┃"
 )
 def complete(
     project: ProjectPath,
-    text: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    text: Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)],
     /,
     *,
     options: Options[CompleteOptions] = CompleteOptions(),
