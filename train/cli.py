@@ -198,7 +198,7 @@ def lora_info(
         "Check the file against all modules that Stable Diffusion 1.5 has.",
     ),
     (
-        "shikomi lora verify downloaded.safetensors --base my_project/model/my-sd15-model",
+        "shikomi lora verify other.safetensors --base my_project/model/my-sd15-model",
         "Check a file against one base model.",
     ),
 )

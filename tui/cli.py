@@ -20,11 +20,12 @@ from prep.cli.usage import format_error
 from prep.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 
 _EPILOGUE = """\
-Help for a verb: shikomi VERB --help. Every verb takes --json, which prints its events as JSON \
-lines.
+Help for a verb: shikomi VERB --help
+Every verb takes --json, which prints its events as JSON lines.
 
-Exit codes: 0 success; 1 success, with problems or skipped items; 2 wrong usage or configuration; \
-3 temporary failure, try again; 70 an error in shikomi itself; 130 interrupted."""
+Exit codes: 0 success; 1 success, with problems or skipped items; 2 wrong usage
+or configuration; 3 temporary failure, try again; 70 an error in shikomi itself;
+130 interrupted."""
 
 
 class Verb(NamedTuple):
