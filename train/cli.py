@@ -108,7 +108,7 @@ def _events_size(job: jobs.Job) -> int:
     ),
     (
         "shikomi sample my_project --prompt prompts.txt --seed 7 --count 4",
-        "Generate four images of every prompt in a file, with the seeds 7 to 10.",
+        "Generate four images of every prompt in my_project/prompts.txt, seeds 7 to 10.",
     ),
 )
 def sample(

@@ -23,7 +23,8 @@ class DrawOptions(Section):
     height: int | None = Field(None, ge=16, le=4096)
     """Height in pixels. Default: the training resolution."""
     seed: int | None = Field(None, ge=0, lt=2**32)
-    """Seed of the first image; each further image adds 1. Default: seed of [train]."""
+    """Seed of the first image of a prompt; each further one adds 1. Default: seed of
+    [train]."""
     steps: int | None = Field(None, ge=1, le=1000)
     """Number of denoising steps. Default: sample_steps of [train]."""
     cfg: float | None = Field(None, ge=0)
