@@ -3,24 +3,15 @@
 import importlib.util
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cyclopts import App
 
-from tui.cli import COMMANDS, JOB_COMMANDS, app
+from tests.verbs import all_commands
+from tui.cli import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\[[^\]]+\]\(([^)#]+)[^)]*\)")
-
-
-def all_commands(parent: App, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], App]]:
-    for name in parent:
-        if not name.startswith("-"):
-            child = parent[name]
-            yield (*path, name), child
-            yield from all_commands(child, (*path, name))
 
 
 def code_blocks(text: str) -> list[str]:
@@ -28,8 +19,10 @@ def code_blocks(text: str) -> list[str]:
 
 
 def test_every_command_and_option_has_help() -> None:
-    found = list(all_commands(app))
-    assert len(found) > len(COMMANDS) + len(JOB_COMMANDS)
+    found = list(all_commands())
+    assert {" ".join(path) for path, _ in found} == {
+        verb.name for verbs in STAGES.values() for verb in verbs
+    }
     for path, command in found:
         assert command.help, path
         if command.default_command is None:
@@ -60,7 +53,7 @@ def test_readme_begins_with_the_two_commands() -> None:
 
 
 def test_every_command_in_the_documents_exists() -> None:
-    known = {path[0] for path, _ in all_commands(app)}
+    known = {path[0] for path, _ in all_commands()}
     for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for block in code_blocks(document.read_text("utf-8")):
             for verb in re.findall(r"(?:^|/|&& )shikomi ([a-z]+)", block, re.MULTILINE):

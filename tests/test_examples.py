@@ -16,9 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from prep import demo_world
-from prep.ops import edit, scan, tag
-from prep.project import initialise
+from tests.mascot import mascot_project
 from tests.prep.vision_server import vision_server
 from tui.cli import main
 
@@ -39,20 +37,8 @@ def commands(document: Path) -> Iterator[tuple[str, int]]:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a project of the mascot set, tagged, with its trigger word."""
-    project = initialise(tmp_path_factory.mktemp("examples") / "my_project")
-    for file in (demo_world.mascot() / "10_mochi").iterdir():
-        target = project.dataset / "10_mochi" / file.name
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes(file.read_bytes())
-    changes = {"tagger": {"model": "demo"}, "concepts": {"10_mochi": {"trigger": "mochi"}}}
-    project = project.saved(changes)
-    for stream in (
-        scan.run(project),
-        tag.run(project, tag.TagOptions()),
-        edit.run(project, edit.EditOptions(rules=True)),
-    ):
-        assert list(stream)
-    return project.root
+    root = tmp_path_factory.mktemp("examples") / "my_project"
+    return mascot_project(root, "10_mochi", "mochi").root
 
 
 @pytest.fixture(autouse=True)

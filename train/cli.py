@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from prep import events
 from prep.cli import console
+from prep.cli.arguments import HERE, Json, Options, ProjectPath
+from prep.cli.examples import examples
 from prep.errors import EXIT_INTERRUPTED, EXIT_PROBLEMS
 from prep.project import Project
 from prep.system import jobs
@@ -21,32 +24,39 @@ from train.sampling.options import GridOptions, SampleOptions
 
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
 
-ProjectPath = Annotated[Path, Parameter(help="Project folder.", show_default=True)]
-Json = Annotated[bool, Parameter(help="Print events as JSON lines.", negative="")]
-HERE = Path()
 
-
+@examples(
+    (
+        "shikomi train my_project --preset character --set base=model/my-sd15-model",
+        "Export the project and train on it with the settings for characters.",
+    ),
+    (
+        "shikomi train my_project --resume 20260301-181500-train --detach",
+        "Continue a stopped job where it was, without waiting for it.",
+    ),
+)
 def train(
     project: ProjectPath = HERE,
     /,
     *,
     preset: str = "",
-    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
+    set_: Annotated[tuple[str, ...], Parameter(name="--set")] = (),
     dataset: Path | None = None,
     resume: str = "",
-    detach: Annotated[bool, Parameter(negative="")] = False,
+    detach: bool = False,
     json: Json = False,
 ) -> int:
-    """Train a LoRA as a job that goes on when this terminal closes.
+    """Train a LoRA in a job that continues when this terminal is closed.
 
-    The first Ctrl+C stops the run after its step and saves it; a second one only leaves.
+    The first Ctrl+C stops the job after its current step and saves its state; a second one leaves
+    it to itself. Settings are those of [train] in shikomi.toml.
 
     Args:
-        preset: Settings for a purpose, over those of [train]: character, style, low-memory or
+        preset: Settings for a purpose that override [train]: character, style, low-memory or
             quick-cpu.
-        set_: One setting as key=value, over everything else; may be given again.
-        dataset: A dataset file of sd-scripts to train on; the project is exported when absent.
-        resume: Go on with this job (its name, or the beginning of it).
+        set_: A setting that overrides all others, as KEY=VALUE; repeatable.
+        dataset: Dataset file of sd-scripts to train on. Default: the project is exported.
+        resume: Continue this job; its name, or the beginning of it.
         detach: Start the job and return at once.
     """
 
@@ -65,10 +75,10 @@ def train(
         else:
             yield from follow(job, offset)
 
-    return _show_run(stream(), json=json)
+    return _show_run(stream(), project, json=json)
 
 
-def _show_run(stream: Iterator[events.Event], *, json: bool) -> int:
+def _show_run(stream: Iterator[events.Event], project: Path, *, json: bool) -> int:
     """Show a run; a stopped one counts as interrupted."""
     stopped = False
 
@@ -78,7 +88,12 @@ def _show_run(stream: Iterator[events.Event], *, json: bool) -> int:
             stopped |= isinstance(event, events.Finished) and event.reason == "stopped"
             yield event
 
-    code = console.show(watched(), json=json, printer=_train_line, summary=_train_summary)
+    code = console.show(
+        watched(),
+        json=json,
+        printer=_train_line,
+        summary=lambda found: _train_summary(found, project),
+    )
     return EXIT_INTERRUPTED if stopped else code
 
 
@@ -86,14 +101,27 @@ def _events_size(job: jobs.Job) -> int:
     return job.events_file.stat().st_size if job.events_file.exists() else 0
 
 
+@examples(
+    (
+        "shikomi sample my_project --prompt 'mychara, smile' --lora my_project:0.8",
+        "Generate an image with output/lora/my_project.safetensors at strength 0.8.",
+    ),
+    (
+        "shikomi sample my_project --prompt prompts.txt --seed 7 --count 4",
+        "Generate four images of every prompt in my_project/prompts.txt, seeds 7 to 10.",
+    ),
+)
 def sample(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[SampleOptions, Parameter(name="*")] = SampleOptions(),
+    options: Options[SampleOptions] = SampleOptions(),
     json: Json = False,
 ) -> int:
-    """Draw pictures with the base model and any LoRAs; PNG files remember how they were made."""
+    """Generate images with the base model and any number of LoRAs.
+
+    The PNG files contain the prompt and the settings they were made with.
+    """
 
     def stream() -> Iterator[events.Event]:
         require_training()
@@ -105,14 +133,24 @@ def sample(
     return console.show(stream(), json=json, printer=_picture_line)
 
 
+@examples(
+    (
+        "shikomi grid my_project --prompt 'mychara, smile, beach'",
+        "Compare all LoRA files of the project at four strengths.",
+    ),
+    (
+        "shikomi grid my_project --lora my_project --strengths 0.5 --strengths 1",
+        "Compare two strengths of one file, with the prompts of [train].",
+    ),
+)
 def grid(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[GridOptions, Parameter(name="*")] = GridOptions(),
+    options: Options[GridOptions] = GridOptions(),
     json: Json = False,
 ) -> int:
-    """Draw a contact sheet: LoRA files (epochs) down, strengths across, the base model first."""
+    """Generate a contact sheet: a row for each LoRA file (epoch), a column for each strength."""
 
     def stream() -> Iterator[events.Event]:
         require_training()
@@ -124,18 +162,28 @@ def grid(
     return console.show(stream(), json=json, printer=_picture_line)
 
 
+@examples(
+    (
+        "shikomi lora info my_project/output/lora/my_project.safetensors",
+        "Show model family, algorithm, rank, alpha and modules.",
+    ),
+    (
+        "shikomi lora info my_project/output/lora/my_project.safetensors --metadata",
+        "Also show the settings of the training that are stored in the file.",
+    ),
+)
 def lora_info(
     file: Path,
     /,
     *,
-    metadata: Annotated[bool, Parameter(negative="")] = False,
+    metadata: bool = False,
     json: Json = False,
 ) -> int:
-    """Tell what a LoRA file holds.
+    """Show what a LoRA file holds.
 
     Args:
-        file: A .safetensors file.
-        metadata: Print all of its metadata too.
+        file: LoRA file (.safetensors).
+        metadata: Also print all metadata.
     """
 
     def stream() -> Iterator[events.Event]:
@@ -144,12 +192,22 @@ def lora_info(
     return console.show(stream(), json=json, summary=lambda s: _info_text(s, metadata=metadata))
 
 
+@examples(
+    (
+        "shikomi lora verify my_project/output/lora/my_project.safetensors",
+        "Check the file against all modules that Stable Diffusion 1.5 has.",
+    ),
+    (
+        "shikomi lora verify other.safetensors --base my_project/model/my-sd15-model",
+        "Check a file against one base model.",
+    ),
+)
 def lora_verify(file: Path, /, *, base: Path | None = None, json: Json = False) -> int:
-    """Check that every module of a LoRA exists in the model; exit code 1 when not.
+    """Check that every module of a LoRA exists in the base model; the exit code is 1 if not.
 
     Args:
-        file: A .safetensors file.
-        base: Base model folder to check against; without it, all that SD 1.5 can have.
+        file: LoRA file (.safetensors).
+        base: Base model folder to check against. Default: everything that SD 1.5 has.
     """
     problems = 0
 
@@ -208,9 +266,10 @@ def _picture_line(event: events.Event) -> str | None:
     return event.path if isinstance(event, events.Written) else None
 
 
-def _train_summary(summary: dict[str, Any]) -> str:
+def _train_summary(summary: dict[str, Any], project: Path) -> str:
     if "job" in summary:
-        return f"started {summary['job']}; follow it with: shikomi jobs follow {summary['job']}"
+        follow_it = f"shikomi jobs follow {quote(str(project))} --job {summary['job']}"
+        return f"started {summary['job']}; follow it with: {follow_it}"
     before, after = summary.get("val_loss_before"), summary.get("val_loss_after")
     lines = [f"{summary['lora']}", f"{summary['steps']} steps in {summary['seconds']:.0f} s"]
     if summary.get("it_per_s"):

@@ -5,107 +5,169 @@
 
 import os
 import sys
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter
 
 from prep import __version__
 from prep.cli import crash
+from prep.cli.command_line import CommandLine
 from prep.cli.console import print_error
+from prep.cli.help_format import HelpFormatter, shown_default
 from prep.cli.usage import format_error
 from prep.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 
 _EPILOGUE = """\
+Help for a verb: shikomi VERB --help
 Every verb takes --json, which prints its events as JSON lines.
 
-Exit codes: 0 done; 1 done, with problems or skipped items; 2 wrong usage or configuration; \
-3 worth trying again; 70 a fault of shikomi; 130 interrupted."""
+Exit codes: 0 success; 1 success, with problems or skipped items; 2 wrong usage
+or configuration; 3 temporary failure, try again; 70 an error in shikomi itself;
+130 interrupted."""
 
-app = App(
+
+class Verb(NamedTuple):
+    """One verb, or a group of verbs when it has no target.
+
+    Attributes:
+        name: What users type; two words for a verb of a group.
+        target: Module and function.
+        help: Its line in ``shikomi --help``.
+    """
+
+    name: str
+    target: str
+    help: str
+
+
+STAGES: dict[str, tuple[Verb, ...]] = {
+    "Start": (
+        Verb("demo", "tui.demo_cli:demo", "Run the whole workflow on a small example dataset."),
+        Verb("init", "prep.cli.dataset:init", "Create a project."),
+    ),
+    "Take over": (
+        Verb("import", "prep.cli.formats:import_", "Import a dataset made with another tool."),
+    ),
+    "Images & captions": (
+        Verb("scan", "prep.cli.dataset:scan", "Find images and captions; list unreadable files."),
+        Verb("ls", "prep.cli.dataset:ls", "List images."),
+        Verb("tags", "prep.cli.dataset:tags", "Count tags."),
+        Verb("edit", "prep.cli.captions:edit", "Change the tags of many captions, or search them."),
+        Verb("exclude", "prep.cli.dataset:exclude", "Exclude images, or include them again."),
+        Verb("undo", "prep.cli.history:undo", "Undo the last edit."),
+        Verb("redo", "prep.cli.history:redo", "Redo the edit that was undone last."),
+        Verb("history", "prep.cli.history:history", "List the edits."),
+    ),
+    "Words": (
+        Verb("prune", "prep.cli.captions:prune", "Prune the tags that a trigger word replaces."),
+        Verb("complete", "prep.cli.words:complete", "Complete a tag from the vocabulary."),
+        Verb("lint", "prep.cli.words:lint", "Check tags: typos, aliases, spellings, triggers."),
+        Verb("tokens", "prep.cli.words:tokens", "Count the CLIP tokens of captions."),
+        Verb("shuffle", "prep.cli.words:shuffle", "Simulate how captions are shuffled and cut."),
+    ),
+    "Duplicates": (
+        Verb("dupes", "prep.cli.dupes:dupes", "Find duplicate images, and exclude all but one."),
+    ),
+    "Quality": (
+        Verb("quality", "prep.cli.quality:quality", "Find blurred, noisy, small, framed images."),
+        Verb("advise", "prep.cli.quality:advise", "Review the dataset as a whole."),
+    ),
+    "Crop & buckets": (
+        Verb("crop", "prep.cli.crop:crop", "Crop images for training; files stay unchanged."),
+        Verb("buckets", "prep.cli.crop:buckets", "Show the bucket of each image."),
+        Verb("preview", "prep.cli.crop:preview", "Show one image as each trainer will see it."),
+    ),
+    "Tag": (
+        Verb("tag", "prep.cli.tagging:tag", "Tag images with a tagger, and write captions."),
+        Verb("models", "prep.cli.tagging:models", "List known taggers, and download them."),
+        Verb("scores", "", "Inspect stored tagger scores."),
+        Verb("scores list", "prep.cli.scores:scores_list", "List taggers with stored scores."),
+        Verb(
+            "scores thresholds",
+            "prep.cli.scores:scores_thresholds",
+            "Count what other thresholds would change.",
+        ),
+        Verb("scores compare", "prep.cli.scores:scores_compare", "Compare two taggers."),
+        Verb("doubt", "prep.cli.scores:doubt", "Review tags that captions and tagger dispute."),
+    ),
+    "Describe": (
+        Verb("caption", "prep.cli.captioner:caption", "Describe images with a vision model."),
+    ),
+    "Plan": (
+        Verb("plan", "prep.cli.quality:plan", "Calculate repeats, exposures and steps."),
+        Verb("concept", "prep.cli.dataset:concept", "Set a concept's trigger word and repeats."),
+    ),
+    "Check": (Verb("check", "prep.cli.check:check", "Find what would go wrong in a trainer."),),
+    "Export": (
+        Verb("export", "prep.cli.ops:export", "Write a training set."),
+        Verb("diff", "prep.cli.formats:diff", "Compare two training sets."),
+        Verb("push", "prep.cli.formats:push", "Upload a training set to the Hugging Face hub."),
+    ),
+    "Train": (
+        Verb("train", "train.cli:train", "Train a LoRA in a background job."),
+        Verb("jobs", "", "List, follow and stop jobs."),
+        Verb("jobs list", "prep.cli.dataset:jobs_list", "List jobs and their states."),
+        Verb("jobs follow", "prep.cli.dataset:jobs_follow", "Show a job's progress until it ends."),
+        Verb("jobs stop", "prep.cli.dataset:jobs_stop", "Stop a job; training is saved first."),
+    ),
+    "Samples": (
+        Verb("sample", "train.cli:sample", "Generate images with a base model and LoRAs."),
+        Verb("grid", "train.cli:grid", "Generate a contact sheet: LoRA files x strengths."),
+        Verb("lora", "", "Inspect LoRA files."),
+        Verb("lora info", "train.cli:lora_info", "Show what a LoRA file holds."),
+        Verb("lora verify", "train.cli:lora_verify", "Check that a LoRA fits a base model."),
+    ),
+}
+"""All verbs, by the stages of the work in their order: that of the table in README."""
+
+app = CommandLine(
     name="shikomi",
     version=__version__,
-    help="Prepare, caption and train LoRA datasets. Without a verb: the terminal application.",
+    help="Prepare and caption images, and train LoRAs. Without a verb, opens the application.",
+    usage="shikomi VERB [PROJECT] [OPTIONS]\n       shikomi [PROJECT]",
     help_epilogue=_EPILOGUE,
     help_flags=["--help", "-h"],
+    help_format="plaintext",
+    help_formatter=HelpFormatter(),
+    default_parameter=Parameter(negative_iterable=(), show_default=shown_default),
+    group_parameters=Group("Options", sort_key=1001),
+    group_commands=Group("General options", sort_key=1002),
     result_action="return_value",
     error_formatter=format_error,
 )
-jobs = App(name="jobs", help="List, follow and stop heavy work.", result_action="return_value")
-scores = App(name="scores", help="Look into stored tagger scores.", result_action="return_value")
-lora = App(name="lora", help="Look into LoRA files.", result_action="return_value")
 
-COMMANDS = {
-    "demo": ("tui.demo_cli:demo", "Do the whole job on a small world that comes along."),
-    "init": ("prep.cli.dataset:init", "Make a new project."),
-    "import": ("prep.cli.formats:import_", "Take over datasets of other tools."),
-    "scan": ("prep.cli.dataset:scan", "Find images and captions; list what cannot be read."),
-    "ls": ("prep.cli.dataset:ls", "List images."),
-    "tags": ("prep.cli.dataset:tags", "Count tags."),
-    "dupes": ("prep.cli.dupes:dupes", "Find images that are the same picture."),
-    "quality": ("prep.cli.quality:quality", "Find blurred, noisy, tiny, framed… images."),
-    "tag": ("prep.cli.tagging:tag", "Tag images with a WD tagger and write captions."),
-    "models": ("prep.cli.tagging:models", "List the taggers that are known by name."),
-    "doubt": ("prep.cli.scores:doubt", "Review tags that captions and tagger disagree about."),
-    "caption": ("prep.cli.captioner:caption", "Describe images in sentences, by a vision model."),
-    "edit": ("prep.cli.captions:edit", "Change the tags of many captions, or search them."),
-    "complete": ("prep.cli.words:complete", "Complete a tag from the vocabulary."),
-    "lint": ("prep.cli.words:lint", "Check tags: typos, aliases, spellings, trigger words."),
-    "tokens": ("prep.cli.words:tokens", "Count captions in CLIP tokens."),
-    "shuffle": ("prep.cli.words:shuffle", "Simulate how captions are shuffled and cut."),
-    "exclude": ("prep.cli.dataset:exclude", "Leave images out, or take them in again."),
-    "concept": (
-        "prep.cli.dataset:concept",
-        "Set a concept's trigger word, repeats, pruned tags.",
-    ),
-    "prune": ("prep.cli.captions:prune", "Show and prune a character's own traits."),
-    "undo": ("prep.cli.history:undo", "Take back the newest edit."),
-    "redo": ("prep.cli.history:redo", "Make again what was undone."),
-    "history": ("prep.cli.history:history", "List the edits."),
-    "crop": ("prep.cli.crop:crop", "Crop images for training, by hand or by themselves."),
-    "buckets": ("prep.cli.crop:buckets", "Show which bucket each image falls into."),
-    "preview": ("prep.cli.crop:preview", "Show one image as each trainer will see it."),
-    "advise": ("prep.cli.quality:advise", "Judge the dataset as a whole: what to do first."),
-    "plan": ("prep.cli.quality:plan", "Count repeats, exposures and steps."),
-    "check": ("prep.cli.check:check", "Find what a trainer would stumble over."),
-    "export": ("prep.cli.ops:export", "Write a training set; before it: shikomi check."),
-    "push": ("prep.cli.formats:push", "Upload the training set to the Hugging Face hub."),
-    "diff": ("prep.cli.formats:diff", "Tell what differs between two training sets."),
-    "train": ("train.cli:train", "Train a LoRA as a job."),
-    "sample": ("train.cli:sample", "Draw pictures with a base model and LoRAs."),
-    "grid": ("train.cli:grid", "Draw a contact sheet: LoRA files x strengths."),
-}
-JOB_COMMANDS = {
-    "demo": ("tui.demo_cli:demo", "Do the whole job on a small world that comes along."),
-    "list": ("prep.cli.dataset:jobs_list", "List jobs and where they stand."),
-    "follow": ("prep.cli.dataset:jobs_follow", "Show a job's progress until it ends."),
-    "stop": ("prep.cli.dataset:jobs_stop", "Ask a job to save and end."),
-}
 
-SCORE_COMMANDS = {
-    "list": ("prep.cli.scores:scores_list", "List the taggers whose scores are stored."),
-    "thresholds": (
-        "prep.cli.scores:scores_thresholds",
-        "Count what other thresholds would change.",
-    ),
-    "compare": ("prep.cli.scores:scores_compare", "Compare two taggers."),
-}
-LORA_COMMANDS = {
-    "info": ("train.cli:lora_info", "Tell what a LoRA file holds."),
-    "verify": ("train.cli:lora_verify", "Check that a LoRA fits its model."),
-}
+def _register() -> None:
+    groups: dict[str, App] = {"": app}
+    for place, (stage, verbs) in enumerate(STAGES.items()):
+        heading = Group(stage, sort_key=place)
+        for order, verb in enumerate(verbs):
+            parent, _, name = verb.name.rpartition(" ")
+            if verb.target:
+                groups[parent].command(
+                    verb.target,
+                    name=name,
+                    help=verb.help,
+                    sort_key=order,
+                    group=heading if parent == "" else None,
+                )
+            else:
+                groups[name] = App(
+                    name=name,
+                    help=verb.help,
+                    usage=f"shikomi {name} VERB [OPTIONS]",
+                    help_epilogue="",
+                    group=heading,
+                    group_commands=Group("Verbs"),
+                    sort_key=order,
+                    result_action="return_value",
+                )
+                app.command(groups[name])
 
-for _name, (_target, _help) in COMMANDS.items():
-    app.command(_target, name=_name, help=_help)
-for _name, (_target, _help) in JOB_COMMANDS.items():
-    jobs.command(_target, name=_name, help=_help)
-for _name, (_target, _help) in SCORE_COMMANDS.items():
-    scores.command(_target, name=_name, help=_help)
-for _name, (_target, _help) in LORA_COMMANDS.items():
-    lora.command(_target, name=_name, help=_help)
-app.command(jobs)
-app.command(scores)
-app.command(lora)
+
+_register()
 
 
 @app.default
@@ -114,10 +176,16 @@ def open_application(
     /,
 ) -> int:
     """Open the terminal application."""
+    if not project.exists():
+        near = get_close_matches(str(project), list(app), n=1)
+        meant = f"Did you mean: shikomi {near[0]}? " if near else ""
+        raise UserError(
+            f"{project} is neither a verb nor a folder.", f"{meant}All verbs: shikomi --help"
+        )
     if not sys.stdout.isatty():
         raise UserError(
             "The terminal application needs a terminal.",
-            "For scripts there are verbs: shikomi --help",
+            "In scripts, use the verbs: shikomi --help",
         )
     from tui.app import run
 

@@ -7,18 +7,27 @@ from cyclopts import Parameter
 
 from prep import events
 from prep.cli import console
+from prep.cli.arguments import Json
+from prep.cli.examples import examples
 
 
+@examples(
+    ("shikomi demo", "Make the project shikomi-demo, tag it, train on it and draw samples."),
+    (
+        "shikomi demo --dir trials/mochi --open",
+        "Use another folder, and open the project in the terminal application at the end.",
+    ),
+)
 def demo(
     *,
-    directory: Annotated[Path, Parameter(name=["--dir"])] = Path("shikomi-demo"),
-    open_: Annotated[bool, Parameter(name=["--open"], negative="")] = False,
-    json: Annotated[bool, Parameter(help="Print events as JSON lines.", negative="")] = False,
+    directory: Annotated[Path, Parameter(name="--dir")] = Path("shikomi-demo"),
+    open_: Annotated[bool, Parameter(name="--open")] = False,
+    json: Json = False,
 ) -> int:
-    """Do the whole job on a small world that comes along: offline, without a GPU, in minutes.
+    """Run the whole workflow on a small example dataset: offline, without a GPU, in minutes.
 
     Args:
-        directory: Folder of the demo project; it is made, or gone on with.
+        directory: Folder of the demo project; created, or continued if it exists.
         open_: Open the project in the terminal application afterwards.
     """
     from train import demo as work

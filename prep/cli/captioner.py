@@ -1,25 +1,39 @@
 """The command line of descriptions."""
 
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from prep import events
-from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.cli.arguments import HERE, Json, Options, ProjectPath
+from prep.cli.dataset import operate
+from prep.cli.examples import examples
 from prep.ops import caption as caption_op
 from prep.ops.caption import CaptionOptions
 
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
 
 
+@examples(
+    (
+        "shikomi caption my_project --url http://127.0.0.1:8080/v1 --limit 3 --dry-run",
+        "Try the prompt on three images, and show the captions that would result.",
+    ),
+    (
+        "shikomi caption my_project --where in:10_mychara --place joined",
+        "Describe one concept; sentences go behind the tags, on the same line.",
+    ),
+)
 def caption(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[CaptionOptions, Parameter(name="*")] = CaptionOptions(),
+    options: Options[CaptionOptions] = CaptionOptions(),
     json: Json = False,
 ) -> int:
-    """Describe images in sentences, by a vision model on an OpenAI-compatible server."""
+    """Describe images in sentences with a vision model on an OpenAI-compatible server.
+
+    What is not given as an option is taken from [captioner] in shikomi.toml. Descriptions that
+    were written by hand stay, and a run that was stopped continues.
+    """
     printer = _Printer(options.show)
     return operate(
         project,

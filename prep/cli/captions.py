@@ -1,13 +1,13 @@
 """The command line of captions: bulk edits, and the traits to prune."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from prep import events
+from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.changes import Limited, change_line, short
-from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.cli.dataset import operate
+from prep.cli.examples import examples
 from prep.editing.options import EditOptions
 from prep.ops import edit as edit_op
 from prep.ops import prune as prune_op
@@ -19,14 +19,28 @@ _TAGS = 8
 """Tags of which a summary tells the counts."""
 
 
+@examples(
+    (
+        "shikomi edit my_project --remove 'simple background' --add night --dry-run",
+        "Show which captions would lose the one tag and get the other.",
+    ),
+    (
+        "shikomi edit my_project --where hat --replace.hat 'red hat'",
+        "Rename a tag in all captions that have it; shikomi undo takes it back.",
+    ),
+)
 def edit(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[EditOptions, Parameter(name="*")] = EditOptions(),
+    options: Options[EditOptions] = EditOptions(),
     json: Json = False,
 ) -> int:
-    """Change the tags of many captions, or search them; one step of undo."""
+    """Change the tags of many captions, or search them.
+
+    Options are applied in the order below, however they are given. The whole edit is one step of
+    undo.
+    """
     printer = Limited(change_line, options.show)
     return operate(
         project,
@@ -37,21 +51,28 @@ def edit(
     )
 
 
+@examples(
+    (
+        "shikomi prune my_project 10_mychara",
+        "Show the tags that most images of this concept share, with advice on each.",
+    ),
+    (
+        "shikomi prune my_project 10_mychara --tag bear --tag 'blue body' --apply",
+        "Prune these two tags: the trigger word will stand for them.",
+    ),
+)
 def prune(
     project: ProjectPath = HERE,
     folder: str | None = None,
     /,
     *,
-    options: Annotated[PruneOptions, Parameter(name="*")] = PruneOptions(),
+    options: Options[PruneOptions] = PruneOptions(),
     json: Json = False,
 ) -> int:
-    """Show which tags are a character's own traits, and take them out of its captions.
+    """Find the tags that describe a character itself, and take them out of its captions.
 
     Args:
-        project: Project folder.
-        folder: Concept folder, as 10_mychara; all when absent.
-        options: What to prune.
-        json: Print events as JSON lines.
+        folder: Concept folder, e.g. 10_mychara. Default: all of them.
     """
     headed: list[str] = []
     changes = Limited(change_line, options.show)

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from prep import events
+from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.changes import change_line
-from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.cli.dataset import operate
+from prep.cli.examples import examples
 from prep.errors import EXIT_OK, EXIT_PROBLEMS
 from prep.ops import check as check_op
 from prep.ops.check import CheckOptions
@@ -20,18 +20,28 @@ EXAMPLES = 3
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
 
 
+@examples(
+    (
+        "shikomi check my_project",
+        "List problems, the most severe first; the exit code is 1 if there are any.",
+    ),
+    (
+        "shikomi check my_project --only caption --fix --dry-run",
+        "Show how problems with captions would be fixed.",
+    ),
+)
 def check(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[CheckOptions, Parameter(name="*")] = CheckOptions(),
+    options: Options[CheckOptions] = CheckOptions(),
     all: bool = False,  # noqa: A002  (the name of the flag)
     json: Json = False,
 ) -> int:
-    """Find what a trainer would stumble over, before it does; mend what is safe to mend.
+    """Find problems that would affect training, and fix those that are safe to fix.
 
     Args:
-        all: Show every place, not only the first few of each kind.
+        all: Show every finding, not only the first three of each kind.
     """
     report = Report(everything=all)
 

@@ -1,12 +1,11 @@
 """The command line of crops and of what trainers see; each operation is imported when called."""
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from prep import events
-from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.cli.arguments import HERE, Json, Options, ProjectPath
+from prep.cli.dataset import operate
+from prep.cli.examples import examples
 from prep.ops import buckets as buckets_op
 from prep.ops import crop as crop_op
 from prep.ops import preview as preview_op
@@ -17,46 +16,76 @@ from prep.ops.preview import PreviewOptions
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
 
 
+@examples(
+    (
+        "shikomi crop my_project --where 'ar>1.4' --subject --aspect 2:3",
+        "Crop wide images to upright ones, each around its subject.",
+    ),
+    (
+        "shikomi crop my_project --where name:sticker --set 0.1,0,0.8,1",
+        "Crop a tenth off the left and the right of one image.",
+    ),
+)
 def crop(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[CropOptions, Parameter(name="*")] = CropOptions(),
+    options: Options[CropOptions] = CropOptions(),
     json: Json = False,
 ) -> int:
-    """Crop images for training (files stay as they are); one step of undo."""
+    """Crop images for training, by hand or automatically.
+
+    Crops are applied by the export: image files are not changed. The whole run is one step of
+    undo.
+    """
     return operate(
         project, lambda opened: crop_op.run(opened, options), json=json, printer=_crop_lines
     )
 
 
+@examples(
+    ("shikomi buckets my_project", "Count the images in each bucket."),
+    (
+        "shikomi buckets my_project --trainer sd-scripts --each --where in:10_mychara",
+        "Show how sd-scripts would scale and cut each image of one concept.",
+    ),
+)
 def buckets(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[BucketsOptions, Parameter(name="*")] = BucketsOptions(),
+    options: Options[BucketsOptions] = BucketsOptions(),
     json: Json = False,
 ) -> int:
-    """Show which bucket each image falls into, by the arithmetic of the trainer."""
+    """Show the bucket of each image, calculated as the trainer does."""
     return operate(
         project, lambda opened: buckets_op.run(opened, options), json=json, printer=_bucket_lines
     )
 
 
+@examples(
+    (
+        "shikomi preview my_project sticker",
+        "Show bucket, scale and cut of the image with sticker in its path.",
+    ),
+    (
+        "shikomi preview my_project sticker --out preview.png",
+        "Also draw what is kept and, in red, what is cut off.",
+    ),
+)
 def preview(
-    project: Path,
+    project: ProjectPath,
     image: str,
     /,
     *,
     out: Path | None = None,
     json: Json = False,
 ) -> int:
-    """Show one image as sd-scripts, OneTrainer and the exported set will have it.
+    """Show one image as sd-scripts, OneTrainer and the exported training set will have it.
 
     Args:
-        project: Project folder.
-        image: The image: its path, or any part of it that only one image has.
-        out: Write a picture of it: what is kept, what is cut off (red), and the results.
+        image: Path of the image, or any part of it that occurs in no other path.
+        out: Draw the image with the areas that are kept and cut off (red) into this file.
     """
     options = PreviewOptions(image=image, out=out)
     return operate(

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from prep import events
 from prep.cli import console
+from prep.cli.arguments import HERE, Json, Options, ProjectPath
+from prep.cli.examples import examples
 from prep.dataset.index import Index
 from prep.errors import UserError
 from prep.ops import edit as edit_op
@@ -15,12 +15,6 @@ from prep.ops import scan as scan_op
 from prep.ops.edit import ExcludeOptions
 from prep.project import ConceptSection, Project, initialise
 from prep.system import jobs
-
-ProjectPath = Annotated[
-    Path, Parameter(help="Project folder, or any folder of images.", show_default=True)
-]
-Json = Annotated[bool, Parameter(help="Print events as JSON lines.", negative="")]
-HERE = Path()
 
 
 def operate(
@@ -45,17 +39,27 @@ def operate(
     return console.show(stream(), json=json, printer=printer, summary=summary)
 
 
-def init(directory: Path, /, *, json: Json = False) -> int:
-    """Make a new project: dataset/, model/, output/ and shikomi.toml.
+@examples(
+    (
+        "shikomi init my_project",
+        "Create the folder my_project; put images into my_project/dataset/10_mychara/.",
+    ),
+    (
+        "shikomi init styles/ink --json",
+        "Create a project in a subfolder, and print its path as JSON.",
+    ),
+)
+def init(project: Path, /, *, json: Json = False) -> int:
+    """Create a project: a folder with dataset/, model/, output/ and shikomi.toml.
 
     Args:
-        directory: Folder of the new project; it is made when it does not exist.
+        project: Folder of the new project; created if it does not exist.
     """
 
     def stream() -> Iterator[events.Event]:
-        project = initialise(directory)
-        yield events.Written(str(project.file))
-        yield events.Finished({"project": str(project.root)})
+        created = initialise(project)
+        yield events.Written(str(created.file))
+        yield events.Finished({"project": str(created.root)})
 
     return console.show(
         stream(),
@@ -67,16 +71,30 @@ def init(directory: Path, /, *, json: Json = False) -> int:
     )
 
 
+@examples(
+    (
+        "shikomi scan my_project",
+        "Look for new, changed and removed files; list images that cannot be read.",
+    ),
+    ("shikomi scan my_project --json", "The same for scripts: one JSON object per line."),
+)
 def scan(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
-    """Find images and captions; list what cannot be read."""
+    """Find images and captions, and list files that cannot be read.
+
+    Verbs that use the dataset do this by themselves when they start.
+    """
     return operate(project, scan_op.run, json=json, rescan=False)
 
 
+@examples(
+    ("shikomi ls my_project --where 'smile -hat'", "List images with the tag smile, but no hat."),
+    ("shikomi ls my_project --where -has:caption", "List images that have no caption yet."),
+)
 def ls(project: ProjectPath = HERE, /, *, where: str = "", json: Json = False) -> int:
-    """List images.
+    """List images with their sizes and captions.
 
     Args:
-        where: Only images that match this filter, as: smile -hat* name:beach excluded:no.
+        where: Only images that match this filter, e.g. 'smile -hat* name:beach excluded:no'.
     """
 
     def start(opened: Project) -> Iterator[events.Event]:
@@ -91,6 +109,10 @@ def ls(project: ProjectPath = HERE, /, *, where: str = "", json: Json = False) -
     return operate(project, start, json=json, printer=_image_line)
 
 
+@examples(
+    ("shikomi tags my_project", "Count the tags of all captions."),
+    ("shikomi tags my_project --where in:10_mychara", "Count the tags of one concept folder."),
+)
 def tags(project: ProjectPath = HERE, /, *, where: str = "", json: Json = False) -> int:
     """Count the tags of all captions, most frequent first.
 
@@ -108,21 +130,41 @@ def tags(project: ProjectPath = HERE, /, *, where: str = "", json: Json = False)
     return operate(project, start, json=json, printer=_tag_line)
 
 
+@examples(
+    (
+        "shikomi exclude my_project --where name:scan --reason blurry",
+        "Exclude images with scan in their path from captions, plan and export.",
+    ),
+    (
+        "shikomi exclude my_project --where excluded:yes --include",
+        "Include all images again that were excluded before.",
+    ),
+)
 def exclude(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[ExcludeOptions, Parameter(name="*")],
+    options: Options[ExcludeOptions],
     json: Json = False,
 ) -> int:
-    """Leave images out of everything (files stay where they are), or take them in again."""
+    """Exclude images from the dataset (files stay where they are), or include them again."""
     return operate(
         project, lambda opened: edit_op.exclude(opened, options), json=json, printer=_path_line
     )
 
 
+@examples(
+    (
+        "shikomi concept my_project 10_mychara --trigger mychara",
+        "Set the trigger word; shikomi edit my_project --rules writes it into captions.",
+    ),
+    (
+        "shikomi concept my_project 10_mychara --repeats 4 --prune 'blue eyes'",
+        "Show each image 4 times per epoch, and keep a tag out of the captions.",
+    ),
+)
 def concept(
-    project: Path,
+    project: ProjectPath,
     folder: str,
     /,
     *,
@@ -132,16 +174,15 @@ def concept(
     regularization: bool | None = None,
     json: Json = False,
 ) -> int:
-    """Set a concept's trigger word, repeats, pruned tags and kind in shikomi.toml.
+    """Set the trigger word, repeats, pruned tags and kind of a concept in shikomi.toml.
 
     Args:
-        project: Project folder.
-        folder: Folder below dataset/, as 10_mychara.
-        trigger: Trigger word; first in every caption. Write captions with: shikomi edit --rules.
-        repeats: How often each image is seen per epoch.
-        prune: Tags of the concept itself, left out of captions.
-        regularization: Its images show what the concept is one of (1girl), so that the rest of
-            the model stays as it is; they have no trigger word.
+        folder: Concept folder below dataset/, e.g. 10_mychara.
+        trigger: Trigger word, the first tag of every caption; applied by shikomi edit --rules.
+        repeats: How many times each image is shown per epoch.
+        prune: Tag that describes the concept itself, to keep out of captions; repeatable.
+        regularization: Regularization images: they show the class of the concept (1girl), so
+            that the model does not forget it, and have no trigger word.
     """
 
     def start(opened: Project) -> Iterator[events.Event]:
@@ -157,8 +198,12 @@ def concept(
     return operate(project, start, json=json)
 
 
+@examples(
+    ("shikomi jobs list my_project", "List jobs and whether they are running."),
+    ("shikomi jobs list my_project --json", "The same for scripts, with the folder of each job."),
+)
 def jobs_list(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
-    """List jobs, newest first, and where they stand."""
+    """List jobs and their states, newest first."""
 
     def start(opened: Project) -> Iterator[events.Event]:
         found = jobs.listed(opened.jobs)
@@ -170,25 +215,39 @@ def jobs_list(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
     return operate(project, start, json=json, rescan=False, printer=_job_line)
 
 
+@examples(
+    ("shikomi jobs follow my_project", "Follow the newest job, for instance after a new login."),
+    (
+        "shikomi jobs follow my_project --job 20260301-181500-train",
+        "Follow the job of this name; shikomi jobs list shows the names.",
+    ),
+)
 def jobs_follow(project: ProjectPath = HERE, /, *, job: str = "", json: Json = False) -> int:
-    """Show a job's progress until it ends; Ctrl+C stops looking, not the job.
+    """Show a job's progress until it ends; Ctrl+C stops following, not the job.
 
     Args:
-        job: Its name; the newest job when empty.
+        job: Name of the job. Default: the newest job.
     """
     return operate(
         project, lambda opened: jobs.follow(find_job(opened, job)), json=json, rescan=False
     )
 
 
+@examples(
+    ("shikomi jobs stop my_project", "Stop the newest job; shikomi train --resume continues it."),
+    (
+        "shikomi jobs stop my_project --job 20260301-181500-train --now",
+        "End this job at once: what came after its last saved state is lost.",
+    ),
+)
 def jobs_stop(
     project: ProjectPath = HERE, /, *, job: str = "", now: bool = False, json: Json = False
 ) -> int:
-    """Ask a running job to finish its step, save and end.
+    """Stop a running job after its current step; training saves its state first.
 
     Args:
-        job: Its name; the newest job when empty.
-        now: End it at once, without saving.
+        job: Name of the job. Default: the newest job.
+        now: End the job at once, without saving.
     """
 
     def start(opened: Project) -> Iterator[events.Event]:

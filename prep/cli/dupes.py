@@ -1,13 +1,13 @@
 """The command line of duplicates."""
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from prep import events
+from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.changes import change_line
-from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.cli.dataset import operate
+from prep.cli.examples import examples
 from prep.curation.duplicates.groups import APART
 from prep.ops import dupes as dupes_op
 from prep.ops.dupes import DupesOptions
@@ -15,14 +15,24 @@ from prep.ops.dupes import DupesOptions
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
 
 
+@examples(
+    (
+        "shikomi dupes my_project",
+        "List groups of duplicates, with the version to keep and the reason.",
+    ),
+    (
+        "shikomi dupes my_project --resolve keep-best --dry-run",
+        "Show which images would be excluded if only the best of each group stayed.",
+    ),
+)
 def dupes(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[DupesOptions, Parameter(name="*")] = DupesOptions(),
+    options: Options[DupesOptions] = DupesOptions(),
     json: Json = False,
 ) -> int:
-    """Find images that are the same picture; leave all but the best out, if asked to."""
+    """Find duplicates: exact, near, mirrored and rotated; exclude all but the best on request."""
     return operate(
         project,
         lambda opened: dupes_op.run(opened, options),

@@ -7,7 +7,9 @@ from cyclopts import Parameter
 
 from prep import events
 from prep.cli import console
-from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.cli.arguments import Json, ProjectPath
+from prep.cli.dataset import operate
+from prep.cli.examples import examples
 from prep.ops import diff as diff_op
 from prep.ops import importing
 from prep.ops import push as push_op
@@ -16,25 +18,38 @@ from prep.ops.importing import Imported, ImportOptions
 from prep.ops.push import PushOptions
 
 
+@examples(
+    (
+        "shikomi import my_project kohya/img --dry-run",
+        "Show what a folder of kohya_ss would add to the project.",
+    ),
+    (
+        "shikomi import my_project photos.zip --as 5_mychara",
+        "Import the images of a zip file into one concept folder, with 5 repeats.",
+    ),
+)
 def import_(
-    source: Path,
     project: Path,
+    source: Path,
     /,
     *,
     concept: Annotated[str, Parameter(name="--as")] = "",
     link: Annotated[bool, Parameter(negative="--copy")] = False,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: bool = False,
     json: Json = False,
 ) -> int:
-    """Take over images, captions and settings from kohya, OneTrainer, TagGUI, zip and others.
+    """Import images, captions and settings of kohya_ss, OneTrainer, TagGUI and others.
+
+    The source is not changed, and nothing in the project is overwritten. shikomi undo takes the
+    whole import back.
 
     Args:
-        source: A folder, a zip, or the file that describes a dataset: dataset.toml, concepts.json,
-            metadata.jsonl, .csv or .parquet.
-        project: Project folder; it is made when it does not exist.
-        concept: Put everything into this folder below dataset/, as 10_mychara.
-        link: Make hard links of the images instead of copies. Captions are always copied.
-        dry_run: Only show what would be done.
+        project: Project folder; created if it does not exist.
+        source: A folder, a zip file, or the file that describes a dataset: dataset.toml,
+            concepts.json, metadata.jsonl, .csv or .parquet.
+        concept: Put all images into this folder below dataset/, e.g. 10_mychara.
+        link: Make hard links to the images instead of copies. Captions are always copied.
+        dry_run: Only show what would be imported.
     """
     options = ImportOptions(concept=concept, link=link, dry_run=dry_run)
     return console.show(
@@ -61,33 +76,55 @@ def _import_summary(found: dict[str, Any]) -> str:
     return text + ("\nTake it back with: shikomi undo" if found["edit"] else "")
 
 
+@examples(
+    (
+        "shikomi diff my_project/output/dataset my_project",
+        "Show what has changed in the project since it was last exported.",
+    ),
+    (
+        "shikomi diff first_export second_export --json",
+        "Compare two exports, and print each difference as JSON.",
+    ),
+)
 def diff(before: Path, after: Path, /, *, json: Json = False) -> int:
-    """Tell what differs between two training sets; exit code 1 when something does.
+    """Compare two training sets image by image; the exit code is 1 if they differ.
 
     Args:
-        before: An export; also a project, as it is now, or any dataset that can be imported.
-        after: The same.
+        before: An export, a project in its current state, or any dataset that can be imported.
+        after: What to compare it with: the same kinds of folders.
     """
     return console.show(
         diff_op.run(before, after), json=json, printer=_difference_lines, summary=_diff_summary
     )
 
 
+@examples(
+    (
+        "shikomi push my_project me/my-dataset --dry-run",
+        "Show which files would be uploaded, and which removed from the repository.",
+    ),
+    (
+        "shikomi push my_project me/my-dataset --public",
+        "Upload the training set; a repository created by this is public.",
+    ),
+)
 def push(
+    project: ProjectPath,
     repository: str,
-    project: ProjectPath = HERE,
     /,
     *,
-    public: Annotated[bool, Parameter(negative="")] = False,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    public: bool = False,
+    dry_run: bool = False,
     json: Json = False,
 ) -> int:
-    """Upload the training set to the Hugging Face hub, as an imagefolder.
+    """Upload the training set to the Hugging Face hub as an imagefolder dataset.
+
+    Log in first, with: hf auth login
 
     Args:
-        repository: Name on the hub, as user/my-dataset; it is made when it does not exist.
-        public: Make a new dataset public; private otherwise.
-        dry_run: Only show what would be uploaded and removed there.
+        repository: Name on the hub, e.g. me/my-dataset; created if it does not exist.
+        public: Make a newly created repository public instead of private.
+        dry_run: Only show what would be uploaded and removed.
     """
     options = PushOptions(repository=repository, public=public, dry_run=dry_run)
     return operate(project, lambda opened: push_op.run(opened, options), json=json)

@@ -5,8 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from prep import events
+from prep.cli.arguments import HERE, Json, ProjectPath
 from prep.cli.changes import Limited, change_line
-from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.cli.dataset import operate
+from prep.cli.examples import examples
 from prep.dataset.journal.changes import ANSWERS, CAPTION, CONTENT, CROPS, EXCLUDED, MOVED
 from prep.ops import edit as edit_op
 
@@ -22,20 +24,30 @@ _NOUNS = {
 }
 
 
+@examples(
+    ("shikomi undo my_project", "Undo the last edit, tagging run, import, crop or exclusion."),
+    ("shikomi undo my_project --show 0", "The same, printing every change instead of 20."),
+)
 def undo(project: ProjectPath = HERE, /, *, show: int = _MOST, json: Json = False) -> int:
-    """Take back the newest edit, also after a restart.
+    """Undo the last edit; repeat it to undo earlier ones.
+
+    A file that was changed since by another program is left alone and reported.
 
     Args:
-        show: How many changes to print; 0 for all.
+        show: Number of changes to print; 0 for all.
     """
     return _turn(project, edit_op.undo, "taken back", "again with: shikomi redo", show, json=json)
 
 
+@examples(
+    ("shikomi redo my_project", "Redo what the last shikomi undo has undone."),
+    ("shikomi redo my_project --show 0", "The same, printing every change instead of 20."),
+)
 def redo(project: ProjectPath = HERE, /, *, show: int = _MOST, json: Json = False) -> int:
-    """Make again the edit that was undone last.
+    """Redo the edit that was undone last.
 
     Args:
-        show: How many changes to print; 0 for all.
+        show: Number of changes to print; 0 for all.
     """
     return _turn(project, edit_op.redo, "made again", "back with: shikomi undo", show, json=json)
 
@@ -51,6 +63,10 @@ def _turn(project: ProjectPath, turn: Any, done: str, back: str, show: int, *, j
     return operate(project, turn, json=json, printer=printer, summary=printer.before(summary))
 
 
+@examples(
+    ("shikomi history my_project", "List the edits, with time, state and number of changes."),
+    ("shikomi history my_project --json", "The same for scripts."),
+)
 def history(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
     """List the edits, newest first."""
     return operate(

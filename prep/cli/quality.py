@@ -1,12 +1,12 @@
 """The command line of quality, advice and the plan."""
 
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from prep import events
 from prep.cli import console
-from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.cli.arguments import HERE, Json, Options, ProjectPath
+from prep.cli.dataset import operate
+from prep.cli.examples import examples
 from prep.ops import advise as advise_op
 from prep.ops import plan as plan_op
 from prep.ops import quality as quality_op
@@ -19,14 +19,28 @@ from prep.ops.quality import QualityOptions
 _MARKS = {"warning": "!", "note": "·", "good": "✓"}
 
 
+@examples(
+    (
+        "shikomi quality my_project --only blur --only upscale",
+        "List blurred images, and images that are enlarged for their bucket.",
+    ),
+    (
+        "shikomi quality my_project --exclude --dry-run",
+        "Show which images would be excluded because of their findings.",
+    ),
+)
 def quality(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[QualityOptions, Parameter(name="*")] = QualityOptions(),
+    options: Options[QualityOptions] = QualityOptions(),
     json: Json = False,
 ) -> int:
-    """Find blurred, noisy, tiny, framed… images, measured at the size they are trained in."""
+    """Find blurred, noisy, small, framed and other faulty images.
+
+    Images are measured at the size in which they are trained. Thresholds are those of [quality]
+    in shikomi.toml unless given.
+    """
     return operate(
         project,
         lambda opened: quality_op.run(opened, options),
@@ -36,14 +50,21 @@ def quality(
     )
 
 
+@examples(
+    (
+        "shikomi advise my_project",
+        "Review number and variety of images, tags and captions of each concept.",
+    ),
+    ("shikomi advise my_project --level warning", "Show only what should be changed."),
+)
 def advise(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[AdviseOptions, Parameter(name="*")] = AdviseOptions(),
+    options: Options[AdviseOptions] = AdviseOptions(),
     json: Json = False,
 ) -> int:
-    """Judge the dataset as a whole: enough images, variety, fused tags, wrong captions."""
+    """Review the dataset as a whole: enough images, variety, tags that always occur together."""
     return operate(
         project,
         lambda opened: advise_op.run(opened, options),
@@ -55,14 +76,24 @@ def advise(
     )
 
 
+@examples(
+    (
+        "shikomi plan my_project --epochs 20 --batch-size 4",
+        "Calculate the number of steps for other settings than those of the project.",
+    ),
+    (
+        "shikomi plan my_project --balance",
+        "Propose repeats so that small concepts are shown as often as large ones.",
+    ),
+)
 def plan(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[PlanOptions, Parameter(name="*")] = PlanOptions(),
+    options: Options[PlanOptions] = PlanOptions(),
     json: Json = False,
 ) -> int:
-    """Count repeats, exposures and steps, with the arithmetic shown."""
+    """Calculate repeats, exposures and steps, and show the arithmetic."""
     return operate(
         project,
         lambda opened: plan_op.run(opened, options),

@@ -1,12 +1,12 @@
 """The command line of stored scores: what they are, what they would mean, and where they doubt."""
 
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from prep import events
+from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.changes import change_line
-from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.cli.dataset import operate
+from prep.cli.examples import examples
 from prep.ops import compare as compare_op
 from prep.ops import doubt as doubt_op
 from prep.ops import thresholds as thresholds_op
@@ -23,8 +23,12 @@ _WHY = {
 }
 
 
+@examples(
+    ("shikomi scores list my_project", "List the taggers whose scores are stored."),
+    ("shikomi scores list my_project --json", "The same for scripts."),
+)
 def scores_list(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
-    """List the taggers whose scores are stored, the one used last first."""
+    """List the taggers whose scores are stored, the most recently used first."""
     return operate(
         project,
         compare_op.listed,
@@ -37,14 +41,27 @@ def scores_list(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
     )
 
 
+@examples(
+    (
+        "shikomi scores thresholds my_project --general 0.5",
+        "Count which tags a threshold of 0.5 would add and remove.",
+    ),
+    (
+        "shikomi scores thresholds my_project --sweep",
+        "Count the tags per image for a range of thresholds.",
+    ),
+)
 def scores_thresholds(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[ThresholdOptions, Parameter(name="*")] = ThresholdOptions(),
+    options: Options[ThresholdOptions] = ThresholdOptions(),
     json: Json = False,
 ) -> int:
-    """Count what other thresholds would change, against those of shikomi.toml; nothing runs."""
+    """Count what other thresholds would change, compared with those of shikomi.toml.
+
+    Calculated from stored scores: no tagger runs, and no caption is changed.
+    """
     return operate(
         project,
         lambda opened: thresholds_op.run(opened, options),
@@ -54,14 +71,24 @@ def scores_thresholds(
     )
 
 
+@examples(
+    (
+        "shikomi scores compare my_project --model wd-vit-tagger-v3 --also joytag",
+        "Compare two taggers that have both tagged the project.",
+    ),
+    (
+        "shikomi scores compare my_project --also joytag --sort agreement --images 0",
+        "Compare the project's tagger with another; tags only, the most agreed on first.",
+    ),
+)
 def scores_compare(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[CompareOptions, Parameter(name="*")] = CompareOptions(),
+    options: Options[CompareOptions] = CompareOptions(),
     json: Json = False,
 ) -> int:
-    """Compare two taggers by their stored scores: where they agree, and where not."""
+    """Compare two taggers by their stored scores: tags and images on which they disagree."""
     return operate(
         project,
         lambda opened: compare_op.run(opened, options),
@@ -71,14 +98,27 @@ def scores_compare(
     )
 
 
+@examples(
+    (
+        "shikomi doubt my_project --reason missing --limit 20",
+        "Show 20 tags with high scores that captions lack, the most doubtful first.",
+    ),
+    (
+        "shikomi doubt my_project --where name:sticker --yes hat --no smile",
+        "Answer for the images that match: there is a hat, and nobody smiles.",
+    ),
+)
 def doubt(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[DoubtOptions, Parameter(name="*")] = DoubtOptions(),
+    options: Options[DoubtOptions] = DoubtOptions(),
     json: Json = False,
 ) -> int:
-    """Review the tags that captions and tagger disagree about, the greatest doubt first."""
+    """Review tags on which captions and tagger disagree, the most doubtful first.
+
+    Answers change the captions, and are remembered when images are tagged again.
+    """
     answers = options.accept or options.reject or options.yes or options.no
     return operate(
         project,

@@ -1,13 +1,13 @@
 """The command line of taggers."""
 
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from prep import events
 from prep.cli import console
+from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.changes import Limited, change_line
-from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.cli.dataset import operate
+from prep.cli.examples import examples
 from prep.ops import models as models_op
 from prep.ops import tag as tag_op
 from prep.ops.models import ModelOptions
@@ -16,14 +16,28 @@ from prep.ops.tag import TagOptions
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
 
 
+@examples(
+    (
+        "shikomi tag my_project --model wd-vit-tagger-v3",
+        "Tag all images; the model is downloaded on first use.",
+    ),
+    (
+        "shikomi tag my_project --general 0.4 --tags.smile 0.6 --dry-run",
+        "Show what other thresholds would change; stored scores are used again.",
+    ),
+)
 def tag(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[TagOptions, Parameter(name="*")] = TagOptions(),
+    options: Options[TagOptions] = TagOptions(),
     json: Json = False,
 ) -> int:
-    """Tag images with a WD tagger and write captions; hand-made tags stay."""
+    """Tag images with one or several taggers, and write captions.
+
+    All scores are stored, so that other thresholds need no second run. Tags that you added or
+    removed by hand stay so.
+    """
     printer = Limited(change_line, options.show)
     return operate(
         project,
@@ -34,12 +48,19 @@ def tag(
     )
 
 
+@examples(
+    ("shikomi models", "List all known taggers; a check mark means: on this machine."),
+    (
+        "shikomi models --download wd-vit-tagger-v3",
+        "Download a tagger now, for use without a network later.",
+    ),
+)
 def models(
     *,
-    options: Annotated[ModelOptions, Parameter(name="*")] = ModelOptions(),
+    options: Options[ModelOptions] = ModelOptions(),
     json: Json = False,
 ) -> int:
-    """List the taggers that are known by name, with sizes and recommended thresholds."""
+    """List the taggers known by name, with their sizes and recommended thresholds."""
     return console.show(
         models_op.run(options),
         json=json,

@@ -1,30 +1,63 @@
 """What is wrong with a command line, in words for people."""
 
+from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cyclopts import CycloptsError
+    from cyclopts import CycloptsError, UnknownOptionError
+    from pydantic import ValidationError
 
 
 def format_error(error: "CycloptsError") -> object:
     """Return what to print for a fault that was found while reading the command line.
 
-    Values that an options model refuses are told by option; everything else as cyclopts does.
+    It reads as every other error does: what is wrong, and in the next line where to look.
     """
-    from cyclopts import CycloptsPanel
     from pydantic import ValidationError
     from rich.text import Text
 
+    cause = error.__cause__
+    faults = _refused(cause) if isinstance(cause, ValidationError) else [_fault(error)]
+    command = " ".join(["shikomi", *(error.command_chain or ())])
+    lines = [f"shikomi: {fault}" for fault in faults]
+    return Text("\n".join([*lines, f"  All options: {command} --help"]))
+
+
+def _refused(cause: "ValidationError") -> Iterator[str]:
+    """Yield, by option, why a model of options refused its values."""
     from prep.project import fault_of
 
-    cause = error.__cause__
-    if not isinstance(cause, ValidationError):
-        return CycloptsPanel(error)
-    lines = []
     for fault in cause.errors():
         # Places in a list say nothing: each value is in its message.
         names = [str(part).replace("_", "-") for part in fault["loc"] if isinstance(part, str)]
-        option = f"--{'.'.join(names)}: " if names else ""
-        lines.append(f"shikomi: {option}{fault_of(fault)}")
-    command = " ".join(["shikomi", *(error.command_chain or ())])
-    return Text("\n".join([*lines, f"  All options: {command} --help"]))
+        yield (f"--{'.'.join(names)}: " if names else "") + fault_of(fault)
+
+
+def _fault(error: "CycloptsError") -> str:
+    """Return one sentence about a command line that cannot be read."""
+    from cyclopts import MissingArgumentError, UnknownOptionError, UnusedCliTokensError
+
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f"Too many arguments: {' '.join(error.unused_tokens)}"
+    if isinstance(error, UnknownOptionError):
+        return _unknown(error)
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        name = error.argument.name
+        if error.keyword is not None:
+            return f"{error.keyword} needs a value."
+        return f"{name if name.startswith('-') else name.upper()} is missing."
+    return str(error)
+
+
+def _unknown(error: "UnknownOptionError") -> str:
+    """Return what to say of an option that the verb does not have, with the nearest name."""
+    word = (error.token.keyword or error.token.value).partition("=")[0]
+    known = [
+        name
+        for argument in error.argument_collection
+        for name in argument.names
+        if name.startswith("-")
+    ]
+    near = get_close_matches(word, known, n=1)
+    return f"Unknown option: {word}." + (f" Did you mean {near[0]}?" if near else "")

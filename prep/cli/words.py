@@ -5,8 +5,10 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from prep import events
+from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.changes import change_line
-from prep.cli.dataset import HERE, Json, ProjectPath, operate
+from prep.cli.dataset import operate
+from prep.cli.examples import examples
 from prep.events.words import Completion, Encoded, Lint, TagPlace, TokenCount
 from prep.ops import complete as complete_op
 from prep.ops import lint as lint_op
@@ -23,18 +25,31 @@ CUT = "┃"
 """Stands where a caption is cut."""
 
 
+def _no_option(_type: object, text: str) -> None:
+    """Refuse a misspelt option where the text of a tag such as -_- may stand."""
+    if text.startswith("--"):
+        raise ValueError("There is no such option.")
+
+
+@examples(
+    (
+        "shikomi complete my_project hair",
+        "List tags that contain hair; those of the dataset come first.",
+    ),
+    ("shikomi complete my_project smili --limit 5", "Show at most five proposals."),
+)
 def complete(
-    text: str,
-    project: ProjectPath = HERE,
+    project: ProjectPath,
+    text: Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)],
     /,
     *,
-    options: Annotated[CompleteOptions, Parameter(name="*")] = CompleteOptions(),
+    options: Options[CompleteOptions] = CompleteOptions(),
     json: Json = False,
 ) -> int:
-    """Complete a tag: in-word matches, aliases, how many have it here and on the board.
+    """Complete a tag from the vocabulary, with its count in the dataset and in the tag list.
 
     Args:
-        text: Letters of the tag, from anywhere in it.
+        text: Part of the tag, or of an alias.
     """
     return operate(
         project,
@@ -45,14 +60,24 @@ def complete(
     )
 
 
+@examples(
+    (
+        "shikomi lint my_project",
+        "List doubtful tags; the exit code is 1 if some of them are wrong.",
+    ),
+    (
+        "shikomi lint my_project --only typo --only alias --fix --dry-run",
+        "Show how misspelled and renamed tags would be corrected.",
+    ),
+)
 def lint(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[LintOptions, Parameter(name="*")] = LintOptions(),
+    options: Options[LintOptions] = LintOptions(),
     json: Json = False,
 ) -> int:
-    """Check tags against the vocabulary: typos, aliases, spellings, trigger words."""
+    """Check tags and trigger words against the vocabulary: typos, aliases, mixed spellings."""
     return operate(
         project,
         lambda opened: lint_op.run(opened, options),
@@ -62,14 +87,24 @@ def lint(
     )
 
 
+@examples(
+    (
+        "shikomi tokens my_project --over",
+        "Show the captions that are too long, and where they are cut.",
+    ),
+    (
+        "shikomi tokens my_project --limit 225 --sort fewest",
+        "Show the shortest captions first, for a trainer that reads 225 tokens.",
+    ),
+)
 def tokens(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[TokensOptions, Parameter(name="*")] = TokensOptions(),
+    options: Options[TokensOptions] = TokensOptions(),
     json: Json = False,
 ) -> int:
-    """Count captions in CLIP tokens; show what falls past 75, 150 and 225."""
+    """Count the CLIP tokens of captions, and mark where 75, 150 and 225 tokens end."""
     return operate(
         project,
         lambda opened: tokens_op.run(opened, options),
@@ -79,14 +114,27 @@ def tokens(
     )
 
 
+@examples(
+    (
+        "shikomi shuffle my_project --epochs 20",
+        "Count how often each tag would fall beyond the token limit in 20 epochs.",
+    ),
+    (
+        "shikomi shuffle my_project --keep 0 --dropout 0.1",
+        "The same if no tag is kept in place and every tenth caption is dropped.",
+    ),
+)
 def shuffle(
     project: ProjectPath = HERE,
     /,
     *,
-    options: Annotated[ShuffleOptions, Parameter(name="*")] = ShuffleOptions(),
+    options: Options[ShuffleOptions] = ShuffleOptions(),
     json: Json = False,
 ) -> int:
-    """Simulate how captions are shuffled, dropped and cut over some epochs."""
+    """Simulate how a trainer shuffles, drops and cuts captions.
+
+    What is not given as an option is taken from [train] in shikomi.toml.
+    """
     return operate(
         project,
         lambda opened: shuffle_op.run(opened, options),

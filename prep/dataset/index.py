@@ -125,7 +125,7 @@ class Index:
             raise UserError(
                 f"{project.state} cannot be written: {error.strerror}.",
                 "shikomi keeps its index and journal there: check the permissions of the folder, or"
-                f" take its images over with: shikomi import {project.root} NEW_PROJECT",
+                f" take its images over with: shikomi import NEW_PROJECT {project.root}",
             ) from error
         self._writer = Writer(self.connection)
         self._order: array[int] = array("q")

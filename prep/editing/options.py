@@ -31,56 +31,56 @@ class EditOptions(Section):
     """What to do to the captions of the images that match; steps run in the order below."""
 
     where: str = ""
-    """Only images that match this filter; all images when empty."""
+    """Only images that match this filter."""
     path: tuple[str, ...] = ()
-    """Only this image; may be given several times."""
+    """Only the image with this path; repeatable."""
     lines: Literal["first", "all"] = "first"
-    """Edit the first line, which trainers read; or all lines, for files with several captions."""
+    """Which lines to edit: first (what trainers read) or all (files with several captions)."""
     weights: bool = False
-    """These captions have prompt weights: take (smile:1.2) for the tag smile."""
+    """Captions contain prompt weights: treat (smile:1.2) as the tag smile."""
     lower: bool = False
-    """Write tags in lower case; the trigger word stays as it is."""
+    """Convert tags to lower case, except the trigger word."""
     words: WordStyle = ""
-    """Part the words of a tag by spaces or by underscores; faces as ^_^ stay."""
+    """Separate the words of tags by spaces or underscores; faces such as ^_^ stay."""
     brackets: Brackets = ""
-    """Write brackets plain, as trainers read them, or escaped, with a backslash before each."""
+    """Write brackets plain, as trainers read them, or escaped with a backslash."""
     aliases: tuple[Path, ...] = ()
-    """Give tags their proper name, by this CSV of old and new names, or tag list with aliases."""
+    """Rename tags by this CSV file of old and new names, or tag list with aliases; repeatable."""
     implications: tuple[Path, ...] = ()
-    """Drop tags that another tag of the caption implies, by this CSV."""
+    """Remove tags that are implied by another tag, according to this CSV file; repeatable."""
     expand: bool = False
-    """Add the implied tags instead, except where they were removed by hand."""
+    """With --implications: add implied tags instead, except where they were removed by hand."""
     replace: Renames = Field(default_factory=dict)
-    """Rename a tag: --replace.OLD NEW."""
+    """Rename a tag: --replace.OLD NEW; repeatable."""
     regex: Patterns = Field(default_factory=dict)
-    r"""Replace what a regular expression finds in a tag: --regex.PATTERN REPLACEMENT, where \1 is
-    the first group."""
+    r"""Replace what a regular expression matches in tags: --regex.PATTERN REPLACEMENT, with \1 for
+    the first group; repeatable."""
     whole: bool = False
-    """Search the whole text of captions with --regex and --find, also sentences and all lines."""
+    """With --regex and --find: search the whole text of captions, not only tags."""
     remove: TagsOption = ()
-    """Remove this tag; * stands for anything."""
+    """Remove this tag; * matches anything; repeatable."""
     add: TagsOption = ()
-    """Add this tag at the end, unless it is there."""
+    """Add this tag at the end, unless it is present; repeatable."""
     prepend: TagsOption = ()
-    """Add this tag at the beginning, unless it is there."""
+    """Add this tag at the beginning, unless it is present; repeatable."""
     move: Moves = Field(default_factory=dict)
-    """Move a tag: --move.TAG front, end, after:OTHER or before:OTHER."""
+    """Move a tag: --move.TAG front, end, after:OTHER or before:OTHER; repeatable."""
     dedupe: bool = False
-    """Drop later spellings of a tag that is there already."""
+    """Remove repetitions of a tag, also in another spelling."""
     sort: tuple[SortOrder, ...] = ()
-    """Sort by count (the most frequent of the dataset first), score (what the tagger is surest of
-    first), alphabetical, people (how many are in the picture first) or trigger; given several
-    times, the last one weighs most."""
+    """Sort tags: count (the most frequent in the dataset first), score (the best of the tagger
+    first), alphabetical, people (1girl, solo, ... first) or trigger (trigger word first).
+    Repeatable, the most important last."""
     counts: Path | None = None
-    """Sort by the counts of this tag list instead of those of the dataset."""
+    """With --sort count: use the counts of this tag list instead of those of the dataset."""
     rules: bool = False
-    """Then apply the caption rules of shikomi.toml (trigger word first, prune, drop, replace)."""
+    """Last, apply the caption rules of shikomi.toml (trigger word first, prune, drop, replace)."""
     find: Searches = ()
-    """Only show what this regular expression finds; nothing is changed."""
+    """Only show matches of this regular expression, change nothing; repeatable."""
     dry_run: bool = False
     """Only show what would change."""
     show: int = Field(20, ge=0)
-    """How many changes to print; 0 for all."""
+    """Number of changes to print; 0 for all."""
 
     def check(self) -> None:
         """Check what only options together can get wrong.

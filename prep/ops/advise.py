@@ -23,11 +23,11 @@ class AdviseOptions(Section):
     """Which images to judge, and how much to say."""
 
     where: str = ""
-    """Only images that match this filter; all images when empty."""
+    """Only images that match this filter."""
     level: Level = "good"
-    """Say only what matters so much: warning, note (and warnings), or good (everything)."""
+    """Least important level to show: warning, note (also warnings) or good (everything)."""
     top: int = Field(10, ge=1)
-    """At most so many points of one topic and concept."""
+    """Maximum number of findings per topic and concept."""
 
 
 def run(project: Project, options: AdviseOptions | None = None) -> Iterator[events.Event]:

@@ -26,14 +26,14 @@ class BucketsOptions(Section):
     """Which images to place, and by whose rules."""
 
     where: str = ""
-    """Only images that match this filter; all images when empty."""
+    """Only images that match this filter."""
     trainer: Trainer = "shikomi"
-    """Whose buckets: shikomi (the exported set, with its crops, as our trainer and sd-scripts read
-    it), sd-scripts or onetrainer (the files as they are)."""
+    """Whose buckets to show: shikomi (the exported set with its crops, as the bundled trainer and
+    sd-scripts read it), sd-scripts or onetrainer (the original files)."""
     each: bool = False
-    """Show every image: bucket, scale, strips that are cut off, and what is lost."""
+    """Show every image: its bucket, scale, and the strips that are cut off."""
     batch_size: int | None = Field(None, ge=1, le=1024)
-    """Images per batch, in place of the project's."""
+    """Images per batch. Default: that of the project."""
 
 
 _LOSSES: dict[Loss, str] = {

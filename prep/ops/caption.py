@@ -40,40 +40,42 @@ class CaptionOptions(Section):
     """Which images are described, and how; what is absent is as in shikomi.toml."""
 
     where: str = ""
-    """Only images that match this filter; all images when empty."""
+    """Only images that match this filter."""
     url: str | None = None
-    """Base address of an OpenAI-compatible server, as http://127.0.0.1:8080/v1."""
+    """Base URL of the server, e.g. http://127.0.0.1:8080/v1."""
     model: str | None = None
-    """Name of the model on that server; needed when it offers several."""
+    """Name of the model on that server; required if it offers several."""
     prompt: str | None = None
-    """What the model is asked, with {tags}, {trigger}, {concept} and {name}."""
+    """Prompt for the model; {tags}, {trigger}, {concept} and {name} are replaced."""
     prompt_file: Path | None = None
-    """A text file with the prompt."""
+    """Text file with the prompt."""
     place: DescriptionPlace | None = None
-    """line: the second line of the caption file; joined: behind the tags; file: in .caption."""
+    """Where to write descriptions: line (second line of the caption file), joined (behind the
+    tags) or file (a .caption file)."""
     write: DescriptionMode = "merge"
-    """merge: new descriptions replace older ones of a model, those by hand stay; missing: only
-    images without one; overwrite: also replace those by hand; none: only show and keep them."""
+    """What to overwrite: merge (descriptions by a model, not those written by hand), missing
+    (nothing: only images without a description), overwrite (all of them) or none (write nothing,
+    only show and store the descriptions)."""
     limit: int = Field(0, ge=0)
-    """Describe only the first so many images, to try a prompt; 0 for all."""
+    """Describe only this many images, to try a prompt; 0 for all."""
     side: Side | None = None
-    """Images are sent with a longer side of at most so many pixels."""
+    """Maximum length of the longer side of the images that are sent, in pixels."""
     max_tokens: Tokens | None = None
-    """A longer answer is cut off after its last whole sentence."""
+    """Maximum length of an answer, in tokens; cut after its last complete sentence."""
     temperature: Temperature | None = None
-    """0: always the likeliest word; higher: more varied."""
+    """Sampling temperature: 0 for the most likely words, higher for more variety."""
     concurrency: Concurrency | None = None
-    """Images that are asked about at the same time."""
+    """Number of parallel requests."""
     timeout: Seconds | None = None
-    """Seconds without a sign of life after which a request is given up."""
+    """Seconds without a response after which a request fails."""
     retries: Retries | None = None
-    """New attempts after one that failed and may succeed."""
+    """Number of retries of a request after a temporary failure."""
     again: bool = False
-    """Ask anew, also where the same question has been answered."""
+    """Ask again, also where the answer to the same prompt is stored."""
     dry_run: bool = False
-    """Ask and show what captions would become; write none."""
+    """Describe and show how captions would change, but write none."""
     show: int = Field(10, ge=0)
-    """How many descriptions to print; 0 for all."""
+    """Number of descriptions to print; 0 for all."""
 
 
 _SET = (

@@ -26,22 +26,22 @@ class CheckOptions(Section):
     """Whose rules to apply, what to look for, and whether to mend it."""
 
     fix: bool = False
-    """Mend what can be mended safely, as one step of undo."""
+    """Fix what can be fixed safely, as one step of undo."""
     dry_run: bool = False
     """Only show what --fix would change."""
     trainer: Trainer = "sd-scripts"
-    """Who reads the folders: sd-scripts or onetrainer as they are, or shikomi, whose export turns,
-    converts and renames images on the way."""
+    """Who reads the images: sd-scripts or onetrainer (the original folders), or shikomi (its
+    export, which rotates, converts and renames images)."""
     only: tuple[str, ...] = ()
-    """Look for this code only, or for all that begin with it (caption, trigger, cache)."""
+    """Only findings with this code, or whose code begins with it (e.g. caption); repeatable."""
     ignore: tuple[str, ...] = ()
-    """Pass over this code, or over all that begin with it."""
+    """Ignore this code, or all that begin with it; repeatable."""
     wildcards: bool = False
-    """The captions are meant for sd-scripts' enable_wildcard: lines are drawn, {a|b} is
+    """Captions are written for enable_wildcard of sd-scripts: a random line is used, and {a|b} is
     expanded."""
     encoding: str = ""
-    """Of captions that are not UTF-8 (shift_jis, gb18030, cp1252, ...), where the guess is not
-    certain."""
+    """Encoding of captions that are not UTF-8 (shift_jis, gb18030, cp1252, ...), for cases in which
+    it cannot be detected."""
 
 
 def run(project: Project, options: CheckOptions | None = None) -> Iterator[events.Event]:

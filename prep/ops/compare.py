@@ -21,11 +21,11 @@ class CompareOptions(ScoreOptions):
     """Two taggers: --model and --also, each at its own thresholds unless others are given."""
 
     sort: Literal["difference", "agreement"] = "difference"
-    """List the tags they differ about most first, or those they agree on most."""
+    """Which tags to list first: those with the most difference or the most agreement."""
     show: int = Field(20, ge=0)
-    """How many tags to list; 0 for all."""
+    """Number of tags to list; 0 for all."""
     images: int = Field(5, ge=0)
-    """How many images to list, those they differ about most."""
+    """Number of images to list, those with the most differences."""
 
 
 def listed(project: Project) -> Iterator[events.Event]:

@@ -16,9 +16,9 @@ class CompleteOptions(Section):
     """Where to look, and how many to show."""
 
     limit: int = Field(20, ge=1, le=1000)
-    """Proposals at most."""
+    """Maximum number of proposals."""
     vocabulary: tuple[str, ...] = ()
-    """Tag list to use instead of those of shikomi.toml; may be given several times."""
+    """Tag list to use instead of those in shikomi.toml; repeatable."""
 
 
 def completer(project: Project, index: Index, given: tuple[str, ...] = ()) -> Completer:

@@ -31,28 +31,27 @@ class CropOptions(Section):
     """Which images to crop, and how; borders go first, then a subject is looked for inside."""
 
     where: str = ""
-    """Only images that match this filter; all usable images when empty."""
+    """Only images that match this filter."""
     set: tuple[str, ...] = ()
-    """A crop by hand, x,y,width,height: fractions, 0.1,0,0.8,1, or pixels, 64,0,512,768. Give it
-    several times for several crops; 0,0,1,1 is the whole image."""
+    """Crop by hand, as X,Y,WIDTH,HEIGHT in fractions (0.1,0,0.8,1) or in pixels (64,0,512,768);
+    0,0,1,1 is the whole image. Repeatable, for several crops of an image."""
     aspect: str = ""
-    """Proportions of the crop, width:height, as 2:3; those of the nearest bucket are taken.
-    Without --set or --subject: the largest such part, from the middle."""
+    """Aspect ratio of the crop, as WIDTH:HEIGHT, e.g. 2:3; rounded to the nearest bucket. Without
+    --set or --subject: the largest such part in the middle."""
     bucket: str = ""
-    """As --aspect, for a bucket by its size, as 832x1216."""
+    """Aspect ratio of the bucket with this size, e.g. 832x1216."""
     subject: bool = False
-    """Put the crop where the picture draws the eye (no model, no network)."""
+    """Place the crop around the subject, found by saliency (no model, no network)."""
     close: bool = False
-    """With --subject: close in on it, with some room, instead of cutting off as little as
-    possible."""
+    """With --subject: crop closely around it instead of cutting off as little as possible."""
     borders: bool = False
-    """Cut uniform borders off: letterboxes, frames of screenshots."""
+    """Cut off uniform borders such as letterboxes and frames of screenshots."""
     add: bool = False
-    """Keep what is trained now (the crops, or else the whole image), and train this as well."""
+    """Keep the existing crops, or the whole image if there are none, and add this one."""
     snap: bool = True
-    """Make crops fit their bucket, so that nothing more is cut off."""
+    """Adjust crops to the aspect ratio of their bucket, so that nothing else is cut off."""
     clear: bool = False
-    """Take the crops away: the whole image is trained."""
+    """Remove the crops: the whole image is trained."""
     dry_run: bool = False
     """Only show what would change."""
 

@@ -31,26 +31,26 @@ class DoubtOptions(ScoreOptions):
     """Which doubts to show, and how to answer them."""
 
     path: tuple[str, ...] = ()
-    """Only this image; may be given several times."""
+    """Only the image with this path; repeatable."""
     reason: tuple[Reason, ...] = ()
-    """Only doubts of this kind: missing (scored high, not in the caption), unseen (in the caption,
-    scored low) or near (a close call); may be given several times."""
+    """Only this kind of doubt: missing (scored high, but not in the caption), unseen (in the
+    caption, but scored low) or near (close to its threshold); repeatable."""
     about: TagsOption = ()
-    """Only this tag; * stands for anything; may be given several times."""
+    """Only this tag; * matches anything; repeatable."""
     margin: float = Field(0.05, ge=0.0, le=0.5)
-    """How near to its threshold a score is a close call."""
+    """Largest distance between score and threshold for kind near."""
     decided: bool = False
-    """Also ask about what was decided by hand before."""
+    """Also show tags that were decided by hand before."""
     limit: int = Field(50, ge=0)
-    """At most so many doubts, the greatest first; 0 for all."""
+    """Maximum number of doubts to show; 0 for all."""
     accept: bool = False
-    """Answer all that are shown as the tagger would."""
+    """Decide all doubts that are shown as the tagger would."""
     reject: bool = False
-    """Answer all that are shown as the captions do: nothing changes, and none is asked again."""
+    """Decide all doubts that are shown as the captions do; they are not shown again."""
     yes: TagsOption = ()
-    """Answer that this tag is in the images that --path or --where name."""
+    """Decide that this tag applies to the images given by --path or --where; repeatable."""
     no: TagsOption = ()
-    """Answer that this tag is not in the images that --path or --where name."""
+    """Decide that this tag does not apply to these images; repeatable."""
     dry_run: bool = False
     """Only show what would change."""
 

@@ -35,27 +35,26 @@ class DupesOptions(Section):
     """What counts as a duplicate, and what to do about it."""
 
     distance: int | None = Field(None, ge=0, le=15)
-    """Bits in which the 64-bit hashes of near-duplicates may differ; a closer look follows. When
-    absent 12, in large sets less: 10 from 20,000 images on, 8 from 200,000."""
+    """Maximum number of bits by which the 64-bit hashes of near-duplicates differ; candidates are
+    then compared in detail. Default: 12; 10 from 20,000 images on, 8 from 200,000."""
     mirrored: bool = True
     """Also find mirror images."""
     rotated: bool = True
-    """Also find pictures turned by 90, 180 or 270 degrees, mirrored as well or not."""
+    """Also find images rotated by 90, 180 or 270 degrees, mirrored or not."""
     variants: bool = False
-    """Also show pictures that differ in a detail, such as a face's expression; they are kept."""
+    """Also show images that differ in a detail such as the facial expression; all are kept."""
     crops: bool = False
-    """Also show crops of one source; they are kept."""
+    """Also show different crops of the same image; all are kept."""
     resolve: Literal["none", "keep-best"] = "none"
-    """keep-best leaves out all but the best of each group; undo takes them in again."""
+    """What to do with duplicates: none, or keep-best (exclude all but the best of each group)."""
     prefer: tuple[KeepRule, ...] = ()
-    """What makes a version the best one: resolution, sharpness, format, caption (written by
-    hand), compression. The first that tells two apart decides; those not named follow in this
-    order."""
+    """What decides which version is the best: resolution, sharpness, format, caption (written by
+    hand) or compression. Repeatable, the most important first; the others follow in this order."""
     captions: CaptionRule = "hand-first"
-    """Caption of the kept image: hand-first (its own unless only a copy's was written by hand),
-    union (its own, and the tags that only copies have) or best (its own if it has any)."""
+    """Caption of the image that is kept: hand-first (its own, unless only a duplicate has one
+    written by hand), union (its own and the tags of the duplicates) or best (its own if any)."""
     trash: bool = False
-    """Move what is left out to the project's trash, with captions and masks."""
+    """Move excluded images to the trash of the project, with their captions and masks."""
     dry_run: bool = False
     """Only show what would change."""
 

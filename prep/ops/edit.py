@@ -24,11 +24,11 @@ class ExcludeOptions(Section):
     where: str
     """Images that match this filter."""
     include: bool = False
-    """Take them in again instead."""
+    """Include the images again instead."""
     reason: str = "by hand"
-    """Why, for later readers."""
+    """Reason, shown by shikomi ls."""
     dry_run: bool = False
-    """Only show which ones."""
+    """Only show which images would change."""
 
 
 def run(project: Project, options: EditOptions) -> Iterator[events.Event]:

@@ -49,24 +49,24 @@ class ExportOptions(Section):
     """Where the training set goes, and how it is written."""
 
     out: Path | None = None
-    """Folder of the training set; when not given, output/dataset of the project for kohya, else
-    output/ and the name of the layout."""
+    """Folder for the training set. Default: output/dataset in the project for kohya, output/LAYOUT
+    for other layouts."""
     format: Format = "webp"
-    """Lossless WebP (small) or PNG (read by everything)."""
+    """Format of the images: webp (lossless, small) or png (read by every program)."""
     relative: bool = False
-    """Write folders into dataset.toml relative to it, so that the training set can be moved;
-    shikomi reads that, sd-scripts only when it is started inside the training set."""
+    """Write relative paths into dataset.toml, so that the training set can be moved; sd-scripts
+    must then be started in its folder."""
     shuffle: bool = True
-    """Let the trainer shuffle the tags at every step; the trigger word stays first."""
+    """Let the trainer shuffle tags at every step; the trigger word stays first."""
     layout: Layout = "kohya"
-    """Whom it is for: kohya (sd-scripts and shikomi), onetrainer, ai-toolkit, diffusers,
-    imagefolder (Hugging Face) or webdataset (tar shards)."""
+    """Layout of the training set: kohya (for sd-scripts and shikomi), onetrainer, ai-toolkit,
+    diffusers, imagefolder (Hugging Face) or webdataset (tar shards)."""
     shard_mb: int = Field(256, ge=1)
-    """Most megabytes (MiB) in a shard of webdataset."""
+    """Maximum size of a webdataset shard in MiB."""
     masks: MaskFiles = "none"
-    """What becomes of masks: none leaves them out; alpha puts them into the alpha channel, for
-    sd-scripts' alpha_mask; folder writes them beside the images, for its --masked_loss, and a
-    white one for each image without."""
+    """How to export masks: none (not at all), alpha (in the alpha channel, for alpha_mask of
+    sd-scripts) or folder (as files beside the images, for its --masked_loss; images without a
+    mask get a white one)."""
 
 
 @dataclass(frozen=True)

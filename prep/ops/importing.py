@@ -34,7 +34,7 @@ class ImportOptions(Section):
     """How to take over images."""
 
     concept: str = ""
-    """Put everything into this folder below dataset/, as 10_mychara, instead of those of the
+    """Put all images into this folder below dataset/, e.g. 10_mychara, instead of those of the
     source."""
     link: bool = False
     """Make hard links of the images instead of copies: no space is used, and what changes their

@@ -41,11 +41,11 @@ class LintOptions(Section):
     where: str = ""
     """Only images that match this filter."""
     vocabulary: tuple[str, ...] = ()
-    """Tag list to use instead of those of shikomi.toml; may be given several times."""
+    """Tag list to use instead of those in shikomi.toml; repeatable."""
     only: tuple[LintCode, ...] = ()
-    """Only findings with this code; may be given several times."""
+    """Only findings with this code; repeatable."""
     fix: bool = False
-    """Write what is suggested into the captions, as one step of undo."""
+    """Apply the suggestions to the captions, as one step of undo."""
     dry_run: bool = False
     """With --fix: only show what would change."""
 

@@ -18,10 +18,9 @@ class ModelOptions(Section):
     """Which taggers to list, and whether to download them."""
 
     download: tuple[str, ...] = ()
-    """Bring this tagger into the hub's cache, for use without a network later; may be given several
-    times."""
+    """Download this tagger into the cache of the Hugging Face hub; repeatable."""
     cached: bool = Field(False)
-    """List only taggers that are on this machine."""
+    """Only taggers that are on this machine."""
 
 
 def run(options: ModelOptions) -> Iterator[events.Event]:

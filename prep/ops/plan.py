@@ -38,26 +38,26 @@ class PlanOptions(Section):
     """Try other numbers than those in the project file, and see who is seen how often."""
 
     batch_size: int | None = Field(None, ge=1, le=1024)
-    """Images per batch, in place of the project's."""
+    """Images per batch. Default: that of the project."""
     gradient_accumulation: int | None = Field(None, ge=1, le=1024)
-    """Batches per optimiser step, in place of the project's."""
+    """Batches per optimiser step. Default: that of the project."""
     epochs: int | None = Field(None, ge=1, le=100_000)
-    """Rounds over all images x repeats, in place of the project's."""
+    """Number of epochs. Default: that of the project."""
     max_steps: int | None = Field(None, ge=0)
-    """Stop after this many optimiser steps, in place of the project's; 0 for no limit."""
+    """Maximum number of optimiser steps; 0 for no limit. Default: that of the project."""
     processes: int | None = Field(None, ge=1, le=1024)
-    """Devices that train side by side, in place of devices in [train]."""
+    """Number of devices that train in parallel. Default: devices of [train]."""
     validation_fraction: float | None = Field(None, ge=0.0, le=0.5)
-    """Share of the images held out of training, in place of the project's."""
+    """Fraction of the images held out for validation. Default: that of the project."""
     by: By | None = None
-    """List the exposures of an epoch by concept, bucket, image or tag."""
+    """List the exposures per epoch by concept, bucket, image or tag."""
     balance: bool = False
-    """Propose repeats that let every concept be seen about equally often."""
+    """Propose repeats with which every concept is shown about equally often."""
     weight: dict[str, float] = Field(default_factory=dict)
-    """With --balance: a concept folder to be seen so many times as often as the others, as
-    --weight.10_mychara 2."""
+    """With --balance: show a concept more often than the others by this factor, e.g.
+    --weight.10_mychara 2; repeatable."""
     apply: bool = False
-    """With --balance: write the proposed repeats to shikomi.toml. No folder is renamed."""
+    """With --balance: write the proposed repeats to shikomi.toml; folders are not renamed."""
 
 
 def step_settings(project: Project, options: PlanOptions | None = None) -> PlanSettings:

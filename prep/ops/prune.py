@@ -26,17 +26,17 @@ class PruneOptions(Section):
     """Which tags to look at, and what to do with them."""
 
     share: float = Field(SHARE, ge=0.5, le=1.0)
-    """Tags that at least this share of a concept's captions or images have."""
+    """Minimum fraction of the captions or images of a concept that have the tag."""
     tag: TagsOption = ()
-    """Prune this tag; may be given several times. When absent, those that are usually deleted."""
+    """Prune this tag; repeatable. Default: the tags marked x in the list."""
     keep: TagsOption = ()
-    """Do not prune this tag; may be given several times."""
+    """Do not prune this tag; repeatable."""
     apply: bool = False
-    """Write the tags into the concept's prune list and take them out of its captions."""
+    """Add the tags to the prune list of the concept, and remove them from its captions."""
     dry_run: bool = False
     """With --apply: only show what would change."""
     show: int = Field(5, ge=0)
-    """How many changes to print; 0 for all."""
+    """Number of changes to print; 0 for all."""
 
 
 @dataclass(frozen=True)

@@ -25,37 +25,37 @@ class QualityOptions(Section):
     """Which images to measure and what to do; thresholds are those of [quality] unless given."""
 
     where: str = ""
-    """Only images that match this filter; all usable images when empty."""
+    """Only images that match this filter."""
     only: tuple[Measure, ...] = ()
-    """Only this measure; give it several times for several. All when absent."""
+    """Only this measure; repeatable. Default: all of them."""
     sort: QualitySort = "severity"
-    """The worst first: by severity (times beyond the threshold), by one measure, or by path."""
+    """Order: the worst first by severity (ratio to the threshold) or by one measure, or by path."""
     all: bool = False
-    """List the values of all images, also of those that are good enough: to find thresholds."""
+    """List the values of all images, also of those without findings, to choose thresholds."""
     exclude: bool = False
-    """Leave images with findings out (files stay where they are); undo takes them in again."""
+    """Exclude images with findings (files stay where they are)."""
     dry_run: bool = False
-    """With --exclude: only show what would be left out."""
+    """With --exclude: only show which images would be excluded."""
     blur: float | None = Field(None, ge=0)
-    """Width of the sharpest edges, pixels, in place of the project's."""
+    """Maximum width of the sharpest edges, in pixels."""
     blocks: float | None = Field(None, ge=0)
-    """Height of JPEG block edges, grey levels, in place of the project's."""
+    """Maximum height of JPEG block edges, in grey levels."""
     noise: float | None = Field(None, ge=0)
-    """Grain, grey levels, in place of the project's."""
+    """Maximum noise, in grey levels."""
     dark: float | None = Field(None, ge=0, le=255)
-    """Level that 95 % of a dark picture are below, in place of the project's."""
+    """An image is dark if 95 % of it are below this grey level, from 0 to 255."""
     flat: float | None = Field(None, ge=0, le=255)
-    """Levels that the tones of a picture should span, in place of the project's."""
+    """Minimum range of tones, in grey levels."""
     clipped: float | None = Field(None, ge=0, le=1)
-    """Share that is burnt out or drowned, in place of the project's."""
+    """Maximum fraction of pure white and black pixels."""
     upscale: float | None = Field(None, ge=0)
-    """Times that a picture is enlarged, in place of the project's."""
+    """Maximum factor by which an image is enlarged for its bucket."""
     borders: float | None = Field(None, ge=0, le=1)
-    """Share that is bars or a frame, in place of the project's."""
+    """Maximum fraction of bars and frames."""
     text: float | None = Field(None, ge=0, le=1)
-    """Share that text covers, in place of the project's."""
+    """Maximum fraction covered by text."""
     alpha: float | None = Field(None, ge=0, le=1)
-    """Share that should be visible, in place of the project's."""
+    """Minimum fraction that is not transparent."""
 
 
 @dataclass(frozen=True)

@@ -19,29 +19,28 @@ class ScoreOptions(Section):
     """Taggers and thresholds."""
 
     where: str = ""
-    """Only images that match this filter; all images when empty."""
+    """Only images that match this filter."""
     model: str = ""
-    """A known tagger as wd-swinv2-tagger-v3, a folder that holds one, a repository on the Hugging
-    Face hub, or `demo`; that of shikomi.toml when empty."""
+    """Tagger: a name listed by shikomi models, a folder with a model, or a repository on the
+    Hugging Face hub. Default: the tagger of shikomi.toml."""
     also: tuple[str, ...] = ()
-    """A further tagger that decides, too; may be given several times."""
+    """Another tagger that also decides; repeatable."""
     combine: Combine = "union"
-    """How several taggers decide about a tag that they know: union (one is enough), intersection
-    (all of them), vote (more than half), or mean (of their scores and thresholds)."""
+    """How several taggers decide about a tag: union (one of them is enough), intersection (all of
+    them), vote (more than half) or mean (of their scores and thresholds)."""
     general: Threshold | None = None
-    """Take a general tag from this score on; as in shikomi.toml, or as the tagger recommends, when
-    absent."""
+    """Threshold of general tags. Default: that of shikomi.toml, else what the tagger recommends."""
     character: Threshold | None = None
-    """Take a character tag from this score on; as in shikomi.toml, or as the tagger recommends,
-    when absent."""
+    """Threshold of character tags. Default: that of shikomi.toml, else what the tagger
+    recommends."""
     categories: ByCategory = Field(default_factory=dict)
-    """Threshold of another category: --categories.copyright 0.5."""
+    """Threshold of another category, e.g. --categories.copyright 0.5; repeatable."""
     tags: ByTag = Field(default_factory=dict)
-    """Threshold of one tag: --tags.smile 0.5."""
+    """Threshold of one tag, e.g. --tags.smile 0.5; repeatable."""
     mcut: bool = False
-    """Instead of thresholds, cut each image's scores at their widest gap."""
+    """Instead of using thresholds, cut the scores of each image at their widest gap."""
     top: int = Field(0, ge=0)
-    """At most so many tags of an image, the best ones; 0 for all."""
+    """Maximum number of tags per image, those with the best scores; 0 for all."""
 
 
 def thresholds(

@@ -33,27 +33,27 @@ class ShuffleOptions(Section):
     where: str = ""
     """Only images that match this filter."""
     epochs: int = Field(10, ge=1, le=10_000)
-    """Epochs to simulate."""
+    """Number of epochs to simulate."""
     shuffle: bool | None = None
-    """Shuffle tags; when absent, shuffle_caption of [train], else yes."""
+    """Shuffle tags. Default: shuffle_caption of [train], else on."""
     keep: int | None = Field(None, ge=0)
-    """This many first tags stay in place; when absent, keep_tokens of [train], else the trigger
+    """Number of first tags that stay in place. Default: keep_tokens of [train], else the trigger
     word of the concept."""
     separator: str = ""
-    """What stands before it in a caption stays in place instead, as |||."""
+    """Instead of --keep: text such as ||| before which tags stay in place."""
     dropout: float | None = Field(None, ge=0.0, le=1.0)
-    """Share of exposures without a caption; when absent, caption_dropout of [train], else 0."""
+    """Fraction of exposures without caption. Default: caption_dropout of [train], else 0."""
     tag_dropout: float | None = Field(None, ge=0.0, le=1.0)
-    """Share of tags left out, kept ones excepted; when absent, tag_dropout of [train], else 0."""
+    """Fraction of tags dropped, except kept ones. Default: tag_dropout of [train], else 0."""
     wildcards: bool = False
-    """Take a random line of each caption, and one of the choices of each {a|b}."""
+    """Use a random line of each caption, and a random choice of each {a|b}."""
     limit: Limit | None = None
-    """Tokens that the trainer reads: 75, 150 or 225; when absent, max_token_length of [train], else
-    75."""
+    """Number of tokens that the trainer reads: 75, 150 or 225. Default: max_token_length of
+    [train], else 75."""
     seed: int | None = Field(None, ge=0)
-    """Decides all draws; when absent, seed of [train], else 42."""
+    """Random seed. Default: seed of [train], else 42."""
     samples: int = Field(3, ge=0)
-    """Captions to show as the text encoder gets them."""
+    """Number of captions to show as the text encoder receives them."""
 
 
 @dataclass(frozen=True)

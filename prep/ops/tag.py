@@ -32,38 +32,37 @@ class TagOptions(ScoreOptions):
     """Which taggers, from which scores on, and what becomes of the captions."""
 
     share: float = Field(0.0, ge=0.0, le=1.0)
-    """Leave out tags that fewer than this share of these images have."""
+    """Minimum fraction of the images that must have a tag; rarer tags are dropped."""
     order: TagOrder = "score"
-    """Order of new tags: best score first, or as in the tagger's table."""
+    """Order of new tags: by score, the best first, or as in the table of the tagger."""
     write: Literal["merge", "missing", "overwrite", "append", "prepend", "none"] = "merge"
-    """merge: replace the tagger's tags, keep what was decided by hand; missing: only where there
-    is no caption; overwrite: forget what was decided by hand; append, prepend: only add; none:
-    write no captions."""
+    """How to change captions: merge (replace the tags of the tagger, keep what was added or removed
+    by hand), missing (only images without a caption), overwrite (also what was decided by hand),
+    append, prepend (only add tags) or none (write no captions, only store scores)."""
     out: str = ""
-    """Leave the captions alone, and write what is seen as text files into this folder of the
-    project."""
+    """Write tags to text files in this folder of the project instead of into captions."""
     out_name: str = "{name}.txt"
-    """With --out: name of each file; {name}, {extension} and {hash} are those of the image."""
+    """With --out: file name, with {name}, {extension} and {hash} of the image."""
     weights: bool = False
-    """With --out: write scores as prompt weights, as (smile:0.93)."""
+    """With --out: write scores as prompt weights, e.g. (smile:0.93)."""
     batch: int = Field(0, ge=0, le=1024)
-    """Images per run of the model; 0: what suits the device."""
+    """Batch size; 0 for one that suits the device."""
     threads: int = Field(0, ge=0, le=1024)
-    """Threads that decode images and run the model on the CPU; 0: one per core."""
+    """Number of threads for decoding and for models on the CPU; 0 for one per core."""
     device: Device = "auto"
-    """Where the model runs."""
+    """Device that runs the model."""
     decode: Decode = "reference"
-    """reference: exactly the pixels of the taggers' authors; fast: large pictures are reduced
-    first, which moves scores a little."""
+    """How to decode images: reference (exactly as the authors of the tagger do) or fast (large
+    images are reduced while decoding, which changes scores slightly)."""
     engine: EngineKind = "local"
-    """local: this machine; ray: the machines of a Ray cluster, for folders too big for one."""
+    """Where to tag: local (this machine) or ray (the machines of a Ray cluster)."""
     ray_address: str = ""
-    """With --engine ray: HOST:PORT of the cluster's head, or auto for the one that this machine
-    belongs to; when empty, what RAY_ADDRESS says, else Ray is started here for this run."""
+    """With --engine ray: HOST:PORT of the head node, or auto for the cluster that this machine
+    belongs to. Default: RAY_ADDRESS, else a local Ray instance for this run."""
     dry_run: bool = False
     """Only show how captions would change."""
     show: int = Field(10, ge=0)
-    """How many changes to print; 0 for all."""
+    """Number of changes to print; 0 for all."""
 
 
 def run(project: Project, options: TagOptions) -> Iterator[events.Event]:

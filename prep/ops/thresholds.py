@@ -21,9 +21,9 @@ class ThresholdOptions(ScoreOptions):
     """Other thresholds to try, against those of shikomi.toml."""
 
     sweep: bool = False
-    """Also count the tags for a row of general thresholds."""
+    """Also count the tags for a range of general thresholds."""
     show: int = Field(20, ge=0)
-    """How many tags to list, those that change most; 0 for all."""
+    """Number of tags to list, those that change most; 0 for all."""
 
 
 def run(project: Project, options: ThresholdOptions) -> Iterator[events.Event]:

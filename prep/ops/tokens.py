@@ -32,12 +32,12 @@ class TokensOptions(Section):
     where: str = ""
     """Only images that match this filter."""
     limit: Limit | None = None
-    """Tokens that the trainer reads: 75, 150 or 225; when absent, max_token_length of [train], else
-    75."""
+    """Number of tokens that the trainer reads: 75, 150 or 225. Default: max_token_length of
+    [train], else 75."""
     sort: Literal["most", "fewest", "path"] = "most"
-    """Longest captions first, shortest first, or in the order of paths."""
+    """Order: captions with the most or the fewest tokens first, or by path."""
     over: bool = False
-    """Only captions that do not fit."""
+    """Only captions that exceed the limit."""
 
 
 def run(project: Project, options: TokensOptions) -> Iterator[events.Event]:

@@ -12,41 +12,42 @@ class DrawOptions(Section):
     """What sample and grid have in common; what is absent comes from ``[train]``."""
 
     base: str = ""
-    """Base model folder, relative to the project or absolute; [train] base when absent."""
+    """Folder of the base model, relative to the project or absolute. Default: base of [train]."""
     prompt: tuple[str, ...] = ()
-    """What to draw, with options as ` --d 1 --n bad`; an entry that ends in .txt is a file of
-    prompts; sample_prompts of [train] when absent."""
+    """Prompt, optionally followed by settings such as --d 1 --n bad, or a .txt file of prompts;
+    repeatable. Default: sample_prompts of [train]."""
     negative: str = ""
-    """What not to draw, where a prompt says nothing about it."""
+    """Negative prompt, for prompts that have none."""
     width: int | None = Field(None, ge=16, le=4096)
-    """Pixels; the training resolution when absent."""
+    """Width in pixels. Default: the training resolution."""
     height: int | None = Field(None, ge=16, le=4096)
-    """Pixels; the training resolution when absent."""
+    """Height in pixels. Default: the training resolution."""
     seed: int | None = Field(None, ge=0, lt=2**32)
-    """Seed of the first picture; the following ones count up. seed of [train] when absent."""
+    """Seed of the first image of a prompt; each further one adds 1. Default: seed of
+    [train]."""
     steps: int | None = Field(None, ge=1, le=1000)
-    """Denoising steps."""
+    """Number of denoising steps. Default: sample_steps of [train]."""
     cfg: float | None = Field(None, ge=0)
-    """Guidance scale."""
+    """Guidance scale. Default: sample_cfg of [train]."""
     sampler: SamplerName | None = None
-    """Sampling method."""
+    """Sampling method. Default: sampler of [train]."""
     out: Path | None = None
-    """Folder for the pictures; output/samples or output/grids when absent."""
+    """Folder for the images. Default: output/samples, or output/grids for grid."""
 
 
 class SampleOptions(DrawOptions):
     """Draw pictures with a base model and any LoRAs."""
 
     lora: tuple[str, ...] = ()
-    """LoRA as NAME:WEIGHT; NAME is a file, or one of output/lora without its ending."""
+    """LoRA, as NAME:STRENGTH; NAME is a file, or a name in output/lora; repeatable."""
     count: int = Field(1, ge=1, le=10_000)
-    """Pictures per prompt, each with the next seed."""
+    """Number of images per prompt, each with another seed."""
 
 
 class GridOptions(DrawOptions):
     """Draw a contact sheet: one row per LoRA file, one column per strength."""
 
     lora: tuple[str, ...] = ()
-    """LoRA files, top to bottom; all of this project's in output/lora when absent."""
+    """LoRA file, a row of the sheet; repeatable. Default: all files in output/lora."""
     strengths: tuple[float, ...] = (0.0, 0.6, 0.8, 1.0)
-    """Strengths, left to right; 0 shows the base model alone."""
+    """Strength, a column of the sheet; 0 is the base model alone; repeatable."""

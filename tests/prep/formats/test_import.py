@@ -202,7 +202,7 @@ def test_the_verbs_say_what_they_did(
 ) -> None:
     picture(source / "5_x" / "a.png", 1, "x, hat")
     picture(source / "5_x" / "b.png", 2)
-    assert formats.import_(source, target) == 0
+    assert formats.import_(target, source) == 0
     shown = capsys.readouterr().out
     assert "dataset/5_x/a.png  <- 5_x/a.png\n" in shown
     assert "dataset/5_x/b.png  <- 5_x/b.png  (no caption)" in shown
@@ -219,4 +219,4 @@ def test_the_verbs_say_what_they_did(
         "tag smile: -1",
         "Different: 1 and 2 images; 1 added, 1 tags.",
     ]
-    assert formats.import_(source / "nothing", target) == 2
+    assert formats.import_(target, source / "nothing") == 2

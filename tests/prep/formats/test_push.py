@@ -38,7 +38,7 @@ def pushed(hub: Hub, project: Project, *options: str) -> tuple[int, dict[str, An
         "PYTHONPATH": str(ROOT),
         "NO_PROXY": "127.0.0.1",
     }
-    command = [sys.executable, "-m", "tui.cli", "push", "me/set", str(project.root), "--json"]
+    command = [sys.executable, "-m", "tui.cli", "push", str(project.root), "me/set", "--json"]
     run = subprocess.run(
         [*command, *options], env=environment, capture_output=True, text=True, check=False
     )

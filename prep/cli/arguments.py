@@ -1,0 +1,16 @@
+"""Parameters that many verbs share."""
+
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from cyclopts import Parameter
+
+_Model = TypeVar("_Model")
+
+ProjectPath = Annotated[Path, Parameter(help="Project folder, or any folder of images.")]
+"""The project a verb works on: its first positional argument."""
+HERE = Path()
+"""Default of ``ProjectPath`` where no further argument must follow it: the current folder."""
+Json = Annotated[bool, Parameter(help="Print events as JSON lines.")]
+Options = Annotated[_Model, Parameter(name="*")]
+"""``Options[EditOptions]``: every field of the model is an option of the verb."""
