@@ -22,6 +22,7 @@ from train.data.dataset_file import DatasetPart, Subset
 from train.families.base import Conditioning, Frame
 from train.families.base_model import BaseModel
 from train.lora.metadata import Facts
+from train.networks.base import Network
 from train.networks.build import fresh_network
 from train.networks.lora import Ranks
 from train.run.checkpoint import Counters
@@ -173,6 +174,16 @@ def toy_image(number: int, *, flip: bool = False) -> TrainImage:
     )
 
 
+def toy_network(model: ToyFamily) -> Network:
+    """Return a LoRA of rank 1 whose weights are all 0.3, attached."""
+    targets = model.targets(text=False, conv=False)
+    network = fresh_network(targets, Ranks(1, 1.0))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(0.3)
+    return network.attach(targets)
+
+
 def toy_training(
     folder: Path,
     images: Sequence[TrainImage],
@@ -188,8 +199,8 @@ def toy_training(
     """Return a run over these images that is ready to step, and what it will record."""
     recorded = Recorded()
     model = ToyFamily(recorded, prediction)
-    values: dict[str, Any] = {"base": "toy", "learning_rate": 0.1, "scheduler": "constant"}
-    train = TrainSettings(**{**values, **settings})
+    usual: dict[str, Any] = {"base": "toy", "learning_rate": 0.1, "scheduler": "constant"}
+    train = TrainSettings(**usual | settings)
     run = RunConfig(
         name="toy",
         project=folder,
@@ -199,13 +210,9 @@ def toy_training(
         cache=folder / "cache",
         train=train,
     )
-    network = fresh_network(model.targets(text=False, conv=False), Ranks(1, 1.0), seed=3)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.fill_(0.3)
-    network.attach(model.targets(text=False, conv=False))
+    network = toy_network(model)
     parameters = list(network.parameters())
-    make = optimizer or (lambda groups: torch.optim.AdamW(groups))
+    make = optimizer or torch.optim.AdamW
     group = {"params": parameters, "lr": train.learning_rate, "initial_lr": train.learning_rate}
     job = jobs.Job(folder / "job")
     job.directory.mkdir(exist_ok=True)
