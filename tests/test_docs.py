@@ -60,7 +60,18 @@ def test_every_command_in_the_documents_exists() -> None:
                 assert verb in known, (document.name, verb)
 
 
-@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/cli.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/cli.md",
+        "docs/decisions.md",
+        "docs/glossary.md",
+    ],
+)
 def test_links_lead_somewhere(name: str) -> None:
     file = ROOT / name
     for target in LINK.findall(file.read_text("utf-8")):
@@ -76,3 +87,46 @@ def test_the_demo_world_is_small() -> None:
         pytest.skip("not a git checkout")
     files = [ROOT / name for name in listed.stdout.split("\0") if name]
     assert 0 < sum(path.stat().st_size for path in files) < 15_000_000
+
+
+DOCUMENTS = (
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "benchmarks/README.md",
+    ROOT / "sample_data/README.md",
+)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_files_that_documents_name_exist(document: Path) -> None:
+    text = document.read_text("utf-8")
+    named = re.findall(r"`((?:prep|train|tui|tests|benchmarks|docs|sample_data)/[\w./-]+)`", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_modules_that_docstrings_name_exist() -> None:
+    missing = []
+    for package in ("prep", "train", "tui", "benchmarks"):
+        for file in (ROOT / package).rglob("*.py"):
+            names = re.findall(r"``((?:prep|train|tui)(?:\.\w+)+)``", file.read_text("utf-8"))
+            missing += [(file.name, name) for name in names if not is_defined(name.split("."))]
+    assert missing == []
+
+
+def is_defined(parts: list[str]) -> bool:
+    """Is this a module, or a name in one? Of ``package.module.Class.method`` all is looked at."""
+    place = ROOT
+    for depth, part in enumerate(parts):
+        if (place / part).is_dir():
+            place = place / part
+            continue
+        module = place / f"{part}.py"
+        rest = parts[depth + 1 :]
+        if not module.exists():
+            module, rest = place / "__init__.py", parts[depth:]
+        text = module.read_text("utf-8") if module.exists() else ""
+        return module.exists() and all(
+            re.search(rf"^\s*(?:class |def |async def )?{name}\b", text, re.MULTILINE)
+            for name in rest
+        )
+    return True

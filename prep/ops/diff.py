@@ -20,7 +20,7 @@ from prep.training_set.snapshot import Snapshot, of_training_set
 
 @dataclass(frozen=True)
 class Differs(events.Event):
-    """One thing that differs; see ``prep.training_set.comparison.Difference``."""
+    """One thing that differs; see ``prep.training_set.comparison.SetDifference``."""
 
     kind: ClassVar[str] = "differs"
     path: str

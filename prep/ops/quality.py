@@ -93,7 +93,7 @@ class QualityFinding:
 def run(project: Project, options: QualityOptions | None = None) -> Iterator[events.Event]:
     """Measure the usable images that match.
 
-    What was measured before is not measured again (``prep.images.quality.store``).
+    What was measured before is not measured again (``prep.curation.quality``).
 
     Yields:
         Progress; Skipped for images that cannot be decoded; Quality per finding; Change per image
