@@ -1,6 +1,6 @@
 """Captions in tokens of CLIP, as the text encoders of SD 1.5 and SDXL count them; offline.
 
-The vocabulary is bundled (``merges.txt.gz``); the tokenizer is our own, since the packages that have
+The vocabulary is bundled (``merges.txt.gz``). The tokenizer is our own: the packages that have
 one bring torch along, lack wheels for newer Pythons, or cannot say where a text is cut. The tests
 compare it with the one of transformers.
 
