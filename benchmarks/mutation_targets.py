@@ -1,0 +1,51 @@
+"""What ``benchmarks.mutation`` plants faults into, the tests that should notice, and exceptions."""
+
+_CAPTIONS = (
+    "tests/prep/captions/test_captions.py",
+    "tests/prep/captions/test_caption_text.py",
+    "tests/prep/captions/test_sentences.py",
+    "tests/prep/captions/test_rules.py",
+    "tests/prep/captions/test_layers.py",
+    "tests/prep/captions/test_shuffle.py",
+)
+_PLAN = ("tests/prep/training_set/test_plan.py", "tests/prep/training_set/test_balance.py")
+_JOURNAL = ("tests/prep/dataset/test_edits.py", "tests/prep/dataset/test_changes.py")
+_SCORES = (
+    "tests/prep/tagging/test_scores.py",
+    "tests/prep/tagging/test_scores_sparse.py",
+    "tests/prep/tagging/test_scores_ensemble.py",
+    "tests/prep/tagging/test_scores_ops.py",
+    "tests/prep/tagging/test_tag_doubts.py",
+)
+
+TARGETS: dict[str, tuple[str, ...]] = {
+    "prep/images/buckets.py": ("tests/prep/images/test_buckets.py",),
+    "prep/training_set/plan/__init__.py": _PLAN,
+    "prep/training_set/plan/balance.py": _PLAN,
+    "prep/training_set/plan/breakdown.py": _PLAN,
+    "prep/training_set/plan/split.py": _PLAN,
+    "prep/training_set/manifest.py": (
+        "tests/prep/ops/test_export.py",
+        "tests/prep/ops/test_export_safety.py",
+        "tests/prep/formats/test_diff.py",
+    ),
+    "prep/captions/__init__.py": _CAPTIONS,
+    "prep/captions/structure.py": _CAPTIONS,
+    "prep/captions/rewrite_tags.py": _CAPTIONS,
+    "prep/captions/rules.py": _CAPTIONS,
+    "prep/captions/layers.py": _CAPTIONS,
+    "prep/captions/shuffle.py": _CAPTIONS,
+    "prep/captions/sentences.py": _CAPTIONS,
+    "prep/dataset/journal/changes.py": _JOURNAL,
+    "prep/dataset/journal/edits.py": _JOURNAL,
+    "prep/tagging/scores/thresholds.py": _SCORES,
+    "prep/tagging/scores/thresholding.py": _SCORES,
+    "prep/tagging/scores/doubts.py": _SCORES,
+}
+"""File -> tests, as pytest takes them: files, folders or single tests."""
+
+Key = tuple[str, str, str, str]
+"""File, function, the code before, the code after; as the script prints them."""
+
+EXPLAINED: dict[Key, str] = {}
+"""Faults that change nothing anybody can observe, with the reason; judged by a person."""
