@@ -197,8 +197,11 @@ def _places(node: ast.AST, above: tuple[ast.AST, ...]) -> Iterator[_Place]:
 
 def _planted(tree: ast.Module, place: _Place, new: ast.AST, file: str) -> Mutant:
     """Plant a fault, compile, and take it out again."""
-    for node in ast.walk(new):
-        node.lineno = getattr(node, "lineno", place.line)  # type: ignore[attr-defined]
+    if not hasattr(new, "lineno"):
+        place_of = next(
+            node for node in (place.node, *place.above[::-1]) if hasattr(node, "lineno")
+        )
+        ast.fix_missing_locations(ast.copy_location(new, place_of))
     shown = place.node
     for outer in reversed(place.above[1:]):
         if isinstance(outer, ast.expr | ast.stmt | ast.comprehension | ast.keyword):
