@@ -56,6 +56,7 @@ def hunt(runner: Runner, target: str, count: int, seed: str) -> Result:
     drawn = random.Random(f"{seed} {target}").sample(range(len(every)), min(count, len(every)))
     result = Result()
     baseline = runner.baseline(target, TARGETS[target])
+    runner.check(target, TARGETS[target], baseline)
     for done, number in enumerate(sorted(drawn)):
         mutant = every[number]
         _show(f"{target} {done}/{len(drawn)}")

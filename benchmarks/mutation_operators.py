@@ -160,6 +160,11 @@ class _Place:
         return int(next(n.lineno for n in (self.node, *self.above[::-1]) if hasattr(n, "lineno")))
 
 
+def unchanged(source: str, file: str) -> Mutant:
+    """Return a module without any fault."""
+    return Mutant(0, "", "", "", marshal.dumps(compile(source, file, "exec")))
+
+
 def mutants(source: str, file: str) -> list[Mutant]:
     """Return a module with each fault that the operators can plant, in the order of lines."""
     tree = ast.parse(source, file)

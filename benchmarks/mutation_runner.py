@@ -21,7 +21,7 @@ import pytest
 from hypothesis import Phase, settings
 
 from benchmarks import mutation_hook
-from benchmarks.mutation_operators import Mutant
+from benchmarks.mutation_operators import Mutant, unchanged
 
 ROOT = Path(__file__).resolve().parent.parent
 _OURS = {"prep", "train", "tui", "tests", "conftest", "sample_data", "benchmarks", "__main__"}
@@ -149,6 +149,16 @@ class Runner:
                 with suppress(Exception):
                     importlib.import_module(name)
         return found
+
+    def check(self, target: str, tests: Sequence[str], baseline: Baseline) -> None:
+        """Run tests as with a fault, but without one: nothing else may make them fail.
+
+        Raises:
+            RuntimeError: They fail.
+        """
+        same = unchanged((ROOT / target).read_text("utf-8"), str(ROOT / target))
+        if self.outcome(target, tests, baseline, same) != "survived":
+            raise RuntimeError(f"Tests of {target} fail:\n{self._output.read_text('utf-8')}")
 
     def outcome(
         self, target: str, tests: Sequence[str], baseline: Baseline, mutant: Mutant

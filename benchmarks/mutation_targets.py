@@ -47,5 +47,12 @@ TARGETS: dict[str, tuple[str, ...]] = {
 Key = tuple[str, str, str, str]
 """File, function, the code before, the code after; as the script prints them."""
 
-EXPLAINED: dict[Key, str] = {}
+EXPLAINED: dict[Key, str] = {
+    (
+        "prep/images/buckets.py",
+        "Buckets._cover_fit",
+        "scale = bucket[1] / height if aspect > bucket[0] / bucket[1] else bucket[0] / width",
+        "scale = bucket[1] / height if aspect >= bucket[0] / bucket[1] else bucket[0] / width",
+    ): "Where both are equal, either side gives the same scale.",
+}
 """Faults that change nothing anybody can observe, with the reason; judged by a person."""
