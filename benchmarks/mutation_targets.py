@@ -8,7 +8,11 @@ _CAPTIONS = (
     "tests/prep/captions/test_layers.py",
     "tests/prep/captions/test_shuffle.py",
 )
-_PLAN = ("tests/prep/training_set/test_plan.py", "tests/prep/training_set/test_balance.py")
+_PLAN = (
+    "tests/prep/training_set/test_plan.py",
+    "tests/prep/training_set/test_balance.py",
+    "tests/prep/ops/test_plan_op.py",
+)
 _JOURNAL = ("tests/prep/dataset/test_edits.py", "tests/prep/dataset/test_changes.py")
 _SCORES = (
     "tests/prep/tagging/test_scores.py",
@@ -54,5 +58,23 @@ EXPLAINED: dict[Key, str] = {
         "scale = bucket[1] / height if aspect > bucket[0] / bucket[1] else bucket[0] / width",
         "scale = bucket[1] / height if aspect >= bucket[0] / bucket[1] else bucket[0] / width",
     ): "Where both are equal, either side gives the same scale.",
+    (
+        "prep/training_set/plan/__init__.py",
+        "Plan._batch_sum",
+        "counts[seen.bucket] += seen.exposures",
+        "counts[seen.bucket] -= seen.exposures",
+    ): "All that is asked is whether the batch size divides them.",
+    (
+        "prep/training_set/plan/balance.py",
+        "balanced",
+        "wanted = list(weights or [1.0] * len(images))",
+        "wanted = list(weights or [2.0] * len(images))",
+    ): "Only the ratios of weights count.",
+    (
+        "prep/training_set/plan/balance.py",
+        "balanced",
+        "len(images) < 2",
+        "len(images) < 1",
+    ): "A short cut: one concept is even with itself, so that today's repeats win.",
 }
 """Faults that change nothing anybody can observe, with the reason; judged by a person."""
