@@ -29,9 +29,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "prep/training_set/plan/breakdown.py": _PLAN,
     "prep/training_set/plan/split.py": _PLAN,
     "prep/training_set/manifest.py": (
-        "tests/prep/ops/test_export.py",
+        "tests/prep/training_set/test_manifest.py",
         "tests/prep/ops/test_export_safety.py",
-        "tests/prep/formats/test_diff.py",
     ),
     "prep/captions/__init__.py": _CAPTIONS,
     "prep/captions/structure.py": _CAPTIONS,
@@ -64,6 +63,12 @@ EXPLAINED: dict[Key, str] = {
         "counts[seen.bucket] += seen.exposures",
         "counts[seen.bucket] -= seen.exposures",
     ): "All that is asked is whether the batch size divides them.",
+    (
+        "prep/training_set/plan/breakdown.py",
+        "_images",
+        "held[path] += seen.held_out",
+        "held[path] -= seen.held_out",
+    ): "All that is asked is whether there are any.",
     (
         "prep/training_set/plan/balance.py",
         "balanced",
