@@ -81,5 +81,53 @@ EXPLAINED: dict[Key, str] = {
         "len(images) < 2",
         "len(images) < 1",
     ): "A short cut: one concept is even with itself, so that today's repeats win.",
+    (
+        "prep/captions/__init__.py",
+        "",
+        "REMEMBERED = 200000",
+        "REMEMBERED = 200001",
+    ): "How much is remembered shows in memory and time only.",
+    (
+        "prep/captions/__init__.py",
+        "",
+        "REMEMBERED = 200000",
+        "REMEMBERED = 199999",
+    ): "How much is remembered shows in memory and time only.",
+    (
+        "prep/captions/__init__.py",
+        "TagCache.__init__",
+        "super().__init__()",
+        "pass",
+    ): "A new dictionary is empty.",
+    (
+        "prep/captions/shuffle.py",
+        "varied_tags",
+        "rng.random() < rules.dropout",
+        "rng.random() <= rules.dropout",
+    ): "Once in 2^53 draws.",
+    (
+        "prep/captions/shuffle.py",
+        "varied_tags",
+        "loose = [tag for tag in loose if rng.random() >= rules.tag_dropout]",
+        "loose = [tag for tag in loose if rng.random() > rules.tag_dropout]",
+    ): "Once in 2^53 draws.",
+    (
+        "prep/captions/rules.py",
+        "Rules._expanded",
+        "break",
+        "continue",
+    ): "Rounds that add nothing.",
+    (
+        "prep/captions/rules.py",
+        "Rules.rank",
+        "return lambda tag: (self.places.get(captions.key(tag), 0), rank(tag) if rank else 0)",
+        "return lambda tag: (self.places.get(captions.key(tag), 0), rank(tag) if rank else 1)",
+    ): "The same number for every tag.",
+    (
+        "prep/captions/rules.py",
+        "Rules.rank",
+        "return lambda tag: (self.places.get(captions.key(tag), 0), rank(tag) if rank else 0)",
+        "return lambda tag: (self.places.get(captions.key(tag), 0), rank(tag) if rank else -1)",
+    ): "The same number for every tag.",
 }
 """Faults that change nothing anybody can observe, with the reason; judged by a person."""
