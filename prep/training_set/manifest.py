@@ -147,13 +147,12 @@ class Manifest:
 def _data(file: Path) -> Mapping[str, Any]:
     """Return the content of a manifest; of a missing or damaged one, nothing."""
     try:
-        data = json.loads(file.read_text("utf-8"))
-        version = data["version"]
-        if version > _VERSION:
+        data: Mapping[str, Any] = json.loads(file.read_text("utf-8"))
+        if data["version"] > _VERSION:
             raise UserError(f"{file} was made by a newer shikomi.", "Update shikomi.")
     except (OSError, ValueError, TypeError, KeyError):
         return {}
-    return data if isinstance(data, dict) else {}
+    return data
 
 
 def _entries(data: Mapping[str, Any]) -> Mapping[str, ManifestEntry]:

@@ -82,9 +82,9 @@ class ConceptPlan:
     name: str
     images: int
     repeats: int
-    matched: int | None = None
-    held_out: int = 0
-    folder: str = ""
+    matched: int | None
+    held_out: int
+    folder: str
 
     @property
     def exposures(self) -> int:
@@ -125,8 +125,8 @@ class Plan:
     steps: int
     epochs: int
     settings: StepSettings
-    processes: int = 1
-    seen: tuple[PlannedImage, ...] = ()
+    processes: int
+    seen: tuple[PlannedImage, ...]
 
     @property
     def exposures(self) -> int:

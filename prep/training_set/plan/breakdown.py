@@ -81,5 +81,5 @@ def _tags(plan: Plan) -> Iterator[Exposure]:
 def _line(
     plan: Plan, by: By, name: str, images: int, exposures: int, concept: str = "", note: str = ""
 ) -> Exposure:
-    share = round(exposures / plan.exposures, 4) if plan.exposures else 0.0
+    share = round(exposures / plan.exposures, 4)
     return Exposure(by, name, images, exposures, share, concept, note)

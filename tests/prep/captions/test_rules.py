@@ -87,6 +87,27 @@ def test_renames_are_followed_to_their_end() -> None:
     assert rules.apply(["puppy", "old", "hat", "both"]) == ["canine", "hat", "bow"]
 
 
+def test_renames_are_followed_for_twenty_steps() -> None:
+    renames = {f"t{number}": f"t{number + 1}" for number in range(21)}
+    assert Rules(replace=renames).apply(["t1"]) == ["t21"]
+    with pytest.raises(ConfigError, match="'t0' becomes 't1', then 't2'"):
+        Rules(replace=renames).apply(["t0"])
+
+
+def test_some_tags_have_their_place_in_any_order() -> None:
+    places = {"signature": 1, "blurry": 2, "best quality": -1}
+    tags = ["blurry", "hat", "signature", "Best_Quality", "bow"]
+    assert Rules(places=places).apply(tags) == ["Best_Quality", "hat", "bow", "signature", "blurry"]
+    assert Rules(trigger="mochi", places=places, order="alphabetical").apply(tags) == [
+        "mochi",
+        "Best_Quality",
+        "bow",
+        "hat",
+        "signature",
+        "blurry",
+    ]
+
+
 def test_order_is_trigger_then_first_then_the_rest() -> None:
     rules = Rules(trigger="mochi", always_first=("solo", "bear"))
     assert rules.apply(["hat", "bear", "Mochi", "solo"]) == ["mochi", "solo", "bear", "hat"]

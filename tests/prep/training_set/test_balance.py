@@ -46,3 +46,12 @@ def test_examples() -> None:
     assert balanced([20], [7]) == [7]
     assert balanced([20, 20], [5, 5]) == [5, 5]
     assert balanced([10, 10], [10, 10], [2, 1]) == [14, 7]
+
+
+def test_the_edges_of_what_counts_as_even_and_as_long() -> None:
+    assert balanced([7, 10], [5, 8]) == [9, 6]  # 63 and 60: even to the twentieth
+    assert balanced([5, 2], [6, 1]) == [4, 10]  # 40 instead of 32: a quarter more
+    assert balanced([10, 60], [9, 1]) == [6, 1]  # 120 instead of 150: the same quarter less
+    # Nothing is more even, or nothing as long is: all stays.
+    assert balanced([10, 10], [1, 2]) == [1, 2]
+    assert balanced([3, 7], [2, 1], [0.5, 2]) == [2, 1]

@@ -1,0 +1,133 @@
+"""What ``benchmarks.mutation`` plants faults into, the tests that should notice, and exceptions."""
+
+_CAPTIONS = (
+    "tests/prep/captions/test_captions.py",
+    "tests/prep/captions/test_caption_text.py",
+    "tests/prep/captions/test_sentences.py",
+    "tests/prep/captions/test_rules.py",
+    "tests/prep/captions/test_layers.py",
+    "tests/prep/captions/test_shuffle.py",
+)
+_PLAN = (
+    "tests/prep/training_set/test_plan.py",
+    "tests/prep/training_set/test_balance.py",
+    "tests/prep/ops/test_plan_op.py",
+)
+_JOURNAL = ("tests/prep/dataset/test_edits.py", "tests/prep/dataset/test_changes.py")
+_SCORES = (
+    "tests/prep/tagging/test_scores.py",
+    "tests/prep/tagging/test_scores_sparse.py",
+    "tests/prep/tagging/test_scores_ensemble.py",
+    "tests/prep/tagging/test_scores_ops.py",
+    "tests/prep/tagging/test_tag_doubts.py",
+)
+
+TARGETS: dict[str, tuple[str, ...]] = {
+    "prep/images/buckets.py": ("tests/prep/images/test_buckets.py",),
+    "prep/training_set/plan/__init__.py": _PLAN,
+    "prep/training_set/plan/balance.py": _PLAN,
+    "prep/training_set/plan/breakdown.py": _PLAN,
+    "prep/training_set/plan/split.py": _PLAN,
+    "prep/training_set/manifest.py": (
+        "tests/prep/training_set/test_manifest.py",
+        "tests/prep/ops/test_export_safety.py",
+    ),
+    "prep/captions/__init__.py": _CAPTIONS,
+    "prep/captions/structure.py": _CAPTIONS,
+    "prep/captions/rewrite_tags.py": _CAPTIONS,
+    "prep/captions/rules.py": _CAPTIONS,
+    "prep/captions/layers.py": _CAPTIONS,
+    "prep/captions/shuffle.py": _CAPTIONS,
+    "prep/captions/sentences.py": _CAPTIONS,
+    "prep/dataset/journal/changes.py": _JOURNAL,
+    "prep/dataset/journal/edits.py": _JOURNAL,
+    "prep/tagging/scores/thresholds.py": _SCORES,
+    "prep/tagging/scores/thresholding.py": _SCORES,
+    "prep/tagging/scores/doubts.py": _SCORES,
+}
+"""File -> tests, as pytest takes them: files, folders or single tests."""
+
+Key = tuple[str, str, str, str]
+"""File, function, the code before, the code after; as the script prints them."""
+
+EXPLAINED: dict[Key, str] = {
+    (
+        "prep/images/buckets.py",
+        "Buckets._cover_fit",
+        "scale = bucket[1] / height if aspect > bucket[0] / bucket[1] else bucket[0] / width",
+        "scale = bucket[1] / height if aspect >= bucket[0] / bucket[1] else bucket[0] / width",
+    ): "Where both are equal, either side gives the same scale.",
+    (
+        "prep/training_set/plan/__init__.py",
+        "Plan._batch_sum",
+        "counts[seen.bucket] += seen.exposures",
+        "counts[seen.bucket] -= seen.exposures",
+    ): "All that is asked is whether the batch size divides them.",
+    (
+        "prep/training_set/plan/breakdown.py",
+        "_images",
+        "held[path] += seen.held_out",
+        "held[path] -= seen.held_out",
+    ): "All that is asked is whether there are any.",
+    (
+        "prep/training_set/plan/balance.py",
+        "balanced",
+        "wanted = list(weights or [1.0] * len(images))",
+        "wanted = list(weights or [2.0] * len(images))",
+    ): "Only the ratios of weights count.",
+    (
+        "prep/training_set/plan/balance.py",
+        "balanced",
+        "len(images) < 2",
+        "len(images) < 1",
+    ): "A short cut: one concept is even with itself, so that today's repeats win.",
+    (
+        "prep/captions/__init__.py",
+        "",
+        "REMEMBERED = 200000",
+        "REMEMBERED = 200001",
+    ): "How much is remembered shows in memory and time only.",
+    (
+        "prep/captions/__init__.py",
+        "",
+        "REMEMBERED = 200000",
+        "REMEMBERED = 199999",
+    ): "How much is remembered shows in memory and time only.",
+    (
+        "prep/captions/__init__.py",
+        "TagCache.__init__",
+        "super().__init__()",
+        "pass",
+    ): "A new dictionary is empty.",
+    (
+        "prep/captions/shuffle.py",
+        "varied_tags",
+        "rng.random() < rules.dropout",
+        "rng.random() <= rules.dropout",
+    ): "Once in 2^53 draws.",
+    (
+        "prep/captions/shuffle.py",
+        "varied_tags",
+        "loose = [tag for tag in loose if rng.random() >= rules.tag_dropout]",
+        "loose = [tag for tag in loose if rng.random() > rules.tag_dropout]",
+    ): "Once in 2^53 draws.",
+    (
+        "prep/captions/rules.py",
+        "Rules._expanded",
+        "break",
+        "continue",
+    ): "Rounds that add nothing.",
+    (
+        "prep/captions/rules.py",
+        "Rules.rank",
+        "return lambda tag: (self.places.get(captions.key(tag), 0), rank(tag) if rank else 0)",
+        "return lambda tag: (self.places.get(captions.key(tag), 0), rank(tag) if rank else 1)",
+    ): "The same number for every tag.",
+    (
+        "prep/captions/rules.py",
+        "Rules.rank",
+        "return lambda tag: (self.places.get(captions.key(tag), 0), rank(tag) if rank else 0)",
+        "return lambda tag: (self.places.get(captions.key(tag), 0), rank(tag) if rank else -1)",
+    ): "The same number for every tag.",
+}
+"""Faults that change nothing anybody can observe, with the reason; judged by a person."""
