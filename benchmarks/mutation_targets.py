@@ -22,6 +22,10 @@ _SCORES = (
     "tests/prep/tagging/test_tag_doubts.py",
 )
 
+_STEPS = ("tests/train/run/test_steps.py", "tests/train/run/test_loop.py")
+_OPTIM = ("tests/train/optim", *_STEPS)
+_NETWORKS = ("tests/train/networks", "tests/train/lora", "tests/train/run/test_steps.py")
+
 TARGETS: dict[str, tuple[str, ...]] = {
     "prep/images/buckets.py": ("tests/prep/images/test_buckets.py",),
     "prep/training_set/plan/__init__.py": _PLAN,
@@ -44,6 +48,19 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "prep/tagging/scores/thresholds.py": _SCORES,
     "prep/tagging/scores/thresholding.py": _SCORES,
     "prep/tagging/scores/doubts.py": _SCORES,
+    "train/arithmetic/loss.py": ("tests/train/arithmetic", *_STEPS),
+    "train/arithmetic/noise.py": ("tests/train/arithmetic", *_STEPS),
+    "train/lora/algorithms.py": _NETWORKS,
+    "train/lora/keys.py": _NETWORKS,
+    "train/networks/base.py": _NETWORKS,
+    "train/networks/build.py": _NETWORKS,
+    "train/networks/lora.py": _NETWORKS,
+    "train/optim/optimizers.py": _OPTIM,
+    "train/optim/schedules.py": _OPTIM,
+    "train/optim/state.py": _OPTIM,
+    "train/run/checkpoint.py": _OPTIM,
+    "train/run/loop.py": _STEPS,
+    "train/run/objective.py": _STEPS,
 }
 """File -> tests, as pytest takes them: files, folders or single tests."""
 
