@@ -6,10 +6,10 @@ from prep.errors import UserError
 
 
 def root() -> Path:
-    """Return the folder of the demo world: inside an installed wheel, or in a checkout.
+    """Return the folder of the demo world, in an installed wheel or in a checkout.
 
     Raises:
-        UserError: It was left out of this installation.
+        UserError: This installation does not contain it.
     """
     package = Path(__file__).resolve().parent
     for folder in (package / "_sample_data", package.parent / "sample_data"):
@@ -26,7 +26,7 @@ def tagger() -> Path:
 
 
 def base() -> Path:
-    """Return the folder of the demo base model, a small Stable Diffusion in diffusers' layout."""
+    """Return the folder of the demo base model, Stable Diffusion in the diffusers layout."""
     return _part("base")
 
 
@@ -40,6 +40,6 @@ def _part(name: str) -> Path:
     if not folder.is_dir():
         raise UserError(
             f"The demo world has no {name} folder: {folder} is missing.",
-            "Install shikomi from its wheel, or make it with the scripts in sample_data/make.",
+            "Install shikomi from its wheel, or build it with the scripts in sample_data/make.",
         )
     return folder

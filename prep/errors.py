@@ -1,7 +1,7 @@
-"""The only exceptions that users meet.
+"""The only exceptions that users see.
 
-Each carries one sentence that names the place and the fault, and a hint that says the fix.
-Front ends print both; nobody ever sees a traceback for something they can mend.
+Each carries one sentence that names the place and the fault, and a hint with the fix.
+Front ends print both; nobody sees a traceback for something they can fix.
 """
 
 EXIT_OK = 0
@@ -14,7 +14,7 @@ EXIT_INTERRUPTED = 130
 
 
 class UserError(Exception):
-    """A fault the user can mend.
+    """A fault the user can fix.
 
     Args:
         message: One sentence: where and what.
@@ -49,7 +49,7 @@ class UnreadableError(UserError):
 
 
 class DefectError(UserError):
-    """A fault of shikomi itself: nobody foresaw it."""
+    """A bug in shikomi itself."""
 
     exit_code = EXIT_DEFECT
 

@@ -1,8 +1,8 @@
-"""Regular expressions that people write, bounded in time, so that none can hang the program.
+"""User-written regular expressions with a time limit, so that none can hang the program.
 
 Python's own ``re`` cannot be stopped: a pattern such as ``(a|aa)+$`` tries every way to split a
-text, for years, and holds the interpreter all the while. ``regex`` understands the same patterns,
-gives up after a time, and lets other threads run meanwhile.
+text, for years, and holds the interpreter lock meanwhile. ``regex`` understands the same patterns,
+supports a timeout, and releases the lock.
 """
 
 import re
@@ -15,13 +15,13 @@ from prep.errors import ConfigError
 T = TypeVar("T")
 
 PATIENCE = 2.0
-"""Seconds of the processor that one pattern may spend on texts that it is slow on."""
+"""CPU seconds that one pattern may spend in total on texts on which it is slow."""
 _SLOW = 0.02
-"""Seconds on one text from which on it is slow; usual patterns take some microseconds."""
+"""Seconds on one text above which a pattern counts as slow; usual ones take microseconds."""
 
 
 class Expression:
-    r"""A regular expression, searched ignoring nothing, or case.
+    r"""A regular expression with a time limit, optionally case-insensitive.
 
     Example:
         >>> Expression(r"(\w+) hat").sub(r"hat, \1", "red hat")
@@ -32,7 +32,7 @@ class Expression:
         """Compile a pattern.
 
         Raises:
-            ValueError: It has a fault; ``position`` of the error is where, when that is known.
+            ValueError: It is not valid; ``position`` of the error says where, if that is known.
         """
         import regex  # late: it takes 40 ms
 
@@ -46,21 +46,21 @@ class Expression:
             raise PatternError(str(error), None) from error
 
     def check(self, new: str) -> None:
-        """Check what is to be put in place of what is found.
+        """Check a replacement string.
 
         Raises:
-            ValueError: It has a fault.
+            ValueError: It is not valid.
         """
         import regex
 
         try:
-            # It is looked at only where something is found: this finds nothing, which suffices.
+            # It is checked only on a match: this pattern matches the empty text, at least.
             regex.compile(f"{self.pattern}\n|").sub(new, "")
         except (regex.error, IndexError) as error:
             raise PatternError(str(error), None) from error
 
     def search(self, text: str) -> bool:
-        """Is the pattern found anywhere in the text?
+        """Return whether the pattern matches anywhere in the text.
 
         Raises:
             ConfigError: It takes too long.
@@ -70,7 +70,7 @@ class Expression:
         )
 
     def sub(self, new: str, text: str) -> str:
-        """Return the text with ``new`` wherever the pattern is found.
+        """Return the text with every match of the pattern replaced by ``new``.
 
         Raises:
             ConfigError: It takes too long.
@@ -80,7 +80,7 @@ class Expression:
         )
 
     def found(self, text: str) -> list[str]:
-        """Return all that is found in the text.
+        """Return all matches in the text.
 
         Raises:
             ConfigError: It takes too long.
@@ -101,19 +101,19 @@ class Expression:
         finally:
             spent = time.thread_time() - start
             if spent > _SLOW:
-                # What is slow on one text is slow on many: together they have this time.
+                # A pattern slow on one text is slow on many: the limit is for all of them together.
                 self._left = max(0.0, self._left - spent)
 
     def _too_slow(self) -> ConfigError:
         return ConfigError(
-            f"The regular expression {self.pattern} takes too long, and was stopped.",
-            "Repetitions of repetitions, as (a+)+ or (a|aa)*, try every way to split a text:"
+            f"The regular expression {self.pattern} took too long and was stopped.",
+            "Nested repetitions, such as (a+)+ or (a|aa)*, try every way to split a text:"
             " write a+ instead.",
         )
 
 
 def _fault(pattern: str, error: Any) -> "PatternError":
-    """Return the fault of a pattern; Python's own messages are clearer, where it has one."""
+    """Return the fault of a pattern, as ``re`` reports it if it does: its messages are clearer."""
     try:
         re.compile(pattern)
     except re.error as known:
@@ -124,10 +124,10 @@ def _fault(pattern: str, error: Any) -> "PatternError":
 
 
 class PatternError(ValueError):
-    """A pattern has a fault.
+    """A pattern is not valid.
 
     Attributes:
-        position: Where in the pattern, from 0, when that is known.
+        position: Index into the pattern, from 0, if it is known.
     """
 
     def __init__(self, message: str, position: int | None) -> None:

@@ -1,9 +1,9 @@
-"""The base of everything that is set: tables of ``shikomi.toml`` and options of operations."""
+"""Base class of all settings: tables of ``shikomi.toml`` and options of operations."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """Frozen, no unknown keys; the text below each field is its documentation."""
+    """Frozen, unknown keys refused; the docstring below each field is its documentation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

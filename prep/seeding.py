@@ -1,7 +1,7 @@
 """Randomness as a pure function of what it is for.
 
-Nothing here keeps a state: the noise of step 500 is the same whether the run was interrupted at
-step 499 or not, and whatever else drew random numbers before. That is what makes a resumed run
+Nothing here keeps state: the noise of step 500 is the same whether the run was interrupted at
+step 499 or not, and no matter what else drew random numbers before. That makes a resumed run
 bit-identical to an uninterrupted one.
 """
 
@@ -10,7 +10,7 @@ import random
 
 
 def seed_of(*parts: int | str) -> int:
-    """Return a 63-bit seed for ``parts``, as (run seed, purpose, step, index).
+    """Return a 63-bit seed for ``parts``, for example (run seed, purpose, step, index).
 
     Example:
         >>> seed_of(0, "noise", 1) != seed_of(0, "noise", 2)
@@ -22,5 +22,5 @@ def seed_of(*parts: int | str) -> int:
 
 
 def generator(*parts: int | str) -> random.Random:
-    """Return Python's generator seeded with ``seed_of(*parts)``."""
+    """Return a Python generator seeded with ``seed_of(*parts)``."""
     return random.Random(seed_of(*parts))

@@ -1,4 +1,4 @@
-"""The one language between work and those who watch it: events, as dataclasses or JSON lines.
+"""Events: how operations report to front ends, as dataclasses or as JSON lines.
 
 Operations yield them, jobs append them to ``events.jsonl``, ``--json`` prints them, the terminal
 application draws them. Each line is a JSON object with ``v`` (format version), ``t`` (Unix time,

@@ -1,4 +1,4 @@
-"""The event itself, those that every operation may yield, and their form as JSON lines."""
+"""The event base class, events that any operation may yield, and JSON encoding."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 VERSION = 1
 
 KINDS: dict[str, type["Event"]] = {}
-"""By their names."""
+"""Event classes by kind."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Event:
 
     @property
     def problem(self) -> bool:
-        """Does it make a command end with exit code 1?"""
+        """Return whether it makes a command end with exit code 1."""
         return False
 
 
 @dataclass(frozen=True)
 class Started(Event):
-    """Work began; ``total`` is the number of items, 0 when it is not known yet."""
+    """Work began; ``total`` is the number of items, 0 if not yet known."""
 
     kind: ClassVar[str] = "started"
     what: str
@@ -40,7 +40,7 @@ class Started(Event):
 
 @dataclass(frozen=True)
 class Progress(Event):
-    """``done`` of ``total`` items; ``what`` names the stage, ``note`` the present item."""
+    """``done`` of ``total`` items; ``what`` names the stage, ``note`` the current item."""
 
     kind: ClassVar[str] = "progress"
     what: str
@@ -51,7 +51,7 @@ class Progress(Event):
 
 @dataclass(frozen=True)
 class Skipped(Event):
-    """An item was left out, and why; the rest goes on."""
+    """An item was skipped, and why; the work goes on with the rest."""
 
     kind: ClassVar[str] = "skipped"
     path: str
@@ -65,7 +65,7 @@ class Skipped(Event):
 
 @dataclass(frozen=True)
 class Warned(Event):
-    """Something the user should know, with what to do about it."""
+    """Something the user should know, and what to do about it."""
 
     kind: ClassVar[str] = "warned"
     message: str
@@ -82,7 +82,7 @@ class Written(Event):
 
 @dataclass(frozen=True)
 class Stage(Event):
-    """A stage of a longer job begins (``done`` False) or has ended (True, with its seconds)."""
+    """A stage of a longer job began (``done`` False) or ended (True, with its seconds)."""
 
     kind: ClassVar[str] = "stage"
     name: str
@@ -122,8 +122,8 @@ class Unknown(Event):
 def to_json(event: Event, now: float | None = None) -> str:
     """Return the event as one JSON line without its newline.
 
-    Every JSON reader and every UTF-8 stream takes it: numbers that JSON lacks (NaN, infinity)
-    become null, and bytes of a file name that are no UTF-8 become escapes.
+    Any JSON reader and any UTF-8 stream accepts it: numbers that JSON lacks (NaN, infinity)
+    become null, and bytes of a file name that are not UTF-8 become escapes.
     """
     stamp = round(time.time() if now is None else now, 3)
     if isinstance(event, Unknown):
@@ -147,7 +147,7 @@ def _finite(value: Any) -> Any:
 
 
 def from_json(line: str) -> Event | None:
-    """Read one line; ``None`` for anything that is not an event (a library's stray print)."""
+    """Parse one line; ``None`` for anything that is not an event (a library's stray print)."""
     try:
         data = json.loads(line)
     except ValueError:
@@ -180,7 +180,7 @@ class Throttle:
         self._next = 0.0
 
     def ready(self) -> bool:
-        """Is it time for the next event?"""
+        """Return whether the next event is due."""
         now = time.monotonic()
         if now < self._next:
             return False
@@ -189,6 +189,6 @@ class Throttle:
 
 
 def tick(what: str, total: int, throttle: Throttle, done: int, note: str = "") -> Iterator[Event]:
-    """Yield one Progress when it is due, and always for the last item."""
+    """Yield a Progress if one is due, and always for the last item."""
     if done == total or throttle.ready():
         yield Progress(what, done, total, note)

@@ -8,11 +8,11 @@ from prep.events.base import Event
 
 @dataclass(frozen=True)
 class Group(Event):
-    """Images that are the same picture, or (variant, crop) belong together.
+    """Images that show the same picture, or are related (variant, crop).
 
-    ``distances`` are bits from ``keep``, per image; ``details`` say in words how each is related
-    to it, and ``why`` it is the one to keep. ``turns`` are places in
-    ``prep.curation.duplicates.neighbours.TURNS``: what turns ``keep`` into each.
+    ``distances`` are in bits from ``keep``, per image; ``details`` say how each is related to it,
+    and ``why`` is the reason to keep that one. ``turns`` are indices into
+    ``prep.curation.duplicates.neighbours.TURNS``: the transform from ``keep`` to each image.
     """
 
     kind: ClassVar[str] = "group"
@@ -27,7 +27,7 @@ class Group(Event):
 
 @dataclass(frozen=True)
 class Tags(Event):
-    """What the tagger saw in one image: ``tags`` is ``[[name, score], ...]``, best first."""
+    """What the tagger found in one image: ``tags`` is ``[[name, score], ...]``, best first."""
 
     kind: ClassVar[str] = "tags"
     path: str
@@ -60,10 +60,10 @@ class Match(Event):
 
 @dataclass(frozen=True)
 class Finding(Event):
-    """Something that trainers stumble over; ``severity`` is error, warning or info.
+    """A problem for trainers; ``severity`` is error, warning or info.
 
-    ``consequence`` says what happens then, ``fix`` what to do; ``fixable`` that ``check --fix``
-    mends it.
+    ``consequence`` says what happens then, ``fix`` what to do; ``fixable`` means that
+    ``check --fix`` fixes it.
     """
 
     kind: ClassVar[str] = "finding"
@@ -96,7 +96,7 @@ class Trait(Event):
 
 @dataclass(frozen=True)
 class Image(Event):
-    """One image of a listing; ``width`` and ``height`` are pixels after the EXIF turn."""
+    """One image of a listing; ``width`` and ``height`` are pixels after EXIF rotation."""
 
     kind: ClassVar[str] = "image"
     path: str
@@ -131,10 +131,10 @@ class HistoryEntry(Event):
 
 @dataclass(frozen=True)
 class Bucket(Event):
-    """One bucket and the images that a trainer puts in it.
+    """One bucket and the images that a trainer puts into it.
 
-    ``parts`` says, per image, which pixels of it: [left, top, right, bottom]. ``exposures`` is
-    images x repeats, in ``batches`` per epoch; ``rest`` exposures fill no batch.
+    ``parts`` are the pixels used of each image: [left, top, right, bottom]. ``exposures`` is
+    images x repeats, in ``batches`` per epoch; ``rest`` exposures do not fill a batch.
     """
 
     kind: ClassVar[str] = "bucket"
@@ -149,11 +149,11 @@ class Bucket(Event):
 
 @dataclass(frozen=True)
 class Crop(Event):
-    """The crops that an image has got; none when all of it is trained.
+    """The crops of an image; none if all of it is trained on.
 
     ``boxes`` are [x, y, width, height] as fractions of the upright image of ``width`` x ``height``
-    pixels, ``parts`` the same as pixels, [left, top, right, bottom], and ``buckets`` where they
-    go, [width, height].
+    pixels, ``parts`` the same in pixels, [left, top, right, bottom], and ``buckets`` their buckets,
+    [width, height].
     """
 
     kind: ClassVar[str] = "crop"
@@ -167,11 +167,11 @@ class Crop(Event):
 
 @dataclass(frozen=True)
 class Seen(Event):
-    """What a trainer sees of one image, or of one crop of it.
+    """What a trainer uses of one image, or of one crop of it.
 
-    ``part`` is [left, top, right, bottom], the pixels that it takes; ``bucket`` and ``scaled`` are
-    [width, height], empty when it does not read the file; ``strips`` are the pixels of the scaled
-    picture that it cuts off on each side, in the order of ``part``; ``cut`` is their share.
+    ``part`` is [left, top, right, bottom], the pixels that it uses; ``bucket`` and ``scaled`` are
+    [width, height], empty if it does not read the file; ``strips`` are the pixels of the scaled
+    image cut off on each side, in the order of ``part``; ``cut`` is their share, 0 to 1.
     """
 
     kind: ClassVar[str] = "seen"
@@ -190,7 +190,7 @@ class Seen(Event):
 class Concept(Event):
     """One line of the step arithmetic: ``exposures`` = images x repeats, per epoch.
 
-    ``held_out`` of the images are not trained on; they serve the validation.
+    ``held_out`` of the images are not trained on but used for validation.
     """
 
     kind: ClassVar[str] = "concept"
@@ -221,7 +221,7 @@ class Exposure(Event):
 
 @dataclass(frozen=True)
 class Proposal(Event):
-    """Other repeats for one concept folder, with the exposures per epoch before and after."""
+    """Suggested repeats for one concept folder, with the exposures per epoch before and after."""
 
     kind: ClassVar[str] = "proposal"
     folder: str
@@ -234,9 +234,9 @@ class Proposal(Event):
 
 @dataclass(frozen=True)
 class Advice(Event):
-    """One point about the whole dataset; ``level`` is good, note or warning.
+    """One remark on the whole dataset; ``level`` is good, note or warning.
 
-    ``hint`` says what to do; ``images`` are those it is about, where they are few.
+    ``hint`` says what to do; ``images`` are those it concerns, if there are few.
     """
 
     kind: ClassVar[str] = "advice"
@@ -250,10 +250,10 @@ class Advice(Event):
 
 @dataclass(frozen=True)
 class Quality(Event):
-    """A measure of one training image that is beyond its threshold.
+    """A quality measure of one training image that is beyond its threshold.
 
-    ``part`` is [left, top, right, bottom], the pixels of the image that make this training image.
-    ``explanation`` tells what it means for a training; ``found`` is False in plain listings.
+    ``part`` is [left, top, right, bottom], the pixels of the image that form this training image.
+    ``explanation`` says what it means for training; ``found`` is False in plain listings.
     """
 
     kind: ClassVar[str] = "quality"

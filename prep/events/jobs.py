@@ -19,9 +19,9 @@ class JobState(Event):
 
 @dataclass(frozen=True)
 class Metric(Event):
-    """Numbers of one optimiser step (or of one validation round: ``val_loss`` set).
+    """Numbers of one optimiser step (or of one validation round, if ``val_loss`` is set).
 
-    ``memory_bytes`` is the peak of the device, or the resident set of the process on a CPU.
+    ``memory_bytes`` is the peak on the device, or the resident set of the process on a CPU.
     """
 
     kind: ClassVar[str] = "metric"
@@ -61,7 +61,7 @@ class Saved(Event):
 
 @dataclass(frozen=True)
 class Score(Event):
-    """One measure of one LoRA, with the base model's value and the range of doubt."""
+    """One measure of one LoRA, with the base model's value and the confidence interval."""
 
     kind: ClassVar[str] = "score"
     epoch: int

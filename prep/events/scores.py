@@ -8,7 +8,7 @@ from prep.events.base import Event
 
 @dataclass(frozen=True)
 class KnownTagger(Event):
-    """A tagger that has a name here; ``bytes`` of its weights is 0 when that is not known."""
+    """A tagger known by name; ``bytes`` is the size of its weights, 0 if not known."""
 
     kind: ClassVar[str] = "known_tagger"
     name: str
@@ -21,7 +21,7 @@ class KnownTagger(Event):
 
 @dataclass(frozen=True)
 class StoredScores(Event):
-    """A tagger whose scores are kept here; thresholds are those that it recommends."""
+    """A tagger whose scores are stored; the thresholds are those it recommends."""
 
     kind: ClassVar[str] = "stored_scores"
     name: str
@@ -47,7 +47,7 @@ class TagShift(Event):
 
 @dataclass(frozen=True)
 class Sweep(Event):
-    """How many tags there would be if general tags counted from ``general`` on."""
+    """How many tags there would be with the threshold ``general`` for general tags."""
 
     kind: ClassVar[str] = "sweep"
     general: float
@@ -58,7 +58,7 @@ class Sweep(Event):
 
 @dataclass(frozen=True)
 class Agreement(Event):
-    """In how many images two taggers see a tag: both of them, or only one."""
+    """In how many images both of two taggers find a tag, or only one of them."""
 
     kind: ClassVar[str] = "agreement"
     tag: str
@@ -69,7 +69,7 @@ class Agreement(Event):
 
 @dataclass(frozen=True)
 class ImageAgreement(Event):
-    """What only one of two taggers sees in an image."""
+    """The tags that only one of two taggers finds in an image."""
 
     kind: ClassVar[str] = "image_agreement"
     path: str
@@ -80,11 +80,11 @@ class ImageAgreement(Event):
 
 @dataclass(frozen=True)
 class Doubt(Event):
-    """A tag of one image that captions and tagger do not agree on, or that is a close call.
+    """A tag of one image on which caption and tagger disagree, or that is a close call.
 
     ``reason`` is missing (scored high, but not in the caption), unseen (in the caption, but scored
     low) or near (they agree, but barely); ``present`` says whether the caption has it; ``doubt``
-    is 0 to 1, from 0.5 on for disagreements.
+    is 0 to 1, at least 0.5 for disagreements.
     """
 
     kind: ClassVar[str] = "doubt"

@@ -8,7 +8,7 @@ from prep.events.base import Event
 
 @dataclass(frozen=True)
 class Completion(Event):
-    """A tag proposed for some letters; ``images`` here have it, ``count`` on the board."""
+    """A tag suggested for a prefix; ``images`` of the dataset have it, ``count`` on the booru."""
 
     kind: ClassVar[str] = "completion"
     tag: str
@@ -20,9 +20,9 @@ class Completion(Event):
 
 @dataclass(frozen=True)
 class Lint(Event):
-    """Something about a tag: ``suggestion`` is what it should be, empty for none.
+    """A finding about a tag; ``suggestion`` is what it should be, empty for none.
 
-    ``severity`` is warning or info; ``folder`` is set where only one concept is meant.
+    ``severity`` is warning or info; ``folder`` is set if it concerns only one concept.
     """
 
     kind: ClassVar[str] = "lint"
@@ -37,7 +37,7 @@ class Lint(Event):
 
     @property
     def problem(self) -> bool:
-        """Something is left to do."""
+        """Return whether something is left to do."""
         return self.severity == "warning" and not self.fixed
 
 
@@ -45,7 +45,8 @@ class Lint(Event):
 class TokenCount(Event):
     """One caption in CLIP tokens; ``cuts`` are the characters that fit into 75, 150 and 225.
 
-    Limits that the caption keeps to are absent from ``cuts``; ``lost`` is the text past ``limit``.
+    Limits that the caption does not exceed are absent from ``cuts``; ``lost`` is the text past
+    ``limit``.
     """
 
     kind: ClassVar[str] = "tokens"
@@ -59,7 +60,7 @@ class TokenCount(Event):
 
 @dataclass(frozen=True)
 class TagPlace(Event):
-    """How a tag fared in simulated epochs: exposures with it, without it, and past each limit."""
+    """A tag in simulated epochs: exposures with it, without it, and past each limit."""
 
     kind: ClassVar[str] = "tag_place"
     tag: str
@@ -83,7 +84,7 @@ class Encoded(Event):
 
 @dataclass(frozen=True)
 class Described(Event):
-    """What a vision model said of an image; ``cut``: its answer was too long."""
+    """A vision model's description of an image; ``cut`` means that its answer was too long."""
 
     kind: ClassVar[str] = "described"
     path: str

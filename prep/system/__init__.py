@@ -1,1 +1,1 @@
-"""The operating system, carefully: files, locks, threads, and jobs that outlive a terminal."""
+"""Files, locks, threads, and jobs that outlive a terminal."""

@@ -1,4 +1,4 @@
-"""Files, carefully: atomic writes, fingerprints, a safe tree walk, and a trash.
+"""Atomic writes, fingerprints, a safe directory walk, and a trash folder.
 
 Everything shikomi writes goes through here, so that a crash, a full disk or a second editor
 leaves either the old file or the new one, never half of one.
@@ -20,21 +20,21 @@ from prep.errors import UserError
 _CHUNK = 1 << 20
 _SMALL = 1 << 14
 TEMPORARY = ".shikomi-"
-"""Names of files that are being written begin so."""
+"""Prefix of the names of files that are being written."""
 _OWN_NAME = secrets.token_hex(4)
 _NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What tells cheaply that a file has changed: its size (bytes) and time (ns)."""
+    """A cheap way to see that a file has changed: its size (bytes) and mtime (ns)."""
 
     size: int
     mtime_ns: int
 
 
 def fingerprint(path: Path) -> Fingerprint | None:
-    """Return the present fingerprint of ``path``, or ``None`` when there is no file."""
+    """Return the current fingerprint of ``path``, or ``None`` if there is no such file."""
     try:
         stat = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -52,10 +52,10 @@ def content_hash(path: Path) -> str:
 
 
 def read_small(path: str) -> bytes:
-    """Return the bytes of a file, in half the time of ``Path.read_bytes`` for a small one.
+    """Return the bytes of a file; takes half the time of ``Path.read_bytes`` for small ones.
 
     Raises:
-        OSError: It may not be read.
+        OSError: It cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
@@ -73,22 +73,22 @@ def text_hash(text: str) -> str:
 
 
 def bytes_hash(data: bytes) -> str:
-    """Return the first 128 bits of the SHA-256 of bytes, in hex, as ``content_hash`` of a file."""
+    """Return the first 128 bits of the SHA-256 of bytes, in hex, like ``content_hash``."""
     return hashlib.sha256(data).hexdigest()[:32]
 
 
 def write_bytes(path: Path, data: bytes) -> Fingerprint:
-    """Write ``data`` so that ``path`` is at every moment either the old file or the new one.
+    """Write ``data`` so that ``path`` is always either the old file or the new one.
 
-    The permissions of a replaced file are kept. The data is on the disk before the new file takes
-    the old one's place, so that a power cut cannot leave an empty file; that the place was taken
-    may itself be forgotten by a power cut until ``sync_folders`` is called.
+    The permissions of a replaced file are kept. The data is on disk before the new file takes
+    the old one's place, so that a power cut cannot leave an empty file; the replacement itself
+    survives a power cut only once ``sync_folders`` has been called.
 
     Returns:
         The fingerprint of the new file.
 
     Raises:
-        UserError: The disk is full, or the folder may not be written; nothing is left behind.
+        UserError: The disk is full, or the folder is not writable; nothing is left behind.
     """
     try:
         try:
@@ -101,7 +101,7 @@ def write_bytes(path: Path, data: bytes) -> Fingerprint:
 
 
 def write_text(path: Path, text: str) -> Fingerprint:
-    """Write ``text`` as UTF-8 without touching its newlines, as ``write_bytes`` does."""
+    """Write ``text`` as UTF-8 without translating newlines; see ``write_bytes``."""
     return write_bytes(path, text.encode("utf-8"))
 
 
@@ -126,7 +126,7 @@ def _replace(path: str, data: bytes) -> Fingerprint:
 
 
 def _new_beside(path: str) -> tuple[str, int]:
-    """Make and open a hidden file in the folder of ``path``; its mode is what the umask allows."""
+    """Create and open a hidden file beside ``path``; its mode is what the umask allows."""
     folder = os.path.dirname(path)  # noqa: PTH120
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     while True:
@@ -148,11 +148,11 @@ def _keep_mode(old: str, new: str, present: int) -> None:
 
 
 def sync_folders(folders: Iterable[str]) -> None:
-    """Make sure that new names in these folders survive a power cut, where the system can."""
+    """Make new names in these folders survive a power cut, where the system supports it."""
     for folder in folders:
         try:
             descriptor = os.open(folder, os.O_RDONLY)
-        except OSError:  # Windows opens no folders, and needs none of this
+        except OSError:  # Windows cannot open folders, and does not need this
             continue
         try:
             os.fsync(descriptor)
@@ -191,9 +191,9 @@ class Folder:
     """The files of one folder, by name.
 
     Attributes:
-        path: With the spelling of the root that was walked.
-        names: Regular files and links to such, in name order; hidden ones are left out.
-        faults: (name, reason) of entries that are no files, and ``("", reason)`` when the folder
+        path: Spelled as the root that was walked.
+        names: Regular files and links to them, in name order, without hidden ones.
+        faults: (name, reason) of entries that are not files, and ``("", reason)`` if the folder
             itself cannot be read.
     """
 
@@ -203,12 +203,12 @@ class Folder:
 
 
 def walk_folders(root: Path) -> Iterator[Folder]:
-    """Yield the folders below ``root`` and itself, in name order, as ``walk`` goes.
+    """Yield ``root`` and the folders below it, in the order of ``walk``.
 
-    Only names are kept, so that a folder of a million files costs some 100 MB, not 700.
+    Only names are kept, so that a folder of a million files takes about 100 MB, not 700.
 
     Raises:
-        UserError: ``root`` is missing, no folder, or may not be read.
+        UserError: ``root`` is missing, not a folder, or not readable.
     """
     seen: set[tuple[int, int]] = set()
     stack = [str(root)]
@@ -216,7 +216,7 @@ def walk_folders(root: Path) -> Iterator[Folder]:
         path = stack.pop()
         folder, below = Folder(path, [], []), list[str]()
         try:
-            stat = os.stat(path)  # noqa: PTH116  (plain texts: a Path for each costs more)
+            stat = os.stat(path)  # noqa: PTH116  (plain strings: a Path for each costs more)
             if (stat.st_dev, stat.st_ino) in seen:
                 continue
             seen.add((stat.st_dev, stat.st_ino))
@@ -240,21 +240,21 @@ def _sort_in(entry: os.DirEntry[str], folder: Folder, below: list[str]) -> None:
         elif entry.is_dir():
             below.append(entry.name)
         elif entry.is_symlink():
-            folder.faults.append((entry.name, "a link that leads nowhere"))
+            folder.faults.append((entry.name, "a broken link"))
         else:
             folder.faults.append((entry.name, "not a regular file"))
-    except OSError as error:  # a link that leads to itself
-        folder.faults.append((entry.name, f"a link that leads nowhere ({error.strerror})"))
+    except OSError as error:  # a link to itself
+        folder.faults.append((entry.name, f"a broken link ({error.strerror})"))
 
 
 def walk(root: Path) -> Iterator[os.DirEntry[str]]:
     """Yield the regular files below ``root``, folder by folder, in name order.
 
-    Hidden folders and files are left out; each real folder is visited once, so symbolic link
-    loops end. A folder that cannot be read raises when it is ``root`` and is passed over below.
+    Hidden folders and files are left out; each real folder is visited once, so that loops of
+    symbolic links end. An unreadable folder raises if it is ``root`` and is skipped below.
 
     Raises:
-        UserError: ``root`` is missing, no folder, or may not be read.
+        UserError: ``root`` is missing, not a folder, or not readable.
     """
     seen: set[tuple[int, int]] = set()
     stack = [root]
@@ -303,7 +303,7 @@ def move_to_trash(path: Path, root: Path, trash: Path) -> Path:
     """Move ``path`` (below ``root``) into ``trash``, keeping its place in the tree.
 
     Returns:
-        Where it lies now; a number is added when the place is taken.
+        Its new path; a number is added if the name is taken.
     """
     target = trash / path.relative_to(root)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""Heavy work as directories that any number of front ends, alive or dead, can read.
+"""Jobs: long-running commands as directories that any number of front ends can read.
 
-A job directory holds ``job.json`` (what runs), ``config.toml`` (complete and frozen, when the
+A job directory holds ``job.json`` (what runs), ``config.toml`` (complete and frozen, if the
 work has one), ``events.jsonl`` (the command's stdout: one event a line), ``log.txt`` (its
-stderr), ``commands.jsonl`` (what front ends ask for) and ``lock``, which the supervisor holds
+stderr), ``commands.jsonl`` (requests of front ends) and ``lock``, which the supervisor holds
 for life: *alive* means *locked*, whatever happens to process numbers.
 """
 
@@ -22,7 +22,7 @@ from prep.errors import UserError
 from prep.system.files import write_text
 
 ENVIRONMENT_KEY = "SHIKOMI_JOB"
-"""Environment variable that tells a command which job directory it runs for."""
+"""Environment variable with the job directory that a command runs for."""
 
 _POLL = 0.2
 
@@ -35,29 +35,29 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The name of the directory: its start time and what it does."""
+        """The name of the directory: its start time and its kind."""
         return self.directory.name
 
     @property
     def events_file(self) -> Path:
-        """Where the events are appended."""
+        """The file to which the events are appended."""
         return self.directory / "events.jsonl"
 
     @property
     def commands_file(self) -> Path:
-        """Where front ends append what they want."""
+        """The file to which front ends append requests."""
         return self.directory / "commands.jsonl"
 
     @property
     def log_file(self) -> Path:
-        """The standard error of the command."""
+        """The file with the standard error of the command."""
         return self.directory / "log.txt"
 
     def settings(self) -> "JobSettings":
         """Read ``job.json``.
 
         Raises:
-            UserError: The directory is no job.
+            UserError: The directory is not a job.
         """
         try:
             data = json.loads((self.directory / "job.json").read_text("utf-8"))
@@ -71,10 +71,10 @@ class JobSettings:
     """What a job runs.
 
     Attributes:
-        kind: The verb, as train or tag.
+        kind: The verb, for example train or tag.
         argv: The command; its stdout becomes ``events.jsonl``.
-        polls_commands: The command reads ``commands.jsonl`` itself and ends by itself after a
-            ``stop``; other commands are interrupted by the supervisor.
+        polls_commands: The command reads ``commands.jsonl`` itself and ends on its own after a
+            ``stop``; the supervisor interrupts other commands.
         title: A line for people.
     """
 
@@ -86,7 +86,7 @@ class JobSettings:
 
 @dataclass(frozen=True)
 class Status:
-    """Where a job stands: running, done, stopped, failed or lost (died without a word)."""
+    """State of a job: running, done, stopped, failed or lost (died without a last event)."""
 
     state: str
     last: events.Event | None = None
@@ -95,7 +95,7 @@ class Status:
 
 @dataclass
 class Follower:
-    """Reads a job's events from where it left off, whole lines only."""
+    """Reads the new events of a job at each call, whole lines only."""
 
     job: Job
     offset: int = 0
@@ -117,7 +117,7 @@ class Follower:
 
 
 def create(folder: Path, settings: JobSettings, config: str = "") -> Job:
-    """Make a job directory ``<time>-<kind>`` below ``folder``; it does not run yet."""
+    """Create a job directory ``<time>-<kind>`` below ``folder``, without starting the job."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     number = 0
     while True:
@@ -141,15 +141,17 @@ def save_settings(job: Job, settings: JobSettings) -> None:
 
 
 def start(job: Job) -> None:
-    """Run the job, detached: closing the terminal or losing SSH does not stop it.
+    """Run the job detached: closing the terminal or losing SSH does not stop it.
 
-    Starting the directory of a job that ended runs its command again, which resumes.
+    Starting a job that has ended runs its command again, which resumes.
 
     Raises:
-        UserError: It runs already, or did not come up.
+        UserError: It is already running, or did not start.
     """
     if alive(job):
-        raise UserError(f"The job {job.name} runs already.", "Follow it with: shikomi jobs follow")
+        raise UserError(
+            f"The job {job.name} is already running.", "Follow it with: shikomi jobs follow"
+        )
     job.commands_file.unlink(missing_ok=True)
     (job.directory / "began").unlink(missing_ok=True)
     with job.log_file.open("ab") as log:
@@ -166,7 +168,7 @@ def start(job: Job) -> None:
 
 
 def child_environment() -> dict[str, str]:
-    """Return the environment for child processes: this installation's packages can be imported."""
+    """Return the environment for child processes, with this installation on PYTHONPATH."""
     root = str(Path(__file__).resolve().parents[2])
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {
@@ -184,11 +186,11 @@ def _wait_until_up(job: Job, limit: float = 30.0) -> None:
         if began.exists():
             return
         time.sleep(0.02)
-    raise UserError(f"The job {job.name} did not start.", f"Look at {job.log_file}.")
+    raise UserError(f"The job {job.name} did not start.", f"See {job.log_file}.")
 
 
 def send(job: Job, command: str, **extra: Any) -> None:
-    """Ask a running job for something: ``stop``, ``kill``, ``save``, ``sample``."""
+    """Send a running job a command: ``stop``, ``kill``, ``save``, ``sample``."""
     line = json.dumps({"t": round(time.time(), 3), "command": command, **extra})
     with job.commands_file.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
@@ -211,7 +213,7 @@ def commands(job: Job, offset: int = 0) -> tuple[list[str], int]:
 
 
 def alive(job: Job) -> bool:
-    """Is the job running, that is: is its lock held?"""
+    """Return whether the job is running, that is, whether its lock is held."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -244,7 +246,7 @@ def _alive_windows(job: Job) -> bool:
 
 
 def status(job: Job) -> Status:
-    """Read where the job stands from its lock and its events."""
+    """Return the state of the job, from its lock and its events."""
     last: events.Event | None = None
     progress: events.Event | None = None
     for event in Follower(job).poll():
@@ -262,7 +264,7 @@ def status(job: Job) -> Status:
 
 
 def follow(job: Job) -> Iterator[events.Event]:
-    """Yield the job's events from its beginning until it has ended."""
+    """Yield the job's events from the first one until it has ended."""
     follower = Follower(job)
     while True:
         running = alive(job)
@@ -274,7 +276,7 @@ def follow(job: Job) -> Iterator[events.Event]:
 
 
 def listed(folder: Path) -> Sequence[Job]:
-    """Return the jobs below ``folder``, newest first; folders that are no jobs are left out."""
+    """Return the jobs below ``folder``, newest first; other folders are left out."""
     if not folder.is_dir():
         return []
     found = []

@@ -1,4 +1,4 @@
-"""A lock between processes: one at a time changes the files of a project."""
+"""A lock between processes, so that only one at a time changes the files of a project."""
 
 import time
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ _PAUSE = 0.05
 
 @contextmanager
 def exclusive(file: Path, seconds: float) -> Iterator[bool]:
-    """Hold a lock on ``file``, which is made; it is free again when the process ends, however.
+    """Hold a lock on ``file``, created if needed; any end of the process releases it.
 
-    It also keeps the threads of one process apart.
+    It also excludes other threads of the same process.
 
     Args:
-        file: Only its lock counts, never what it holds.
+        file: Only its lock matters, not its contents.
         seconds: How long to wait for it.
 
     Yields:
@@ -29,7 +29,7 @@ def exclusive(file: Path, seconds: float) -> Iterator[bool]:
         while not held and time.monotonic() < end:
             time.sleep(_PAUSE)
             held = _take(stream)
-        yield held  # closing the file lets go of the lock
+        yield held  # closing the file releases the lock
 
 
 def _take(stream: IO[bytes]) -> bool:

@@ -1,7 +1,7 @@
-"""Run a function over many items in threads, with a bounded number under way.
+"""Run a function over many items in threads, with a bounded number in flight.
 
-Decoders and hashes release the interpreter lock, so threads are enough; the bound keeps memory
-flat when the consumer is slower than the workers.
+Decoders and hash functions release the interpreter lock, so threads are enough; the bound keeps
+memory flat when the consumer is slower than the workers.
 """
 
 import os
@@ -29,15 +29,15 @@ def ordered(
 ) -> Generator[tuple[In, Out], None, None]:
     """Yield ``(item, function(item))`` in the order of ``items``.
 
-    At most twice as many calls are under way as there are threads. Closing the generator drops
-    what has not begun and waits for what has.
+    At most twice as many calls are in flight as there are threads. Closing the generator drops
+    calls that have not begun and waits for those that have.
 
     Args:
         function: Called in a worker thread.
-        items: Taken from one by one, in the thread that iterates.
+        items: Consumed one by one, in the thread that iterates.
         threads: 0 for one per core.
-        stop: Called at the end, however it comes, before what is under way is waited for: calls
-            that may take long should then return.
+        stop: Called at the end, however it comes, before calls in flight are waited for; calls that
+            may take long should then return.
 
     Raises:
         Exception: Whatever ``function`` raises, when its turn comes.

@@ -1,7 +1,7 @@
 """The process that owns a job directory while it runs: ``python -m prep.system.supervise DIR``.
 
-Small on purpose: it takes the lock, runs the command, passes on stop and kill, and says so in
-``events.jsonl`` when the command dies without a word (killed for memory, a crash in C code).
+Small on purpose: it takes the lock, runs the command, forwards stop and kill, and reports in
+``events.jsonl`` when the command dies without a last event (out of memory, a crash in C code).
 """
 
 import contextlib
@@ -20,7 +20,7 @@ _POLL = 0.1
 _GRACE = 10.0
 """Seconds between asking a process group to end and killing it."""
 _LOCK_WAIT = 2.0
-"""Seconds."""
+"""Seconds to wait for the lock of a job."""
 _LOG_TAIL = 2000
 _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has no SIGKILL
 
@@ -28,10 +28,10 @@ _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has no SIGKILL
 def main() -> int:
     """Run the job whose directory is the first argument."""
     if hasattr(os, "fork") and os.fork():
-        # The front end waits for this process only, so that it is never left with a zombie.
+        # The front end waits for this process only, so that no zombie is left.
         os._exit(0)
-    # A front end that was started with nohup or & ignores interrupts, and children inherit that;
-    # the command must hear the one that stops it.
+    # A front end that was started with nohup or & ignores interrupts, and children inherit this;
+    # the command must receive the one that stops it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     job = jobs.Job(Path(sys.argv[1]))
     with (job.directory / "lock").open("a+b") as lock:
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def _take_patiently(lock: IO[bytes]) -> bool:
-    """Take the lock; a front end that looks whether it is held has it for a moment."""
+    """Take the lock, with retries: a front end that tests it holds it for a moment."""
     end = time.monotonic() + _LOCK_WAIT
     while not _take(lock):
         if time.monotonic() > end:
@@ -54,7 +54,7 @@ def _take_patiently(lock: IO[bytes]) -> bool:
 def _take(lock: IO[bytes]) -> bool:
     """Lock the open file for the life of this process.
 
-    A POSIX record lock, since an flock would live on in a forked data-loader worker.
+    A POSIX record lock: an flock would outlive this process in a forked data-loader worker.
     """
     try:
         import fcntl
@@ -105,7 +105,7 @@ def _run(job: jobs.Job) -> int:
 def _watch(
     job: jobs.Job, child: "subprocess.Popen[bytes]", polls_commands: bool
 ) -> tuple[int, bool]:
-    """Pass commands on until the child ends; return its code and whether that was asked for."""
+    """Forward commands until the child ends; return its code and whether a stop was requested."""
     offset, stops, killed = 0, 0, False
     while child.poll() is None:
         found, offset = jobs.commands(job, offset)
@@ -130,7 +130,7 @@ def _signal(child: "subprocess.Popen[bytes]", number: int) -> None:
 
 
 def _kill(child: "subprocess.Popen[bytes]") -> None:
-    """End the whole process group: politely, then for certain."""
+    """End the whole process group with SIGTERM, then SIGKILL."""
     _signal(child, signal.SIGTERM)
     end = time.monotonic() + _GRACE
     while child.poll() is None and time.monotonic() < end:
@@ -150,7 +150,7 @@ def _account_for(job: jobs.Job, code: int, asked: bool, run: jobs.Follower) -> N
     tail = job.log_file.read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace").strip()
     hint = "Not enough memory is the usual reason." if code == -_SIGKILL else ""
     line = tail.splitlines()[-1] if tail else ""
-    # As shells do: a signal counts as 128 + its number.
+    # As in shells, a signal counts as 128 + its number.
     _say(
         job,
         events.Failed(f"The command {why}. {line}".strip(), hint, code if code > 0 else 128 - code),

@@ -120,7 +120,7 @@ def excluded(box: Box) -> None:
 
 
 def unreadable(box: Box) -> None:
-    """Exchange a caption for a link that leads nowhere else than to itself."""
+    """Exchange a caption for a broken link else than to itself."""
     file = box.dataset / C / "one.txt"
     file.chmod(0)
 

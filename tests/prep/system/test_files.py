@@ -108,7 +108,7 @@ def test_folders_are_walked_by_name_and_odd_entries_are_told(tmp_path: Path) -> 
         ("b", ["1.png", "2.png"]),
     ]
     assert found[0].names == ["0.png", "linked.png"]
-    assert found[0].faults == [("dangling.png", "a link that leads nowhere")]
+    assert found[0].faults == [("dangling.png", "a broken link")]
     assert [name for name, _ in found[1].faults] == ["self"]
     with pytest.raises(UserError, match="There is no folder"):
         list(files.walk_folders(tmp_path / "missing"))

@@ -234,7 +234,7 @@ def test_a_torn_line_swallows_nothing(tmp_path: Path, script: str) -> None:
 
 def test_a_running_job_is_not_started_twice(start: Start) -> None:
     job = start(FOREVER)
-    with pytest.raises(UserError, match="runs already"):
+    with pytest.raises(UserError, match="is already running"):
         jobs.start(job)
 
 

@@ -89,7 +89,7 @@ def test_a_job_through_accelerate_stops_and_resumes(make_run: MakeRun) -> None:
         update={"epochs": 400, "sample_prompts": ("mochi --s 1 --w 64 --h 64",)}
     )
     job = begun(project, settings, run.dataset)
-    with pytest.raises(UserError, match="runs already"):
+    with pytest.raises(UserError, match="is already running"):
         resume(project, job.name)
     wait_for(lambda: any(isinstance(event, Metric) for event in events_of(job)))
     jobs.send(job, "sample")
