@@ -33,7 +33,7 @@ from prep.images import decode
 from prep.images.buckets import Buckets, Fit, Size
 from prep.images.crops import Rect
 from prep.images.crops.snapping import centre, largest, placed
-from prep.images.crops.subject import look
+from prep.images.crops.subject import find_saliency
 from prep.images.pixels import Pixels, fitted
 from prep.training_set import Format, encode
 from sample_data.make import world
@@ -194,7 +194,7 @@ def bench_subjects(count: int) -> None:
     areas, seconds = [], 0.0
     for image, figure in placed_figures(count):
         start = time.process_time()
-        seen = look(image)
+        seen = find_saliency(image)
         seconds += time.process_time() - start
         whole, near = Rect(0, 0, *image.size), seen.close()
         found["close"].append(kept(near, figure))

@@ -77,7 +77,7 @@ class Rules:
         result = self._settled(tags)
         if self.rank is not None:
             result = rewrite_tags.sorted_tags(result, self.rank)
-        return self._led(result, tags)
+        return self._with_leading(result, tags)
 
     def text(self, text: str) -> str:
         """Return a caption text with the rules applied to its first line.
@@ -90,11 +90,11 @@ class Rules:
             new = self.apply(tags)
             return text if new == tags else head + structure.SEPARATOR.join(new) + rest
         before = structure.tags_of(line)
-        line = rewrite_tags.with_new_tags(line, self._led(self._settled(before), before))
+        line = rewrite_tags.with_new_tags(line, self._with_leading(self._settled(before), before))
         if self.rank is not None:
             line = rewrite_tags.sorted_line(line, self.rank)
             tags = captions.remove(structure.tags_of(line), self.triggers)
-            line = rewrite_tags.with_new_tags(line, self._led(tags, before))
+            line = rewrite_tags.with_new_tags(line, self._with_leading(tags, before))
         return head + line + rest
 
     def _settled(self, tags: Sequence[str]) -> list[str]:
@@ -105,7 +105,7 @@ class Rules:
         result = self._expanded(result) if self.expand else self.known.collapsed(result)
         return [tag for tag in result if not self._is_out(tag)]
 
-    def _led(self, tags: list[str], before: Sequence[str]) -> list[str]:
+    def _with_leading(self, tags: list[str], before: Sequence[str]) -> list[str]:
         """Put first what comes first.
 
         A caption of sentences alone, which name the trigger, keeps its wording.
@@ -170,13 +170,13 @@ class Rules:
             yield tag
             return
         if len(passed) >= _ROUNDS:
-            raise _restless(passed)
+            raise _diverging(passed)
         passed = (*passed, tag)
         for part in new:
             for end in self._followed(part, passed):
                 # A circle that splits off tags on its way would split off more each time.
                 if len(new) > 1 and end in passed:
-                    raise _restless((tag, part, end))
+                    raise _diverging((tag, part, end))
                 yield end
 
     def _renamed(self, tag: str) -> tuple[str, ...]:
@@ -199,7 +199,7 @@ class Rules:
         return tags
 
 
-def _restless(passed: Sequence[str]) -> ConfigError:
+def _diverging(passed: Sequence[str]) -> ConfigError:
     return ConfigError(
         f"The caption rules never come to rest: {passed[0]!r} becomes {passed[1]!r}, then"
         f" {passed[2]!r}, and so on.",

@@ -65,7 +65,7 @@ def are_plain(tags: list[str]) -> bool:
     """Is each of these a tag without structure that no sentence may be part of?"""
     if _plain.issuperset(tags):
         return True
-    new = {tag for tag in tags if _look(tag) == _PLAIN}
+    new = {tag for tag in tags if _classify(tag) == _PLAIN}
     if len(_plain) > _REMEMBERED:
         _plain.clear()
     _plain.update(new)
@@ -73,14 +73,16 @@ def are_plain(tags: list[str]) -> bool:
 
 
 def _only_look_like_sentences(tags: Sequence[str]) -> bool:
-    return all(_look(tag) != _STRUCTURED for tag in tags) and sentences.sentence_span(tags) is None
+    return (
+        all(_classify(tag) != _STRUCTURED for tag in tags) and sentences.sentence_span(tags) is None
+    )
 
 
 _PLAIN, _CLAUSE, _STRUCTURED = range(3)
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _look(piece: str) -> int:
+def _classify(piece: str) -> int:
     """Return what a piece between ``", "`` is: a plain tag, perhaps of a sentence, or neither."""
     marked = "{" in piece or "," in piece or KEEP_MARK in piece or GROUP_MARK in piece
     # White space other than blanks is not printable.

@@ -1,7 +1,7 @@
-"""Images as files: what they are (header only) and one safe way to their pixels.
+"""Image files: their properties (from the header only) and one safe way to decode them.
 
-Every user of pixels (hashes, tagger, previews, export) decodes through ``decode``, so that all
-see the same picture: turned as EXIF says, transparency on white, RGB, 8 bits.
+All code that uses pixels (hashes, tagger, previews, export) decodes through ``decode``, so that
+it sees the same picture: rotated by EXIF, transparency composed on white, RGB, 8 bits.
 """
 
 import warnings
@@ -17,7 +17,7 @@ from prep.errors import UnreadableError
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
 MASK_SUFFIXES = ("-masklabel.png", "-condlabel.png")
 MAX_PIXELS = 256_000_000
-"""Above this an image is taken for a decompression bomb (16,000 x 16,000)."""
+"""Pixels above which an image is taken for a decompression bomb (16,000 x 16,000)."""
 
 _ORIENTATION_TAG = 0x0112
 SIDEWAYS = frozenset({5, 6, 7, 8})
@@ -25,11 +25,11 @@ SIDEWAYS = frozenset({5, 6, 7, 8})
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What the header says.
+    """Properties of an image, read from its header.
 
     Attributes:
-        width: Pixels, after the EXIF turn.
-        height: Pixels, after the EXIF turn.
+        width: Pixels, after EXIF rotation.
+        height: Pixels, after EXIF rotation.
         format: Pillow's name: PNG, JPEG, WEBP…
         orientation: EXIF orientation, 1 (upright) to 8.
         alpha: The file can hold transparency.
@@ -48,7 +48,7 @@ _TAIL = 64 * 1024
 
 
 def has_its_end(file: Path, image_format: str) -> bool:
-    """Does a file hold the end that its format asks for? Cheap: only its tail is read."""
+    """Return whether a file has the end marker of its format; reads only its tail."""
     try:
         with file.open("rb") as stream:
             head = stream.read(12)
@@ -67,17 +67,17 @@ def has_its_end(file: Path, image_format: str) -> bool:
 
 
 def is_image_name(name: str) -> bool:
-    """Is this the name of an image that is no mask or condition of another image?"""
+    """Return whether this names an image that is not a mask or condition of another image."""
     lower = name.lower()
     dot = lower.rfind(".")
     return dot > 0 and lower[dot:] in SUFFIXES and not lower.endswith(MASK_SUFFIXES)
 
 
 def probe(path: Path) -> ImageInfo:
-    """Read the header only.
+    """Read the properties of an image from its header.
 
     Raises:
-        UnreadableError: No image, a broken header, or far too many pixels.
+        UnreadableError: It is not an image, its header is broken, or it has far too many pixels.
     """
     with _open(path) as image:
         orientation = _orientation(image)
@@ -95,10 +95,10 @@ def probe(path: Path) -> ImageInfo:
 
 
 def decode(path: Path) -> Image.Image:
-    """Return the picture as people see it: RGB, turned by EXIF, transparency on white.
+    """Return the picture as people see it: RGB, rotated by EXIF, transparency on white.
 
     Raises:
-        UnreadableError: The file is no image, is cut off or broken, or is far too large.
+        UnreadableError: The file is not an image, is truncated or broken, or is far too large.
     """
     with _open(path) as image:
         try:
@@ -109,7 +109,7 @@ def decode(path: Path) -> Image.Image:
 
 
 def decode_alpha(path: Path) -> Image.Image:
-    """Return the transparency of a picture, turned by EXIF: grey, 255 where it is opaque.
+    """Return the transparency of a picture, rotated by EXIF: grey, 255 where it is opaque.
 
     Raises:
         UnreadableError: As ``decode``.
@@ -128,7 +128,7 @@ def decode_raw(path: Path, *, upright: bool) -> Image.Image:
 
     Args:
         path: The file.
-        upright: Turn it by EXIF, as OneTrainer does and sd-scripts does not.
+        upright: Rotate it by EXIF, which OneTrainer does and sd-scripts does not.
 
     Raises:
         UnreadableError: As ``decode``.
@@ -143,10 +143,10 @@ def decode_raw(path: Path, *, upright: bool) -> Image.Image:
 
 
 def decode_grey(path: Path, side: int) -> Image.Image:
-    """Return a grey picture of at least ``side`` pixels each way, for hashing.
+    """Return a grey picture of at least ``side`` pixels in width and height, for hashing.
 
-    JPEG files are decoded at a reduced size, which costs a third of a full decode; the EXIF turn
-    is applied to the small picture.
+    JPEG files are decoded at a reduced size, which takes a third of the time; EXIF rotation
+    is applied to the reduced picture.
 
     Raises:
         UnreadableError: As ``decode``.
@@ -155,7 +155,7 @@ def decode_grey(path: Path, side: int) -> Image.Image:
 
 
 def decode_small(path: Path, side: int) -> Image.Image:
-    """Return an RGB picture of at least ``side`` pixels each way; otherwise as ``decode_grey``.
+    """Return an RGB picture of at least ``side`` pixels both ways; otherwise like ``decode_grey``.
 
     Raises:
         UnreadableError: As ``decode``.
@@ -164,14 +164,14 @@ def decode_small(path: Path, side: int) -> Image.Image:
 
 
 def decode_reduced(path: Path, side: int) -> tuple[Image.Image, tuple[int, int]]:
-    """Return a picture as ``decode``, JPEG at a half, quarter or eighth where that is enough.
+    """Return a picture like ``decode``, JPEG at 1/2, 1/4 or 1/8 of its size if that is enough.
 
     Args:
         path: The file.
-        side: Pixels that the longer side keeps at least, if it has them.
+        side: Minimum of pixels of the longer side, if it has as many.
 
     Returns:
-        The picture, and the full one's width and height. A reduced picture has these divided by
+        The picture, and its full width and height. A reduced picture has these divided by
         2, 4 or 8 and rounded up.
 
     Raises:
@@ -184,7 +184,7 @@ def decode_reduced(path: Path, side: int) -> tuple[Image.Image, tuple[int, int]]
             image.draft("RGB", (max(1, int(full[0] * part)), max(1, int(full[1] * part))))
             times = max(1, round(full[0] / image.width), round(full[1] / image.height))
             turned = _orientation(image)
-            # A turn would move a pixel that was rounded up to the other end: then decode all.
+            # Rotation would move the rounded-up pixel to the other end: decode at full size then.
             if turned == 1 or not (full[0] % times or full[1] % times):
                 image.load()
                 upright = flatten(_turn(image, turned))
@@ -212,7 +212,7 @@ def _decode_small(path: Path, side: int, mode: str) -> Image.Image:
 def flatten(image: Image.Image) -> Image.Image:
     """Convert any mode to RGB, composing transparency on white.
 
-    16-bit grey is scaled to 8 bits instead of being clipped, as plain conversion would.
+    16-bit grey is scaled to 8 bits instead of being clipped, as a plain conversion would do.
     """
     if image.mode.startswith("I") or image.mode == "F":
         image = image.convert("F").point(lambda value: value / 257.0).convert("L")
@@ -225,12 +225,12 @@ def flatten(image: Image.Image) -> Image.Image:
 
 @contextmanager
 def _open(path: Path) -> Iterator[Image.Image]:
-    """Open a file as an image; closed for certain, which Pillow forgets where reading fails."""
+    """Open a file as an image; always closes it, which Pillow does not if reading fails."""
     with ExitStack() as stack:
         try:
             file = stack.enter_context(path.open("rb"))
             with warnings.catch_warnings():
-                # Pillow warns from half of its own limit on; ours is checked below.
+                # Pillow warns from half of its limit; ours is checked below.
                 warnings.simplefilter("ignore")
                 image = stack.enter_context(Image.open(file))
         except Exception as error:  # a hostile header may raise nearly anything
@@ -246,7 +246,7 @@ def _open(path: Path) -> Iterator[Image.Image]:
 def _orientation(image: Image.Image) -> int:
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # broken EXIF must not cost the picture
+    except Exception:  # broken EXIF must not lose the picture
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
@@ -263,7 +263,7 @@ _TURNS = {
 
 
 def _turn(image: Image.Image, orientation: int) -> Image.Image:
-    """Turn a picture upright. Unlike Pillow's ``exif_transpose``, one that is so is not copied."""
+    """Rotate a picture upright; unlike ``exif_transpose``, without copying one that is."""
     turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)
 
@@ -274,10 +274,10 @@ def _reason(error: Exception) -> str:
     if isinstance(error, PermissionError):
         return "no permission to read it"
     if isinstance(error, UnidentifiedImageError):
-        return "not an image, whatever its name says"
+        return "not an image, despite its name"
     if isinstance(error, Image.DecompressionBombError):
         return "far too many pixels (a decompression bomb?)"
     text = str(error).strip() or type(error).__name__
     if "truncated" in text.lower():
-        return "the file is cut off"
+        return "the file is truncated"
     return f"broken image data ({text})"

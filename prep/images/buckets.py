@@ -1,7 +1,7 @@
-"""Aspect-ratio buckets, by the arithmetic of kohya sd-scripts, bit for bit.
+"""Aspect-ratio buckets, with exactly the arithmetic of kohya sd-scripts.
 
-Used by the preview, the export and the trainer alike: what the preview shows is what is trained.
-Facts: sd-scripts ``library/model_util.py:make_bucket_resolutions`` and
+Used by preview, export and trainer alike, so that the preview shows what is trained on.
+Source: sd-scripts ``library/model_util.py:make_bucket_resolutions`` and
 ``library/train_util.py:BucketManager`` (read in revision 48d368f).
 """
 
@@ -14,10 +14,10 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Fit:
-    """How one image meets its bucket; sizes are (width, height) in pixels.
+    """How one image is fitted into its bucket; sizes are (width, height) in pixels.
 
     Attributes:
-        bucket: What the trainer sees.
+        bucket: Size that is trained on.
         resized: The size after scaling and before the crop; it covers the bucket.
         left: Columns cut off on the left of the resized image.
         top: Rows cut off at its top.
@@ -32,12 +32,12 @@ class Fit:
 
     @property
     def upscaled(self) -> bool:
-        """Is the image enlarged?"""
+        """Return whether the image is enlarged."""
         return self.scale > 1.0
 
     @property
     def cut(self) -> float:
-        """The share of the resized image that is cut off, 0 to 1."""
+        """Share of the resized image that is cut off, 0 to 1."""
         kept = self.bucket[0] * self.bucket[1]
         return 1.0 - kept / (self.resized[0] * self.resized[1])
 
@@ -48,11 +48,11 @@ class Buckets:
 
     Attributes:
         resolution: (width, height) whose area no bucket exceeds.
-        step: Every side is a multiple of it (64; 32 is usual too for SDXL).
+        step: Every side is a multiple of it (64; for SDXL also 32).
         minimum: Shortest side of a bucket.
         maximum: Longest side of a bucket.
         no_upscale: Images smaller than the area keep their size, floored to ``step``;
-            ``minimum`` and ``maximum`` are then not looked at (as in sd-scripts).
+            ``minimum`` and ``maximum`` are then ignored, as in sd-scripts.
 
     Example:
         >>> Buckets((512, 512)).fit((1000, 500)).bucket
@@ -90,7 +90,7 @@ class Buckets:
         if size in self.sizes:
             bucket = size
         else:
-            # min() takes the first on a tie, as numpy's argmin does in sd-scripts.
+            # min() takes the first on a tie, like numpy's argmin in sd-scripts.
             bucket = min(self.sizes, key=lambda b: abs(b[0] / b[1] - aspect))
         scale = bucket[1] / height if aspect > bucket[0] / bucket[1] else bucket[0] / width
         return bucket, (int(width * scale + 0.5), int(height * scale + 0.5))
@@ -109,7 +109,7 @@ class Buckets:
         return (resized[0] - resized[0] % self.step, resized[1] - resized[1] % self.step), resized
 
     def _thin_fit(self, size: Size) -> tuple[Size, Size]:
-        """Enlarge what is thinner than one step, for which sd-scripts has no bucket at all."""
+        """Enlarge an image thinner than one step, for which sd-scripts has no bucket at all."""
         scale = self.step / min(size)
         resized = (int(size[0] * scale + 0.5), int(size[1] * scale + 0.5))
         longest = self.resolution[0] * self.resolution[1] // self.step

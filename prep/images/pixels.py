@@ -1,6 +1,6 @@
-"""Pixels for training: scale and cut an image to its bucket, for the export and the trainer.
+"""Pixels for training: scale and crop an image to its bucket, for the export and the trainer.
 
-Masks go the same way as the pictures they belong to, so that they stay aligned.
+Masks are processed like their images, so that they stay aligned.
 
 The kernels are those of sd-scripts: area averaging to shrink (OpenCV), Lanczos to enlarge
 (Pillow).
@@ -21,22 +21,22 @@ Grey = NDArray[np.float32]
 """One channel, shape (height, width), 0 to 255."""
 
 _MOST_CUT = 16
-"""Times the size of its bucket that a scaled image may have."""
+"""Maximum size of a scaled image, in sizes of its bucket."""
 
 
 def fitted(image: Image.Image, fit: Fit) -> Pixels:
-    """Scale an image and cut it to its bucket.
+    """Scale an image and crop it to its bucket.
 
     Args:
         image: RGB, RGBA or grey, of the size that ``fit`` was made for.
         fit: From ``Buckets.fit``.
 
     Returns:
-        Pixels of shape (bucket height, bucket width, channels), without the last for grey.
+        Pixels of shape (bucket height, bucket width, channels), without the last axis for grey.
     """
     width, height = fit.bucket
     if fit.resized[0] * fit.resized[1] > _MOST_CUT * width * height:
-        # A thin strip, scaled until it covers its bucket, may take gigabytes: cut it first.
+        # A thin strip, scaled until it covers its bucket, may take gigabytes: crop it first.
         across, down = image.width / fit.resized[0], image.height / fit.resized[1]
         box = (fit.left * across, fit.top * down)
         far = ((fit.left + width) * across, (fit.top + height) * down)

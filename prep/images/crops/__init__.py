@@ -1,7 +1,7 @@
 """Crop rectangles: fractions of the upright image, any number of them for one image.
 
-A crop never touches the file. Each one makes a training image of its own, with the caption of the
-image; no crop means the whole image. They are kept in ``work.db`` and changed through the journal.
+A crop never touches the file. Each one becomes a training image, with the caption of the
+image; no crop means the whole image. Crops are in ``work.db`` and changed through the journal.
 """
 
 import json
@@ -15,7 +15,7 @@ from prep.images.buckets import Size
 Crops = Mapping[str, Sequence["Box"]]
 """The crops of images, by path."""
 
-_SHAPE = "Write x,y,width,height, as 0.1,0,0.8,1 (fractions of the image) or 64,0,512,768 (pixels)."
+_SHAPE = "Write x,y,width,height: 0.1,0,0.8,1 (fractions of the image) or 64,0,512,768 (pixels)."
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Rect:
 
     @property
     def corners(self) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom, as Pillow takes them."""
+        """Left, top, right, bottom: the order of Pillow."""
         return self.left, self.top, self.right, self.bottom
 
     def box(self, size: Size) -> "Box":
@@ -46,7 +46,7 @@ class Rect:
 
 @dataclass(frozen=True)
 class Box:
-    """A part of an image: its left top corner and its size, each a fraction, 0 to 1."""
+    """A part of an image: its top left corner and its size, as fractions, 0 to 1."""
 
     x: float
     y: float
@@ -69,7 +69,7 @@ WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
 
 def rects(boxes: Sequence[Box], size: Size) -> list[Rect]:
-    """Return the training images that an image of ``size`` makes: its crops, else all of it."""
+    """Return the parts of an image of ``size`` that are trained on: its crops, or all of it."""
     return [box.pixels(size) for box in boxes or (WHOLE,)]
 
 
@@ -81,7 +81,7 @@ def parse(text: str, size: Size) -> Box:
         size: The upright image, in pixels.
 
     Raises:
-        ConfigError: As ``numbers``, or the part is empty or outside the image.
+        ConfigError: As in ``numbers``, or the part is empty or outside the image.
 
     Example:
         >>> parse("64,0,192,128", (256, 256))
@@ -101,13 +101,13 @@ def numbers(text: str) -> tuple[float, float, float, float]:
     """Read the four numbers of a crop.
 
     Raises:
-        ConfigError: There are no four, or some are fractions and others pixels.
+        ConfigError: There are not four, or some are fractions and others pixels.
     """
     parts = [part for part in re.split(r"[,\s]+", text.strip()) if part]
     try:
         x, y, width, height = (float(part) for part in parts)
     except ValueError as error:
-        raise ConfigError(f"{text!r} is no crop.", _SHAPE) from error
+        raise ConfigError(f"{text!r} is not a valid crop.", _SHAPE) from error
     found = (x, y, width, height)
     if max(found) > 1 and any(number % 1 for number in found):
         raise ConfigError(f"{text!r} mixes fractions and pixels.", _SHAPE)
@@ -115,7 +115,7 @@ def numbers(text: str) -> tuple[float, float, float, float]:
 
 
 def to_text(boxes: Sequence[Box]) -> str | None:
-    """Return the boxes as the journal keeps them (JSON); ``None`` for none."""
+    """Return the boxes as stored in the journal (JSON); ``None`` for no boxes."""
     return json.dumps([astuple(box) for box in boxes]) if boxes else None
 
 
@@ -130,7 +130,7 @@ def _whole(near: float, far: float, length: int) -> tuple[int, int]:
 
 
 def _inside(box: Box) -> bool:
-    """Is it a part of an image? A millionth past the edge is rounding."""
+    """Return whether it lies inside an image, with a millionth of tolerance for rounding."""
     slack = 1e-6
     return (
         min(box.x, box.y) >= 0

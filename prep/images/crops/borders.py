@@ -1,8 +1,8 @@
 """Uniform borders around a picture: letterboxes, frames of screenshots, scanned paper.
 
-A border is told from a plain background by its inner edge: bars end along a straight line, where
-most of the line differs from the bar, while the outline of a drawn figure touches a line in a few
-pixels only.
+A border differs from a plain background by its inner edge: bars end along a straight line, on
+which most pixels differ from the bar, while the outline of a drawn figure touches a line in only
+a few pixels.
 """
 
 import numpy as np
@@ -13,23 +13,23 @@ from prep.images.crops import Rect
 from prep.images.pixels import Pixels
 
 _NOISE = 12
-"""Levels by which pixels of one bar differ: compression leaves some."""
+"""Levels by which pixels of one bar may differ, because of compression."""
 _STRAY = 0.005
-"""Share of a line that may differ more: logos and specks of dust are no picture."""
+"""Share of a line that may differ more: logos and specks of dust."""
 _STRAIGHT = 0.6
 """Share of the first line inside a border that must differ from it."""
 _EDGE = 12
-"""Pixels over which a soft edge may spread (the chroma of a JPEG: 8): so far it is looked for."""
+"""Maximum width of a soft edge, pixels (8 for the chroma of a JPEG)."""
 _SMALL_EDGE = 30
-"""In small images not further than a side divided by this, lest figures be taken for lines."""
+"""In small images at most a side divided by this, so that figures are not taken for lines."""
 _BLEED = 2
 """Pixels of a soft edge that are cut off with the border."""
 _LEAST = 4
-"""Pixels below which a border is not worth a crop."""
+"""Pixels below which a border is not worth cropping."""
 
 
 def inner(image: Image.Image) -> Rect | None:
-    """Return the picture without its uniform borders; ``None`` when there are none.
+    """Return the part inside uniform borders; ``None`` if there are none.
 
     Args:
         image: RGB.
@@ -37,7 +37,7 @@ def inner(image: Image.Image) -> Rect | None:
     pixels = np.asarray(image)
     height, width = pixels.shape[:2]
     left = top = right = bottom = 0
-    for _ in range(2):  # between side bars, a bar above may be seen that was hidden before
+    for _ in range(2):  # without side bars, a bar above may appear
         top, bottom = _bars(pixels[:, left : width - right])
         left, right = _bars(pixels[top : height - bottom].swapaxes(0, 1))
     found = Rect(left, top, width - right, height - bottom)
@@ -56,7 +56,7 @@ def _bar(lines: Pixels) -> int:
     count = _uniform(lines)
     if not _LEAST <= count < len(lines):
         return 0
-    # What ends the bar must be a step: a sky that grows lighter line by line is none.
+    # The bar must end in a step: a sky that grows lighter line by line does not.
     colour = np.median(lines[count - 1], axis=0)
     depth = min(_EDGE, max(2, len(lines) // _SMALL_EDGE))
     for number, line in enumerate(lines[count : count + depth], count):

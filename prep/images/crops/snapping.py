@@ -1,7 +1,7 @@
 """Crops that fit a bucket exactly, so that nothing is cut off after scaling.
 
 A trainer scales an image until it covers its bucket and cuts the rest off. A crop is *legal* when
-there is no rest: its size, scaled, is the size of its bucket. Whether it is, ``Buckets.fit`` says;
+nothing is left to cut: scaled, it has exactly the size of its bucket. ``Buckets.fit`` decides;
 nothing here repeats its arithmetic.
 """
 
@@ -16,7 +16,7 @@ _FINE = 1e-9
 
 
 def is_legal(buckets: Buckets, size: Size) -> bool:
-    """Is nothing of an image of this size cut off?"""
+    """Return whether nothing of an image of this size is cut off."""
     fit = buckets.fit(size)
     return fit.resized == fit.bucket
 
@@ -35,7 +35,7 @@ def parse_shape(text: str, buckets: Buckets) -> Size:
     """Read an aspect ratio, ``2:3``, or a bucket, ``832x1216``; return a bucket.
 
     Raises:
-        ConfigError: It is neither, or there is no such bucket.
+        ConfigError: It is neither, or not a bucket of the project.
     """
     cross = "x" in text.lower()
     parts = text.lower().split("x" if cross else ":")
@@ -46,13 +46,13 @@ def parse_shape(text: str, buckets: Buckets) -> Size:
             raise ValueError(text)
     except (ValueError, ZeroDivisionError) as error:
         raise ConfigError(
-            f"{text!r} is no shape.", "Write an aspect ratio, 2:3, or a bucket, 832x1216."
+            f"{text!r} is not a valid shape.", "Write an aspect ratio (2:3) or a bucket (832x1216)."
         ) from error
     near = nearest_shape(buckets, aspect)
     if cross and (width, height) not in buckets.sizes:
         raise ConfigError(
-            f"{text} is no bucket of this project; the nearest is {near[0]}x{near[1]}.",
-            "All that are in use are shown by: shikomi buckets",
+            f"{text} is not a bucket of this project; the nearest one is {near[0]}x{near[1]}.",
+            "List the buckets in use with: shikomi buckets",
         )
     return (int(width), int(height)) if cross else near
 
@@ -62,15 +62,15 @@ def snapped(
 ) -> Rect:
     """Return the legal crop nearest to ``rect``.
 
-    It covers ``rect`` where the image has the room, else it is the largest that fits. Very small
-    images, which are enlarged many times, may have no legal crop; theirs loses least.
+    It covers ``rect`` if the image is large enough, else it is the largest that fits. Very small
+    images, which are enlarged many times, may have no legal crop; they get the best there is.
 
     Args:
-        buckets: Where the crop is to fit.
-        rect: What is wanted.
+        buckets: Buckets into which the crop must fit.
+        rect: The wanted part.
         size: The upright image.
-        shape: A bucket whose proportions the crop is to have; by default the one of ``rect``.
-        inside: The crop must not reach out of ``rect`` (beyond it is a border).
+        shape: A bucket whose aspect ratio the crop must have; by default the one of ``rect``.
+        inside: The crop must stay inside ``rect`` (outside it is a border).
     """
     room = rect if inside else Rect(0, 0, *size)
     if is_legal(buckets, rect.size) and (shape is None or buckets.fit(rect.size).bucket == shape):
@@ -94,16 +94,16 @@ def largest(buckets: Buckets, shape: Size, room: Size) -> Size:
             return size
         tried.append(size)
     if buckets.no_upscale and widest >= buckets.step:
-        # Small images keep their size there: whole steps are legal, if not of these proportions.
+        # Small images keep their size there: whole steps are legal, even at another aspect ratio.
         whole = (_floor(widest, buckets.step), _floor(round(widest / ratio), buckets.step))
         if whole[1] and is_legal(buckets, whole):
             return whole
-    # No legal one: enlarged so much that a pixel more or less shows after scaling.
+    # None is legal: enlarged so much that one pixel more or less matters after scaling.
     return min(tried or [room], key=lambda size: (round(buckets.fit(size).cut, 2), -size[0]))
 
 
 def centre(rect: Rect) -> tuple[float, float]:
-    """Return the middle of a rectangle."""
+    """Return the centre of a rectangle."""
     return (rect.left + rect.right) / 2, (rect.top + rect.bottom) / 2
 
 
@@ -139,7 +139,7 @@ def _least(wanted: Size, shape: Size, room: Size) -> Size:
 def _sizes(shape: Size, widths: range, room: Size) -> Iterator[Size]:
     """Yield sizes of about these proportions, in the order of ``widths``, all within ``room``.
 
-    Where scaling enlarges, only whole multiples of the reduced ratio are exact: twice the way to
+    If scaling enlarges, only whole multiples of the reduced ratio are exact: twice the distance to
     the next one is far enough to look.
     """
     for width in widths[: 2 * shape[0] // math.gcd(*shape) + 1]:

@@ -1,8 +1,8 @@
-"""Where people look in a picture: a proposal for crops that needs no model and no network.
+"""Where people look in a picture: suggests crops without a model or a network connection.
 
 Spectral residual (Hou and Zhang, "Saliency Detection: A Spectral Residual Approach", 2007), over
-lightness and both colour axes, with a mild pull to the middle. ``benchmarks/crops.py`` compares it
-with cutting the middle out; of the libraries tried, smartcrop and libvips (attention, entropy)
+lightness and both colour axes, with a mild bias to the centre. ``benchmarks/crops.py`` compares it
+with a centre crop; of the libraries tried, smartcrop and libvips (attention, entropy)
 found drawn figures less often and photographed subjects no more often.
 """
 
@@ -18,24 +18,24 @@ from prep.images.crops import Rect
 from prep.images.crops.snapping import largest, snapped
 
 _SIDE = 64
-"""Pixels of the longer side at which the picture is looked at."""
+"""Pixels of the longer side of the picture that is analysed."""
 _BLUR = 2.5
-"""Pixels, at that size, over which attention spreads."""
+"""Blur of the attention map, pixels at that size."""
 _MIDDLE = 1.2
 """How fast attention falls off from the middle to the edge, in half sides; larger is slower."""
 _ENOUGH = 0.9
-"""Share of the attention that a close crop holds, each way."""
+"""Share of the attention that a close crop holds, in width and in height."""
 _MARGIN = 0.08
-"""Room left around it, as a share of its side."""
+"""Margin around it, as a share of its side."""
 _EQUAL = 1e-3
-"""Windows that are this near to the best one are as good."""
+"""Windows whose attention is this close to the best count as equally good."""
 
 Attention = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Looked:
-    """A picture's attention: ``map`` has about its proportions, and sums to 1."""
+class Saliency:
+    """Attention in a picture: ``map`` has about its aspect ratio and sums to 1."""
 
     map: Attention
     size: Size
@@ -55,39 +55,39 @@ class Looked:
         return Rect(left, top, left + window[0], top + window[1])
 
     def close(self) -> Rect:
-        """Return the part that holds nearly all attention, with some room around it."""
+        """Return the part that holds nearly all attention, with a margin."""
         left, right = _span(self.map.sum(0), self.size[0])
         top, bottom = _span(self.map.sum(1), self.size[1])
         return Rect(left, top, right, bottom)
 
 
-def look(image: Image.Image) -> Looked:
-    """Look at an RGB picture."""
+def find_saliency(image: Image.Image) -> Saliency:
+    """Compute the saliency of an RGB picture."""
     scale = _SIDE / max(image.size)
     small = (max(16, round(image.width * scale)), max(16, round(image.height * scale)))
     pixels = cv2.resize(np.asarray(image), small, interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     total = sum(_residual(lab[:, :, channel]) for channel in range(3)) * _pull(small)
-    return Looked(total / total.sum(), image.size)
+    return Saliency(total / total.sum(), image.size)
 
 
 def proposal(
     image: Image.Image, buckets: Buckets, shape: Size | None = None, *, close: bool = False
 ) -> Rect:
-    """Return a legal crop of an RGB picture around what draws the eye.
+    """Return a legal crop of an RGB picture around what draws attention.
 
     Args:
         image: The upright picture.
-        buckets: Where the crop is to fit.
-        shape: Its proportions, a bucket; by default the bucket of the picture, or of the close
+        buckets: Buckets into which the crop must fit.
+        shape: A bucket with its aspect ratio; by default that of the picture, or of the close
             part.
         close: Close in on the subject instead of cutting off as little as possible.
     """
-    seen = look(image)
+    saliency = find_saliency(image)
     if close:
-        return snapped(buckets, seen.close(), image.size, shape)
+        return snapped(buckets, saliency.close(), image.size, shape)
     wanted = shape or buckets.fit(image.size).bucket
-    return seen.place(largest(buckets, wanted, image.size))
+    return saliency.place(largest(buckets, wanted, image.size))
 
 
 def _residual(channel: NDArray[np.float32]) -> Attention:

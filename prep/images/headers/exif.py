@@ -10,7 +10,7 @@ _ORDERS = {
     b"II*\0": (struct.Struct("<I"), struct.Struct("<IH"), struct.Struct("<HHIHxx")),
     b"MM\0*": (struct.Struct(">I"), struct.Struct(">IH"), struct.Struct(">HHIHxx")),
 }
-"""The structures of a place, of the usual beginning, and of an entry."""
+"""The structures of an offset, of the usual beginning, and of an entry."""
 _USUAL_PLACE = 8
 """The directory follows the header, which is 8 bytes long."""
 _ORIENTATION, _SHORT = 0x0112, 3
@@ -20,10 +20,10 @@ _XMP_ORIENTATION = b"tiff:Orientation"
 
 
 def orientation(data: bytes) -> int | None:
-    """Return the orientation, 1 to 8; ``None`` when the data is sound and has none.
+    """Return the orientation, 1 to 8; ``None`` if the data is valid and has none.
 
     Raises:
-        DontKnowError: The data is odd in any way.
+        UnsupportedHeaderError: The data is unusual in any way.
     """
     order = _ORDERS.get(data[:4])
     if order is None:
@@ -50,7 +50,7 @@ def orientation(data: bytes) -> int | None:
             if length > 4:
                 (offset,) = long.unpack_from(data, start + 8)
                 elsewhere += length
-                # Values outside the data, or more than it can hold, end the reading in Pillow.
+                # Pillow stops reading at values outside the data, or more than it can hold.
                 if offset + length > len(data) or elsewhere > len(data):
                     raise UnsupportedHeaderError
     except (struct.error, KeyError) as error:
@@ -62,7 +62,7 @@ def upright(exif: int | None, xmp: bytes) -> int:
     """Return the orientation to use: that of EXIF, else upright.
 
     Raises:
-        DontKnowError: Only XMP has one.
+        UnsupportedHeaderError: Only XMP has one.
     """
     if exif is None and _XMP_ORIENTATION in xmp:
         raise UnsupportedHeaderError

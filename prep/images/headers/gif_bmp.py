@@ -1,16 +1,16 @@
-"""GIF (89a) and the common kind of BMP: formats that datasets hold few of."""
+"""GIF (89a) and the common kind of BMP: formats that are rare in datasets."""
 
 from prep.images.headers.source import HeaderBytes, ImageHeader, UnsupportedHeaderError
 
 _WHOLE_GIF = 1 << 18
-"""Frames can only be counted by walking over all data; larger files are left to Pillow."""
+"""Maximum file size, bytes: counting frames means walking over all data."""
 
 
 def read_gif(source: HeaderBytes) -> ImageHeader:
-    """Return what the blocks of a GIF file say.
+    """Read the header from the blocks of a GIF file.
 
     Raises:
-        DontKnowError: It is large, or not plain.
+        UnsupportedHeaderError: It is large, or not plainly encoded.
     """
     if source.size > _WHOLE_GIF:
         raise UnsupportedHeaderError
@@ -43,17 +43,17 @@ def read_gif(source: HeaderBytes) -> ImageHeader:
 
 
 def _over_blocks(data: bytes, place: int) -> int:
-    """Return the place behind a row of data blocks."""
+    """Return the offset behind a series of data sub-blocks."""
     while length := data[place]:
         place += 1 + length
     return place + 1
 
 
 def read_bmp(source: HeaderBytes) -> ImageHeader:
-    """Return what the header of an uncompressed BMP file of 24 or 32 bits says.
+    """Read the header of an uncompressed BMP file of 24 or 32 bits.
 
     Raises:
-        DontKnowError: It is of another kind.
+        UnsupportedHeaderError: It is of another kind.
     """
     data = source.at(0, 54)
     start, header = (int.from_bytes(data[n : n + 4], "little") for n in (10, 14))

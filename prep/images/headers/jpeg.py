@@ -1,6 +1,6 @@
 """JPEG: markers from the start of the image to the start of the first scan (ITU T.81, annex B).
 
-The loop is written for speed: a scan spends more time here than in the file system otherwise.
+The loop is written for speed: otherwise a scan spends more time here than in the file system.
 """
 
 import re
@@ -15,12 +15,12 @@ _FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 """Baseline, extended and progressive; arithmetic and lossless ones are left to Pillow."""
 _APP, _APP1, _APP15 = 0xE0, 0xE1, 0xEF
 _JFIF, _JFIF_REST = b"\xff\xd8\xff\xe0\0\x10JFIF\0", 9
-"""How most files begin, and the length of what follows in that segment."""
+"""How most files begin, and the length of the rest of that segment."""
 _LAYERS = {1: 9, 3: 15, 4: 18}
 """Length of the frame header by number of components."""
 _ONE_TABLE = 65
 _USUAL = re.compile(
-    rb"(?:\xff\xdb\0\x43[\0-\x0f].{64}){1,4}"  # tables of one byte a value
+    rb"(?:\xff\xdb\0\x43[\0-\x0f].{64}){1,4}"  # tables of one byte per value
     rb"\xff[\xc0-\xc2]\0\x11\x08(....)\x03.{9}"  # the frame: 8 bits, height, width, 3 components
     rb"((?:\xff\xc4\0\x1f.{29}\xff\xc4\0\xb5.{179}){2}\xff\xda\0\x0c.{10})?",  # default codes
     re.DOTALL,
@@ -33,10 +33,10 @@ _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def read(source: HeaderBytes) -> ImageHeader:
-    """Return what the header says.
+    """Read the header.
 
     Raises:
-        DontKnowError: It is not a plain JPEG file.
+        UnsupportedHeaderError: It is not a plain JPEG file.
     """
     head = source.head
     known = len(head)
@@ -102,14 +102,14 @@ def _frame(data: bytes) -> tuple[int, int]:
 
 
 def _is_whole(source: HeaderBytes) -> bool:
-    """Is the end mark there? Usually a file ends with it, and a small one is in memory anyway."""
+    """Return whether the end marker is there: usually last, else in memory for small files."""
     if source.size == len(source.head):
         return source.head.endswith(_END) or _END in source.tail(_TAIL)
     return source.tail(2) == _END or _END in source.tail(_TAIL)
 
 
 def _check_tables(data: bytes) -> None:
-    """Walk over quantization tables of one or two bytes a value."""
+    """Walk over quantization tables of one or two bytes per value."""
     while data:
         length = 65 if data[0] < 16 else 129
         if len(data) < length:
@@ -118,7 +118,7 @@ def _check_tables(data: bytes) -> None:
 
 
 def _check_application(number: int, data: bytes) -> None:
-    """Refuse an application segment that Pillow takes apart, and that is not as it should be."""
+    """Refuse malformed application segments of the kinds that Pillow parses."""
     least = 0
     if number == 0 and data.startswith(b"JFIF"):
         least = 12

@@ -1,6 +1,6 @@
-"""PNG: chunks before the image data, and those after it, where EXIF may stand, too (ISO 15948).
+"""PNG: chunks before the image data, and those after it, where EXIF may also be (ISO 15948).
 
-The image data itself is passed over: encoders write it in chunks of one length, so that the last
+The image data itself is skipped: encoders write it in chunks of equal length, so that the last
 one is found with one or two reads instead of one for each.
 """
 
@@ -13,7 +13,7 @@ from prep.images.headers.source import HeaderBytes, ImageHeader, UnsupportedHead
 
 _MARK = b"\x89PNG\r\n\x1a\n"
 _FIRST = struct.Struct(">8sI4sIIBBBBBI")
-"""The mark, and all of IHDR."""
+"""Length of the signature and IHDR, bytes."""
 _START, _SUM = struct.Struct(">I4s"), struct.Struct(">I")
 _DEPTHS = frozenset(
     (depth, colour)
@@ -26,7 +26,7 @@ _DEPTHS = frozenset(
     }.items()
     for depth in depths
 )
-"""Bits and colour types that go together."""
+"""Valid combinations of bit depth and colour type."""
 _INDEXED, _COLOUR = 3, 2
 _LEAST = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9}
 _IGNORED = frozenset(
@@ -35,15 +35,15 @@ _IGNORED = frozenset(
 )
 _TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _OWN_KEYS = frozenset({b"exif", b"xmp", b"transparency", b"Raw profile type exif"})
-"""Text keys that Pillow takes for something else."""
+"""Text keys with a special meaning in Pillow."""
 _XMP_KEY = b"XML:com.adobe.xmp"
 _MOST_TEXT = 1000
-"""Compressed bytes that cannot become more than Pillow's limit of 1 MiB."""
+"""Compressed bytes that cannot exceed Pillow's limit of 1 MiB when unpacked."""
 _MOST_CHUNKS, _FEW_CHUNKS = 4096, 3
 
 
 class _Notes:
-    """What the chunks say."""
+    """Properties found in the chunks."""
 
     __slots__ = ("alpha", "exif", "xmp")
 
@@ -54,10 +54,10 @@ class _Notes:
 
 
 def read(source: HeaderBytes) -> ImageHeader:
-    """Return what the header says.
+    """Read the header.
 
     Raises:
-        DontKnowError: It is not a plain PNG file.
+        UnsupportedHeaderError: It is not a plain PNG file.
     """
     head, place = source.head, 33
     if len(head) < 41:
@@ -85,7 +85,7 @@ def read(source: HeaderBytes) -> ImageHeader:
         place = end
     early = notes.exif
     for kind, data in _behind(source, place, length):
-        # With EXIF in front Pillow does not look here.
+        # If EXIF comes first, Pillow does not read these.
         if early is None:
             if kind in (b"eXIf", b"tRNS"):
                 raise UnsupportedHeaderError
@@ -116,7 +116,7 @@ def _note(kind: bytes, data: bytes, colour: int, notes: _Notes) -> None:
 
 
 def _check_profile(data: bytes) -> None:
-    """A profile that unpacks to more than Pillow's limit is an error there."""
+    """Refuse a profile that unpacks to more than Pillow's limit: an error there."""
     name, found, rest = data.partition(b"\0")
     if not found or not rest or rest[0] != 0 or len(name) > 79:
         raise UnsupportedHeaderError
@@ -148,12 +148,12 @@ def _behind(source: HeaderBytes, place: int, length: int) -> Iterator[tuple[byte
 
     Args:
         source: The file.
-        place: Where the first chunk of image data begins.
-        length: Of its data.
+        place: Offset of the first chunk of image data.
+        length: Length of its data, bytes.
     """
     place = _after_data(source, place, length)
     for _ in range(_MOST_CHUNKS):
-        # With the four bytes of a check sum: those of the end chunk must be there.
+        # Including the four bytes of a checksum: those of the end chunk must be there.
         length, kind = _START.unpack_from(source.at(place, 12))
         if kind == b"IEND":
             return

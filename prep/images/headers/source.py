@@ -1,27 +1,27 @@
-"""Bytes of a file by place, with its beginning at hand; and what a header says."""
+"""Bytes of a file by offset, with its beginning in memory; and the result of reading a header."""
 
 import os
 from typing import NamedTuple
 
 _MOST = 1 << 20
-"""No header, and no single piece of one, is longer in a file that is as it should be."""
+"""Maximum length of a header, and of a single read, in a well-formed file."""
 
 
 class UnsupportedHeaderError(Exception):
-    """This file is left to Pillow."""
+    """The fast readers do not support this file; Pillow reads it."""
 
 
 class ImageHeader(NamedTuple):
-    """What a header says.
+    """Image properties found in a header.
 
     Attributes:
-        width: Pixels as stored, before the EXIF turn.
-        height: As ``width``.
+        width: Pixels as stored, before EXIF rotation.
+        height: Like ``width``.
         format: Pillow's name.
         orientation: EXIF orientation, 1 (upright) to 8.
         alpha: The file can hold transparency.
         frames: More than 1 for animations.
-        whole: The file has the end that its format asks for.
+        whole: The file has the end marker of its format.
     """
 
     width: int
@@ -34,7 +34,7 @@ class ImageHeader(NamedTuple):
 
 
 class HeaderBytes:
-    """An open file; ``head`` is its beginning."""
+    """Bytes of an open file; ``head`` is its beginning."""
 
     __slots__ = ("_descriptor", "head", "size")
 
@@ -46,7 +46,7 @@ class HeaderBytes:
         """Return the beginning, at least ``length`` bytes of it; it becomes the new ``head``.
 
         Raises:
-            DontKnowError: The file is shorter, or a header should be.
+            UnsupportedHeaderError: The file is shorter, or this is too long for a header.
         """
         if length > min(self.size, _MOST):
             raise UnsupportedHeaderError
@@ -60,7 +60,7 @@ class HeaderBytes:
         """Return exactly ``length`` bytes.
 
         Raises:
-            DontKnowError: They are more than a piece should have, or not all there.
+            UnsupportedHeaderError: They exceed the maximum of one read, or are not all there.
         """
         end = place + length
         if end <= len(self.head):
@@ -73,7 +73,7 @@ class HeaderBytes:
         return data
 
     def tail(self, length: int) -> bytes:
-        """Return the last bytes of the file; fewer when it is shorter."""
+        """Return the last bytes of the file; fewer if it is shorter."""
         if self.size <= len(self.head):
             return self.head[-length:]
         return self._read(max(0, self.size - length), length)

@@ -1,4 +1,4 @@
-"""WebP: one picture in a RIFF file, plain or with the extended header (RFC 9649)."""
+"""WebP: one image in a RIFF file, plain or with the extended header (RFC 9649)."""
 
 import struct
 
@@ -14,17 +14,17 @@ _MOST_CHUNKS = 64
 
 
 def read(source: HeaderBytes) -> ImageHeader:
-    """Return what the header says.
+    """Read the header.
 
     Raises:
-        DontKnowError: It is not a plain, whole WebP file.
+        UnsupportedHeaderError: It is not a plain, whole WebP file.
     """
     head = source.head
     if len(head) < 30:
         raise UnsupportedHeaderError
     riff, size, mark, kind, length = _FIRST.unpack_from(head)
     end = 8 + size
-    # Pillow refuses files that are cut off; rests behind the end are passed over.
+    # Pillow refuses truncated files; trailing data is ignored.
     if riff != b"RIFF" or mark != b"WEBP" or end > source.size:
         raise UnsupportedHeaderError
     if kind == _EXTENDED and length == 10:
@@ -36,12 +36,12 @@ def read(source: HeaderBytes) -> ImageHeader:
 
 
 def _picture(data: bytes, kind: bytes, length: int) -> tuple[int, int, bool]:
-    """Return width, height and transparency by the first 10 bytes of a bit stream."""
+    """Return width, height and transparency from the first 10 bytes of a bit stream."""
     if length < 10:
         raise UnsupportedHeaderError
     if kind == _LOSSY:
         low, high, start, width, height = _KEY_FRAME.unpack_from(data)
-        # A key frame of a known version that is shown; then the length of its first part.
+        # A visible key frame of a known version; then the length of its first partition.
         if low & 1 or low & 15 > 7 or not low & 16 or start != b"\x9d\x01\x2a":
             raise UnsupportedHeaderError
         if high << 11 | low >> 5 >= length:

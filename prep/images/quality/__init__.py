@@ -1,1 +1,1 @@
-"""What may be wrong with one picture, measured on the very pixels that are trained."""
+"""Quality measures of one image, taken on exactly the pixels that are trained on."""

@@ -1,4 +1,4 @@
-"""Exposure: too dark, without contrast, or burnt out and drowned."""
+"""Exposure: too dark, without contrast, blown highlights or crushed shadows."""
 
 import cv2
 import numpy as np
@@ -9,19 +9,19 @@ from prep.images.pixels import Grey
 PixelMask = NDArray[np.uint8]
 
 _CLIPPED = 254.0
-"""Level of a clipped pixel; of black ones the distance from white counts."""
+"""Level of a clipped pixel; shadows are inverted first."""
 _EXTREME = 248.0
-"""Level of an area that may be clipped: compression speckles it."""
+"""Level of an area that may be clipped, lower because of compression noise."""
 _SOFTEST = 4.0
-"""Edges wider than so many pixels are no edges."""
+"""Pixels above which an edge is too wide to count as one."""
 _NEAR = 40.0
-"""An area that was clipped fades into its surroundings: beside it are levels nearly as extreme."""
+"""Level beside a clipped area, which fades into its surroundings."""
 _FADING = 0.25
-"""So much of the border of such an area does; paper and outlines end at an edge nearly all over."""
+"""Share of a clipped area's border that fades; paper and outlines do not."""
 _SMALL = 64
-"""Areas of fewer pixels are highlights and pupils."""
+"""Pixels below which an area is a highlight or a pupil."""
 _LARGEST = 255
-"""Areas that are looked at, the largest first."""
+"""Maximum of areas that are examined, the largest first."""
 
 
 def brightest(grey: Grey) -> float:
@@ -30,27 +30,27 @@ def brightest(grey: Grey) -> float:
 
 
 def contrast(grey: Grey) -> float:
-    """Return the distance of the lightest from the darkest percent of the pixels, in levels."""
+    """Return the range between the darkest and the lightest percent of the pixels, in levels."""
     low, high = np.percentile(grey, (1, 99))
     return float(high - low)
 
 
 def clipped(grey: Grey, visible: PixelMask, softness: float = 0.0) -> float:
-    """Return the share of the picture, 0 to 1, that is burnt out or drowned in black.
+    """Return the share of the picture, 0 to 1, that is clipped to white or black.
 
     Paper, drawn outlines and cut-out backgrounds are white or black on purpose: they end at an
     edge. An area that was over- or underexposed fades into what surrounds it.
 
     Args:
         grey: Shape (height, width), 0 to 255.
-        visible: 1 where there is a picture, 0 where transparency was put on white; same shape.
-        softness: Width of the edges, pixels: so far a mere edge fades, too.
+        visible: 1 where the picture is, 0 where transparency became white; same shape.
+        softness: Width of the edges, pixels: within it, plain edges fade as well.
     """
     return sum(_faded(level, visible, softness) for level in (grey, 255.0 - grey))
 
 
 def _faded(level: Grey, visible: PixelMask, softness: float) -> float:
-    """Return the share of the picture in extreme areas beside which the level stays high."""
+    """Return the share of the picture in extreme areas that fade into their surroundings."""
     extreme = ((level >= _EXTREME) & (visible > 0)).astype(np.uint8)
     count, labels, _, _ = cv2.connectedComponentsWithStats(extreme, connectivity=8)
     areas = np.bincount(labels[(level >= _CLIPPED) & (extreme > 0)], minlength=count)
@@ -59,7 +59,7 @@ def _faded(level: Grey, visible: PixelMask, softness: float) -> float:
         return 0.0
     order = np.zeros(count, np.uint8)
     order[kept] = np.arange(1, len(kept) + 1)
-    # The ring behind a soft edge: nearer pixels are blends of the area and what lies beside it.
+    # The ring beyond a soft edge: nearer pixels blend the area with its surroundings.
     inner = max(1, round(2 * min(softness, _SOFTEST) - 0.2))
     near = cv2.dilate(extreme, _square(inner))
     around = cv2.dilate(order[labels], _square(inner + 2))
@@ -71,5 +71,5 @@ def _faded(level: Grey, visible: PixelMask, softness: float) -> float:
 
 
 def _square(reach: int) -> PixelMask:
-    """Return the kernel that dilates by so many pixels."""
+    """Return the kernel that dilates by ``reach`` pixels."""
     return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)

@@ -1,4 +1,4 @@
-"""What each measure means for a training, and from where on it is a finding.
+"""What each quality measure means for training, and when it is a finding.
 
 Free of image libraries, so that filters can ask what was found without loading them.
 """
@@ -10,17 +10,17 @@ from types import MappingProxyType
 from prep.images.quality.thresholds import Measure
 
 VERSION = 2
-"""To be raised when the same pixels give other values, so that all are measured again."""
+"""Version of the measures: raise it when values change, so that all images are measured again."""
 
 Values = Mapping[Measure, float]
 
 
 @dataclass(frozen=True)
 class QualityMeasure:
-    """One measure.
+    """A quality measure: which values are bad, and what a finding means.
 
     Attributes:
-        low: Small values are the bad ones.
+        low: Low values are bad, not high ones.
         meaning: What a finding means, with ``{value}``, ``{percent}`` and ``{bucket}``.
         what_to_do: The usual remedy.
     """
@@ -30,7 +30,7 @@ class QualityMeasure:
     low: bool = False
 
     def beyond(self, value: float, threshold: float) -> bool:
-        """Is the value worse than its threshold?"""
+        """Return whether the value is worse than its threshold."""
         return value < threshold if self.low else value > threshold
 
     def severity(self, value: float, threshold: float) -> float:
@@ -46,14 +46,14 @@ KINDS: Mapping[Measure, QualityMeasure] = MappingProxyType(
         "blur": QualityMeasure(
             "its sharpest edges are {value:.1f} pixels wide at {bucket}: soft pictures teach"
             " softness",
-            "find a sharper version, or leave it out",
+            "find a sharper version, or exclude it",
         ),
         "blocks": QualityMeasure(
-            "JPEG blocks stand out by {value:.1f} levels at {bucket}, and are learnt with it",
+            "JPEG blocks stand out by {value:.1f} levels at {bucket}, and are learned as well",
             "find a better version",
         ),
         "noise": QualityMeasure(
-            "grain of {value:.1f} levels at {bucket}, which the LoRA draws again",
+            "grain of {value:.1f} levels at {bucket}, which the LoRA reproduces",
             "clean it, or keep it where grain is the style",
         ),
         "dark": QualityMeasure(
@@ -63,11 +63,11 @@ KINDS: Mapping[Measure, QualityMeasure] = MappingProxyType(
         ),
         "flat": QualityMeasure(
             "its tones span only {value:.0f} of 255 levels: pale, foggy or empty",
-            "raise the contrast of a copy, or leave it out",
+            "raise the contrast of a copy, or exclude it",
             low=True,
         ),
         "clipped": QualityMeasure(
-            "{percent} of it is burnt out or drowned in black, without any detail",
+            "{percent} of it is clipped to white or black, without any detail",
             "find another exposure",
         ),
         "upscale": QualityMeasure(
@@ -75,7 +75,7 @@ KINDS: Mapping[Measure, QualityMeasure] = MappingProxyType(
             "find a larger version, or set no_upscale",
         ),
         "borders": QualityMeasure(
-            "{percent} of it is plain bars or a frame, which the LoRA draws again",
+            "{percent} of it is plain bars or a frame, which the LoRA reproduces",
             "cut them off: shikomi crop --borders",
         ),
         "text": QualityMeasure(
@@ -89,11 +89,11 @@ KINDS: Mapping[Measure, QualityMeasure] = MappingProxyType(
         ),
     }
 )
-"""In the order in which findings are listed."""
+"""Quality measures by name, in the order in which findings are listed."""
 
 
 def explain(kind: Measure, value: float, bucket: tuple[int, int]) -> str:
-    """Return what a finding means, in plain words, and what to do about it."""
+    """Return what a finding means and what to do about it."""
     size = f"{bucket[0]}x{bucket[1]}"
     found = KINDS[kind]
     meaning = found.meaning.format(value=value, percent=f"{value:.1%}", bucket=size)

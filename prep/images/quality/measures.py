@@ -1,4 +1,4 @@
-"""All measures of one training image, in one decode."""
+"""All quality measures of one training image, in one decode."""
 
 from pathlib import Path
 
@@ -18,17 +18,17 @@ from prep.images.quality.sharpness import blur
 from prep.images.quality.text import text
 
 _VISIBLE = 8
-"""Opacity, 0 to 255, from which on a pixel can be seen."""
+"""Opacity, 0 to 255, from which a pixel is visible."""
 
 
 def measure(file: Path, size: tuple[int, int], rect: Rect, fit: Fit, *, alpha: bool) -> Values:
-    """Measure what the trainer will see of an image.
+    """Measure the part of an image that is trained on.
 
     Args:
         file: The image.
-        size: Its width and height as the index knows them, pixels.
-        rect: The part that is trained.
-        fit: How that part meets its bucket.
+        size: Its width and height in the index, pixels.
+        rect: The part that is trained on.
+        fit: How that part is fitted into its bucket.
         alpha: The file can hold transparency.
 
     Raises:

@@ -6,22 +6,22 @@ import numpy as np
 from prep.images.pixels import Grey
 
 _BLOCK = 16
-"""Side of the blocks that are judged apart, pixels."""
+"""Side of the blocks that are measured separately, pixels."""
 _PLAINEST = 20
-"""Percentile of the blocks: the others hold texture, which is no noise."""
+"""Percentile of the blocks: the others contain texture, which is not noise."""
 _DARK, _LIGHT = 8, 247
-"""Blocks beyond these levels are clipped: their noise was cut off."""
+"""Levels beyond which blocks are clipped: their noise was cut off."""
 _FEWEST = 0.05
-"""Share of usable blocks below which nothing can be said."""
+"""Share of usable blocks below which there is no result."""
 _KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
-"""Blind to flat and evenly rising parts; of length 1 for independent noise (Immerkær,
+"""Ignores flat and evenly rising parts; of norm 1 for independent noise (Immerkær,
 "Fast noise variance estimation", 1996)."""
 
 
 def noise(grey: Grey) -> float:
     """Return the noise in grey levels, 0 for a clean drawing.
 
-    Taken from the plainest fifth of the blocks, so that fur, grass and hatching do not count.
+    Measured in the plainest fifth of the blocks, so that fur, grass and hatching do not count.
 
     Args:
         grey: Shape (height, width), 0 to 255.
@@ -36,7 +36,7 @@ def noise(grey: Grey) -> float:
 
 
 def _blocks(values: Grey) -> Grey:
-    """Return the mean of each block; what fills no block at the far edges is left away."""
+    """Return the mean of each block, without incomplete blocks at the right and bottom edges."""
     height, width = (length // _BLOCK for length in values.shape)
     cut = values[: height * _BLOCK, : width * _BLOCK]
     return np.asarray(cut.reshape(height, _BLOCK, width, _BLOCK).mean(axis=(1, 3)))

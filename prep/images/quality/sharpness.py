@@ -1,9 +1,9 @@
-"""How wide the sharpest edges of a picture are: its blur, in pixels of the training size.
+"""Blur: the width of the sharpest edges of a picture, in pixels of the training size.
 
-An edge that was blurred by a Gaussian of width s has its gradient divided by
-sqrt(s² + r²) / s when it is blurred once more by a known width r; so s follows from the ratio of
+An edge blurred by a Gaussian of width s has its gradient divided by
+sqrt(s² + r²) / s when blurred once more by a known width r; so s follows from the ratio of
 two gradients (Zhuo and Sim, "Defocus map estimation from a single image", Pattern Recognition
-2011). Unlike the variance of a Laplacian this does not depend on how much there is to see: a
+2011). Unlike the variance of a Laplacian, this does not depend on the amount of detail: a
 plain drawing and a forest have the same value when they are equally sharp.
 """
 
@@ -16,25 +16,25 @@ from prep.images.pixels import Grey
 _AGAIN = 1.0
 """Width of the second blur, pixels."""
 _STRONG = 6.0
-"""Least gradient of an edge, grey levels per pixel: noise and texture stay below."""
+"""Minimum gradient of an edge, grey levels per pixel: noise and texture stay below."""
 _NOISE = 2.0
-"""Gradient that noise makes, at most, per level of its deviation."""
+"""Maximum gradient caused by noise, per level of its standard deviation."""
 _SHARPEST = 20
-"""Percentile of the widths: a soft background behind a sharp subject is no fault."""
+"""Percentile of the widths: a soft background behind a sharp subject is not a fault."""
 _ENOUGH = 64
-"""Edge pixels below which nothing can be said."""
+"""Number of edge pixels below which there is no result."""
 _WIDEST = 9.9
 
 
 def blur(grey: Grey, noise: float = 0.0) -> float:
     """Return the width (Gaussian sigma, pixels) of the sharpest fifth of the edges.
 
-    About 0.5 is as sharp as pixels are, 1 is usual, from 2 on a picture is visibly soft. A
+    About 0.5 is as sharp as pixels allow, 1 is usual, and from 2 a picture is visibly soft. A
     picture without edges gives 0: it is empty rather than blurred.
 
     Args:
         grey: Shape (height, width), 0 to 255.
-        noise: Standard deviation of its grain, levels: only edges that stand out of it count.
+        noise: Standard deviation of its grain, levels: only edges that stand out from it count.
     """
     first, ridge = _gradient(grey)
     second, _ = _gradient(cv2.GaussianBlur(grey, (0, 0), _AGAIN))

@@ -1,7 +1,7 @@
-"""Text in a picture: letters are pieces of even stroke width that stand in a line.
+"""Text in a picture: letters are components of even stroke width arranged in a line.
 
-No model: connected pieces of ink in both polarities are kept when their size, fill and stroke
-width are those of letters, and count only where several of about one height stand side by side
+No model: connected components of ink in both polarities are kept if their size, fill and stroke
+width are those of letters, and count only where several of about the same height are side by side
 (or one below the other). After Epshtein, Ofek and Wexler, "Detecting text in natural scenes with
 stroke width transform" (CVPR 2010), with the distance transform for the stroke width.
 """
@@ -17,18 +17,18 @@ GreyBytes = NDArray[np.uint8]
 Rows = NDArray[np.int64]
 
 _WINDOW = 25
-"""Side of the neighbourhood that ink is darker or lighter than, pixels; odd."""
+"""Side of the neighbourhood that ink is compared with, pixels; odd."""
 _INK = 18
 """Levels by which ink differs from its neighbourhood."""
 _LOWEST, _HIGHEST = 6, 0.2
-"""Height of a letter: from so many pixels to this share of the shorter side."""
+"""Height of a letter: minimum in pixels, maximum as a share of the shorter side."""
 _LETTERS = 5
-"""Letters that make a line."""
+"""Minimum number of letters in a line."""
 
 
 @dataclass(frozen=True)
 class InkPieces:
-    """Pieces of ink that may be letters; each field has shape (n,)."""
+    """Connected components of ink that may be letters; each field has shape (n,)."""
 
     left: Rows
     top: Rows
@@ -39,7 +39,7 @@ class InkPieces:
         return len(self.left)
 
     def turned(self) -> "InkPieces":
-        """The same with x and y exchanged, so that columns become lines."""
+        """Return the same with x and y swapped, so that columns become lines."""
         return InkPieces(self.top, self.left, self.height, self.width)
 
 
@@ -68,7 +68,7 @@ def _inks(grey: GreyBytes) -> list[GreyBytes]:
 
 
 def _letters(ink: GreyBytes) -> InkPieces:
-    """Return the pieces that have size, fill and stroke of letters."""
+    """Return the components with the size, fill and stroke of letters."""
     _, labels, facts, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     left, top, width, height, area = np.asarray(facts, np.int64).T
     highest = _HIGHEST * min(ink.shape)
@@ -81,7 +81,7 @@ def _letters(ink: GreyBytes) -> InkPieces:
 
 
 def _even(ink: GreyBytes, labels: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
-    """Is the stroke of each piece of about one width? Shape (count,)."""
+    """Return whether the stroke of each piece has an even width; shape (count,)."""
     depth = cv2.distanceTransform(ink, cv2.DIST_L2, 3)
     ridge = (depth > 0) & (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8)))
     where, value = labels[ridge], depth[ridge]
@@ -93,11 +93,11 @@ def _even(ink: GreyBytes, labels: NDArray[np.int32], count: int) -> NDArray[np.b
 
 
 def _lines(pieces: InkPieces) -> list[list[int]]:
-    """Return the pieces of each line: neighbours of one height and one base, close together."""
+    """Return the pieces of each line: neighbours of similar height and baseline, close together."""
     order = np.argsort(pieces.left, kind="stable")
     left, top, height = pieces.left[order], pieces.top[order], pieces.height[order]
     right, middle = left + pieces.width[order], top + height / 2
-    # Only what begins within a letter's height behind a piece can follow it.
+    # Only a piece that begins within a letter's height behind another can follow it.
     until = np.searchsorted(left, right + 0.9 * height)
     follows = np.full(len(order), -1)
     taken = np.zeros(len(order), bool)
@@ -118,7 +118,7 @@ def _lines(pieces: InkPieces) -> list[list[int]]:
 
 
 def _chains(follows: list[int], taken: list[bool]) -> Iterator[list[int]]:
-    """Yield the chains of a list that says, for each place, which one comes next or -1."""
+    """Yield the chains of a list with the next index for each index, or -1."""
     for start in (place for place, inside in enumerate(taken) if not inside):
         chain = [start]
         while follows[chain[-1]] >= 0:
@@ -127,12 +127,12 @@ def _chains(follows: list[int], taken: list[bool]) -> Iterator[list[int]]:
 
 
 def _lettered(pieces: InkPieces, line: Rows) -> bool:
-    """Does it look written? Letters differ in width; hatching, teeth and fences do not."""
+    """Return whether it looks like writing: letters differ in width, hatching and fences do not."""
     widths = pieces.width[line].astype(float)
     heights = pieces.height[line].astype(float)
     if widths.std() < 0.08 * widths.mean() or heights.std() > 0.3 * heights.mean():
         return False
-    # Hatching and grass are of tall, thin strokes.
+    # Hatching and grass consist of tall, thin strokes.
     return bool(np.median(widths / heights) > 0.35)
 
 

@@ -1,4 +1,4 @@
-"""The thresholds of quality: the ``[quality]`` table of ``shikomi.toml``, and flags."""
+"""Quality thresholds: the ``[quality]`` table of ``shikomi.toml``, and flags."""
 
 from typing import Literal
 
@@ -21,10 +21,10 @@ Measure = Literal[
 
 
 class QualitySection(Section):
-    """From which value on a picture is worth a look; all measures are of the training size."""
+    """Values from which a picture is a finding, all measured at the training size."""
 
     blur: float = Field(1.4, ge=0)
-    """Width of the sharpest edges, pixels: 0.5 is as sharp as pixels are, 2 visibly soft."""
+    """Width of the sharpest edges, pixels: 0.5 is as sharp as pixels allow, 2 visibly soft."""
     blocks: float = Field(0.8, ge=0)
     """Height of JPEG block edges above other steps, grey levels: 1 is about quality 50."""
     noise: float = Field(4.0, ge=0)
@@ -34,14 +34,14 @@ class QualitySection(Section):
     flat: float = Field(50.0, ge=0, le=255)
     """Flat when its tones span fewer levels than this, 0 to 255."""
     clipped: float = Field(0.15, ge=0, le=1)
-    """Share that is burnt out or drowned in black (paper and outlines do not count)."""
+    """Share that is clipped to white or black (paper and outlines do not count)."""
     upscale: float = Field(1.25, ge=0)
-    """Times that it is enlarged to fill its bucket."""
+    """Factor by which it is enlarged to fill its bucket."""
     borders: float = Field(0.02, ge=0, le=1)
     """Share of it that is plain bars or a frame."""
     text: float = Field(0.02, ge=0, le=1)
     """Share of it that lines of text cover."""
     alpha: float = Field(0.05, ge=0, le=1)
-    """Nearly empty when a smaller share of it than this is visible."""
+    """Nearly empty if a smaller share than this is visible."""
     skip: tuple[Measure, ...] = ()
-    """Measures that are not looked at."""
+    """Measures to skip."""

@@ -50,8 +50,8 @@ def test_scan_reports_broken_files_and_goes_on(project: Project, make_image: Mak
     found = events_of("scan", project.root, code=1)
     skipped = {event["path"]: event["reason"] for event in found if event["kind"] == "skipped"}
     assert skipped == {
-        "dataset/10_mochi/b.png": "the file is cut off",
-        "dataset/10_mochi/c.png": "not an image, whatever its name says",
+        "dataset/10_mochi/b.png": "the file is truncated",
+        "dataset/10_mochi/c.png": "not an image, despite its name",
     }
     assert found[-1]["kind"] == "finished"
     assert found[-1]["summary"] == {"images": 1, "unreadable": 2, "concepts": 1}

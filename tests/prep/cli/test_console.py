@@ -115,14 +115,14 @@ def test_names_cannot_steer_the_terminal(capsys: Captured) -> None:
 
 def test_skipped_items_and_warnings_are_narrated(capsys: Captured) -> None:
     found = (
-        events.Skipped("a[b].png", "the file is cut off"),
+        events.Skipped("a[b].png", "the file is truncated"),
         events.Warned("No GPU.", "Buy one."),
         events.Finished({"images": 1}),
     )
     assert console.show(stream(*found)) == 1
     out, err = capsys.readouterr()
     assert out == "images: 1\n"
-    assert err == "skipped a[b].png: the file is cut off\nwarning: No GPU. Buy one.\n"
+    assert err == "skipped a[b].png: the file is truncated\nwarning: No GPU. Buy one.\n"
     assert console.show(stream(*found), json=True) == 1
 
 

@@ -61,7 +61,7 @@ def test_a_kohya_tree_comes_over_whole(source: Path, target: Path) -> None:
     assert concept(target, "10_mochi") == (10, "mochi", False)
     assert concept(target, "1_bear") == (1, "", True)
     assert skipped(found) == {
-        "10_mochi/broken.png": "not an image, whatever its name says",
+        "10_mochi/broken.png": "not an image, despite its name",
         "10_mochi/lonely.txt": "a caption without its image",
         "10_mochi/film.mp4": "not an image",
     }

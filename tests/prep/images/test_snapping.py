@@ -130,8 +130,8 @@ def test_shapes_are_read() -> None:
     assert parse_shape("3:2", buckets) == (640, 384)
     assert parse_shape("512X512", buckets) == (512, 512)
     assert nearest_shape(buckets, 1 / 9) == (256, 1024)
-    with pytest.raises(ConfigError, match="nearest is 512x512"):
+    with pytest.raises(ConfigError, match="nearest one is 512x512"):
         parse_shape("500x512", buckets)
     for text in ("", "2", "2:0", "0:1", "a:b", "1:2:3", "inf:1"):
-        with pytest.raises(ConfigError, match="is no shape"):
+        with pytest.raises(ConfigError, match="is not a valid shape"):
             parse_shape(text, buckets)

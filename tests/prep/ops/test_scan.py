@@ -33,8 +33,8 @@ def test_a_scan_finds_images_captions_and_faults(project: Project, make_image: M
 
     assert summary(project) == {"images": 3, "unreadable": 2, "concepts": 2}
     assert skipped(project) == {
-        "dataset/10_mochi/broken.png": "not an image, whatever its name says",
-        "dataset/10_mochi/cut.png": "the file is cut off",
+        "dataset/10_mochi/broken.png": "not an image, despite its name",
+        "dataset/10_mochi/cut.png": "the file is truncated",
     }
     with Index(project) as index:
         row = index.get("dataset/10_mochi/a.png")
