@@ -1,9 +1,9 @@
 """Caption text <-> tags. Pure functions; nothing here touches files except ``read``.
 
-A caption file is its first line, which trainers read as comma-separated tags, and whatever
-follows, which is kept as it is. How a line is taken apart and put together again stands in
-``structure`` and ``weave``. Changing tags never touches the other lines, and a change that changes
-nothing gives back the very same text.
+A caption file is its first line, which trainers read as comma-separated tags, and the text
+that follows, which is kept unchanged. Parsing and writing lines is in ``structure`` and
+``rewrite_tags``. Changing tags never touches the other lines, and a change that changes
+nothing returns exactly the same text.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,14 +25,14 @@ KAOMOJI = frozenset({
 """Emoticon tags whose underscore is part of the face."""
 
 REMEMBERED = 200_000
-"""Spellings that are remembered; sentences would fill the memory otherwise."""
+"""Maximum of cached spellings; otherwise sentences would fill the memory."""
 
 
 def read(path: Path) -> str | None:
-    """Return the text of a caption file, or ``None`` when there is none.
+    """Return the text of a caption file, or ``None`` if there is none.
 
     Raises:
-        UnreadableError: It is not UTF-8, or may not be read; it is then left alone.
+        UnreadableError: It is not UTF-8 or not readable.
     """
     try:
         return path.read_bytes().decode("utf-8")
@@ -51,7 +51,7 @@ def read(path: Path) -> str | None:
 def split(text: str) -> list[str]:
     r"""Return the tags of a caption's first line, in order, stripped, without empty ones.
 
-    Commas in ``{a, b|c}`` part nothing, ``|||`` and ``;;;`` part tags, a sentence is one piece.
+    Commas in ``{a, b|c}`` do not separate tags, ``|||`` and ``;;;`` do; a sentence is one piece.
 
     Example:
         >>> split("1girl, poster (object), ;)\nsecond line")
@@ -63,7 +63,7 @@ def split(text: str) -> list[str]:
 
 
 def with_tags(text: str, tags: Sequence[str]) -> str:
-    r"""Return ``text`` with its tags replaced, every other line and the line's manner kept.
+    r"""Return ``text`` with its tags replaced, keeping other lines and the style of this one.
 
     New tags at the end go before a closing sentence and before tags that keep the end.
 
@@ -79,15 +79,15 @@ def with_tags(text: str, tags: Sequence[str]) -> str:
 
 
 class TagCache(dict[str, T]):
-    """What a function makes of each tag, computed once: a dataset has few tags, many times."""
+    """Cached results of a function of tags: a dataset has few tags, many times each."""
 
     def __init__(self, function: Callable[[str], T]) -> None:
-        """Begin empty; the function must give the same answer each time."""
+        """Start empty; the function must be pure."""
         super().__init__()
         self._function = function
 
     def __missing__(self, tag: str) -> T:
-        """Compute what is not known yet."""
+        """Compute and store a missing result."""
         if len(self) >= REMEMBERED:
             self.clear()
         found = self[tag] = self._function(tag)
@@ -106,7 +106,7 @@ _key = _keys.__getitem__
 
 
 def key(tag: str) -> str:
-    r"""Return what spellings of one tag have in common: case, underscores, escaped brackets.
+    r"""Return a key that is equal for all spellings of a tag (case, underscores, escaped brackets).
 
     Example:
         >>> key("Long_Hair") == key("long hair"), key(r"saber \(fate\)"), key("^_^")
@@ -121,14 +121,14 @@ def keys(tags: Iterable[str]) -> list[str]:
 
 
 def spaced(tag: str) -> str:
-    """Return a booru tag as captions have it: spaces for underscores, faces left alone."""
+    """Return a booru tag as written in captions: spaces for underscores, except in emoticons."""
     return tag if tag in KAOMOJI else tag.replace("_", " ")
 
 
 def unique(tags: Iterable[str]) -> list[str]:
-    """Drop later spellings of a tag that is already there."""
+    """Drop repeated tags, in any spelling; the first one stays."""
     found = list(tags)
-    if len(set(map(_key, found))) == len(found):  # as nearly always
+    if len(set(map(_key, found))) == len(found):  # nearly always
         return found
     seen: dict[str, str] = {}
     for tag in found:
@@ -155,7 +155,7 @@ def remove(tags: Sequence[str], unwanted: Iterable[str]) -> list[str]:
 
 
 def replace(tags: Sequence[str], old: str, new: str) -> list[str]:
-    """Rename a tag where it stands; an empty ``new`` removes it.
+    """Rename a tag in place; an empty ``new`` removes it.
 
     Example:
         >>> replace(["cat", "hat"], "cat", "kitten")
@@ -169,7 +169,7 @@ def replace(tags: Sequence[str], old: str, new: str) -> list[str]:
 
 
 def move_first(tags: Sequence[str], leaders: Sequence[str]) -> list[str]:
-    """Bring those of ``leaders`` that are present to the front, in their order."""
+    """Move the tags of ``leaders`` that are present to the front, in the order of ``leaders``."""
     if not leaders:
         return list(tags)
     wanted, names = keys(unique(leaders)), keys(tags)

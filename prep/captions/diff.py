@@ -1,4 +1,4 @@
-"""What an edit changes, in tags: for previews and their counts."""
+"""Differences between captions in tags, for previews and their counts."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ from prep import captions
 from prep.captions import sentences, structure
 
 _NAMED = 50
-"""Tags whose counts a summary has."""
+"""Maximum of tags with counts in a summary."""
 _PORTION = 100_000
-"""Tags that are counted together."""
+"""Number of tags that are counted in one batch."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class CaptionDifference:
     """One caption before and after.
 
     Attributes:
-        added: Tags that are new.
-        removed: Tags that are gone.
+        added: New tags.
+        removed: Removed tags.
         elsewhere: Something else changed: the order, a spelling, another line.
     """
 
@@ -50,9 +50,9 @@ class DiffCounter:
 
     Attributes:
         changed: Captions that change.
-        created: Captions that there were none of.
+        created: Captions that did not exist before.
         elsewhere: Captions in which only the order, a spelling or another line changes.
-        sentences: Changed captions that are sentences.
+        sentences: Changed captions that contain sentences.
     """
 
     changed: int = 0
@@ -70,17 +70,17 @@ class DiffCounter:
         old = captions.split(before or "")
         self.created += before is None
         self.add_tags(old, captions.split(after or ""))
-        # A plain line holds none, and is quickly known.
+        # A plain line contains none, and is quick to recognise.
         self.sentences += not structure.are_plain(old) and any(map(sentences.is_sentence, old))
 
     def add_tags(self, before: list[str], after: list[str]) -> None:
-        """Count one change of a caption without sentences, whose tags are known."""
+        """Count one change of a caption without sentences, given its tags."""
         added, removed = set(after).difference(before), set(before).difference(after)
         self.changed += 1
         self.elsewhere += not added and not removed
         self._added += added
         self._removed += removed
-        # Counted many at a time, since that is done in C.
+        # Counted in batches, since that is done in C.
         if len(self._added) + len(self._removed) > _PORTION:
             self._count()
 
@@ -90,7 +90,7 @@ class DiffCounter:
             tags.clear()
 
     def summary(self) -> dict[str, Any]:
-        """Return the counts for the summary of an operation: of captions, by tag."""
+        """Return the counts for the summary of an operation: captions, and changes by tag."""
         self._count()
         added, removed = map(_most_common, self._counts)
         return {

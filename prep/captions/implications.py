@@ -1,13 +1,13 @@
-"""Aliases and implications of tags, from the files of booru sites: one name for each thing.
+"""Aliases and implications of tags, from the files of booru sites.
 
 An alias says that two names mean the same (``kitty`` is ``cat``); an implication says that one
-tag brings another along (``straw hat`` is a ``hat``). Read are two columns (old name, new name),
-the exports of e621 and Danbooru (``antecedent_name``, ``consequent_name``, ``status``: only active
+tag implies another (``straw hat`` is a ``hat``). Files have two columns (old name, new name), or
+are exports of e621 and Danbooru (``antecedent_name``, ``consequent_name``, ``status``: only active
 rows count), plain or gzipped, and for aliases the tag lists of completion extensions as well.
-None come along: the boards own them.
+None are bundled: they belong to the boorus.
 
-Aliases are resolved first, on both sides of implications; then the implied tags of implied tags
-are followed. Circles, which exports do contain, end where they close.
+Aliases are resolved first, on both sides of implications; then implications are followed
+transitively. Cycles, which exports do contain, end where they close.
 """
 
 import csv
@@ -31,7 +31,7 @@ TagPair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Implications:
-    """What names mean and what they bring along; made by ``build`` or ``read``.
+    """Aliases and implications of tags; made by ``build`` or ``read``.
 
     Attributes:
         aliases: Key of a name -> the name to use.
@@ -51,7 +51,7 @@ class Implications:
 
     @classmethod
     def build(cls, aliases: Iterable[TagPair], implications: Iterable[TagPair]) -> "Implications":
-        """Make them from (old, new) pairs; the first of several aliases of a name counts."""
+        """Build from (old, new) pairs; of several aliases of a name, the first counts."""
         known = cls()
         for old, new in aliases:
             name = captions.key(old)
@@ -68,10 +68,10 @@ class Implications:
 
     @classmethod
     def read(cls, aliases: Sequence[Path], implications: Sequence[Path]) -> "Implications":
-        """Make them from files.
+        """Build from files.
 
         Raises:
-            UserError: A file is missing, or is none of the known forms.
+            UserError: A file is missing, or in an unknown format.
         """
         return cls.build(
             (pair for file in aliases for pair in read_pairs(file, lists=True)),
@@ -79,7 +79,7 @@ class Implications:
         )
 
     def respelled(self, spell: Callable[[str], str]) -> "Implications":
-        """Return them with all names that they give written in another way."""
+        """Return a copy whose resulting names are spelled with ``spell``."""
         return Implications(
             {name: spell(new) for name, new in self.aliases.items()},
             {name: tuple(map(spell, new)) for name, new in self.direct.items()},
@@ -89,7 +89,7 @@ class Implications:
         return bool(self.aliases or self.direct)
 
     def resolved(self, tag: str) -> str:
-        """Follow aliases to their end; the tag as it is when it has none."""
+        """Return the final name of a tag, or the tag itself if it has no alias."""
         passed: set[str] = set()
         while (name := captions.key(tag)) in self.aliases and name not in passed:
             passed.add(name)
@@ -97,7 +97,7 @@ class Implications:
         return tag
 
     def implied(self, tag: str) -> tuple[str, ...]:
-        """Return all that a tag brings along, directly or not, nearest first; never itself."""
+        """Return all tags implied by a tag, directly or not, nearest first; never itself."""
         start = captions.key(tag)
         found = self._closures.get(start)
         if found is None:
@@ -107,7 +107,7 @@ class Implications:
         return found
 
     def implied_keys(self, tag: str) -> frozenset[str]:
-        """Return the keys of all that a tag brings along."""
+        """Return the keys of all tags implied by a tag."""
         start = captions.key(tag)
         found = self._keys.get(start)
         if found is None:
@@ -131,7 +131,7 @@ class Implications:
     def collapsed(self, tags: Sequence[str]) -> list[str]:
         """Drop tags that another tag of the caption implies.
 
-        Of tags in a circle, which imply each other, the first stays.
+        Of tags that imply each other, the first stays.
 
         Example:
             >>> Implications.build([], [("straw hat", "hat")]).collapsed(["hat", "straw hat"])
@@ -143,13 +143,13 @@ class Implications:
         gone: set[str] = set()
         for name, place in places.items():
             for other in places.keys() & self.implied_keys(name):
-                # In a circle both would go; only the later one does.
+                # Of tags that imply each other, drop only the later one.
                 if places[other] > place or name not in self.implied_keys(other):
                     gone.add(other)
         return [tag for tag in tags if captions.key(tag) not in gone]
 
     def expanded(self, tags: Sequence[str]) -> list[str]:
-        """Add what the tags imply and the caption lacks, each behind its tag.
+        """Add implied tags that are missing, each behind the tag that implies it.
 
         Example:
             >>> Implications.build([], [("straw hat", "hat")]).expanded(["straw hat", "sea"])
@@ -170,11 +170,11 @@ def read_pairs(file: Path, *, lists: bool = False) -> Iterator[TagPair]:
     """Yield (old, new) of a file.
 
     Args:
-        file: CSV, as the module says.
-        lists: Tag lists (``name,type,count,aliases``) are understood, too.
+        file: CSV, in a format listed in the module docstring.
+        lists: Tag lists (``name,type,count,aliases``) are accepted as well.
 
     Raises:
-        UserError: It is missing, no UTF-8 text, or none of the known forms.
+        UserError: It is missing, not UTF-8 text, or in an unknown format.
     """
     text = _text(file)
     try:
@@ -192,10 +192,10 @@ def read_pairs(file: Path, *, lists: bool = False) -> Iterator[TagPair]:
         else:
             raise UserError(
                 f"{file} has neither two columns nor antecedent_name and consequent_name.",
-                "Give a CSV of old name, new name; or an export of tag implications.",
+                "Give a CSV with the columns old name, new name, or an export of tag implications.",
             )
     except csv.Error as error:
-        raise UserError(f"{file} is no CSV: {error}.") from error
+        raise UserError(f"{file} is not valid CSV: {error}.") from error
 
 
 def _columns(

@@ -1,11 +1,11 @@
-"""Layered captions: what a tagger saw, what people decided, and rules, kept apart.
+"""Layered captions: tags of a tagger, manual edits and rules, kept apart.
 
-A caption is ``rules(machine tags + plus - minus)``. Nobody declares plus and minus: they are
-learnt by comparing the caption file with what we wrote there last, whichever editor changed it.
-So tagging again, with another model or threshold, keeps every decision made by hand.
+A caption is ``rules(machine tags + added - removed)``. Nobody declares ``added`` and ``removed``:
+they are inferred by comparing the caption file with what was last written there, whichever editor
+changed it. So tagging again, with another model or threshold, keeps every manual edit.
 
-What was decided is kept for every text that we wrote or found (``hand`` in ``work.db``). When
-undo brings an earlier text back, the decisions behind that text come back with it.
+Manual edits are stored for every text that was written or found (``hand`` in ``work.db``). When
+undo restores an earlier text, the manual edits behind that text are restored with it.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ Tags = tuple[str, ...]
 
 @dataclass(frozen=True)
 class ManualEdits:
-    """The decisions behind one text of a caption.
+    """The manual edits behind one text of a caption.
 
     Attributes:
         compiled: The tags of that text.
@@ -37,14 +37,14 @@ class ManualEdits:
 def infer_manual_edits(
     hand: ManualEdits | None, present: Sequence[str], rules: Rules
 ) -> ManualEdits:
-    """Return the decisions after looking at the caption as it is now.
+    """Return the manual edits, given the present caption.
 
-    What the rules explain (the trigger word, dropped and renamed tags) is no decision.
+    Changes that the rules explain (trigger word, dropped and renamed tags) do not count.
 
     Args:
-        hand: What is known of this image; ``None`` makes all its tags decisions.
+        hand: The edits known so far; ``None`` makes all tags of the caption manual.
         present: Tags of the caption file.
-        rules: Of the concept.
+        rules: Rules of the concept.
 
     Example:
         >>> infer_manual_edits(ManualEdits(compiled=("bear", "hat")), ["bear", "bow"], Rules())
@@ -68,16 +68,16 @@ def infer_manual_edits(
 def compile_caption(
     hand: ManualEdits, machine: Sequence[str], rules: Rules, mode: WriteMode = "merge"
 ) -> ManualEdits:
-    """Return the decisions and the tags (``compiled``) of the new caption.
+    """Return the manual edits and the tags (``compiled``) of the new caption.
 
-    Tags that stay keep their place, since people order tags, too.
+    Tags that stay keep their position, since people also order tags.
 
     Args:
-        hand: From ``infer_manual_edits``; its ``compiled`` are the present tags.
+        hand: From ``infer_manual_edits``; its ``compiled`` are the current tags.
         machine: Tags of the tagger, best first.
-        rules: Of the concept.
-        mode: ``overwrite`` forgets the decisions; ``append`` and ``prepend`` remove nothing;
-            all others merge.
+        rules: Rules of the concept.
+        mode: ``overwrite`` discards manual edits; ``append`` and ``prepend`` remove nothing;
+            any other merges.
     """
     if mode == "overwrite":
         hand = ManualEdits()
@@ -87,6 +87,6 @@ def compile_caption(
         keys = {captions.key(tag) for tag in wanted}
         present = [tag for tag in present if captions.key(tag) in keys]
     result = captions.add(present, wanted, first=mode == "prepend")
-    # Rules may rename a tag to one that was removed by hand; the trigger word is theirs alone.
+    # Rules may rename a tag to one removed by hand; the trigger word belongs to the rules.
     unwanted = captions.remove(hand.removed, [rules.trigger])
     return replace(hand, compiled=tuple(captions.remove(rules.apply(result), unwanted)))

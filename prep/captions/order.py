@@ -1,6 +1,6 @@
-"""Orders of tags: what to sort a caption by.
+"""Sort orders for the tags of a caption.
 
-The order matters: trainers keep the first tags in place when they shuffle, and cut what is too
+The order matters: trainers keep the first tags in place when shuffling, and truncate what is too
 long. A rank is a function of a tag; sorting by it is stable.
 """
 
@@ -17,7 +17,7 @@ Rank = Callable[[str], Any]
 
 
 def people_first(tag: str) -> int:
-    """Rank the tags that say how many are in the picture before all others.
+    """Rank tags for the number of characters in the picture before all others.
 
     Example:
         >>> sorted(["hat", "1girl", "bow", "solo"], key=people_first)
@@ -40,10 +40,10 @@ def by_table(table: Mapping[str, float]) -> Rank:
 
 
 def read_counts(file: Path) -> dict[str, float]:
-    """Return how often each tag is on a booru, by its key; aliases count as their tag.
+    """Return the number of posts of each tag on a booru, by key; aliases count for their tag.
 
     Raises:
-        UserError: The file lists no tags.
+        UserError: The file does not list any tags.
     """
     table: dict[str, float] = {}
     for entry in read_list(file):

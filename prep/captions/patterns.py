@@ -1,4 +1,4 @@
-"""Words and patterns as options give them: dotted keys, regular expressions, ``*``."""
+"""Tags and patterns as given in options: dotted keys, regular expressions, ``*``."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +11,7 @@ from prep.regexes import Expression, PatternError
 
 
 def flat(value: Any) -> Any:
-    """Undo what the command line makes of ``--replace.a.b NEW``: tables within tables.
+    """Flatten the nested tables that the command line makes of ``--replace.a.b NEW``.
 
     Dots are ordinary letters in tags and patterns.
     """
@@ -33,7 +33,7 @@ def _checked(patterns: dict[str, str]) -> dict[str, str]:
             Expression(pattern).check(replacement)
         except PatternError as error:
             into = f" -> {replacement!r}" if replacement else ""
-            raise ValueError(f"{pattern!r}{into} has a fault: {error}") from error
+            raise ValueError(f"{pattern!r}{into} is not valid: {error}") from error
     return patterns
 
 
@@ -45,7 +45,7 @@ def _one_checked(patterns: tuple[str, ...]) -> tuple[str, ...]:
 Renames = Annotated[dict[str, str], BeforeValidator(flat)]
 """Old tag -> new tag."""
 Patterns = Annotated[dict[str, str], BeforeValidator(flat), AfterValidator(_checked)]
-"""Regular expression -> what to put there, with ``\\1`` for its groups."""
+"""Regular expression -> replacement, with ``\\1`` for its groups."""
 Searches = Annotated[tuple[str, ...], AfterValidator(_one_checked)]
 """Regular expressions."""
 
@@ -68,7 +68,7 @@ def matcher(tags: Iterable[str]) -> Callable[[str], bool]:
 
 
 def separate(tags: Iterable[str]) -> tuple[str, ...]:
-    r"""Return the tags that options name, also when one holds several, with commas.
+    r"""Return the tags named in options, splitting those that hold several, with commas.
 
     Example:
         >>> separate(["hat, bow", "{red, blue|green} hat", "two\nlines"])

@@ -1,6 +1,6 @@
-"""New tags in the structure of an old line: its separators, marks and groups stay.
+"""Put new tags into the structure of an old line, keeping separators, marks and groups.
 
-The counterpart of ``prep.captions.structure``, which takes lines apart.
+The counterpart of ``prep.captions.structure``, which parses lines.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ _MARK_LETTERS = "|;"
 
 
 def with_new_tags(line: str, tags: Sequence[str]) -> str:
-    """Return the line with other tags, in its own manner.
+    """Return the line with other tags, in its own style.
 
     Tags that stay keep the gaps between them, their section and their group; a renamed tag takes
     the place of the old one. New tags at the end go before a closing sentence and before the
@@ -50,7 +50,7 @@ class _LineRewriter:
         # Pairs of a new tag and the index of the old tag that it is, or -1.
         self._new = list(zip(tags, origins(old.tags, tags), strict=True))
         self._cuts: list[int] = []
-        """For each ``|||``, how many new tags stand before it."""
+        """For each ``|||``, the number of new tags before it."""
         for number in range(len(old.marks)):
             self._cuts.append(self._cut(number))
         self._bring_forward()
@@ -65,13 +65,13 @@ class _LineRewriter:
         best = min(costs[least:])
         cut = max(n for n in range(least, len(costs)) if costs[n] == best)
         leading = next((n for n, (_, o) in enumerate(self._new) if o >= 0), len(self._new))
-        # New tags next to the first mark are free to be shuffled, unless they lead the line.
+        # New tags next to the first mark may be shuffled, unless they come first in the line.
         while number == 0 and cut > leading and self._new[cut - 1][1] < 0:
             cut -= 1
         return cut
 
     def _bring_forward(self) -> None:
-        """Move new tags at the end before a closing sentence and before what keeps the end."""
+        """Move new tags at the end before a closing sentence and before tags that keep the end."""
         end = len(self._new)
         while end > 0 and self._new[end - 1][1] < 0:
             end -= 1
@@ -100,7 +100,7 @@ class _LineRewriter:
         return "".join(text)
 
     def _gap(self, left: int, right: int, cuts: list[int], fresh: tuple[bool, bool]) -> str:
-        """Return what stands between two neighbours, given as indexes of old tags."""
+        """Return the gap between two neighbours, given as indexes of old tags."""
         old, last = self._old, len(self._old.tags)
         if not any(fresh) and right == left + 1:
             gap = old.gaps[right]
@@ -122,7 +122,7 @@ class _LineRewriter:
         return old.habit
 
     def _edge(self, starts: bool, ends: bool) -> str:
-        """Return what the line begins or ends with; marks are written elsewhere."""
+        """Return the text at the start or end of the line; marks are written elsewhere."""
         if starts and ends:
             return ""
         gap = self._old.gaps[0] if starts else self._old.gaps[-1]
@@ -204,7 +204,7 @@ def origins(old: Sequence[str], new: Sequence[str]) -> list[int]:
             end += 1
         left = found[start - 1] if start else -1
         right = found[end] if end < len(found) else len(old)
-        # As many new tags as old ones went between the same neighbours: they were renamed.
+        # As many new tags as old ones between the same neighbours: they were renamed.
         between = range(left + 1, right)
         if len(between) == end - start and not taken.intersection(between):
             found[start:end] = between

@@ -1,8 +1,8 @@
-r"""Caption rules of ``shikomi.toml``: applied again and again, they change nothing more.
+r"""Caption rules of ``shikomi.toml``: applying them twice equals applying them once.
 
-They make the layer between what a tagger saw and what a trainer reads, in this order: one name for
+They are the layer between a tagger's tags and what a trainer reads, in this order: one name for
 each tag (aliases, renames, patterns), implied tags dropped or added, unwanted and pruned tags
-dropped, sorted, chosen tags first, the trigger word before all.
+dropped, sorted, chosen tags first, the trigger word before everything else.
 """
 
 import re
@@ -20,7 +20,7 @@ from prep.errors import ConfigError
 from prep.regexes import Expression
 
 _ROUNDS = 20
-"""Renames of renames that are followed; patterns that never come to rest need more."""
+"""Renames of renames that are followed; patterns that need more do not converge."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,16 @@ class Rules:
     """The rules of one concept.
 
     Attributes:
-        trigger: Comes first; several words with commas keep their order; empty for none.
-        always_first: Come next when present, in this order.
-        drop: Never stay; ``*`` stands for anything.
+        trigger: Comes first; several tags, separated by commas, keep their order; empty for none.
+        always_first: Come next if present, in this order.
+        drop: Tags to remove; ``*`` matches anything.
         replace: Old tag -> new tag, or new tags with commas; empty to drop it.
         regex: Pattern -> replacement, searched in each tag.
         known: Aliases and implications.
         expand: Add implied tags, instead of dropping what another tag implies.
-        order: How to sort: empty, alphabetical, or people.
-        only: When not empty, no other tags stay; ``*`` stands for anything.
-        places: Keys of tags that go to the front (below 0) or the end (above 0) in any case.
+        order: How to sort: empty (not at all), alphabetical, or people.
+        only: If not empty, the only tags that stay; ``*`` matches anything.
+        places: Key of a tag -> below 0 to move it to the front, above 0 to the end, in any case.
 
     Example:
         >>> Rules(trigger="mochi", drop=("bear",)).apply(["bear", "hat"])
@@ -62,7 +62,7 @@ class Rules:
 
     @cached_property
     def rank(self) -> Callable[[str], object] | None:
-        """What the rules sort by."""
+        """The sort key of tags, if the rules sort."""
         rank = {"alphabetical": captions.key, "people": people_first}.get(self.order)
         if not self.places:
             return rank
@@ -72,7 +72,7 @@ class Rules:
         """Return the caption's tags; applying twice equals applying once.
 
         Raises:
-            ConfigError: A pattern changes its own result for ever.
+            ConfigError: The rules do not converge: a pattern changes its own result.
         """
         result = self._settled(tags)
         if self.rank is not None:
@@ -82,7 +82,7 @@ class Rules:
     def text(self, text: str) -> str:
         """Return a caption text with the rules applied to its first line.
 
-        As ``apply``, but tags that keep their place when shuffled are not sorted.
+        Like ``apply``, but tags that keep their place when shuffled are not sorted.
         """
         head, line, rest = structure.split_lines(text)
         tags = structure.plain_tags(line)
@@ -98,7 +98,7 @@ class Rules:
         return head + line + rest
 
     def _settled(self, tags: Sequence[str]) -> list[str]:
-        """Rename, collapse or expand, and drop; the trigger is no tag, so it is left out."""
+        """Rename, collapse or expand, and drop; the trigger is not a tag, so it is left out."""
         result = captions.unique(self._finals(list(tags)))
         if not self.known.direct:
             return result
@@ -106,9 +106,9 @@ class Rules:
         return [tag for tag in result if not self._is_out(tag)]
 
     def _with_leading(self, tags: list[str], before: Sequence[str]) -> list[str]:
-        """Put first what comes first.
+        """Move the trigger and the ``always_first`` tags to the front.
 
-        A caption of sentences alone, which name the trigger, keeps its wording.
+        A caption that consists of sentences and names the trigger is not changed.
         """
         if self.always_first:
             tags = captions.move_first(tags, self.always_first)
@@ -153,7 +153,7 @@ class Rules:
 
     @cached_property
     def _finals(self) -> TagMap:
-        """What becomes of each tag."""
+        """The tags that each tag becomes."""
         return TagMap(self._final)
 
     def _final(self, tag: str) -> list[str]:
@@ -164,7 +164,7 @@ class Rules:
         return [name for name in names if not out(name)]
 
     def _followed(self, tag: str, passed: tuple[str, ...]) -> Iterable[str]:
-        """Follow renames to their end; a circle of renames ends where it closes."""
+        """Follow renames to their end; a cycle of renames ends where it closes."""
         new = self._renamed(tag)
         if new == (tag,) or tag in passed:
             yield tag
@@ -174,13 +174,13 @@ class Rules:
         passed = (*passed, tag)
         for part in new:
             for end in self._followed(part, passed):
-                # A circle that splits off tags on its way would split off more each time.
+                # A cycle that splits off tags would split off more each time.
                 if len(new) > 1 and end in passed:
                     raise _diverging((tag, part, end))
                 yield end
 
     def _renamed(self, tag: str) -> tuple[str, ...]:
-        """Take one step: alias, rename, patterns."""
+        """Apply one step: alias, rename, patterns."""
         if sentences.is_sentence(tag):
             return (tag,)
         new = self.known.resolved(tag)
@@ -190,7 +190,7 @@ class Rules:
         return (tag,) if new == tag else separate([new])
 
     def _expanded(self, tags: list[str]) -> list[str]:
-        """Add what is implied, by its final name; that may imply more."""
+        """Add implied tags by their final names, which may imply more."""
         for _ in range(_ROUNDS):
             more = captions.unique(self._finals(self.known.expanded(tags)))
             if len(more) == len(tags):
@@ -201,8 +201,8 @@ class Rules:
 
 def _diverging(passed: Sequence[str]) -> ConfigError:
     return ConfigError(
-        f"The caption rules never come to rest: {passed[0]!r} becomes {passed[1]!r}, then"
+        f"The caption rules do not converge: {passed[0]!r} becomes {passed[1]!r}, then"
         f" {passed[2]!r}, and so on.",
-        "Make the pattern in [captions.regex] match no result of its own, as with ^ and $. A tag"
-        " that is to bring another along belongs into implications, with expand = true.",
+        "Anchor the pattern in [captions.regex] with ^ and $: it must not match its own result. A"
+        " tag that should add another belongs in implications, with expand = true.",
     )

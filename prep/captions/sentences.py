@@ -1,27 +1,27 @@
-"""Sentences in captions: told from tags, so that no tag operation takes one apart.
+"""Recognise sentences in captions, so that no tag operation splits one.
 
-Captions of vision models are sentences, whose commas separate clauses and not tags. There is no
-certain mark, so a few signs are weighed, chosen such that no booru tag is taken for a sentence on
-its own: the words that only running text has, and a full stop.
+Captions of vision models are sentences, whose commas separate clauses, not tags. There is no
+reliable marker, so a few signs are combined such that no booru tag alone is taken for a sentence:
+words that only running text has, and a full stop.
 """
 
 import re
 from collections.abc import Sequence
 
 _LEAST_LENGTH = 20
-"""Characters; shorter pieces are no running text, which spares most tags a closer look."""
+"""Characters below which a piece is not running text; this skips most tags quickly."""
 _LEAST_WORDS = 5
 _LONG = 10
-"""Words from which on running text needs no full stop: titles of works have fewer."""
+"""Words from which running text needs no full stop: titles of works have fewer."""
 _LEAST_CLAUSE = 3
 _CLAUSE = 4
-"""Words of a piece that still belongs to an unfinished sentence before it."""
+"""Maximum of words in a piece that continues the unfinished sentence before it."""
 # fmt: off
 _TELLING = frozenset({
     "a", "an", "is", "are", "was", "were", "has", "have", "with", "her", "his", "their", "its",
     "she", "he", "this", "these", "while", "who", "which", "there",
 })
-"""Words that running text has, and titles of works hardly."""
+"""Words that are common in running text and rare in titles of works."""
 _FUNCTION_WORDS = _TELLING | {
     "the", "and", "or", "in", "on", "of", "at", "to", "by", "from", "for", "into", "over", "under",
     "near", "they", "it", "that", "as",
@@ -33,16 +33,16 @@ _NEXT_SENTENCE = re.compile(r"(?<=\w)[.!?]\s+(?=[A-Z])")
 _FULL_WIDTH = re.compile("[。！？]")
 _EAST_ASIAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _LEAST_EAST_ASIAN = 6
-"""Characters without spaces from which on a piece may be a clause."""
+"""Characters, without spaces, from which a piece may be a clause."""
 
 
 def may_belong_to_sentence(piece: str) -> bool:
-    """Return False when a piece between commas is certainly no part of a sentence."""
+    """Return False if a piece between commas is certainly not part of a sentence."""
     return _is_running(piece) or _is_clause(piece) or _FULL_WIDTH.search(piece) is not None
 
 
 def is_sentence(piece: str) -> bool:
-    """Is this piece of a caption running text, rather than a tag?
+    """Return whether this piece of a caption is running text rather than a tag.
 
     Example:
         >>> is_sentence("A bear in a red hat sits on the beach, smiling.")
@@ -64,7 +64,7 @@ def sentence_span(pieces: Sequence[str]) -> tuple[int, int] | None:
     """Return the first and the last of the pieces that make up sentences, or ``None``.
 
     Args:
-        pieces: What stands between the commas of a line, stripped.
+        pieces: The pieces between the commas of a line, stripped.
 
     Example:
         >>> sentence_span(["mochi", "A bear sits on the beach", "smiling.", "hat"])
@@ -86,7 +86,7 @@ def sentence_span(pieces: Sequence[str]) -> tuple[int, int] | None:
 
 
 def _clause_span(pieces: Sequence[str]) -> tuple[int, int] | None:
-    """Return short clauses in a row of which the last ends a sentence, or ``None``."""
+    """Return the span of short clauses of which the last ends a sentence, or ``None``."""
     start = 0
     for n, piece in enumerate(pieces):
         if not _is_clause(piece):
@@ -97,15 +97,15 @@ def _clause_span(pieces: Sequence[str]) -> tuple[int, int] | None:
 
 
 def _is_clause(piece: str) -> bool:
-    """Is it like part of a sentence, as "holding a sword"? Booru tags leave out articles."""
+    """Return whether it looks like a clause ("holding a sword"); booru tags omit articles."""
     words = piece.casefold().split()
     return len(words) >= _LEAST_CLAUSE and not _TELLING.isdisjoint(words)
 
 
 def _end_from(pieces: Sequence[str], start: int) -> int | None:
-    """Return the piece in which the sentences end that begin at ``start``; ``None`` for nowhere.
+    """Return the index of the piece in which sentences that begin at ``start`` end, or ``None``.
 
-    They go on where the next one begins: after a full stop within a piece, or right behind one.
+    Another sentence may follow, after a full stop within a piece or directly behind one.
     """
     end = None
     for n in range(start, len(pieces)):
@@ -119,7 +119,7 @@ def _end_from(pieces: Sequence[str], start: int) -> int | None:
 
 
 def lead_in(piece: str) -> tuple[str, str] | None:
-    """Split ``hat. The bear sits here`` into the tag and the sentence, when it is such a piece.
+    """Split ``hat. The bear sits here`` into the tag and the sentence, if it is such a piece.
 
     Example:
         >>> lead_in("hat. The bear sits on a beach")
@@ -138,7 +138,7 @@ def _word_count(piece: str) -> int:
 def _is_running(piece: str) -> bool:
     if len(piece) < _LEAST_LENGTH:
         return False
-    # What stands in brackets names a work: "hiro (darling in the franxx)".
+    # Text in brackets names a work: "hiro (darling in the franxx)".
     words = _BRACKETED.sub("", piece.casefold()).split()
     if len(words) < _LEAST_WORDS or (": " in piece and len(words) < _LONG):
         return False  # a title: "the legend of zelda: breath of the wild"

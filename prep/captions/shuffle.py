@@ -1,4 +1,4 @@
-"""What one image's caption says in one epoch: kept first tags, shuffled rest, dropped at times.
+"""The caption of one image in one epoch: first tags kept, the rest shuffled, some dropped.
 
 Pure functions of (seed, epoch, image), by the rules of sd-scripts' ``process_caption``
 (``library/train_util.py``). The trainer and the simulator (``prep.ops.shuffle``) both use them,
@@ -17,7 +17,7 @@ from prep.seeding import generator
 
 _WILDCARD = re.compile(r"\{([^}]+)\}")
 _OPEN, _CLOSE = "\ue000", "\ue001"
-"""Stand for ``{{`` and ``}}`` while wildcards are drawn; private characters, in no caption."""
+"""Replace ``{{`` and ``}}`` while wildcards are drawn: private-use characters."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class CaptionRules:
 
     Attributes:
         shuffle: Shuffle the tags that are not kept.
-        keep_tokens: This many first tags stay in place.
+        keep_tokens: Number of first tags that stay in place.
         keep_separator: Where it occurs in a caption, everything before it stays in place instead,
             and everything behind a second one stays at the end.
-        separator: What parts tags in the caption file.
-        prefix: Comes before every caption, with a space; so it is part of the first tag.
-        suffix: Comes after every caption, with a space.
+        separator: Separator of tags in the caption file.
+        prefix: Put before every caption, with a space, so it is part of the first tag.
+        suffix: Put after every caption, with a space.
         dropout: Share of exposures without any caption.
-        tag_dropout: Share of tags left out, kept ones excepted.
+        tag_dropout: Share of tags that are dropped; kept ones never are.
         wildcards: Take a random line of the file, and one of the choices of each ``{a|b}``.
     """
 
@@ -63,7 +63,7 @@ class Parts:
 
 
 def first_line(text: str) -> str:
-    """Return what trainers read of a caption file."""
+    """Return the part of a caption file that trainers read."""
     return split_lines(text)[1].strip()
 
 
@@ -83,7 +83,7 @@ def varied(caption: str, rules: CaptionRules, *chance: int | str) -> str:
 
 
 def varied_tags(caption: str, rules: CaptionRules, *chance: int | str) -> list[str]:
-    """Return the tags of one exposure, in order; as ``varied``."""
+    """Return the tags of one exposure, in order; see ``varied``."""
     rng = generator(*chance, "caption")
     if rng.random() < rules.dropout:
         return []
@@ -116,7 +116,7 @@ def drawn(text: str, rng: random.Random) -> str:
 
 
 def parts(caption: str, rules: CaptionRules) -> Parts:
-    """Take a caption apart, by plain commas, as sd-scripts does: sentences are no exception.
+    """Split a caption at plain commas, as sd-scripts does, sentences as well.
 
     Example:
         >>> parts("a, b ||| c, d ||| e", CaptionRules(keep_separator="|||"))

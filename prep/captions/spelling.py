@@ -1,4 +1,4 @@
-"""How tags are written: spaces or underscores between words, brackets plain or escaped."""
+"""Spelling of tags: spaces or underscores between words, brackets plain or escaped."""
 
 import re
 
@@ -8,7 +8,7 @@ PLAIN_BRACKET = re.compile(r"(?<!\\)([()])")
 
 
 def spelled(tag: str, words: str = "spaces", brackets: str = "plain") -> str:
-    r"""Return a tag in the wanted spelling; faces as ``^_^`` and ``(o)_(o)`` stay as they are.
+    r"""Return a tag in a given spelling; emoticons such as ``^_^`` and ``(o)_(o)`` stay.
 
     Args:
         tag: A tag with spaces or underscores, its brackets plain or escaped.

@@ -1,10 +1,10 @@
-"""The structure of a caption's first line: tags and what stands between them, without loss.
+"""The structure of a caption's first line: tags and the gaps between them, without loss.
 
-A line is tags and gaps. Commas separate tags, except inside ``{a|b}`` wildcards; ``|||`` parts the
+A line is tags and gaps. Commas separate tags, except inside ``{a|b}`` wildcards; ``|||`` divides the
 tags that keep their place when a trainer shuffles (one at the front, a second for the end);
-``;;;`` binds tags that stay together; sentences are one piece, whatever commas they have
-(``prose``). Putting the pieces together again gives the very same line, and a line with other
-tags keeps the habits of the old one: its separators, its trailing comma, its marks.
+``;;;`` binds tags that stay together; sentences are one piece, whatever commas they contain
+(``sentences``). Joining the pieces gives exactly the same line, and a line with other
+tags keeps the style of the old one: its separators, its trailing comma, its marks.
 
 Rules as in sd-scripts (``library/train_util.py``: ``process_caption``, ``keep_tokens_separator``,
 ``secondary_separator``, ``enable_wildcard``).
@@ -20,13 +20,13 @@ from prep.captions import sentences
 
 SEPARATOR = ", "
 KEEP_MARK = "|||"
-"""Before the first one, tags keep their place; so they do behind a second one."""
+"""Tags before the first one, and behind a second one, keep their place."""
 GROUP_MARK = ";;;"
 """Between tags that are shuffled as one."""
 
 _REMEMBERED = 1 << 16
 _plain: set[str] = set()
-"""Pieces that are known to be plain tags."""
+"""Cache of pieces known to be plain tags."""
 _BOM = "\ufeff"
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 _MARKS = re.compile(r"\{\{|\}\}|\{[^{}]*\}|(\|\|\||;;;|,)")
@@ -37,7 +37,7 @@ _ONE_MARK = re.compile(r"\s*,?\s*\|\|\|\s*,?\s*")
 def split_lines(text: str) -> tuple[str, str, str]:
     r"""Return the byte order mark, the first line, and its line end with all that follows.
 
-    Line ends are those of Python's text files, since trainers read captions so.
+    Line ends are those of Python's text mode, in which trainers read captions.
 
     Example:
         >>> split_lines("a, b\r\nA sentence.")
@@ -54,15 +54,15 @@ def split_lines(text: str) -> tuple[str, str, str]:
 def plain_tags(line: str) -> list[str] | None:
     """Return the tags of a line that is nothing but ``", ".join(tags)``, else ``None``.
 
-    Most lines are. Whether one is depends on its pieces alone, and a dataset has few, many times:
-    asking a set for all of them at once takes 0.5 us, while bulk edits pass each caption through.
+    Most lines are. Whether one is depends only on its pieces, and a dataset repeats few of them:
+    one set lookup for all of them takes 0.5 us, which matters as bulk edits check every caption.
     """
     tags = line.split(SEPARATOR)
     return tags if are_plain(tags) or _only_look_like_sentences(tags) else None
 
 
 def are_plain(tags: list[str]) -> bool:
-    """Is each of these a tag without structure that no sentence may be part of?"""
+    """Return whether all are tags without structure, none of which may belong to a sentence."""
     if _plain.issuperset(tags):
         return True
     new = {tag for tag in tags if _classify(tag) == _PLAIN}
@@ -83,27 +83,27 @@ _PLAIN, _CLAUSE, _STRUCTURED = range(3)
 
 @lru_cache(maxsize=_REMEMBERED)
 def _classify(piece: str) -> int:
-    """Return what a piece between ``", "`` is: a plain tag, perhaps of a sentence, or neither."""
+    """Classify a piece between ``", "``: a plain tag, possibly of a sentence, or neither."""
     marked = "{" in piece or "," in piece or KEEP_MARK in piece or GROUP_MARK in piece
-    # White space other than blanks is not printable.
+    # Whitespace other than spaces is not printable.
     if marked or not piece or piece != piece.strip() or not piece.isprintable():
         return _STRUCTURED
     return _CLAUSE if sentences.may_belong_to_sentence(piece) else _PLAIN
 
 
 def tags_of(line: str) -> list[str]:
-    """Return the tags of a line; sentences are one tag each run."""
+    """Return the tags of a line; a run of sentences is one tag."""
     tags = plain_tags(line)
     return LineParts.parse(line).tags if tags is None else tags
 
 
 @dataclass(frozen=True)
 class LineParts:
-    """A line, taken apart.
+    """A parsed line.
 
     Attributes:
         tags: Stripped, none empty.
-        gaps: What stands before, between and behind them; one more than tags.
+        gaps: The text before, between and behind them; one more than tags.
     """
 
     tags: list[str]
@@ -111,7 +111,7 @@ class LineParts:
 
     @classmethod
     def parse(cls, line: str) -> "LineParts":
-        """Take a line apart; ``text`` gives it back."""
+        """Parse a line; ``text`` restores it."""
         tags: list[str] = []
         gaps = [""]
         for piece, mark in _raw_pieces(line):
@@ -135,7 +135,7 @@ class LineParts:
 
     @cached_property
     def sections(self) -> list[int]:
-        """For each tag, how many ``|||`` stand before it."""
+        """For each tag, the number of ``|||`` before it."""
         counts, passed = [], 0
         for gap in self.gaps[:-1]:
             passed += gap.count(KEEP_MARK)
@@ -144,7 +144,7 @@ class LineParts:
 
     @property
     def marks(self) -> list[str]:
-        """For each ``|||`` the gap to write it with."""
+        """For each ``|||``, the gap to write it with."""
         spaced, edges = f" {KEEP_MARK} ", (0, len(self.gaps) - 1)
         found: list[str] = []
         for n, gap in enumerate(self.gaps):
@@ -206,7 +206,7 @@ def _with_sentences(tags: list[str], gaps: list[str]) -> tuple[list[str], list[s
 
 
 def _joined(tags: list[str], gaps: list[str]) -> tuple[list[str], list[str]]:
-    """Join the sentence among tags of one section, if there is one; gaps stand between them."""
+    """Join the sentence among tags of one section, if there is one, with the gaps between them."""
     span = sentences.sentence_span(tags)
     if span is None:
         return tags, gaps

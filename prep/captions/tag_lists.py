@@ -1,7 +1,7 @@
-"""Tag lists as people have them: booru CSV, a tagger's ``selected_tags.csv``, one tag a line.
+"""Tag lists in common formats: booru CSV, a tagger's ``selected_tags.csv``, one tag a line.
 
 Booru CSV is what tag completion extensions ship: no header, ``name,type,count,"alias,alias"``.
-The numbers of types differ between danbooru, e621 and files that merge both; which one it is can
+Type numbers differ between danbooru, e621 and files that merge both; which one it is can
 be told from the numbers themselves.
 """
 
@@ -17,7 +17,7 @@ KINDS = (
     "general", "artist", "copyright", "character", "meta", "species", "rating", "lore", "invalid",
     "contributor",
 )  # fmt: skip
-"""What a tag can name; tables keep the place in this list."""
+"""Kinds of tags; tables store the index into this list."""
 
 _DANBOORU = {0: 0, 1: 1, 3: 2, 4: 3, 5: 4, 9: 6}
 _E621 = {0: 0, 1: 1, 2: 9, 3: 2, 4: 3, 5: 5, 6: 8, 7: 4, 8: 7, -1: 8}
@@ -31,7 +31,7 @@ _ALIAS_COLUMNS = ("aliases", "alias")
 _BOORU_COLUMNS = 3
 
 TagRow = tuple[str, int, int, str]
-"""Name, type number, count, aliases between commas; as the file has them."""
+"""Name, type number, count, aliases separated by commas; as in the file."""
 
 
 @dataclass(slots=True)
@@ -39,10 +39,10 @@ class TagEntry:
     """One tag of a list.
 
     Attributes:
-        name: As the list has it, usually with underscores.
-        kind: Place in ``KINDS``.
-        count: Pictures with it on the board; 0 when the list has no counts.
-        aliases: Other names for it, which the board replaces by ``name``.
+        name: As in the list, usually with underscores.
+        kind: Index into ``KINDS``.
+        count: Posts with it on the booru; 0 if the list has no counts.
+        aliases: Other names for it, which the booru replaces with ``name``.
     """
 
     name: str
@@ -55,7 +55,7 @@ def read_list(file: Path) -> list[TagEntry]:
     """Read one tag list.
 
     Raises:
-        UserError: It is missing, no UTF-8 text, or lists no tags.
+        UserError: It is missing, not UTF-8 text, or does not list any tags.
     """
     try:
         text = file.read_bytes().decode("utf-8-sig")
@@ -70,14 +70,14 @@ def read_list(file: Path) -> list[TagEntry]:
     try:
         entries = _entries(text, file.stem.casefold())
     except csv.Error as error:
-        raise UserError(f"{file} is no tag list: {error}.") from error
+        raise UserError(f"{file} is not a valid tag list: {error}.") from error
     if not entries:
-        raise UserError(f"{file} lists no tags.")
+        raise UserError(f"{file} does not list any tags.")
     return entries
 
 
 def _entries(text: str, name: str) -> list[TagEntry]:
-    """Read a list in whichever of the three forms it has; its first line tells."""
+    """Read a list in one of the three formats, recognised by its first line."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     head = next(csv.reader([first]), [])
     columns = [column.strip().casefold() for column in head]
@@ -128,7 +128,7 @@ def _table(rows: Iterator[Sequence[str]], columns: Sequence[str]) -> list[TagRow
 
 
 def _checked(rows: Sequence[TagRow], title: str) -> Iterator[TagEntry]:
-    """Yield what can be a tag in a caption; ``title`` is the file's name."""
+    """Yield the entries that can be tags in captions; ``title`` is the file's name."""
     kinds = _kinds({row[1] for row in rows}, title)
     for name, kind, count, aliases in rows:
         name = name.strip()
@@ -138,10 +138,10 @@ def _checked(rows: Sequence[TagRow], title: str) -> Iterator[TagEntry]:
 
 
 def _kinds(numbers: set[int], title: str) -> dict[int, int]:
-    """Return what the type numbers of a file mean, judged by which numbers it has.
+    """Return the meaning of a file's type numbers, inferred from those that occur.
 
     Only merged lists go beyond 9; only e621 has -1, 2, 6, 7 and 8; 9 is a rating of WD taggers.
-    A list with none of these is one of danbooru, unless its name says e621.
+    A list with none of these is from danbooru, unless its name contains e621.
     """
     if max(numbers, default=0) > max(_DANBOORU):
         moved = {number + _MERGED_OFFSET: kind for number, kind in _E621.items() if number >= 0}

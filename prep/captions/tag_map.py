@@ -1,15 +1,15 @@
-"""A change of captions that looks at each tag alone: computed once a tag, then looked up."""
+"""A change of captions that depends on each tag alone: computed once per tag, then looked up."""
 
 from collections.abc import Callable, Sequence
 
 from prep import captions
 
 _SEVERAL = "\ue000"
-"""Stands before a tag that becomes several; a private character, in no tag."""
+"""Prefix of a tag that becomes several: a private-use character."""
 
 
 class TagMap:
-    """Replaces each tag by none, one or several.
+    """Replaces each tag with none, one or several.
 
     Example:
         >>> change = TagMap(lambda tag: {"a": ["x", "y"], "b": []}.get(tag, [tag]))
@@ -18,19 +18,19 @@ class TagMap:
     """
 
     def __init__(self, function: Callable[[str], Sequence[str]]) -> None:
-        """Begin with nothing computed.
+        """Start with an empty cache.
 
         Args:
-            function: What becomes of a tag; it must give the same answer each time.
+            function: Returns the tags that a tag becomes; must be pure.
         """
         self._function = function
         self._same: set[str] = set()
         self._several: dict[str, Sequence[str]] = {}
-        # One text for each tag, so that a caption costs a look-up in C for each of its tags.
+        # One text per tag, so that a caption costs one lookup in C for each of its tags.
         self._found = captions.TagCache(self._one)
 
     def __call__(self, tags: list[str]) -> list[str]:
-        """Return what becomes of the tags, in their order: the same list when nothing does."""
+        """Return the mapped tags, in order: the same list if nothing changes."""
         if self._same.issuperset(tags):
             return tags
         found = list(filter(None, map(self._found.__getitem__, tags)))

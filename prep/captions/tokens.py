@@ -1,11 +1,11 @@
-"""Captions in tokens of CLIP, as the text encoders of SD 1.5 and SDXL count them; offline.
+"""Captions in CLIP tokens, as the text encoders of SD 1.5 and SDXL count them; offline.
 
 The vocabulary is bundled (``merges.txt.gz``). The tokenizer is our own: the packages that have
 one bring torch along, lack wheels for newer Pythons, or cannot say where a text is cut. The tests
 compare it with the one of transformers.
 
 A text encoder reads 75 tokens at a time, between a begin and an end mark; trainers cut captions
-after 75, 150 or 225. Counts here leave the marks out.
+after 75, 150 or 225. Counts here exclude the marks.
 """
 
 import gzip
@@ -18,13 +18,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # the index may ask for counts itself
+if TYPE_CHECKING:  # the index may use counts itself
     pass
 
 LIMITS = (75, 150, 225)
 """Where captions are cut: after one, two or three windows of a text encoder."""
 BEGIN, END = 49406, 49407
-"""Ids of the marks around each window."""
+"""Ids of the begin and end marks of each window."""
 
 _MERGES = Path(__file__).with_name("merges.txt.gz")
 _WORD_END = "</w>"
@@ -34,10 +34,10 @@ _PIECE = re.compile(
 )
 _MARKS = {"<|startoftext|>": BEGIN, "<|endoftext|>": END}
 _REMEMBERED = 1 << 18
-"""Words kept with their tokens; captions repeat theirs."""
+"""Maximum of words cached with their tokens."""
 
 Token = tuple[int, int]
-"""The id of a token and its length in bytes of UTF-8."""
+"""The id of a token and its length in UTF-8 bytes."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Cut:
     """One caption against one limit.
 
     Attributes:
-        count: Tokens of the whole text, marks not counted.
-        at: Characters that fit; ``None`` when all do.
+        count: Tokens of the whole text, without marks.
+        at: Characters that fit; ``None`` if all do.
     """
 
     count: int
@@ -62,7 +62,7 @@ class ClipTokenizer:
     """
 
     def __init__(self, merges: Path = _MERGES) -> None:
-        """Read the merges: one pair a line, the most frequent first (30 ms)."""
+        """Read the merges: one pair per line, the most frequent first (30 ms)."""
         lines = gzip.decompress(merges.read_bytes()).decode().splitlines()
         pairs = [(first, second) for first, _, second in (line.partition(" ") for line in lines)]
         self._bytes = _byte_letters()
@@ -71,7 +71,7 @@ class ClipTokenizer:
         self._names = names
         self._ids = {name: number for number, name in enumerate(names)}
         self.merges = pairs
-        """The pairs that are joined, the most frequent first."""
+        """The pairs to merge, the most frequent first."""
         self._ranks = {pair: rank for rank, pair in enumerate(pairs)}
         self._by_byte = {byte: letter for letter, byte in self._bytes.items()}
         self._known: dict[str, tuple[Token, ...]] = {}
@@ -86,11 +86,11 @@ class ClipTokenizer:
         return [number for word in text.split() for number, _ in self.word(word)]
 
     def count(self, text: str) -> int:
-        """Return the number of tokens of a text, marks not counted."""
+        """Return the number of tokens of a text, without marks."""
         return sum(len(self.word(word)) for word in text.split())
 
     def pieces(self, text: str) -> list[tuple[int, str]]:
-        """Return each token of a text with what it stands for.
+        """Return the id of each token of a text and the text it encodes.
 
         Example:
             >>> clip_tokenizer().pieces("mychara")
@@ -103,7 +103,7 @@ class ClipTokenizer:
         return bytes(self._bytes[letter] for letter in letters).decode("utf-8", "replace")
 
     def cut(self, text: str, limit: int) -> Cut:
-        """Find where a text is cut when only ``limit`` tokens are read.
+        """Find where a text is cut if only ``limit`` tokens are read.
 
         Example:
             >>> clip_tokenizer().cut("a photo of a cat", 3)
@@ -113,7 +113,7 @@ class ClipTokenizer:
         return Cut(self.count(text), at)
 
     def places(self, text: str, limits: Iterable[int] = LIMITS) -> list[int | None]:
-        """Return, for each limit, the number of characters that fit; ``None`` when all do."""
+        """Return, for each limit, the number of characters that fit; ``None`` if all do."""
         found: list[int | None] = []
         words = [(match[0], match.start()) for match in _WORD.finditer(text)]
         for limit in limits:
@@ -128,7 +128,7 @@ class ClipTokenizer:
         return found
 
     def word(self, word: str) -> tuple[Token, ...]:
-        """Return the tokens of a text without white space."""
+        """Return the tokens of a text without whitespace."""
         tokens = self._known.get(word)
         if tokens is None:
             if len(self._known) >= _REMEMBERED:
@@ -146,7 +146,7 @@ class ClipTokenizer:
                 yield self._ids[part], len(part.removesuffix(_WORD_END))
 
     def _merged(self, parts: list[str]) -> list[str]:
-        """Join neighbours, the most frequent pair first, until no known pair is left."""
+        """Merge neighbours, the most frequent pair first, until no known pair is left."""
         parts[-1] += _WORD_END
         unknown = len(self._ranks)
         while len(parts) > 1:
@@ -175,7 +175,7 @@ def _normal(word: str) -> str:
 
 
 def _shadow(word: str) -> str:
-    """Return a text of the same length, its letters and digits outside ASCII made plain."""
+    """Return a text of the same length with non-ASCII letters and digits replaced by ASCII ones."""
     if word.isascii():
         return word
     return "".join(letter if letter.isascii() else _class(letter) for letter in word)
@@ -186,7 +186,7 @@ def _class(letter: str) -> str:
 
 
 def _characters(word: str, tokens: tuple[Token, ...]) -> int:
-    """Return how many characters of a word its first tokens stand for."""
+    """Return how many characters of a word the given first tokens encode."""
     normal = _normal(word)
     if len(normal) != len(word):  # composed or folded into other letters: cut before the word
         return 0
@@ -195,7 +195,7 @@ def _characters(word: str, tokens: tuple[Token, ...]) -> int:
 
 
 def _byte_letters() -> dict[str, int]:
-    """Return the letter that stands for each byte in the vocabulary, in the order of its ids."""
+    """Return the letter that represents each byte in the vocabulary, in the order of ids."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     letters = {chr(byte): byte for byte in printable}

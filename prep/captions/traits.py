@@ -1,6 +1,6 @@
 """Which tags belong to the character itself, rather than to a picture of it.
 
-A tag that stands in nearly every caption is learnt together with the trigger word, whether it is
+A tag in nearly every caption is learned together with the trigger word, whether it is
 written down or not. Leaving it out of the captions makes the trigger word absorb it; whatever
 stays in the captions can be prompted, and left out, later.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from prep import captions
 
 SHARE = 0.85
-"""A tag in at least this share of a concept's images is one of its traits."""
+"""A tag in at least this share of a concept's images is a trait of its character."""
 
 _COUNT_TAG = re.compile(r"solo|no humans|multiple (girls|boys|others)|\d\+?(girl|boy|other)s?")
 
@@ -61,13 +61,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 # fmt: on
-"""Tags, as ``captions.key`` writes them, that tell one background, pose… from another."""
+"""Keys of tags (``captions.key``) for backgrounds, framing, poses and expressions."""
 
 _CIRCUMSTANCES = frozenset(tag for tags in GROUPS.values() for tag in tags)
 
 
 def is_circumstance(tag: str) -> bool:
-    """Does the tag tell of one picture (its place, framing, pose, face) rather than of who it is?
+    """Return whether the tag describes the picture (place, framing, pose, face), not the character.
 
     Example:
         >>> is_circumstance("full_body"), is_circumstance("star mark")
@@ -77,7 +77,7 @@ def is_circumstance(tag: str) -> bool:
 
 
 def is_count_tag(tag: str) -> bool:
-    """Does the tag say how many are in the picture? Such a tag tells nothing about who it is.
+    """Return whether the tag counts the characters, which says nothing about who they are.
 
     Example:
         >>> is_count_tag("2girls"), is_count_tag("no_humans"), is_count_tag("bear")
@@ -94,8 +94,8 @@ def own_traits(
     Args:
         counts: (tag, number of images with it).
         images: Number of images in the concept.
-        trigger: Is no trait.
-        share: From this share of the images on, 0 to 1.
+        trigger: Trigger word, which is not a trait.
+        share: Minimum share of the images, 0 to 1.
 
     Example:
         >>> own_traits([("solo", 20), ("bear", 19), ("hat", 11)], 20)

@@ -1,19 +1,19 @@
-"""Prompt weights around tags, ``(smile:1.2)``, ``((smile))``, ``[smile]``: only when asked for.
+"""Prompt weights around tags, ``(smile:1.2)``, ``((smile))``, ``[smile]``: read only on request.
 
-Training captions have none as a rule, and ``poster (object)`` is a tag; so nothing reads weights
-unless the user says that these captions have them. A weight around several tags is left alone.
+Training captions usually have none, and ``poster (object)`` is a tag, so nothing reads weights
+unless the user says that the captions have them. A weight around several tags is left alone.
 """
 
 import re
 
 _NUMBER = re.compile(r":\s*-?(?:\d+(?:\.\d+)?|\.\d+)\s*$")
 _DEEPEST = 16
-"""Pairs of brackets around a tag that are read as its weight."""
+"""Maximum of bracket pairs around a tag that are read as its weight."""
 _PAIRS = {"(": ")", "[": "]"}
 
 
 def unweighted(tag: str) -> tuple[str, str, str]:
-    r"""Split a tag into what opens its weight, the tag itself and what closes the weight.
+    r"""Split a tag into the opening of its weight, the tag itself and the closing of the weight.
 
     Example:
         >>> unweighted("((smile:1.2))"), unweighted("poster (object)")
@@ -32,7 +32,7 @@ def unweighted(tag: str) -> tuple[str, str, str]:
 
 
 def _is_wrapped(tag: str) -> bool:
-    """Is the whole tag inside one pair of brackets that are not escaped?"""
+    """Return whether the whole tag is inside one pair of unescaped brackets."""
     end = _PAIRS.get(tag[0])
     if end is None or tag[-1] != end or tag[-2] == "\\":
         return False
