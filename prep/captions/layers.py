@@ -35,14 +35,14 @@ class ManualEdits:
 
 
 def infer_manual_edits(
-    hand: ManualEdits | None, present: Sequence[str], rules: Rules
+    manual: ManualEdits | None, present: Sequence[str], rules: Rules
 ) -> ManualEdits:
     """Return the manual edits, given the present caption.
 
     Changes that the rules explain (trigger word, dropped and renamed tags) do not count.
 
     Args:
-        hand: The edits known so far; ``None`` makes all tags of the caption manual.
+        manual: The edits known so far; ``None`` makes all tags of the caption manual.
         present: Tags of the caption file.
         rules: Rules of the concept.
 
@@ -51,42 +51,42 @@ def infer_manual_edits(
         ManualEdits(compiled=('bear', 'bow'), added=('bow',), removed=('hat',))
     """
     trigger = [rules.trigger]
-    if hand is None:
+    if manual is None:
         return ManualEdits(
             tuple(present), tuple(captions.remove(captions.unique(present), trigger))
         )
-    ruled = rules.apply(hand.compiled)
-    added = captions.remove(captions.unique(present), [*hand.compiled, *ruled])
+    ruled = rules.apply(manual.compiled)
+    added = captions.remove(captions.unique(present), [*manual.compiled, *ruled])
     stable = {captions.key(tag) for tag in ruled}
-    expected = [tag for tag in hand.compiled if captions.key(tag) in stable]
+    expected = [tag for tag in manual.compiled if captions.key(tag) in stable]
     removed = captions.remove(expected, [*present, *trigger])
-    plus = captions.add(captions.remove(hand.added, removed), added)
-    minus = captions.add(captions.remove(hand.removed, present), removed)
-    return ManualEdits(tuple(present), tuple(plus), tuple(minus))
+    all_added = captions.add(captions.remove(manual.added, removed), added)
+    all_removed = captions.add(captions.remove(manual.removed, present), removed)
+    return ManualEdits(tuple(present), tuple(all_added), tuple(all_removed))
 
 
 def compile_caption(
-    hand: ManualEdits, machine: Sequence[str], rules: Rules, mode: WriteMode = "merge"
+    manual: ManualEdits, machine: Sequence[str], rules: Rules, mode: WriteMode = "merge"
 ) -> ManualEdits:
     """Return the manual edits and the tags (``compiled``) of the new caption.
 
     Tags that stay keep their position, since people also order tags.
 
     Args:
-        hand: From ``infer_manual_edits``; its ``compiled`` are the current tags.
+        manual: From ``infer_manual_edits``; its ``compiled`` are the current tags.
         machine: Tags of the tagger, best first.
         rules: Rules of the concept.
         mode: ``overwrite`` discards manual edits; ``append`` and ``prepend`` remove nothing;
             any other merges.
     """
     if mode == "overwrite":
-        hand = ManualEdits()
-    present = rules.apply(hand.compiled)
-    wanted = rules.apply(captions.remove(captions.add(machine, hand.added), hand.removed))
+        manual = ManualEdits()
+    present = rules.apply(manual.compiled)
+    wanted = rules.apply(captions.remove(captions.add(machine, manual.added), manual.removed))
     if mode not in ("append", "prepend"):
         keys = {captions.key(tag) for tag in wanted}
         present = [tag for tag in present if captions.key(tag) in keys]
     result = captions.add(present, wanted, first=mode == "prepend")
     # Rules may rename a tag to one removed by hand; the trigger word belongs to the rules.
-    unwanted = captions.remove(hand.removed, [rules.trigger])
-    return replace(hand, compiled=tuple(captions.remove(rules.apply(result), unwanted)))
+    unwanted = captions.remove(manual.removed, [rules.trigger])
+    return replace(manual, compiled=tuple(captions.remove(rules.apply(result), unwanted)))

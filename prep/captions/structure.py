@@ -1,6 +1,6 @@
 """The structure of a caption's first line: tags and the gaps between them, without loss.
 
-A line is tags and gaps. Commas separate tags, except inside ``{a|b}`` wildcards; ``|||`` divides the
+A line is tags and gaps. Commas separate tags, except inside ``{a|b}`` wildcards; ``|||`` parts the
 tags that keep their place when a trainer shuffles (one at the front, a second for the end);
 ``;;;`` binds tags that stay together; sentences are one piece, whatever commas they contain
 (``sentences``). Joining the pieces gives exactly the same line, and a line with other

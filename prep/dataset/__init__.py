@@ -1,1 +1,1 @@
-"""Many images: indexed, asked about, and changed through a journal."""
+"""Many images: indexed, queried, and changed through a journal."""

@@ -15,17 +15,17 @@ from prep.dataset.cache_tables import SCHEMA_VERSION
 from prep.errors import UserError
 
 PAGES_KIB = 32 * 1024
-"""Page cache of one connection: an index of 100,000 images fits; the application opens four."""
+"""Page cache of one connection, KiB: fits an index of 100,000 images; the TUI opens four."""
 
 _NOTE_OLD = """INSERT INTO scored(tagger, content) SELECT tagger, content FROM scores
     WHERE NOT EXISTS (SELECT 1 FROM scored)"""
 
 
 def open_cache(file: Path) -> sqlite3.Connection:
-    """Open ``cache.db``; a damaged or outdated one is made again, since it is only a cache.
+    """Open ``cache.db``; a damaged or outdated one is recreated, since it is only a cache.
 
     Raises:
-        UserError: It may not be written.
+        UserError: It is not writable.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     for attempt in (1, 2):
@@ -44,13 +44,13 @@ def open_cache(file: Path) -> sqlite3.Connection:
             if isinstance(error, sqlite3.OperationalError) or attempt == 2:
                 connection.close()
                 raise UserError(
-                    f"{file} cannot be opened: {error}.", "Check that it may be written."
+                    f"{file} cannot be opened: {error}.", "Check that it is writable."
                 ) from error
         connection.close()
         for suffix in ("", "-wal", "-shm"):
             with suppress(FileNotFoundError):
                 Path(f"{file}{suffix}").unlink()
-    raise UserError(f"{file} cannot be made.", "Check that its folder may be written.")
+    raise UserError(f"{file} cannot be created.", "Check that its folder is writable.")
 
 
 def _version(connection: sqlite3.Connection) -> int:

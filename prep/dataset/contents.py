@@ -1,7 +1,7 @@
-"""Work on contents: done once for the bytes of a file, however many images have them.
+"""Work on file contents: done once per content, however many images share it.
 
-Contents, not paths, own what is computed: renaming, moving or copying an image costs nothing, and
-a second run only looks at what is new.
+Results are keyed by content, not path: renaming, moving or copying an image costs nothing, and
+a second run only processes new contents.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -18,7 +18,7 @@ from prep.system.parallel import ordered
 T = TypeVar("T")
 
 _BATCH = 64
-"""Results saved at once: what an interrupted run loses at most."""
+"""Results per transaction: the most that an interrupted run loses."""
 
 USABLE = "LEFT JOIN work.exclusions x ON x.path = i.path WHERE i.error IS NULL AND x.reason IS NULL"
 
@@ -37,7 +37,7 @@ def hash_contents(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Eve
     """Hash the bytes of the images whose content is not known yet.
 
     Yields:
-        Progress; Skipped for files that cannot be read any more, and marks them so.
+        Progress; Skipped for files that can no longer be read, which are marked as faulty.
     """
     missing = [row for row in rows if row.content is None]
 
@@ -61,18 +61,18 @@ def computed_once(
     work: Callable[[Path], T],
     save: Callable[[list[tuple[ImageRow, T]]], None],
 ) -> Iterator[events.Event]:
-    """Do ``work`` on one file of each content that is not known, in threads.
+    """Do ``work`` on one file of each content that is not yet known, in threads.
 
     Args:
-        index: Whose images ``rows`` are.
+        index: The index with the images ``rows``.
         what: Name of the stage.
         rows: Images whose contents are hashed.
-        known: Contents to leave out.
+        known: Contents to skip.
         work: Takes a file; may raise UnreadableError.
-        save: Takes some results at a time, also when the run is stopped.
+        save: Saves a batch of results, also when the run is stopped.
 
     Yields:
-        Progress; Skipped for files that cannot be read any more, and marks them so.
+        Progress; Skipped for files that can no longer be read, which are marked as faulty.
     """
     yield from _computed(index, what, _one_each(rows, known), work, save)
 

@@ -1,7 +1,7 @@
-"""The index: what is in the dataset, counted, paged and searched without touching the files.
+"""The index: the images of the dataset, counted, paged and searched without touching the files.
 
 It lives in ``cache.db`` (see ``cache_db``); ``work.db`` is attached beside it, so that exclusions,
-crops and hand decisions take part in every query. Reading a list of a million images means their
+crops and manual edits can be used in any query. Listing a million images means reading their
 ids, 8 MB, and the rows of one page: paging by primary key takes 0.4 ms where OFFSET takes 17 ms.
 """
 
@@ -31,23 +31,23 @@ _FACTS = (
 _COLUMNS = f"{_FACTS}, x.reason"
 _FROM = "FROM images i LEFT JOIN work.exclusions x ON x.path = i.path"
 _FEW = 5_000
-"""So many ids are put in order by SQLite; for more, the order of all is read once."""
+"""Maximum of ids that SQLite sorts; for more, the order of all is read once."""
 
 
 class ImageRow(NamedTuple):
-    """One image as the index knows it.
+    """One image in the index.
 
     Attributes:
         path: Relative to the project, with slashes.
         folder: Concept folder below the dataset folder, ``.`` for the dataset folder itself.
-        width: Pixels after the EXIF turn; 0 when the file is unreadable.
-        height: As ``width``.
+        width: Pixels after EXIF rotation; 0 if the file is unreadable.
+        height: Like ``width``.
         alpha: The file can hold transparency.
         error: Why the file cannot be used, else ``None``.
-        content: Hash of the file's bytes, once some operation needed it.
-        caption: Text of the caption file, ``None`` when there is none.
+        content: Hash of the file's bytes, once an operation has needed it.
+        caption: Text of the caption file, ``None`` if there is none.
         caption_error: Why the caption file cannot be used, else ``None``.
-        excluded: Why the image is left out, else ``None``.
+        excluded: Why the image is excluded, else ``None``.
     """
 
     id: int
@@ -74,12 +74,12 @@ class ImageRow(NamedTuple):
 
     @property
     def usable(self) -> bool:
-        """Is it readable and not excluded?"""
+        """Return whether it is readable and not excluded."""
         return self.error is None and self.excluded is None
 
 
 class KnownFile(NamedTuple):
-    """What the index remembers of a file and its caption, to notice changes."""
+    """Data of a file and its caption in the index, to notice changes."""
 
     id: int
     size: int
@@ -111,10 +111,10 @@ class Index:
     """The index of one project; one object per thread."""
 
     def __init__(self, project: Project) -> None:
-        """Open it, and make it when it is missing, outdated or damaged.
+        """Open the index; create it if it is missing, outdated or damaged.
 
         Raises:
-            UserError: ``.shikomi`` may not be written, or ``work.db`` is damaged.
+            UserError: ``.shikomi`` is not writable, or ``work.db`` is damaged.
         """
         self.project = project
         try:
@@ -152,7 +152,7 @@ class Index:
         """Return the ids of the images that match a query, in path order.
 
         Raises:
-            ConfigError: The query has a fault; the message points at it.
+            ConfigError: The query is not valid; the message points at the fault.
         """
         found = self._found(where)
         if found is None:
@@ -167,7 +167,7 @@ class Index:
         return array("q", (number for _, number in sorted(few)))
 
     def _found(self, where: str) -> int | None:
-        """Return the set of ids that match a query; ``None`` when all do."""
+        """Return the set of ids that match a query; ``None`` if all do."""
         query = Query.parse(where)
         if query.tree is None:
             return None
@@ -176,7 +176,7 @@ class Index:
         return Evaluator(where, query.tree, self.project, self.connection).run()
 
     def _ordered(self) -> "array[int]":
-        """Return all ids in path order; they are kept until something is written."""
+        """Return all ids in path order; cached until something is written."""
         changes = self.connection.execute("PRAGMA data_version").fetchone()[0]
         state = (changes, self.connection.total_changes)
         if state != self._order_of:
@@ -186,7 +186,7 @@ class Index:
         return self._order
 
     def rows(self, ids: Sequence[int]) -> list[ImageRow]:
-        """Return the images with these ids, in their order; ids that are gone are left out."""
+        """Return the images with these ids, in that order; missing ids are skipped."""
         found: dict[int, ImageRow] = {}
         for places, part in chunks(ids):
             select = f"SELECT {_COLUMNS} {_FROM} WHERE i.id IN ({places})"
@@ -198,7 +198,7 @@ class Index:
         """Return the images that match a query, in path order.
 
         Raises:
-            ConfigError: The query has a fault; the message points at it.
+            ConfigError: The query is not valid; the message points at the fault.
         """
         return list(self.iterate(where))
 
@@ -206,7 +206,7 @@ class Index:
         """Yield the images that match a query, in path order, a few at a time.
 
         Raises:
-            ConfigError: The query has a fault; the message points at it.
+            ConfigError: The query is not valid; the message points at the fault.
         """
         found = self._found(where)
         if found is None:
@@ -220,7 +220,7 @@ class Index:
         return list(self._all_rows("i.faulty = 0", usable=True))
 
     def _all_rows(self, condition: str = "1", *, usable: bool = False) -> Iterator[ImageRow]:
-        # Looking the few exclusions up here costs a quarter of what the join does.
+        # Looking up the few exclusions here takes a quarter of the time of a join.
         excluded = dict(self.connection.execute("SELECT path, reason FROM work.exclusions"))
         for row in self.connection.execute(
             f"SELECT {_FACTS} FROM images i WHERE {condition} ORDER BY i.path"
@@ -237,14 +237,14 @@ class Index:
         return None if row is None else ImageRow._make(row)
 
     def count(self) -> int:
-        """Return the number of image files, unreadable and excluded ones too."""
+        """Return the number of image files, including unreadable and excluded ones."""
         return int(self.connection.execute("SELECT count(*) FROM images").fetchone()[0])
 
     def tag_counts(self, where: str = "") -> list[tuple[str, int]]:
         """Return (tag, number of usable images that match), most frequent first.
 
         Raises:
-            ConfigError: The query has a fault; the message points at it.
+            ConfigError: The query is not valid; the message points at the fault.
         """
         return tag_counts(self.connection, self._found(where))
 
@@ -273,7 +273,7 @@ class Index:
         return map(SizeCount._make, rows)
 
     def known(self, paths: Sequence[str]) -> dict[str, KnownFile]:
-        """Return what was last scanned of these paths, by path."""
+        """Return the state of these files at the last scan, by path."""
         return {
             path: KnownFile(*row)
             for places, part in chunks(paths)
@@ -285,7 +285,7 @@ class Index:
         }
 
     def faults(self) -> Iterator[tuple[str, str | None, str | None]]:
-        """Yield (path, fault of the image, fault of its caption) where there is one."""
+        """Yield (path, fault of the image, fault of its caption) where there are any."""
         return iter(
             self.connection.execute(
                 """SELECT path, error, caption_error FROM images
@@ -296,12 +296,12 @@ class Index:
     # ---- writing -------------------------------------------------------------------------
 
     def put(self, found: Iterable[ScannedImage]) -> None:
-        """Add images or replace what is known of them; their content is to be hashed again."""
+        """Add or update images; their contents must be hashed again."""
         for batch in batches(found):
             self._writer.put_images(batch)
 
     def put_captions(self, found: Iterable[ScannedCaption]) -> None:
-        """Record caption texts and index their tags; paths that are not indexed are left out."""
+        """Record caption texts and index their tags; paths that are not indexed are skipped."""
         for batch in batches(found, CAPTIONS):
             self._writer.put_captions(batch)
 
@@ -314,7 +314,7 @@ class Index:
         self._writer.put_contents(contents)
 
     def rename(self, before: str, after: str, folder: str) -> None:
-        """Note that an image file lies elsewhere now; everything else about it stays known."""
+        """Record that an image file was moved; everything else about it is kept."""
         self._writer.rename(before, after, folder)
 
     def remove(self, paths: Iterable[str]) -> None:
@@ -326,7 +326,7 @@ class Index:
         return int(self.connection.execute("SELECT max(id) FROM images").fetchone()[0] or 0)
 
     def keep_only(self, seen: bytearray) -> None:
-        """Forget the images below ``len(seen)`` whose ids are not marked in it by 1."""
+        """Remove the images with ids below ``len(seen)`` that are not marked with 1 in it."""
         kept = int.from_bytes(seen, "little")
         below = "SELECT id AS n FROM images WHERE id < ?"
         known = set_of(numbers(self.connection, below, (len(seen),)))

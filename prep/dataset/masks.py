@@ -1,9 +1,9 @@
-"""Masks and conditions of images: found, checked, and brought to the size of their image.
+"""Masks and conditioning images: found, checked, and scaled to the size of their image.
 
-White is trained, black is not, grey is trained less. Facts: OneTrainer reads ``a-masklabel.png``
-and ``a-condlabel.png`` beside ``a.jpg``; sd-scripts reads ``a.png`` in a folder of its own
+White is trained on, black is not, grey less. OneTrainer reads ``a-masklabel.png``
+and ``a-condlabel.png`` beside ``a.jpg``; sd-scripts reads ``a.png`` in a separate folder
 (``conditioning_data_dir``), or the alpha channel (``alpha_mask``). shikomi looks beside the image,
-then in ``masks/`` and ``conditioning/`` of the project, then at the image's own transparency.
+then in ``masks/`` and ``conditioning/`` of the project, then uses the image's own transparency.
 """
 
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ _LABEL, _CONDITION = "-masklabel.png", "-condlabel.png"
 _SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".bmp")
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 _ALIKE = 0.02
-"""How much proportions may differ: a mask may be smaller than its image, not of another shape."""
+"""Tolerance of the aspect ratio: a mask may be smaller than its image, not of another shape."""
 
 
 @dataclass(frozen=True)
 class Mask:
-    """Where the mask of an image is: a file of its own, or the image itself (``alpha``)."""
+    """The mask of an image: a separate file, or the transparency of the image (``alpha``)."""
 
     file: Path
     source: MaskSource
@@ -63,7 +63,7 @@ class Finder:
         return image.with_name(name) if name in self._names(image.parent) else None
 
     def _places(self, path: str) -> list[Path]:
-        """Return the folders for masks of an image; a folder of images has none."""
+        """Return the mask folders of an image; a plain folder of images has none."""
         project = self._project
         if project.dataset == project.root:
             return []
@@ -81,7 +81,7 @@ class Finder:
 
 
 def mark(file: Path) -> str:
-    """Return what tells whether a mask has changed; an empty text when it is gone."""
+    """Return a string that changes with the mask file; empty if the file is missing."""
     try:
         return content_hash(file)
     except OSError:
@@ -92,14 +92,14 @@ def read(mask: Mask, row: ImageRow) -> Image.Image:
     """Return the mask, grey, in the size of the upright image.
 
     Raises:
-        UnreadableError: It is no image, or has another shape than its image.
+        UnreadableError: It is not an image, or has another aspect ratio than its image.
     """
     if mask.source == "alpha":
         return decode_alpha(mask.file)
     grey = decode(mask.file).convert("L")
     size = (row.width, row.height)
     if grey.size == size[::-1] and row.orientation in _SIDEWAYS and size[0] != size[1]:
-        # Painted over the picture as it is stored, by a tool that knows no EXIF.
+        # Painted on the stored picture, by a tool that ignores EXIF.
         grey = _turned(grey, row.orientation)
     return _to_size(grey, size, mask.file)
 
@@ -108,13 +108,13 @@ def read_condition(file: Path, row: ImageRow) -> Image.Image:
     """Return a conditioning picture, RGB, in the size of the upright image.
 
     Raises:
-        UnreadableError: As ``read``.
+        UnreadableError: As in ``read``.
     """
     return _to_size(decode(file), (row.width, row.height), file)
 
 
 def white(size: tuple[int, int]) -> Image.Image:
-    """Return the mask that trains everything, of this size."""
+    """Return an all-white mask of this size."""
     return Image.new("L", size, 255)
 
 
@@ -133,6 +133,6 @@ def _to_size(image: Image.Image, size: tuple[int, int], file: Path) -> Image.Ima
     if not 1 - _ALIKE < ratio < 1 + _ALIKE:
         shape = f"{image.width}x{image.height}"
         raise UnreadableError(
-            f"{file.name}: is {shape}, of another shape than its image ({size[0]}x{size[1]})"
+            f"{file.name}: aspect ratio {shape} is not that of the image ({size[0]}x{size[1]})"
         )
     return image.resize(size, Image.Resampling.BILINEAR)

@@ -1,4 +1,4 @@
-"""The crops of a project, as ``work.db`` keeps them."""
+"""The crops of a project, stored in ``work.db``."""
 
 import sqlite3
 from contextlib import closing

@@ -1,7 +1,7 @@
-"""How many images have each tag.
+"""Count how many images have each tag.
 
-For the whole dataset ``tags.count`` is kept up to date, and only what is unusable is taken off. For
-a part of it the packed tag lists of its rows are counted, which is some twenty times faster than
+For the whole dataset ``tags.count`` is kept up to date, and only unusable images are subtracted.
+For a part of it the packed tag lists of its rows are counted, about twenty times faster than
 grouping ``image_tags``.
 """
 
@@ -18,8 +18,8 @@ def tag_counts(connection: sqlite3.Connection, chosen: int | None) -> list[tuple
     """Return (tag, number of usable images that have it), most frequent first.
 
     Args:
-        connection: Of the cache, with ``work.db`` attached.
-        chosen: A set of ids as ``prep.dataset.query.sets`` has it; ``None`` for all images.
+        connection: Connection to the cache, with ``work.db`` attached.
+        chosen: A set of ids in the form of ``prep.dataset.query.sets``; ``None`` for all images.
     """
     unusable = set_of(numbers(connection, _UNUSABLE, ()))
     if chosen is None:
@@ -51,7 +51,7 @@ def _counted(connection: sqlite3.Connection, ids: list[int]) -> dict[int, int]:
 
 
 def _names(connection: sqlite3.Connection, tags: list[int]) -> list[tuple[int, str]]:
-    """Return the names of those that are tags; sentences can be searched, but are none."""
+    """Return the names of tags, without sentences, which have ids only for searching."""
     return [
         row
         for places, part in chunks(tags)

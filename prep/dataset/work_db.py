@@ -1,6 +1,6 @@
-"""``work.db``: what cannot be computed again, and therefore must never be thrown away.
+"""``work.db``: data that cannot be recomputed, and must never be discarded.
 
-The journal of edits, exclusions, crops, and the hand decisions behind captions. Its schema grows by
+The journal of edits, exclusions, crops, and the manual edits behind captions. Its schema grows by
 migrations; the list below is only ever appended to.
 """
 
@@ -34,7 +34,7 @@ def prepare(file: Path) -> None:
     """Create ``work.db`` or bring it up to date.
 
     Raises:
-        UserError: The file is damaged, was made by a newer version, or may not be written.
+        UserError: The file is damaged, was created by a newer version, or is not writable.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     connection: sqlite3.Connection | None = None
@@ -46,7 +46,9 @@ def prepare(file: Path) -> None:
             connection.execute("BEGIN IMMEDIATE")
             version: int = connection.execute("PRAGMA user_version").fetchone()[0]
             if version > len(MIGRATIONS):
-                raise UserError(f"{file} was made by a newer shikomi.", "Update shikomi.")
+                raise UserError(
+                    f"{file} was created by a newer version of shikomi.", "Update shikomi."
+                )
             for number, script in enumerate(MIGRATIONS[version:], version + 1):
                 for statement in filter(str.strip, script.split(";")):
                     connection.execute(statement)
@@ -54,7 +56,7 @@ def prepare(file: Path) -> None:
     except sqlite3.Error as error:
         raise UserError(
             f"{file} cannot be used: {error}.",
-            "It holds the journal: restore it from a backup, or move it away.",
+            "It contains the journal: restore it from a backup, or move it away.",
         ) from error
     finally:
         if connection is not None:

@@ -1,8 +1,8 @@
-"""Writing to the index: whole batches in one transaction, so that no row pays for one of its own.
+"""Writing to the index: whole batches in one transaction, instead of one per row.
 
-Measured: a statement per row and tag took 220 us an image with 25 tags, this takes 60. The tags of
-an image are kept twice: in ``image_tags``, which filters use, and as a packed list in its row,
-which says what to take back when the caption changes; an index by image would cost as much again.
+Measured: a statement per row and tag took 220 us per image with 25 tags, this takes 60. The tags of
+an image are stored twice: in ``image_tags``, which filters use, and as a packed list in its row,
+which says what to remove when the caption changes; an index by image would cost as much again.
 """
 
 import itertools
@@ -23,16 +23,16 @@ T = TypeVar("T")
 MARKS = 500
 """Values per statement; SQLite allows 32,766, older builds 999."""
 BATCH = 2048
-"""Images per transaction: enough to spread its cost, little enough to wait for."""
+"""Images per transaction: enough to spread its cost, few enough for a short wait."""
 CAPTIONS = 16_384
-"""Captions per transaction. Each touches the last page of every tag, and writing pages is what
-costs: with portions of 2,048 a million images took gigabytes more."""
+"""Captions per transaction. Each touches the last page of every tag, and writing pages dominates
+the cost: in portions of 2,048, a million images wrote gigabytes more."""
 _KNOWN_TAGS = 200_000
-"""Tags remembered by a writer; in datasets of prose each sentence is one."""
+"""Maximum of tags cached by a writer; each sentence counts as one."""
 
 
 class ScannedImage(NamedTuple):
-    """What a scan found out about one image file; see ``ImageRow``."""
+    """Result of scanning one image file; see ``ImageRow``."""
 
     path: str
     folder: str
@@ -49,7 +49,7 @@ class ScannedImage(NamedTuple):
 
 
 class ScannedCaption(NamedTuple):
-    """What a scan found out about the caption file of image ``path``."""
+    """Result of scanning the caption file of image ``path``."""
 
     path: str
     caption: str | None
@@ -60,7 +60,7 @@ class ScannedCaption(NamedTuple):
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Hold the write lock from the first read on, so that ids and counts stay true."""
+    """Hold the write lock from the first read, so that ids and counts stay valid."""
     with connection:
         if not connection.in_transaction:
             connection.execute("BEGIN IMMEDIATE")
@@ -68,7 +68,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def chunks(values: Sequence[str] | Sequence[int]) -> Iterator[tuple[str, list[str | int]]]:
-    """Yield values in portions that fit one statement, each with its question marks."""
+    """Yield values in portions that fit one statement, each with its placeholders."""
     for start in range(0, len(values), MARKS):
         part: list[str | int] = list(values[start : start + MARKS])
         yield ",".join("?" * len(part)), part
@@ -88,10 +88,10 @@ class Writer:
         self._connection = connection
         self._tags: dict[str, int] = {}
         self._sentences: set[int] = set()
-        """Those of the numbers that are of sentences."""
+        """Ids of tags that are sentences."""
 
     def put_images(self, found: Sequence[ScannedImage]) -> None:
-        """Add images or replace what is known of them, in one transaction.
+        """Add or update images, in one transaction.
 
         Their content hashes are dropped, since their bytes may have changed.
         """
@@ -99,12 +99,12 @@ class Writer:
             self._put_images(found)
 
     def put_captions(self, written: Sequence[ScannedCaption]) -> None:
-        """Record captions in one transaction; paths that are not indexed are left out."""
+        """Record captions in one transaction; paths that are not indexed are skipped."""
         try:
             with transaction(self._connection):
                 self._put_captions(written)
         except BaseException:
-            self._forget()  # new numbers among them were taken back
+            self._forget()  # new ids among them were rolled back
             raise
 
     def _put_images(self, found: Sequence[ScannedImage]) -> None:
@@ -149,7 +149,7 @@ class Writer:
         }
 
     def _link(self, items: list[tuple[int, bytes, "array[int]"]]) -> None:
-        """Bring ``image_tags`` and the counts from the old packed tags to the new numbers."""
+        """Update ``image_tags`` and the counts from the old packed tags to the new ids."""
         added: dict[int, list[int]] = defaultdict(list)
         removed: dict[int, list[int]] = defaultdict(list)
         for image, packed, new in items:
@@ -169,14 +169,14 @@ class Writer:
         )
 
     def _numbered(self, texts: list[str | None]) -> list["array[int]"]:
-        """Return the numbers of the tags of each text; new tags get one."""
+        """Return the ids of the tags of each text, creating ids of new tags."""
         keyed = [_keyed(text) for text in texts]
         wanted = {key: name for tags in keyed for key, name in tags.items()}
         known = self._known(wanted)
         return [array("I", (known[key] for key in tags)) for tags in keyed]
 
     def _known(self, wanted: dict[str, str]) -> dict[str, int]:
-        """Return the numbers of these tags (key: name); this writer's memory is bounded."""
+        """Return the ids of these tags (key -> name), using a bounded cache."""
         if len(self._tags) > _KNOWN_TAGS:
             self._forget()
         missing = [key for key in wanted if key not in self._tags]
@@ -197,7 +197,7 @@ class Writer:
         self._sentences.clear()
 
     def _tag_count(self, numbers: "array[int]") -> int:
-        """Return how many of these are tags: sentences can be searched, but are none."""
+        """Return how many of these are tags rather than sentences."""
         return len(numbers) - len(self._sentences.intersection(numbers) if self._sentences else ())
 
     def put_error(self, path: str, error: str) -> None:
@@ -216,7 +216,7 @@ class Writer:
             )
 
     def rename(self, before: str, after: str, folder: str) -> None:
-        """Note that an image file lies elsewhere now; everything else about it stays known."""
+        """Record that an image file was moved; everything else about it is kept."""
         with transaction(self._connection):
             self._remove([after])
             self._connection.execute(
@@ -246,7 +246,7 @@ def _pairs(images: dict[int, list[int]]) -> Iterator[tuple[int, int]]:
 
 
 def unpacked(packed: bytes) -> "array[int]":
-    """Return the tag numbers of a row of ``images``."""
+    """Return the tag ids of a row of ``images``."""
     numbers = array("I")
     numbers.frombytes(packed)
     return numbers
@@ -265,5 +265,5 @@ def _about(text: str | None) -> tuple[str | None, bool]:
 
 
 def _more(text: str | None) -> bool:
-    """Has it more than the first line, which holds the tags?"""
+    """Return whether it has more than the first line, which contains the tags."""
     return text is not None and bool(split_lines(text)[2].strip())

@@ -211,7 +211,7 @@ class Editor:
         """Take back what was added although a person has removed it from this caption."""
         if row.path not in self._decided:
             return tags
-        minus = captions.remove(self._hand(row).removed, before)
+        minus = captions.remove(self._manual(row).removed, before)
         return captions.remove(tags, captions.remove(minus, self._triggers(row.folder)))
 
     def decisions(self, row: CaptionRow, after: str | None) -> list[CaptionState]:
@@ -223,18 +223,20 @@ class Editor:
         """
         rules = self.rules(row.folder)
         adds = self.options.expand or (self.options.rules and rules.expand)
-        if not adds and not (row.path in self._decided and self.hands.knows(row.path, after)):
+        if not adds and not (
+            row.path in self._decided and self.manual_edits.knows(row.path, after)
+        ):
             return []
-        now = self._hand(row)
+        now = self._manual(row)
         new = infer_manual_edits(now, captions.split(after or ""), rules)
         return [(row.path, row.caption, now), (row.path, after, new)]
 
-    def _hand(self, row: CaptionRow) -> ManualEdits:
-        known = self.hands.behind(row.path, row.caption)
+    def _manual(self, row: CaptionRow) -> ManualEdits:
+        known = self.manual_edits.behind(row.path, row.caption)
         return infer_manual_edits(known, captions.split(row.caption or ""), self.rules(row.folder))
 
     @cached_property
-    def hands(self) -> ManualEditStore:
+    def manual_edits(self) -> ManualEditStore:
         """What was decided by hand."""
         return ManualEditStore(self.index)
 

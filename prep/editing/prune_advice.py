@@ -1,6 +1,6 @@
 """Which tags stand in nearly all images of a concept, and what deleting or keeping them means.
 
-A tag that nearly all captions of a concept have is learnt together with the trigger word. Deleted
+A tag that nearly all captions of a concept have is learned together with the trigger word. Deleted
 from the captions, what it shows is absorbed by the trigger word: it comes along unasked, which is
 right for what makes the character. Kept, it stays a word of its own that can be prompted and left
 out, which is right for all that changes, given that some images lack it.

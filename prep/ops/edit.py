@@ -91,10 +91,10 @@ def _applied(editor: Editor, journal: Journal) -> Outcome:
     options, states = editor.options, list[CaptionState]()
     rows = caption_rows(editor.index, options.where, options.path)
     found = list(_changes(rows, editor, states))
-    editor.hands.put(states)
+    editor.manual_edits.put(states)
     outcome = journal.apply(options.title, found)
     conflicting = {path for path, _ in outcome.conflicts}
-    editor.hands.forget((c.path, c.after) for c in found if c.path in conflicting)
+    editor.manual_edits.forget((c.path, c.after) for c in found if c.path in conflicting)
     return outcome
 
 

@@ -1,7 +1,7 @@
-"""A project: a folder, and ``shikomi.toml`` with what the user intends for it.
+"""A project: a folder of images with its settings, ``shikomi.toml``.
 
-Any folder opens, also one that only holds images or kohya folders; the file is made when
-something needs saving. Settings are typed once, here (and in ``train.config`` for training):
+Any folder of images or kohya folders can be opened; the file is created when
+something must be saved. Settings are declared once, here (and in ``train.config`` for training):
 the same models give the file, the flags, the forms and the documentation.
 """
 
@@ -35,10 +35,10 @@ _FOLDER = re.compile(r"(\d+)_(.*)", re.DOTALL)
 
 
 class ProjectSection(Section):
-    """What is made, and for which model family."""
+    """Name, model family and resolution."""
 
     name: str = ""
-    """Name of the LoRA and of the files made for it; the folder's name when empty."""
+    """Name of the LoRA and of its files; the folder's name if empty."""
     family: Literal["sd15", "sdxl"] = "sd15"
     """Base model family: sd15 (Stable Diffusion 1.5) or sdxl."""
     resolution: int = Field(512, ge=64, le=4096)
@@ -59,34 +59,34 @@ class BucketSection(Section):
 
 
 class ConceptSection(Section):
-    """One folder of images that teaches one thing."""
+    """One folder of images that teaches one concept."""
 
     trigger: str = ""
     """Trigger word; comes first in every caption of the folder."""
     repeats: int | None = Field(None, ge=1)
-    """How often each image is seen per epoch; when absent, the number before `_` in the folder's
+    """How often each image is seen per epoch; by default the number before `_` in the folder's
     name, else 1."""
     prune: tuple[str, ...] = ()
     """Tags of the concept itself, left out of captions so that the trigger word absorbs them."""
     regularization: bool = False
-    """These are regularisation images: they hold the class in place."""
+    """These are regularisation images, which preserve the class."""
 
 
 class CaptionSection(Section):
-    """Rules that turn what the tagger saw into captions."""
+    """Rules that turn tags of the tagger into captions."""
 
     extension: Literal[".txt", ".caption"] = ".txt"
-    """Ending of caption files."""
+    """Suffix of caption files."""
     always_first: tuple[str, ...] = ()
-    """Tags that come right after the trigger word when present, in this order."""
+    """Tags that come right after the trigger word if present, in this order."""
     drop: tuple[str, ...] = ()
     """Tags that never enter a caption."""
     blacklist: str = ""
-    """A text file with more tags to drop, one a line; `*` stands for anything."""
+    """A text file with more tags to drop, one per line; `*` matches anything."""
     only: tuple[str, ...] = ()
-    """The only tags that may enter a caption, besides the trigger word; all when empty."""
+    """The only tags that may enter a caption, besides the trigger word; all if empty."""
     whitelist: str = ""
-    """A text file with more tags of that kind, one a line; `*` stands for anything."""
+    """A text file with more such tags, one per line; `*` matches anything."""
     replace: Renames = Field(default_factory=dict)
     """Tags to rename: old = new."""
     regex: Patterns = Field(default_factory=dict)
@@ -98,21 +98,21 @@ class CaptionSection(Section):
     expand: bool = False
     """Add implied tags; otherwise tags that another tag of the caption implies are dropped."""
     order: Literal["", "alphabetical", "people"] = ""
-    """Sort the tags: alphabetical, or people: how many are in the picture comes first."""
+    """Sort the tags: alphabetical, or people: tags that count characters (1girl) first."""
     words: Literal["spaces", "underscores"] = "spaces"
-    """Write new tags with spaces or underscores between their words; faces as ^_^ stay."""
+    """Write new tags with spaces or underscores between words; emoticons such as ^_^ stay."""
     brackets: Literal["plain", "escaped"] = "plain"
-    """Write the brackets of new tags plain, as trainers read them, or with a backslash before."""
+    """Write the brackets of new tags plain, as trainers read them, or escaped by backslashes."""
 
 
 class VocabularySection(Section):
     """The tags that the base model knows."""
 
     files: tuple[str, ...] = ()
-    """Tag lists: booru CSV (name,type,count,aliases), a tagger's selected_tags.csv, or one tag a
-    line. When empty, the tags of the tagger."""
+    """Tag lists: booru CSV (name,type,count,aliases), a tagger's selected_tags.csv, or one tag per
+    line. If empty, the tags of the tagger."""
     own: tuple[str, ...] = ()
-    """Tags that are right although no list has them."""
+    """Tags that are valid although no list has them."""
 
 
 class Settings(Section):
@@ -121,7 +121,7 @@ class Settings(Section):
     project: ProjectSection = ProjectSection()
     buckets: BucketSection = BucketSection()
     concepts: dict[str, ConceptSection] = Field(default_factory=dict)
-    """By folder name below the dataset folder."""
+    """Concepts by the name of their folder below the dataset folder."""
     captions: CaptionSection = CaptionSection()
     tagger: TaggerSection = TaggerSection()
     captioner: CaptionerSection = CaptionerSection()
@@ -133,7 +133,7 @@ class Settings(Section):
 
 @dataclass(frozen=True)
 class Concept:
-    """One folder of images, as trainers will see it."""
+    """One folder of images, as trainers use it."""
 
     folder: str
     name: str
@@ -142,7 +142,7 @@ class Concept:
 
     @property
     def trigger(self) -> str:
-        """The trigger word, or an empty text."""
+        """The trigger word, or an empty string."""
         return self.settings.trigger
 
 
@@ -158,19 +158,19 @@ class Project:
         """Open any folder of images as a project.
 
         Raises:
-            ConfigError: No such folder, or ``shikomi.toml`` has faults (all are named).
+            ConfigError: There is no such folder, or ``shikomi.toml`` is not valid (all faults).
         """
         root = path.expanduser().resolve()
         if not root.is_dir():
             fault = "is a file, not a folder" if root.exists() else "does not exist"
             raise ConfigError(
-                f"{path} {fault}.", "Give a folder of images, or make a project: shikomi init DIR"
+                f"{path} {fault}.", "Give a folder of images, or create a project: shikomi init DIR"
             )
         return cls(root, read_settings(root / FILE_NAME))
 
     @property
     def file(self) -> Path:
-        """``shikomi.toml``."""
+        """Path of ``shikomi.toml``."""
         return self.root / FILE_NAME
 
     @property
@@ -180,7 +180,7 @@ class Project:
 
     @property
     def dataset(self) -> Path:
-        """Where the images are: ``dataset/`` when there is one, else the folder itself."""
+        """Where the images are: ``dataset/`` if it exists, else the folder itself."""
         folder = self.root / "dataset"
         return folder if folder.is_dir() else self.root
 
@@ -209,13 +209,13 @@ class Project:
         """The buckets of this project's training resolution."""
         side, section = self.settings.project.resolution, self.settings.buckets
         step = min(section.step, side)
-        # Limits are rounded outwards to whole steps, as sd-scripts does when it reads them.
+        # Limits are rounded outwards to whole steps, as in sd-scripts.
         minimum = max(1, min(section.minimum, side) // step) * step
         maximum = -(-max(section.maximum, side) // step) * step
         return Buckets((side, side), step, minimum, maximum, section.no_upscale)
 
     def relative(self, path: Path) -> str:
-        """Return ``path`` as the index and all events name it: relative, with slashes."""
+        """Return ``path`` in the form used by the index and all events: relative, with slashes."""
         return path.relative_to(self.root).as_posix()
 
     def caption_file(self, path: str) -> Path:
@@ -223,9 +223,9 @@ class Project:
         return (self.root / path).with_suffix(self.settings.captions.extension)
 
     def concept_folder(self, path: str) -> str:
-        """Return the folder, below the dataset folder, that decides over the image ``path``.
+        """Return the concept folder, below the dataset folder, of the image ``path``.
 
-        It is the first folder below the dataset folder, or ``.`` for images right inside it.
+        It is the first folder below the dataset folder, or ``.`` for images directly in it.
         """
         inside = PurePosixPath(path).relative_to(self.relative(self.dataset))
         return inside.parts[0] if len(inside.parts) > 1 else "."
@@ -243,17 +243,17 @@ class Project:
         Comments and order of the file are kept; a value of ``None`` removes its key.
 
         Raises:
-            ConfigError: The result would have faults; nothing is written.
+            ConfigError: The result is not valid; nothing is written.
         """
         text, settings = self.with_changes(changes)
         write_text(self.file, text)
         return Project(self.root, settings)
 
     def with_changes(self, changes: Mapping[str, Any]) -> tuple[str, Settings]:
-        """Return what ``saved`` would write, and the settings; nothing is written.
+        """Return the text that ``saved`` would write, and the settings, without writing.
 
         Raises:
-            ConfigError: The result would have faults.
+            ConfigError: The result is not valid.
         """
         document = _parse(self.file)
         _merge(document, changes)
@@ -272,10 +272,10 @@ def parse_folder(name: str) -> tuple[int | None, str]:
 
 
 def read_settings(file: Path) -> Settings:
-    """Read ``shikomi.toml``; a missing file means the defaults.
+    """Read ``shikomi.toml``; defaults if the file is missing.
 
     Raises:
-        ConfigError: With every fault of the file: place, fault and nearest known key.
+        ConfigError: It is not valid; names each fault, its place and the nearest known key.
     """
     return _validated(_parse(file).unwrap(), file)
 
@@ -314,10 +314,10 @@ def _validated(data: dict[str, Any], file: Path) -> Settings:
 
 
 def describe_faults(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Put each fault of a validation into one clause, with the nearest known key.
+    """Return a clause for each fault of a validation, with the nearest known key.
 
     Args:
-        error: What pydantic found.
+        error: The error from pydantic.
         model: The model it was found in; its field names are the known keys.
     """
     faults = []
@@ -336,9 +336,9 @@ def describe_faults(error: ValidationError, model: type[BaseModel]) -> list[str]
 
 
 def fault_of(fault: "ErrorDetails") -> str:
-    """Put one fault of a validation into words, without its place."""
+    """Return the message of one fault of a validation, without its place."""
     message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "value_error":  # one of ours, which says all there is to say
+    if fault["type"] == "value_error":  # one of ours, already complete
         return message
     return f"{message[0].lower()}{message[1:]}, not {fault['input']!r}"
 
@@ -348,7 +348,7 @@ def _known_keys(model: type[BaseModel], place: tuple[int | str, ...]) -> list[st
     for part in place:
         field = model.model_fields.get(str(part))
         if field is None:
-            continue  # the name of a concept: its own table follows
+            continue  # the name of a concept, whose table follows
         candidates = (field.annotation, *get_args(field.annotation))
         found = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
         if found:
@@ -365,7 +365,7 @@ family = "sd15"        # sd15 or sdxl
 resolution = 512       # 512 or 768 for SD 1.5, 1024 for SDXL
 
 [captions]
-always_first = []      # right after the trigger word, when present
+always_first = []      # right after the trigger word, if present
 drop = []              # tags that never enter a caption
 
 # One table for each folder below dataset/:
@@ -376,11 +376,11 @@ drop = []              # tags that never enter a caption
 
 
 def initialise(folder: Path) -> Project:
-    """Make the folders of a new project and its ``shikomi.toml``; nothing existing is changed.
+    """Create the folders of a new project and its ``shikomi.toml``; changes nothing that exists.
 
     Raises:
         ConfigError: ``folder`` is a file.
-        UserError: It may not be written.
+        UserError: The folder is not writable.
     """
     root = folder.expanduser().resolve()
     if root.exists() and not root.is_dir():

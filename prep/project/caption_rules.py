@@ -1,6 +1,6 @@
-"""The caption rules of a project: what ``shikomi.toml`` and the files that it names say.
+"""The caption rules of a project, from ``shikomi.toml`` and the files named there.
 
-The rules themselves, which know no project, are in ``prep.captions.rules``.
+The rules themselves, independent of projects, are in ``prep.captions.rules``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,10 +22,10 @@ def rules_for(project: Project, folder: str, places: Mapping[str, int] | None = 
     Args:
         project: The project.
         folder: Concept folder below the dataset folder.
-        places: From ``prep.tagging.scores.writing``, where the settings of the tagger ask for them.
+        places: From ``prep.tagging.scores.writing``, if the settings of the tagger require them.
 
     Raises:
-        UserError: A file that ``shikomi.toml`` names cannot be read.
+        UserError: A file named in ``shikomi.toml`` cannot be read.
     """
     section, concept = project.settings.captions, project.concept(folder)
     blacklist, whitelist = (
@@ -52,10 +52,10 @@ def rules_for(project: Project, folder: str, places: Mapping[str, int] | None = 
 
 
 def load_implications(aliases: Sequence[Path], implications: Sequence[Path]) -> Implications:
-    """Read aliases and implications; files that have not changed are not read again.
+    """Read aliases and implications; unchanged files are not read again.
 
     Raises:
-        UserError: A file is missing, or is none of the known forms.
+        UserError: A file is missing, or in an unknown format.
     """
     files = (*aliases, *implications)
     marks = tuple(repr(fingerprint(file)) for file in files)
@@ -66,7 +66,7 @@ def load_implications(aliases: Sequence[Path], implications: Sequence[Path]) -> 
 def _loaded(
     aliases: tuple[Path, ...], implications: tuple[Path, ...], marks: tuple[str, ...]
 ) -> Implications:
-    del marks  # they make a changed file another call
+    del marks  # part of the cache key, so that changed files are read again
     return Implications.read(aliases, implications)
 
 

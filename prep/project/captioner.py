@@ -23,34 +23,34 @@ Retries = Annotated[int, Field(ge=0, le=100)]
 
 
 class CaptionerSection(Section):
-    """The vision model that describes images in sentences, and how it is asked."""
+    """The vision model that describes images in sentences, and its prompt."""
 
     url: str = "http://127.0.0.1:8080/v1"
     """Base address of an OpenAI-compatible server: llama.cpp http://127.0.0.1:8080/v1, Ollama
     http://127.0.0.1:11434/v1, vLLM http://127.0.0.1:8000/v1."""
     model: str = ""
-    """Name of the model on that server; needed when it offers several."""
+    """Name of the model on that server; needed if it offers several."""
     prompt: str = PROMPT
-    """What the model is asked. {tags}, {trigger}, {concept} and {name} stand for those of the
+    """The prompt. {tags}, {trigger}, {concept} and {name} are replaced with those of the
     image; a line whose placeholders are all empty is left out."""
     system: str = ""
-    """A system message before it; none when empty."""
+    """A system message before it; none if empty."""
     place: DescriptionPlace = "line"
     """Where descriptions go: line (the second line of the caption file), joined (behind the tags,
-    in the same line), or file (a file of its own: .caption beside .txt, or .txt beside
+    in the same line), or file (a separate file: .caption beside .txt, or .txt beside
     .caption)."""
     trigger_first: bool = True
-    """Put the concept's trigger word before a description that lacks it, in a line or file of its
-    own."""
+    """Put the concept's trigger word before a description that lacks it, in a separate line or
+    file."""
     side: Side = 1024
-    """Images are sent with a longer side of at most so many pixels."""
+    """Maximum of pixels of the longer side of images that are sent."""
     max_tokens: Tokens = 300
-    """A longer answer is cut off after its last whole sentence."""
+    """Maximum of tokens in an answer; longer ones are cut after the last whole sentence."""
     temperature: Temperature = 0.2
-    """0: always the likeliest word; higher: more varied."""
+    """0: always the most likely token; higher: more varied."""
     concurrency: Concurrency = 2
-    """Images that are asked about at the same time."""
+    """Number of parallel requests."""
     timeout: Seconds = 120.0
-    """Seconds without a sign of life after which a request is given up."""
+    """Seconds without any data after which a request is abandoned."""
     retries: Retries = 4
-    """New attempts after one that failed and may succeed."""
+    """Retries after a failure that may be temporary."""

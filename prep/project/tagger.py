@@ -9,9 +9,9 @@ from prep.captions.patterns import flat
 from prep.section import Section
 
 GENERAL, CHARACTER = 0.35, 0.85
-"""Thresholds of taggers that recommend none."""
+"""Default thresholds, for taggers that recommend none."""
 CATEGORIES = ("artist", "copyright", "meta", "quality", "model", "year")
-"""Categories, besides general and character, that tags of some taggers have."""
+"""Categories besides general and character, used by some taggers."""
 
 CategoryPlace = Literal["", "first", "last"]
 
@@ -19,7 +19,7 @@ CategoryPlace = Literal["", "first", "last"]
 def _categories(value: Any) -> Any:
     for name in value if isinstance(value, Mapping) else ():
         if name not in CATEGORIES:
-            raise ValueError(f"{name!r} is no such category; there are {', '.join(CATEGORIES)}")
+            raise ValueError(f"{name!r} is not a category; known: {', '.join(CATEGORIES)}")
     return value
 
 
@@ -35,24 +35,24 @@ ByCategory = Annotated[dict[str, Threshold], BeforeValidator(_categories)]
 
 
 class TaggerSection(Section):
-    """The tagger: which one, from which scores on, and how its tags are written."""
+    """The tagger: which one, its thresholds, and how its tags are written."""
 
     model: str = ""
-    """A folder with a model and its list of tags, a known name, or one on the Hugging Face hub."""
+    """A folder with a model and its tag list, a known name, or a name on the Hugging Face hub."""
     general: Threshold | None = None
-    """A general tag is taken from this score on; as the tagger recommends when absent."""
+    """Threshold of general tags; by default the one that the tagger recommends."""
     character: Threshold | None = None
-    """A character tag is taken from this score on; as the tagger recommends when absent."""
+    """Threshold of character tags; by default the one that the tagger recommends."""
     categories: ByCategory = Field(default_factory=dict)
-    """Thresholds of other categories: artist, copyright, meta, quality, model, year; as general
-    when absent."""
+    """Thresholds of other categories: artist, copyright, meta, quality, model, year; by default
+    that of general tags."""
     tags: ByTag = Field(default_factory=dict)
     """Thresholds of single tags."""
     ratings: Annotated[CategoryPlace, BeforeValidator(_place)] = ""
     """Write the rating as a tag: first (behind the trigger word and always_first) or last."""
     characters: CategoryPlace = ""
-    """Where the names of characters go: first (behind the trigger word and always_first), last, or
-    by their scores like all other tags."""
+    """Where character names go: first (behind the trigger word and always_first), last, or
+    or by their scores, like other tags."""
     expand_characters: bool = False
     """Write the character `name_(series)` as two tags, name and series."""
 
@@ -62,8 +62,8 @@ class TaggerSection(Section):
         """Return the thresholds of general and character tags.
 
         Args:
-            general: What the tagger recommends, if anything.
-            character: As ``general``.
+            general: The tagger's recommendation, if any.
+            character: Like ``general``.
         """
         asked = ((self.general, general, GENERAL), (self.character, character, CHARACTER))
         first, second = (next(x for x in one if x is not None) for one in asked)

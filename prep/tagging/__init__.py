@@ -1,1 +1,1 @@
-"""Tagging: WD models, where they come from, their pixels, and the scores that are kept."""
+"""Tagging: tagger models, where they come from, their input pixels, and the stored scores."""

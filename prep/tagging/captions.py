@@ -1,4 +1,4 @@
-"""Turn what a tagger saw into captions: ``prep.captions.layers`` over real caption files."""
+"""Turn tagger results into captions: applies ``prep.captions.layers`` to caption files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,20 +29,20 @@ def recompiled(
     mode: WriteMode,
     answers: Mapping[str, bool] | None = None,
 ) -> tuple[str | None, ManualEdits, ManualEdits]:
-    """Return the new text of a caption, and the decisions behind the old and the new text.
+    """Return the new text of a caption, and the manual edits behind the old and the new text.
 
     Args:
-        text: Of the caption file; ``None`` for no file.
-        known: What is known of the decisions.
-        machine: Tags of the tagger, as captions spell them.
-        rules: Of the concept.
-        mode: What becomes of a caption that exists.
-        answers: Given about single tags.
+        text: Text of the caption file; ``None`` for no file.
+        known: The manual edits known so far.
+        machine: Tags of the tagger, spelled as in captions.
+        rules: Rules of the concept.
+        mode: How an existing caption is changed.
+        answers: Answers about single tags.
     """
     now = _decided(text, known, rules, answers)
     new = compile_caption(now, machine, rules, mode)
     after = caption_change("", text, new.compiled).after
-    # Sentences and marks may put new tags elsewhere than rules do: go on until both agree.
+    # Sentences and marks may place new tags elsewhere than rules do: repeat until both agree.
     for _ in range(_ROUNDS if after and structure.plain_tags(after) is None else 0):
         again = compile_caption(_decided(after, new, rules, answers), machine, rules, mode)
         text = caption_change("", after, again.compiled).after
@@ -64,17 +64,17 @@ class Compiler:
 
     Attributes:
         changes: What to write; at most one change for each caption file.
-        forgotten: Answers about tags that no longer count, since captions are overwritten.
+        forgotten: Answers about tags that no longer apply, since captions are overwritten.
     """
 
     def __init__(self, project: Project, index: Index, mode: WriteMode, writing: Writing) -> None:
         """Start with no changes.
 
         Args:
-            project: Its rules are applied.
+            project: The project, with its rules.
             index: Open index.
-            mode: What becomes of captions that exist.
-            writing: How what was seen is written.
+            mode: How existing captions are changed.
+            writing: How tagger results are written.
         """
         self.changes: list[Change] = []
         self.forgotten: list[Change] = []
@@ -87,10 +87,10 @@ class Compiler:
         self._sharing: list[tuple[str, str]] = []
 
     def add(self, row: ImageRow, seen: TaggerResult) -> Iterator[events.Event]:
-        """Compile the caption of one image; of several that share a file, the first decides.
+        """Compile the caption of one image; if several share a file, the first decides.
 
         Yields:
-            Skipped when the caption file cannot be read; it is left alone.
+            Skipped if the caption file cannot be read; it is not changed.
         """
         extension = self._project.settings.captions.extension
         file = (self._project.root / row.path).with_suffix(extension)
@@ -123,11 +123,11 @@ class Compiler:
             self.forgotten.append(Change(row.path, ANSWERS, packed(answers), None))
 
     def warnings(self) -> Iterator[events.Warned]:
-        """Yield one warning when images share caption files."""
+        """Yield one warning if images share caption files."""
         if self._sharing:
             first, second = self._sharing[0]
             yield events.Warned(
-                f"{len(self._sharing)} images share the caption file of another image, as {second}"
+                f"{len(self._sharing)} images share the caption file of another image: {second} has"
                 f" that of {first}; the caption describes the first.",
                 "Rename one of them, so that each has its own.",
             )
@@ -135,8 +135,8 @@ class Compiler:
     def apply(self, journal: Journal, title: str) -> Outcome:
         """Write the captions as one edit.
 
-        The decisions behind the new texts are recorded first: they count only once a caption
-        file holds such a text, so a crash in between does no harm.
+        The manual edits behind the new texts are recorded first: they count only once a caption
+        file has such a text, so a crash in between does no harm.
         """
         self._hands.put(self._states)
         outcome = journal.apply(title, [*self.changes, *self.forgotten])

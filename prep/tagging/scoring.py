@@ -1,7 +1,7 @@
-"""Let taggers look at images that they have not scored yet; scores are stored as they come.
+"""Score images that taggers have not scored yet; scores are stored as they arrive.
 
-A run that was killed goes on where it stopped. Where all scores are known, no model is loaded, and
-the files of a tagger need not even be there.
+A run that was killed continues where it stopped. If all scores are known, no model is loaded,
+and the files of a tagger need not even exist.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,15 +27,15 @@ _STORE_EVERY = 32
 
 @dataclass(frozen=True)
 class Ready:
-    """A tagger that can be asked for scores.
+    """A tagger whose scores can be computed or read.
 
     Attributes:
-        name: For people.
-        table: What its scores mean.
+        name: Display name.
+        table: Tags of its scores.
         store: Its scores.
         advice: The thresholds of general and character tags that it recommends, if any.
-        files: ``None`` when only its scores are here.
-        fault: Why the files are not here.
+        files: Its files; ``None`` if only its scores are stored.
+        fault: Why the files are missing.
     """
 
     name: str
@@ -47,10 +47,10 @@ class Ready:
 
 
 class TaggerResolver:
-    """Finds taggers, one after the other.
+    """Finds taggers by name: their files, or else their stored scores.
 
     Attributes:
-        ready: Those that were found; names of the same tagger count once.
+        ready: The taggers found so far, each once.
     """
 
     def __init__(self, project: Project, index: Index) -> None:
@@ -59,13 +59,13 @@ class TaggerResolver:
         self.ready: list[Ready] = []
 
     def add(self, name: str) -> Iterator[events.Event]:
-        """Find a tagger's files, or else its scores.
+        """Find a tagger's files, or else its stored scores.
 
         Yields:
             Progress of a download.
 
         Raises:
-            UserError: There are neither.
+            UserError: There is neither.
         """
         try:
             files = yield from obtain.obtain(name, self._project.root)
@@ -99,12 +99,12 @@ class Scoring:
 
     Attributes:
         unusable: Paths of images that could not be read.
-        provider: What ran the last model; empty when all scores were known.
-        reason: Why not something faster.
+        provider: Provider of the last model; empty if all scores were known.
+        reason: Why it was not a faster one.
         workers: Processes that ran it.
-        nodes: Machines that they were on.
-        scored: Images that were looked at.
-        seconds: What that took.
+        nodes: Machines on which they ran.
+        scored: Number of images that were scored.
+        seconds: Time of scoring.
     """
 
     def __init__(self, project: Project, index: Index, running: Running) -> None:
@@ -115,18 +115,18 @@ class Scoring:
         self.scored, self.seconds = 0, 0.0
 
     def run(self, tagger: Ready, contents: Mapping[str, str]) -> Iterator[events.Event]:
-        """Score what has no scores yet.
+        """Score contents without scores.
 
         Args:
             tagger: From ``TaggerResolver``.
-            contents: Path -> hash of its bytes; each hash is looked at once.
+            contents: Path -> hash of its bytes; each hash is scored once.
 
         Yields:
             Progress; Skipped for images that cannot be read; Warned for an idle GPU, for batches
             that did not fit into memory, and for workers of a cluster that were lost.
 
         Raises:
-            UserError: The tagger is broken, or its files are needed and not here; RetryError when
+            UserError: The tagger is broken, or its files are needed but missing; RetryError if
                 no worker of a cluster is left.
         """
         known = tagger.store.known()
@@ -137,7 +137,7 @@ class Scoring:
         if not todo:
             return
         if tagger.files is None:
-            raise tagger.fault or UserError(f"The files of {tagger.name} are not here.")
+            raise tagger.fault or UserError(f"The files of {tagger.name} are missing.")
         yield events.Progress("tag", 0, len(todo), f"loading {tagger.name}")
         used = engine(tagger.files, self._running)
         try:

@@ -1,4 +1,4 @@
-"""What taggers see as text files beside nobody's captions: for other tools, and to compare."""
+"""Tagger results as text files outside the captions: for other tools, and for comparison."""
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -23,19 +23,19 @@ class TextFileWriter:
 
     Attributes:
         changes: What to write.
-        title: Where to, for people.
+        title: The target, for display.
     """
 
     def __init__(self, project: Project, folder: str, name: str) -> None:
-        """Check where the files go.
+        """Check the target of the files.
 
         Args:
-            project: The files must lie inside of it, so that they can be undone.
+            project: The files must be inside it, so that they can be undone.
             folder: Relative to the project.
             name: Of each file, with the fields ``{name}``, ``{extension}`` and ``{hash}``.
 
         Raises:
-            ConfigError: The folder lies outside or among the images, or the name has faults.
+            ConfigError: The folder is outside or among the images, or the name is not valid.
         """
         self.changes: list[Change] = []
         self.title = f"into {folder}"
@@ -43,13 +43,13 @@ class TextFileWriter:
         self._folder = (project.root / folder).resolve()
         if not self._folder.is_relative_to(project.root) or self._folder == project.root:
             raise ConfigError(
-                f"{folder} is no folder inside {project.root}.",
-                "Give one as output/tags; copy the files from there.",
+                f"{folder} is not a folder inside {project.root}.",
+                "Give a folder such as output/tags, and copy the files from there.",
             )
         if self._folder.is_relative_to(project.dataset) and project.dataset != project.root:
             raise ConfigError(
                 f"{folder} is among the images, where such files would count as captions.",
-                "To write captions, leave --out away; else give a folder as output/tags.",
+                "To write captions, omit --out; otherwise give a folder such as output/tags.",
             )
         self._check_name()
 
@@ -59,16 +59,16 @@ class TextFileWriter:
         except (KeyError, IndexError, ValueError) as error:
             raise ConfigError(
                 f"The name {self._name!r} has an unknown field.",
-                f"There are {', '.join(f'{{{field}}}' for field in _FIELDS)}.",
+                f"Known fields: {', '.join(f'{{{field}}}' for field in _FIELDS)}.",
             ) from error
         if not made or PurePosixPath(made).name != made or "\\" in made:
-            raise ConfigError(f"{self._name!r} is no name of a file.", "As: {name}.txt")
+            raise ConfigError(f"{self._name!r} is not a file name.", "Use, for example: {name}.txt")
 
     def _file_name(self, name: str, extension: str, content: str) -> str:
         return self._name.format(name=name, extension=extension.lstrip("."), hash=content)
 
     def begin(self, index: Index, writing: Writing, *, weights: bool) -> "TextFileWriter":
-        """Say how the tags are written; then add images."""
+        """Set how tags are written; call it before adding images."""
         self._places, self._writing, self._weights = places(self._project, index), writing, weights
         self._rules: dict[str, Rules] = {}
         self._owners: dict[Path, str] = {}
@@ -78,14 +78,14 @@ class TextFileWriter:
         """Add the file of one image.
 
         Yields:
-            Skipped when another image has a file of that name.
+            Skipped if another image has a file of that name.
         """
         path = PurePosixPath(row.path)
         name = self._file_name(path.stem, path.suffix, row.content or "")
         file = self._folder / PurePosixPath(row.folder) / name
         owner = self._owners.setdefault(file, row.path)
         if owner != row.path:
-            yield events.Skipped(row.path, f"{name} is that of {owner}; see --out-name")
+            yield events.Skipped(row.path, f"{name} is already used for {owner}; see --out-name")
             return
         text = captions.SEPARATOR.join(self._tags(row.folder, seen))
         before = file.read_bytes() if file.is_file() else None
@@ -112,7 +112,7 @@ class TextFileWriter:
         return [tag if score is None else f"({tag}:{score:.3g})" for tag, score in known]
 
     def warnings(self) -> Iterator[events.Warned]:
-        """Yield nothing: files of the same name are told as they come."""
+        """Yield nothing: files of the same name are reported as they occur."""
         yield from ()
 
     def apply(self, journal: Journal, title: str) -> Outcome:

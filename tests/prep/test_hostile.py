@@ -212,7 +212,9 @@ def test_files_that_vanish_while_they_are_read(
 
     monkeypatch.setattr(headers, "read", read)
     found = list(scan.run(project))
-    assert [e.reason for e in found if isinstance(e, events.Skipped)] == ["the file is gone"]
+    assert [e.reason for e in found if isinstance(e, events.Skipped)] == [
+        "the file no longer exists"
+    ]
     monkeypatch.undo()
 
     # Gone after the scan: whoever opens it next says so, and works on.

@@ -80,7 +80,7 @@ def _half(concept: Concept, tags: Sequence[TagFacts]) -> Iterator[Advice]:
             "fused tags",
             concept.folder,
             f"{concept.name}: {tag.name} is seen in {tag.seen} of {tag.images} images and"
-            f" captioned in {tag.captioned}: it is learnt half with the trigger word.",
+            f" captioned in {tag.captioned}: it is learned half with the trigger word.",
             f"Decide: part of the concept: {_prune(concept, [tag.name])} (then shikomi edit"
             f" --rules); a thing to prompt: {_add(concept, tag.name)}",
         )
@@ -148,7 +148,7 @@ def _missed(concept: Concept, tags: Sequence[TagFacts], pruned: set[str]) -> Ite
             "disagreement",
             concept.folder,
             f"{concept.name}: {tag.name} is seen in {tag.seen} images and missing in the captions"
-            f" of {tag.missed}: there it is learnt with the trigger word.",
+            f" of {tag.missed}: there it is learned with the trigger word.",
             _add(concept, tag.name),
         )
 

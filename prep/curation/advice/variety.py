@@ -1,4 +1,4 @@
-"""Do backgrounds, framings, poses and faces vary? What never changes is learnt with the subject.
+"""Do backgrounds, framings, poses and faces vary? What never changes is learned with the subject.
 
 The tags are those of booru vocabularies, which WD taggers and most captions of drawings use.
 """

@@ -126,13 +126,13 @@ CODES = (
     CheckCode(
         "captions-identical",
         "concepts whose captions are all the same",
-        for_all(warning("Nothing tells the images apart: all they share is learnt as one thing.")),
+        for_all(warning("Nothing tells the images apart: all they share is learned as one thing.")),
         "Caption what differs (shikomi tag); a style may do without.",
     ),
     CheckCode(
         "captions-bare",
         "captions that are the trigger word only",
-        for_all(info("Everything that the images show is learnt into the trigger word.")),
+        for_all(info("Everything that the images show is learned into the trigger word.")),
         "Fine for some styles; else caption what should stay changeable (shikomi tag).",
     ),
     CheckCode(

@@ -19,7 +19,7 @@ from prep.curation.duplicates.best import KeepRanking
 from prep.curation.duplicates.neighbours import MIRRORED, UPRIGHT, turn
 from prep.dataset.index import ImageRow
 from prep.dataset.journal.changes import CAPTION, Change, caption_change, content_change
-from prep.dataset.journal.sidecars import CAPTION_SUFFIXES, Listing, companions
+from prep.dataset.journal.sidecars import CAPTION_SUFFIXES, Listing, find_sidecars
 from prep.images import MASK_SUFFIXES
 from prep.project import Project
 
@@ -141,11 +141,11 @@ def carried_files(
     """
     image = project.root / keep.path
     caption = project.caption_file(keep.path)
-    taken = {file.name for file in companions(image, listing)} | {caption.name}
+    taken = {file.name for file in find_sidecars(image, listing)} | {caption.name}
     found = Carried([], [])
     for copy in copies:
         source = project.root / copy.row.path
-        for file in companions(source, listing):
+        for file in find_sidecars(source, listing):
             suffix = file.name.removeprefix(source.stem)
             target = image.with_name(image.stem + suffix)
             if target.name in taken or not _is_carried(suffix, copy):

@@ -1,1 +1,1 @@
-"""Every edit: what it changes, how it is recorded, applied and undone."""
+"""Edits: what they change, and how they are recorded, applied and undone."""

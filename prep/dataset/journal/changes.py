@@ -1,8 +1,8 @@
-"""What an edit can change, and how one change is made: compare first, then write atomically.
+"""The kinds of changes in an edit, and how one is made: compare first, then write atomically.
 
-Each kind knows what it expects to find and what it leaves behind, so that the same code applies
-a change, takes it back (with before and after exchanged) and finishes it after a crash. A place
-that holds neither of the two is never written: the change is refused, with the reason.
+Each change has the state before and after, so that the same code applies
+a change, reverts it (with before and after swapped) and finishes it after a crash. A file or row
+in neither state is never written: the change is refused, with the reason.
 """
 
 import os
@@ -36,10 +36,10 @@ ANSWERS = "answers"
 
 _PATH_TABLES = ("exclusions", "crops", "hand", "answers")
 _PORTION = 512
-"""Changes made together: what a crash may leave half done, and recovery looks at again."""
+"""Changes made together: the most that a crash leaves half done and recovery checks again."""
 _THREADS = 8
-"""Writers that wait for the disk at once, which then takes several files in one go. Measured on
-ext4: 0.7 ms a file; 3.8 ms with one writer, and 0.8 with 32, which get in each other's way."""
+"""Threads that write at the same time, so that the disk syncs several files at once. Measured on
+ext4: 0.7 ms per file; 3.8 ms with one thread, and 0.8 with 32, which contend."""
 _WORTH_THREADS = 4
 
 
@@ -47,16 +47,16 @@ class Change(NamedTuple):
     """One change to one image or file.
 
     Attributes:
-        path: The image, as the index names it; for ``moved`` and ``content`` any file of the
+        path: Path of the image in the index; for ``moved`` and ``content`` any file of the
             project, relative to it.
-        what: The kind, which says what before and after are:
+        what: The kind, which determines the meaning of before and after:
             ``caption``: texts of the image's caption file, ``None`` for no file;
             ``excluded``: reasons, ``None`` for not excluded;
-            ``crops``: crop rectangles as ``prep.images.crops`` writes them, ``None`` for none;
-            ``answers``: what was answered about tags of the image, as
-            ``prep.dataset.journal.tag_answers`` writes it, ``None`` for nothing;
+            ``crops``: crop rectangles in the text form of ``prep.images.crops``, ``None`` for none;
+            ``answers``: answers about tags of the image, in the text form of
+            ``prep.dataset.journal.tag_answers``, ``None`` for none;
             ``moved``: paths of the file;
-            ``content``: bytes of the file as Latin-1 text, which every byte survives, ``None``
+            ``content``: bytes of the file as Latin-1 text, which is lossless, ``None``
             for no file.
     """
 
@@ -67,14 +67,14 @@ class Change(NamedTuple):
 
     @property
     def reverse(self) -> "Change":
-        """The change that takes this one back."""
+        """The change that reverts this one."""
         return Change(self.path, self.what, self.after, self.before)
 
 
 def caption_change(path: str, before: str | None, tags: Sequence[str]) -> Change:
     """Return the change that gives an image's caption these tags, keeping its other lines.
 
-    No file is made for no tags, and a caption is never emptied to zero bytes: trainers refuse
+    No file is created without tags, and a caption is never emptied to zero bytes: trainers refuse
     to start on an empty caption file.
     """
     if before is None:
@@ -85,15 +85,15 @@ def caption_change(path: str, before: str | None, tags: Sequence[str]) -> Change
 
 
 def exclusion(path: str, before: str | None, reason: str | None) -> Change:
-    """Return the change that leaves an image out (or takes it in again, for ``None``)."""
+    """Return the change that excludes an image (or includes it again, for ``None``)."""
     return Change(path, EXCLUDED, before, reason)
 
 
 def move(before: str, after: str) -> Change:
     """Return the change that moves a file of the project; both paths are relative to it.
 
-    What is known of an image (exclusion, crops, hand decisions) moves with it. Its sidecars and
-    masks are files of their own: move them in the same edit.
+    The data of an image (exclusion, crops, manual edits) moves with it. Its sidecars and
+    masks are separate files: move them in the same edit.
     """
     return Change(before, MOVED, before, after)
 
@@ -105,10 +105,10 @@ def content_change(path: str, before: bytes | None, after: bytes | None) -> Chan
 
 
 class ChangeApplier:
-    """Makes changes, over an open index; ``finish`` brings the index up to date.
+    """Applies changes, using an open index; ``finish`` updates the index.
 
-    Changes of one kind that follow each other are made together: files are written by several
-    threads, since each waits for the disk, and tables are filled in one transaction.
+    Consecutive changes of one kind are made together: files are written by several
+    threads, since each waits for the disk, and tables in one transaction.
     """
 
     def __init__(self, index: Index) -> None:
@@ -126,14 +126,14 @@ class ChangeApplier:
         }
 
     def make(self, changes: Sequence[Change]) -> Iterator[tuple[Change, str]]:
-        """Make changes in their order.
+        """Make changes in order.
 
         Yields:
-            Each change with the reason why it could not be made, or an empty text.
+            Each change, with the reason why it could not be made, or an empty string.
 
         Raises:
-            UserError: The disk is full, or a file may not be written. What was yielded by then
-                has been made, and nothing else.
+            UserError: The disk is full, or a file is not writable. The changes yielded by then
+                have been made, and no others.
         """
         for what, group in groupby(changes, lambda change: change.what):
             for part in batches(group, _PORTION):
@@ -147,7 +147,7 @@ class ChangeApplier:
                     raise failed
 
     def finish(self) -> None:
-        """Note in the index what was written, once the disk has all of it."""
+        """Update the index with what was written, once all of it is on disk."""
         sync_folders(self._folders)
         self._folders.clear()
         self._index.put_captions(self._written)
@@ -175,7 +175,7 @@ class ChangeApplier:
         if present == change.after:
             mark = fingerprint(file)
         elif present != change.before:
-            return "the caption was changed elsewhere in the meantime"
+            return "the caption was changed by another program in the meantime"
         elif change.after is None:
             _remove(file)
         else:
@@ -205,7 +205,7 @@ class ChangeApplier:
         if present == change.after:
             return ""
         if present != change.before:
-            return "the file was changed elsewhere in the meantime"
+            return "the file was changed by another program in the meantime"
         if change.after is None:
             _remove(file)
         else:
@@ -223,9 +223,9 @@ class ChangeApplier:
         source, target = self._root / before, self._root / after
         if not source.exists():
             if not target.exists():
-                return "the file is gone"
+                return "the file no longer exists"
         elif _taken(source, target):
-            return f"there is a {after} already"
+            return f"{after} already exists"
         else:
             try:
                 _rename(source, target)
@@ -235,7 +235,7 @@ class ChangeApplier:
         return ""
 
     def _follow(self, moved: Sequence[tuple[str, str]]) -> None:
-        """Let what is known of images follow them; outside the dataset they leave the index."""
+        """Move the data of images with them; images that leave the dataset leave the index."""
         project, connection = self._index.project, self._index.connection
         with connection:
             for table in _PATH_TABLES:
@@ -252,7 +252,7 @@ class ChangeApplier:
 
 
 def _read(file: Path) -> str | None:
-    """Return the text of a caption file; as ``captions.read``, with fewer calls of the system."""
+    """Return the text of a caption file; like ``captions.read``, with fewer system calls."""
     try:
         return read_small(str(file)).decode()
     except (OSError, UnicodeDecodeError):
@@ -269,18 +269,18 @@ def _remove(file: Path) -> None:
 
 
 def _taken(source: Path, target: Path) -> bool:
-    """Is another file at ``target``? One that differs only in case may be the same file."""
+    """Return whether another file is at ``target`` (a name in other case may be the same)."""
     return target.exists() and not target.samefile(source)
 
 
 def _rename(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.rename(source, target)  # noqa: PTH104  (also where only the case differs)
+        os.rename(source, target)  # noqa: PTH104  (also if only the case differs)
     except OSError:  # another file system
         shutil.move(source, target)
 
 
 def crop_change(path: str, before: Sequence[Box], after: Sequence[Box]) -> Change:
-    """Return the change that gives an image these crops instead of those."""
+    """Return the change that replaces the crops of an image."""
     return Change(path, CROPS, to_text(before), to_text(after))

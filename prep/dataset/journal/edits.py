@@ -1,12 +1,12 @@
 """The journal: preview, apply, undo and redo, across restarts and front ends.
 
 An edit is a list of changes. It is recorded before the first file is touched and marked done
-after the last, so that a crash in between is finished at the next open. Files that differ from
-what an edit expects are never written: they are reported as conflicts.
+after the last, so that an edit interrupted by a crash is finished at the next open. Files that
+differ from the state that an edit expects are never written but reported as conflicts.
 
-What reaches the disk, and when, so that a power cut loses nothing either: the record (SQLite waits
-for the disk before the first file is touched), then the bytes of each new file before it takes the
-old one's place, then the folders, and last the mark that all is done. One process at a time does
+The order of writes to disk also survives a power cut: the record (SQLite waits
+for the disk before the first file is touched), then the bytes of each new file before it replaces
+the old one, then the folders, and last the mark that all is done. One process at a time does
 this; others wait.
 """
 
@@ -28,10 +28,10 @@ _PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Edit:
-    """A line of the history; ``state`` is done, undone, or pending after a crash.
+    """An edit in the history; ``state`` is done, undone, or pending after a crash.
 
     Attributes:
-        kinds: What was changed, as ``prep.dataset.journal.changes`` names it -> how often.
+        kinds: Kind of change (see ``prep.dataset.journal.changes``) -> number of changes.
     """
 
     id: int
@@ -43,13 +43,13 @@ class Edit:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What applying, undoing or redoing did.
+    """The result of applying, undoing or redoing an edit.
 
     Attributes:
-        edit: Number of the edit; 0 when there was nothing to do.
-        changed: What was written.
+        edit: Number of the edit; 0 if there was nothing to do.
+        changed: Changes that were made.
         conflicts: Images left alone, with the reason.
-        undone: It was taken back.
+        undone: The edit was undone.
     """
 
     edit: int
@@ -60,15 +60,15 @@ class Outcome:
 
 
 class Journal:
-    """The edits of one project, over an open index."""
+    """The edits of one project, using an open index."""
 
     def __init__(self, index: Index) -> None:
-        """Open the journal and finish what a crash interrupted."""
+        """Open the journal and finish edits that a crash interrupted."""
         self._index = index
         self._connection = index.connection
         self.recovered: list[Outcome] = []
         with exclusive(self._lock, 0) as held:
-            # Otherwise another process is at work: what it has begun, it also ends.
+            # Otherwise another process is working, which also finishes its edits.
             if held:
                 self._recover()
 
@@ -76,8 +76,8 @@ class Journal:
         """Record and make the changes; those that change nothing are dropped.
 
         Raises:
-            UserError: The disk is full or a file may not be written. What was written by then
-                stays in the journal, and can be undone.
+            UserError: The disk is full or a file is not writable. Changes made by then stay in the
+                journal and can be undone.
         """
         wanted = [change for change in changes if change.before != change.after]
         if not wanted:
@@ -90,7 +90,7 @@ class Journal:
 
     def _record(self, title: str, wanted: Sequence[Change]) -> int:
         with self._connection:
-            # A new edit ends what could be redone: its files may look different now.
+            # A new edit ends the list of redoable edits: their files may differ now.
             self._connection.execute("UPDATE work.edits SET state='dropped' WHERE state='undone'")
             cursor = self._connection.execute(
                 "INSERT INTO work.edits(t, title, state) VALUES(?, ?, 'pending')",
@@ -104,7 +104,7 @@ class Journal:
         return edit
 
     def _forget(self, edit: int, wanted: Sequence[Change], made: Sequence[Change]) -> None:
-        """Drop the changes that could not be made: an undo has nothing to take back there."""
+        """Drop the changes that could not be made: there is nothing to undo."""
         kept = {(change.path, change.what) for change in made}
         with self._connection:
             self._connection.executemany(
@@ -113,25 +113,25 @@ class Journal:
             )
 
     def undo(self) -> Outcome:
-        """Take back the newest edit that is done.
+        """Undo the newest edit that is done.
 
         Raises:
-            UserError: As ``apply``.
+            UserError: As in ``apply``.
         """
         with self._alone():
             return self._turn("done", "undone", "DESC")
 
     def redo(self) -> Outcome:
-        """Make again the edit that was undone last.
+        """Redo the edit that was undone last.
 
         Raises:
-            UserError: As ``apply``.
+            UserError: As in ``apply``.
         """
         with self._alone():
             return self._turn("undone", "done", "ASC")
 
     def history(self, limit: int = 100) -> list[Edit]:
-        """Return the newest edits first; those that can no longer be redone are left out."""
+        """Return the edits, newest first, without those that can no longer be redone."""
         rows = self._connection.execute(
             """SELECT id, t, title, state FROM work.edits WHERE state != 'dropped'
             ORDER BY id DESC LIMIT ?""",
@@ -160,7 +160,7 @@ class Journal:
         if target == "undone":
             changes = [change.reverse for change in changes]
         with self._connection:
-            # Marked first: after a crash, recovery finishes in the direction that was asked for.
+            # Marked first: after a crash, recovery finishes in the requested direction.
             self._connection.execute(
                 "UPDATE work.edits SET state=? WHERE id=?", (f"pending {target}", row[0])
             )
@@ -184,7 +184,7 @@ class Journal:
         finally:
             workbench.finish()
             if state == "done" and not outcome.changed:
-                # Nothing came of it: an undo would have nothing to take back.
+                # Nothing was changed: there is nothing to undo.
                 state = "dropped"
             with self._connection:
                 self._connection.execute("UPDATE work.edits SET state=? WHERE id=?", (state, edit))
@@ -192,7 +192,7 @@ class Journal:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other processes from changing files meanwhile."""
+        """Prevent other processes from changing files meanwhile."""
         with exclusive(self._lock, _PATIENCE) as held:
             if not held:
                 raise RetryError(
@@ -222,7 +222,7 @@ class Journal:
 
 
 def check_found(outcome: Outcome, verb: str) -> Outcome:
-    """Return the outcome, or complain that there was nothing to do.
+    """Return the outcome, or raise if there was nothing to do.
 
     Raises:
         UserError: There was nothing to undo or redo.

@@ -1,4 +1,4 @@
-"""Decisions about tags, kept by image and text of its caption in ``work.db``."""
+"""Manual edits, stored by image and caption text in ``work.db``."""
 
 import json
 from collections.abc import Iterable
@@ -10,18 +10,18 @@ from prep.system.files import text_hash
 
 
 class ManualEditStore:
-    """Decisions by image and text, in ``work.db``."""
+    """Manual edits by image and caption text, in ``work.db``."""
 
     def __init__(self, index: Index) -> None:
-        """Open them beside the index of a project."""
+        """Open the store of an open index."""
         self._connection = index.connection
 
     def behind(self, path: str, text: str | None) -> ManualEdits | None:
-        """Return the decisions to compare a caption with.
+        """Return the manual edits to compare a caption with.
 
-        Those behind this very text; else those behind the last text that the journal put or
-        brought back there; else the newest; ``None`` when nothing is known. A file that is gone
-        says nothing about its tags, so nothing is learnt from it.
+        Those behind exactly this text; else those behind the last text that the journal wrote or
+        restored there; else the newest; ``None`` if nothing is known. A missing file says nothing
+        about its tags, so nothing is inferred from it.
         """
         rows = self._connection.execute(
             "SELECT text, compiled, plus, minus FROM work.hand WHERE path = ? ORDER BY id", (path,)
@@ -44,7 +44,7 @@ class ManualEditStore:
         return frozenset(path for (path,) in rows)
 
     def knows(self, path: str, text: str | None) -> bool:
-        """Are there decisions behind this very text?"""
+        """Return whether there are manual edits for exactly this text."""
         row = self._connection.execute(
             "SELECT 1 FROM work.hand WHERE path = ? AND text = ?", (path, _hash(text))
         ).fetchone()
@@ -62,19 +62,23 @@ class ManualEditStore:
             yield after if state == "done" else before
 
     def put(self, items: Iterable[tuple[str, str | None, ManualEdits]]) -> None:
-        """Record the decisions behind texts: (image, text of its caption, decisions)."""
+        """Record manual edits: (image, text of its caption, manual edits)."""
         with self._connection:
             self._connection.executemany(
                 "INSERT OR REPLACE INTO work.hand(path, text, compiled, plus, minus)"
                 " VALUES(?, ?, ?, ?, ?)",
                 (
-                    (path, _hash(text), *map(_packed, (hand.compiled, hand.added, hand.removed)))
-                    for path, text, hand in items
+                    (
+                        path,
+                        _hash(text),
+                        *map(_packed, (manual.compiled, manual.added, manual.removed)),
+                    )
+                    for path, text, manual in items
                 ),
             )
 
     def forget(self, items: Iterable[tuple[str, str | None]]) -> None:
-        """Drop the decisions behind texts that were never written."""
+        """Drop the manual edits of texts that were never written."""
         with self._connection:
             self._connection.executemany(
                 "DELETE FROM work.hand WHERE path = ? AND text = ?",
@@ -83,7 +87,7 @@ class ManualEditStore:
 
 
 def _hash(text: str | None) -> str:
-    """Return a short name of a text; that of a missing file is empty."""
+    """Return a short hash of a text; empty for a missing file."""
     return "" if text is None else text_hash(text)
 
 

@@ -1,6 +1,6 @@
-"""The files that belong to an image and must go where it goes: captions, masks, caches.
+"""Sidecars: files that belong to an image and move with it, such as captions, masks and caches.
 
-Facts: captions beside the image (``a.txt``, ``a.caption``); OneTrainer's masks and conditions
+Captions lie beside the image (``a.txt``, ``a.caption``); OneTrainer's masks and conditions are
 (``a-masklabel.png``, ``a-condlabel.png``); sd-scripts' latent and text caches (``a.npz``,
 ``a_1024x0768_sd.npz``, ``a_te_outputs.npz``).
 """
@@ -20,14 +20,14 @@ _CACHE = re.compile(r"(?:_\d+x\d+(?:_\w+)?|_te_outputs)?\.npz")
 
 
 class Listing:
-    """The names in folders, each folder read once: for many images, while nothing is moved."""
+    """Cached listings of folders, valid while nothing is moved."""
 
     def __init__(self) -> None:
-        """Start with no folder read."""
+        """Start empty."""
         self._names: dict[str, list[str]] = {}
 
     def beginning(self, folder: str, stem: str) -> Iterator[str]:
-        """Yield the names in a folder that begin with ``stem``, in order."""
+        """Yield the names in a folder that start with ``stem``, sorted."""
         if folder not in self._names:
             try:
                 self._names[folder] = sorted(os.listdir(folder))  # noqa: PTH208  (only names)
@@ -40,14 +40,14 @@ class Listing:
             yield names[place]
 
 
-def companions(image: Path, listing: Listing | None = None) -> list[Path]:
-    """Return the existing files that belong to an image, in name order, itself not among them.
+def find_sidecars(image: Path, listing: Listing | None = None) -> list[Path]:
+    """Return the existing files that belong to an image, in name order, without the image.
 
-    ``a.png`` and ``a.jpg`` share them: while the other image is there, none is returned.
+    ``a.png`` and ``a.jpg`` share them: while the other image exists, none is returned.
 
     Args:
         image: The image.
-        listing: For calls about many images, so that folders are not read again for each.
+        listing: Shared by calls for many images, so that folders are read once.
     """
     stem = image.stem
     names = list((listing or Listing()).beginning(str(image.parent), stem))
@@ -57,24 +57,24 @@ def companions(image: Path, listing: Listing | None = None) -> list[Path]:
 
 
 def moves(project: Project, path: str, target: str, listing: Listing | None = None) -> list[Change]:
-    """Return the changes that move an image with all its companions.
+    """Return the changes that move an image with all its sidecars.
 
     Args:
         project: The project.
         path: The image, relative to the project.
-        target: Where it goes, relative to the project; companions take its new stem.
-        listing: As for ``companions``.
+        target: Its new path, relative to the project; sidecars take its stem.
+        listing: As in ``find_sidecars``.
     """
     stem, new_stem = Path(path).stem, Path(target).stem
     found = [move(path, target)]
-    for file in companions(project.root / path, listing):
+    for file in find_sidecars(project.root / path, listing):
         name = new_stem + file.name.removeprefix(stem)
         found.append(move(project.relative(file), Path(target).with_name(name).as_posix()))
     return found
 
 
 def to_trash(project: Project, paths: Iterable[str]) -> list[Change]:
-    """Return the changes that move images with their companions to the trash of the project."""
+    """Return the changes that move images with their sidecars to the trash of the project."""
     trash, listing = project.relative(project.state / "trash"), Listing()
     return [
         change
@@ -84,7 +84,7 @@ def to_trash(project: Project, paths: Iterable[str]) -> list[Change]:
 
 
 def _free(project: Project, target: str) -> str:
-    """Number a path in the trash that is taken: a.png, then a.1.png."""
+    """Number a path that is taken in the trash: a.png, then a.1.png."""
     place, number = Path(target), 0
     choice = place
     while (project.root / choice).exists():

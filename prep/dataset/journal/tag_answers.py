@@ -1,8 +1,8 @@
 """Answers to questions about single tags: is it in this image, yes or no?
 
-Most decisions by hand show when captions are compared with what was last written there
-(``layers``). An answer that leaves the caption as it is would not show, so answers are kept on
-their own, in ``work.db``, and changed through the journal alone.
+Most manual edits are found by comparing captions with what was last written there
+(``layers``). An answer that does not change the caption would not show, so answers are stored
+separately, in ``work.db``, and changed only through the journal.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from prep.captions.rules import Rules
 from prep.dataset.index import Index
 
 Answers = dict[str, bool]
-"""Tag -> is it in the image?"""
+"""Tag -> whether it is in the image."""
 
 
 def packed(answers: Mapping[str, bool]) -> str | None:
@@ -45,7 +45,7 @@ class AnswerStore:
     """The answers of one project."""
 
     def __init__(self, index: Index) -> None:
-        """Open them beside the index."""
+        """Open the answers of an open index."""
         self._connection = index.connection
 
     def of(self, path: str) -> Answers:
@@ -61,27 +61,27 @@ class AnswerStore:
         return {path: unpacked(text) for path, text in rows}
 
 
-def answered(hand: ManualEdits, answers: Mapping[str, bool], rules: Rules) -> ManualEdits:
-    """Return the decisions with answers among them.
+def answered(manual: ManualEdits, answers: Mapping[str, bool], rules: Rules) -> ManualEdits:
+    """Return the manual edits with answers merged in.
 
-    What the caption has now is newer than the answers: a tag that was there and is gone was taken
-    away by hand, and one that was not there and is now was added.
+    The caption is newer than the answers: a tag that was there and is gone was removed
+    by hand, and one that was not there and is now was added.
 
     Args:
-        hand: From ``layers.learnt``; its ``compiled`` are the present tags.
-        answers: About this image.
-        rules: Answers about tags that they drop or rename do not count.
+        manual: From ``layers.infer_manual_edits``; its ``compiled`` are the current tags.
+        answers: Answers about this image.
+        rules: Caption rules; answers about tags that they drop or rename do not count.
 
     Example:
         >>> answered(ManualEdits(("hat",)), {"hat": True, "smile": False}, Rules())
         ManualEdits(compiled=('hat',), added=('hat',), removed=('smile',))
     """
-    present = set(captions.keys(hand.compiled))
+    present = set(captions.keys(manual.compiled))
     stable = [tag for tag in answers if captions.key(tag) in captions.keys(rules.apply([tag]))]
     kept = [tag for tag in stable if captions.key(tag) in present and answers[tag]]
     gone = [tag for tag in stable if captions.key(tag) not in present]
     return replace(
-        hand,
-        added=tuple(captions.add(hand.added, kept)),
-        removed=tuple(captions.add(hand.removed, gone)),
+        manual,
+        added=tuple(captions.add(manual.added, kept)),
+        removed=tuple(captions.add(manual.removed, gone)),
     )

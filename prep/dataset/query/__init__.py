@@ -1,6 +1,6 @@
 """The filter language: text -> tree (here), tree -> ids, evaluated in SQLite (``evaluate``).
 
-``docs/topics/filters.md`` describes it for users. Nothing here knows the index; it asks us.
+``docs/topics/filters.md`` describes it for users. The index imports this package, not the reverse.
 """
 
 from dataclasses import dataclass, field
@@ -28,10 +28,10 @@ class Query:
         """Read a filter.
 
         Raises:
-            ConfigError: The message says the fault, and the hint points at its character.
+            ConfigError: It is not valid; the hint points at the character.
         """
         return cls(text, Parser(text).tree())
 
     def uses(self, field: str) -> bool:
-        """Is this field asked for anywhere?"""
+        """Return whether the filter uses this field."""
         return self.tree is not None and any(term.field == field for term in terms(self.tree))

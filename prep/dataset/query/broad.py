@@ -1,7 +1,7 @@
-"""Which images have one of many tags, as ``*hair*`` asks.
+"""Find the images that have one of many tags, for filters such as ``*hair*``.
 
-Such tags are in image_tags more often than there are images. So the frequent ones are fetched
-first; once few images are left, these are looked at one by one, in the packed tags of their rows.
+Such tags have more rows in image_tags than there are images. So the frequent ones are fetched
+first; once few images are left, these are checked one by one, by the packed tags of their rows.
 """
 
 import json
@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from prep.dataset.query.sets import fetched, ids_of, set_of
 
 _PORTION = 1 / 4
-"""Entries of image_tags fetched at once, as a share of all images."""
+"""Rows of image_tags fetched at once, as a share of all images."""
 _LOOK = 100
-"""Looking at an image costs as much as fetching so many entries."""
+"""Cost of checking one image, in fetched rows."""
 HAVING = "SELECT image AS n FROM image_tags WHERE tag IN (SELECT value FROM json_each(?))"
 """The images that have one of some tags."""
 
@@ -22,8 +22,8 @@ def with_any(connection: sqlite3.Connection, tags: Sequence[int], everyone: int)
     """Return the set of images that have one of these tags.
 
     Args:
-        connection: Of the cache.
-        tags: Their numbers.
+        connection: Connection to the cache.
+        tags: Ids of the tags.
         everyone: The set of all images.
     """
     found = 0
@@ -45,7 +45,7 @@ def with_any(connection: sqlite3.Connection, tags: Sequence[int], everyone: int)
 
 
 def _portions(counts: dict[int, int], size: float) -> Iterator[list[int]]:
-    """Yield the tags, in their order, in portions of at least ``size`` entries."""
+    """Yield the tags, in order, in portions of at least ``size`` rows."""
     portion: list[int] = []
     entries = 0
     for tag, count in list(counts.items()):
@@ -59,7 +59,7 @@ def _portions(counts: dict[int, int], size: float) -> Iterator[list[int]]:
 
 
 def _looked_through(connection: sqlite3.Connection, images: int, tags: list[int]) -> int:
-    """Return the set of those of the ``images`` that have one of the tags."""
+    """Return the subset of ``images`` that have one of the tags."""
     import numpy as np
 
     rows = connection.execute(

@@ -1,4 +1,4 @@
-"""What one term asks of SQLite, and what terms are looked up in."""
+"""The SQL of one term, and the context in which terms are evaluated."""
 
 import sqlite3
 from collections.abc import Callable
@@ -18,12 +18,12 @@ class Condition:
     Attributes:
         test: SQL over a row of ``images i``.
         select: SQL that yields the ids as column ``n``.
-        values: For the question marks of the SQL.
-        tags: Numbers of tags; an image needs one of them.
-        count: Of images that have one of ``tags``, at most.
-        costly: The test reads texts: better on few images.
-        within: Numbers of tags; an image that fulfils the test has one of them, or more lines
-            than the first. ``None`` when that is not known, or helps little.
+        values: Parameters of the SQL.
+        tags: Ids of tags; an image needs one of them.
+        count: Maximum of images that have one of ``tags``.
+        costly: The test reads texts: better run on few images.
+        within: Ids of tags; an image that passes the test has one of them, or more lines
+            than the first. ``None`` if that is not known, or helps little.
     """
 
     test: str = ""
@@ -37,11 +37,11 @@ class Condition:
 
 @dataclass
 class Context:
-    """What terms are looked up in.
+    """The context in which terms are evaluated.
 
     Attributes:
-        text: The filter, for faults that only show here.
-        raised: What a function of ours raised: SQLite only says that one did.
+        text: The filter, for error messages.
+        raised: The error raised in a Python function: SQLite only reports that there was one.
     """
 
     text: str
@@ -51,7 +51,7 @@ class Context:
     raised: BaseException | None = field(default=None)
 
     def function(self, function: Callable[[str | None], bool]) -> str:
-        """Give SQL a function of one text; return its name."""
+        """Register an SQL function of one text; return its name."""
         self.functions += 1
         name = f"shikomi_{self.functions}"
 
@@ -66,7 +66,7 @@ class Context:
         return name
 
     def tags_around(self, text: str) -> tuple[int, ...] | None:
-        """Return the tags that may hold a text, unless they are in too many images to help."""
+        """Return the tags that may contain a text, unless they are in too many images to help."""
         counts = narrowing.tags_around(self.connection, text)
         (total,) = self.connection.execute("SELECT ifnull(max(id), 0) FROM images").fetchone()
         return tuple(counts) if counts is not None and sum(counts.values()) * 2 <= total else None
@@ -77,7 +77,7 @@ class Context:
 
 
 def comparison(column: str, term: Term) -> tuple[str, tuple[float, ...]]:
-    """Return the SQL that compares a column as a number term asks, and its values."""
+    """Return the SQL that compares a column with a number term, and its parameters."""
     bounds = fields.bounds(term)
     assert bounds is not None, "the lexer has checked it"
     low, high = bounds

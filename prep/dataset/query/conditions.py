@@ -1,6 +1,6 @@
-"""Terms of a filter -> what SQLite evaluates.
+"""Terms of a filter -> SQL conditions.
 
-Here are those that look at the image's own row and its tags; ``lookups`` has the others.
+This module has terms about the image's row and its tags; ``lookups`` has the others.
 """
 
 import json
@@ -16,16 +16,16 @@ from prep.dataset.query.tree import Term
 from prep.regexes import Expression
 
 _TRANSPARENT = 0x2E80
-"""From here on (CJK) words are not set apart by spaces."""
+"""From this character on (CJK), words are not separated by spaces."""
 _BETWEEN_TAGS = re.compile(r",|\|\|\||;;;|[.!?] ")
-"""What may stand between two tags, or a tag and a sentence; after ``normalize``."""
+"""Separators of two tags, or of a tag and a sentence; after ``normalize``."""
 
 
 def condition(term: Term, context: Context) -> Condition:
-    """Return what a term asks for.
+    """Return the condition of a term.
 
     Raises:
-        ConfigError: It asks for something that is not known yet; the hint says how to get it.
+        ConfigError: It needs data that is not there yet; the hint says how to get it.
     """
     return _KINDS[term.field](term, context)
 
@@ -46,7 +46,7 @@ def _having(found: list[tuple[int, int]]) -> Condition:
 
 
 def _phrase(term: Term, context: Context) -> Condition:
-    """Words in a row. Those of the first line lie within a tag, unless they go on behind it."""
+    """Consecutive words. On the first line they are within a tag, or continue behind it."""
     wanted = normalize(term.value)
     holds = phrase_pattern(wanted).search
     if _BETWEEN_TAGS.search(wanted):
@@ -66,12 +66,12 @@ def _phrase(term: Term, context: Context) -> Condition:
 
 
 def normalize(text: str) -> str:
-    """Return a text as phrases are compared: no case, spaces for underscores, single spaces."""
+    """Return a text in the form in which phrases are compared: lower case, single spaces."""
     return " ".join(text.casefold().replace("_", " ").split())
 
 
 def phrase_pattern(phrase: str) -> re.Pattern[str]:
-    """Return what finds a phrase as whole words; ``normalize`` has been applied to both sides."""
+    """Return a pattern that finds a phrase as whole words; both texts must be normalized."""
     letter = rf"[^\W{chr(_TRANSPARENT)}-\U0010ffff]"
     before = rf"(?<!{letter})" if re.match(letter, phrase) else ""
     after = rf"(?!{letter})" if re.match(letter, phrase[-1:]) else ""
@@ -104,7 +104,7 @@ def _name(term: Term, context: Context) -> Condition:
 
 
 def ascii_lower(text: str) -> str:
-    """Lower A to Z only, as SQLite's ``lower`` does."""
+    """Convert only A to Z to lower case, like SQLite's ``lower``."""
     return text.encode().lower().decode()
 
 

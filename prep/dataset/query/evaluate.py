@@ -1,8 +1,8 @@
-"""A filter -> the ids that fulfil it, evaluated in SQLite.
+"""A filter -> the ids that match it, evaluated in SQLite.
 
-Each term asks one table for its ids, and sets of ids are combined as whole numbers (``sets``). As
-soon as few candidates are left, which a rare tag sees to at once, everything else is asked for
-those alone. Measured on 100,000 images: joining two frequent tags in SQL took 93 ms, this 30.
+Each term selects its ids from one table, and sets of ids are combined as integers (``sets``). As
+soon as few candidates are left, for example by a rare tag, everything else is evaluated for
+those only. Measured on 100,000 images: joining two frequent tags in SQL took 93 ms, this 30.
 """
 
 import json
@@ -17,11 +17,11 @@ from prep.dataset.query.tree import And, Node, Not, Or, Term, terms
 from prep.project import Project
 
 _FEW = 1 / 16
-"""When at most this share of the images is left, the rest is asked for each of them."""
+"""If at most this share of the images is left, the other terms are tested on each of them."""
 _COSTLY_BELOW = 0.5
 """The same for tests that read texts."""
 _PROBES = 8
-"""An image is looked up among so many tags one by one; more are fetched as a set."""
+"""Maximum of tags looked up image by image; more are fetched as a set."""
 
 Sql = tuple[str, tuple[Value, ...]]
 
@@ -35,10 +35,10 @@ class Evaluator:
         """Prepare a filter.
 
         Args:
-            text: The filter as it was written, for faults.
-            tree: What it was parsed to.
-            project: Its settings decide about buckets and concepts.
-            connection: Of the cache.
+            text: The filter as written, for error messages.
+            tree: The parsed filter.
+            project: Its settings define buckets and concepts.
+            connection: Connection to the cache.
         """
         self._tree = _normal(tree)
         self._context = Context(text, project, connection)
@@ -48,10 +48,10 @@ class Evaluator:
         self._total: int = row[0] or 0
 
     def run(self) -> int:
-        """Return the set of ids, as ``sets`` has it.
+        """Return the set of ids, in the form of ``sets``.
 
         Raises:
-            ConfigError: A term asks for something that is not known yet, or takes too long.
+            ConfigError: A term needs data that is not there yet, or takes too long.
         """
         for term in terms(self._tree):
             self._conditions[term] = condition(term, self._context)
@@ -92,7 +92,7 @@ class Evaluator:
         return self._of_all(node)
 
     def _of_all(self, node: And) -> int:
-        """Return what fulfils all parts, those first that leave least or cost least."""
+        """Return the ids that match all parts, evaluating first those that leave or cost least."""
         plain = tuple(part for part in node.parts if self._plain(part))
         parts = [part for part in node.parts if part not in plain]
         if plain:
@@ -120,7 +120,7 @@ class Evaluator:
         return (2, 0) if self._plain(node) else (1, 0)
 
     def _plain(self, node: Node) -> bool:
-        """Can it be told from the facts of a row alone?"""
+        """Return whether columns of the row are enough to decide it."""
         found = [self._conditions[term] for term in terms(node)]
         return all(each.test and not each.costly for each in found)
 
@@ -129,7 +129,7 @@ class Evaluator:
 
     def _all(self) -> int:
         (count,) = self._connection.execute("SELECT count(*) FROM images").fetchone()
-        if count == self._total:  # no gap: all ids from 1 on
+        if count == self._total:  # no gaps: all ids from 1
             return int.from_bytes(b"\0" + b"\1" * count, "little")
         return self._fetched("SELECT id AS n FROM images", ())
 

@@ -1,6 +1,6 @@
-"""The fields of a filter: what each is compared with, and faults in what was written.
+"""The fields of a filter: the values that each takes, and validation of them.
 
-The table in ``docs/topics/filters.md`` describes the same fields; a test holds the two together.
+The table in ``docs/topics/filters.md`` describes the same fields; a test keeps the two in sync.
 """
 
 import re
@@ -17,12 +17,12 @@ YES_NO = ("yes", "no")
 
 @dataclass(frozen=True)
 class FilterField:
-    """What a field takes.
+    """The values of a field.
 
     Attributes:
-        kind: ``number``, ``choice``, ``text``, or ``size`` (as 832x1216).
-        choices: Of a choice.
-        unit: Words for faults: what the number counts.
+        kind: ``number``, ``choice``, ``text``, or ``size`` (such as 832x1216).
+        choices: The values of a choice.
+        unit: What the number means, for error messages.
     """
 
     kind: str
@@ -33,7 +33,7 @@ class FilterField:
 REASONS = ("exact", "near", "mirrored", "rotated", "crop", "variant")
 """Kinds of groups that ``shikomi dupes`` finds."""
 MEASURES: tuple[str, ...] = get_args(Measure)
-"""What ``shikomi quality`` measures."""
+"""The measures of ``shikomi quality``."""
 
 FIELDS: dict[str, FilterField] = {
     "tag": FilterField(TEXT),
@@ -55,8 +55,8 @@ FIELDS: dict[str, FilterField] = {
     "w": FilterField(NUMBER, unit="pixels"),
     "h": FilterField(NUMBER, unit="pixels"),
     "mp": FilterField(NUMBER, unit="megapixels"),
-    "ar": FilterField(NUMBER, unit="width / height, as 1.5 or 3/2"),
-    "size": FilterField(NUMBER, unit="bytes, as 500k or 2MB"),
+    "ar": FilterField(NUMBER, unit="width / height, such as 1.5 or 3/2"),
+    "size": FilterField(NUMBER, unit="bytes, such as 500k or 2MB"),
     "orientation": FilterField(NUMBER, unit="1 to 8"),
     "frames": FilterField(NUMBER),
     "tags": FilterField(NUMBER),
@@ -73,7 +73,7 @@ ALIASES = {
     "path": "name",
 }
 FLAGS = ("upscaled", "error", "alpha", "animated")
-"""Fields that hold without a value, too: ``upscaled`` is ``upscaled:yes``."""
+"""Fields that may omit the value: ``upscaled`` is ``upscaled:yes``."""
 
 _NUMBER = re.compile(r"(\d+(?:\.\d*)?|\.\d+)")
 _UNITS = {"": 1, "b": 1, "k": 1_000, "kb": 1_000, "m": 1_000_000, "mb": 1_000_000}
@@ -85,7 +85,7 @@ _MOST_DIGITS = 15
 
 
 def known(name: str) -> str | None:
-    """Return the name of a field, behind an alias, too; ``None`` when there is none."""
+    """Return the name of a field, resolving aliases; ``None`` if there is none."""
     name = ALIASES.get(name, name)
     return name if name in FIELDS else None
 
@@ -97,7 +97,7 @@ def nearest(name: str) -> str | None:
 
 
 def complaint(term: Term) -> str:
-    """Return what is wrong with the value of a term, or an empty text."""
+    """Return the fault in the value of a term, or an empty string."""
     field = FIELDS.get(term.field)
     if field is None:
         return ""
@@ -107,15 +107,15 @@ def complaint(term: Term) -> str:
         wrong = bounds(term) is None
         return f"{term.field} takes a number ({field.unit}), not {term.value!r}" if wrong else ""
     if term.relation not in ("=", "!="):
-        return f"{term.field} is no number: write {term.field}:{term.value}"
+        return f"{term.field} is not a number: write {term.field}:{term.value}"
     if term.field == "hand" and not _HAND.fullmatch(term.value):
-        return f"hand: takes + or -, alone or before a tag, as hand:+smile, not {term.value!r}"
+        return f"hand: takes + or -, alone or before a tag (hand:+smile), not {term.value!r}"
     if field.kind == CHOICE and term.value not in field.choices:
         near = get_close_matches(term.value, field.choices, 1, 0.6)
         meant = f" (did you mean {near[0]}?)" if near else ""
         return f"{term.field}: takes {_either(field.choices)}, not {term.value!r}{meant}"
     if field.kind == SIZE and size(term.value) is None:
-        return f"{term.field} takes a size, as 832x1216, not {term.value!r}"
+        return f"{term.field} takes a size such as 832x1216, not {term.value!r}"
     return ""
 
 
@@ -128,7 +128,7 @@ def size(value: str) -> tuple[int, int] | None:
 
 
 def bounds(term: Term) -> tuple[float, float] | None:
-    """Return the lowest and highest value that a number term names: twice the same, or a range.
+    """Return the lowest and highest value of a number term; equal unless it names a range.
 
     Example:
         >>> bounds(Term("w", "512..1024")), bounds(Term("size", "2MB")), bounds(Term("w", "big"))
@@ -143,7 +143,7 @@ def bounds(term: Term) -> tuple[float, float] | None:
 
 
 def tolerance(field: str) -> float:
-    """Return how far apart two equal numbers of a field may be: nobody knows 1.3333… by heart."""
+    """Return the tolerance of equality for a field, so that 1.33 matches an ``ar`` of 4/3."""
     return {"ar": 0.005, "mp": 0.005, "score": 0.0005}.get(field, 0.0)
 
 

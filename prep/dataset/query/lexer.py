@@ -1,8 +1,8 @@
-"""Text of a filter -> tokens. Brackets inside words, emoticons and quotes are sorted out here.
+"""Text of a filter -> tokens; tells brackets that group from those in words and emoticons.
 
-Tags come in every shape: ``poster_(object)`` and ``:)`` are words, ``(smile or grin)`` is a group.
-A bracket opens a group only where a word could begin; inside a word it belongs to the word as
-long as it is closed there.
+Tags may contain brackets: ``poster_(object)`` and ``:)`` are words, ``(smile or grin)`` is a group.
+A bracket opens a group only where a word could begin; inside a word it belongs to the word if
+it is closed there.
 """
 
 import re
@@ -41,7 +41,7 @@ class Lexer:
         """Return all tokens.
 
         Raises:
-            ConfigError: With the place of the fault.
+            ConfigError: The filter is not valid; shows the place.
         """
         found = []
         while (start := self._skip_spaces()) < len(self._text):
@@ -65,7 +65,7 @@ class Lexer:
             return FilterToken("(", start)
         if sign == ")":
             if not self._open:
-                raise fault(self._text, start, "this bracket closes nothing")
+                raise fault(self._text, start, "this closing bracket has no opening bracket")
             self._open.pop()
             self._at += 1
             return FilterToken(")", start)
@@ -77,7 +77,7 @@ class Lexer:
         return self._term(start)
 
     def _is_face(self, start: int) -> bool:
-        """Does an emoticon tag with brackets stand here?"""
+        """Return whether an emoticon tag with brackets starts here."""
         if _FACE.match(self._text, start):
             return True
         chunk = _CHUNK.match(self._text, start)
@@ -103,13 +103,13 @@ class Lexer:
         return FilterToken("term", start, Term("", word, "=", False, start))
 
     def _named(self, start: int) -> Term | None:
-        """Read ``field:value`` or ``field>=value``; ``None`` when it is a tag that looks so."""
+        """Read ``field:value`` or ``field>=value``; ``None`` if it is a tag of that form."""
         match = _NAMED.match(self._text, start)
         if match is None:
             return None
         name, sign = fields.known(match[1]), match[2]
         if name is None:
-            # Tags may hold a colon (":d", "re:zero"): only near misses of a field are faults.
+            # Tags may contain a colon (":d", "re:zero"): only near misses of a field are faults.
             near = fields.nearest(match[1])
             compared = sign != ":" and self._text[match.end() : match.end() + 1].isdigit()
             if near is None and not compared:
@@ -125,7 +125,7 @@ class Lexer:
 
     def _score(self, start: int, sign: str) -> Term:
         """Read the rest of ``score:smile>0.6``; the tag may be quoted."""
-        usage = "score is written so: score:smile>0.6"
+        usage = "write it like this: score:smile>0.6"
         if sign != ":":
             raise fault(self._text, start, usage)
         if self._text[self._at : self._at + 1] == '"':
@@ -133,7 +133,7 @@ class Lexer:
             match = _RELATION.match(self._text, self._at)
         else:
             end = self._end_of_word(self._at)
-            # Tags may hold such a sign themselves (">_<"): the last one counts.
+            # Tags may contain such a sign (">_<"): the last one counts.
             matches = list(_RELATION.finditer(self._text, self._at + 1, end))
             match = matches[-1] if matches else None
             tag = self._text[self._at : match.start()] if match else ""
@@ -149,24 +149,24 @@ class Lexer:
         return term
 
     def _value(self) -> tuple[str, bool]:
-        """Return the value after a field's sign, and whether it is quoted."""
+        """Return the value behind the operator of a field, and whether it is quoted."""
         if self._text[self._at : self._at + 1] == '"':
             return self._quoted(), True
         return self._word(), False
 
     def _quoted(self, *, closed: bool = True) -> str:
-        """Return what stands between quotation marks; ``closed`` asks for a space behind."""
+        """Return the text between quotation marks; ``closed`` requires a space behind it."""
         start = self._at
         end = self._text.find('"', start + 1)
         if end < 0:
-            raise fault(self._text, start, "the quotation mark is not closed")
+            raise fault(self._text, start, "the closing quotation mark is missing")
         self._at = end + 1
         if closed and self._at < len(self._text) and not self._ends(self._at):
             raise fault(self._text, self._at, "a space is missing after the quotation mark")
         return self._text[start + 1 : end]
 
     def _expression(self) -> str:
-        """Return a regular expression between slashes; a backslash goes before one inside."""
+        """Return a regular expression between slashes; a slash inside is escaped by a backslash."""
         start = self._at
         end = start + 1
         while end < len(self._text) and not (self._text[end] == "/" and self._ends(end + 1)):
@@ -179,11 +179,11 @@ class Lexer:
             Expression(pattern)
         except PatternError as error:
             place = start + 1 + (error.position or 0)
-            raise fault(self._text, place, f"the regular expression is wrong ({error})") from error
+            raise fault(self._text, place, f"this regular expression is wrong: {error}") from error
         return pattern
 
     def _ends(self, place: int) -> bool:
-        """May a term end before this place?"""
+        """Return whether a term may end before this position."""
         if place >= len(self._text) or self._text[place].isspace():
             return True
         return self._text[place] == ")" and bool(self._open)

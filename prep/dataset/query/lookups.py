@@ -1,6 +1,6 @@
-"""Terms that are answered from other tables: exclusions, duplicates, hands, buckets, scores.
+"""Terms evaluated in other tables: exclusions, duplicates, manual edits, buckets, scores.
 
-Each returns a select of ids. What is missing is said, with the command that makes it.
+Each returns a select of ids. An error names missing data, with the command that creates it.
 """
 
 import json
@@ -19,25 +19,25 @@ from prep.images.buckets import Buckets
 
 _BY_PATH = "SELECT j.id AS n FROM {} s CROSS JOIN images j ON j.path = s.path"
 _ABOVE = 1 << 40
-"""More than any id: puts the row behind the present caption first."""
+"""Greater than any id: sorts the row of the current caption first."""
 _AMONG = "SELECT value FROM json_each(?)"
 _FOLDERS = """WITH RECURSIVE found(folder) AS (
     SELECT min(folder) FROM images UNION ALL
     SELECT (SELECT min(folder) FROM images WHERE folder > found.folder) FROM found
     WHERE found.folder IS NOT NULL) SELECT folder FROM found WHERE folder IS NOT NULL"""
-"""Jumps from one folder to the next in the index, instead of reading all of it."""
+"""Skips from one folder to the next in the SQL index, instead of reading all of it."""
 _FORMATS = {"JPG": ("JPEG", "MPO"), "JPEG": ("JPEG", "MPO"), "TIF": ("TIFF",)}
 
 
 def _folder(term: Term, context: Context) -> Condition:
     del context
     how = "=" if term.literal or "*" not in term.value else "GLOB"
-    # The plus keeps SQLite from the index of folders: that of facts answers all tests at once.
+    # The plus keeps SQLite from using images_folder: images_facts covers all tests.
     return Condition(test=f"(+i.folder {how} ?)", values=(term.value,))
 
 
 def _concept(term: Term, context: Context) -> Condition:
-    """By the name, the trigger word or the folder of a concept."""
+    """Match the name, the trigger word or the folder of a concept."""
     wanted = captions.key(term.value)
     rows = context.connection.execute(_FOLDERS)
     folders = []
@@ -68,7 +68,7 @@ def _dup(term: Term, context: Context) -> Condition:
     if term.value == "kept":
         if not duplicates.searched(context.connection):
             raise context.fault(
-                term, "no duplicates have been looked for", "Run: shikomi dupes PROJECT"
+                term, "duplicates have not been searched yet", "Run: shikomi dupes PROJECT"
             )
         return Condition(select=_BY_PATH.format("(SELECT DISTINCT keep AS path FROM duplicates)"))
     reasons = tuple(r for r in fields.REASONS if r not in ("crop", "variant"))
@@ -90,12 +90,12 @@ def _crop(term: Term, context: Context) -> Condition:
 
 
 def _hand(term: Term, context: Context) -> Condition:
-    """By the decisions behind the present caption.
+    """Match the manual edits behind the current caption.
 
-    Where a caption has changed since they were noted down, by what tells it from the caption that
-    the last ones belong to.
+    If a caption has changed since they were recorded, infer them by comparison with the caption of
+    the last ones.
     """
-    # Imported late: these read the index, which reads filters.
+    # Imported late: these import the index, which imports filters.
     from prep.captions.layers import ManualEdits, infer_manual_edits
     from prep.project.caption_rules import rules_for
 
@@ -104,10 +104,10 @@ def _hand(term: Term, context: Context) -> Condition:
 
     def holds(packed: str | None) -> bool:
         compiled, plus, minus, caption, folder = json.loads(packed or "")
-        hand = ManualEdits(*(tuple(json.loads(part)) for part in (compiled, plus, minus)))
+        manual = ManualEdits(*(tuple(json.loads(part)) for part in (compiled, plus, minus)))
         if folder is not None:
-            hand = infer_manual_edits(hand, captions.split(caption), rules(folder))
-        tags = hand.added if sign == "+" else hand.removed
+            manual = infer_manual_edits(manual, captions.split(caption), rules(folder))
+        tags = manual.added if sign == "+" else manual.removed
         return any(captions.key(name) == wanted for name in tags) if tag else bool(tags)
 
     name = context.function(holds)
@@ -126,7 +126,7 @@ def _hand(term: Term, context: Context) -> Condition:
 
 
 def _tokens(term: Term, context: Context) -> Condition:
-    del context  # the index has counted them by now
+    del context  # the index has already counted them
     test, values = comparison("t.count", term)
     return Condition(
         select="SELECT j.id AS n FROM tokens t CROSS JOIN images j"
@@ -167,13 +167,13 @@ def _upscaled(term: Term, context: Context) -> Condition:
 def _fitting(
     context: Context, test: str, values: tuple[int, ...], holds: Callable[[Buckets, Any], bool]
 ) -> Condition:
-    """Return who meets the buckets so: by size, and by their crops those that have some.
+    """Return the images whose fit passes a test: by size, or by crops for images with crops.
 
     Args:
-        context: Of the filter.
+        context: Context of the filter.
         test: SQL over ``fits f``.
-        values: For its question marks.
-        holds: The same for the size of a crop.
+        values: Its parameters.
+        holds: The same test for the size of a crop.
     """
     from prep.images.crops import from_text, rects
 
@@ -197,7 +197,7 @@ def _fitting(
 
 
 def _fits(context: Context) -> str:
-    """Work out the bucket of every size of image; return the name of the bucket settings."""
+    """Compute the bucket of every image size; return the name of the bucket settings."""
     connection, buckets = context.connection, context.project.buckets
     settings = "{}x{} {} {} {} {:d}".format(
         *buckets.resolution, buckets.step, buckets.minimum, buckets.maximum, buckets.no_upscale
@@ -218,7 +218,7 @@ def _fits(context: Context) -> str:
 
 
 def positive(term: Term) -> tuple[Term, bool]:
-    """Return a term that asks for presence, and whether the given one asks for absence."""
+    """Return the term for presence, and whether the given one asks for absence."""
     if term.field in fields.FIELDS and fields.FIELDS[term.field].kind == fields.NUMBER:
         return term, False
     absent = term.relation == "!="

@@ -1,22 +1,22 @@
-"""Which tags a searched text must be part of: the few images that have them are read, not all.
+"""Narrow a text search to the images with tags that contain the text.
 
-A caption is tags with marks between them, so letters without such marks lie within one tag. The
-table of tags is small and holds each in one spelling; the captions decide in the end.
+A caption is tags with separators between them, so letters without separators lie within one tag.
+The table of tags is small, with one spelling each; in the end, the captions decide.
 """
 
 import re
 import sqlite3
 
 _WITHIN_TAG = re.compile(r"(?:[^\W_]|[ _'()-])+")
-"""Signs that are never between two tags; a blank at the edge may be, and is stripped."""
+"""Characters that never separate two tags; a space at the edge may, and is stripped."""
 _LEAST = 2
-"""Single letters are everywhere."""
+"""Minimum of letters: single ones are in nearly every tag."""
 _PLAIN = {"_": " ", "ı": "i", "\u0307": ""}
 _PLAIN_VALUES = tuple(value for pair in _PLAIN.items() for value in pair)
 _HOLDING = """SELECT id, count FROM tags
     WHERE instr(replace(replace(replace(key, ?, ?), ?, ?), ?, ?), ?)"""
 _BY_NUMBER = re.compile(r"\\[xuUN\dpPL]|\(\?")
-"""Letters that are written by their number or kind, and groups of other kinds."""
+"""Escapes for characters by code or class, and special groups."""
 _PIECE = re.compile(
     r"(?P<set>\[\^?\]?(?:\\.|[^\]\\])*\])|\\(?P<sign>[^\w\s\\])|(?P<class>\\.|[.^$])"
     r"|(?P<group>[()])|(?P<times>[*?{]|\+)|(?P<letter>.)",
@@ -26,16 +26,16 @@ _COUNTED = re.compile(r"\d*,?\d*\}")
 
 
 def tags_around(connection: sqlite3.Connection, text: str) -> dict[int, int] | None:
-    """Return the tags that may hold a text, with the number of their images.
+    """Return the tags that may contain a text, with the number of their images.
 
-    An image whose caption has the text, in whatever case, has one of these tags or further lines.
-    ``None`` when nothing can be said.
+    An image whose caption contains the text, in any case, has one of these tags or more lines.
+    ``None`` if nothing is known.
     """
     pieces = [piece.strip() for piece in _WITHIN_TAG.findall(text)]
     longest = max(pieces, key=len, default="")
     if len(longest) < _LEAST:
         return None
-    # Keys have no underscores, except in emoticons. Regular expressions take ı and İ for an i.
+    # Keys have no underscores, except in emoticons. Regular expressions match ı and İ as an i.
     spoken = longest.casefold()
     for letter, plain in _PLAIN.items():
         spoken = spoken.replace(letter, plain)
@@ -44,9 +44,9 @@ def tags_around(connection: sqlite3.Connection, text: str) -> dict[int, int] | N
 
 
 def literal(pattern: str) -> str:
-    r"""Return the longest text that whatever a regular expression matches must have, or nothing.
+    r"""Return the longest text that every match of a regular expression contains, or an empty one.
 
-    Careful rather than clever: of alternatives and groups nothing is taken.
+    Conservative: alternatives and groups are ignored.
 
     Example:
         >>> literal(r"^red hats?\b"), literal("cat|dog"), literal(r"(long|short) hair")
@@ -57,7 +57,7 @@ def literal(pattern: str) -> str:
     runs, depth, at = [""], 0, 0
     while at < len(pattern):
         match = _PIECE.match(pattern, at)
-        assert match is not None, "a single sign always matches"
+        assert match is not None, "a single character always matches"
         at = match.end()
         kind, sign = match.lastgroup, match["sign"] or match["letter"]
         if kind == "times":
@@ -77,7 +77,7 @@ def literal(pattern: str) -> str:
 
 
 def _after_count(pattern: str, match: "re.Match[str]") -> int:
-    """Return the place behind a quantifier, its numbers and its ``?`` or ``+``."""
+    """Return the position behind a quantifier, its numbers and its ``?`` or ``+``."""
     end = match.end()
     if match[0] == "{" and (count := _COUNTED.match(pattern, end)):
         end = count.end()

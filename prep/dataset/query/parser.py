@@ -1,6 +1,6 @@
 """Tokens of a filter -> its tree. ``or`` binds weakest, then ``and``, then ``not`` and minus.
 
-Terms that stand side by side must all hold, as with ``and``.
+Adjacent terms must all hold, as with ``and``.
 """
 
 from prep.dataset.query.lexer import FilterToken, Lexer
@@ -22,7 +22,7 @@ class Parser:
         """Return the tree, or ``None`` for an empty filter.
 
         Raises:
-            ConfigError: With the place of the fault.
+            ConfigError: The filter is not valid; shows the place.
         """
         return self._either() if self._tokens else None
 
@@ -69,7 +69,7 @@ class Parser:
         if self._take("("):
             self._depth += 1
             if self._depth > _DEEPEST:
-                raise fault(self._text, token.position, "the brackets are too deep")
+                raise fault(self._text, token.position, "the brackets are nested too deeply")
             inner = self._either()
             self._take(")")
             self._depth -= 1

@@ -1,6 +1,6 @@
-"""``quality:blur``: answered from what ``shikomi quality`` has measured; nothing is measured here.
+"""``quality:blur``: evaluated from the stored measures of ``shikomi quality``.
 
-An image has a finding when one of the training images that it makes has. The thresholds are those
+An image has a finding if one of its training images has one. The thresholds are those
 of the project.
 """
 
@@ -16,10 +16,10 @@ from prep.project import Project
 
 
 def quality(term: Term, context: Context) -> Condition:
-    """Return the images with findings; for ``none`` those all of which is measured, without any.
+    """Return the images with findings; for ``none`` those completely measured, without any.
 
     Raises:
-        ConfigError: Nothing has been measured at the present training size.
+        ConfigError: Nothing has been measured at the current training size.
     """
     from prep.dataset.values import quality_values
 
@@ -49,10 +49,10 @@ def _views(
     """Yield, for each measured training image that passes a test, its image and their number.
 
     Args:
-        connection: Of the cache.
-        project: Its buckets and crops decide what is trained.
+        connection: Connection to the cache.
+        project: Its buckets and crops define the training images.
         test: SQL over rows ``q`` of the measured values.
-        limits: For its question marks.
+        limits: Its parameters.
     """
     from prep.dataset import stored_crops
     from prep.dataset.values import quality_values

@@ -1,8 +1,8 @@
-"""Sets of image ids as whole numbers: byte ``n`` is 1 when id ``n`` is in the set.
+"""Sets of image ids as integers: byte ``n`` is 1 if id ``n`` is in the set.
 
-And, or and not of 100,000 ids cost microseconds that way. SQLite hands over a column of ids as one
-text: fetching row by row costs four times as much. numpy reads long ones five times as fast as
-Python does; for short ones its import is not worth the wait.
+And, or and not of 100,000 ids take microseconds this way. SQLite returns a column of ids as one
+text: fetching row by row takes four times as long. numpy parses long ones five times as fast as
+Python; for short ones importing it is not worthwhile.
 """
 
 import json
@@ -14,11 +14,11 @@ from collections.abc import Iterable, Sequence
 Value = str | int | float
 
 _LONG = 1 << 16
-"""From so many characters of ids, or ids, on numpy is worth its import."""
+"""Characters of ids, or ids, from which importing numpy pays off."""
 
 
 def numbers(connection: sqlite3.Connection, select: str, values: Sequence[Value]) -> list[int]:
-    """Return the only column of a query, in its order; it must hold whole numbers."""
+    """Return the only column of a query, in its order; it must contain integers."""
     text = _concatenated(connection, select, values)
     found: list[int] = json.loads(f"[{text}]")
     return found
@@ -63,7 +63,7 @@ def ids_of(members: int) -> list[int]:
 
 
 def in_order(members: int, everything: "array[int]") -> "array[int]":
-    """Return the ids in a set in the order of ``everything``; for many of them."""
+    """Return the ids in a set in the order of ``everything``; fast for large sets."""
     if not everything:
         return array("q")
     import numpy as np

@@ -1,4 +1,4 @@
-"""A parsed filter: terms joined by and, or, not; and faults that point at their place."""
+"""A parsed filter: terms joined by and, or, not; and errors that point at their place."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from prep.errors import ConfigError
 
 @dataclass(frozen=True)
 class Term:
-    """One condition.
+    """One condition of a filter.
 
     Attributes:
         field: Name of the field; empty for a tag.
         value: What the field is compared with; for ``tag``, ``phrase`` and ``regex`` the text.
         relation: ``=``, ``!=``, ``<``, ``<=``, ``>`` or ``>=``; ``:`` reads as ``=``.
-        literal: The value was quoted: ``*`` is no wildcard in it.
+        literal: The value was quoted, so ``*`` is not a wildcard in it.
         position: Where the term begins in the text of the filter, from 0.
         of: For ``score``: the tag whose score is compared.
     """
@@ -29,21 +29,21 @@ class Term:
 
 @dataclass(frozen=True)
 class Not:
-    """Holds where ``part`` does not."""
+    """True where ``part`` is not."""
 
     part: "Node"
 
 
 @dataclass(frozen=True)
 class And:
-    """Holds where all parts do."""
+    """True where all parts are."""
 
     parts: tuple["Node", ...]
 
 
 @dataclass(frozen=True)
 class Or:
-    """Holds where at least one part does."""
+    """True where at least one part is."""
 
     parts: tuple["Node", ...]
 
@@ -61,18 +61,18 @@ def terms(node: Node) -> list[Term]:
 
 
 def fault(text: str, position: int, what: str, hint: str = "") -> ConfigError:
-    """Return the error that shows the filter with a caret below the place.
+    """Return the error that shows the filter with a caret below the fault.
 
     Args:
         text: The filter.
-        position: Of the fault, from 0.
-        what: The fault, in words that go on "The filter has a fault at character 3: ".
+        position: Index of the fault, from 0.
+        what: The fault, continuing "The filter is not valid at character 3: ".
         hint: What to do about it; comes first in the error's hint.
     """
     line = " ".join(text.split("\n"))
     pointer = " " * _width(line[:position]) + "^"
     return ConfigError(
-        f"The filter has a fault at character {position + 1}: {what}.",
+        f"The filter is not valid at character {position + 1}: {what}.",
         "\n".join(filter(None, (hint, line, pointer))),
     )
 

@@ -1,1 +1,1 @@
-"""Values that filters ask for, kept in ``cache.db``: tokens, scores, quality."""
+"""Values used by filters, stored in ``cache.db``: tokens, scores, quality."""

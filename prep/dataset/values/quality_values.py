@@ -1,7 +1,7 @@
-"""Measured values in ``cache.db``: a row for each content and training size.
+"""Quality measures in ``cache.db``: one row per content and training size.
 
 Renaming an image costs nothing, copies are measured once, and going back to an earlier resolution
-or crop finds what was measured then.
+or crop reuses its measures.
 """
 
 import sqlite3
@@ -14,14 +14,14 @@ from prep.images.quality.kinds import KINDS, VERSION, Values
 from prep.images.quality.thresholds import Measure, QualitySection
 
 ValueKey = tuple[str, str]
-"""Content, and how it is cut and scaled: all that the values depend on."""
+"""Content, and how it is cropped and scaled: everything the values depend on."""
 
 _MEASURES: tuple[Measure, ...] = get_args(Measure)
 _COLUMNS = ", ".join(_MEASURES)
 
 
 def cut(rect: Rect, fit: Fit) -> str:
-    """Return the text by which the table knows a part of an image and its way to the bucket."""
+    """Return the key of a part of an image and of its fit in the bucket."""
     return f"{VERSION} {rect.corners} {fit.bucket} {fit.resized} {fit.left} {fit.top}"
 
 
@@ -37,7 +37,7 @@ def known(connection: sqlite3.Connection, wanted: Iterable[ValueKey]) -> dict[Va
 
 
 def save(connection: sqlite3.Connection, results: Iterable[tuple[ValueKey, Values]]) -> None:
-    """Keep values, in one transaction."""
+    """Store values, in one transaction."""
     marks = ", ".join("?" * (2 + len(_MEASURES)))
     with connection:
         connection.executemany(
@@ -47,7 +47,7 @@ def save(connection: sqlite3.Connection, results: Iterable[tuple[ValueKey, Value
 
 
 def beyond(section: QualitySection, asked: str) -> tuple[str, tuple[float, ...]]:
-    """Return the SQL that tells rows ``q`` of the table with findings, and its values.
+    """Return the SQL that selects rows ``q`` with findings, and its parameters.
 
     Args:
         section: The thresholds.

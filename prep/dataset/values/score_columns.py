@@ -18,11 +18,11 @@ def prepare(connection: sqlite3.Connection, key: str) -> tuple[str, str] | None:
     """Bring the scores of a tag up to date in ``score_values``.
 
     Args:
-        connection: Of the cache.
+        connection: Connection to the cache.
         key: ``captions.key`` of the tag.
 
     Returns:
-        ``None``, or what is wrong and what to do: nothing is tagged, or no tagger knows the tag.
+        ``None``, or (fault, fix): nothing is tagged, or no tagger knows the tag.
     """
     newest = {one: score_blobs.newest(connection, one.id) for one in taggers(connection)}
     used = [one for one, number in newest.items() if number]

@@ -1,4 +1,4 @@
-"""Tokens of captions, counted once for each text and kept in ``cache.db``."""
+"""Tokens of captions, counted once per text and stored in ``cache.db``."""
 
 import sqlite3
 
@@ -9,8 +9,8 @@ from prep.captions.tokens import clip_tokenizer
 def ensure_counts(connection: sqlite3.Connection) -> None:
     """Bring table ``tokens`` of ``cache.db`` up to date: hash of a caption -> its tokens.
 
-    Hashes are those of the index (``images.caption_hash``); what is counted is the first line, as
-    trainers read it. Only captions that have no count yet are looked at: 20 us each.
+    Hashes are those of the index (``images.caption_hash``); only the first line is counted, as
+    trainers read it. Only captions without a count are processed: 20 us each.
     """
     tokenizer = clip_tokenizer()
     missing = connection.execute(

@@ -1,1 +1,1 @@
-"""Taggers as files: which are known, what their files promise, and how they are obtained."""
+"""Taggers as files: which are known, how their files are read, and where they are obtained."""

@@ -1,8 +1,8 @@
-"""Taggers that are known by name: where they are, which revision, what their files are.
+"""Taggers known by name: their repositories, revisions and files.
 
-Revisions and checksums pin what is downloaded, so that a repository that changes cannot change
-anybody's tags. Thresholds of WD taggers are those at which precision equals recall on their model
-cards (v1 has none: 0.35); the cards of v3 measure that as a mean over tags, so their numbers
+Revisions and checksums pin what is downloaded, so that a changed repository cannot change
+anyone's tags. Thresholds of WD taggers are those at which precision equals recall, from their model
+cards (v1 has none: 0.35); v3 measures that as a mean over tags, so their numbers
 cannot be compared with those of v2.
 """
 
@@ -27,11 +27,11 @@ class HubTagger:
 
     Attributes:
         name: Short name, unique.
-        repository: On the hub.
-        revision: Commit; ``main`` where none was ever recorded.
-        record: How it is used; its files as the repository names them.
-        sha256: Of the model's file; empty when it is not known.
-        size: Of the model's files, bytes; 0 when it is not known.
+        repository: Its name on the hub.
+        revision: Commit; ``main`` if none was ever recorded.
+        record: How it is used; files named as in the repository.
+        sha256: Checksum of the model file; empty if not known.
+        size: Size of the model's files, bytes; 0 if not known.
     """
 
     name: str
@@ -181,16 +181,16 @@ KNOWN: tuple[HubTagger, ...] = (
 )
 
 NAMES = tuple(known.name for known in KNOWN)
-"""Short names, in the order to offer them."""
+"""Known taggers, in the order in which they are listed."""
 
 
 def lookup(name: str) -> HubTagger | None:
-    """Return the tagger of a short name or of a repository's name, however it is capitalised."""
+    """Return the tagger with a short name or repository name, ignoring case."""
     wanted = name.casefold()
     for known in KNOWN:
         if wanted in (known.name.casefold(), known.repository.casefold()):
             return known
-    for known in KNOWN:  # as the repository's folder is written: owner/name/folder
+    for known in KNOWN:  # a folder of a repository: owner/name/folder
         if "/" in wanted and wanted.endswith(f"/{known.name.casefold()}"):
             return known
     return None
@@ -202,6 +202,6 @@ def by_checksum(sha256: str) -> HubTagger | None:
 
 
 def similar(name: str) -> str:
-    """Return the known short name that is most like ``name``; empty for none."""
+    """Return the known short name most similar to ``name``; empty for none."""
     found = get_close_matches(name.casefold(), NAMES, 1, 0.5)
     return found[0] if found else ""

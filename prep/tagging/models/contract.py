@@ -1,4 +1,4 @@
-"""What a loaded ONNX model takes and gives, compared with what its record and tag list say."""
+"""Inputs and outputs of a loaded ONNX model, checked against its record and tag list."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from prep.errors import UserError
 from prep.tagging.models.records import RECORDS, Record
 
 _SIDE = 448
-"""Of all public WD taggers; for exports that leave it open."""
+"""Input side, pixels, of all public WD taggers; for exports that leave it open."""
 _TYPES: dict[str, type[np.floating[Any]]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -25,9 +25,9 @@ class Contract:
     Attributes:
         input: Name of its input.
         output: Name of the output with the scores.
-        side: Pixels each way.
-        batch: Images per run when the model fixes it, else 0.
-        channels_first: Axes are batch, colours, height, width.
+        side: Width and height of the input, pixels.
+        batch: Images per run if the model fixes it, else 0.
+        channels_first: Axes are batch, channels, height, width.
         dtype: float32 or float16.
     """
 
@@ -40,17 +40,17 @@ class Contract:
 
 
 def read_contract(model: Path, session: Any, record: Record, tags: int, table: str) -> Contract:
-    """Find out how to run a loaded model.
+    """Determine how to run a loaded model.
 
     Args:
-        model: Its file, for messages.
+        model: Its file, for error messages.
         session: From onnxruntime.
-        record: What it is said to expect.
+        record: Its declared input format.
         tags: Number of tags in its list.
-        table: Name of that list, for messages.
+        table: Name of that list, for error messages.
 
     Raises:
-        UserError: It is no tagger, or one of another kind, or its tag list is another model's.
+        UserError: It is not a tagger, or of another kind, or the tag list belongs to another model.
     """
     inputs = session.get_inputs()
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type not in _TYPES:
@@ -62,8 +62,8 @@ def read_contract(model: Path, session: Any, record: Record, tags: int, table: s
     fixed = shape[2] if first else shape[1]
     if isinstance(fixed, int) and record.side and fixed != record.side and fixed > 0:
         raise UserError(
-            f"{model} takes pictures of {fixed} pixels, its record says {record.side}.",
-            f"Correct side in {RECORDS[0]}, or leave it out.",
+            f"{model} takes images of {fixed} pixels, but its record says {record.side}.",
+            f"Correct side in {RECORDS[0]}, or remove it.",
         )
     side = fixed if isinstance(fixed, int) and fixed > 0 else record.side or _SIDE
     batch = shape[0] if isinstance(shape[0], int) and shape[0] > 0 else 0
@@ -72,7 +72,7 @@ def read_contract(model: Path, session: Any, record: Record, tags: int, table: s
 
 
 def wrong_number(model: Path, outputs: int, tags: int, table: str) -> UserError:
-    """Return the refusal of a tag list that is another model's."""
+    """Return the error for a tag list that belongs to another model."""
     return UserError(
         f"{model} has {outputs:,} outputs, but {table} lists {tags:,} tags.",
         "The two files belong to different taggers: take both from the same place.",
@@ -80,13 +80,13 @@ def wrong_number(model: Path, outputs: int, tags: int, table: str) -> UserError:
 
 
 def first_line(error: BaseException) -> str:
-    """Return what onnxruntime says without its own decoration."""
+    """Return the message of onnxruntime without its decoration."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
 
 
 def _channels_first(shape: list[Any], record: Record) -> bool | None:
-    """Tell the order of the axes; ``None`` when shape and record contradict each other."""
+    """Determine the order of the axes; ``None`` if shape and record contradict each other."""
     said = {"NCHW": True, "NHWC": False}.get(record.layout)
     seen = True if shape[1] == 3 else False if shape[3] == 3 else None
     if said is None or seen is None:

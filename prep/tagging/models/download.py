@@ -1,9 +1,9 @@
-"""Files from the Hugging Face hub, in its ordinary cache: with progress, resumable, checked.
+"""Files from the Hugging Face hub, in its usual cache: with progress, resumable, verified.
 
 Requests, tokens, mirror (``HF_ENDPOINT``), offline mode and cache layout are huggingface_hub's. Its
-own download begins again from nothing when a process ends in the middle, so the transfer of a
-file's bytes is done here: the part that has arrived is kept beside its final place in the cache,
-and the next attempt asks for the rest. A file takes its place only when its checksum is right.
+own download starts again from zero if a process ends in the middle, so the transfer of a
+file is done here: the part that has arrived is kept beside its final place in the cache,
+and the next attempt requests the rest. A file is moved into place only if its checksum is right.
 """
 
 import errno
@@ -24,11 +24,11 @@ from prep.system import locks
 from prep.tagging.models.hub_faults import explained, is_passing, wait_asked
 
 PAUSES = (1.0, 2.0, 4.0, 8.0)
-"""Seconds before each new attempt after one that brought nothing."""
+"""Seconds before each retry after an attempt that received nothing."""
 
 _CHUNK = 1 << 18
 _TIMEOUT = 20.0
-"""Seconds without a byte after which a connection is taken for dead."""
+"""Seconds without a byte after which a connection counts as dead."""
 _SLICE = 0.1
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DISK = _NO_SPACE | {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EFBIG}
@@ -37,7 +37,7 @@ Out = TypeVar("Out")
 
 @dataclass(frozen=True)
 class Remote:
-    """A file as the hub describes it: its size is in bytes, ``None`` when it is not told."""
+    """A file on the hub; ``size`` in bytes, ``None`` if the hub does not report it."""
 
     name: str
     url: str
@@ -47,7 +47,7 @@ class Remote:
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository on the hub that the environment names, and its place in the cache.
+    """A repository on the hub (or mirror) of the environment, and its folder in the cache.
 
     Attributes:
         name: ``owner/name``.
@@ -59,25 +59,25 @@ class Repository:
 
     @property
     def endpoint(self) -> str:
-        """The hub, or its mirror."""
+        """Address of the hub, or of its mirror."""
         from huggingface_hub import constants
 
         return (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
 
     @property
     def cache(self) -> Path:
-        """The cache of all repositories."""
+        """The cache folder of all repositories."""
         from huggingface_hub import constants
 
         return Path(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE).expanduser()
 
     @property
     def folder(self) -> Path:
-        """The repository's place in the cache."""
+        """The repository's folder in the cache."""
         return self.cache / f"models--{self.name.replace('/', '--')}"
 
     def snapshot(self) -> Path | None:
-        """Return the folder of the revision in the cache, when something of it is there."""
+        """Return the folder of the revision in the cache, if any of it is there."""
         commit = self.revision
         with suppress(OSError):
             commit = (self.folder / "refs" / self.revision).read_text().strip()
@@ -85,16 +85,16 @@ class Repository:
         return found if found.is_dir() else None
 
     def cached(self, names: Sequence[str]) -> list[Path] | None:
-        """Return the files when all of them are in the cache; no request is made."""
+        """Return the files if all of them are in the cache; makes no request."""
         snapshot = self.snapshot()
         paths = [snapshot / name for name in names] if snapshot else []
         return paths if paths and all(path.is_file() for path in paths) else None
 
     def names(self) -> Generator[events.Event, None, list[str]]:
-        """Ask the hub which files there are; ``cached`` needs no request.
+        """List the files on the hub.
 
         Raises:
-            UserError: As ``fetch``.
+            UserError: As in ``fetch``.
         """
         from huggingface_hub import HfApi
 
@@ -105,14 +105,14 @@ class Repository:
         return (yield from self._tried(ask, f"the files of {self.name}"))
 
     def fetch(self, names: Sequence[str]) -> Generator[events.Event, None, list[Path]]:
-        """Bring files into the cache, those that are there already at no cost.
+        """Download files into the cache, unless they are already there.
 
         Yields:
-            Progress in bytes, with what happens in its note.
+            Progress in bytes, with a note on the current step.
 
         Raises:
-            UserError: There is no such file, it may not be read, or the disk is full; RetryError
-                when the network may be the reason.
+            UserError: There is no such file, access is denied, or the disk is full; RetryError
+                if the network may be the reason.
         """
         known = self.cached(names)
         if known:
@@ -136,22 +136,24 @@ class Repository:
         data = get_hf_file_metadata(url, endpoint=self.endpoint, timeout=_TIMEOUT)
         if not data.etag or not data.commit_hash or "/" in data.etag:
             raise UserError(
-                f"{self.endpoint} does not answer as a Hugging Face hub does.",
-                "Check HF_ENDPOINT, and proxies on the way.",
+                f"{self.endpoint} does not answer like a Hugging Face hub.",
+                "Check HF_ENDPOINT and any proxy.",
             )
         return Remote(name, url, data.etag, data.size)
 
     def _bring(self, remote: Remote) -> Iterator[events.Event]:
-        """Download a file's bytes, unless they are here, and give them their name in the cache."""
+        """Download a file, unless it is there, and link it under its name in the cache."""
         from huggingface_hub import hf_hub_download
 
         blob = self.folder / "blobs" / remote.etag
-        lock = self.cache / ".locks" / self.folder.name / f"{remote.etag}.lock"  # as the hub's own
+        lock = (
+            self.cache / ".locks" / self.folder.name / f"{remote.etag}.lock"
+        )  # the same as the hub's own
         try:
             while not blob.exists():
                 with locks.exclusive(lock, _SLICE) as held:
                     if not held:
-                        yield self._progress(remote, 0, "another process downloads it")
+                        yield self._progress(remote, 0, "another process is downloading it")
                     elif not blob.exists():
                         yield from self._transfer(remote, blob)
         except OSError as error:
@@ -169,7 +171,7 @@ class Repository:
         yield from self._tried(link, remote.name)
 
     def _transfer(self, remote: Remote, blob: Path) -> Iterator[events.Event]:
-        """Download a file beside its place, going on where an earlier attempt stopped."""
+        """Download a file beside its final place, resuming an earlier attempt."""
         blob.parent.mkdir(parents=True, exist_ok=True)
         part = blob.with_name(f"{blob.name}.incomplete")
         failures = 0
@@ -181,7 +183,7 @@ class Repository:
                     break
                 if _size(part) < remote.size:
                     raise ConnectionError("the transfer ended early")
-            except Exception as error:  # besides OSError, types of whichever HTTP library it is
+            except Exception as error:  # besides OSError, types of the HTTP library in use
                 failures = 0 if _size(part) > before else failures + 1
                 if not is_passing(error) or failures > len(PAUSES):
                     raise self._fault(error) from error
@@ -190,16 +192,16 @@ class Repository:
         if not _is_right(part, remote):
             part.unlink()
             raise RetryError(
-                f"What arrived as {remote.name} has another checksum than {self.name} tells.",
-                "Try again; when it stays so, a proxy or mirror alters files.",
+                f"The download of {remote.name} does not match its checksum in {self.name}.",
+                "Try again. If it happens again, a proxy or mirror alters files.",
             )
         part.replace(blob)
 
     def _stream(self, remote: Remote, part: Path) -> Iterator[events.Event]:
-        """Append what the hub sends from the end of the present part on."""
+        """Append the data that the hub sends from the end of the current part."""
         from huggingface_hub import get_session, utils
 
-        hub: Any = utils  # its names are exported late, which type checkers do not see
+        hub: Any = utils  # its names are exported lazily, which type checkers do not see
         start = _size(part)
         headers = {**hub.build_hf_headers(), "Accept-Encoding": "identity"}
         if start:
@@ -209,7 +211,7 @@ class Repository:
         with get_session().stream(
             "GET", remote.url, headers=headers, timeout=_TIMEOUT, follow_redirects=True
         ) as response:
-            if response.status_code == 416:  # the part is no beginning of this file
+            if response.status_code == 416:  # the part is not the beginning of this file
                 part.unlink()
                 raise ConnectionError("the hub has no such range")
             if response.status_code >= 400:
@@ -224,7 +226,7 @@ class Repository:
                         yield self._progress(remote, file.tell())
 
     def _tried(self, ask: Callable[[], Out], what: str) -> Generator[events.Event, None, Out]:
-        """Call something that makes a request; try again while the hub is busy."""
+        """Call a function that makes a request; retry while the hub is busy."""
         _quiet()
         for attempt in range(len(PAUSES) + 1):
             try:
@@ -241,14 +243,14 @@ class Repository:
     def _pause(
         self, remote: Remote, done: int, error: Exception, attempt: int
     ) -> Iterator[events.Event]:
-        """Wait before the next attempt, and stay interruptible."""
+        """Wait before the next attempt, interruptibly."""
         seconds = wait_asked(error) or PAUSES[attempt - 1]
         reason = self._fault(error).message
         yield self._progress(remote, done, f"{reason} Trying again in {seconds:.0f} s.")
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             time.sleep(min(_SLICE, left))
-            yield self._progress(remote, done, "waiting to try again")
+            yield self._progress(remote, done, "waiting to retry")
 
     def _progress(self, remote: Remote, done: int, note: str = "") -> events.Progress:
         return events.Progress(f"download {remote.name}", done, remote.size or 0, note)
@@ -267,7 +269,7 @@ class Repository:
     def _full(self, why: str) -> UserError:
         return UserError(
             f"The disk of {self.cache} is full: {why}.",
-            "Make room, or set HF_HUB_CACHE to a folder on another disk; what has arrived is kept.",
+            "Free some space, or set HF_HUB_CACHE to another disk; the partial download is kept.",
         )
 
     def _disk_fault(self, error: OSError) -> UserError:
@@ -275,7 +277,7 @@ class Repository:
             return self._full(error.strerror or "no space left")
         return UserError(
             f"The cache {self.cache} cannot be written: {error.strerror or error}.",
-            "Set HF_HUB_CACHE to a folder that may be written.",
+            "Set HF_HUB_CACHE to a writable folder.",
         )
 
     def _fault(self, error: Exception) -> UserError:
@@ -295,7 +297,7 @@ def _is_right(file: Path, remote: Remote) -> bool:
     """Compare a file with its ETag: SHA-256 of large files, git's hash of small ones."""
     digest: Any = {64: hashlib.sha256, 40: hashlib.sha1}.get(len(remote.etag))
     if digest is None or remote.etag.strip("0123456789abcdef"):
-        return True  # a mirror's own kind of ETag: nothing to compare with
+        return True  # a mirror's own kind of ETag: nothing to compare
     found = digest(b"blob %d\0" % _size(file) if len(remote.etag) == 40 else b"")
     with file.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
@@ -304,7 +306,7 @@ def _is_right(file: Path, remote: Remote) -> bool:
 
 
 def _quiet() -> None:
-    """Keep the hub's own bars and warnings from the terminal; events tell all of it."""
+    """Suppress the progress bars and warnings of huggingface_hub; events replace them."""
     import logging
 
     from huggingface_hub.utils.tqdm import disable_progress_bars

@@ -1,4 +1,4 @@
-"""What went wrong with the Hugging Face hub, in words, and whether trying again may help."""
+"""Errors of the Hugging Face hub: messages for users, and whether a retry may help."""
 
 import errno
 import importlib
@@ -11,11 +11,11 @@ EXAMPLES = "Give a folder, a known name (see: shikomi models), a repository as O
 
 
 def is_passing(error: Exception, *, busy_only: bool = False) -> bool:
-    """May the same request succeed in a moment?
+    """Return whether the same request may succeed soon.
 
     Args:
-        error: What a request raised.
-        busy_only: Only a hub that answers counts; one that cannot be reached does not.
+        error: The error raised by a request.
+        busy_only: Only if the hub answers; an unreachable hub does not count.
     """
     status = _status(error)
     if status:
@@ -27,20 +27,20 @@ def is_passing(error: Exception, *, busy_only: bool = False) -> bool:
 
 
 def wait_asked(error: Exception) -> float:
-    """Return the seconds that the hub asks to wait, 0 when it asks for nothing."""
+    """Return the seconds that the hub asks to wait, or 0."""
     response = getattr(error, "response", None)
     text = "" if response is None else str(response.headers.get("Retry-After") or "")
     return min(float(text), _LONGEST_WAIT) if text.isdecimal() else 0.0
 
 
 def explained(error: Exception, repository: str, revision: str, endpoint: str) -> UserError:
-    """Return the error that users meet for one that a request raised."""
+    """Return the error to show to users for one raised by a request."""
     from huggingface_hub import errors
 
     page = f"{endpoint}/{repository}"
     if isinstance(error, errors.GatedRepoError):
         return UserError(
-            f"{repository} asks for its terms to be accepted first.",
+            f"{repository} requires that you accept its terms first.",
             f"Accept them at {page}, then run: hf auth login",
         )
     if isinstance(error, errors.DisabledRepoError):
@@ -48,22 +48,22 @@ def explained(error: Exception, repository: str, revision: str, endpoint: str) -
     if isinstance(error, errors.RevisionNotFoundError):
         return UserError(
             f"{repository} has no revision {revision} at {endpoint}.",
-            f"For its newest files: --model {repository}@main",
+            f"For its newest files, use: --model {repository}@main",
         )
     if isinstance(error, errors.RepositoryNotFoundError):
         return UserError(
             f"There is no {repository} at {endpoint}, or it is private.",
-            f"It is no folder here either. {EXAMPLES} For a private one: hf auth login",
+            f"It is not a local folder either. {EXAMPLES} For a private one, run: hf auth login",
         )
     if isinstance(error, errors.EntryNotFoundError) and _status(error) == 404:
         name = str(error).partition("/resolve/")[2].partition("/")[2].split("\n")[0].rstrip(".")
         return UserError(
-            f"{page} has no {name or 'such file'}.", "It is no tagger that is known here."
+            f"{page} has no {name or 'such file'}.", "The repository is not a known tagger."
         )
     if _status(error) in (401, 403):
         return UserError(
             f"{endpoint} refuses your token for {repository}.",
-            "Log in again with: hf auth login; or take HF_TOKEN out of the environment.",
+            "Log in again with: hf auth login; or unset HF_TOKEN.",
         )
     return _unreachable(error, repository)
 
@@ -73,8 +73,8 @@ def _unreachable(error: Exception, repository: str) -> UserError:
 
     if isinstance(error, errors.OfflineModeIsEnabled):
         return UserError(
-            f"{repository} is not in the cache, and HF_HUB_OFFLINE forbids to download it.",
-            "Take HF_HUB_OFFLINE out of the environment, or give a folder with its files.",
+            f"{repository} is not in the cache, and HF_HUB_OFFLINE forbids downloading it.",
+            "Unset HF_HUB_OFFLINE, or give a folder with its files.",
         )
     status = _status(error)
     if status:
@@ -86,7 +86,7 @@ def _unreachable(error: Exception, repository: str) -> UserError:
         reason = (str(cause).strip().splitlines() or [""])[0] or type(cause).__name__
     return RetryError(
         f"{repository} could not be downloaded: {reason.rstrip('.')}.",
-        "Check the network and try again (what has arrived is kept), set HF_ENDPOINT to a mirror,"
+        "Check the network and try again (partial downloads are kept), set HF_ENDPOINT to a mirror,"
         " or give a folder with its files.",
     )
 
@@ -97,7 +97,7 @@ def _status(error: Exception) -> int:
 
 
 def _is_transport(error: Exception) -> bool:
-    """Is it a broken connection, in the words of the HTTP library that the hub's client uses?"""
+    """Return whether it is a connection error of the HTTP library in use."""
     from huggingface_hub import get_session
 
     library = importlib.import_module(type(get_session()).__module__.partition(".")[0])

@@ -29,12 +29,12 @@ _LISTS = (".csv", ".txt")
 
 @dataclass(frozen=True)
 class TaggerFiles:
-    """The files of a tagger, its name for people, and how it is used.
+    """The files of a tagger, its display name, and how it is used.
 
     Attributes:
         model: The ONNX file.
-        table: The list of tags.
-        record: What it expects, and its recommended thresholds.
+        table: The tag list.
+        record: Its input format and recommended thresholds.
         extra: Other files with weights.
     """
 
@@ -45,13 +45,13 @@ class TaggerFiles:
     extra: tuple[Path, ...] = field(default=())
 
     def key(self) -> str:
-        """Return what identifies its scores: a hash of its files (0.3 s for 400 MB) and pixels."""
+        """Return the key of its scores: a hash of its files (0.3 s for 400 MB) and input format."""
         hashes = "".join(content_hash(part) for part in (self.model, self.table, *self.extra))
         return hashlib.sha256((hashes + self.record.pixel_key()).encode()).hexdigest()[:32]
 
 
 def find(model: str, folder: Path) -> TaggerFiles:
-    """Find the files of a tagger; as ``obtain``, for those who do not watch."""
+    """Find the files of a tagger; like ``obtain``, without events."""
     work = obtain(model, folder)
     while True:
         try:
@@ -62,17 +62,17 @@ def find(model: str, folder: Path) -> TaggerFiles:
 
 
 def obtain(model: str, folder: Path) -> Generator[events.Event, None, TaggerFiles]:
-    """Find the files of a tagger; those of the hub are downloaded once.
+    """Find the files of a tagger; files on the hub are downloaded once.
 
     Args:
-        model: A folder, a known name, a repository of the hub (``@revision`` may follow), ``demo``.
-        folder: Where a relative folder may be, besides the current one.
+        model: A folder, a known name, a repository (``@revision`` may follow), ``demo``.
+        folder: Base of relative folders, besides the current one.
 
     Yields:
         Progress of the download.
 
     Raises:
-        UserError: There is no such tagger; RetryError when the network may be the reason.
+        UserError: There is no such tagger; RetryError if the network may be the reason.
     """
     if not model:
         raise UserError("No tagger was chosen.", EXAMPLES)
@@ -94,9 +94,9 @@ def obtain(model: str, folder: Path) -> Generator[events.Event, None, TaggerFile
 
 
 def at_hand(known: HubTagger, revision: str = "") -> list[Path] | None:
-    """Return the files of a known tagger when the hub's cache has them; no request is made.
+    """Return the files of a known tagger if the hub's cache has them; makes no request.
 
-    Another revision than the pinned one will do when its model is the very same file.
+    A revision other than the pinned one is accepted if its model is the same file.
     """
     names = known.record.files
     found = Repository(known.repository, revision or known.revision).cached(names)
@@ -108,7 +108,7 @@ def at_hand(known: HubTagger, revision: str = "") -> list[Path] | None:
 
 
 def find_table(model: str, folder: Path) -> Path | None:
-    """Return the tag list of a tagger when it is on this machine; as ``find``, without network."""
+    """Return the tag list of a tagger if it is on this machine; like ``find``, without network."""
     if model == DEMO:
         return demo_world.tagger() / TABLE
     place = _folder(model, folder)
@@ -138,7 +138,7 @@ def _in_folder(folder: Path, name: str) -> TaggerFiles:
         present = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
         missing = MODEL if not (folder / MODEL).is_file() else TABLE
         raise UserError(
-            f"{folder} is not a tagger that is known: it has no {missing} (it has: {present}).",
+            f"{folder} is not a known kind of tagger: it has no {missing} (it has: {present}).",
             f"A WD tagger has {MODEL} and {TABLE}; describe another in {RECORDS[0]} beside it"
             " (docs/topics/tagging-models.md).",
         )
@@ -146,7 +146,7 @@ def _in_folder(folder: Path, name: str) -> TaggerFiles:
 
 
 def _record_in(folder: Path) -> Record | None:
-    """Return the record that a user wrote, else the one that the names of the files tell."""
+    """Return the record written by the user, else the one inferred from the file names."""
     for name in RECORDS:
         if (folder / name).is_file():
             return read_record(folder / name)
@@ -175,14 +175,14 @@ def _known(known: HubTagger, revision: str) -> Generator[events.Event, None, Tag
         if known.sha256 and not revision and len(stored) == 64 and stored != known.sha256:
             raise UserError(
                 f"The model at {repository.endpoint} is not {known.name}: its checksum differs.",
-                f"Take it from the hub itself, or trust this one with: --model {known.repository}"
+                f"Use the hub itself, or trust this one with: --model {known.repository}"
                 f"@{known.revision}",
             )
     return TaggerFiles(known.name, paths[0], paths[1], known.record, tuple(paths[2:]))
 
 
 def _unknown(name: str, folder: str, revision: str) -> Generator[events.Event, None, TaggerFiles]:
-    """Find out what a repository holds that nobody has described here."""
+    """Find the tagger in a repository that is not in the catalogue."""
     repository = Repository(name, revision)
     snapshot = repository.snapshot()
     inside = snapshot / folder if snapshot else None
@@ -209,7 +209,7 @@ def _no_tagger(repository: Repository, listed: list[str]) -> UserError:
     models = [path for path in listed if path.endswith(".onnx")]
     has = ", ".join(models[:6]) or "no ONNX file at all"
     return UserError(
-        f"{repository.name} is not a tagger that is known: it has {has}.",
+        f"{repository.name} is not a known kind of tagger: it has {has}.",
         f"Give its folder as {repository.name}/FOLDER, or download it and describe it in"
         f" {RECORDS[0]} (docs/topics/tagging-models.md).",
     )

@@ -1,8 +1,8 @@
-"""How a tagger wants its pixels and what its outputs are: a small declarative record.
+"""Records: declarative descriptions of a tagger's input format and outputs.
 
-Public taggers are the same kind of thing (a picture in, a score for each tag out) and differ in a
-dozen details. A record holds these details as data, so that one piece of code runs them all. Users
-can describe a tagger of their own with a file ``tagger.toml`` or ``tagger.json`` beside the model;
+Public taggers do the same thing (image in, a score for each tag out) but differ in a dozen
+details. A record holds these details as data, so that the same code runs all of them. Users
+can describe their own tagger in a file ``tagger.toml`` or ``tagger.json`` beside the model;
 its keys are the fields below.
 """
 
@@ -22,45 +22,45 @@ from prep.section import Section
 MODEL, TABLE = "model.onnx", "selected_tags.csv"
 """The files of a WD tagger."""
 RECORDS = ("tagger.toml", "tagger.json")
-"""Names of records that users write."""
+"""File names of records written by users."""
 
 Channels = tuple[float, float, float]
 
 
 class Record(Section):
-    """What a tagger expects; the defaults are a WD tagger's."""
+    """The input format and outputs of a tagger; the defaults are those of WD taggers."""
 
     model: str = MODEL
     """The model's file."""
     tags: str = TABLE
-    """The list of tags: a CSV with name and category, a JSON list or mapping, or one tag a line."""
+    """The list of tags: a CSV with name and category, JSON, or one tag per line."""
     extra: tuple[str, ...] = ()
-    """More files that the model needs beside it, as weights kept outside of the graph."""
+    """Other files that the model needs beside it, such as external weights."""
     fit: Literal["pad", "letterbox", "stretch", "short"] = "pad"
-    """pad: make it square, then scale; letterbox: scale, then make it square; stretch: scale both
-    sides to the model's; short: scale the shorter side to the model's and keep the shape."""
+    """pad: pad to a square, then scale; letterbox: scale, then pad to a square; stretch: scale both
+    sides to the model's; short: scale the shorter side to the model's, keeping the aspect ratio."""
     background: tuple[int, int, int] = (255, 255, 255)
     """Colour of the padding: red, green, blue, 0 to 255."""
     kernel: Literal["bicubic", "bilinear", "lanczos"] = "bicubic"
-    """How pixels are scaled."""
+    """Interpolation."""
     side: int = Field(0, ge=0, le=4096)
-    """Pixels each way; 0: what the model says, or 448 where it leaves that open."""
+    """Input width and height, pixels; 0: from the model, or 448 if it leaves that open."""
     multiple: int = Field(4, ge=1, le=256)
     """With fit = short, both sides are rounded down to a multiple of this."""
     channels: Literal["BGR", "RGB"] = "BGR"
-    """Order of the colours."""
+    """Order of the colour channels."""
     layout: Literal["", "NHWC", "NCHW"] = ""
-    """Order of the axes; when empty, what the shape of the model's input says."""
+    """Order of the axes; if empty, from the shape of the model's input."""
     divide: float = Field(1.0, gt=0)
-    """Colours, 0 to 255, are divided by this first."""
+    """Values, 0 to 255, are divided by this first."""
     mean: Channels = (0.0, 0.0, 0.0)
-    """Then this is taken away, for each colour in the order of ``channels``."""
+    """Then this is subtracted, per channel in the order of ``channels``."""
     std: Channels = (1.0, 1.0, 1.0)
-    """Then it is divided by this."""
+    """Then values are divided by this."""
     output: str = ""
-    """Name of the output with the scores; when empty, the one with a score for each tag."""
+    """Name of the output with the scores; if empty, the one with a score for each tag."""
     logits: bool = False
-    """The outputs are logits, and a sigmoid makes scores of them."""
+    """The outputs are logits; a sigmoid turns them into scores."""
     general: float | None = Field(None, ge=0.0, le=1.0)
     """Recommended threshold of general tags."""
     character: float | None = Field(None, ge=0.0, le=1.0)
@@ -68,11 +68,11 @@ class Record(Section):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """All files that are needed."""
+        """All required files."""
         return (self.model, self.tags, *self.extra)
 
     def pixel_key(self) -> str:
-        """Return a text that differs when scores may; empty for the pixels of a WD tagger."""
+        """Return a string that differs if scores may differ; empty for the format of WD taggers."""
         given = self.model_dump(
             exclude={"model", "tags", "extra", "general", "character"}, exclude_defaults=True
         )
@@ -169,11 +169,11 @@ _LAYOUTS: tuple[tuple[str, str, Record], ...] = (
     ("TResnet*.onnx", "classes.json", ML_DANBOORU),
     ("deepdanbooru*.onnx", "tags.txt", DEEPDANBOORU),
 )
-"""Which files make which tagger, best known first."""
+"""The files that identify each kind of tagger, best known first."""
 
 
 def detect(names: Iterable[str]) -> Record | None:
-    """Return the record of the tagger that files of these names make, ``None`` for none."""
+    """Return the record of the kind of tagger with these file names, ``None`` for none."""
     found = sorted(names)
     if {"preprocess.json", "thresholds.csv", MODEL, TABLE} <= set(found):
         return PIXAI
@@ -187,10 +187,10 @@ def detect(names: Iterable[str]) -> Record | None:
 
 
 def read_record(file: Path) -> Record:
-    """Read a record that a user wrote.
+    """Read a record written by a user.
 
     Raises:
-        UserError: No TOML or JSON, or with faults; all of them are named.
+        UserError: It is not valid TOML or JSON, or has faults; all of them are named.
     """
     try:
         text = file.read_text("utf-8-sig")

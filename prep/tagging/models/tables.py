@@ -1,4 +1,4 @@
-"""What the outputs of a tagger mean: names and categories, from any list that taggers use."""
+"""Names and categories of a tagger's outputs, from tag lists in any format that taggers use."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from prep.errors import UserError
 
 GENERAL, ARTIST, COPYRIGHT, CHARACTER, META, RATING = 0, 1, 3, 4, 5, 9
-"""Categories, by the numbers of danbooru; 9 for ratings is the WD taggers' own."""
+"""Category names by danbooru's numbers; 9 for ratings is from the WD taggers."""
 CATEGORIES = {
     "general": GENERAL,
     "artist": ARTIST,
@@ -27,7 +27,7 @@ CATEGORIES = {
     "model": 11,
     "year": 12,
 }
-"""Categories by the names that lists in JSON use; those from 10 on are ours."""
+"""Category numbers by the names in JSON lists; those from 10 are ours."""
 
 _RATING_PREFIXES = ("rating:", "rating_")
 TableEntry = tuple[str, int]
@@ -35,7 +35,7 @@ TableEntry = tuple[str, int]
 
 @dataclass(frozen=True)
 class TagTable:
-    """What the outputs of a tagger mean, in their order.
+    """Names and categories of a tagger's outputs, in order.
 
     Attributes:
         names: Booru names, with underscores.
@@ -55,7 +55,7 @@ class TagTable:
 
     @cached_property
     def ratings(self) -> NDArray[np.intp]:
-        """Outputs that are ratings."""
+        """Indices of outputs that are ratings."""
         return np.flatnonzero(self.kinds == RATING)
 
     def limits(self, general: float, character: float) -> NDArray[np.float32]:
@@ -65,10 +65,10 @@ class TagTable:
 
 
 def read_table(path: Path) -> TagTable:
-    """Read the tag list of a tagger: CSV, JSON, or one tag a line.
+    """Read the tag list of a tagger: CSV, JSON, or one tag per line.
 
     Raises:
-        UserError: It is none of these; the line or entry is named.
+        UserError: It is none of these; names the line or entry.
     """
     read = {".csv": _csv_entries, ".json": _json_entries}.get(path.suffix.lower(), _line_entries)
     try:
@@ -76,7 +76,7 @@ def read_table(path: Path) -> TagTable:
     except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}.") from error
     if not entries:
-        raise UserError(f"{path} lists no tags.")
+        raise UserError(f"{path} does not list any tags.")
     names, categories = zip(*entries, strict=True)
     return TagTable(names, categories)
 
@@ -96,14 +96,14 @@ def _csv_entries(path: Path) -> Iterator[TableEntry]:
 def _csv_entry(path: Path, line: int, row: Mapping[str, str | None]) -> TableEntry:
     name, category = row["name"], row["category"]
     if not name or category is None or not category.strip().lstrip("-").isdecimal():
-        raise UserError(f"{path}, line {line}: no name or no category number.")
+        raise UserError(f"{path}, line {line}: the name or the category number is missing.")
     if "," in name or "\n" in name:
         raise UserError(f"{path}, line {line}: {name!r} cannot be a tag in a caption.")
     return name, int(category)
 
 
 def _line_entries(path: Path) -> Iterator[TableEntry]:
-    """Read one tag a line; DeepDanbooru's lists have ratings as ``rating:safe``."""
+    """Read one tag per line; DeepDanbooru's lists have ratings as ``rating:safe``."""
     for line in path.read_text("utf-8-sig").splitlines():
         if name := line.strip():
             yield _entry(name, "rating" if name.startswith("rating:") else "general")
@@ -117,7 +117,7 @@ def _json_entries(path: Path) -> Iterator[TableEntry]:
         yield from _mapped(data) if isinstance(data, dict) else _listed(data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
-            f"{path} is no tag list that is known ({type(error).__name__}: {error}).",
+            f"{path} is not in a known tag list format ({type(error).__name__}: {error}).",
             "Known: a list of names; idx_to_tag with tag_to_category; number: {tag, category}.",
         ) from error
 
@@ -131,7 +131,7 @@ def _listed(data: Iterable[Any]) -> Iterator[TableEntry]:
 
 
 def _mapped(data: Mapping[str, Any]) -> Iterator[TableEntry]:
-    """Read a mapping: by number, or ``idx_to_tag`` and ``tag_to_category``, or name: number."""
+    """Read a mapping: number -> tag, ``idx_to_tag`` with ``tag_to_category``, or name -> number."""
     if "idx_to_tag" in data:
         kinds = data.get("tag_to_category", {})
         by_number = {
@@ -148,7 +148,7 @@ def _mapped(data: Mapping[str, Any]) -> Iterator[TableEntry]:
 
 
 def _entry(name: str, category: str | int) -> TableEntry:
-    """Return a name and its category; commas, which part tags in captions, are left out."""
+    """Return a name and its category; commas, which separate tags in captions, are removed."""
     if isinstance(category, int):
         number = category
     else:

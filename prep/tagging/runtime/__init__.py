@@ -1,1 +1,1 @@
-"""Running a tagger: pixels in, scores out; in this process or on a cluster."""
+"""Running a tagger: in this process or on a cluster."""

@@ -1,6 +1,6 @@
 """Where taggers run: in this process, or on the machines of a cluster.
 
-An engine gives scores of contents and knows nothing of the store; whoever asks it keeps them.
+An engine returns scores of contents and does not know the store; the caller stores them.
 """
 
 import time
@@ -15,7 +15,7 @@ from prep.tagging.runtime.tagger import Tagger, score_files
 
 
 def engine(files: TaggerFiles, running: Running) -> Engine:
-    """Return what will run a tagger; nothing is loaded yet."""
+    """Return the engine that will run a tagger, without loading anything."""
     if running.engine == "local":
         return Local(files, running)
     from prep.tagging.runtime.cluster.ray_engine import RayEngine
@@ -35,7 +35,7 @@ class Local:
     def run(
         self, contents: Collection[str], path: Callable[[str], Path]
     ) -> Generator[Event | Scored, None, None]:
-        """As ``Engine.run``, in the order of ``contents``."""
+        """Run as in ``Engine.run``, in the order of ``contents``."""
         running = self._running
         tagger = Tagger(self._files, running.device, running.threads, running.decode)
         self.provider, self.reason = tagger.provider, tagger.choice.reason

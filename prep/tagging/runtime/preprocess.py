@@ -1,11 +1,11 @@
-"""From an image file to the pixels that a tagger expects, as its record says.
+"""From an image file to the pixels that a tagger expects, as described by its record.
 
-A WD tagger's own recipe: transparency on white, a white square around the centred picture, bicubic
-to the model's side, blue-green-red, 0-255 without scaling. Photos are turned as EXIF says first.
+The recipe of WD taggers: transparency on white, a white square around the centred picture, bicubic
+to the model's side, blue-green-red, 0-255 without scaling. EXIF rotation is applied first.
 
-``reference`` does just that. ``fast`` begins with a picture that is reduced, while decoding (JPEG)
-or by averages of whole blocks, as far as it stays as large as wanted, and places it to the same
-fraction of a pixel; ``benchmarks/tagger_pixels.py`` tells what that changes.
+``reference`` does exactly that. ``fast`` starts with a picture reduced while decoding (JPEG)
+or by averaging whole blocks, as far as it stays large enough, and places it to the same
+fraction of a pixel; ``benchmarks/tagger_pixels.py`` measures the difference.
 """
 
 from collections.abc import Generator, Iterable, Iterator
@@ -32,14 +32,14 @@ KERNELS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 _BAND = 256
-"""Rows that are padded and shrunk at once."""
+"""Rows padded and shrunk at once."""
 _MAX_SIDE = 65_535
-"""A longer picture than any JPEG would fill the memory with its white square."""
+"""Maximum side, pixels, of any JPEG: a longer picture's square would fill the memory."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a loaded tagger wants: its side in pixels, its record, and how exactly."""
+    """Input of a loaded tagger: its side in pixels, its record, and the decode mode."""
 
     side: int
     record: Record = WD
@@ -48,7 +48,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class _Reduced:
-    """A picture whose pixels stand for ``times`` x ``times`` of the ``full`` one's."""
+    """A picture whose pixels each represent ``times`` x ``times`` pixels of the full one."""
 
     image: Image.Image
     full: Size
@@ -61,12 +61,12 @@ class _Reduced:
 
 
 def pixels(path: Path, recipe: Recipe) -> Pixels:
-    """Return what the tagger sees of a file: shape (height, width, 3), 0 to 255.
+    """Return the tagger's input for a file: shape (height, width, 3), 0 to 255.
 
     Raises:
-        UnreadableError: As ``images.decode``, or the picture is absurdly long.
+        UnreadableError: As in ``images.decode``, or the picture is far too long.
     """
-    # Where sides are scaled differently, the shorter one would lose what it needs.
+    # If sides are scaled differently, the shorter one would lose detail that it needs.
     if recipe.decode == "fast" and recipe.record.fit in ("pad", "letterbox"):
         image = _fast(path, recipe)
     else:
@@ -83,8 +83,8 @@ def ahead(
 
     Args:
         paths: Image files.
-        recipe: What the tagger wants.
-        threads: 0 for one per core; twice as many pictures wait at most.
+        recipe: Input of the tagger.
+        threads: 0 for one per core; at most twice as many pictures wait.
     """
 
     def attempt(path: Path) -> Pixels | UnreadableError:
@@ -102,9 +102,9 @@ def square(
     background: tuple[int, int, int] = (255, 255, 255),
     kernel: Image.Resampling = Image.Resampling.BICUBIC,
 ) -> Image.Image:
-    """Pad an RGB image to a square and scale it to ``side`` pixels each way.
+    """Pad an RGB image to a square and scale it to ``side`` x ``side`` pixels.
 
-    The result is, bit for bit, that of padding first and resizing then. Resizing works on rows,
+    The result is bit-identical to padding first and then resizing. Resizing works on rows,
     then on columns, so the rows are padded and shrunk in bands: the full square, 12 times the
     size of the picture for a banner of 12:1, never exists.
     """
@@ -119,7 +119,7 @@ def square(
 def _bands(
     image: Image.Image, full: int, background: tuple[int, int, int]
 ) -> Iterator[tuple[int, Image.Image]]:
-    """Yield the rows of a picture, padded to the width ``full``, with the number of the first."""
+    """Yield bands of rows, padded to the width ``full``, with the index of the first row."""
     width, height = image.size
     if width == full:
         yield 0, image
@@ -132,7 +132,7 @@ def _bands(
 
 
 def _fitted(image: Image.Image, recipe: Recipe) -> Image.Image:
-    """Fit a full picture as the record says."""
+    """Fit a full picture as described by the record."""
     record = recipe.record
     if record.fit == "pad":
         return square(image, recipe.side, record.background, KERNELS[record.kernel])
@@ -140,12 +140,12 @@ def _fitted(image: Image.Image, recipe: Recipe) -> Image.Image:
 
 
 def _fast(path: Path, recipe: Recipe) -> Image.Image:
-    """Fit a picture that is reduced first."""
+    """Fit a picture that is first reduced."""
     image, full = images.decode_reduced(path, recipe.side)
     _checked(image, path)
     times = round(max(full) / max(image.size))
     more = max(image.size) // recipe.side
-    if times == 1 and more > 1:  # no JPEG: averages of whole blocks
+    if times == 1 and more > 1:  # not a JPEG: average whole blocks
         image, times = image.reduce(more), more
     return _fitted(image, recipe) if times == 1 else _placed(_Reduced(image, full, times), recipe)
 
@@ -153,7 +153,7 @@ def _fast(path: Path, recipe: Recipe) -> Image.Image:
 def _placed(reduced: _Reduced, recipe: Recipe) -> Image.Image:
     """Pad a reduced picture to the square of the full one, and scale that.
 
-    The square's corner may fall between two pixels of the reduced picture: the kernel is told so.
+    The square's corner may fall between two pixels of the reduced picture: hence the box.
     """
     record = recipe.record
     if record.fit != "pad":
@@ -187,7 +187,7 @@ def _faded(reduced: _Reduced, background: tuple[int, int, int]) -> Image.Image:
 
 
 def _scaled(reduced: _Reduced, recipe: Recipe) -> Image.Image:
-    """Scale a picture to the size that its shape gets, and pad it to the model's side."""
+    """Scale a picture to its target size, and pad it to the model's side."""
     record, side = recipe.record, recipe.side
     size = _target(reduced.full, recipe)
     box = (0.0, 0.0, *reduced.size)

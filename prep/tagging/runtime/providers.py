@@ -1,8 +1,8 @@
-"""Which processor onnxruntime runs on, found out without a word on stderr.
+"""Choose the execution provider of onnxruntime, without output on stderr.
 
-onnxruntime asked for a GPU that does not work prints C++ and Python errors before it falls back,
-or falls back in silence. So it is told to be silent, driver and libraries are tried here, and the
-reason for staying on the CPU is kept, with its cure, for whoever wants to show it.
+If a GPU does not work, onnxruntime prints C++ and Python errors before it falls back, or falls
+back silently. So it is silenced, driver and libraries are tried here, and the reason for staying
+on the CPU is kept, with its fix, to be shown.
 """
 
 import contextlib
@@ -31,10 +31,10 @@ PROVIDERS: dict[str, str] = {
     "coreml": "CoreMLExecutionProvider",
     "openvino": "OpenVINOExecutionProvider",
 }
-"""By the names of devices."""
+"""Provider by device name."""
 
 _AUTOMATIC = ("cuda", "rocm", "migraphx", "directml", "coreml")
-"""In this order; TensorRT builds an engine for minutes, OpenVINO is mostly the CPU again."""
+"""In order of preference; TensorRT builds engines for minutes, OpenVINO is mostly the CPU."""
 _PACKAGES = {
     "cuda": "onnxruntime-gpu",
     "tensorrt": "onnxruntime-gpu",
@@ -50,7 +50,7 @@ _DRIVER = "nvcuda.dll" if _WINDOWS else "libcuda.so.1"
 _CUDNN = "cudnn64_9.dll" if _WINDOWS else "libcudnn.so.9"
 _GIB = 1 << 30
 _BATCHES = ((20 * _GIB, 32), (7 * _GIB, 16), (3 * _GIB, 8))
-"""Images per run by the least memory of a card."""
+"""(Minimum memory of a card, images per run)."""
 
 _NO_MEMORY = (
     "out of memory",
@@ -60,7 +60,7 @@ _NO_MEMORY = (
     "alloc_failed",
     "not enough memory",
 )
-"""What onnxruntime, CUDA and its libraries, and DirectML say."""
+"""Messages of onnxruntime, CUDA and its libraries, and DirectML."""
 
 _GET_LIBRARIES = "pip install 'onnxruntime-gpu[cuda,cudnn]'"
 _GET_GPU_BUILD = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
@@ -68,14 +68,14 @@ _GET_GPU_BUILD = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install on
 
 @dataclass(frozen=True)
 class ProviderChoice:
-    """A provider, and why it is not a GPU.
+    """An execution provider, and why it is not a GPU.
 
     Attributes:
-        provider: In the words of onnxruntime, as ``CUDAExecutionProvider``.
-        reason: One clause; of a GPU, why it may fail to start.
-        gpu_idle: A GPU seems to be there, and is not used.
-        cure: What to do about the reason; may be empty.
-        batch: Images per run to begin with.
+        provider: Name in onnxruntime, such as ``CUDAExecutionProvider``.
+        reason: Why it is not a GPU, as a clause; for a GPU, why it may fail to start.
+        gpu_idle: A GPU seems to be present but is not used.
+        cure: How to fix the reason; may be empty.
+        batch: Initial number of images per run.
     """
 
     provider: str
@@ -86,7 +86,7 @@ class ProviderChoice:
 
     @property
     def wanted(self) -> list[str]:
-        """What to ask onnxruntime for."""
+        """Providers to request from onnxruntime."""
         fallback = {TENSORRT: [TENSORRT, CUDA, CPU], CPU: [CPU]}
         return fallback.get(self.provider, [self.provider, CPU])
 
@@ -102,7 +102,7 @@ def quiet_runtime() -> Any:
 def choose(device: str = "auto") -> ProviderChoice:
     """Return the best provider worth trying for a ``Device``.
 
-    onnxruntime's CUDA library itself is not tried: without its host it crashes the process.
+    onnxruntime's CUDA library is not loaded for a test: without its host it crashes the process.
     """
     if device == "cpu":
         return ProviderChoice(CPU, "the CPU was asked for")
@@ -116,19 +116,19 @@ def choose(device: str = "auto") -> ProviderChoice:
         return ProviderChoice(PROVIDERS[found], batch=_BATCHES[-1][1])
     fault = _load_fault(_DRIVER)
     if fault:
-        cure = "Install NVIDIA's driver, or look with nvidia-smi why it is not loaded."
+        cure = "Install NVIDIA's driver, or check with nvidia-smi why it is not loaded."
         return ProviderChoice(CPU, f"no NVIDIA driver ({fault})", gpu_present(), cure)
     reason, cure = _cuda_doubt(runtime)
     return ProviderChoice(PROVIDERS[found], reason, cure=cure, batch=_gpu_batch())
 
 
 def gpu_present() -> bool:
-    """Does this machine seem to have an NVIDIA GPU, whether or not it can be used?"""
+    """Return whether this machine seems to have an NVIDIA GPU, usable or not."""
     return Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi") is not None
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Did a run fail because its batch did not fit into memory?"""
+    """Return whether a run failed because its batch did not fit into memory."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(mark in text for mark in _NO_MEMORY)
 
@@ -153,14 +153,14 @@ def _load_fault(library: str) -> str:
 
 
 def _cuda_doubt(runtime: Any) -> tuple[str, str]:
-    """Return why CUDA may fail to start, and the cure; two empty texts when nothing is amiss."""
+    """Return why CUDA may fail to start, and the fix; two empty strings if nothing is wrong."""
     version = str(getattr(runtime, "cuda_version", "") or "")
     driver = driver_version()
     if version and driver and driver < int(version.partition(".")[0]) * 1000:
-        known = f"the driver knows CUDA {driver // 1000} at most"
+        known = f"the driver supports at most CUDA {driver // 1000}"
         return (
             f"this onnxruntime needs CUDA {version}, {known}",
-            "Update NVIDIA's driver, or take an older onnxruntime-gpu.",
+            "Update NVIDIA's driver, or install an older onnxruntime-gpu.",
         )
     reason = _preload(runtime)
     missing = reason or _load_fault(_CUDNN)
@@ -170,10 +170,10 @@ def _cuda_doubt(runtime: Any) -> tuple[str, str]:
 
 
 def _preload(runtime: Any) -> str:
-    """Load CUDA's libraries from their pip packages, where there are any.
+    """Load CUDA's libraries from their pip packages, if installed.
 
     Returns:
-        The first failure, which onnxruntime prints; empty when all of them were found.
+        The first failure, as printed by onnxruntime; empty if all were found.
     """
     said = io.StringIO()
     with (
@@ -187,7 +187,7 @@ def _preload(runtime: Any) -> str:
 
 
 def driver_version() -> int:
-    """Return the newest CUDA that the driver knows, as 13000 for 13.0; 0 when it cannot tell."""
+    """Return the newest CUDA that the driver supports (13000 for 13.0); 0 if unknown."""
     version = ctypes.c_int(0)
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(_DRIVER).cuDriverGetVersion(ctypes.byref(version))
@@ -200,7 +200,7 @@ def _gpu_batch() -> int:
 
 
 def _gpu_memory() -> int:
-    """Return the bytes of memory of the first NVIDIA card, 0 when the driver does not tell."""
+    """Return the memory of the first NVIDIA card, bytes; 0 if unknown."""
     size, device = ctypes.c_size_t(0), ctypes.c_int(0)
     with contextlib.suppress(OSError, AttributeError):
         driver = ctypes.CDLL(_DRIVER)

@@ -1,6 +1,6 @@
-"""How taggers run, and what every engine that runs them can do.
+"""How taggers run, and the protocol of engines that run them.
 
-An engine gives scores of contents and knows nothing of the store; whoever asks it keeps them.
+An engine returns scores of contents and does not know the store; the caller stores them.
 """
 
 from collections.abc import Callable, Collection, Generator
@@ -15,22 +15,22 @@ from prep.tagging.runtime.providers import Device
 from prep.tagging.runtime.tagger import Scores
 
 Scored = tuple[str, Scores | UnreadableError]
-"""A content, and its scores, shape (tags,), or why there are none."""
+"""A content, and its scores of shape (tags,), or why there are none."""
 
 EngineKind = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
 class Running:
-    """How models run.
+    """How a model is run.
 
     Attributes:
-        device: On which processor.
-        batch: Images per run; 0 for what suits the device.
-        threads: That decode images and run the model on the CPU; 0 for one per core.
-        decode: How exactly pictures are decoded.
-        engine: In this process, or on a cluster of Ray.
-        address: Of the cluster, see ``cluster.link.connected``.
+        device: The processor to use.
+        batch: Images per run; 0 for the default of the device.
+        threads: Threads that decode images and run the model on the CPU; 0 for one per core.
+        decode: How pictures are decoded: reference or fast.
+        engine: In this process, or on a Ray cluster.
+        address: Address of the cluster, see ``cluster.connect.connected``.
     """
 
     device: Device = "auto"
@@ -42,14 +42,14 @@ class Running:
 
 
 class Engine(Protocol):
-    """What gives scores.
+    """Runs a tagger and yields scores.
 
     Attributes:
-        provider: What ran the model, in the words of onnxruntime; empty before it runs.
-        reason: Why not something faster.
-        workers: Processes that gave scores.
-        nodes: Machines that they were on.
-        seconds: What scoring took, without loading.
+        provider: Provider of the model, named as in onnxruntime; empty before it runs.
+        reason: Why it was not a faster one.
+        workers: Processes that computed scores.
+        nodes: Machines on which they ran.
+        seconds: Time of scoring, without loading.
     """
 
     provider: str
@@ -61,28 +61,28 @@ class Engine(Protocol):
     def run(
         self, contents: Collection[str], path: Callable[[str], Path]
     ) -> Generator[Event | Scored, None, None]:
-        """Load the tagger and yield what becomes of each content, each once, in any order.
+        """Load the tagger and yield the result of each content, each once, in any order.
 
         Args:
-            contents: Different ones.
-            path: Tells where the file of a content is.
+            contents: Hashes of contents, each once.
+            path: Returns the file of a content.
 
         Yields:
-            Besides, Progress and Warned.
+            Also Progress and Warned.
 
         Raises:
-            UserError: The tagger is broken; RetryError when the cluster was lost.
+            UserError: The tagger is broken; RetryError if the cluster was lost.
         """
         ...
 
 
 def idle_gpu(reason: str, cure: str) -> Warned:
-    """Return the warning for a GPU that seems to be there and is not used."""
+    """Return the warning for a GPU that seems to be present but is not used."""
     return Warned(f"The tagger runs on the CPU: {reason}.", cure)
 
 
 def smaller_batches(most: int) -> Warned:
-    """Return the warning for memory that had run out; ``most`` images fitted."""
+    """Return the warning that memory ran out; batches of ``most`` images fit."""
     return Warned(
         f"Memory ran out: images were run in batches of {most}.",
         f"For this tagger, use: --batch {most}",

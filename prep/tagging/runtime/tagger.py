@@ -1,8 +1,8 @@
-"""A tagger: an ONNX model that gives every image a score for every tag of its table.
+"""A tagger: an ONNX model that scores every tag of its table for an image.
 
 The contract of WD taggers, read from the public models: one input, float32, batch x height x
 width x 3; one output of probabilities, batch x tags. Names, side and whether the batch is free
-differ between exports, so they are read from the model; other kinds are told by their record.
+differ between exports, so they are read from the model; other kinds have a record.
 """
 
 from collections.abc import Generator, Iterable, Iterator
@@ -25,7 +25,7 @@ Scores = NDArray[np.float32]
 DecodedFile = tuple[Path, Pixels | UnreadableError]
 
 _MOST_AT_ONCE = 8
-"""Runs side by side; each needs memory for what is between the layers."""
+"""Parallel runs; each needs memory for the activations."""
 _FARTHEST = 80.0
 """Logits beyond this are 0 or 1 in float32 anyway, and would overflow."""
 
@@ -34,14 +34,14 @@ class Tagger:
     """A loaded tagger.
 
     Attributes:
-        table: What its outputs mean.
-        recipe: What it wants of pictures.
-        choice: The provider that really runs it, and why it is not the GPU.
-        batch: Images per run when nobody asks for another number; halved when memory runs out.
-        most: Images per run that fitted after memory had run out; 0 as long as it never did.
-        at_once: Runs that go on side by side. A CPU gives each of them its own thread: threads that
-            share a run wait for each other at every layer, which took a sixth of the time. For a
-            card, the tensor of one run is made while it does the other.
+        table: Names and categories of its outputs.
+        recipe: Its input format.
+        choice: The provider that actually runs it, and why it is not the GPU.
+        batch: Default number of images per run; halved when memory runs out.
+        most: Images per run that fit after memory ran out; 0 if it never did.
+        at_once: Parallel runs. On a CPU each gets one thread: threads sharing a run wait for each
+            other at every layer, which took a sixth of the time. On a GPU, the tensor of one run is
+            prepared while another runs.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class Tagger:
             decode: ``reference``, or ``fast``, which may differ by a grey level here and there.
 
         Raises:
-            UserError: Broken or foreign model, a table that does not belong to it, or a device
-                was asked for and does not work.
+            UserError: The model is broken or of another kind, the table does not belong to it, or a
+                device was requested that does not work.
         """
         self.files = files
         self.table = read_table(files.table)
@@ -79,35 +79,35 @@ class Tagger:
 
     @property
     def name(self) -> str:
-        """Its name for people."""
+        """Its display name."""
         return self.files.name
 
     @property
     def side(self) -> int:
-        """Pixels each way that it wants."""
+        """Width and height of its input, pixels."""
         return self.recipe.side
 
     @property
     def provider(self) -> str:
-        """What runs it, in the words of onnxruntime."""
+        """Its provider, named as in onnxruntime."""
         return self.choice.provider
 
     def scores(self, pixels: NDArray[np.uint8]) -> Scores:
         """Return the scores, 0 to 1, of a batch.
 
         Args:
-            pixels: Colours in the record's order, of shape (images, height, width, 3).
+            pixels: Channels in the record's order, shape (images, height, width, 3).
 
         Returns:
             Shape (images, tags).
 
         Raises:
-            UserError: The model failed, or its output is not what a tagger gives.
+            UserError: The model failed, or its output is not that of a tagger.
         """
         return self.run(self.tensor(pixels))
 
     def tensor(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-        """Return what the model takes for pictures: scaled, and with its order of axes."""
+        """Return the model's input for pictures: scaled, with the model's order of axes."""
         record = self.files.record
         tensor = pixels.astype(np.float32)
         if record.divide != 1.0:
@@ -121,13 +121,13 @@ class Tagger:
         return tensor.astype(self._contract.dtype, copy=False)
 
     def run(self, tensor: NDArray[Any]) -> Scores:
-        """Return the scores of what ``tensor`` gave; in smaller parts where memory runs out."""
+        """Return the scores for the output of ``tensor``; in smaller batches if memory runs out."""
         size = self._contract.batch or min(len(tensor), self.most or len(tensor))
         while True:
             try:
                 starts = range(0, len(tensor), size)
                 return np.concatenate([self._run(tensor[at : at + size]) for at in starts])
-            except Exception as error:  # onnxruntime raises types of its own, one for each status
+            except Exception as error:  # onnxruntime has its own exception types, one per status
                 if isinstance(error, UserError):
                     raise
                 if size == 1 or self._contract.batch or not providers.out_of_memory(error):
@@ -165,7 +165,7 @@ class Tagger:
         if providers.out_of_memory(error):
             return UserError(
                 f"There is too little memory to run {model}.",
-                f"End other programs that use it, or take a smaller tagger.{cpu}",
+                f"Close other programs that use memory, or choose a smaller tagger.{cpu}",
             )
         return UserError(
             f"{model} failed: {first_line(error)}",
@@ -178,14 +178,14 @@ def score_files(
 ) -> Generator[tuple[Path, Scores | UnreadableError], None, None]:
     """Yield the scores (shape (tags,)) of each file, or why it cannot be read, in order.
 
-    Files are decoded in threads, and tensors made in those that run the model: what this thread
-    does for an image, 16 cores and a card would wait for.
+    Files are decoded in threads, and tensors built in those that run the model: 16 cores and a GPU
+    would wait for any work in this thread.
 
     Args:
         tagger: A loaded tagger.
         paths: Image files.
-        batch: Images per run; 0 for what suits the device.
-        threads: That decode; 0 for one per core.
+        batch: Images per run; 0 for the default of the device.
+        threads: Threads that decode; 0 for one per core.
     """
 
     def run(items: list[DecodedFile]) -> Iterator[Scores]:
@@ -204,12 +204,15 @@ def score_files(
 def _batches(
     tagger: Tagger, decoded: Iterable[DecodedFile], batch: int
 ) -> Iterator[list[DecodedFile]]:
-    """Yield items, as many as fit into one run."""
+    """Yield batches of items that fit into one run."""
     waiting: list[DecodedFile] = []
     shape: tuple[int, ...] | None = None
     for item in decoded:
         if not isinstance(item[1], UnreadableError):
-            if shape not in (None, item[1].shape):  # a tagger that keeps the shape of pictures
+            if shape not in (
+                None,
+                item[1].shape,
+            ):  # a tagger that keeps the aspect ratio of pictures
                 yield waiting
                 waiting = []
             shape = item[1].shape
@@ -222,7 +225,7 @@ def _batches(
 
 
 def _session(model: Path, device: str, threads: int) -> tuple[Any, providers.ProviderChoice]:
-    """Open the model on the best provider; a GPU that fails at this point means the CPU, too."""
+    """Open the model on the best provider; falls back to the CPU if a GPU fails at this point."""
     choice = providers.choose(device)
     cure = choice.cure
     if choice.provider != providers.CPU:
@@ -231,7 +234,7 @@ def _session(model: Path, device: str, threads: int) -> tuple[Any, providers.Pro
         except UserError as error:
             reason = choice.reason or error.message
             if providers.out_of_memory(error):
-                cure = "End other programs that use the GPU's memory."
+                cure = "Close other programs that use the GPU's memory."
         else:
             used = session.get_providers()[0]
             if used != providers.CPU:
@@ -251,16 +254,16 @@ def _open(model: Path, wanted: list[str], threads: int) -> Any:
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that spin while they wait take the cores from those that decode: a third of all time.
+    # Threads that spin while waiting take cores from those that decode: a third of the time.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if "DmlExecutionProvider" in wanted:
         options.enable_mem_pattern = False  # DirectML refuses to start with it
     try:
-        # With its own fall-back on, onnxruntime prints to stdout before it tries the CPU.
+        # With its own fallback, onnxruntime prints to stdout before it tries the CPU.
         return runtime.InferenceSession(
             str(model), options, providers=wanted, enable_fallback=False
         )
-    except Exception as error:  # onnxruntime raises types of its own, one for each status
+    except Exception as error:  # onnxruntime has its own exception types, one per status
         raise UserError(
             f"{model} cannot be loaded: {first_line(error)}", _load_hint(model)
         ) from error
@@ -269,5 +272,5 @@ def _open(model: Path, wanted: list[str], threads: int) -> Any:
 def _load_hint(model: Path) -> str:
     with model.open("rb") as file:
         if file.read(40).startswith(b"version https://git-lfs"):
-            return "It is only a Git LFS pointer: fetch the real file with: git lfs pull"
-    return "Download it again: it may be cut off or need a newer onnxruntime."
+            return "It is only a Git LFS pointer. Fetch the real file with: git lfs pull"
+    return "Download it again, or update onnxruntime: it may be truncated or need a newer version."

@@ -1,1 +1,1 @@
-"""Scores: kept whole, cut by thresholds, combined, compared, and written as tags."""
+"""Scores: stored completely, thresholded, combined, compared, and written as tags."""

@@ -1,4 +1,4 @@
-"""How two ways to take tags differ over a dataset: other thresholds, or other taggers."""
+"""How two ways to select tags differ over a dataset: by thresholds or by taggers."""
 
 import heapq
 from collections.abc import Iterator, Sequence
@@ -17,18 +17,18 @@ Counts = NDArray[np.int64]
 
 @dataclass
 class Contrast:
-    """What both ways take, and what only one of them.
+    """The tags selected by both ways, and by only one of them.
 
     Attributes:
         table: The tags.
-        most: Of how many images to keep the differences: those that differ most.
-        both: Images in which both ways take a tag; shape (tags,).
-        first: Images in which only the first does.
-        second: Images in which only the second does.
-        images: How many were looked at.
-        losing: Images in which the first way takes something that the second does not.
-        gaining: Images in which the second does.
-        changed: Images in which they differ.
+        most: Number of images whose differences are kept: those that differ most.
+        both: Number of images in which both ways select a tag; shape (tags,).
+        first: The same for only the first way.
+        second: The same for only the second way.
+        images: Number of compared images.
+        losing: Images in which the first way selects tags that the second does not.
+        gaining: Images in which the second selects tags that the first does not.
+        changed: Images in which the two differ.
     """
 
     table: TagTable
@@ -49,9 +49,9 @@ class Contrast:
         """Count some images.
 
         Args:
-            count: How many.
-            first: What the first way takes of them.
-            second: What the second does.
+            count: Number of images.
+            first: Tags that the first way selects.
+            second: Tags that the second way selects.
         """
         width = max(1, len(self.table))
         spots = [pairs.rows * width + pairs.columns for pairs in (first, second)]
@@ -85,25 +85,25 @@ class Contrast:
         both = np.bincount(first.rows[common], minlength=len(changes))
         for row in worst[changes[worst] > 0].tolist():
             columns = [pairs.columns[pairs.rows == row].tolist() for pairs in (lost, gained)]
-            # Of equal ones those that come first stay.
+            # On ties, the earlier ones stay.
             entry = (int(changes[row]), -(self.images + row), int(both[row]), *columns)
             keep = heapq.heappush if len(self._heap) < self.most else heapq.heappushpop
             keep(self._heap, entry)
 
     def worst(self) -> Iterator[tuple[int, int, list[str], list[str]]]:
-        """Yield the images that differ most: (place, tags of both, only first, only second)."""
+        """Yield the images that differ most: (index, tags of both, only first, only second)."""
         for _, place, both, first, second in sorted(self._heap, reverse=True):
             names = self.table.names
             yield -place, both, [names[n] for n in first], [names[n] for n in second]
 
     @property
     def agreement(self) -> float:
-        """Share of the taken tags that both ways take, 0 to 1 (Jaccard index)."""
+        """Share of the selected tags that both ways select, 0 to 1 (Jaccard index)."""
         every = int((self.both + self.first + self.second).sum())
         return int(self.both.sum()) / every if every else 1.0
 
     def by_difference(self) -> list[int]:
-        """Return the columns in which they differ, most first."""
+        """Return the columns in which they differ, largest difference first."""
         changes = self.first + self.second
         order = np.argsort(-changes, kind="stable")
         found: list[int] = order[changes[order] > 0].tolist()
@@ -116,10 +116,10 @@ def of_thresholds(
     """Compare two ways of the same taggers; yields the same object as it grows.
 
     Args:
-        before: The first way.
-        after: The second; its tables are those of the first.
-        contents: Scored ones, in their order.
-        top: How many tags of an image at most, for each way.
+        before: Thresholds of the first way.
+        after: Thresholds of the second, with the same tables.
+        contents: Scored contents, in order.
+        top: Maximum of tags per image, for each way.
     """
     found = Contrast(before.table)
     yield found
@@ -132,7 +132,7 @@ def of_thresholds(
 def of_taggers(both: Ensemble, contents: Sequence[str], most: int, top: int) -> Iterator[Contrast]:
     """Compare the two taggers of an ensemble; yields the same object as it grows.
 
-    Tags that only one of them knows say nothing about agreement, so they are left out.
+    Tags known to only one of them say nothing about agreement and are left out.
     """
     found = Contrast(both.table, most)
     yield found

@@ -1,8 +1,8 @@
-"""Which tags of which images are doubtful: where scores and captions do not agree.
+"""Find doubtful tags: those on which scores and captions disagree.
 
-Reviewing a dataset tag by tag takes days; nearly all of it is beyond doubt. What is left is asked
-in the order of how much is at stake: first what captions say against clear scores, last what both
-agree on by a hair's breadth. What a person has decided is not asked again.
+Reviewing a dataset tag by tag takes days, and nearly all tags are beyond doubt. The others are
+asked about in order of importance: first captions against clear scores, last close calls on which
+both agree. Decisions that a person has made are not asked again.
 """
 
 import heapq
@@ -29,21 +29,21 @@ from prep.tagging.scores.writing import Writing
 
 Reason = Literal["missing", "unseen", "near"]
 _DIGITS = 3
-"""As many as float16 tells apart around 0.5."""
+"""Decimals that float16 distinguishes around 0.5."""
 
 
 class DoubtfulTag(NamedTuple):
-    """One tag of one image.
+    """A doubtful tag of one image.
 
     Attributes:
-        path: Of the image.
-        tag: As captions spell it.
+        path: Path of the image.
+        tag: The tag, spelled as in captions.
         reason: ``missing``: scored high, but not in the caption; ``unseen``: in the caption, but
             scored low; ``near``: caption and score agree, but barely.
-        score: What the taggers give it, 0 to 1.
-        threshold: From which score on it is taken.
+        score: Score from the taggers, 0 to 1.
+        threshold: Score from which it is selected.
         present: The caption has it.
-        doubt: 0 to 1; from 0.5 on caption and score disagree, the more the higher.
+        doubt: 0 to 1; from 0.5, caption and score disagree, and higher means more.
     """
 
     path: str
@@ -56,23 +56,23 @@ class DoubtfulTag(NamedTuple):
 
     @property
     def order(self) -> tuple[float, str, str]:
-        """What the queue is sorted by: the same scores and captions give the same order."""
+        """Sort key of the queue: the same scores and captions give the same order."""
         return -self.doubt, self.path, self.tag
 
     @property
     def tagger(self) -> bool:
-        """Is the tag in the image, if the tagger is right?"""
+        """Return whether the tag is in the image according to the tagger."""
         return self.score >= self.threshold
 
 
 @dataclass(frozen=True)
 class Queue:
-    """The most doubtful tags, and how many there are in all.
+    """The most doubtful tags, and the total counts.
 
     Attributes:
-        items: In order.
-        counts: All that were found, by reason.
-        images: In which there are any.
+        items: The tags, most doubtful first.
+        counts: Number of all doubts, by reason.
+        images: Number of images with doubts.
     """
 
     items: list[DoubtfulTag]
@@ -92,14 +92,14 @@ class Doubts:
         decided: bool = False,
         wanted: Callable[[DoubtfulTag], bool] = lambda _: True,
     ) -> None:
-        """Prepare.
+        """Prepare a search.
 
         Args:
             index: Open index.
-            ensemble: Whose scores to compare captions with.
-            margin: How near to its threshold a score is a close call.
-            decided: Ask about what was decided by hand, too.
-            wanted: Which doubts to ask about.
+            ensemble: Taggers whose scores are compared with captions.
+            margin: Distance from the threshold within which a score is a close call.
+            decided: Also ask about tags that were decided by hand.
+            wanted: Kinds of doubts to ask about.
         """
         self._index, self._ensemble = index, ensemble
         self._margin, self._decided, self._wanted = margin, decided, wanted
@@ -119,7 +119,7 @@ class Doubts:
         return list(self.search(rows, limit))[-1]
 
     def search(self, rows: Sequence[ImageRow], limit: int = 0) -> Iterator[Queue]:
-        """As ``queue``, but yield what is found so far every now and then."""
+        """Like ``queue``, but yield intermediate results regularly."""
         captioned = [row for row in rows if row.tags]
         counts: Counter[str] = Counter()
         images: set[str] = set()
@@ -160,7 +160,7 @@ class Doubts:
         *,
         present: bool,
     ) -> Iterator[DoubtfulTag]:
-        """Yield a doubt for each tag, of outputs with the same name for the surest one."""
+        """Yield a doubt for each tag; of outputs with the same name, for the surest one."""
         order = np.lexsort((pairs.limits - pairs.scores, pairs.rows))
         last, seen, decided = -1, set[str](), frozenset[str]()
         for row, column, score, limit in zip(
@@ -218,25 +218,25 @@ class Doubts:
         return self._names[rules.drop]
 
     def _decisions(self, row: ImageRow) -> frozenset[str]:
-        """Return the keys of tags that a person has decided about in an image."""
+        """Return the keys of the tags of an image that a person has decided."""
         found = list(self._answers.get(row.path, ()))
         if row.path in self._handled:
             known = self._hands.behind(row.path, row.caption)
-            hand = (
+            manual = (
                 infer_manual_edits(known, row.tags, self._rules_of(row.folder)) if known else None
             )
-            found += [*hand.added, *hand.removed] if hand else []
+            found += [*manual.added, *manual.removed] if manual else []
         return frozenset(captions.keys(found))
 
 
 @dataclass(frozen=True)
 class _Names:
-    """What rules make of the outputs of a tagger.
+    """The outputs of a tagger after the caption rules.
 
     Attributes:
-        tag_of: For each column the tag that captions have for it; ``None`` when rules drop it.
+        tag_of: For each column, its tag in captions; ``None`` if rules drop it.
         columns_of: Key of a tag -> columns.
-        rules: That made them.
+        rules: The rules.
     """
 
     tag_of: list[str | None]
@@ -248,7 +248,7 @@ class _Names:
         tag_of: list[str | None] = []
         columns_of: dict[str, list[int]] = {}
         for column, tags in enumerate(written):
-            # Of several tags, as name and series, the first is asked about.
+            # Of several tags, such as name and series, the first is asked about.
             tag = next(iter(rules.apply(tags[:1])), None) if tags else None
             tag_of.append(tag)
             if tag is not None:
@@ -258,10 +258,10 @@ class _Names:
 
 @dataclass(frozen=True)
 class _There:
-    """What captions have: pairs of image and column, and all that these pairs cover.
+    """Tags in captions: pairs of image and column, and all pairs that these cover.
 
     Attributes:
-        covered: The pairs as numbers, with those of implied tags.
+        covered: The pairs as integers, with those of implied tags.
     """
 
     rows: Integers
@@ -290,7 +290,7 @@ def _there(rows: Sequence[ImageRow], names: Sequence[_Names], width: int) -> _Th
 
 
 def _in_sentences(row: ImageRow, key: str) -> bool:
-    """Do the sentences of a caption say a tag in so many words?"""
+    """Return whether the sentences of a caption contain a tag literally."""
     text = captions.key(" ".join(tag for tag in row.tags if sentences.is_sentence(tag)))
     if not text:
         return False

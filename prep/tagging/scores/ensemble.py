@@ -1,8 +1,8 @@
-"""One tagger or several as one: which tags are taken, when each has its own opinion.
+"""One tagger, or several combined: which tags are selected if they disagree.
 
-A tag is decided by the taggers that know it. Each has its own thresholds, so what is combined is
-not scores as such but margins, score minus threshold: the best margin decides a union, the worst an
-intersection, the middle one a vote (more than half), and their mean the mean.
+A tag is decided by the taggers that know it. Each has its own thresholds, so the combination uses
+not scores but margins (score minus threshold): the best margin decides a union, the worst an
+intersection, the median a vote (more than half), and their mean the mean.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,13 +24,13 @@ from prep.tagging.scores.thresholds import Thresholds
 Combine = Literal["union", "intersection", "mean", "vote"]
 
 _PORTION = 2048
-"""Images at once: a megabyte of scores that matter for each tagger."""
+"""Images at once: a megabyte of sparse scores per tagger."""
 _DIGITS = 4
 
 
 @dataclass(frozen=True)
 class EnsembleMember:
-    """One tagger of an ensemble: its scores, and from where on they count."""
+    """One tagger of an ensemble: its scores and thresholds."""
 
     name: str
     store: ScoreStore
@@ -42,19 +42,19 @@ class Ensemble:
     """Taggers that decide together.
 
     Attributes:
-        members: The taggers.
-        how: How they decide.
+        members: The taggers of the ensemble.
+        how: How they are combined.
         table: All tags that they know: those of the first, then those that others add.
     """
 
     def __init__(self, members: Sequence[EnsembleMember], how: Combine = "union") -> None:
-        """Join taggers; the tables may differ."""
+        """Combine taggers; their tables may differ."""
         self.members, self.how = tuple(members), how
         self.table, self._places = _common([member.table for member in members])
 
     @property
     def title(self) -> str:
-        """Its name and thresholds, for people."""
+        """Its name and thresholds, for display."""
         parts = [f"{member.name} ({member.thresholds})" for member in self.members]
         return f"{self.how} of {', '.join(parts)}" if len(parts) > 1 else parts[0]
 
@@ -63,11 +63,11 @@ class Ensemble:
         return set.intersection(*(member.store.known() for member in self.members))
 
     def portions(self, contents: Sequence[str], slack: float = 0.0) -> Iterator["Portion"]:
-        """Yield the scores of contents that all have scored, some thousand at a time.
+        """Yield the scores of contents that all have scored, a few thousand at a time.
 
         Args:
-            contents: Each may stand there several times.
-            slack: How far below thresholds scores are asked for.
+            contents: Hashes of contents; repeats are allowed.
+            slack: How far below thresholds scores are included.
         """
         for start in range(0, len(contents), _PORTION):
             part = list(contents[start : start + _PORTION])
@@ -79,7 +79,7 @@ class Ensemble:
 
 
 def _common(tables: Sequence[TagTable]) -> tuple[TagTable, list[Integers]]:
-    """Return one table for all, and for each the places of its columns there."""
+    """Return one table for all, and for each tagger the indices of its columns in it."""
     first, *others = tables
     names, categories = list(first.names), list(first.categories)
     places = [np.arange(len(first))]
@@ -90,7 +90,7 @@ def _common(tables: Sequence[TagTable]) -> tuple[TagTable, list[Integers]]:
             continue
         own: dict[int, None] = {}
         for name, category in zip(table.names, table.categories, strict=True):
-            # "general" is a rating and may be a tag as well; two names may have one key.
+            # "general" is a rating and may also be a tag; two names may have the same key.
             place = known.get(captions.key(name))
             rating = category == RATING
             if place is None or place in own or (categories[place] == RATING) != rating:
@@ -105,11 +105,11 @@ def _common(tables: Sequence[TagTable]) -> tuple[TagTable, list[Integers]]:
 
 @dataclass(frozen=True)
 class _View:
-    """What one tagger says about some images.
+    """The scores of one tagger for some images.
 
     Attributes:
-        places: Of its columns in the common table.
-        store: For scores below the floor; ``None`` when there is no floor.
+        places: Indices of its columns in the common table.
+        store: Store, for scores below the floor; ``None`` if there is no floor.
     """
 
     sparse: Sparse
@@ -119,7 +119,7 @@ class _View:
     store: ScoreStore | None
 
     def columns_of(self, common: Integers, width: int) -> Integers:
-        """Return the own columns of places in the common table, -1 for unknown tags."""
+        """Return its columns for columns of the common table, -1 for unknown tags."""
         own = np.full(width, -1, np.intp)
         own[self.places] = np.arange(len(self.places))
         return own[common]
@@ -138,7 +138,7 @@ def _view(member: EnsembleMember, contents: Sequence[str], places: Integers, sla
 
     limits = limits_of(sparse, table, thresholds, exact)
     least = np.float16(np.nanmin(limits.moving, initial=1.0) - slack)
-    if least < FLOOR:  # an image with next to nothing, cut among its low scores
+    if least < FLOOR:  # an image with few tags, whose gap is among low scores
         floors = np.minimum(floors, least)
         sparse = member.store.sparse(contents, np.maximum(floors, np.float16(0)))
     return _View(sparse, limits, table, places, member.store)
@@ -146,12 +146,12 @@ def _view(member: EnsembleMember, contents: Sequence[str], places: Integers, sla
 
 @dataclass(frozen=True)
 class Portion:
-    """Some images with what the taggers say about them.
+    """The scores of all taggers for some images.
 
     Attributes:
         contents: Hashes of the images.
         table: The tags.
-        how: How several taggers decide.
+        how: How taggers are combined.
     """
 
     contents: list[str]
@@ -161,7 +161,7 @@ class Portion:
 
     @classmethod
     def of_one(cls, table: TagTable, sparse: Sparse, limits: Limits) -> "Portion":
-        """Make one of scores that are no store's; none of them may be missing."""
+        """Create one from complete scores outside a store."""
         view = _View(sparse, limits, table, np.arange(len(table)), None)
         return cls([""] * sparse.images, table, "union", [view])
 
@@ -178,7 +178,7 @@ class Portion:
         return ScorePairs(pairs.rows, places, pairs.scores, pairs.limits).only(order)
 
     def near(self, slack: float) -> ScorePairs:
-        """Return the tags over their thresholds, and those that lack at most ``slack``."""
+        """Return the tags over their thresholds, or at most ``slack`` below."""
         if len(self.views) == 1:
             return _over(self.views[0], slack)
         width = max(1, len(self.table))
@@ -191,9 +191,9 @@ class Portion:
         """Return single scores with their thresholds, in the given order.
 
         Args:
-            rows: Places of images.
-            columns: Places of tags in the table.
-            exact: Look up scores below the floor, too; else they count as nothing.
+            rows: Indices of images.
+            columns: Columns of the table.
+            exact: Also look up scores below the floor; otherwise they count as 0.
         """
         shape = (len(self.views), len(rows))
         scores, limits = np.full(shape, np.nan), np.full(shape, np.nan)
@@ -216,7 +216,7 @@ class Portion:
 
     @cached_property
     def ratings(self) -> list[str]:
-        """The likeliest rating of each image by the mean of the taggers; empty for none."""
+        """The most likely rating of each image, by the mean of the taggers; empty for none."""
         places = self.table.ratings
         if not len(places):
             return [""] * len(self.contents)
@@ -275,13 +275,13 @@ def seen(
     order: TagOrder = "score",
     kept: NDArray[np.bool_] | None = None,
 ) -> Iterator[TaggerResult]:
-    """Yield what is seen in each image of a portion: the tags over their thresholds.
+    """Yield the result for each image of a portion: the tags over their thresholds.
 
     Args:
         portion: Some images.
-        top: At most so many of the best tags; 0 for all.
+        top: Maximum of tags, the best ones; 0 for all.
         order: Best first, or as in the table.
-        kept: For each tag of the table whether it may be there; all may when ``None``.
+        kept: Mask of the tags of the table that are allowed; ``None`` for all.
     """
     pairs = portion.taken(top)
     if kept is not None:
@@ -303,9 +303,9 @@ def tags_over(
 
     Args:
         scores: Shape (images, tags).
-        table: What the columns mean.
-        thresholds: A tag is taken when its score equals the threshold (as exactly as the scores
-            are kept) or is above.
+        table: Tags of the columns.
+        thresholds: A tag is selected if its score is at least the threshold (in the precision of
+            stored scores).
         order: Best first, or as in the table.
     """
     whole = np.asarray(scores, np.float16)

@@ -1,8 +1,8 @@
-"""The scores of images that matter, without the thousands that are next to nothing.
+"""Sparse scores: those that matter, without the thousands near zero.
 
-Of 10,861 scores of an image a hundred or so are above 0.05. They are found once, and all questions
-about thresholds are asked of them: 0.5 kB an image instead of 22. What is below is summed up by one
-number for each kind of tag, the highest of the rest, so that even the widest gap between scores is
+Of 10,861 scores of an image, about a hundred are above 0.05. They are extracted once, and all
+thresholds are evaluated on them: 0.5 kB per image instead of 22. Lower scores are reduced to one
+number per kind of tag, the highest of the rest, so that even the widest gap between scores is
 found exactly.
 """
 
@@ -18,11 +18,11 @@ from prep.dataset.values.score_blobs import Halves, Integers, pack_tops, unpack_
 from prep.tagging.models.tables import CHARACTER, RATING, TagTable
 
 FLOOR = 0.05
-"""Lower scores are not kept here; thresholds below it are answered from the whole scores."""
+"""Lower scores are omitted; thresholds below it are evaluated on the complete scores."""
 GROUPS = 2
-"""Kinds of tags that are cut apart from each other: characters, and all others."""
+"""Number of kinds of tags with separate cuts: characters, and all others."""
 NONE = -1.0
-"""Stands for the highest of the rest where there is no rest."""
+"""Highest of the rest if there is no rest."""
 
 Bits = NDArray[np.bool_]
 
@@ -33,21 +33,21 @@ def groups_of(table: TagTable) -> Integers:
 
 
 def ordered_bits(scores: Halves) -> NDArray[np.int16]:
-    """Return numbers that compare as the scores do, and a hundred times faster.
+    """Return integers in the order of the scores, which compare a hundred times faster.
 
-    Positive float16 are in the order of their bits, and all of them above negative ones.
+    Positive float16 values sort like their bits, above all negative ones.
     """
     return scores.view(np.int16)
 
 
 @dataclass(frozen=True)
 class Sparse:
-    """The scores of some images that are at or above a floor; those of ratings always.
+    """The scores of some images at or above a floor, and all scores of ratings.
 
     Attributes:
-        images: How many.
-        rows: For each score the place of its image, ascending; shape (scores,).
-        columns: The place of its tag in the table, ascending within an image.
+        images: Number of images.
+        rows: Image index of each score, ascending; shape (scores,).
+        columns: Column of each score in the table, ascending within an image.
         values: The scores, 0 to 1.
         rests: The highest score below the floor, or ``NONE``, by image and kind of tag; shape
             (images, GROUPS).
@@ -61,12 +61,12 @@ class Sparse:
 
     @classmethod
     def of(cls, matrix: NDArray[Any], table: TagTable, floors: Halves | float = FLOOR) -> "Sparse":
-        """Find the scores that matter.
+        """Extract the scores that matter.
 
         Args:
             matrix: Shape (images, tags).
-            table: What the columns mean.
-            floors: From which score on a score matters; one, or one for each column.
+            table: Tags of the columns.
+            floors: Minimum of scores that matter; one for all, or one per column.
         """
         scores = np.ascontiguousarray(matrix, np.float16)
         least = np.full(len(table), floors, np.float16)
@@ -81,7 +81,7 @@ class Sparse:
         for group in range(GROUPS):
             part = np.flatnonzero(groups == group)
             if len(part):
-                # As numbers of 16 bits, since numpy compares float16 one by one.
+                # As 16-bit integers, since numpy compares float16 one by one.
                 bits = np.ascontiguousarray(rest[:, part]).view(np.int16).max(axis=1)
                 rests[:, group] = np.where(bits < 0, np.float16(NONE), bits.view(np.float16))
         return cls(len(scores), rows, columns, scores.ravel()[found], rests)
@@ -97,16 +97,16 @@ class Sparse:
 
     @cached_property
     def bounds(self) -> Integers:
-        """Where the scores of each image begin, and where the last ends; shape (images + 1,)."""
+        """Offset of the first score of each image, and the end; shape (images + 1,)."""
         return np.searchsorted(self.rows, np.arange(self.images + 1))
 
     def at(self, rows: Integers, columns: Integers, width: int) -> NDArray[np.float32]:
         """Return single scores; NaN where they are below the floor.
 
         Args:
-            rows: Places of images.
-            columns: Places of tags; -1 for a tag that the table lacks.
-            width: Of the table.
+            rows: Indices of images.
+            columns: Columns of tags; -1 for a tag that the table lacks.
+            width: Width of the table.
         """
         known = self.rows * width + self.columns
         wanted = rows * width + columns

@@ -1,11 +1,11 @@
-"""Tagger scores: every score of every image is kept once, thresholds are a matter of afterwards.
+"""Tagger scores: every score of every image is stored once, and thresholds are applied later.
 
-An image of 10,861 scores costs 22 kB as float16, and trying another threshold costs no inference.
+10,861 scores of an image take 22 kB as float16, and trying another threshold needs no inference.
 Scores belong to a tagger (hash of its files) and a content (hash of the image file), so copies
 share them and nothing is ever stale. float16 moves a score near 0.35 by at most 0.00013.
 
-Beside the whole scores stand those that matter (``sparse``): thresholds are tried on them, which
-takes a fiftieth of the bytes.
+Beside the complete scores, the sparse ones (``sparse``) are stored: thresholds are tried on them,
+which reads a fiftieth of the bytes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,11 +28,11 @@ TagOrder = Literal["score", "table"]
 
 @dataclass(frozen=True)
 class TaggerResult:
-    """What a tagger saw in one image.
+    """The result of a tagger for one image.
 
     Attributes:
-        rating: Booru name of the likeliest rating; empty when the tagger knows none.
-        tags: Booru names with their scores, ratings not among them.
+        rating: Booru name of the most likely rating; empty if the tagger has no ratings.
+        tags: Booru names with their scores, without ratings.
     """
 
     rating: str
@@ -43,12 +43,12 @@ class ScoreStore:
     """The scores of one tagger in the cache of a project."""
 
     def __init__(self, index: Index, key: str, table: TagTable) -> None:
-        """Open the scores of a tagger; a new tagger is noted with its table.
+        """Open the scores of a tagger; a new tagger is registered with its table.
 
         Args:
             index: Open index of the project.
             key: From ``TaggerFiles.key``.
-            table: What the scores mean.
+            table: Tags of the scores.
         """
         self._table = table
         tagger = tagger_id(index.connection, key, table.names, table.categories)
@@ -68,7 +68,7 @@ class ScoreStore:
         return Sparse.of(matrix, self._table).packed(len(self._table))
 
     def load(self, contents: Sequence[str]) -> Halves:
-        """Return the scores of contents, shape (contents, tags), in their order.
+        """Return the scores of contents, shape (contents, tags), in that order.
 
         Raises:
             KeyError: One of them has no scores.
@@ -80,12 +80,12 @@ class ScoreStore:
         return self._blobs.each(contents)
 
     def sparse(self, contents: Sequence[str], floors: Halves | float = FLOOR) -> Sparse:
-        """Return the scores that matter of contents, in their order.
+        """Return the sparse scores of contents, in that order.
 
         Args:
-            contents: Some thousand; what they have at once in memory is 0.5 kB each.
-            floors: From which score on a score matters; one, or one for each column. Floors below
-                ``FLOOR`` mean that the whole scores are read.
+            contents: A few thousand hashes; each takes 0.5 kB of memory.
+            floors: Minimum of scores that matter; one for all, or one per column. Floors below
+                ``FLOOR`` read the complete scores.
 
         Raises:
             KeyError: One of them has no scores.
@@ -110,7 +110,7 @@ class ScoreStore:
 
 
 def joined(parts: Sequence[Sparse]) -> Sparse:
-    """Put the scores of portions of images together."""
+    """Concatenate the scores of several portions of images."""
     starts = np.cumsum([0, *(part.images for part in parts)])
     empty = Sparse.unpacked([], 1)
     return Sparse(

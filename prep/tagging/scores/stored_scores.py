@@ -1,4 +1,4 @@
-"""What the tagger that has seen most saw, as the cache has it: for sorting and advice."""
+"""Stored scores of the tagger that has scored most images: for sorting and advice."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -11,7 +11,7 @@ from prep.tagging.scores.thresholds import Thresholds
 
 
 class MainTaggerScores:
-    """The scores of the tagger that has seen the most images; of the one used last on a tie."""
+    """The scores of the tagger that has scored most images; on a tie, the one used last."""
 
     def __init__(self, index: Index) -> None:
         """Find them; ``bool()`` is False when there are none."""
@@ -21,9 +21,9 @@ class MainTaggerScores:
         self.advice = (tagger.general, tagger.character) if tagger else (None, None)
         """The thresholds of general and character tags that it recommends, if any."""
         self.names = [captions.spaced(name) for name in self._table.names]
-        """Of the columns, as captions spell them."""
+        """Tags of the columns, spelled as in captions."""
         self.columns = {captions.key(name): n for n, name in enumerate(self.names)}
-        """Where the scores of a tag stand, by its key."""
+        """Column of a tag, by its key."""
 
     def __bool__(self) -> bool:
         return bool(self.names)
@@ -38,7 +38,7 @@ class MainTaggerScores:
             yield from self._scores.each(content for content in contents if content)
 
     def of(self, content: str | None, tags: Sequence[str]) -> dict[str, float]:
-        """Return the scores of these tags in one image, by their keys; unknown ones lack."""
+        """Return the scores of these tags in one image, by key, without unknown ones."""
         for _, scores in self.load([content]):
             places = [(key, self.columns.get(key)) for key in captions.keys(tags)]
             return {key: float(scores[n]) for key, n in places if n is not None}

@@ -1,4 +1,4 @@
-"""Which taggers have scores here, by name: to use them, their own files are not needed."""
+"""The taggers with stored scores, by name; using the scores does not need the model files."""
 
 import time
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ class StoredTagger:
         images: Contents that it has scored.
         general: Recommended threshold of general tags, if any.
         character: Recommended threshold of character tags, if any.
-        table: What its scores mean.
+        table: Tags of its scores.
     """
 
     key: str
@@ -42,7 +42,7 @@ class StoredTagger:
         return ScoreStore(index, self.key, self.table)
 
     def is_called(self, name: str) -> bool:
-        """Is this its name, the last part of it, what it was asked for as, or its hash?"""
+        """Return whether this is its name, its last part, its requested name, or its hash."""
         wanted = name.casefold().rstrip("/")
         names = {known.casefold().rstrip("/") for known in (self.name, self.model)}
         names |= {known.rpartition("/")[2] for known in names}
@@ -50,12 +50,12 @@ class StoredTagger:
 
 
 def note(index: Index, files: TaggerFiles, model: str, key: str) -> None:
-    """Remember what a tagger is called and recommends.
+    """Store the name and the recommended thresholds of a tagger.
 
     Args:
         index: Open index.
-        files: Of the tagger.
-        model: What it was asked for as.
+        files: Files of the tagger.
+        model: Name with which it was requested.
         key: From ``files.key()``.
     """
     advice = (files.record.general, files.record.character)
@@ -97,7 +97,7 @@ def _stored(
 
 
 def choose(found: Iterable[StoredTagger], name: str) -> StoredTagger:
-    """Return the tagger of this name; of several versions, the one used last.
+    """Return the tagger with this name; of several versions, the one used last.
 
     Raises:
         UserError: There is none.
@@ -111,4 +111,6 @@ def choose(found: Iterable[StoredTagger], name: str) -> StoredTagger:
             "No image has been tagged yet.", "Run: shikomi tag PROJECT --model MODEL --write none"
         )
     names = ", ".join(dict.fromkeys(one.name for one in known))
-    raise UserError(f"No scores of a tagger {name} are stored.", f"There are those of: {names}")
+    raise UserError(
+        f"There are no stored scores of a tagger {name}.", f"There are scores of: {names}"
+    )

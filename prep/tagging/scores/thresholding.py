@@ -1,4 +1,4 @@
-"""Which scores reach their thresholds: the arithmetic over ``sparse`` scores, all in numpy."""
+"""Thresholding: which ``sparse`` scores reach their thresholds, computed in numpy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from prep.tagging.scores.sparse import FLOOR, GROUPS, NONE, Sparse, groups_of
 from prep.tagging.scores.thresholds import LEAST_CHARACTER, Thresholds
 
 Exact = Callable[[Integers], Halves]
-"""Gives all scores of some images, by their places: shape (images, tags)."""
+"""Returns all scores of some images, given by index: shape (images, tags)."""
 Floats = NDArray[np.float32]
 
 
@@ -21,9 +21,9 @@ class Limits:
     """The threshold of every score of some images.
 
     Attributes:
-        fixed: By column; shape (tags,).
-        moving: By image and kind of tag, NaN where the fixed ones count; shape (images, GROUPS).
-        groups: The kind of each column, -1 for columns that have a fixed threshold in any case.
+        fixed: Threshold per column; shape (tags,).
+        moving: Threshold per image and kind of tag, NaN for ``fixed``; shape (images, GROUPS).
+        groups: The kind of each column, -1 for columns with a fixed threshold in any case.
     """
 
     fixed: Halves
@@ -42,10 +42,10 @@ def limits_of(sparse: Sparse, table: TagTable, thresholds: Thresholds, exact: Ex
     """Return the thresholds of images.
 
     Args:
-        sparse: Their scores from ``FLOOR`` on, or from lower.
-        table: What the columns mean.
-        thresholds: What is asked for.
-        exact: Called for the few images whose widest gap may lie below the floor.
+        sparse: Their scores from ``FLOOR``, or from a lower floor.
+        table: Tags of the columns.
+        thresholds: The requested thresholds.
+        exact: Called for the few images whose widest gap may be below the floor.
     """
     groups = groups_of(table)
     moving = np.full((sparse.images, GROUPS), np.nan, np.float32)
@@ -55,7 +55,7 @@ def limits_of(sparse: Sparse, table: TagTable, thresholds: Thresholds, exact: Ex
         moving[:, 1] = np.maximum(moving[:, 1], LEAST_CHARACTER)
         groups = groups.copy()
         groups[list(thresholds.own(table))] = -1
-    # Rounded as the scores are kept, so that a score equals its threshold.
+    # Rounded like stored scores, so that a score can equal its threshold.
     return Limits(thresholds.limits(table), moving.astype(np.float16).astype(np.float32), groups)
 
 
@@ -82,9 +82,9 @@ def _cut(sparse: Sparse, groups: Integers, group: int, exact: Exact) -> Floats:
     found, first = np.unique(rows[1:][places], return_index=True)
     below = places[first]
     limits[found] = (values[below] + values[below + 1]) / 2
-    # Below the floor all gaps are narrower than it. Where the widest is so narrow, look at all.
+    # Gaps below the floor are narrower than the floor. If the widest is as narrow, check all.
     doubtful = np.flatnonzero((widest < FLOOR) & (rests != NONE))
-    if group == 1:  # no matter where: characters below the least are never taken
+    if group == 1:  # in any case: characters below the minimum are never selected
         high = np.full(sparse.images, -1, np.float32)
         np.maximum.at(high, rows, values)
         doubtful = doubtful[high[doubtful] >= LEAST_CHARACTER]
@@ -94,7 +94,7 @@ def _cut(sparse: Sparse, groups: Integers, group: int, exact: Exact) -> Floats:
 
 
 def middle_of_widest_gap(scores: NDArray[np.floating]) -> Floats:
-    """Return, for each row, where its sorted scores are farthest apart; shape (rows,)."""
+    """Return, for each row, the middle of the widest gap in its sorted scores; shape (rows,)."""
     ordered = np.sort(np.asarray(scores, np.float32), axis=1)
     if ordered.shape[1] == 1:
         return ordered[:, 0]
@@ -108,10 +108,10 @@ class ScorePairs:
     """Some scores of some images, with their thresholds; sorted by image, then by column.
 
     Attributes:
-        rows: Place of the image.
-        columns: Place of the tag.
+        rows: Index of the image.
+        columns: Column of the tag.
         scores: 0 to 1.
-        limits: From which score on the tag is taken.
+        limits: Threshold of the tag.
     """
 
     rows: Integers
@@ -120,11 +120,11 @@ class ScorePairs:
     limits: Floats
 
     def only(self, kept: NDArray[np.bool_] | Integers) -> "ScorePairs":
-        """Return some of them."""
+        """Return a subset of the pairs."""
         return ScorePairs(self.rows[kept], self.columns[kept], self.scores[kept], self.limits[kept])
 
     def best(self, count: int) -> "ScorePairs":
-        """Return the best so many of each image; all for 0."""
+        """Return the best ``count`` of each image; all for 0."""
         if not count or not len(self.rows):
             return self
         order = np.lexsort((self.columns, -self.scores, self.rows))

@@ -1,4 +1,4 @@
-"""From which score on a tag is taken: by category, by tag, at an image's widest gap, the best."""
+"""Thresholds of tags: by category, by tag, at an image's widest gap, or the best few."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,21 +11,21 @@ from prep import captions
 from prep.tagging.models.tables import CATEGORIES, CHARACTER, RATING, TagTable
 
 LEAST_CHARACTER = 0.15
-"""The gap of characters counts from here on, as in the taggers' public demonstration."""
+"""Minimum threshold of characters with ``mcut``, as in the public demo of WD taggers."""
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From which score on a tag is taken.
+    """The thresholds from which tags are selected.
 
     Attributes:
-        general: 0 to 1; for every category that has no other threshold.
+        general: 0 to 1; for every category without another threshold.
         character: 0 to 1.
-        mcut: Use no fixed ones, but cut each image's scores in the middle of their widest gap
-            (maximum cut thresholding; characters from 0.15 on). Those of ``tags`` stay.
-        categories: Thresholds of further categories, by their names.
+        mcut: Instead of fixed ones, cut each image's scores in the middle of their widest gap
+            (maximum cut thresholding; characters from 0.15). Those of ``tags`` stay.
+        categories: Thresholds of other categories, by name.
         tags: Thresholds of single tags, in any spelling.
-        top: Then only so many of the best tags of an image; 0 for all.
+        top: Then keep only this many best tags per image; 0 for all.
     """
 
     general: float = 0.35
@@ -56,7 +56,7 @@ class Thresholds:
         return found
 
     def own(self, table: TagTable) -> dict[int, float]:
-        """Return the columns that have a threshold of their own, and it."""
+        """Return the columns with an individual threshold -> that threshold."""
         if not self.tags:
             return {}
         wanted = {captions.key(tag): limit for tag, limit in self.tags.items()}
@@ -65,7 +65,7 @@ class Thresholds:
         return {n: wanted[key] for n, key in keys if key in wanted and n not in ratings}
 
     def unknown(self, tables: list[TagTable]) -> list[tuple[str, str]]:
-        """Return (tag, nearest known tag or nothing) of ``tags`` that no table has."""
+        """Return (tag, nearest known tag or empty) of ``tags`` that no table has."""
         keys = {captions.key(name) for table in tables for name in table.names}
         lost = [tag for tag in self.tags if captions.key(tag) not in keys]
         return [(tag, "".join(get_close_matches(captions.key(tag), keys, 1, 0.6))) for tag in lost]

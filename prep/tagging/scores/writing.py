@@ -1,4 +1,4 @@
-"""How captions name what taggers see: spelling, series of characters, places of kinds of tags."""
+"""How tagger results are written in captions: spelling, series of characters, tag positions."""
 
 import re
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _PLACES = {"first": -1, "last": 1}
 
 
 def expanded(name: str) -> list[str]:
-    """Split the name of a character into name and series, by its last bracket.
+    """Split a character tag into name and series, at its last bracket.
 
     Example:
         >>> expanded("saber_(fate)"), expanded("link_(wolf)_(zelda)"), expanded("mochi")
@@ -35,14 +35,14 @@ class Writing:
         self._table = table
 
     def tags(self, seen: TaggerResult) -> list[str]:
-        """Return what was seen as captions spell it; the rating last, when it is wanted."""
+        """Return the tags of a result, spelled as in captions, with the rating last if wanted."""
         found = [tag for name, _ in seen.tags for tag in self._written[name]]
         if self._tagger.ratings and seen.rating:
             found.append(self._spelled(seen.rating))
         return captions.unique(found)
 
     def columns(self) -> list[tuple[str, ...]]:
-        """Return for each column of the table the tags that captions have for it."""
+        """Return, for each column of the table, its tags in captions."""
         return [
             tuple(self._written[name]) if category != RATING else ()
             for name, category in zip(self._table.names, self._table.categories, strict=True)
@@ -71,7 +71,7 @@ class Writing:
             where = _PLACES[self._tagger.characters]
             names = self._of(CHARACTER)
             parts = (part for name in names for part in self._written[name])
-            # "dog (series)" makes no character of every dog.
+            # "dog (series)" does not make every "dog" a character.
             others = set(captions.keys(self._of(CHARACTER, others=True)))
             found = {key: where for key in captions.keys(parts) if key not in others}
         if self._tagger.ratings:
@@ -80,13 +80,13 @@ class Writing:
         return found
 
     def _of(self, wanted: int, *, others: bool = False) -> list[str]:
-        """Return the names of one category, or of all other ones."""
+        """Return the names in one category, or in all others."""
         pairs = zip(self._table.names, self._table.categories, strict=True)
         return [name for name, category in pairs if (category == wanted) != others]
 
 
 def places(project: Project, index: Index) -> dict[str, int]:
-    """Return the places of tags by all taggers with scores here, as ``Writing.places``."""
+    """Return the places of tags of all taggers with stored scores; see ``Writing.places``."""
     section = project.settings.tagger
     found: dict[str, int] = {}
     if section.characters or section.ratings:

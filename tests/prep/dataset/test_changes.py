@@ -50,7 +50,7 @@ def test_what_is_known_of_an_image_moves_with_it_and_back(project: Project, inde
 
 def test_a_file_is_never_moved_onto_another(project: Project, index: Index) -> None:
     outcome = Journal(index).apply("rename", [move(A, B)])
-    assert outcome.conflicts == [(A, f"there is a {B} already")]
+    assert outcome.conflicts == [(A, f"{B} already exists")]
     assert (project.root / A).exists()
 
 

@@ -83,7 +83,7 @@ def test_files_changed_elsewhere_are_left_alone(project: Project, index: Index) 
     file.write_text("by another editor")
     outcome = journal.apply("x", [Change(A, CAPTION, "mochi, hat", "x")])
     assert not outcome.changed
-    assert outcome.conflicts == [(A, "the caption was changed elsewhere in the meantime")]
+    assert outcome.conflicts == [(A, "the caption was changed by another program in the meantime")]
     assert text(project, A) == "by another editor"
     assert journal.history() == []
     assert journal.undo().edit == 0

@@ -147,7 +147,7 @@ def test_work_of_a_newer_version_is_left_alone(library: Project) -> None:
         connection.execute("PRAGMA user_version = 999")
     connection.close()
     before = file.read_bytes()
-    with pytest.raises(UserError, match="newer shikomi"):
+    with pytest.raises(UserError, match="newer version of shikomi"):
         Index(library)
     assert file.read_bytes() == before
 

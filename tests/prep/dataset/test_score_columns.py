@@ -66,10 +66,12 @@ def test_what_is_not_known_is_said(index: Index) -> None:
         index.ids("a score:smile>0.5")
     assert "shikomi tag" in caught.value.hint
     put(index, "first", {"a": 0.9})
-    with pytest.raises(ConfigError, match="no tagger that was used knows the tag 'smil'") as caught:
+    with pytest.raises(
+        ConfigError, match="none of the taggers used knows the tag 'smil'"
+    ) as caught:
         index.ids("score:smil>0.5")
     assert "smile" in caught.value.hint
-    with pytest.raises(ConfigError, match="no duplicates have been looked for"):
+    with pytest.raises(ConfigError, match="duplicates have not been searched yet"):
         index.ids("dup:kept")
     assert list(index.ids("dup:yes")) == []
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
-from prep.dataset.journal.sidecars import Listing, companions, moves, to_trash
+from prep.dataset.journal.sidecars import Listing, find_sidecars, moves, to_trash
 from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage
@@ -27,13 +27,13 @@ def with_others(folder: Path) -> Path:
 
 def test_captions_masks_and_caches_belong_to_an_image(make_image: MakeImage) -> None:
     image = make_image("10_mochi/a.png")
-    assert [file.name for file in companions(with_others(image.parent))] == list(BELONGING)
+    assert [file.name for file in find_sidecars(with_others(image.parent))] == list(BELONGING)
 
 
 def test_images_that_share_files_own_none(make_image: MakeImage) -> None:
     image = make_image("10_mochi/a.png")
     make_image("10_mochi/a.jpg")
-    assert companions(with_others(image.parent)) == []
+    assert find_sidecars(with_others(image.parent)) == []
 
 
 def test_the_trash_takes_them_along_and_undo_brings_them_back(
@@ -68,7 +68,7 @@ def test_a_listing_finds_what_stands_in_the_folder(stems: set[str]) -> None:
         listing = Listing()
         for stem in ("a", "a.b", "ab", "b"):
             image = Path(folder) / f"{stem}.png"
-            assert companions(image, listing) == companions(image)
+            assert find_sidecars(image, listing) == find_sidecars(image)
             names = {file.name for file in image.parent.iterdir() if file.name.startswith(stem)}
             assert set(listing.beginning(folder, stem)) == names
 

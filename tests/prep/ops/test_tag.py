@@ -259,7 +259,7 @@ def test_images_that_share_a_caption_file_are_told(project: Project, run_tag: Op
     picture(project, "a.png", GREEN)
     found = run_tag()
     (warning,) = of(events.Warned, found)
-    assert "a.png as that" in warning.message or "as dataset/10_mochi/a.png" in warning.message
+    assert "a.png has that of dataset/10_mochi/a.jpg" in warning.message
     assert caption(project, "a.txt") == "red sky, red (hero)"
     assert summary(run_tag())["changed"] == 0
 

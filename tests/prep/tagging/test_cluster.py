@@ -181,7 +181,7 @@ def test_a_node_that_is_killed_costs_nothing(
         found.append(event)
     lost = [event for event in found if isinstance(event, events.Warned)]
     assert lost
-    assert all("was lost; what it had is done again" in event.message for event in lost)
+    assert all("was lost; its images are scored again" in event.message for event in lost)
     assert not any(isinstance(event, events.Skipped) for event in found)
     assert summary(found)["images"] == IMAGES + 1
     assert scores(pictured) == local_scores(pictured, slow, tmp_path)
@@ -199,7 +199,7 @@ def test_without_any_node_the_same_command_goes_on_later(
 
     with pytest.raises(RetryError, match="No worker of the cluster is left") as caught:
         run()
-    assert "goes on with the rest" in caught.value.hint
+    assert "run the same command again" in caught.value.hint
     kept = scores(pictured)
     assert 0 < len(kept) < IMAGES
     nodes.have(1)
@@ -306,9 +306,9 @@ def test_ray_that_is_not_installed_is_a_matter_of_one_command(
 @pytest.mark.parametrize(
     ("address", "error", "said"),
     [
-        ("ray://somewhere:10001", ConfigError, "are not for this"),
-        ("nonsense", ConfigError, "nonsense is no address"),
-        ("localhost:99999", ConfigError, "localhost:99999 is no address"),
+        ("ray://somewhere:10001", ConfigError, "are not supported"),
+        ("nonsense", ConfigError, "nonsense is not the address"),
+        ("localhost:99999", ConfigError, "localhost:99999 is not the address"),
         ("localhost:1", RetryError, "no cluster of Ray at localhost:1 .*[Rr]efused"),
         ("no-such-host.invalid:6379", RetryError, "no cluster of Ray at no-such-host"),
     ],

@@ -79,7 +79,7 @@ def test_each_content_comes_exactly_once_whatever_happens(
     assert outcome.keys() == set(contents)
     for content, found in outcome.items():
         if isinstance(found, str):
-            assert found == f"{content}.png: 3 workers ended while they read it"
+            assert found == f"{content}.png: 3 workers crashed while reading it"
         else:
             assert found == pytest.approx(score(content), abs=1e-3)
     unread = {content for content, found in outcome.items() if isinstance(found, str)}
@@ -138,9 +138,9 @@ def test_a_head_that_is_gone_ends_the_run_but_not_at_once(
         given = _Gathering(pool, [str(number) for number in range(5000)], Path).run()
         done.extend(item[0] for item in given if not isinstance(item, events.Event))
 
-    with pytest.raises(RetryError, match="head of the cluster does not answer") as caught:
+    with pytest.raises(RetryError, match="head of the cluster no longer answers") as caught:
         run()
-    assert "goes on with the rest" in caught.value.hint
+    assert "run the same command again" in caught.value.hint
     assert 20 < len(answers) < 38
     assert 0 < len(done) < 5000
 
@@ -178,6 +178,6 @@ def test_files_that_workers_do_not_see_are_sent_in_bounded_parts(
     assert most <= 2 * part + 2 * (part + 300)
     faults = {c: one.message for c, one in outcome.items() if isinstance(one, UnreadableError)}
     assert faults == {
-        changed: "7.png: the file has changed meanwhile",
-        gone: "9.png: the file is gone",
+        changed: "7.png: the file has changed in the meantime",
+        gone: "9.png: the file no longer exists",
     }

@@ -153,7 +153,7 @@ def test_a_part_that_is_longer_than_the_file_is_begun_again(hub: ModelHub) -> No
     blobs = Repository(REPOSITORY).folder / "blobs"
     blobs.mkdir(parents=True)
     (blobs / f"{sha256(BLOB)}.incomplete").write_bytes(BLOB + b"more")
-    with pytest.raises(RetryError, match="another checksum"):
+    with pytest.raises(RetryError, match="does not match its checksum"):
         fetch()
     assert fetch().read_bytes() == BLOB
 
@@ -161,7 +161,7 @@ def test_a_part_that_is_longer_than_the_file_is_begun_again(hub: ModelHub) -> No
 def test_damaged_files_are_never_used(hub: ModelHub) -> None:
     hub.add(REPOSITORY, {"blob.bin": BLOB})
     hub.damaged = True
-    with pytest.raises(RetryError, match=r"blob\.bin has another checksum"):
+    with pytest.raises(RetryError, match=r"blob\.bin does not match its checksum"):
         fetch()
     hub.damaged = False
     assert fetch().read_bytes() == BLOB
@@ -183,7 +183,7 @@ def test_the_token_goes_to_the_hub_and_nowhere_else(
 ) -> None:
     hub.add(REPOSITORY, {"blob.bin": BLOB})
     hub.gated.add(REPOSITORY)
-    with pytest.raises(UserError, match="asks for its terms to be accepted") as caught:
+    with pytest.raises(UserError, match="requires that you accept its terms") as caught:
         fetch()
     assert "hf auth login" in caught.value.hint
     assert hub.url in caught.value.hint
@@ -224,7 +224,7 @@ def test_no_network_is_said_at_once(
 def test_a_server_that_is_no_hub_is_named(hub: ModelHub) -> None:
     hub.add(REPOSITORY, {"blob.bin": BLOB})
     hub.revisions["main"] = ""
-    with pytest.raises(UserError, match="does not answer as a Hugging Face hub"):
+    with pytest.raises(UserError, match="does not answer like a Hugging Face hub"):
         fetch()
 
 
@@ -271,7 +271,7 @@ def test_two_at_once_download_a_file_once(hub: ModelHub) -> None:
     while next(first).what != "download blob.bin" or not hub.transfers():  # type: ignore[attr-defined]
         pass
     second = Repository(REPOSITORY).fetch(["blob.bin"])
-    assert next(second).note == "another process downloads it"  # type: ignore[attr-defined]
+    assert next(second).note == "another process is downloading it"  # type: ignore[attr-defined]
     for _ in first:
         pass
     for _ in second:
@@ -282,7 +282,7 @@ def test_two_at_once_download_a_file_once(hub: ModelHub) -> None:
 
 def test_other_kinds_are_told_by_their_files(hub: ModelHub, tmp_path: Path) -> None:
     hub.add("x/model", {"weights.onnx": b"1", "README.md": b"2"})
-    with pytest.raises(UserError, match=r"not a tagger that is known: it has weights\.onnx"):
+    with pytest.raises(UserError, match=r"not a known kind of tagger: it has weights\.onnx"):
         find("x/model", tmp_path)
     files = tagger_files(tmp_path / "made")
     record = b'model = "model.onnx"\ntags = "selected_tags.csv"\ngeneral = 0.2\n'

@@ -78,7 +78,7 @@ def test_what_does_not_fit_is_run_in_halves(tmp_path: Path, text: str) -> None:
     assert (tagger.batch, tagger.most) == (2, 2)
     session.asked.clear()
     assert len(tagger.scores(reds(*values))) == 7
-    assert session.asked == [2, 2, 2, 1]  # what was learnt holds for batches of any wanted size
+    assert session.asked == [2, 2, 2, 1]  # what was learned holds for batches of any wanted size
 
 
 @pytest.mark.parametrize("text", REAL)

@@ -41,10 +41,13 @@ def test_more_columns_a_byte_order_mark_and_other_categories_are_fine(tmp_path: 
     [
         ("", "has no columns name and category"),
         ("tag,score\na,1\n", "has no columns name and category"),
-        ("tag_id,name,category,count\n", "lists no tags"),
-        ("tag_id,name,category,count\n1,a,0,9\n2,b,general,9\n", "line 3: no name or no category"),
-        ("tag_id,name,category,count\n1,,0,9\n", "line 2: no name"),
-        ("tag_id,name,category,count\n1,a\n", "line 2: no name or no category"),
+        ("tag_id,name,category,count\n", "does not list any tags"),
+        (
+            "tag_id,name,category,count\n1,a,0,9\n2,b,general,9\n",
+            "line 3: the name or the category number is missing",
+        ),
+        ("tag_id,name,category,count\n1,,0,9\n", "line 2: the name"),
+        ("tag_id,name,category,count\n1,a\n", "line 2: the name or the category number is missing"),
         ('tag_id,name,category,count\n1,"a,b",0,9\n', "line 2: 'a,b' cannot be a tag"),
         ('tag_id,name,category,count\n1,"a"b,0,9\n', "cannot be read"),
     ],
@@ -74,7 +77,7 @@ def test_a_folder_is_found_from_the_project_too(tmp_path: Path) -> None:
 def test_a_folder_without_one_of_the_files_is_no_tagger(tmp_path: Path, part: str) -> None:
     folder = make_tagger(tmp_path / "tagger")
     (folder / part).unlink()
-    with pytest.raises(UserError, match=f"is not a tagger that is known: it has no {part}"):
+    with pytest.raises(UserError, match=f"is not a known kind of tagger: it has no {part}"):
         find(str(folder), tmp_path)
 
 

@@ -1,5 +1,6 @@
-"""Taggers on a cluster of Ray, for folders that are too big for one machine.
+"""Taggers on a Ray cluster, for folders too large for one machine.
 
-``outpost`` and ``worker`` run on the nodes, one process for each GPU; ``engine`` and ``pool`` hand
-out shards and gather scores in the process of the command; ``link`` finds or starts Ray.
+``node_actor`` and ``node_worker`` run on the nodes, one process per GPU; ``ray_engine`` and
+``workers`` distribute shards and gather scores in the process of the command; ``connect`` finds
+or starts Ray.
 """

@@ -1,4 +1,4 @@
-"""Find or start Ray, quietly, and leave no trace of it in this process."""
+"""Find or start Ray, quietly, and restore this process afterwards."""
 
 import os
 import signal
@@ -20,33 +20,33 @@ _SETTINGS = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     "RAY_NUM_REDIS_GET_RETRIES": "2",
 }
-"""No reports to anyone, no advice about the next version, no lines from the C++ side, none about
-lost workers amidst our output; and two tries, of 40 seconds each, to reach a head that does not
-answer, where Ray takes twenty."""
+"""No usage reports, no advice about the next version, no lines from the C++ side, no messages
+about lost workers amid our output; and two tries, of 40 seconds each, to reach a head that does
+not answer, instead of twenty."""
 _FIRST_KNOCK, _KNOCK = 10.0, 2.0
-"""Seconds until a head has to let us in, and later to answer."""
+"""Seconds within which a head must accept a connection, and later answer."""
 _JOIN = "Run this on a machine of the cluster: ray start --address=HOST:6379"
 _TOKEN = (
-    "Use: export RAY_AUTH_MODE=token\nThe token has to be in ~/.ray/auth_token, as on the cluster's"
+    "Use: export RAY_AUTH_MODE=token\nThe token must be in ~/.ray/auth_token, as on the cluster's"
     " head, where this prints it: ray get-auth-token"
 )
 
 
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
-    """Connect to Ray for as long as it is needed.
+    """Connect to Ray for the duration of the context.
 
     Args:
-        address: ``HOST:PORT`` of a cluster's head; ``auto`` for the cluster that this machine
-            belongs to; when empty, what ``RAY_ADDRESS`` says, else Ray is started here and ended
+        address: ``HOST:PORT`` of a cluster's head; ``auto`` for the cluster to which this machine
+            belongs; if empty, ``RAY_ADDRESS`` is used, or Ray is started here and stopped
             afterwards.
 
     Yields:
         The module ``ray``.
 
     Raises:
-        MissingExtraError: It is not installed.
-        UserError: The cluster cannot be used; RetryError when it cannot be reached.
+        MissingExtraError: Ray is not installed.
+        UserError: The cluster cannot be used; RetryError if it cannot be reached.
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -57,7 +57,7 @@ def connected(address: str) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    # Else Ray leaves 10 MB of logs at each run. Below it are sockets: the path has to be short.
+    # Otherwise Ray leaves 10 MB of logs at each run. Sockets are below it: the path must be short.
     short = os.environ.get("RAY_TMPDIR") or ("/tmp" if os.name == "posix" else None)
     with TemporaryDirectory(prefix="ray-", dir=short, ignore_cleanup_errors=True) as folder:
         try:
@@ -69,10 +69,10 @@ def connected(address: str) -> Iterator[Any]:
 
 
 def _start(ray: Any, address: str, folder: str) -> None:
-    """Connect to Ray; where it is started here, its logs and sockets go into the folder."""
+    """Connect to Ray; if it is started here, its logs and sockets go into the folder."""
     if "://" in address:
         raise ConfigError(
-            f"Addresses as {address} are not for this.", f"Give HOST:PORT or auto. {_JOIN}"
+            f"Addresses such as {address} are not supported.", f"Give HOST:PORT or auto. {_JOIN}"
         )
     if address not in ("auto", "local"):
         _knock(ray, address)
@@ -91,30 +91,30 @@ def _start(ray: Any, address: str, folder: str) -> None:
 
 
 def _knock(ray: Any, address: str) -> None:
-    """Raise an error where nobody answers; Ray itself would be silent for minutes."""
+    """Raise an error if nothing answers; Ray itself would be silent for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 0xFFFF:
         raise ConfigError(
-            f"{address} is no address of a cluster.", f"Give HOST:PORT or auto. {_JOIN}"
+            f"{address} is not the address of a cluster.", f"Give HOST:PORT or auto. {_JOIN}"
         )
     host = host.strip("[]")
     if host in ("localhost", "127.0.0.1", "::1"):
-        host = ray.util.get_node_ip_address()  # Ray takes it for that, too
+        host = ray.util.get_node_ip_address()  # Ray's name for this machine
     if fault := _fault(host, int(port), _FIRST_KNOCK):
         raise RetryError(f"There is no cluster of Ray at {address} ({host}: {fault}).", _JOIN)
 
 
 def answers(ray: Any) -> bool:
-    """Is the head of the cluster still there?
+    """Return whether the head of the cluster still answers.
 
-    Most of Ray's calls wait for a head that is gone, and after a minute Ray ends the process.
+    Most calls of Ray wait for a lost head, and after a minute Ray ends the process.
     """
     host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
     return not _fault(host.strip("[]"), int(port), _KNOCK)
 
 
 def _fault(host: str, port: int, seconds: float) -> str:
-    """Return why nobody can be reached there; empty when somebody can."""
+    """Return why the address cannot be reached; empty if it can."""
     try:
         socket.create_connection((host, port), seconds).close()
     except (OSError, UnicodeError) as error:
@@ -128,7 +128,7 @@ def _first_line(error: BaseException) -> str:
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Undo that Ray takes SIGTERM for itself, which ends a command without its summary."""
+    """Restore the SIGTERM handler that Ray replaces; its own ends a command without a summary."""
     main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM)
     try:
@@ -140,7 +140,7 @@ def _signals_kept() -> Iterator[None]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep off the terminal what Ray's C++ side writes to it, past Python."""
+    """Keep the direct output of Ray's C++ side off the terminal."""
     sys.stderr.flush()
     kept = os.dup(2)
     try:

@@ -1,19 +1,19 @@
-"""What travels to the nodes of a cluster as code, so that it runs where nothing is installed."""
+"""The actor that is sent to nodes as code, so that it runs where shikomi is not installed."""
 
 from typing import Any
 
 
 class NodeActor:
-    """Looks whether its node can work, then hands on what is asked of the node's own shikomi."""
+    """Checks whether its node can work, then forwards calls to the shikomi of that node."""
 
     def __init__(self) -> None:
         self._worker: Any = None
 
     def check(self, version: str) -> str:
-        """Return why this node cannot work, in a clause; empty when it can.
+        """Return why this node cannot work, as a clause; empty if it can.
 
         Args:
-            version: Of the shikomi that asks; scores must be those of one and the same code.
+            version: Version of the calling shikomi: all scores must come from the same code.
         """
         from importlib import import_module, metadata
 

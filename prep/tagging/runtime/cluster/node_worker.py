@@ -1,6 +1,6 @@
-"""What a worker does on its node: get the tagger's files, then score shard after shard.
+"""The worker on a node: gets the tagger's files, then scores shard after shard.
 
-Faults that a user can mend are returned, not raised: Ray would wrap them into its own errors.
+Faults that a user can fix are returned, not raised: Ray would wrap them in its own errors.
 """
 
 import getpass
@@ -35,8 +35,8 @@ class ShardItem:
 
     Attributes:
         content: Hash of its bytes.
-        path: Where the one who asks has it.
-        data: Its bytes, where this node does not have it.
+        path: Its path on the calling machine.
+        data: Its bytes, if this node does not have the file.
     """
 
     content: str
@@ -46,10 +46,10 @@ class ShardItem:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model is loaded: what runs it, as in ``providers.Choice``.
+    """Reply to loading a model: what runs it, as in ``ProviderChoice``.
 
     Attributes:
-        least: Images that it needs at hand so that all of its threads have something to do.
+        least: Minimum of images that keeps all of its threads busy.
     """
 
     provider: str
@@ -61,26 +61,26 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Fault:
-    """A ``UserError`` on its way back."""
+    """Reply that carries a ``UserError``."""
 
     message: str
     hint: str
 
     def error(self) -> UserError:
-        """Return what it was."""
+        """Return the original error."""
         return UserError(self.message, self.hint)
 
 
 @dataclass
 class ShardAnswer:
-    """What became of the items of a shard, by their places in it.
+    """The results of a shard, by the indices of its items.
 
     Attributes:
-        scored: Places of those with scores.
-        scores: In their order, as they are stored: shape (scored, tags).
-        faults: Why an image cannot be read.
-        unseen: Places of those that this node does not have.
-        most: As ``Tagger.most``.
+        scored: Indices of items with scores.
+        scores: Their scores, as stored: shape (scored, tags).
+        faults: Index -> why the image cannot be read.
+        unseen: Indices of items that this node does not have.
+        most: See ``Tagger.most``.
     """
 
     scored: list[int] = field(default_factory=list)
@@ -91,7 +91,7 @@ class ShardAnswer:
 
 
 class Worker:
-    """Scores shards, two of them at once, so that one is decoded while the model sees another."""
+    """Scores shards, two at once, so that one is decoded while the model runs another."""
 
     def __init__(self) -> None:
         self._tagger: Tagger | None = None
@@ -100,16 +100,16 @@ class Worker:
     def load(
         self, files: TaggerFiles, key: str, running: Running, *parts: Bytes
     ) -> Loaded | Fault | None:
-        """Load a tagger, by its files' paths, or from the bytes of its files.
+        """Load a tagger from the paths or the bytes of its files.
 
         Args:
-            files: As the one who asks has them.
+            files: The files on the calling machine.
             key: Their ``key``.
             running: How the model runs.
-            parts: Model, table and further files; none at first.
+            parts: Bytes of model, table and other files; none at first.
 
         Returns:
-            ``None`` when the files are not here: their bytes are needed.
+            ``None`` if the files are not here: their bytes are needed.
         """
         try:
             found = _find(files, key) or (_keep(files, key, parts) if parts else None)
@@ -124,7 +124,7 @@ class Worker:
         return Loaded(choice.provider, choice.reason, choice.gpu_idle, choice.cure, least)
 
     def score(self, items: Sequence[ShardItem]) -> ShardAnswer | Fault:
-        """Score what can be scored."""
+        """Score the readable images of a shard."""
         assert self._tagger is not None
         answer, running = ShardAnswer(), self._running
         found: list[Scores] = []
@@ -152,18 +152,18 @@ class Worker:
     def _files(
         self, items: Sequence[ShardItem], answer: ShardAnswer
     ) -> Generator[Path, None, None]:
-        """Yield the files that are here; note those that are not."""
+        """Yield the files that are here; record those that are not."""
         with closing(parallel.ordered(_is_here, items, self._running.threads)) as looked:
             for place, (item, here) in enumerate(looked):
                 if here:
-                    # Decoders only ask a path for its name and for its bytes.
+                    # Decoders only use the name and the bytes of a path.
                     yield cast(Path, _Placed(place, item))
                 else:
                     answer.unseen.append(place)
 
 
 class _Placed:
-    """A file that was shipped, or that is here, with its place in the shard."""
+    """A file, sent as bytes or read here, with its index in the shard."""
 
     def __init__(self, place: int, item: ShardItem) -> None:
         self.place, self._item = place, item
@@ -178,7 +178,7 @@ class _Placed:
 
 
 class _Shared(Tagger):
-    """Serves several shards, with no more runs side by side than for one: memory is for those."""
+    """Serves several shards, with only as many parallel runs as for one, to bound memory."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -199,16 +199,16 @@ def _is_here(item: ShardItem) -> bool:
 
 
 def names_of(files: TaggerFiles) -> tuple[str, ...]:
-    """Return the names of a tagger's files below a folder of its own.
+    """Return the names of a tagger's files relative to their common folder.
 
     Raises:
-        UserError: They do not lie below one folder.
+        UserError: They are not all below one folder.
     """
     names = files.record.files
     for name in names:
         if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
             raise UserError(
-                f"The tagger {files.name} cannot be sent to other machines: {name} lies outside of"
+                f"The tagger {files.name} cannot be sent to other machines: {name} is outside"
                 " its folder.",
                 "Put all of its files into one folder, or copy them to the same path everywhere.",
             )
@@ -216,7 +216,7 @@ def names_of(files: TaggerFiles) -> tuple[str, ...]:
 
 
 def _find(files: TaggerFiles, key: str) -> TaggerFiles | None:
-    """Return the files where they are the same as those that are asked for."""
+    """Return the files if they are the requested ones."""
     with suppress(OSError):
         if files.key() == key:
             return files
@@ -228,7 +228,7 @@ def _find(files: TaggerFiles, key: str) -> TaggerFiles | None:
 
 
 def _kept(files: TaggerFiles, key: str) -> TaggerFiles:
-    """Return where the files of a tagger are kept on this node, whether or not they are there."""
+    """Return where the files of a tagger are stored on this node, whether or not they exist."""
     paths = [_folder(key) / name for name in names_of(files)]
     return replace(files, model=paths[0], table=paths[1], extra=tuple(paths[2:]))
 
@@ -238,7 +238,7 @@ def _folder(key: str) -> Path:
 
 
 def _keep(files: TaggerFiles, key: str, parts: Sequence[Bytes]) -> TaggerFiles:
-    """Write the files of a tagger; workers of one node may do so at the same time.
+    """Write the files of a tagger; several workers of a node may do so at the same time.
 
     Raises:
         UserError: They cannot be written.
@@ -256,7 +256,7 @@ def _keep(files: TaggerFiles, key: str, parts: Sequence[Bytes]) -> TaggerFiles:
             shutil.rmtree(made, ignore_errors=True)
     except OSError as error:
         raise UserError(
-            f"The tagger cannot be kept in {folder} of {platform.node()}: {error}."
+            f"The tagger cannot be stored in {folder} on {platform.node()}: {error}."
         ) from error
     return kept
 
@@ -265,6 +265,6 @@ def _take_place(made: Path, folder: Path, kept: TaggerFiles, key: str) -> None:
     try:
         made.rename(folder)
     except OSError:
-        if _find(kept, key) is None:  # broken, and not of a worker who was faster
+        if _find(kept, key) is None:  # broken, and not written by a faster worker
             shutil.rmtree(folder)
             made.rename(folder)

@@ -1,8 +1,8 @@
-"""Hand out shards of a folder to the workers of a cluster, and gather their scores.
+"""Distribute shards of a folder to the workers of a cluster, and gather their scores.
 
-A shard is lost with its worker and handed out again, so that each content is given on exactly once.
-A shard that is lost is halved and its halves go to idle workers alone: an image that crashes its
-worker is found within a few tries, and costs itself only.
+A shard is lost with its worker and queued again, so that each content is scored exactly once.
+Lost shards are halved, and the halves go only to idle workers: an image that crashes its worker
+is found within a few tries, and only that image is lost.
 """
 
 import time
@@ -25,11 +25,11 @@ from prep.tagging.runtime.cluster.workers import SHARDS, WorkerHandle, WorkerPoo
 from prep.tagging.runtime.running import Running, Scored, smaller_batches
 
 _PART, _ALL_PARTS = 16 << 20, 256 << 20
-"""Bytes of images that are sent at once to a worker, and that are on their way to all of them."""
+"""Maximum bytes of images sent to one worker at once, and in flight to all of them."""
 _TRIES = 3
-"""Workers that one image may crash."""
+"""Maximum of workers that one image may crash."""
 _PATIENCE = 2.0
-"""Seconds without news until it is said what is waited for."""
+"""Seconds without news after which a progress note says what is awaited."""
 
 
 class RayEngine:
@@ -44,7 +44,7 @@ class RayEngine:
     def run(
         self, contents: Collection[str], path: Callable[[str], Path]
     ) -> Generator[Event | Scored, None, None]:
-        """As ``Engine.run``; contents come in the order in which shards are ready."""
+        """Run as in ``Engine.run``; results come in the order in which shards finish."""
         yield Progress("tag", 0, len(contents), "connecting to Ray")
         with connect.connected(self._running.address) as ray:
             pool = WorkerPool(ray, self._files, self._running, partial(connect.answers, ray))
@@ -60,22 +60,22 @@ class RayEngine:
                 pool.close()
 
     def _note(self, gathering: "_Gathering") -> None:
-        hands = gathering.useful
-        if len(hands) != self.workers:
-            loaded = [hand.loaded for hand in hands if hand.loaded]
-            self.provider = _providers(hands)
+        workers = gathering.useful
+        if len(workers) != self.workers:
+            loaded = [worker.loaded for worker in workers if worker.loaded]
+            self.provider = _providers(workers)
             self.reason = ", ".join(sorted({one.reason for one in loaded if one.reason}))
-            self.workers, self.nodes = len(hands), len({hand.place.node for hand in hands})
+            self.workers, self.nodes = len(workers), len({worker.place.node for worker in workers})
         self.seconds = time.perf_counter() - gathering.started if gathering.started else 0.0
 
 
-def _providers(hands: Iterable[WorkerHandle]) -> str:
-    return ", ".join(sorted({hand.loaded.provider for hand in hands if hand.loaded}))
+def _providers(workers: Iterable[WorkerHandle]) -> str:
+    return ", ".join(sorted({worker.loaded.provider for worker in workers if worker.loaded}))
 
 
 @dataclass(frozen=True)
 class _Shard:
-    """Contents, and how often a worker was lost with just them."""
+    """Contents, and how often a worker was lost with exactly these."""
 
     contents: tuple[str, ...]
     shipped: bool = False
@@ -84,9 +84,9 @@ class _Shard:
 
 @dataclass
 class _Sent:
-    """A shard on its way."""
+    """A shard in flight."""
 
-    hand: WorkerHandle
+    worker: WorkerHandle
     shard: _Shard
     bytes: int
     since: float
@@ -94,12 +94,12 @@ class _Sent:
 
 @dataclass
 class _Gathering:
-    """One run over contents.
+    """One run over contents: distributes shards and gathers results.
 
     Attributes:
-        useful: Workers that gave an answer.
-        most: As ``Tagger.most``, of the smallest worker.
-        started: When the first shard went out; 0 before.
+        useful: Workers that have returned results.
+        most: ``Tagger.most`` of the smallest worker.
+        started: Time at which the first shard was sent; 0 before.
     """
 
     pool: WorkerPool
@@ -117,11 +117,11 @@ class _Gathering:
         self._open = len(self.contents)
 
     def run(self) -> Iterator[Event | Scored]:
-        """Yield what ``Engine.run`` does, and raise what it does."""
+        """Yield and raise as specified by ``Engine.run``."""
         while self._open:
             self.pool.start_workers()
-            for hand in self.pool.ready:
-                self._feed(hand)
+            for worker in self.pool.ready:
+                self._feed(worker)
             if self._results:
                 yield from self._give()
             calls = [*self.pool.coming, *self._sent]
@@ -147,50 +147,50 @@ class _Gathering:
         if ready > before:
             yield Progress("tag", total - self._open, total, f"workers: {ready}")
         elif not done and not ready:
-            note = f"workers that start: {len(self.pool.coming)}"
+            note = f"workers starting: {len(self.pool.coming)}"
             yield Progress("tag", total - self._open, total, note)
 
-    # ---- handing out ---------------------------------------------------------------------
+    # ---- sending shards ------------------------------------------------------------------
 
-    def _feed(self, hand: WorkerHandle) -> None:
-        """Give a worker as much as it may have."""
-        while (shard := self._next(hand)) is not None:
-            self._send(hand, shard)
+    def _feed(self, worker: WorkerHandle) -> None:
+        """Send a worker as many shards as it may have."""
+        while (shard := self._next(worker)) is not None:
+            self._send(worker, shard)
 
-    def _next(self, hand: WorkerHandle) -> _Shard | None:
+    def _next(self, worker: WorkerHandle) -> _Shard | None:
         """Take the next shard for a worker off the queue, if it may have one."""
-        has = [sent.shard for sent in self._sent.values() if sent.hand is hand]
+        has = [sent.shard for sent in self._sent.values() if sent.worker is worker]
         if len(has) >= SHARDS or any(shard.losses for shard in has):
             return None
         waiting = self._again[0] if self._again else None
         if waiting and waiting.losses and has:
             return None  # it goes to a worker that has nothing else
-        shipped = waiting.shipped if waiting else not hand.place.sees
+        shipped = waiting.shipped if waiting else not worker.place.sees
         if shipped and sum(sent.bytes for sent in self._sent.values()) >= _ALL_PARTS:
             return None
         if waiting:
             return self._again.popleft()
-        # Smaller ones near the end, so that all workers end at the same time.
-        size = min(hand.size, -(-len(self._fresh) // (2 * SHARDS * len(self.pool.ready))))
+        # Smaller ones near the end, so that all workers finish at the same time.
+        size = min(worker.size, -(-len(self._fresh) // (2 * SHARDS * len(self.pool.ready))))
         contents = tuple(self._fresh.popleft() for _ in range(size))
-        return _Shard(contents, not hand.place.sees) if contents else None
+        return _Shard(contents, not worker.place.sees) if contents else None
 
-    def _send(self, hand: WorkerHandle, shard: _Shard) -> None:
+    def _send(self, worker: WorkerHandle, shard: _Shard) -> None:
         items = self._ship(shard) if shard.shipped else self._tell(shard)
         size = sum(len(item.data) for item in items if item.data is not None)
         if not items:
             return
         contents = tuple(item.content for item in items)
-        call = hand.handle.call.remote("score", items)
+        call = worker.handle.call.remote("score", items)
         now = time.perf_counter()
-        self._sent[call] = _Sent(hand, _Shard(contents, shard.shipped, shard.losses), size, now)
+        self._sent[call] = _Sent(worker, _Shard(contents, shard.shipped, shard.losses), size, now)
         self.started = self.started or now
 
     def _tell(self, shard: _Shard) -> list[ShardItem]:
         return [ShardItem(content, str(self.path(content))) for content in shard.contents]
 
     def _ship(self, shard: _Shard) -> list[ShardItem]:
-        """Return items with their bytes, as many as may be sent at once; the rest waits."""
+        """Return items with their bytes, as many as may be sent at once, and queue the rest."""
         items: list[ShardItem] = []
         size = 0
         for place, content in enumerate(shard.contents):
@@ -198,11 +198,15 @@ class _Gathering:
             try:
                 data = path.read_bytes()
             except OSError as error:
-                reason = "the file is gone" if isinstance(error, FileNotFoundError) else str(error)
+                reason = (
+                    "the file no longer exists"
+                    if isinstance(error, FileNotFoundError)
+                    else str(error)
+                )
                 self._results.append((content, UnreadableError(f"{path.name}: {reason}")))
                 continue
             if bytes_hash(data) != content:
-                reason = "the file has changed meanwhile"
+                reason = "the file has changed in the meantime"
                 self._results.append((content, UnreadableError(f"{path.name}: {reason}")))
                 continue
             items.append(ShardItem(content, str(path), np.frombuffer(data, np.uint8)))
@@ -213,21 +217,21 @@ class _Gathering:
                 break
         return items
 
-    # ---- taking in -----------------------------------------------------------------------
+    # ---- receiving -----------------------------------------------------------------------
 
     def _take_in(self, call: Any) -> Iterator[Event]:
-        """Sort the answer of a worker, or put back what it had."""
+        """Process the answer of a worker, or queue its shard again."""
         sent, errors = self._sent.pop(call), self.pool.ray.exceptions
         try:
             answer = self.pool.ray.get(call)
         except errors.RayTaskError:
             raise
         except errors.RayActorError as error:
-            lost = [other for other, one in self._sent.items() if one.hand is sent.hand]
+            lost = [other for other, one in self._sent.items() if one.worker is sent.worker]
             for one in (sent, *(self._sent.pop(other) for other in lost)):
                 self._put_back(one.shard)
-            yield from self.pool.lose(sent.hand, error)
-        except errors.RayError:  # the answer itself was lost on its way
+            yield from self.pool.lose(sent.worker, error)
+        except errors.RayError:  # the answer itself was lost
             self._put_back(sent.shard)
         else:
             self._sort(sent, answer)
@@ -235,24 +239,24 @@ class _Gathering:
     def _sort(self, sent: _Sent, answer: ShardAnswer | Fault) -> None:
         if isinstance(answer, Fault):
             raise answer.error()
-        contents, hand = sent.shard.contents, sent.hand
-        if hand not in self.useful:
-            self.useful.append(hand)
-        hand.place.lost = 0
-        hand.answered(len(contents), sent.since)
+        contents, worker = sent.shard.contents, sent.worker
+        if worker not in self.useful:
+            self.useful.append(worker)
+        worker.place.lost = 0
+        worker.answered(len(contents), sent.since)
         for place, scores in zip(answer.scored, answer.scores, strict=True):
             self._results.append((contents[place], scores))
         for place, reason in answer.faults.items():
             self._results.append((contents[place], UnreadableError(reason)))
         if answer.unseen:
             unseen = tuple(contents[place] for place in answer.unseen)
-            hand.place.sees = len(unseen) < len(contents)
+            worker.place.sees = len(unseen) < len(contents)
             self._again.append(_Shard(unseen, True, sent.shard.losses))
         if answer.most:
             self.most = min(self.most or answer.most, answer.most)
 
     def _put_back(self, shard: _Shard) -> None:
-        """Queue a shard that was lost, in halves; give up an image that has ended workers."""
+        """Queue a lost shard, in halves; give up an image that has crashed too many workers."""
         contents, middle = shard.contents, len(shard.contents) // 2
         if middle:
             for half in (contents[middle:], contents[:middle]):
@@ -261,5 +265,5 @@ class _Gathering:
             self._again.appendleft(_Shard(contents, shard.shipped, shard.losses + 1))
         else:
             name = self.path(contents[0]).name
-            reason = f"{name}: {_TRIES} workers ended while they read it"
+            reason = f"{name}: {_TRIES} workers crashed while reading it"
             self._results.append((contents[0], UnreadableError(reason)))

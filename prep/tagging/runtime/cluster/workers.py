@@ -1,6 +1,6 @@
-"""The workers of a cluster: one for each GPU, or for each node where there are no GPUs.
+"""The workers of a cluster: one per GPU, or per node if there are no GPUs.
 
-Those that are lost are replaced, on new nodes, too, until a node has lost too many.
+Lost workers are replaced, also on new nodes, until a node has lost too many.
 """
 
 import time
@@ -20,38 +20,38 @@ from prep.tagging.runtime.cluster.node_worker import Fault, Loaded, names_of
 from prep.tagging.runtime.running import Running, idle_gpu
 
 _LOOK_EVERY = 5.0
-"""Seconds between two looks for new nodes."""
+"""Seconds between two checks for new nodes."""
 _HEAD_SECONDS = 20.0
-"""Without the cluster's head until it counts as lost; after 60 Ray would end the process."""
+"""Seconds without the cluster's head until it counts as lost; after 60 Ray ends the process."""
 _STARTS, _LOSSES = 3, 12
-"""Workers that a node may lose one after the other: before they are ready, and at work.
+"""Workers that a node may lose in a row: before they are ready, and while working.
 
 A broken image can end seven in a row, while shards are halved to find it.
 """
 SHARDS = 2
-"""That a worker has at once."""
+"""Shards that a worker has at once."""
 _SHARD, _FIRST = 64, 8
-"""Images of a shard: at most, and of a worker's first ones, unless it needs more."""
+"""Images per shard: maximum, and in a worker's first ones, unless it needs more."""
 _SHARD_SECONDS = 4.0
-"""A shard should take: it is what is lost with a worker, or with the command."""
+"""Seconds that a shard should take: the work lost with a worker, or with the command."""
 
 
-_KEPT = "The scores that came are kept: the same command goes on with the rest."
+_KEPT = "Finished scores are kept: run the same command again to continue."
 
 
 @dataclass
 class ClusterNode:
-    """A node.
+    """A node of the cluster.
 
     Attributes:
         node: Its id.
-        address: Its name for people.
-        cores: That Ray may use.
-        gpus: Likewise.
-        workers: That are there or on their way.
-        failed: Workers lost before they were ready, since one was.
-        lost: Workers lost since one gave scores.
-        sees: Files are at the same paths there.
+        address: Its address, for messages.
+        cores: Cores that Ray may use.
+        gpus: GPUs that Ray may use.
+        workers: Workers that are running or starting.
+        failed: Workers lost before they were ready, since the last one that was.
+        lost: Workers lost since one last returned scores.
+        sees: Whether it has the files at the same paths.
     """
 
     node: str
@@ -65,22 +65,22 @@ class ClusterNode:
 
     @property
     def usable(self) -> bool:
-        """Is it worth a try?"""
+        """Return whether it is worth a try."""
         return self.failed < _STARTS and self.lost < _LOSSES
 
 
 @dataclass(eq=False)
 class WorkerHandle:
-    """A worker.
+    """A worker process on a node.
 
     Attributes:
-        handle: Of Ray.
-        place: Where it is.
-        threads: That it may use.
-        checked: Its node can work.
-        loaded: What runs the model.
+        handle: Its Ray actor.
+        place: Its node.
+        threads: Threads that it may use.
+        checked: Whether its node can work.
+        loaded: What runs the model, once loaded.
         size: Images of its next shard.
-        heard: When it answered last.
+        heard: Time of its last answer.
     """
 
     handle: Any
@@ -92,7 +92,7 @@ class WorkerHandle:
     heard: float = 0.0
 
     def answered(self, images: int, sent: float) -> None:
-        """Note that it did a shard, which was ``sent`` to it at that time; set the next size."""
+        """Record a finished shard, ``sent`` at that time, and set the size of the next one."""
         now = time.perf_counter()
         pace = images * _SHARD_SECONDS / max(now - max(sent, self.heard), 1e-3)
         least = self.loaded.least if self.loaded else 1
@@ -102,15 +102,15 @@ class WorkerHandle:
 
 @dataclass
 class WorkerPool:
-    """Starts workers and gets them ready.
+    """Starts workers and prepares them.
 
     Attributes:
-        ray: The module.
+        ray: The module ``ray``.
         files: The tagger.
         running: How it runs.
-        answers: Does the cluster's head answer?
-        ready: Those that can score.
-        coming: Those that cannot yet, by the call that is awaited.
+        answers: Returns whether the cluster's head answers.
+        ready: Workers that can score.
+        coming: Workers in preparation, by the awaited call.
     """
 
     ray: Any
@@ -128,15 +128,15 @@ class WorkerPool:
     def __post_init__(self) -> None:
         self._key = self.files.key()
         self._parts: list[Any] = []
-        # Pickled by value: a node without shikomi can then say that this is what it lacks.
+        # Pickled by value, so that a node without shikomi can report that it is missing.
         self.ray.cloudpickle.register_pickle_by_value(node_actor)
         self._outpost = self.ray.remote(node_actor.NodeActor)
 
     def start_workers(self) -> None:
-        """Start workers where there are too few; looks at the cluster every few seconds only.
+        """Start missing workers; checks the cluster only every few seconds.
 
         Raises:
-            UserError: There are none, and there will be none; RetryError when there were.
+            UserError: There are no workers and cannot be any; RetryError if there were some.
         """
         idle = not self.ready and not self.coming
         if time.monotonic() - self._looked < _LOOK_EVERY and not idle:
@@ -153,16 +153,16 @@ class WorkerPool:
         if not self.ready and not self.coming:
             raise self._reason or UserError(
                 "The cluster has neither GPUs nor cores to run on.",
-                "See what it has with: ray status",
+                "Check its resources with: ray status",
             )
 
     def _head_answers(self, idle: bool) -> bool:
-        """Is the head there? Workers go on for a while without it, but nobody else starts."""
+        """Return whether the head answers; without it, workers continue for a while."""
         if self.answers():
             self._answered = time.monotonic()
             return True
         if idle or time.monotonic() - self._answered > _HEAD_SECONDS:
-            raise RetryError("The head of the cluster does not answer any more.", _KEPT)
+            raise RetryError("The head of the cluster no longer answers.", _KEPT)
         return False
 
     def _alive(self) -> Iterator[ClusterNode]:
@@ -184,92 +184,92 @@ class WorkerPool:
             max_concurrency=SHARDS,
             scheduling_strategy=NodeAffinitySchedulingStrategy(place.node, soft=False),
         )
-        hand = WorkerHandle(options.remote(), place, threads)
+        worker = WorkerHandle(options.remote(), place, threads)
         place.workers += 1
-        self.coming[hand.handle.check.remote(version())] = hand
+        self.coming[worker.handle.check.remote(version())] = worker
 
     def advance(self, call: Any) -> Iterator[Event]:
-        """Take in an answer of a worker that is coming, and go on with it.
+        """Process the answer of a worker in preparation, and start its next step.
 
         Raises:
             UserError: The tagger is broken.
         """
-        hand = self.coming.pop(call)
+        worker = self.coming.pop(call)
         try:
             answer = self.ray.get(call)
         except self.ray.exceptions.RayTaskError:
             raise
         except self.ray.exceptions.RayError as error:
-            yield from self.lose(hand, error)
+            yield from self.lose(worker, error)
             return
         if isinstance(answer, Fault):
             raise answer.error()
         if isinstance(answer, Loaded):
-            hand.loaded, hand.place.failed = answer, 0
-            hand.size = max(_FIRST, answer.least)
-            self.ready.append(hand)
+            worker.loaded, worker.place.failed = answer, 0
+            worker.size = max(_FIRST, answer.least)
+            self.ready.append(worker)
             if answer.gpu_idle and answer.reason not in self._told:
                 self._told.add(answer.reason)
                 yield idle_gpu(answer.reason, answer.cure)
         elif answer:
-            yield self._useless(hand, answer)
+            yield self._useless(worker, answer)
         else:
-            self._load(hand)
+            self._load(worker)
 
-    def _load(self, hand: WorkerHandle) -> None:
-        """Let a worker load the tagger; the second time it is sent the files."""
-        parts = self._sent() if hand.checked else []
-        hand.checked = True
-        running = replace(self.running, threads=self.running.threads or hand.threads)
-        call = hand.handle.call.remote("load", self.files, self._key, running, *parts)
-        self.coming[call] = hand
+    def _load(self, worker: WorkerHandle) -> None:
+        """Let a worker load the tagger; the second time, send it the files."""
+        parts = self._sent() if worker.checked else []
+        worker.checked = True
+        running = replace(self.running, threads=self.running.threads or worker.threads)
+        call = worker.handle.call.remote("load", self.files, self._key, running, *parts)
+        self.coming[call] = worker
 
     def _sent(self) -> list[Any]:
-        """Put the files into the object store, once: Ray brings them to each node once."""
+        """Put the files into the object store, once: Ray copies them to each node once."""
         if not self._parts:
             names_of(self.files)
             paths = (self.files.model, self.files.table, *self.files.extra)
             self._parts = [self.ray.put(_bytes(path)) for path in paths]
         return self._parts
 
-    def _useless(self, hand: WorkerHandle, reason: str) -> Warned:
+    def _useless(self, worker: WorkerHandle, reason: str) -> Warned:
         """Give up a node that can never work."""
-        hand.place.failed = _STARTS
-        self.dismiss(hand)
-        message = f"The node {hand.place.address} cannot work: {reason}."
+        worker.place.failed = _STARTS
+        self.dismiss(worker)
+        message = f"The node {worker.place.address} cannot work: {reason}."
         hint = f"Install on it: pip install 'shikomi[ray]=={version() or 'VERSION'}'"
         self._reason = self._reason or UserError(message, hint)
         return Warned(message, hint)
 
-    def lose(self, hand: WorkerHandle, error: BaseException) -> Iterator[Event]:
-        """Note that a worker is gone."""
-        if hand.loaded is None:
-            hand.place.failed += 1
-        hand.place.lost += 1
-        self.dismiss(hand)
+    def lose(self, worker: WorkerHandle, error: BaseException) -> Iterator[Event]:
+        """Handle the loss of a worker."""
+        if worker.loaded is None:
+            worker.place.failed += 1
+        worker.place.lost += 1
+        self.dismiss(worker)
         self._looked = float("-inf")
         said = next(iter(str(error).splitlines()), "") or type(error).__name__
         self._reason = RetryError(
-            f"No worker of the cluster is left; the last was on {hand.place.address}: {said}",
+            f"No worker of the cluster is left; the last was on {worker.place.address}: {said}",
             _KEPT,
         )
-        yield Warned(f"A worker on {hand.place.address} was lost; what it had is done again.")
+        yield Warned(f"A worker on {worker.place.address} was lost; its images are scored again.")
 
-    def dismiss(self, hand: WorkerHandle) -> None:
+    def dismiss(self, worker: WorkerHandle) -> None:
         """End a worker."""
-        hand.place.workers -= 1
-        if hand in self.ready:
-            self.ready.remove(hand)
-        self.ray.kill(hand.handle)
+        worker.place.workers -= 1
+        if worker in self.ready:
+            self.ready.remove(worker)
+        self.ray.kill(worker.handle)
 
     def close(self) -> None:
         """End all workers."""
-        for hand in [*self.ready, *self.coming.values()]:
-            self.dismiss(hand)
+        for worker in [*self.ready, *self.coming.values()]:
+            self.dismiss(worker)
 
 
 def version() -> str:
-    """Return the version of this shikomi; empty where it is not installed but only lies there."""
+    """Return the version of this shikomi; empty if it is not installed (a plain checkout)."""
     try:
         return metadata.version("shikomi")
     except metadata.PackageNotFoundError:
