@@ -1,1 +1,1 @@
-"""Descriptions in sentences, by a vision model behind an OpenAI-compatible endpoint."""
+"""Descriptions in sentences from a vision model with an OpenAI-compatible API."""

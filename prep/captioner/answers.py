@@ -1,4 +1,4 @@
-"""From what a model answers to one line that can stand in a caption file."""
+"""Convert a model's answer to one line for a caption file."""
 
 import re
 
@@ -9,14 +9,14 @@ _END = re.compile(r"""[.!?…。！？]["'”’)\]]*(?=\s|$|[^\x00-\x7f])""")
 
 
 def one_line(answer: str, *, cut: bool = False) -> str:
-    r"""Return the answer as one line of text, or an empty text when nothing is left.
+    r"""Return the answer as one line of text, or an empty string if nothing is left.
 
-    Thoughts that reasoning models write before their answer, and quotation marks or a code fence
-    around all of it, are taken away; white space becomes single blanks.
+    Thoughts that reasoning models write before their answer, and quotation marks or code fences
+    around the whole answer, are removed; whitespace becomes single spaces.
 
     Args:
-        answer: As it came.
-        cut: It ended because it became too long: what follows the last whole sentence goes.
+        answer: The raw answer.
+        cut: It was truncated: text after the last complete sentence is removed.
 
     Example:
         >>> one_line('<think>A bear?</think>\n"A bear sits\non a beach."')
@@ -26,7 +26,7 @@ def one_line(answer: str, *, cut: bool = False) -> str:
     """
     text = _THOUGHTS.sub("", answer).strip()
     fenced = _FENCE.match(text)
-    # Control characters and line ends would end the line for one reader and not for another.
+    # Control characters and line ends would end the line for some readers and not for others.
     text = "".join(c if c.isprintable() else " " for c in (fenced[1] if fenced else text))
     text = " ".join(text.split())
     for left, right in _QUOTES:

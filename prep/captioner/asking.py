@@ -1,4 +1,4 @@
-"""Ask a server about many images: several at a time, again where that may help."""
+"""Send requests for many images to a server: in parallel, with retries where they may help."""
 
 import base64
 import io
@@ -19,17 +19,17 @@ from prep.project.captioner import CaptionerSection
 from prep.system import parallel
 
 FIRST_PAUSE = 1.0
-"""Seconds before the second attempt; each further pause is twice as long."""
+"""Seconds before the second attempt; each later pause is twice as long."""
 _LONGEST_PAUSE = 30.0
 _QUALITY = 90
 _GIVEN_UP = 5
-"""Images without an answer in a row after which the server is taken for broken."""
+"""Consecutive images without an answer after which the server counts as broken."""
 _START = "Start it, or give its address: --url http://HOST:PORT/v1"
 
 
 @dataclass(frozen=True)
 class CaptionRequest:
-    """What is asked about one image; ``prompt`` is filled in."""
+    """The request for one image; ``prompt`` is already filled in."""
 
     path: str
     file: Path
@@ -38,14 +38,14 @@ class CaptionRequest:
 
 @dataclass(frozen=True)
 class Description:
-    """What was answered; ``cut``: it was too long, and ends after its last whole sentence."""
+    """The answer; ``cut`` means that it was too long and ends after its last complete sentence."""
 
     text: str
     cut: bool = False
 
 
 class Asker:
-    """Sends questions to a server.
+    """Sends requests to a server.
 
     Attributes:
         model: Its name on the server.
@@ -55,13 +55,13 @@ class Asker:
         """Find the model.
 
         Args:
-            server: Where to ask.
-            section: How to ask.
+            server: The server.
+            section: The settings.
 
         Raises:
             ConfigError: The server offers several models, and none was named.
-            RetryError: There is no server.
-            UserError: It refuses.
+            RetryError: The server cannot be reached.
+            UserError: The server refuses the request.
         """
         self._server, self._section = server, section
         self._stop = Event()
@@ -76,22 +76,22 @@ class Asker:
             return found[0]
         if not found:
             raise ConfigError(
-                f"The server at {self._server.url} offers no model.", "Load one there."
+                f"The server at {self._server.url} offers no models.", "Load a model there."
             )
         some = ", ".join(found[:10]) + (", …" if len(found) > 10 else "")
         raise ConfigError(
             f"The server at {self._server.url} offers {len(found)} models.",
-            f"Name one that sees images: --model NAME; there are {some}",
+            f"Name one that accepts images: --model NAME. Available: {some}",
         )
 
     def ask(
         self, questions: Iterable[CaptionRequest]
     ) -> Generator[tuple[CaptionRequest, Description | UnreadableError], None, None]:
-        """Yield each question with its answer, or why there is none, in order.
+        """Yield each request with its answer, or why there is none, in order.
 
         Raises:
-            RetryError: There is no server (any more), or it fails for one image after another.
-            UserError: It refuses, whatever the image.
+            RetryError: The server cannot be reached, or fails for several images in a row.
+            UserError: The server refuses requests whatever the image.
         """
         at_once = self._section.concurrency
         answered = parallel.ordered(self._attempt, questions, at_once, self._end)
@@ -112,12 +112,12 @@ class Asker:
             answered.close()
 
     def _end(self) -> None:
-        """Let threads that wait for an answer, or for their next attempt, return at once."""
+        """Make threads that wait for an answer, or for their next attempt, return at once."""
         self._stop.set()
         self._server.close()
 
     def _attempt(self, question: CaptionRequest) -> Description | UnreadableError | NoAnswerError:
-        """Ask about one image; called in a thread."""
+        """Send the request for one image; called in a thread."""
         try:
             request = self._request(question)
         except UnreadableError as error:
@@ -153,16 +153,16 @@ class Asker:
         reason = hide(fault.reason, self._server.key)
         message = f"{reason[0].upper()}{reason[1:]}."
         if fault.unreachable:
-            return RetryError(message, f"{_START}\nWhat was described until now is kept.")
+            return RetryError(message, f"{_START}\nFinished descriptions are kept.")
         if fault.final:
-            return UserError(message, f"The server is {self._server.url}; see what it prints.")
-        return RetryError(message, "What was described until now is kept: run it again.")
+            return UserError(message, f"The server is {self._server.url}; check its output.")
+        return RetryError(message, "Finished descriptions are kept: run the same command again.")
 
     def _broken(self, fault: NoAnswerError) -> RetryError:
         reason = hide(fault.reason, self._server.key)
         return RetryError(
             f"{_GIVEN_UP} images in a row got no answer: {reason}.",
-            "What was described until now is kept: look after the server, then run it again.",
+            "Finished descriptions are kept: check the server, then run the same command again.",
         )
 
 
@@ -170,7 +170,7 @@ def as_jpeg(file: Path, side: int) -> str:
     """Return a picture as JPEG in base64, its longer side at most ``side`` pixels.
 
     Raises:
-        UnreadableError: As ``images.decode``.
+        UnreadableError: As in ``images.decode``.
     """
     image, _ = images.decode_reduced(file, 2 * side)
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
@@ -182,5 +182,5 @@ def as_jpeg(file: Path, side: int) -> str:
 def _described(answer: ModelAnswer) -> Description:
     text = one_line(answer.text, cut=answer.cut)
     if not text:
-        raise NoAnswerError("the model answered nothing" + (" but thoughts" if answer.text else ""))
+        raise NoAnswerError("the model gave no answer" + (", only thoughts" if answer.text else ""))
     return Description(text, answer.cut)

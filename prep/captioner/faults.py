@@ -1,4 +1,4 @@
-"""What can go wrong with a request to a captioner, in words, and whether to ask again."""
+"""Faults of requests to a captioner: messages, and whether a retry may help."""
 
 import json
 import re
@@ -11,14 +11,14 @@ _SHOWN = 300
 
 
 class NoAnswerError(Exception):
-    """A request without an answer.
+    """A request failed.
 
     Attributes:
-        reason: In words.
-        final: Asking again would not help.
-        fatal: No other image would fare better: the key, the address or the model is wrong.
-        unreachable: There is no server.
-        wait: Seconds that the server asks for before the next attempt.
+        reason: Why, as a clause.
+        final: A retry would not help.
+        fatal: Other images would fail as well: the key, the address or the model is wrong.
+        unreachable: The server cannot be reached.
+        wait: Seconds that the server asks to wait before the next attempt.
     """
 
     def __init__(
@@ -36,23 +36,23 @@ class NoAnswerError(Exception):
 
 
 def of_status(status: int, body: str, headers: Message, key: str) -> NoAnswerError:
-    """Return the fault that a status other than 200 means.
+    """Return the fault for an HTTP status other than 200.
 
     Args:
-        status: Of HTTP.
-        body: What the server sent with it.
-        headers: As the server sent them.
-        key: Is cut out, should the server repeat it.
+        status: HTTP status.
+        body: Body of the response.
+        headers: Headers of the response.
+        key: The key, removed from the message if the server repeats it.
     """
     told = hide(_told(body), key)
     said = f"the server answered {status}" + (f": {told}" if told else "")
     if status in (401, 403):
         return NoAnswerError(f"{said} (is SHIKOMI_API_KEY the right key?)", fatal=True)
     if status == 404:
-        return NoAnswerError(f"{said} (is the address right, and the model there?)", fatal=True)
+        return NoAnswerError(f"{said} (are the address and the model right?)", fatal=True)
     if 300 <= status < 400:
         to = headers.get("Location", "elsewhere")
-        return NoAnswerError(f"the server sends requests on to {to}; give that address", fatal=True)
+        return NoAnswerError(f"the server redirects to {to}; use that address", fatal=True)
     if status in _BUSY:
         text = headers.get("Retry-After", "")
         wait = min(float(text), _LONGEST_WAIT) if text.isdecimal() else 0.0
@@ -61,25 +61,25 @@ def of_status(status: int, body: str, headers: Message, key: str) -> NoAnswerErr
 
 
 def not_http(error: Exception, url: str, timeout: float) -> NoAnswerError:
-    """Return the fault for what a connection raised."""
+    """Return the fault for an error of the connection."""
     if isinstance(error, TimeoutError):
-        return NoAnswerError(f"no sign of life for {timeout:g} seconds")
+        return NoAnswerError(f"no data for {timeout:g} seconds")
     if isinstance(error, ConnectionRefusedError):
         return NoAnswerError(f"nothing answers at {url}", unreachable=True)
     if isinstance(error, HTTPException | ConnectionError):
-        return NoAnswerError("the answer broke off")
+        return NoAnswerError("the answer was interrupted")
     reason = getattr(error, "strerror", None) or error
     return NoAnswerError(f"{url} cannot be reached ({reason})", unreachable=True)
 
 
 def hide(text: str, key: str) -> str:
-    """Return a text without the key, and without anything that looks like one."""
+    """Return a text without the key or anything that looks like a key."""
     text = text.replace(key, "***") if key else text
     return re.sub(r"\b(sk-|Bearer )[\w*.-]{6,}", r"\1***", text)
 
 
 def _told(body: str) -> str:
-    """Return what the server says in words: the message within its JSON, or its text."""
+    """Return the server's message: from its JSON, or its text."""
     try:
         data = json.loads(body)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Descriptions into files: which file, what it holds, and what becomes of it."""
+"""Write descriptions to files: which file, and its new content."""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -20,17 +20,17 @@ class Descriptions:
     """Collects the changes of one run.
 
     Attributes:
-        changes: What to write; at most one change for each file.
-        by_hand: Descriptions that were not written here, and were left alone.
+        changes: Changes to make; at most one per file.
+        by_hand: Number of descriptions that were not written here and were not changed.
     """
 
     def __init__(self, project: Project, place: DescriptionPlace, mode: DescriptionMode) -> None:
         """Start with no changes.
 
         Args:
-            project: Says which ending captions have.
+            project: The project, which defines the suffix of captions.
             place: Where descriptions go.
-            mode: What becomes of those that are there.
+            mode: How existing descriptions are handled.
         """
         self.changes: list[Change] = []
         self.by_hand = 0
@@ -39,7 +39,7 @@ class Descriptions:
         self._sharing: list[tuple[str, str]] = []
 
     def has_one(self, row: ImageRow, written: Collection[str]) -> bool:
-        """Has the image a description? A file that cannot be read counts: it is left alone."""
+        """Return whether the image has a description; an unreadable file counts as one."""
         try:
             text = captions.read(self._file(row))
         except UnreadableError:
@@ -49,7 +49,7 @@ class Descriptions:
     def add(
         self, row: ImageRow, description: str, written: Collection[str]
     ) -> Iterator[events.Event]:
-        """Place one description; of several images that share a file, the first decides.
+        """Place one description; if several images share a file, the first decides.
 
         Args:
             row: The image.
@@ -57,7 +57,7 @@ class Descriptions:
             written: Descriptions that were written for this image before.
 
         Yields:
-            Skipped when the file cannot be read; it is left alone.
+            Skipped if the file cannot be read; it is not changed.
         """
         if self._mode == "none":
             return
@@ -77,12 +77,12 @@ class Descriptions:
             self.changes.append(self._change(row, file, before, placed.text))
 
     def warnings(self) -> Iterator[events.Warned]:
-        """Yield one warning when images share files."""
+        """Yield one warning if images share files."""
         if self._sharing:
             first, second = self._sharing[0]
             yield events.Warned(
-                f"{len(self._sharing)} images share the caption file of another image, as {second}"
-                f" that of {first}; the description is that of the first.",
+                f"{len(self._sharing)} images share the caption file of another image: {second} has"
+                f" that of {first}; the description is for the first.",
                 "Rename one of them, so that each has its own.",
             )
 

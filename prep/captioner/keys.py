@@ -1,4 +1,4 @@
-"""The key of a server: from the environment or the system's keyring, and nowhere else."""
+"""API keys: from the environment or the system keyring only."""
 
 import os
 from urllib.parse import urlsplit
@@ -8,9 +8,9 @@ SERVICE = "shikomi"
 
 
 def key_for(url: str) -> str:
-    """Return the key for a server, or an empty text.
+    """Return the key for a server, or an empty string.
 
-    ``SHIKOMI_API_KEY`` comes first; then, where the package ``keyring`` is installed, what
+    ``SHIKOMI_API_KEY`` comes first; then, if the package ``keyring`` is installed, what
     ``keyring set shikomi HOST`` has stored.
     """
     found = os.environ.get(VARIABLE, "").strip()

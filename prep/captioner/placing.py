@@ -1,7 +1,7 @@
-"""Where a description stands in caption texts. Pure functions; nothing here touches files.
+"""Place descriptions in caption texts. Pure functions; nothing here touches files.
 
-A description that this program wrote may be replaced; one that somebody wrote or changed by hand
-stays, unless it is to be overwritten. What was written is known by its text.
+A description written by shikomi may be replaced; one written or changed by a person
+stays, unless the mode is overwrite. Descriptions from shikomi are recognised by their text.
 """
 
 from collections.abc import Collection, Sequence
@@ -20,8 +20,8 @@ class Placed:
     """A text with its description.
 
     Attributes:
-        text: The new text; the old one when nothing changes.
-        by_hand: There is a description by somebody else, which was left alone.
+        text: The new text, or the old one if nothing changes.
+        by_hand: There is a description by a person, which was not changed.
     """
 
     text: str | None
@@ -29,7 +29,7 @@ class Placed:
 
 
 def with_trigger(description: str, trigger: str) -> str:
-    """Return a description that has the trigger word, put in front where it is missing.
+    """Return a description with the trigger word, put in front if it is missing.
 
     Example:
         >>> with_trigger("A bear sits.", "mochi"), with_trigger("Here mochi sits.", "mochi")
@@ -41,13 +41,13 @@ def with_trigger(description: str, trigger: str) -> str:
 
 
 def in_line(text: str | None, new: str, written: Collection[str], mode: DescriptionMode) -> Placed:
-    r"""Give a caption a description as its second line; without tags it is the first.
+    r"""Put a description on the second line of a caption, or on the first if there are no tags.
 
     Args:
-        text: Of the caption file; ``None`` for no file.
+        text: Text of the caption file; ``None`` for no file.
         new: The description, one line.
         written: Descriptions that were written for this image before.
-        mode: What becomes of one that is there.
+        mode: How an existing description is handled.
 
     Example:
         >>> in_line("mochi, hat", "A bear.", (), "merge").text
@@ -75,13 +75,13 @@ def in_line(text: str | None, new: str, written: Collection[str], mode: Descript
 
 
 def joined(text: str | None, new: str, written: Collection[str], mode: DescriptionMode) -> Placed:
-    """Give a caption a description behind its tags, in the first line.
+    """Put a description behind the tags of a caption, on the first line.
 
     Args:
-        text: Of the caption file; ``None`` for no file.
+        text: Text of the caption file; ``None`` for no file.
         new: The description, one line.
         written: Descriptions that were written for this image before.
-        mode: What becomes of one that is there.
+        mode: How an existing description is handled.
 
     Example:
         >>> joined("mochi, hat", "A bear sits on a beach.", (), "merge").text
@@ -91,7 +91,7 @@ def joined(text: str | None, new: str, written: Collection[str], mode: Descripti
         return Placed(new)
     assert text is not None
     head, line, rest = split_lines(text)
-    # The longest first: a description may be the beginning of another one.
+    # The longest first: a description may be a prefix of another one.
     ours = next((w for w in sorted({new, *written}, key=len, reverse=True) if w in line), None)
     sentences = [tag for tag in captions.split(text) if is_sentence(tag)]
     if mode == "missing" and (ours or sentences):
@@ -108,7 +108,7 @@ def joined(text: str | None, new: str, written: Collection[str], mode: Descripti
 
 
 def in_file(text: str | None, new: str, written: Collection[str], mode: DescriptionMode) -> Placed:
-    """Give an image a description in a file of its own; arguments as ``in_line``."""
+    """Put a description into a separate file; arguments as in ``in_line``."""
     present = (text or "").strip()
     if not present:
         return Placed(new)

@@ -11,25 +11,27 @@ _PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 
 
 def check(template: str) -> None:
-    """Complain about placeholders that do not exist.
+    """Check that all placeholders exist.
 
     Raises:
-        ConfigError: Names the first of them, and the nearest that exists.
+        ConfigError: A placeholder does not exist; names the nearest known one.
     """
     if not template.strip():
-        raise ConfigError("The prompt is empty.", "Give one, or leave the option away.")
+        raise ConfigError("The prompt is empty.", "Give a prompt, or omit the option.")
     for name in _PLACEHOLDER.findall(template):
         if name not in FIELDS:
             near = get_close_matches(name, FIELDS, 1)
             known = ", ".join(f"{{{field}}}" for field in FIELDS)
             hint = f"Did you mean {{{near[0]}}}? " if near else ""
-            raise ConfigError(f"The prompt has an unknown {{{name}}}.", f"{hint}There are {known}.")
+            raise ConfigError(
+                f"The prompt has an unknown placeholder {{{name}}}.", f"{hint}Known: {known}."
+            )
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
     r"""Return the prompt for one image.
 
-    A line that has placeholders, all of them empty, is left out.
+    A line whose placeholders are all empty is left out.
 
     Example:
         >>> fill("Describe.\nTags: {tags}\nIt is {trigger}.", {"tags": "a, b", "trigger": ""})

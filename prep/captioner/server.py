@@ -1,9 +1,9 @@
-"""One request to an OpenAI-compatible server: an image and a question, a streamed answer.
+"""A client of OpenAI-compatible servers: an image and a prompt, a streamed answer.
 
-Spoken is what llama.cpp, Ollama and vLLM have in common: ``POST chat/completions`` with the image
-as a data URL and ``stream``; server-sent events that end in ``[DONE]``. An answer that is
-streamed tells a slow server from a dead one, and one that was cut off from one that is whole.
-Redirects are not followed, so that a key never goes to another machine than the one named.
+It uses what llama.cpp, Ollama and vLLM have in common: ``POST chat/completions`` with the image
+as a data URL and ``stream``; server-sent events that end in ``[DONE]``. Streaming
+distinguishes a slow server from a dead one, and an interrupted answer from a complete one.
+Redirects are not followed, so that a key never goes to a machine other than the one given.
 """
 
 import http.client
@@ -26,7 +26,7 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class ModelAnswer:
-    """What the model said; ``cut``: it ended because it became too long."""
+    """The model's answer; ``cut`` means that it was truncated for length."""
 
     text: str
     cut: bool = False
@@ -34,12 +34,12 @@ class ModelAnswer:
 
 @dataclass
 class Server:
-    """An endpoint.
+    """An OpenAI-compatible endpoint.
 
     Attributes:
-        url: Its base address, as ``http://127.0.0.1:8080/v1``.
-        key: Sent as a bearer token when not empty; never shown.
-        timeout: Seconds without a byte.
+        url: Its base address, such as ``http://127.0.0.1:8080/v1``.
+        key: Sent as a bearer token if not empty; never shown.
+        timeout: Seconds without a byte after which a request fails.
     """
 
     url: str
@@ -53,7 +53,7 @@ class Server:
         """Check the address.
 
         Raises:
-            ConfigError: It is none, or has a key in it.
+            ConfigError: It is not a valid address, or contains a key.
         """
         parts = urlsplit(self.url)
         try:
@@ -62,46 +62,47 @@ class Server:
             port_is_fine = False
         if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
             raise ConfigError(
-                f"{self.url!r} is no address of a server.", "Give one as http://127.0.0.1:8080/v1"
+                f"{self.url!r} is not a server address.",
+                "Give one such as http://127.0.0.1:8080/v1",
             )
         if parts.username or parts.password or parts.query:
             raise ConfigError(
-                "The address of the server has a user, key or question in it.",
+                "The server address contains a user, a key or a query.",
                 "Addresses are shown and stored. Put a key into SHIKOMI_API_KEY.",
             )
 
     @property
     def is_here(self) -> bool:
-        """Is it on this machine?"""
+        """Return whether it is on this machine."""
         return urlsplit(self.url).hostname in _LOCAL
 
     @property
     def is_private(self) -> bool:
-        """Can nobody on the way read what is sent?"""
+        """Return whether nobody on the network can read what is sent."""
         return self.is_here or urlsplit(self.url).scheme == "https"
 
     def models(self) -> list[str]:
         """Return the names of the models that it offers.
 
         Raises:
-            NoAnswerError: It cannot be reached, or gives no list.
+            NoAnswerError: It cannot be reached, or returns no list.
         """
         with self._response("GET", "models", None) as response:
             data = _json(_body(response))
         listed = data.get("data", data.get("models")) if isinstance(data, dict) else None
         if not isinstance(listed, list):
-            raise NoAnswerError("the server gave no list of models", final=True)
+            raise NoAnswerError("the server returned no list of models", final=True)
         found = (m.get("id", m.get("name")) for m in listed if isinstance(m, dict))
         return [str(name) for name in found if name]
 
     def ask(self, request: dict[str, Any]) -> ModelAnswer:
-        """Send one chat request and wait for the whole answer.
+        """Send one chat request and wait for the complete answer.
 
         Args:
             request: Its body; ``stream`` is added.
 
         Raises:
-            NoAnswerError: There is no whole answer; it says whether asking again may help.
+            NoAnswerError: There is no complete answer; says whether a retry may help.
         """
         with self._response("POST", "chat/completions", request | {"stream": True}) as response:
             kind = response.headers.get_content_type()
@@ -110,7 +111,7 @@ class Server:
             return _whole(_json(_body(response)))
 
     def close(self) -> None:
-        """Break off all requests; threads that wait for answers get a ``NoAnswerError``."""
+        """Abort all requests; threads that wait for answers get a ``NoAnswerError``."""
         with self._lock:
             self._closed = True
             for connection in self._live:
@@ -149,12 +150,12 @@ class Server:
         connection.connect()
         with self._lock:
             if self._closed:
-                raise NoAnswerError("the work was ended", final=True)
+                raise NoAnswerError("the run was stopped", final=True)
             self._live.add(connection)
 
 
 def _streamed(response: http.client.HTTPResponse) -> ModelAnswer:
-    """Put the pieces of an answer together; the end must have been announced."""
+    """Join the chunks of a streamed answer, which must be terminated."""
     pieces: list[str] = []
     reason = ""
     while line := response.readline(_LONGEST_LINE):
@@ -167,39 +168,39 @@ def _streamed(response: http.client.HTTPResponse) -> ModelAnswer:
         data = _json(value)
         choice = _choice(data)
         if choice is None:
-            continue  # how many tokens were used
+            continue  # token usage
         delta = choice.get("delta")
         piece = delta.get("content") if isinstance(delta, dict) else None
         pieces.append(piece if isinstance(piece, str) else "")
         reason = choice.get("finish_reason") or reason
         if sum(map(len, pieces)) > _LONGEST_BODY:
-            raise NoAnswerError("the answer does not end")
+            raise NoAnswerError("the answer has no end")
     if reason:
         return ModelAnswer("".join(pieces), reason == "length")
-    raise NoAnswerError("the answer broke off")
+    raise NoAnswerError("the answer was interrupted")
 
 
 def _whole(data: Any) -> ModelAnswer:
-    """Read an answer that came in one piece, from a server that does not stream."""
+    """Read an answer from a server that does not stream."""
     choice = _choice(data)
     message = choice.get("message") if choice is not None else None
     text = message.get("content") if isinstance(message, dict) else None
     if choice is None or not isinstance(text, str):
-        raise NoAnswerError("the server gave no answer")
+        raise NoAnswerError("the server returned no answer")
     return ModelAnswer(text, choice.get("finish_reason") == "length")
 
 
 def _choice(data: Any) -> dict[str, Any] | None:
-    """Return the first choice of a message.
+    """Return the first choice in a message.
 
     Raises:
-        NoAnswerError: The message tells of an error: servers that have begun to stream do that.
+        NoAnswerError: The message reports an error, as servers do once streaming has begun.
     """
     if not isinstance(data, dict):
-        raise NoAnswerError("the server sent something else than JSON objects")
+        raise NoAnswerError("the server sent something other than JSON objects")
     if error := data.get("error"):
         told = error.get("message", "") if isinstance(error, dict) else error
-        raise NoAnswerError(f"the server failed: {told or 'without a reason'}")
+        raise NoAnswerError(f"the server failed: {told or 'no reason given'}")
     choices = data.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     return first if isinstance(first, dict) else None
@@ -207,8 +208,8 @@ def _choice(data: Any) -> dict[str, Any] | None:
 
 def _body(response: http.client.HTTPResponse) -> str:
     data = response.read(_LONGEST_BODY)
-    if response.length:  # http.client tells only when it reads to the end
-        raise NoAnswerError("the answer broke off")
+    if response.length:  # http.client reports this only when reading to the end
+        raise NoAnswerError("the answer was interrupted")
     return data.decode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""Descriptions that were given, kept by content and question, so that none is asked for twice."""
+"""Stored descriptions, by content and request, so that none is requested twice."""
 
 import json
 
@@ -7,12 +7,12 @@ from prep.system.files import text_hash
 
 
 def question_key(*parts: object) -> str:
-    """Return what tells one question from another: prompt, model, and how it was asked."""
+    """Return the key of a request: prompt, model and settings."""
     return text_hash(json.dumps(parts, ensure_ascii=False))
 
 
 class DescriptionStore:
-    """Answers in ``cache.db``. Without it they are taken for written by hand, and never lost."""
+    """Descriptions in ``cache.db``. Without it they count as written by hand and are kept."""
 
     def __init__(self, index: Index) -> None:
         """Open the store.
@@ -23,7 +23,7 @@ class DescriptionStore:
         self._connection = index.connection
 
     def get(self, content: str, asked: str) -> str | None:
-        """Return the answer to a question about an image, if there is one."""
+        """Return the stored answer to a request for an image, if there is one."""
         row = self._connection.execute(
             "SELECT text FROM descriptions WHERE content = ? AND asked = ?", (content, asked)
         ).fetchone()
@@ -37,7 +37,7 @@ class DescriptionStore:
             )
 
     def of(self, content: str) -> list[str]:
-        """Return all answers about an image, whatever was asked."""
+        """Return all stored answers for an image."""
         rows = self._connection.execute(
             "SELECT DISTINCT text FROM descriptions WHERE content = ?", (content,)
         )

@@ -1,4 +1,4 @@
-"""Captions of many images, read in one go: what bulk edits go through.
+"""Captions of many images, read in one query, for bulk edits.
 
 A whole ``ImageRow`` costs more than an edit of its caption, so only four columns are read here.
 """
@@ -21,10 +21,10 @@ class CaptionRow(NamedTuple):
     """The caption of one usable image.
 
     Attributes:
-        path: Of the image, as the index names it.
+        path: Path of the image in the index.
         folder: Its concept folder.
-        caption: The text, ``None`` when there is no file.
-        content: Hash of the image's bytes, once some operation needed it.
+        caption: The text, ``None`` if there is no file.
+        content: Hash of the image's bytes, once an operation has needed it.
     """
 
     path: str
@@ -34,15 +34,15 @@ class CaptionRow(NamedTuple):
 
 
 def caption_rows(index: Index, where: str = "", paths: Sequence[str] = ()) -> Iterator[CaptionRow]:
-    """Return the captions of usable images in path order, read as they are asked for.
+    """Return the captions of usable images in path order, read lazily.
 
     Args:
         index: Open index of a project.
         where: Only images that match this filter.
-        paths: Only these images; all when empty.
+        paths: Only these images; all if empty.
 
     Raises:
-        ConfigError: The filter has a fault, or a path is not known.
+        ConfigError: The filter is not valid, or a path is not known.
     """
     wanted = frozenset(_known(index, paths))
     rows = _chosen(index, index.ids(where)) if where else _all(index)
@@ -61,7 +61,7 @@ def _chosen(index: Index, ids: Sequence[int]) -> Iterator[CaptionRow]:
 
 
 def _known(index: Index, paths: Sequence[str]) -> Iterator[str]:
-    """Yield paths as the index names them: relative to the project, also when given otherwise."""
+    """Yield the paths used in the index, relative to the project, for paths in any form."""
     root = index.project.root
     for path in paths:
         absolute = (root / path).absolute()

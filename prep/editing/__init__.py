@@ -1,1 +1,1 @@
-"""Bulk edits of captions, and what they need to know."""
+"""Bulk edits of captions."""

@@ -1,9 +1,9 @@
-"""Bulk edits of captions, compiled: what the options ask for, as a list of steps over tags.
+"""Bulk edits of captions: the options compiled to a list of steps over tags.
 
-Everything that is the same for all captions (sets of keys, patterns, tables) is made once. A
-caption is taken apart once and put together only when its tags have changed; most are plain lists
-of tags, for which that is one ``split`` and one ``join``. Captions with structure pass each step
-on its own, so that every step sees where tags may go.
+Everything that is the same for all captions (sets of keys, patterns, tables) is built once. A
+caption is parsed once and rebuilt only if its tags have changed; most are plain lists
+of tags, for which that is one ``split`` and one ``join``. Captions with structure are rebuilt after
+each step, so that every step sees where tags may go.
 """
 
 import re
@@ -32,7 +32,7 @@ from prep.regexes import Expression
 from prep.tagging.scores.stored_scores import MainTaggerScores
 
 CaptionState = tuple[str, str | None, ManualEdits]
-"""An image, the text of its caption, and the decisions behind that text."""
+"""An image, the text of its caption, and the manual edits behind that text."""
 
 _LINES = re.compile(r"([^\r\n]*)(\r\n|\n|\r|$)")
 _ESCAPED_BRACKET = re.compile(r"\\([()])")
@@ -40,12 +40,12 @@ _ESCAPED_BRACKET = re.compile(r"\\([()])")
 
 @dataclass
 class Editor:
-    """Edits captions of one project as the options say.
+    """Edits captions of one project according to the options.
 
     Attributes:
         options: What to do.
-        index: For what only the index knows: counts, scores, hand decisions.
-        tally: Counts what changes, when given: here the tags are at hand.
+        index: Open index, for counts, scores and manual edits.
+        tally: Counts the changes, if given.
     """
 
     project: Project
@@ -58,10 +58,10 @@ class Editor:
     )
 
     def edited(self, row: CaptionRow) -> str | None:
-        """Return the new text of a caption: the same when nothing changes, ``None`` for no file.
+        """Return the new text of a caption: the same if nothing changes, ``None`` for no file.
 
         Raises:
-            UserError: A file that the options or ``shikomi.toml`` name cannot be read.
+            UserError: A file named in the options or ``shikomi.toml`` cannot be read.
         """
         before = row.caption or ""
         if self._needles is not None and not _may_hold(before, self._needles):
@@ -97,7 +97,7 @@ class Editor:
         return "".join(self._all_lines(text, row)) if self.options.lines == "all" else text
 
     def _all_lines(self, text: str, row: CaptionRow) -> list[str]:
-        """Edit the lines below the first, those of sentences alone excepted."""
+        """Edit the lines below the first, except those of sentences only."""
         first, *others = _LINES.findall(text)
         parts = list(first)
         for line, end in others:
@@ -122,18 +122,18 @@ class Editor:
         tags = structure.tags_of(line)
         new = step(tags, row)
         if isinstance(step, Move) and new != tags:
-            # Taken out first: a moved tag counts as new, and belongs where it goes.
+            # Removed first: a moved tag counts as new, and belongs to its new place.
             line = rewrite_tags.with_new_tags(line, captions.remove(tags, [step.tag]))
         return rewrite_tags.with_new_tags(line, new)
 
     @cached_property
     def _needles(self) -> tuple[str, ...] | None:
-        """Texts of which a caption must hold one to change; ``None`` when others may change."""
+        """Texts of which a caption must contain one to change; ``None`` if others may change."""
         wanted = (*self.options.replace, *self.options.remove)
         return _folded_keys(wanted) if self._only("replace", "remove") else None
 
     def _only(self, *names: str) -> bool:
-        """Are these the only changes that the options ask for?"""
+        """Return whether the options request only these changes."""
         options = self.options
         others = {"where", "path", "find", "dry_run", "show"}
         only = EditOptions(**{name: getattr(options, name) for name in names})
@@ -208,18 +208,18 @@ class Editor:
         return more if len(more) == len(named) else self._without_removed(more, named, row)
 
     def _without_removed(self, tags: TagList, before: TagList, row: CaptionRow) -> TagList:
-        """Take back what was added although a person has removed it from this caption."""
+        """Remove added tags that a person has removed from this caption."""
         if row.path not in self._decided:
             return tags
         minus = captions.remove(self._manual(row).removed, before)
         return captions.remove(tags, captions.remove(minus, self._triggers(row.folder)))
 
     def decisions(self, row: CaptionRow, after: str | None) -> list[CaptionState]:
-        """Return the decisions behind a caption before and after the edit, to be remembered.
+        """Return the manual edits behind a caption before and after the edit, to be stored.
 
-        Most edits need none: what they decide shows when captions are compared. It would not
-        where implied tags are added (removing one of them is a decision, which could not be told
-        from a tag that was never there), nor where the new text is one that there was before.
+        Most edits need none: they show when captions are compared. That is not so where implied
+        tags are added (removing one of them is a manual edit, which looks like a tag that was
+        never there), nor where the new text is one that existed before.
         """
         rules = self.rules(row.folder)
         adds = self.options.expand or (self.options.rules and rules.expand)
@@ -237,7 +237,7 @@ class Editor:
 
     @cached_property
     def manual_edits(self) -> ManualEditStore:
-        """What was decided by hand."""
+        """The store of manual edits."""
         return ManualEditStore(self.index)
 
     @cached_property
@@ -307,12 +307,12 @@ class Editor:
 
     @cached_property
     def scores(self) -> MainTaggerScores:
-        """What the tagger saw."""
+        """The scores of the tagger."""
         return MainTaggerScores(self.index)
 
 
 def _folded_keys(tags: Sequence[str]) -> tuple[str, ...] | None:
-    """Return what the text of a caption holds if it has one of the tags; ``None`` for patterns."""
+    """Return the texts one of which a caption with these tags contains; ``None`` for patterns."""
     keys = captions.keys(tags)
     if any("*" in key for key in keys):
         return None
@@ -320,11 +320,11 @@ def _folded_keys(tags: Sequence[str]) -> tuple[str, ...] | None:
 
 
 def _may_hold(text: str, needles: Sequence[str]) -> bool:
-    """Say whether a caption may have one of the tags; their letters may stand for others."""
+    """Return whether a caption may have one of the tags (or a tag with the same letters)."""
     folded = text.casefold().replace("_", " ")
     if "\\" in folded:
         folded = folded.replace("\\(", "(").replace("\\)", ")")
-    for needle in needles:  # noqa: SIM110  (a generator takes twice the time)
+    for needle in needles:  # noqa: SIM110  (a generator takes twice as long)
         if needle in folded:
             return True
     return False

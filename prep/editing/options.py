@@ -1,4 +1,4 @@
-"""What a bulk edit of captions may do: the options of ``shikomi edit``."""
+"""The options of ``shikomi edit``, the bulk edits of captions."""
 
 import re
 from pathlib import Path
@@ -83,17 +83,17 @@ class EditOptions(Section):
     """Number of changes to print; 0 for all."""
 
     def check(self) -> None:
-        """Check what only options together can get wrong.
+        """Check the combination of options.
 
         Raises:
-            ConfigError: There is nothing to do, or an option lacks the one it belongs to.
+            ConfigError: There is nothing to do, or an option is missing the one it requires.
         """
         if self.expand and not self.implications:
-            raise ConfigError(
-                "--expand needs to know what is implied.", "Give --implications FILE."
-            )
+            raise ConfigError("--expand requires --implications.", "Give --implications FILE.")
         if self.counts is not None and "count" not in self.sort:
-            raise ConfigError("--counts belongs to --sort count.")
+            raise ConfigError(
+                "--counts requires --sort count.", "Add --sort count, or omit --counts."
+            )
         if not self.title and not self.find:
             raise ConfigError(
                 "Nothing to do.",
@@ -104,11 +104,11 @@ class EditOptions(Section):
         try:
             self.title.encode()
         except UnicodeEncodeError as error:
-            raise ConfigError("The options hold bytes that are no UTF-8 text.") from error
+            raise ConfigError("The options contain bytes that are not UTF-8.") from error
 
     @property
     def title(self) -> str:
-        """A line for the history; empty when there is nothing to do."""
+        """A line for the history; empty if there is nothing to do."""
         parts = self._normalising()
         parts += [f"replace {old} by {new}" for old, new in self.replace.items()]
         parts += [f"replace /{old}/ by {new}" for old, new in self.regex.items()]

@@ -1,9 +1,9 @@
-"""Which tags stand in nearly all images of a concept, and what deleting or keeping them means.
+"""Advice on tags in nearly all images of a concept: what deleting or keeping them means.
 
 A tag that nearly all captions of a concept have is learned together with the trigger word. Deleted
-from the captions, what it shows is absorbed by the trigger word: it comes along unasked, which is
-right for what makes the character. Kept, it stays a word of its own that can be prompted and left
-out, which is right for all that changes, given that some images lack it.
+from the captions, it is absorbed by the trigger word: it appears without being prompted, which is
+right for what defines the character. Kept, it stays a separate tag that can be prompted or left
+out, which is right for everything that varies, provided that some images lack it.
 """
 
 from collections import Counter
@@ -61,7 +61,7 @@ _WORDS: dict[TraitKind, frozenset[str]] = {
 
 
 def kind_of(tag: str) -> TraitKind:
-    """Return what a tag describes, by its last word; ``other`` when that says nothing.
+    """Return what a tag describes, by its last word; ``other`` if that says nothing.
 
     Example:
         >>> kind_of("long hair"), kind_of("red_dress"), kind_of("closed eyes"), kind_of("bear")
@@ -77,15 +77,15 @@ def kind_of(tag: str) -> TraitKind:
 
 @dataclass(frozen=True)
 class CommonTag:
-    """A tag that stands in nearly all images of a concept.
+    """A tag in nearly all images of a concept.
 
     Attributes:
-        tag: As captions have it.
+        tag: Spelled as in captions.
         kind: What it describes.
         captions: Share of the captions with it, 0 to 1.
-        seen: Share of the images in which the tagger saw it; ``None`` when it does not know it.
+        seen: Share of the images in which the tagger found it; ``None`` if it does not know it.
         suggested: Deleting it is the usual choice.
-        advice: What deleting and keeping mean, in words.
+        advice: What deleting and keeping it mean.
     """
 
     tag: str
@@ -104,14 +104,14 @@ def traits(
     share: float,
     leave_out: Iterable[str] = (),
 ) -> list[CommonTag]:
-    """Return the tags of a concept that stand in nearly all of its images, most frequent first.
+    """Return the tags in nearly all images of a concept, most frequent first.
 
     Args:
         tag_lists: Tags of each caption.
-        seen: Share of the images in which the tagger saw each tag that it knows.
-        name: What to call the concept: its trigger word.
-        share: From this share of captions or images on, 0 to 1.
-        leave_out: Tags that are no traits: the trigger word, and what is pruned already.
+        seen: Share of the images in which the tagger found each tag that it knows.
+        name: Name of the concept in messages: its trigger word.
+        share: Minimum share of captions or images, 0 to 1.
+        leave_out: Tags that are not traits: the trigger word, and pruned tags.
     """
     counts: Counter[str] = Counter()
     names: dict[str, str] = {}
@@ -136,10 +136,10 @@ def traits(
 def _trait(tag: str, written: float, visible: float | None, name: str, share: float) -> CommonTag:
     kind = kind_of(tag)
     if written == 0.0:
-        advice = f"in no caption: {name} absorbs it already, and brings it along unasked"
+        advice = f"in no caption: {name} already absorbs it, so it appears without being prompted"
         return CommonTag(tag, kind, written, visible, False, advice)
     if visible is not None and visible < share / 2:
-        advice = "captions say so, but the tagger hardly sees it: check whether it is there at all"
+        advice = "in captions, but the tagger rarely finds it: check whether it is there at all"
         return CommonTag(tag, kind, written, visible, False, advice)
     return CommonTag(tag, kind, written, visible, kind in ("body", "other"), _advice(kind, name))
 
@@ -147,16 +147,14 @@ def _trait(tag: str, written: float, visible: float | None, name: str, share: fl
 def _advice(kind: TraitKind, name: str) -> str:
     if kind in ("body", "other"):
         return (
-            f"delete: {name} absorbs it, and brings it along unasked; "
-            f"keep it only if {name} should also be possible without"
+            f"delete: {name} absorbs it, so it appears without being prompted; "
+            f"keep it only if {name} should also be possible without it"
         )
     if kind == "outfit":
-        return (
-            f"your choice: delete it if {name} always wears it; keep it to dress {name} otherwise"
-        )
+        return f"your choice: delete it if {name} always wears it; keep it to allow other clothes"
     if kind == "picture":
-        return "keep: it is about the picture; deleted, it would become part of the character"
+        return "keep: it describes the picture; if deleted, it becomes part of the character"
     return (
-        f"keep, so that it stays promptable, and add images without it: in nearly all images, it"
-        f" grows into {name} in any case"
+        f"keep it promptable, and add images without it: in nearly all images, it becomes"
+        f" part of {name} in any case"
     )

@@ -1,6 +1,6 @@
 """The steps of a bulk edit: functions from the tags of one caption to its new tags.
 
-What is the same for all captions (sets of keys, patterns) is made once, when the step is made.
+What is the same for all captions (sets of keys, patterns) is built once, with the step.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,13 +17,13 @@ EditStep = Callable[[TagList, CaptionRow], TagList]
 
 
 class Replace:
-    """Rename a tag where it stands, to several tags or to none."""
+    """Replace a tag in place with one, several or no tags."""
 
     def __init__(self, old: str, new: Sequence[str]) -> None:
         self._old, self._new, self._new_keys = captions.key(old), list(new), captions.keys(new)
 
     def __call__(self, tags: TagList, _row: CaptionRow) -> TagList:
-        """Return the tags with this one renamed."""
+        """Return the tags with this one replaced."""
         old, keys = self._old, captions.keys(tags)
         if old not in keys:
             return tags
@@ -42,7 +42,7 @@ class Add:
         self._first = first
 
     def __call__(self, tags: TagList, _row: CaptionRow) -> TagList:
-        """Return the tags with those that were missing."""
+        """Return the tags with the missing ones added."""
         present = captions.keys(tags)
         missing = [tag for name, tag in self._new if name not in present]
         return [*missing, *tags] if self._first else [*tags, *missing]
@@ -56,7 +56,7 @@ class Remove:
         self._stays = captions.TagCache(lambda tag: not unwanted(tag)).__getitem__
 
     def __call__(self, tags: TagList, _row: CaptionRow) -> TagList:
-        """Return the tags that are not unwanted."""
+        """Return the tags without the unwanted ones."""
         return list(filter(self._stays, tags))
 
 
@@ -68,7 +68,7 @@ class Move:
     place: str
 
     def __call__(self, tags: TagList, _row: CaptionRow) -> TagList:
-        """Return the tags with this one elsewhere."""
+        """Return the tags with this one moved."""
         moved = [tag for tag in tags if captions.key(tag) == captions.key(self.tag)]
         rest = captions.remove(tags, [self.tag])
         side, _, other = self.place.partition(":")
@@ -85,11 +85,11 @@ class Move:
 
 @dataclass(frozen=True)
 class SortTags:
-    """Sort by what ranks the tags of one image; a trigger word that leads goes on leading.
+    """Sort tags by a rank per image; a leading trigger word stays in front.
 
     Attributes:
-        rank: Makes the rank for the tags of one caption.
-        triggers: Makes the tags of the trigger word of a concept folder.
+        rank: Returns the rank for the tags of one caption.
+        triggers: Returns the trigger tags of a concept folder.
     """
 
     rank: Callable[[TagList, CaptionRow], Rank]
@@ -98,7 +98,7 @@ class SortTags:
     def __call__(self, tags: TagList, row: CaptionRow) -> TagList:
         """Return the tags of a plain caption sorted."""
         lead, rank = self._lead(tags, row), self.rank(tags, row)
-        # Plain captions have no sentences, which would have to stay in place.
+        # Plain captions have no sentences, which must stay in place.
         if set(tags[:lead]).isdisjoint(tags[lead:]):
             return [*tags[:lead], *sorted(tags[lead:], key=rank)]
         return sorted(tags, key=_behind(tags[:lead], rank))
@@ -110,7 +110,7 @@ class SortTags:
         return rewrite_tags.sorted_line(line, rank)
 
     def _lead(self, tags: TagList, row: CaptionRow) -> int:
-        """Return how many tags of the trigger word the caption begins with."""
+        """Return how many trigger tags the caption starts with."""
         triggers = self.triggers(row.folder)
         first = tags[: len(triggers)]
         return len(first) if captions.keys(first) == captions.keys(triggers) else 0
@@ -122,7 +122,7 @@ def _behind(leaders: TagList, rank: Rank) -> Rank:
 
 
 def weighted(step: EditStep) -> EditStep:
-    """Let a step see tags without their weights, and put the weights back."""
+    """Wrap a step so that it sees tags without weights, and restore the weights afterwards."""
     if isinstance(step, SortTags):
         inner = step.rank
         return SortTags(lambda tags, row: _ranks_core(inner(_cores(tags), row)), step.triggers)

@@ -84,8 +84,8 @@ def arranged(layout: Layout, request: Request) -> Arranged:
     return _LAYOUTS[layout](request)
 
 
-def text_wish(name: str, text: str) -> OutputFile:
-    """Return the wish for a small text file."""
+def text_output(name: str, text: str) -> OutputFile:
+    """Return the output for a small text file."""
     return OutputFile(name, f"text {text_hash(text)}", partial(text.encode, "utf-8"))
 
 
@@ -98,9 +98,9 @@ def _kohya(request: Request) -> Arranged:
             masked=any(subset.masks for subset in request.wanted.subsets),
             regular=any(_is_regular(subset) for subset in request.wanted.subsets),
         )
-        files.append(text_wish(training_config.NAME, text))
+        files.append(text_output(training_config.NAME, text))
         if prompts := training_config.prompts_txt(project):
-            files.append(text_wish(training_config.PROMPTS, prompts))
+            files.append(text_output(training_config.PROMPTS, prompts))
     return Arranged(request.sources, tuple(files))
 
 
@@ -126,7 +126,7 @@ def _onetrainer(request: Request) -> Arranged:
                 f" {table.caption_dropout:g}.",
             )
         )
-    return Arranged([*sources], (text_wish("concepts.json", text),), tuple(notes))
+    return Arranged([*sources], (text_output("concepts.json", text),), tuple(notes))
 
 
 def _onetrainer_files(example: Example) -> Iterator[OutputFile]:
@@ -135,7 +135,7 @@ def _onetrainer_files(example: Example) -> Iterator[OutputFile]:
         name = Path(example.caption.name).with_suffix(".txt").as_posix()
         yield replace(example.caption, name=name)
     stem = example.image.name.rpartition(".")[0]
-    # Transparency alone is no wish to train with masks.
+    # Transparency alone is no output to train with masks.
     if example.mask is not None and "alpha" not in example.mask.recipe.split()[:3]:
         yield replace(example.mask, name=f"{stem}-masklabel.png")
     if example.condition is not None:
@@ -152,7 +152,7 @@ def _ai_toolkit(request: Request) -> Arranged:
             ("ai-toolkit's documents name JPEG and PNG only.", "To be safe, add: --format png")
         )
     notes += _model_missing(request, ai_toolkit.NAME)
-    return Arranged(request.sources, (text_wish(ai_toolkit.NAME, text),), tuple(notes))
+    return Arranged(request.sources, (text_output(ai_toolkit.NAME, text),), tuple(notes))
 
 
 def _model_missing(request: Request, name: str) -> list[tuple[str, str]]:
@@ -170,7 +170,7 @@ def _described(examples: Sequence[Example]) -> tuple[Sources, tuple[OutputFile, 
     """Return the images alone, and ``metadata.jsonl`` with their captions."""
     sources: Sources = [(example.source, [example.image]) for example in examples]
     rows = [(example.image.name, caption_text(example)) for example in examples]
-    return sources, (text_wish("metadata.jsonl", imagefolder.metadata_jsonl(rows)),)
+    return sources, (text_output("metadata.jsonl", imagefolder.metadata_jsonl(rows)),)
 
 
 def caption_text(example: Example) -> str:
@@ -207,7 +207,7 @@ def _diffusers(request: Request) -> Arranged:
                 " [buckets].",
             )
         )
-    return Arranged(sources, (text_wish(diffusers.NAME, text), *files), tuple(notes))
+    return Arranged(sources, (text_output(diffusers.NAME, text), *files), tuple(notes))
 
 
 def _left_out(folder: str) -> tuple[str, str]:

@@ -270,7 +270,7 @@ def _turn(image: Image.Image, orientation: int) -> Image.Image:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        return "the file is gone"
+        return "the file no longer exists"
     if isinstance(error, PermissionError):
         return "no permission to read it"
     if isinstance(error, UnidentifiedImageError):

@@ -90,7 +90,7 @@ def run(project: Project, options: DupesOptions | None = None) -> Iterator[event
         found.remember()
         summary = found.summary()
         if options.resolve == "keep-best":
-            summary |= yield from _keep_best(index, found.clusters, found.judge, options)
+            summary |= yield from _keep_best(index, found.clusters, found.ranking, options)
         yield events.Finished(summary)
 
 
@@ -104,7 +104,7 @@ class _Found:
         self._groups = 0
         self._apart = {"variant": 0, "crop": 0}
         self._told: list[tuple[str, str, str]] = []
-        self.judge = KeepRanking(index.project, order=full_order(options.prefer))
+        self.ranking = KeepRanking(index.project, order=full_order(options.prefer))
 
     def duplicates(self) -> Iterator[events.Event]:
         """Search, look closer, and yield the groups."""
@@ -119,10 +119,10 @@ class _Found:
         firsts = [images[0] for images in rows.values()]
         yield from hash_store.make_thumbnails(self._index, firsts)
         rows = self._rows(neighbours)  # without those that turned out to be broken
-        self.judge = self._informed(rows.values())
-        ordered = {place: self.judge.best_first(images) for place, images in rows.items()}
+        self.ranking = self._informed(rows.values())
+        ordered = {place: self.ranking.best_first(images) for place, images in rows.items()}
         variants = self._options.variants
-        search = Search(self._index, ordered, neighbours, self.judge, variants=variants)
+        search = Search(self._index, ordered, neighbours, self.ranking, variants=variants)
         throttle = events.Throttle()
         for done, cluster in enumerate(search.clusters(), 1):
             if cluster is not None:
@@ -212,7 +212,7 @@ class _Found:
         self._told += ((row.path, reason, cluster.keep.path) for row in rows)
         why = cluster.why
         if reason in REASONS and not why:
-            why = self.judge.why_kept([cluster.keep, *self.judge.best_first(rows[1:])])
+            why = self.ranking.why_kept([cluster.keep, *self.ranking.best_first(rows[1:])])
         return events.Group(
             reason,
             [row.path for row in rows],
@@ -225,10 +225,10 @@ class _Found:
 
 
 def _keep_best(
-    index: Index, clusters: Sequence[DuplicateGroup], judge: KeepRanking, options: DupesOptions
+    index: Index, clusters: Sequence[DuplicateGroup], ranking: KeepRanking, options: DupesOptions
 ) -> Generator[events.Event, None, dict[str, int]]:
     """Leave out the duplicates as one edit."""
-    wanted = resolution(index.project, clusters, judge, options.captions, trash=options.trash)
+    wanted = resolution(index.project, clusters, ranking, options.captions, trash=options.trash)
     for path, reason in wanted.refused:
         yield events.Warned(f"{path} was not carried over: {reason}.")
     merged = [change for change in wanted.changes if change.what == CAPTION]

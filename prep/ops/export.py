@@ -35,7 +35,7 @@ from prep.training_set.masked import (
     mask_advice,
     mask_count,
     masked_set,
-    wishes_by_source,
+    outputs_by_source,
 )
 from prep.training_set.snapshot import of_training_set
 
@@ -80,9 +80,9 @@ class _Task:
 
 @dataclass(frozen=True)
 class _Result:
-    """What became of a wish: ``entry`` is ``None`` when a foreign file is in the way."""
+    """What became of an output: ``entry`` is ``None`` when a foreign file is in the way."""
 
-    wish: OutputFile
+    output: OutputFile
     before: FileState
     entry: ManifestEntry | None
 
@@ -146,7 +146,7 @@ def _arranged(
         project,
         folder,
         wanted,
-        list(wishes_by_source(wanted, options.masks)),
+        list(outputs_by_source(wanted, options.masks)),
         _dataset_file(project, folder, wanted, options),
         lambda: plan_of(project, rows).steps,
         options.relative,
@@ -225,14 +225,14 @@ class _Export:
     def write(self, sources: Iterable[tuple[str, Sequence[OutputFile]]]) -> Iterator[events.Event]:
         """Make the files of each source that are missing or outdated; ours are replaced."""
         tasks = []
-        for source, wishes in sources:
-            self._wanted.update(wish.name for wish in wishes)
-            files = [(wish, state) for wish in wishes if (state := self._to_write(wish))]
-            for wish, state in files:
+        for source, outputs in sources:
+            self._wanted.update(output.name for output in outputs)
+            files = [(output, state) for output in outputs if (state := self._to_write(output))]
+            for output, state in files:
                 if state is FileState.CHANGED:
-                    yield self._in_the_way(wish.name, "changed since it was exported")
-            todo = [(wish, state) for wish, state in files if state is not FileState.CHANGED]
-            tasks.append(_Task(source, [wish.name for wish in wishes], todo))
+                    yield self._in_the_way(output.name, "changed since it was exported")
+            todo = [(output, state) for output, state in files if state is not FileState.CHANGED]
+            tasks.append(_Task(source, [output.name for output in outputs], todo))
         tasks = [task for task in tasks if task.files]
         ours = [w.name for task in tasks for w, s in task.files if s is not FileState.FOREIGN]
         if tasks:
@@ -258,10 +258,10 @@ class _Export:
         """Return the names of all pictures."""
         return {example.image.name for example in wanted.examples}
 
-    def _to_write(self, wish: OutputFile) -> FileState | None:
+    def _to_write(self, output: OutputFile) -> FileState | None:
         """Return what lies where the file should be made; ``None`` when all is well there."""
-        state = self._manifest.state(wish.name)
-        if state is FileState.OURS and self._manifest.has(wish.name, wish.recipe):
+        state = self._manifest.state(output.name)
+        if state is FileState.OURS and self._manifest.has(output.name, output.recipe):
             self.count["unchanged"] += 1
             return None
         return state
@@ -285,21 +285,21 @@ class _Export:
     def _attempt(self, task: _Task) -> list[_Result] | UnreadableError:
         """Write the files of one source; runs in a thread."""
         try:
-            return [self._made(wish, state) for wish, state in task.files]
+            return [self._made(output, state) for output, state in task.files]
         except UnreadableError as error:
             return error
 
-    def _made(self, wish: OutputFile, state: FileState) -> _Result:
-        data, file = wish.make(), self._folder / wish.name
+    def _made(self, output: OutputFile, state: FileState) -> _Result:
+        data, file = output.make(), self._folder / output.name
         if state is not FileState.FOREIGN:
             write_bytes(file, data)
         elif not file.is_file() or file.read_bytes() != data:
-            return _Result(wish, state, None)
-        return _Result(wish, state, entry_of(file, wish.recipe, data))
+            return _Result(output, state, None)
+        return _Result(output, state, entry_of(file, output.recipe, data))
 
     def _noted(self, results: Iterable[_Result]) -> Iterator[events.Event]:
         for result in results:
-            name = result.wish.name
+            name = result.output.name
             if result.entry is None:
                 yield self._in_the_way(name, "made by somebody else")
                 continue

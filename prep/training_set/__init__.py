@@ -1,6 +1,6 @@
-"""What a training set consists of: names, recipes and how to make each file. Writes nothing.
+"""Plan a training set: the name, recipe and content of each file. Writes nothing.
 
-An image makes one example for each of its crops, or a single one of all of it.
+An image yields one example per crop, or a single one of the whole image.
 """
 
 import io
@@ -32,21 +32,21 @@ Format = Literal["webp", "png"]
 MASKS_FOLDER = "masks"
 """Folder of the masks, beside the folders of the images and with the same folders inside."""
 CONDITIONS_FOLDER = "conditions"
-"""The same for conditioning pictures."""
+"""Folder of the conditioning pictures, likewise."""
 _KERNELS = 1
-"""To be raised when the same source gives other pixels, so that old exports are made again."""
+"""Version of the pixels: raise it when the same source gives other pixels."""
 _EFFORT = 0
-"""Of the lossless WebP encoder, 0 to 100. Measured on 1 MP crops: 25 takes up to 28 % longer and
+"""Effort of the lossless WebP encoder, 0 to 100. On 1 MP crops, 25 takes up to 28 % longer and
 50 twice as long, for files at most 1 % smaller."""
 
 
 @dataclass(frozen=True)
 class OutputFile:
-    """A file that should exist.
+    """A file that an export should contain.
 
     Attributes:
-        name: Below the export folder, with slashes.
-        recipe: Changes whenever the content would.
+        name: Path below the export folder, with slashes.
+        recipe: A text that changes whenever the content would.
         make: Returns the content; may raise UnreadableError.
     """
 
@@ -60,15 +60,15 @@ class Example:
     """One image of the training set.
 
     Attributes:
-        source: The image it is made from, as the index names it; one source may make several.
-        folder: Where it goes, below the export folder.
-        image: The picture, cropped, scaled and cut to its bucket.
-        caption: ``None`` when there is nothing to write.
+        source: Path in the index of the source image; one source may yield several examples.
+        folder: Its folder below the export folder.
+        image: The picture, cropped and scaled to its bucket.
+        caption: ``None`` if there is nothing to write.
         rect: The part of the upright source that it shows, in pixels.
-        fit: How that part meets its bucket.
-        mask: Its mask, grey, PNG, same size and cut; ``None`` when it has none.
-        condition: Its conditioning picture, PNG, same size and cut; ``None`` when it has none.
-        drawn_mask: The mask is a file of its own, not only the transparency of the picture.
+        fit: How that part is fitted into its bucket.
+        mask: Its mask, grey PNG, with the same fit; ``None`` if it has none.
+        condition: Its conditioning picture, PNG, with the same fit; ``None`` if it has none.
+        drawn_mask: The mask is a separate file, not the transparency of the picture.
     """
 
     source: str
@@ -84,7 +84,7 @@ class Example:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """All of it; ``subsets`` have folders below the export folder."""
+    """All examples and subsets; ``subsets`` have folders below the export folder."""
 
     examples: tuple[Example, ...]
     subsets: tuple[ExportSubset, ...]
@@ -92,7 +92,7 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A part of an image that makes one example."""
+    """A part of an image that becomes one example."""
 
     row: ImageRow
     rect: Rect
@@ -100,7 +100,7 @@ class _Piece:
 
     @property
     def cut(self) -> str:
-        """The cut, for a recipe."""
+        """The crop and fit as text, for a recipe."""
         fit = self.fit
         whole = self.rect.corners == (0, 0, self.row.width, self.row.height)
         crop = "" if whole else f" of {self.rect.corners}"
@@ -110,7 +110,7 @@ class _Piece:
         """Return the pixels of the example.
 
         Raises:
-            UnreadableError: The picture is not of the size that the index knows.
+            UnreadableError: The picture does not have its size in the index.
         """
         if picture.size != (self.row.width, self.row.height):
             name = PurePosixPath(self.row.path).name
@@ -130,10 +130,10 @@ def training_set(
     """Plan the export of images that are readable and hashed.
 
     Args:
-        project: The project; its crops are honoured.
+        project: The project; its crops are applied.
         rows: The images.
-        image_format: Of the pictures.
-        alpha_masks: Put masks into the alpha channel of their pictures, too.
+        image_format: Format of the pictures.
+        alpha_masks: Also put masks into the alpha channel of their pictures.
     """
     folders = _folders(project, rows)
     pieces = _pieces(project, rows)
@@ -146,12 +146,14 @@ def training_set(
         example = Example(
             row.path,
             folder,
-            _image_wish(project, piece, base, image_format, drawn),
-            _caption_wish(project, row, base),
+            _image_output(project, piece, base, image_format, drawn),
+            _caption_output(project, row, base),
             piece.rect,
             piece.fit,
-            _mask_wish(piece, f"{MASKS_FOLDER}/{base}", mask) if mask else None,
-            _condition_wish(piece, f"{CONDITIONS_FOLDER}/{base}", condition) if condition else None,
+            _mask_output(piece, f"{MASKS_FOLDER}/{base}", mask) if mask else None,
+            _condition_output(piece, f"{CONDITIONS_FOLDER}/{base}", condition)
+            if condition
+            else None,
             mask is not None and mask.source != "alpha",
         )
         examples.append(example)
@@ -169,7 +171,7 @@ def _pieces(project: Project, rows: Sequence[ImageRow]) -> list[_Piece]:
 
 
 def _folders(project: Project, rows: Sequence[ImageRow]) -> dict[str, str]:
-    """Return the export folder of each concept folder; ``10_a`` and ``a`` x 10 stay apart."""
+    """Return the export folder of each concept folder; ``10_a`` and ``a`` x 10 stay separate."""
     names = sorted({row.folder for row in rows})
     wanted = (export_folder(project.concept(name)) for name in names)
     return dict(zip(names, _distinct(wanted), strict=True))
@@ -178,7 +180,7 @@ def _folders(project: Project, rows: Sequence[ImageRow]) -> dict[str, str]:
 def _stems(project: Project, pieces: Sequence[_Piece]) -> list[str]:
     """Return a file name without its suffix for each piece, unique within its concept.
 
-    Subfolders become part of the name, since sd-scripts looks at one folder only, and ``a.png``
+    Subfolders become part of the name, since sd-scripts reads only one folder, and ``a.png``
     and ``a.jpg``, which share one caption file in the dataset, get one each. Several crops of an
     image are numbered: ``a-crop1``, ``a-crop2``.
     """
@@ -199,10 +201,10 @@ def _stems(project: Project, pieces: Sequence[_Piece]) -> list[str]:
 
 
 def _distinct(names: Iterator[str]) -> Iterator[str]:
-    """Number names that are taken: a, a-2, a-3. Case does not count, as on Windows and macOS."""
+    """Number names that are taken: a, a-2, a-3. Case is ignored, as on Windows and macOS."""
     wanted = list(names)
     taken: set[str] = set()
-    # A name that occurs once is never renamed on account of one that was numbered.
+    # A unique name is never renamed because of a numbered one.
     once = {name for name, count in Counter(map(str.casefold, wanted)).items() if count == 1}
     for name in wanted:
         choice, number = name, 1
@@ -213,8 +215,8 @@ def _distinct(names: Iterator[str]) -> Iterator[str]:
         yield choice
 
 
-def _caption_wish(project: Project, row: ImageRow, base: str) -> OutputFile | None:
-    """Return the caption as the sidecar has it, else the trigger word; never an empty one."""
+def _caption_output(project: Project, row: ImageRow, base: str) -> OutputFile | None:
+    """Return the caption from the sidecar, else the trigger word; never an empty one."""
     # A byte order mark would become part of the first tag.
     text = (row.caption or "").removeprefix("\ufeff")
     if not text.strip():
@@ -225,7 +227,7 @@ def _caption_wish(project: Project, row: ImageRow, base: str) -> OutputFile | No
     return OutputFile(name, f"caption {text_hash(text)}", partial(text.encode, "utf-8"))
 
 
-def _image_wish(
+def _image_output(
     project: Project, piece: _Piece, base: str, image_format: Format, mask: Mask | None
 ) -> OutputFile:
     recipe = f"image {_KERNELS} {piece.row.content} {image_format} {piece.cut}"
@@ -236,7 +238,7 @@ def _image_wish(
     def make() -> bytes:
         pixels = piece.pixels(decode(file))
         if mask is not None:
-            # Scaled apart from the colours: those of hidden pixels are trained all the same.
+            # Scaled separately: the colours of hidden pixels are trained on regardless.
             hidden = piece.pixels(masks.read(mask, piece.row))
             pixels = np.dstack((pixels, hidden))
         return encode(pixels, image_format)
@@ -244,7 +246,7 @@ def _image_wish(
     return OutputFile(f"{base}.{image_format}", recipe, make)
 
 
-def _mask_wish(piece: _Piece, base: str, mask: Mask) -> OutputFile:
+def _mask_output(piece: _Piece, base: str, mask: Mask) -> OutputFile:
     recipe = f"mask {_KERNELS} {mask.source} {masks.mark(mask.file)} {piece.cut}"
 
     def make() -> bytes:
@@ -253,7 +255,7 @@ def _mask_wish(piece: _Piece, base: str, mask: Mask) -> OutputFile:
     return OutputFile(f"{base}.png", recipe, make)
 
 
-def _condition_wish(piece: _Piece, base: str, file: Path) -> OutputFile:
+def _condition_output(piece: _Piece, base: str, file: Path) -> OutputFile:
     recipe = f"condition {_KERNELS} {masks.mark(file)} {piece.cut}"
 
     def make() -> bytes:
@@ -263,7 +265,7 @@ def _condition_wish(piece: _Piece, base: str, file: Path) -> OutputFile:
 
 
 def white_mask(example: Example) -> OutputFile:
-    """Return the mask of an example that has none: all of it is trained."""
+    """Return an all-white mask for an example without one."""
     size: Size = example.fit.bucket
     name = f"{MASKS_FOLDER}/{Path(example.image.name).with_suffix('.png').as_posix()}"
 
@@ -277,11 +279,11 @@ _TO_BGR = {2: None, 3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
 
 
 def encode(pixels: Pixels, image_format: Format) -> bytes:
-    """Return an image file without loss.
+    """Encode an image without loss.
 
     Args:
         pixels: RGB or RGBA, shape (height, width, 3 or 4), or grey, shape (height, width).
-        image_format: How to write it.
+        image_format: Format of the file.
     """
     if image_format == "png":
         # Pillow's writer takes seven times as long (measured on 1 MP crops).
@@ -290,7 +292,7 @@ def encode(pixels: Pixels, image_format: Format) -> bytes:
         ordered = pixels if order is None else cv2.cvtColor(pixels, order)
         return bytes(cv2.imencode(".png", ordered)[1])
     buffer = io.BytesIO()
-    # exact: where a picture is hidden by its alpha channel, its colours are trained all the same.
+    # exact: colours hidden by the alpha channel are trained on regardless.
     Image.fromarray(pixels).save(
         buffer, "WEBP", lossless=True, method=0, quality=_EFFORT, exact=True
     )

@@ -1,4 +1,4 @@
-"""Compare two training sets: which images, pixels, crops, masks and tags differ. Pure."""
+"""Compare two training sets: which images, pixels, crops, masks and tags differ. Pure functions."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -13,15 +13,15 @@ ItemPair = tuple[SnapshotItem | None, SnapshotItem | None]
 
 @dataclass(frozen=True)
 class SetDifference:
-    """One thing that differs.
+    """One difference.
 
     Attributes:
         path: The image (or the name of the concept).
         what: added, removed, moved, pixels, crop, bucket, mask, tags, caption or concept.
-        before: As text; empty for nothing.
-        after: As text; empty for nothing.
-        added: Tags.
-        removed: Tags.
+        before: Old value as text; empty for none.
+        after: New value as text; empty for none.
+        added: Added tags.
+        removed: Removed tags.
     """
 
     path: str
@@ -34,7 +34,7 @@ class SetDifference:
 
 @dataclass(frozen=True)
 class TagTotal:
-    """A tag and in how many images it came or went."""
+    """A tag, and the number of images in which it was added or removed."""
 
     name: str
     added: int
@@ -42,11 +42,11 @@ class TagTotal:
 
 
 def compare(before: Snapshot, after: Snapshot) -> list[SetDifference]:
-    """Return what differs, concepts first, then by image.
+    """Return the differences, concepts first, then by image.
 
-    Images are the same when they come from the same source file (and are the same crop of it in
-    its order); else when their bytes are the same, under whatever name: of their sources, or of one
-    export and what was imported from it; else when they have the same name in the same concept.
+    Images match if they come from the same source file (and are the same crop of it in
+    order); else if their bytes are the same, under any name: of their sources, or of one
+    export and an import of it; else if they have the same name in the same concept.
     """
     found = list(_concepts(before, after))
     for one, other in _pairs(before.items, after.items):
@@ -55,7 +55,7 @@ def compare(before: Snapshot, after: Snapshot) -> list[SetDifference]:
 
 
 def totals(differences: Sequence[SetDifference]) -> list[TagTotal]:
-    """Return the tags that came or went in images of both sets, most changed first."""
+    """Return the tags added or removed in images of both sets, most changed first."""
     added = Counter(tag for d in differences if d.what == "tags" for tag in d.added)
     removed = Counter(tag for d in differences if d.what == "tags" for tag in d.removed)
     names = sorted(added.keys() | removed.keys(), key=lambda n: (-(added[n] + removed[n]), n))
@@ -79,7 +79,7 @@ def _said(concept: ConceptItem | None) -> str:
 
 
 def _pairs(before: Sequence[SnapshotItem], after: Sequence[SnapshotItem]) -> list[ItemPair]:
-    """Pair the images of both sides; what has no partner stands alone."""
+    """Pair the images of both sides; images without a partner are single."""
     ones, others = _keyed(before), _keyed(after)
     pairs: list[ItemPair] = [(ones[key], others[key]) for key in ones if key in others]
     lost = [item for key, item in ones.items() if key not in others]
@@ -93,7 +93,7 @@ def _pairs(before: Sequence[SnapshotItem], after: Sequence[SnapshotItem]) -> lis
 
 
 def _keyed(items: Sequence[SnapshotItem]) -> dict[tuple[str, int], SnapshotItem]:
-    """Key images by source and by their number among the crops of that source."""
+    """Key images by source and by their index among the crops of that source."""
     seen = Counter[str]()
     keyed = {}
     for item in items:
@@ -105,7 +105,7 @@ def _keyed(items: Sequence[SnapshotItem]) -> dict[tuple[str, int], SnapshotItem]
 def _matched(
     lost: Sequence[SnapshotItem], new: Sequence[SnapshotItem], mark: Callable[[SnapshotItem], str]
 ) -> tuple[list[ItemPair], list[SnapshotItem], list[SnapshotItem]]:
-    """Pair what has the same mark; return the pairs and what is left of both sides."""
+    """Pair items with the same mark; return the pairs and the rest of both sides."""
     waiting: defaultdict[str, list[SnapshotItem]] = defaultdict(list)
     for item in new:
         waiting[mark(item)].append(item)
@@ -129,7 +129,7 @@ def _file_bytes(item: SnapshotItem) -> str:
 
 
 def _closest(item: SnapshotItem, twins: list[SnapshotItem]) -> SnapshotItem:
-    """Take the twin with the same part of the picture out of the list, else the first one."""
+    """Remove and return the twin with the same part of the picture, else the first one."""
     number = next((n for n, twin in enumerate(twins) if twin.part == item.part), 0)
     return twins.pop(number)
 
@@ -159,7 +159,7 @@ def _images(one: SnapshotItem | None, other: SnapshotItem | None) -> Iterator[Se
 def _pixels(path: str, one: SnapshotItem, other: SnapshotItem) -> Iterator[SetDifference]:
     if one.content != other.content:
         if {one.content, one.file} & {other.content, other.file} - {""}:
-            # One was made from what the other exported: parts and cuts count other pixels.
+            # One was made from the export of the other: parts and cuts refer to other pixels.
             if one.bucket and other.bucket and one.bucket != other.bucket:
                 yield SetDifference(path, "bucket", _text(one.bucket), _text(other.bucket))
             return
@@ -171,7 +171,7 @@ def _pixels(path: str, one: SnapshotItem, other: SnapshotItem) -> Iterator[SetDi
 
 
 def _place(item: SnapshotItem) -> str:
-    """Return the picture's place without its suffix and without the repeats of its folder."""
+    """Return the picture's path without its suffix and the repeats of its folder."""
     path = PurePosixPath(item.name).with_suffix("")
     folder = path.parent.name
     number, _, rest = folder.partition("_")
@@ -185,7 +185,7 @@ def _captions(path: str, one: str, other: str) -> Iterator[SetDifference]:
     keys_before, keys_after = set(map(captions.key, before)), set(map(captions.key, after))
     added = [tag for tag in after if captions.key(tag) not in keys_before]
     removed = [tag for tag in before if captions.key(tag) not in keys_after]
-    # The same tags in another order, in other spellings, or another line than the first.
+    # The same tags in another order, in other spellings, or a line other than the first.
     what = "tags" if added or removed else "caption"
     yield SetDifference(path, what, one, other, added, removed)
 

@@ -1,7 +1,7 @@
-"""What the pictures of a project are called once they are exported: the hashes of their files.
+"""Content hashes of the exported pictures of a project.
 
-The trainer draws its validation set by the contents of the files that it reads. As long as the
-export in ``output/dataset`` is up to date they are known beforehand.
+The trainer draws its validation set by the contents of the files that it reads. While the
+export in ``output/dataset`` is up to date, they are known in advance.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def exported_contents(project: Project, rows: Sequence[ImageRow]) -> list[str] |
         rows: All images of the training set, hashed.
 
     Returns:
-        One hash for each crop of each image, in order; ``None`` when the default export of these
+        One hash for each crop of each image, in order; ``None`` if the default export of these
         images does not exist or is out of date.
     """
     manifest = Manifest(project.output / "dataset")
@@ -31,8 +31,8 @@ def exported_contents(project: Project, rows: Sequence[ImageRow]) -> list[str] |
         if image_format not in endings:
             continue
         examples = training_set(project, rows, image_format).examples
-        wishes = [example.image for example in examples]
-        found = [manifest.content(wish.name, wish.recipe) for wish in wishes]
+        outputs = [example.image for example in examples]
+        found = [manifest.content(output.name, output.recipe) for output in outputs]
         if all(found):
             return found
     return None

@@ -1,6 +1,6 @@
-"""The dataset file of kohya sd-scripts: which folders, at which resolution, how captions are used.
+"""The dataset file of kohya sd-scripts: folders, resolution and use of captions.
 
-Only keys that sd-scripts accepts (``library/config_util.py``), since it refuses files with others.
+Only keys that sd-scripts accepts (``library/config_util.py``), since it refuses unknown ones.
 """
 
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ import tomlkit
 from prep import captions
 from prep.project import Concept, Project
 
-_COMMENT = "Made by shikomi export, and made again by it unless you change this file."
+_COMMENT = "Written by shikomi export, which replaces this file unless you change it."
 
 
 @dataclass(frozen=True)
 class ExportSubset:
-    """One folder of the training set; ``folder`` and ``masks`` are written as they are.
+    """One folder of the training set; ``folder`` and ``masks`` are written unchanged.
 
     Attributes:
         folder: Its images.
-        concept: What it teaches.
-        masks: Folder of the masks of its images, one for each; empty for none.
-        alpha_mask: Its images carry their masks in the alpha channel.
+        concept: Its concept.
+        masks: Folder of the masks, one per image; empty for none.
+        alpha_mask: Its images have their masks in the alpha channel.
     """
 
     folder: str
@@ -33,9 +33,9 @@ class ExportSubset:
 
 
 def export_folder(concept: Concept) -> str:
-    """Return where a concept's images go: ``10_mychara``, or ``reg/1_class``.
+    """Return the export folder of a concept: ``10_mychara``, or ``reg/1_class``.
 
-    The same names work without the dataset file, as ``--train_data_dir`` and ``--reg_data_dir``.
+    These names also work without the dataset file: ``--train_data_dir``, ``--reg_data_dir``.
     """
     name = f"{concept.repeats}_{concept.name}"
     return f"reg/{name}" if concept.settings.regularization else name
@@ -46,7 +46,7 @@ def dataset_toml(
 ) -> str:
     """Return the text of ``dataset.toml``.
 
-    The images are cut to their buckets already; the bucket settings make the trainer find the
+    The images are already cropped to their buckets; the bucket settings make the trainer find the
     same buckets again.
     """
     buckets = project.buckets
@@ -76,7 +76,7 @@ def _subset(subset: ExportSubset) -> dict[str, Any]:
         "keep_tokens": len(captions.split(concept.trigger)),
     }
     if subset.masks:
-        # sd-scripts knows no class tokens here: captions have the trigger word anyway.
+        # sd-scripts has no class tokens here; captions contain the trigger word anyway.
         return table | {"conditioning_data_dir": subset.masks}
     table["class_tokens"] = concept.trigger or concept.name
     if subset.alpha_mask:

@@ -1,4 +1,4 @@
-"""What lies in an export folder beside the export, and what a trainer would make of it."""
+"""Warn of files in an export folder that do not belong to the export."""
 
 import glob
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -8,19 +8,19 @@ from prep import events
 from prep.images import is_image_name
 
 Shown = Callable[[str], str]
-"""Turns the name of a file of the export into the path for events."""
+"""Maps a file name in the export to the path shown in events."""
 
 
 def foreign_images(
     root: Path, folders: Iterable[str], wanted: Collection[str], shown: Shown
 ) -> Iterator[events.Event]:
-    """Warn of images that are not of the training set, although trainers read them too.
+    """Warn of images that do not belong to the training set but are read by trainers.
 
     Args:
         root: The export.
         folders: Its folders of images, below it.
-        wanted: Names of the files of the export, below it.
-        shown: For the names in the warnings.
+        wanted: Names of the files of the export, relative to it.
+        shown: Maps names to paths in warnings.
     """
     for folder in folders:
         files = sorted(file.name for file in (root / folder).glob("*") if file.is_file())
@@ -29,20 +29,20 @@ def foreign_images(
         ]
         if others:
             yield events.Warned(
-                f"{shown(folder)} holds {len(others)} images that are not of this training"
-                f" set ({others[0]}, …), and trainers read them too.",
+                f"{shown(folder)} contains {len(others)} images that are not in this training"
+                f" set ({others[0]}, …), but trainers read them.",
                 "Move them away, or export to an empty folder.",
             )
 
 
 def old_caches(root: Path, remade: Iterable[str], shown: Shown) -> Iterator[events.Event]:
-    """Warn of latent caches that sd-scripts keeps beside images that were made again."""
+    """Warn of latent caches of sd-scripts beside images that were rewritten."""
     caches = [cache for name in remade for cache in _latent_caches(root, name)]
     if caches:
         yield events.Warned(
             f"{len(caches)} latent caches belong to images that have changed"
             f" ({shown(caches[0])}, …).",
-            "sd-scripts would go on training on the old pixels: delete these .npz files.",
+            "Delete these .npz files, or sd-scripts keeps training on the old pixels.",
         )
 
 

@@ -1,10 +1,10 @@
-"""What an export has made: so that a second one writes nothing, and nobody's files are touched.
+"""The files of an export, so that a second one writes nothing and no other files are touched.
 
-It also keeps what the training set is made of (``snapshot``), so that exports can be compared.
+It also stores the contents of the training set (``snapshot``), so that exports can be compared.
 
-Each file has a recipe, a text that says from what it was made; the same recipe gives the same
-bytes. Files are claimed in the manifest before they are written: what a killed export leaves
-behind is known to be ours.
+Each file has a recipe, a text that describes its sources; the same recipe gives the same
+bytes. Files are claimed in the manifest before they are written, so files left by a killed
+export are known to be ours.
 """
 
 import json
@@ -25,17 +25,17 @@ _CLAIMED = ""
 
 
 class FileState(Enum):
-    """What lies at a place where an export wants to write."""
+    """State of a path at which an export wants to write."""
 
     ABSENT = "nothing"
-    OURS = "a file we made"
-    CHANGED = "a file we made and somebody changed"
-    FOREIGN = "a file we did not make"
+    OURS = "a file we wrote"
+    CHANGED = "a file we wrote and somebody changed"
+    FOREIGN = "a file we did not write"
 
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """A file we made: its recipe, its size (bytes), time (ns) and the hash of its content."""
+    """A file we wrote: its recipe, size (bytes), mtime (ns) and content hash."""
 
     recipe: str
     size: int = 0
@@ -44,7 +44,7 @@ class ManifestEntry:
 
 
 def entry_of(file: Path, recipe: str, data: bytes) -> ManifestEntry:
-    """Return the entry of a file that holds ``data``."""
+    """Return the entry of a file with content ``data``."""
     mark = fingerprint(file)
     size, mtime_ns = (mark.size, mark.mtime_ns) if mark else (0, 0)
     return ManifestEntry(recipe, size, mtime_ns, sha256(data).hexdigest()[:32])
@@ -54,7 +54,7 @@ class Manifest:
     """The files of one export folder, by name relative to it, with slashes."""
 
     def __init__(self, folder: Path) -> None:
-        """Read the manifest of ``folder``; a missing or damaged one knows no files."""
+        """Read the manifest of ``folder``; a missing or damaged one counts as empty."""
         self.folder = folder
         self._file = folder / FILE_NAME
         data = _data(self._file)
@@ -65,19 +65,19 @@ class Manifest:
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """What the export is made of; ``None`` while it is not finished."""
+        """Contents of the export; ``None`` while it is not finished."""
         return self._snapshot
 
     def finish(self, snapshot: Snapshot) -> None:
-        """Note what the finished export is made of; ``save`` puts it on disk."""
+        """Record the contents of the finished export; ``save`` writes them."""
         self._snapshot = snapshot
 
     def names(self) -> list[str]:
-        """Return the files that we made or claimed."""
+        """Return the files that we wrote or claimed."""
         return list(self._entries)
 
     def state(self, name: str) -> FileState:
-        """Look at the file: is it there, ours, unchanged? Its content is read when in doubt."""
+        """Return the state of a file; reads its content if in doubt."""
         file, entry = self.folder / name, self._entries.get(name)
         mark = fingerprint(file)
         if mark is None:
@@ -93,46 +93,46 @@ class Manifest:
         return FileState.OURS
 
     def has(self, name: str, recipe: str) -> bool:
-        """Was the file made by this recipe? Its state is another question."""
+        """Return whether the file was made by this recipe, whatever its state."""
         entry = self._entries.get(name)
         return entry is not None and entry.recipe == recipe
 
     def recipe(self, name: str) -> str:
-        """Return the recipe that a file was made by; an empty text when it is not ours."""
+        """Return the recipe that a file was made by; an empty string if it is not ours."""
         entry = self._entries.get(name)
         return entry.recipe if entry else _CLAIMED
 
     def content(self, name: str, recipe: str) -> str:
-        """Return the hash of the file that was made by this recipe; an empty text for none."""
+        """Return the hash of the file that was made by this recipe; an empty string for none."""
         return self._entries[name].content if self.has(name, recipe) else ""
 
     def hashes(self) -> dict[str, str]:
-        """Return the hashes of the files that we made, by name."""
+        """Return the hashes of the files that we wrote, by name."""
         return {name: entry.content for name, entry in self._entries.items() if entry.content}
 
     def claim(self, names: Iterable[str]) -> None:
-        """Note, on disk, that these files are about to be written.
+        """Record, on disk, that these files are about to be written.
 
         Raises:
-            UserError: The folder may not be written, or the disk is full.
+            UserError: The folder is not writable, or the disk is full.
         """
         self._entries |= {name: ManifestEntry(_CLAIMED) for name in names}
         self._snapshot = None
         self.save()
 
     def record(self, name: str, entry: ManifestEntry) -> None:
-        """Note that a file was written; ``save`` puts it on disk."""
+        """Record that a file was written; ``save`` writes this to disk."""
         self._entries[name] = entry
 
     def forget(self, name: str) -> None:
-        """Note that a file is no longer there, or no longer ours."""
+        """Record that a file is no longer there, or no longer ours."""
         self._entries.pop(name, None)
 
     def save(self) -> None:
         """Write the manifest if it has changed.
 
         Raises:
-            UserError: The folder may not be written, or the disk is full.
+            UserError: The folder is not writable, or the disk is full.
         """
         if self._entries == self._saved and self._snapshot == self._kept_snapshot:
             return
@@ -145,7 +145,7 @@ class Manifest:
 
 
 def _data(file: Path) -> Mapping[str, Any]:
-    """Return the content of a manifest; of a missing or damaged one, nothing."""
+    """Return the content of a manifest; empty for a missing or damaged one."""
     try:
         data: Mapping[str, Any] = json.loads(file.read_text("utf-8"))
         if data["version"] > _VERSION:

@@ -1,8 +1,8 @@
-"""How masks go into a training set for sd-scripts: in the alpha channel, or in a folder.
+"""Masks in a training set for sd-scripts: in the alpha channel, or in a folder.
 
-Facts (``library/config_util.py``, ``library/train_util.py``): ``alpha_mask`` works for single
+Source (``library/config_util.py``, ``library/train_util.py``): ``alpha_mask`` works for single
 subsets and needs no flag. ``conditioning_data_dir`` needs ``--masked_loss``, must be given for all
-subsets of a dataset, wants a mask for every image, and knows neither ``is_reg`` nor
+subsets of a dataset, needs a mask for every image, and supports neither ``is_reg`` nor
 ``class_tokens``.
 """
 
@@ -29,7 +29,7 @@ MaskFiles = Literal["none", "alpha", "folder"]
 def masked_set(
     project: Project, rows: Sequence[ImageRow], image_format: Format, masks: MaskFiles
 ) -> TrainingSet:
-    """Plan the training set, with what the dataset file must say about masks.
+    """Plan the training set, with the mask settings of its subsets.
 
     Raises:
         ConfigError: sd-scripts cannot train regularisation images with masks in a folder.
@@ -39,7 +39,7 @@ def masked_set(
     if masks == "folder":
         if any(subset.concept.settings.regularization for subset in subsets):
             raise ConfigError(
-                "sd-scripts takes no regularisation images together with a folder of masks.",
+                "sd-scripts does not accept regularisation images together with a folder of masks.",
                 "Put the masks into the images instead: --masks alpha",
             )
         subsets = tuple(replace(one, masks=f"{MASKS_FOLDER}/{one.folder}") for one in subsets)
@@ -49,24 +49,24 @@ def masked_set(
     return replace(wanted, subsets=subsets)
 
 
-def wishes_by_source(
+def outputs_by_source(
     wanted: TrainingSet, masks: MaskFiles
 ) -> Iterator[tuple[str, Sequence[OutputFile]]]:
     """Yield the files of each example, with the image it is made from."""
     for example in wanted.examples:
-        wishes = [wish for wish in (example.image, example.caption) if wish]
+        outputs = [output for output in (example.image, example.caption) if output]
         if masks == "folder":
-            wishes.append(example.mask or white_mask(example))
-        yield example.source, wishes
+            outputs.append(example.mask or white_mask(example))
+        yield example.source, outputs
 
 
 def mask_count(wanted: TrainingSet, masks: MaskFiles, *, drawn: bool) -> int:
-    """Return how many images are exported with their mask.
+    """Return how many images are exported with a mask.
 
     Args:
         wanted: The training set.
-        masks: What was asked for.
-        drawn: The layout takes drawn masks along in any case.
+        masks: The requested way to export masks.
+        drawn: The layout includes drawn masks in any case.
     """
     if masks != "none":
         return sum(example.mask is not None for example in wanted.examples)
@@ -74,14 +74,14 @@ def mask_count(wanted: TrainingSet, masks: MaskFiles, *, drawn: bool) -> int:
 
 
 def mask_advice(wanted: TrainingSet, masks: MaskFiles) -> Iterator[events.Event]:
-    """Warn of masks that are left out, and of what a folder of masks needs."""
-    # Transparency alone is no wish to train with masks.
+    """Warn of masks that are left out, and of the flag that a folder of masks needs."""
+    # Transparency alone does not mean that the user wants masks.
     drawn = sum(example.drawn_mask for example in wanted.examples)
     if drawn and masks == "none":
         whose = "1 image has a mask" if drawn == 1 else f"{drawn} images have masks"
         yield events.Warned(
             f"{whose}, which this training set leaves out.",
-            "Take masks along for sd-scripts with: --masks alpha",
+            "Include masks for sd-scripts with: --masks alpha",
         )
     elif masks == "folder":
         yield events.Warned(

@@ -1,7 +1,7 @@
-"""What a training set is made of, as data: so that two of them can be compared later.
+"""Snapshots: the contents of a training set as data, so that two can be compared later.
 
-Each export keeps its snapshot in its manifest; the present state of a project, or of anybody's
-dataset, has one too.
+Each export stores its snapshot in its manifest; the current state of a project, or of any
+dataset, has one as well.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,17 @@ from prep.training_set import Example, TrainingSet
 
 @dataclass(frozen=True)
 class SnapshotItem:
-    """One training image.
+    """One training image in a snapshot.
 
     Attributes:
-        name: The picture in the training set, below its folder.
-        source: The image that it was made from, as its project names it.
+        name: Path of the picture in the training set, relative to it.
+        source: Path of the source image in its project.
         content: Hash of the source's bytes.
-        file: Hash of the bytes that were exported; empty when that is unknown.
-        part: Which pixels of the source: left, top, right, bottom; empty when that is unknown.
-        bucket: (width, height) in pixels; empty when that is unknown.
-        cut: How the part was scaled and cut to the bucket.
-        mask: Tells whether the mask has changed; empty for none.
+        file: Hash of the exported bytes; empty if unknown.
+        part: Part of the source, pixels: left, top, right, bottom; empty if unknown.
+        bucket: (width, height) in pixels; empty if unknown.
+        cut: How the part was scaled and cropped to the bucket.
+        mask: Changes with the mask; empty for none.
         caption: Its text; empty for none.
     """
 
@@ -41,7 +41,7 @@ class SnapshotItem:
 
 @dataclass(frozen=True)
 class ConceptItem:
-    """What is said of a concept."""
+    """The settings of a concept in a snapshot."""
 
     repeats: int
     trigger: str = ""
@@ -56,7 +56,7 @@ class Snapshot:
     concepts: Mapping[str, ConceptItem] = field(default_factory=dict)
 
     def to_data(self) -> dict[str, Any]:
-        """Return it as JSON takes it; what is empty is left out."""
+        """Return it as JSON data, without empty values."""
         items = [
             {key: value for key, value in asdict(item).items() if value} for item in self.items
         ]
@@ -64,10 +64,10 @@ class Snapshot:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> "Snapshot":
-        """Read what ``to_data`` gave; keys of later versions are passed over.
+        """Read the output of ``to_data``; ignores keys of later versions.
 
         Raises:
-            KeyError, TypeError, AttributeError: It is something else.
+            KeyError, TypeError, AttributeError: The data has another form.
         """
         known = {f.name for f in fields(SnapshotItem)}
         items = tuple(_item(entry, known) for entry in data["images"])
@@ -98,8 +98,8 @@ def of_training_set(
     Args:
         wanted: The plan.
         rows: The images, hashed.
-        failed: Pictures that could not be made after all.
-        exported: Hashes of the pictures that were made, by name.
+        failed: Pictures that could not be written.
+        exported: Hashes of the pictures that were written, by name.
     """
     exported = exported or {}
     contents = {row.path: row.content or "" for row in rows}
@@ -133,6 +133,6 @@ def of_training_set(
 
 
 def _mask_mark(example: Example) -> str:
-    """Return what tells a drawn mask from another; transparency belongs to the image itself."""
+    """Return a text that identifies a drawn mask; transparency belongs to the image itself."""
     words = example.mask.recipe.split() if example.mask else []
     return words[3] if len(words) > 3 and words[2] != "alpha" else ""

@@ -1,12 +1,12 @@
-"""What each trainer makes of one image file: what it reads, its bucket, and what is lost.
+"""How each trainer reads an image file: the part it uses, its bucket, and what is lost.
 
 - ``shikomi``: the exported training set, which our trainer and sd-scripts read alike.
-- ``sd-scripts``: the files as they are (revision 48d368f, ``library/train_util.py``). Its buckets
-  are ours, but it ignores the EXIF turn, and drops transparency, so that what lies hidden below
-  it, mostly black, is trained. No crops.
-- ``onetrainer``: the files as they are (its data loaders, and mgds ``AspectBucketing.py``). It
-  turns them by EXIF, drops transparency too, has buckets of its own, scales with a bilinear
-  filter, and may move its crop at random (crop jitter); the middle is shown here.
+- ``sd-scripts``: the original files (revision 48d368f, ``library/train_util.py``). Its buckets
+  are ours, but it ignores EXIF rotation, and drops transparency, so that the pixels hidden below
+  it, mostly black, are trained on. No crops.
+- ``onetrainer``: the original files (its data loaders, and mgds ``AspectBucketing.py``). It
+  applies EXIF rotation, also drops transparency, has its own buckets, scales with a bilinear
+  filter, and may move its crop at random (crop jitter); the centre is shown here.
 """
 
 import math
@@ -25,9 +25,9 @@ Loss = Literal["unread", "exif", "alpha", "crops"]
 Trainer = Literal["shikomi", "sd-scripts", "onetrainer"]
 _SAYS: dict[Loss, str] = {
     "unread": "does not read files of this type",
-    "exif": "ignores the EXIF turn: trains it as it is stored",
-    "alpha": "drops transparency: what is hidden, mostly black, is trained",
-    "crops": "knows no crops: export first",
+    "exif": "ignores EXIF rotation: trains on it as stored",
+    "alpha": "drops transparency: trains on the hidden pixels, mostly black",
+    "crops": "does not support crops: export first",
 }
 TRAINERS: tuple[Trainer, ...] = ("shikomi", "sd-scripts", "onetrainer")
 
@@ -35,19 +35,19 @@ _KOHYA_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif")
 _ONETRAINER_SUFFIXES = frozenset({".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 _ASPECTS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0)
-"""Proportions of OneTrainer's buckets, long side by short side."""
+"""Aspect ratios of OneTrainer's buckets, long side by short side."""
 
 
 @dataclass(frozen=True)
 class TrainerView:
-    """One training image as a trainer sees it.
+    """One training image as read by a trainer.
 
     Attributes:
-        trainer: Which one.
-        rect: The part of the picture that it takes, in pixels of what it reads.
-        fit: Its bucket; ``None`` when it does not read the file.
-        losses: What it leaves out or gets wrong.
-        flattened: Transparency is put on white.
+        trainer: The trainer.
+        rect: The part of the picture that it uses, in pixels of the picture as it reads it.
+        fit: Its fit; ``None`` if it does not read the file.
+        losses: What it omits or gets wrong.
+        flattened: Transparency is composed on white.
     """
 
     trainer: Trainer
@@ -58,10 +58,10 @@ class TrainerView:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user may not expect, in words."""
+        """Messages about what a user may not expect."""
         said = [_SAYS[loss] for loss in self.losses]
         if self.flattened:
-            said.append("transparency is put on white")
+            said.append("transparency is composed on white")
         if self.fit is not None and self.fit.upscaled:
             said.append(f"enlarged {self.fit.scale:.2f} times")
         return tuple(said)
@@ -72,7 +72,7 @@ class OneTrainerBuckets:
     """The buckets of OneTrainer for one resolution.
 
     Attributes:
-        resolution: Side of the square with the area that all buckets have about.
+        resolution: Side of the square whose area all buckets have approximately.
         step: Sides are rounded to multiples of it: 8 for SD 1.5, 64 for SDXL.
 
     Example:
@@ -85,7 +85,7 @@ class OneTrainerBuckets:
 
     @cached_property
     def sizes(self) -> tuple[Size, ...]:
-        """All buckets, sorted. OneTrainer keeps them in a set: on a tie, chance decides there."""
+        """All buckets, sorted. OneTrainer keeps them in a set, so ties are random there."""
         found = set()
         for aspect in _ASPECTS:
             short = self._rounded(self.resolution / math.sqrt(aspect))
@@ -121,13 +121,13 @@ def onetrainer_buckets(project: Project) -> OneTrainerBuckets:
 def views(
     project: Project, row: ImageRow, rects: Sequence[Rect], trainers: Iterable[Trainer] = TRAINERS
 ) -> list[TrainerView]:
-    """Return what the trainers see of a readable image.
+    """Return how the trainers read a readable image.
 
     Args:
         project: The project.
         row: The image.
         rects: Its training images, from ``prep.images.crops.rects``.
-        trainers: Which ones.
+        trainers: The trainers to include.
     """
     found: list[TrainerView] = []
     for trainer in trainers:
@@ -148,7 +148,7 @@ def _kohya(buckets: Buckets, row: ImageRow, rects: Sequence[Rect]) -> TrainerVie
     if row.orientation in _SIDEWAYS:
         size = size[::-1]
     rect = Rect(0, 0, *size)
-    # All lower or all upper case, as the file system compares names by case on Linux.
+    # All lower or all upper case, since file names are case-sensitive on Linux.
     known = (*_KOHYA_SUFFIXES, *(suffix.upper() for suffix in _KOHYA_SUFFIXES))
     if PurePosixPath(row.path).suffix not in known:
         return TrainerView("sd-scripts", rect, None, ("unread",))
@@ -164,7 +164,7 @@ def _onetrainer(buckets: OneTrainerBuckets, row: ImageRow, rects: Sequence[Rect]
 
 
 def _losses(row: ImageRow, rects: Sequence[Rect]) -> tuple[Loss, ...]:
-    """Return what is lost when a trainer reads the file as it is."""
+    """Return what is lost when a trainer reads the original file."""
     losses: list[Loss] = ["alpha"] if row.alpha else []
     if len(rects) > 1 or rects[0].size != (row.width, row.height):
         losses.append("crops")

@@ -224,13 +224,13 @@ def _tidy(line: str) -> str:
 def _wide_commas(caption: CheckedCaption) -> Verdict | None:
     head, line, rest = split_lines(caption.text)
     count = len(_WIDE_COMMAS.findall(line))
-    if not count or _is_east_asian_prose(line):
+    if not count or _is_east_asian_sentence(line):
         return None
     clean = re.sub(rf"\s*{_WIDE_COMMAS.pattern}\s*", ", ", line)
     return Verdict(f"{count} wide commas, {line.count(',')} ordinary ones", head + clean + rest)
 
 
-def _is_east_asian_prose(line: str) -> bool:
+def _is_east_asian_sentence(line: str) -> bool:
     """Is it a sentence in which wide commas are the right ones?"""
     if not _EAST_ASIAN.search(line):
         return False

@@ -83,24 +83,24 @@ def full_order(first: Sequence[KeepRule]) -> tuple[KeepRule, ...]:
     return (*named, *(rule for rule in RULES if rule not in named))
 
 
-def _resolution(_judge: KeepRanking, row: ImageRow) -> float:
+def _resolution(_ranking: KeepRanking, row: ImageRow) -> float:
     return row.width * row.height
 
 
-def _sharpness(judge: KeepRanking, row: ImageRow) -> float:
-    seen = judge.sharpness.get(row.content or "")
+def _sharpness(ranking: KeepRanking, row: ImageRow) -> float:
+    seen = ranking.sharpness.get(row.content or "")
     return 0 if seen is None else round(math.log(max(seen, 1e-6), _SHARPER))
 
 
-def _format(_judge: KeepRanking, row: ImageRow) -> float:
+def _format(_ranking: KeepRanking, row: ImageRow) -> float:
     return _FORMATS.get(row.format, 0)
 
 
-def _caption(judge: KeepRanking, row: ImageRow) -> float:
-    return judge.caption_rank(row)
+def _caption(ranking: KeepRanking, row: ImageRow) -> float:
+    return ranking.caption_rank(row)
 
 
-def _compression(judge: KeepRanking, row: ImageRow) -> float:
+def _compression(ranking: KeepRanking, row: ImageRow) -> float:
     """Return the quality of a JPEG file, 0 to 100 in steps; files that lose nothing are above.
 
     Other lossy files count by their bits per pixel, of which two are taken for quality 100.
@@ -108,7 +108,7 @@ def _compression(judge: KeepRanking, row: ImageRow) -> float:
     if _FORMATS.get(row.format, 0) == _LOSSLESS:
         return 101
     if row.format == "JPEG":
-        quality = jpeg_quality(judge.project, row)
+        quality = jpeg_quality(ranking.project, row)
         if quality is not None:
             return quality // _QUALITY_STEP * _QUALITY_STEP
     return min(100.0, 400 * row.size / max(1, row.width * row.height))

@@ -93,7 +93,7 @@ class Search:
         index: Index,
         rows: Mapping[int, Sequence[ImageRow]],
         neighbours: Neighbours,
-        judge: KeepRanking,
+        ranking: KeepRanking,
         *,
         variants: bool = False,
     ) -> None:
@@ -103,15 +103,15 @@ class Search:
             index: With thumbnails of all pictures that have candidates.
             rows: By position in ``neighbours``, the images of one content, the best first.
             neighbours: The candidates.
-            judge: Says which of two versions is better.
+            ranking: Says which of two versions is better.
             variants: Also find pictures that differ in a detail.
         """
         self._index, self._rows, self._neighbours = index, rows, neighbours
-        self._judge, self._variants = judge, variants
+        self._ranking, self._variants = ranking, variants
         self._memory = ComparisonStore(index)
         self._pictures: OrderedDict[int, Thumbnail | None] = OrderedDict()
         self._coarse: NDArray[np.float32] | None = None
-        firsts = judge.best_first(images[0] for images in rows.values())
+        firsts = ranking.best_first(images[0] for images in rows.values())
         by_path = {images[0].path: position for position, images in rows.items()}
         self._order = [by_path[row.path] for row in firsts]
         self._rank = {position: rank for rank, position in enumerate(self._order)}
@@ -162,7 +162,7 @@ class Search:
     def _sorted(self, members: Sequence[GroupMember]) -> list[GroupMember]:
         """Sort by reason, and the best first."""
         by_path = {member.row.path: member for member in members}
-        best = self._judge.best_first(member.row for member in members)
+        best = self._ranking.best_first(member.row for member in members)
         ranked = [by_path[row.path] for row in best]
         return sorted(ranked, key=lambda member: REASONS.index(member.reason))
 

@@ -73,7 +73,7 @@ def _other_side(match: re.Match[str]) -> str:
 
 
 def merged_caption(
-    keep: ImageRow, copies: Sequence[MergedDuplicate], rule: CaptionRule, judge: KeepRanking
+    keep: ImageRow, copies: Sequence[MergedDuplicate], rule: CaptionRule, ranking: KeepRanking
 ) -> Change | None:
     """Return the change of the kept image's caption, or ``None`` for none.
 
@@ -83,7 +83,7 @@ def merged_caption(
         rule: ``best``: the caption of the best version that has one, which is the kept one's own
             if it has any. ``hand-first``: the same, but captions written by hand come before
             others. ``union``: the kept one's tags, then those that only copies have.
-        judge: Knows which captions were written by hand.
+        ranking: Knows which captions were written by hand.
     """
     if keep.caption_error is not None:
         return None
@@ -95,7 +95,7 @@ def merged_caption(
         change = _union(keep, sources)
     else:
         if rule == "hand-first":
-            sources = sorted(sources, key=lambda c: judge.caption_rank(c.row), reverse=True)
+            sources = sorted(sources, key=lambda c: ranking.caption_rank(c.row), reverse=True)
         change = _taken_over(keep, sources[0])
     return None if change.before == change.after else change
 

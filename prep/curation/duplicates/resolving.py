@@ -32,7 +32,7 @@ class Resolution(NamedTuple):
 def resolution(
     project: Project,
     clusters: Iterable[DuplicateGroup],
-    judge: KeepRanking,
+    ranking: KeepRanking,
     rule: CaptionRule,
     *,
     trash: bool = False,
@@ -44,7 +44,7 @@ def resolution(
     Args:
         project: The project.
         clusters: Whose ``keep`` stays.
-        judge: Knows which captions were written by hand.
+        ranking: Knows which captions were written by hand.
         rule: How captions are merged.
         trash: Move files with their companions to the project's trash, instead of excluding.
     """
@@ -52,7 +52,7 @@ def resolution(
     for cluster in clusters:
         members = [member for member in cluster.members if member.reason not in APART]
         copies = [MergedDuplicate(m.row, m.turn, shows_all(cluster.keep, m)) for m in members]
-        caption = merged_caption(cluster.keep, _best_first(copies, judge), rule, judge)
+        caption = merged_caption(cluster.keep, _best_first(copies, ranking), rule, ranking)
         if caption is not None:
             found.changes.append(caption)
         carried = carried_files(project, cluster.keep, copies, listing)
@@ -96,13 +96,13 @@ def chosen(
         if keep is not None and members:
             clusters.append(DuplicateGroup(keep, members))
             rows += [keep, *(member.row for member in members)]
-    judge = KeepRanking(index.project, hand_made=hand_made(index, rows))
-    return resolution(index.project, clusters, judge, rule).changes
+    ranking = KeepRanking(index.project, hand_made=hand_made(index, rows))
+    return resolution(index.project, clusters, ranking, rule).changes
 
 
-def _best_first(copies: Sequence[MergedDuplicate], judge: KeepRanking) -> list[MergedDuplicate]:
+def _best_first(copies: Sequence[MergedDuplicate], ranking: KeepRanking) -> list[MergedDuplicate]:
     by_path = {copy.row.path: copy for copy in copies}
-    return [by_path[row.path] for row in judge.best_first(copy.row for copy in copies)]
+    return [by_path[row.path] for row in ranking.best_first(copy.row for copy in copies)]
 
 
 def hand_made(index: Index, rows: Iterable[ImageRow]) -> set[str]:

@@ -41,7 +41,7 @@ class Completer:
     """Completes tags from a vocabulary and from those that a dataset has already.
 
     Example:
-        >>> words = Words.build([TagEntry("long_hair", 0, 9), TagEntry("chair", 0, 3)])
+        >>> words = Vocabulary.build([TagEntry("long_hair", 0, 9), TagEntry("chair", 0, 3)])
         >>> completer = Completer(words, {"hair bow": 2})
         >>> [found.tag for found in completer.complete("hair")]
         ['hair bow', 'long hair', 'chair']

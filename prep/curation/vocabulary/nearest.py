@@ -34,8 +34,8 @@ def near(words: Vocabulary, key: str, most: int | None = None) -> list[tuple[int
         most: Edits; as many as its length allows when ``None``.
 
     Example:
-        >>> from prep.captions.tag_lists import Entry
-        >>> words = Words.build([Entry("smile"), Entry("small"), Entry("hat")])
+        >>> from prep.captions.tag_lists import TagEntry
+        >>> words = Vocabulary.build([TagEntry("smile"), TagEntry("small"), TagEntry("hat")])
         >>> [(words.key(entry), edits) for entry, edits in near(words, "smiel", 2)]
         [('smile', 1), ('small', 2)]
     """

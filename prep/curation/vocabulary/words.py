@@ -57,7 +57,7 @@ class Vocabulary:
     """A table of tags; make it with ``build`` or ``unpack``.
 
     Example:
-        >>> words = Words.build([TagEntry("long_hair", count=9, aliases=("longhair",))])
+        >>> words = Vocabulary.build([TagEntry("long_hair", count=9, aliases=("longhair",))])
         >>> words.find("Long Hair"), words.find("longhair").alias, words.find("hat")
         (Word(tag='long hair', kind='general', count=9, alias=''), 'longhair', None)
     """

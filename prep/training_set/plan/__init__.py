@@ -1,4 +1,4 @@
-"""Repeats, exposures and steps, with the arithmetic shown.
+"""The plan of a run: repeats, exposures and steps, with the arithmetic shown.
 
 Steps of an epoch are counted as sd-scripts does (``library/train_util.py``): each
 bucket gives ceil(images x repeats / batch) batches, the last one short; batches are then divided
@@ -18,16 +18,16 @@ from prep.training_set.plan.split import exposures, held_out
 
 
 class StepSettings(Section):
-    """The training settings that decide the number of steps."""
+    """The training settings that determine the number of steps."""
 
     batch_size: int = Field(2, ge=1, le=1024)
     """Images per batch and device."""
     gradient_accumulation: int = Field(1, ge=1, le=1024)
     """Batches per optimiser step."""
     epochs: int = Field(10, ge=1, le=100_000)
-    """Rounds over all images x repeats."""
+    """Passes over all images x repeats."""
     max_steps: int = Field(0, ge=0)
-    """Stop after this many optimiser steps; 0 means that the epochs decide."""
+    """Stop after this many optimiser steps; 0 for the number given by the epochs."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class PlanItem:
     """One training image for planning: an image, or a crop of one.
 
     Attributes:
-        concept: Name of the concept, for people.
-        repeats: As set.
+        concept: Name of the concept, for display.
+        repeats: Configured repeats.
         size: Width and height, pixels.
-        content: Tells different pictures apart when some are held out; ``path`` when empty.
-        path: Names the image; crops of one image share it.
-        tags: Of its caption.
-        folder: Of the concept; concepts of one name in two folders stay apart.
+        content: Identifies the picture when some are held out; ``path`` if empty.
+        path: Path of the image; crops of one image share it.
+        tags: Tags of its caption.
+        folder: Folder of the concept; concepts with the same name in two folders stay separate.
     """
 
     concept: str
@@ -56,10 +56,10 @@ class PlanItem:
 
 @dataclass(frozen=True)
 class PlannedImage:
-    """What becomes of one training image: its bucket, and how often an epoch shows it.
+    """One training image in the plan: its bucket, and its exposures per epoch.
 
     Attributes:
-        exposures: 0 when it is held out, or a regularisation image that is not needed.
+        exposures: Times per epoch; 0 if held out, or an unneeded regularisation image.
     """
 
     item: PlanItem
@@ -70,13 +70,13 @@ class PlannedImage:
 
 @dataclass(frozen=True)
 class ConceptPlan:
-    """One concept: what is seen per epoch.
+    """One concept: its images and exposures per epoch.
 
     Attributes:
-        images: Training images, those held out too.
+        images: Training images, including those held out.
         matched: For regularisation images the exposures they are repeated or cut to, else
             ``None``.
-        held_out: How many of the images only serve the validation.
+        held_out: Number of images used only for validation.
     """
 
     name: str
@@ -88,13 +88,13 @@ class ConceptPlan:
 
     @property
     def exposures(self) -> int:
-        """Images seen in an epoch."""
+        """Exposures per epoch."""
         trained = self.images - self.held_out
         return trained * self.repeats if self.matched is None else self.matched
 
     @property
     def arithmetic(self) -> str:
-        """The sum, for people."""
+        """The arithmetic, for display."""
         if self.matched is not None:
             return (
                 f"{self.name}: {self.images} regularisation images, repeated or cut to "
@@ -116,7 +116,7 @@ class Plan:
         steps_per_epoch: Optimiser steps of an epoch.
         steps: Optimiser steps of the run.
         epochs: Epochs begun in the run.
-        seen: One for each training image, in the order given.
+        seen: One per training image, in the given order.
     """
 
     concepts: tuple[ConceptPlan, ...]
@@ -130,12 +130,12 @@ class Plan:
 
     @property
     def exposures(self) -> int:
-        """Images seen in an epoch."""
+        """Exposures per epoch."""
         return sum(concept.exposures for concept in self.concepts)
 
     @property
     def arithmetic(self) -> list[str]:
-        """The sums, one line each, for people."""
+        """The arithmetic, one line per sum, for display."""
         lines = [concept.arithmetic for concept in self.concepts]
         lines.append(self._batch_sum())
         if self.settings.gradient_accumulation * self.processes > 1:
@@ -185,11 +185,11 @@ def make_plan(
 
     Args:
         items: All training images.
-        buckets: Where they are placed.
-        settings: What decides the number of steps.
-        processes: Devices that train side by side.
+        buckets: Buckets into which they are placed.
+        settings: Settings that determine the number of steps.
+        processes: Devices that train in parallel.
         validation_fraction: Share of the pictures that is held out of training, 0 to 0.5.
-        seed: Decides which ones, as it does in the trainer.
+        seed: Seed of the choice, as in the trainer.
 
     Example:
         >>> items = [PlanItem("mochi", 10, (512, 512))] * 3 + [PlanItem("mochi", 10, (512, 1024))]
@@ -210,8 +210,8 @@ def make_plan(
     per_epoch = math.ceil(shared / settings.gradient_accumulation)
     steps = per_epoch * settings.epochs
     if settings.max_steps:
-        # As in sd-scripts, epochs are only a ceiling when no step count is given; here the
-        # smaller wins, so that neither setting is ignored.
+        # In sd-scripts, epochs count only if no step count is given; here the
+        # smaller number wins, so that neither setting is ignored.
         steps = min(steps, settings.max_steps)
     epochs = math.ceil(steps / per_epoch) if per_epoch else 0
     concepts = _concepts(seen)
@@ -221,16 +221,16 @@ def make_plan(
 def _seen(
     items: list[PlanItem], buckets: Buckets, fraction: float, seed: int
 ) -> list[PlannedImage]:
-    """Place every image and count its exposures, in the order in which the trainer does it.
+    """Place every image and count its exposures, in the order of the trainer.
 
-    Regularisation images are matched to all others before some of those are held out.
+    Regularisation images are matched to all other images before any are held out.
     """
     counts = exposures([i.repeats for i in items], [i.regularization for i in items])
     held = held_out((_picture(i) for i in items if not i.regularization), fraction, seed)
     bucket = {size: buckets.fit(size).bucket for size in {item.size for item in items}}
     seen = []
     for item, count in zip(items, counts, strict=True):
-        # A picture that is held out is not trained on under another name either.
+        # Copies of a held-out picture are not trained on either.
         out = _picture(item) in held
         seen.append(PlannedImage(item, bucket[item.size], 0 if out else count, out))
     return seen

@@ -1,16 +1,16 @@
-"""Repeats that let every concept be seen about equally often."""
+"""Repeats with which every concept is shown about equally often."""
 
 import math
 from collections.abc import Iterator, Sequence
 
 _LEEWAY = 1.25
-"""By this factor the exposures of an epoch may change, so that a run stays about as long."""
+"""Maximum factor by which exposures per epoch may change, so that runs stay about as long."""
 _AS_GOOD = 1.05
-"""Among choices within this factor of the most even one, the nearest to today's wins."""
+"""Among choices within this factor of the most even one, the nearest to the current one wins."""
 
 
 def unevenness(exposures: Sequence[int], weights: Sequence[float]) -> float:
-    """Return how many times as often as wished one concept is seen, compared with another.
+    """Return the largest ratio between concepts of exposures per weight.
 
     Example:
         >>> unevenness([200, 100], [1, 1]), unevenness([200, 100], [2, 1])
@@ -25,16 +25,16 @@ def balanced(
 ) -> list[int]:
     """Propose repeats, at least 1 each, that make the exposures of the concepts even.
 
-    The exposures of an epoch stay within a quarter of today's where that can be even at all; a
-    concept with very many images sets the pace otherwise: it is seen once, the others catch up.
+    Exposures per epoch stay within a quarter of the current ones if that can be even at all; a
+    concept with very many images otherwise sets the level: it is shown once, the others catch up.
 
     Args:
         images: Images of each concept that are trained on, each at least 1.
-        repeats: As set today.
-        weights: How often each concept should be seen, relative to the others; equal when absent.
+        repeats: Current repeats.
+        weights: How often each concept should be shown, relative to the others; equal by default.
 
     Returns:
-        Repeats, one for each concept.
+        Repeats, one per concept.
 
     Example:
         >>> balanced([40, 8], [10, 10])
@@ -63,9 +63,9 @@ def _total(images: Sequence[int], repeats: Sequence[int]) -> int:
 
 
 def _choices(images: Sequence[int], weights: Sequence[float], most: float) -> Iterator[list[int]]:
-    """Yield, from few to many, the repeats that come nearest to an equal number of exposures.
+    """Yield, in ascending order, the repeats that come closest to equal exposures.
 
-    With a goal of ``level`` exposures for each unit of weight a concept is repeated
+    With a goal of ``level`` exposures per unit of weight, a concept is repeated
     level x weight / images times, rounded; the levels where one of them changes are visited.
     """
     repeats = [1] * len(images)

@@ -1,4 +1,4 @@
-"""Who is seen how often in an epoch: the exposures of a plan by concept, bucket, image or tag."""
+"""Exposures per epoch of a plan, by concept, bucket, image or tag."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _NO_TAGS = "(no tags)"
 
 
 def breakdown(plan: Plan, by: By) -> list[Exposure]:
-    """Return the exposures of an epoch, the most frequent first; buckets by size.
+    """Return the exposures per epoch, highest first; buckets by size.
 
     An image with several tags counts for each of them, so that the shares of tags do not add up
     to 1.

@@ -1,6 +1,6 @@
-"""Which images are held out of training, and how often each of the others is seen.
+"""Which images are held out of training, and the exposures of the others.
 
-The trainer draws its validation set by these rules, and the plan counts with them: one place, so
+The trainer and the plan share these rules, so
 that the two cannot disagree.
 """
 
@@ -10,14 +10,14 @@ from prep.system.files import text_hash
 
 
 def held_out(contents: Iterable[str], fraction: float, seed: int) -> frozenset[str]:
-    """Choose the pictures that are held out of training, by their content alone.
+    """Choose the pictures that are held out of training, by their content only.
 
-    Adding an image never moves another one across the line by its place in a list, and copies of
-    one picture stay on one side.
+    Adding an image never moves another one between the sides because of its position, and copies of
+    a picture stay on the same side.
 
     Args:
-        contents: A text for each picture, as ``prep.system.files.content_hash``; copies count once.
-            Regularisation images are never held out: leave them away.
+        contents: A string per picture, from ``prep.system.files.content_hash``; copies count once.
+            Regularisation images are never held out: do not pass them.
         fraction: Share to hold out, 0 to 0.5; above 0 at least one picture is held out, unless
             there is no second one.
         seed: Changes the choice.
@@ -34,15 +34,15 @@ def held_out(contents: Iterable[str], fraction: float, seed: int) -> frozenset[s
 
 
 def exposures(repeats: Sequence[int], regular: Sequence[bool]) -> list[int]:
-    """Return how often each image is seen per epoch.
+    """Return the exposures of each image per epoch.
 
-    Regularisation images are repeated, or cut, until they are seen as often as all the others
+    Regularisation images are repeated, or cut, until they are shown as often as all the others
     together (sd-scripts ``DreamBoothDataset``): first as often as their repeats say, in order,
-    then once more each, round after round. Without any others they count as they are.
+    then once more each, round after round. Without others, their own repeats count.
 
     Args:
-        repeats: As set for each image.
-        regular: Is it a regularisation image? As long as ``repeats``.
+        repeats: Configured repeats of each image.
+        regular: Whether each is a regularisation image; as long as ``repeats``.
 
     Example:
         >>> exposures([5, 5, 1, 1, 1], [False, False, True, True, True])

@@ -110,7 +110,7 @@ def test_lines_without_values_are_left_out() -> None:
 
 
 def test_unknown_placeholders_are_named() -> None:
-    with pytest.raises(ConfigError, match=r"unknown \{tag\}") as caught:
+    with pytest.raises(ConfigError, match=r"unknown placeholder \{tag\}") as caught:
         check("Tags: {tag}")
     assert "{tags}" in caught.value.hint
     with pytest.raises(ConfigError, match="empty"):

@@ -168,7 +168,7 @@ def test_one_image_without_an_answer_does_not_stop_the_rest(
     found = describe(filled, vision, retries=1, concurrency=1)
     skipped = [e for e in found if isinstance(e, events.Skipped)]
     assert [(e.path, e.reason) for e in skipped] == [
-        ("dataset/10_mochi/b.png", "the model answered nothing but thoughts")
+        ("dataset/10_mochi/b.png", "the model gave no answer, only thoughts")
     ]
     assert summary(found)["failed"] == 1
     assert RED[:5] in text(filled, "c.txt")
@@ -189,7 +189,7 @@ def test_a_server_that_always_fails_ends_the_work(project: Project, vision: Visi
     ("fault", "words"),
     [
         ("400", "image input is not supported"),
-        ("404", "model not found.*is the address right"),
+        ("404", "model not found.*are the address and the model right"),
         ("307", "elsewhere.example"),
     ],
 )

@@ -270,7 +270,7 @@ def test_an_interrupted_undo_is_finished_and_no_other_edit_is_taken_back(opened:
 
 
 def test_bytes_that_are_no_text_are_refused(opened: Project) -> None:
-    with pytest.raises(ConfigError, match="no UTF-8"):
+    with pytest.raises(ConfigError, match="not UTF-8"):
         run(opened, add=["caf\udce9"])
 
 
@@ -334,7 +334,7 @@ def test_implied_tags_are_dropped_or_added(opened: Project, tmp_path: Path) -> N
     ("options", "fault"),
     [
         ({}, "Nothing to do"),
-        ({"expand": True}, "what is implied"),
+        ({"expand": True}, "--expand requires --implications"),
         ({"add": ["x"], "counts": "tags.csv"}, "--sort count"),
     ],
 )

@@ -63,7 +63,7 @@ def test_what_the_tagger_saw_is_told_as_well(opened: Project) -> None:
     shown = {event.tag: event for event in found if isinstance(event, events.Trait)}
     assert list(shown) == ["long hair", "bear", "hat", "red eyes"]  # tail is pruned already
     assert [trait.seen for trait in shown.values()] == [1.0, 0.0, None, 1.0]
-    assert "absorbs it already" in shown["red eyes"].advice
+    assert "already absorbs it" in shown["red eyes"].advice
     assert "check whether it is there" in shown["bear"].advice
     assert summary["suggested"] == {"10_mochi": ["long hair"]}
 

@@ -92,7 +92,7 @@ def test_onetrainer_turns_and_drops(odd: Project) -> None:
 def test_an_export_mends_it_all(odd: Project) -> None:
     views, found = seen(odd, batch_size=3)
     assert views["turned.jpg"].bucket == [384, 640]
-    assert views["clear.png"].notes == ["transparency is put on white"]
+    assert views["clear.png"].notes == ["transparency is composed on white"]
     assert summary(found)["unread"] == 0
     assert "The last batch is not full in 2 of 2 buckets" in warnings(found)
     rows = [e for e in found if isinstance(e, events.Bucket)]
