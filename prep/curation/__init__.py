@@ -1,1 +1,1 @@
-"""Looking at a dataset as a whole: duplicates, quality, words, checks, advice."""
+"""Analysis of a whole dataset: duplicates, quality, vocabulary, checks, advice."""

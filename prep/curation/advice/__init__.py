@@ -1,1 +1,1 @@
-"""Advice about a dataset as a whole; every rule stands here once, for `plan` and `advise`."""
+"""Advice about a dataset as a whole; every rule is here once, for `plan` and `advise`."""

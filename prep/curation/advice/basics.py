@@ -12,20 +12,20 @@ from prep.images import crops
 from prep.project import FILE_NAME, Concept, Project
 
 FEWEST, RECOMMENDED = 10, 20
-"""Images of a concept: below the first a LoRA copies them, from the second on it learns."""
+"""Images per concept: below the first number a LoRA copies them, from the second it learns."""
 _NAMED = 5
-"""Images that one point lists."""
+"""Maximum of images listed in one remark."""
 _MOST = 0.9
-"""Nearly all: the share that must be large enough for a higher resolution."""
+"""Share of images that must be large enough for a higher resolution."""
 _USUAL = {"sd15": (512, 768), "sdxl": (1024, 1024)}
-"""Training resolutions of a family, pixels: from, to."""
+"""Usual training resolutions of a family, pixels: (minimum, maximum)."""
 _FAMILIES = {"sd15": "SD 1.5", "sdxl": "SDXL"}
 
 
 def basics(project: Project, rows: Sequence[ImageRow]) -> Iterator[Advice]:
-    """Yield what looks unwise about these usable images; nothing when all is well."""
+    """Yield warnings about these usable images; nothing if all is well."""
     if not rows:
-        hint = f"Put images below {project.dataset}."
+        hint = f"Put images into {project.dataset}."
         yield Advice("warning", "images", "", "There are no usable images.", hint)
     rows, broken = _by_caption(rows)
     if broken:
@@ -33,7 +33,7 @@ def basics(project: Project, rows: Sequence[ImageRow]) -> Iterator[Advice]:
             "warning",
             "captions",
             "",
-            "Captions that cannot be read keep their images out of training:"
+            "Images whose captions cannot be read are left out of training:"
             f" {len(broken)} of {len(rows) + len(broken)}.",
             "Most can be saved as UTF-8 with: shikomi check --fix",
             broken[:_NAMED],
@@ -47,7 +47,7 @@ def basics(project: Project, rows: Sequence[ImageRow]) -> Iterator[Advice]:
 
 
 def _by_caption(rows: Sequence[ImageRow]) -> tuple[list[ImageRow], list[str]]:
-    """Part the images that are trained from the paths of those with an unreadable caption."""
+    """Return the images that are trained on, and the paths of those with unreadable captions."""
     broken = [row.path for row in rows if row.caption_error is not None]
     return [row for row in rows if row.caption_error is None], broken
 
@@ -90,7 +90,7 @@ def _captions(concept: Concept, rows: Sequence[ImageRow]) -> Iterator[Advice]:
             "warning",
             "trigger",
             concept.folder,
-            f"{concept.name} has no trigger word: nothing calls it up in a prompt.",
+            f"{concept.name} has no trigger word, so no word in a prompt invokes it.",
             f'Set trigger in [concepts."{concept.folder}"] of {FILE_NAME}.',
         )
         return
@@ -121,7 +121,7 @@ def _resolution(project: Project, rows: Sequence[ImageRow]) -> Iterator[Advice]:
             "warning",
             "resolution",
             "",
-            f"The resolution {section.resolution} is unusual for {family}, which draws at {usual}.",
+            f"The resolution {section.resolution} is unusual for {family}, trained at {usual}.",
             f"Set resolution = {least} in [project], unless your base model differs.",
         )
     scales = _scales(project, rows)

@@ -1,8 +1,8 @@
-"""Which tags fuse with the trigger word, and where captions and pixels say different things.
+"""Which tags fuse with the trigger word, and where captions and tagger disagree.
 
-A LoRA learns what its images have in common and their captions do not say; it files that under
-the trigger word. So a tag that is seen nearly everywhere is either left out of all captions (it
-becomes part of the concept) or written into all of them (it stays a word of its own).
+A LoRA learns what its images have in common but their captions do not mention, and attributes it
+to the trigger word. So a tag found in nearly all images is either left out of all captions (it
+becomes part of the concept) or written into all of them (it stays a separate word).
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,11 +14,11 @@ from prep.events import Advice
 from prep.project import Concept
 
 _NEARLY_NONE = 0.15
-"""Captioned in at most this share of the images that show it: as good as never."""
+"""Share of the images that show a tag up to which it counts as never captioned."""
 _DISAGREES = 0.3
-"""Share of the images in question from which a disagreement is a pattern."""
+"""Share of the images concerned from which a disagreement is a pattern."""
 _FEWEST = 3
-"""Images below which it is not."""
+"""Number of images below which it is not a pattern."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class TagFacts:
     """One tag in one concept.
 
     Attributes:
-        name: As captions or the tagger have it.
-        images: Images of the concept that were looked at.
-        captioned: Images whose caption has it.
-        seen: Images in which the tagger sees it; ``None`` when no tagger knows it.
-        both: Images where it is seen and captioned.
-        mistaken: Captioned images whose score is below half the threshold.
+        name: Spelled as in captions or by the tagger.
+        images: Number of images of the concept that were compared.
+        captioned: Number of images whose caption has it.
+        seen: Number of images in which the tagger finds it; ``None`` if no tagger knows it.
+        both: Number of images in which it is both found and captioned.
+        mistaken: Number of captioned images whose score is below half the threshold.
     """
 
     name: str
@@ -43,17 +43,17 @@ class TagFacts:
 
     @property
     def missed(self) -> int:
-        """Images where it is seen but not captioned."""
+        """Number of images in which it is found but not captioned."""
         return (self.seen or 0) - self.both
 
 
 def fusion(concept: Concept, tags: Sequence[TagFacts]) -> Iterator[Advice]:
-    """Yield the points about the tags of one concept, the most consequential first."""
+    """Yield remarks on the tags of one concept, most consequential first."""
     own = {captions.key(concept.trigger)}
     pruned = {captions.key(tag) for tag in concept.settings.prune}
     judged = [t for t in tags if not is_count_tag(t.name) and captions.key(t.name) not in own]
     traits = [t for t in judged if _present(t) >= SHARE * t.images]
-    # Places and poses that never change are no part of a character: ``variety`` speaks of them.
+    # Constant places and poses are not part of a character: ``variety`` covers them.
     traits = [t for t in traits if not is_circumstance(t.name)]
     yield from _half(concept, [t for t in traits if _share(t) not in ("none", "all")])
     yield from _absorbed(concept, [t for t in traits if _share(t) == "none"], pruned)
@@ -67,7 +67,7 @@ def _present(tag: TagFacts) -> int:
 
 
 def _share(tag: TagFacts) -> str:
-    """Is a tag that is present everywhere captioned in ``all``, ``none`` or ``some`` images?"""
+    """Return whether ``all``, ``none`` or ``some`` of the images with a tag are captioned with it."""
     if tag.captioned <= _NEARLY_NONE * tag.images:
         return "none"
     return "all" if tag.captioned >= SHARE * tag.images else "some"
@@ -80,7 +80,7 @@ def _half(concept: Concept, tags: Sequence[TagFacts]) -> Iterator[Advice]:
             "fused tags",
             concept.folder,
             f"{concept.name}: {tag.name} is seen in {tag.seen} of {tag.images} images and"
-            f" captioned in {tag.captioned}: it is learned half with the trigger word.",
+            f" captioned in {tag.captioned}: half of it is learned with the trigger word.",
             f"Decide: part of the concept: {_prune(concept, [tag.name])} (then shikomi edit"
             f" --rules); a thing to prompt: {_add(concept, tag.name)}",
         )
@@ -93,7 +93,7 @@ def _absorbed(concept: Concept, tags: Sequence[TagFacts], pruned: set[str]) -> I
             "good",
             "fused tags",
             concept.folder,
-            f"{concept.name}: pruned on purpose, and part of the trigger word: {_listed(meant)}.",
+            f"{concept.name}: pruned on purpose, so part of the trigger word: {_listed(meant)}.",
         )
     rest = [tag for tag in tags if tag not in meant]
     if rest:
@@ -101,9 +101,9 @@ def _absorbed(concept: Concept, tags: Sequence[TagFacts], pruned: set[str]) -> I
             "warning",
             "fused tags",
             concept.folder,
-            f"{concept.name}: seen nearly everywhere and hardly ever captioned, so part of the"
+            f"{concept.name}: in nearly all images and rarely captioned, so part of the"
             f" trigger word: {_listed(rest)}.",
-            f"If they belong to it, say so: {_prune(concept, [t.name for t in rest])}; caption the"
+            f"If they belong, prune them: {_prune(concept, [t.name for t in rest])}; caption the"
             f" others: {_add(concept, rest[-1].name)}",
         )
 
@@ -129,8 +129,8 @@ def _mistaken(concept: Concept, tags: Sequence[TagFacts]) -> Iterator[Advice]:
             "disagreement",
             concept.folder,
             f"{concept.name}: {tag.name} is captioned in {tag.captioned} images, and the tagger"
-            f" sees no sign of it in {tag.mistaken} of them.",
-            f"Look at them, and if the tagger is right: shikomi edit --remove {_word(tag.name)}"
+            f" finds no sign of it in {tag.mistaken} of them.",
+            f"Check them; if the tagger is right: shikomi edit --remove {_word(tag.name)}"
             f" --where 'in:{concept.folder} -score:{_booru(tag.name)}>0.1'",
         )
 

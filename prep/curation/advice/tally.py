@@ -1,6 +1,6 @@
-"""Counts, for each concept, which tags a tagger saw, which are captioned, and where both agree.
+"""Count, for each concept, the tags a tagger found, those captioned, and where both agree.
 
-The scores are read in portions, so that a million images of ten thousand scores each need no more
+The scores are read in portions, so that a million images with ten thousand scores each need no more
 memory than a few hundred.
 """
 
@@ -19,9 +19,9 @@ from prep.tagging.scores.sparse import Bits
 from prep.tagging.scores.taggers import StoredTagger, stored
 
 _NO_SIGN = 0.5
-"""A score below this share of its threshold is no sign of the tag."""
+"""Share of its threshold below which a score is no sign of the tag."""
 _SENTENCE = 5
-"""A piece of a caption with so many words is prose, in which tags are looked for as words."""
+"""Number of words from which a piece of a caption is a sentence, searched for tags as words."""
 
 
 def stored_tagger(index: Index, contents: Sequence[str]) -> StoredTagger | None:
@@ -39,8 +39,8 @@ class ConceptTags:
     """The tags of one concept.
 
     Attributes:
-        facts: One for each tag that is seen or captioned anywhere.
-        tags: For each image the keys of the tags that are seen or captioned.
+        facts: One per tag that is found or captioned anywhere.
+        tags: For each image, the keys of the tags that are found or captioned.
     """
 
     facts: list[TagFacts]
@@ -58,8 +58,8 @@ def tally(
 
     Args:
         index: Open index.
-        rows: The images of the concept; with a tagger only those that it has scored.
-        tagger: Whose scores to compare with; without one only captions are counted.
+        rows: The images of the concept; with a tagger, only those it has scored.
+        tagger: Tagger whose scores are compared; without one, only captions are counted.
         limits: Thresholds for general and character tags, 0 to 1.
         renamed: The ``replace`` rules of the project.
     """
@@ -145,7 +145,7 @@ def _caption_keys(
     by_column: Mapping[int, str],
     names: dict[str, str],
 ) -> set[str]:
-    """Return the keys of a caption's tags; in prose, those seen tags whose words occur in it."""
+    """Return the keys of a caption's tags; for sentences, found tags that occur in them."""
     found: set[str] = set()
     sentences = []
     for tag in row.tags:

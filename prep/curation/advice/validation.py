@@ -1,4 +1,4 @@
-"""Does holding images out for validation leave enough to train on, and enough to measure with?"""
+"""Advice on validation: enough images to train on, and enough to measure with."""
 
 from collections.abc import Iterator
 
@@ -7,12 +7,12 @@ from prep.events import Advice
 from prep.training_set.plan import ConceptPlan, Plan
 
 _TELLING = 4
-"""Held-out images below which the validation loss says more about them than about the run."""
+"""Number of held-out images below which the validation loss says little about the run."""
 _HINT = "Lower validation_fraction in [train], or add images."
 
 
 def validation(plan: Plan) -> Iterator[Advice]:
-    """Yield what is unwise about the images that a plan holds out; nothing when none are."""
+    """Yield warnings about the images that a plan holds out; nothing if there are none."""
     concepts = [concept for concept in plan.concepts if concept.matched is None]
     held = sum(concept.held_out for concept in concepts)
     if not held:
@@ -24,8 +24,8 @@ def validation(plan: Plan) -> Iterator[Advice]:
     for concept in concepts:
         yield from _left(concept)
         if not concept.held_out:
-            message = f"No image of {concept.name} is held out: the validation is blind to it."
-            yield _warning(concept.folder, message, "Another seed in [train] draws others.")
+            message = f"No image of {concept.name} is held out: the validation does not cover it."
+            yield _warning(concept.folder, message, "Another seed in [train] selects other images.")
 
 
 def _left(concept: ConceptPlan) -> Iterator[Advice]:

@@ -1,4 +1,4 @@
-"""Do backgrounds, framings, poses and faces vary? What never changes is learned with the subject.
+"""Advice on variety: backgrounds, framings, poses and faces that never change are learned, too.
 
 The tags are those of booru vocabularies, which WD taggers and most captions of drawings use.
 """
@@ -10,11 +10,11 @@ from prep.captions.traits import GROUPS
 from prep.events import Advice
 
 _DOMINANT = 0.7
-"""A value in more than this share of the images is drawn unasked later."""
+"""Share of the images above which a tag will be generated without being prompted."""
 _KNOWN = 0.3
-"""Below this share of images with any tag of a group nothing can be said about it."""
+"""Share of images with any tag of a group below which the group is not judged."""
 _DISTINCT = 3
-"""A group should have at least so many values."""
+"""Minimum of different tags that a group should have."""
 
 _WANTED = {
     "backgrounds": "places, weather and plain colours",
@@ -31,7 +31,7 @@ class Spread:
 
     Attributes:
         images: All images of the concept.
-        told: Those with any tag of the group.
+        told: Number of images with any tag of the group.
         counts: Images by tag, most frequent first.
     """
 
@@ -41,7 +41,7 @@ class Spread:
 
     @property
     def varied(self) -> int:
-        """Values that are in at least two images."""
+        """Number of tags that are in at least two images."""
         return sum(count > 1 for _, count in self.counts)
 
 
@@ -49,7 +49,7 @@ def spread(tags: list[frozenset[str]], group: str) -> Spread:
     """Count the tags of a group.
 
     Args:
-        tags: For each image the keys of its tags.
+        tags: For each image, the keys of its tags.
         group: One of ``GROUPS``.
     """
     counts: dict[str, int] = {}
@@ -64,12 +64,12 @@ def spread(tags: list[frozenset[str]], group: str) -> Spread:
 
 
 def variety(folder: str, name: str, tags: list[frozenset[str]]) -> Iterator[Advice]:
-    """Yield one point for each group of tags; one for all groups that too few images have.
+    """Yield one remark per group of tags, and one for all groups with too few images.
 
     Args:
-        folder: Of the concept.
-        name: Of the concept, for people.
-        tags: For each of its images the keys of the tags that are seen in it, or captioned.
+        folder: Folder of the concept.
+        name: Name of the concept, for display.
+        tags: For each of its images, the keys of the tags found in it or captioned.
     """
     untold: dict[str, int] = {}
     for group in GROUPS:
@@ -80,8 +80,8 @@ def variety(folder: str, name: str, tags: list[frozenset[str]]) -> Iterator[Advi
             yield _judged(folder, name, group, found)
     if untold:
         listed = ", ".join(f"{group} ({told})" for group, told in untold.items())
-        message = f"{name}: too few of {len(tags)} images have tags that tell {listed}: not judged."
-        hint = "Tag them with a booru tagger (shikomi tag), or look through them yourself."
+        message = f"{name}: too few of {len(tags)} images have tags for {listed}: not judged."
+        hint = "Tag them with a booru tagger (shikomi tag), or review them yourself."
         topic = "variety" if len(untold) > 1 else next(iter(untold))
         yield Advice("note", topic, folder, message, hint)
 
@@ -90,7 +90,7 @@ def _judged(folder: str, name: str, group: str, found: Spread) -> Advice:
     tag, count = found.counts[0]
     share = count / found.images
     if share > _DOMINANT:
-        message = f"{name}: {tag} is in {share:.0%} of the images; the LoRA will draw it unasked."
+        message = f"{name}: {tag} is in {share:.0%} of the images, so it will appear unprompted."
         hint = (
             f"Collect other {_WANTED[group]}, or keep the tag in every caption, so that"
             " leaving it out of a prompt leaves it out of the picture."

@@ -1,6 +1,6 @@
-"""The rules of the pre-flight check: what trainers stumble over, and what can be mended safely.
+"""The rules of the pre-flight check: problems for trainers, and safe fixes.
 
-One module for each group of rules. Each has ``CODES`` (what it can find, see ``codes``) and
-``find(view)``, which yields problems and writes nothing; those with safe mends have
-``changes(view, wanted)`` too. ``catalogue`` puts them together.
+One module per group of rules. Each has ``CODES`` (what it can find, see ``codes``) and
+``find(view)``, which yields problems and writes nothing; those with safe fixes also have
+``changes(view, wanted)``. ``catalogue`` combines them.
 """

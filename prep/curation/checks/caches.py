@@ -1,9 +1,9 @@
-"""Rules about sd-scripts' caches beside the images, which it never compares with what is there.
+"""Rules about sd-scripts' caches beside the images, which it never compares with the images.
 
-Facts: ``library/train_util.py`` and ``library/strategy_*.py``: ``<stem>_WWWWxHHHH_sd.npz`` (or
+Source: ``library/train_util.py`` and ``library/strategy_*.py``: ``<stem>_WWWWxHHHH_sd.npz`` (or
 ``_sdxl``), older ``<stem>.npz`` with ``original_size`` inside, ``<stem>_te_outputs.npz``. A cache
-is taken when its name and keys fit; newer versions even take the size of the image from its name.
-Sizes are those of the stored picture, before the EXIF turn. OneTrainer and shikomi keep caches
+is used if its name and keys fit; newer versions even take the image size from its name.
+Sizes are those of the stored picture, before EXIF rotation. OneTrainer and shikomi keep caches
 elsewhere.
 """
 
@@ -23,35 +23,39 @@ CODES = (
     CheckCode(
         "cache-size",
         "latent caches of another size than their image",
-        {"sd-scripts": warning("The image was replaced: sd-scripts stops, or trains the old one.")},
-        "--fix moves them to the trash; sd-scripts makes them again.",
+        {
+            "sd-scripts": warning(
+                "The image was replaced: sd-scripts stops, or trains on the old one."
+            )
+        },
+        "--fix moves them to the trash; sd-scripts recreates them.",
         safe=True,
     ),
     CheckCode(
         "cache-older",
         "latent caches older than their image",
-        {"sd-scripts": warning("sd-scripts goes on training on the old pixels.")},
-        "--fix moves them to the trash; sd-scripts makes them again.",
+        {"sd-scripts": warning("sd-scripts keeps training on the old pixels.")},
+        "--fix moves them to the trash; sd-scripts recreates them.",
         safe=True,
     ),
     CheckCode(
         "text-cache-older",
         "text caches older than their caption",
-        {"sd-scripts": warning("sd-scripts goes on training on the old caption.")},
-        "--fix moves them to the trash; sd-scripts makes them again.",
+        {"sd-scripts": warning("sd-scripts keeps training on the old caption.")},
+        "--fix moves them to the trash; sd-scripts recreates them.",
         safe=True,
     ),
     CheckCode(
         "cache-broken",
         "caches that cannot be read",
         {"sd-scripts": error("sd-scripts stops at the first one.")},
-        "--fix moves them to the trash; sd-scripts makes them again.",
+        "--fix moves them to the trash; sd-scripts recreates them.",
         safe=True,
     ),
     CheckCode(
         "cache-orphan",
         "caches without an image",
-        {"sd-scripts": info("They only take space.")},
+        {"sd-scripts": info("They only take up space.")},
         "--fix moves them to the trash.",
         safe=True,
     ),
@@ -65,7 +69,7 @@ _ENDING = ".npz"
 
 @dataclass(frozen=True)
 class Cache:
-    """A cache file; ``size`` is what its name says, ``None`` when it says none."""
+    """A cache file; ``size`` is the one in its name, ``None`` if there is none."""
 
     name: str
     stem: str
@@ -74,7 +78,7 @@ class Cache:
 
 
 def cache_of(name: str, stems: frozenset[str]) -> Cache:
-    """Return whose cache it is; an image may be called as if it were one."""
+    """Return the cache with this name; an image may have a name of the same form."""
     plain = name.removesuffix(_ENDING)
     if plain in stems:
         return Cache(name, plain)
@@ -82,7 +86,7 @@ def cache_of(name: str, stems: frozenset[str]) -> Cache:
         return Cache(name, name.removesuffix(_TEXT), text=True)
     if match := _SIZED.fullmatch(name):
         return Cache(name, match[1], size=(int(match[2]), int(match[3])))
-    # SDXL, SD 3 and FLUX name their text caches by family: a_sdxl_te.npz and the like.
+    # SDXL, SD 3 and FLUX name their text caches by family, such as a_sdxl_te.npz.
     return Cache(name, plain)
 
 
@@ -97,7 +101,7 @@ def find(view: DatasetView) -> Iterator[Problem]:
 
 
 def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:
-    """Yield the moves to the trash, also of caches that images of one stem have shared."""
+    """Yield the moves to the trash, also of caches shared by images with the same stem."""
     trashed = {problem.path for problem in find(view) if problem.code in wanted}
     if "stem-shared" in wanted:
         trashed |= set(_shared(view))
@@ -117,11 +121,11 @@ def _shared(view: DatasetView) -> Iterator[str]:
 def _stale(view: DatasetView, place: CheckedFolder, cache: Cache) -> Iterator[Problem]:
     path = place.file(cache.name)
     if cache.stem not in place.image_stems:
-        yield Problem("cache-orphan", path, "no image of this name", fixable=True)
+        yield Problem("cache-orphan", path, "there is no image with this name", fixable=True)
         return
     rows = [p.row for p in place.stems.get(cache.stem, ()) if p.row is not None]
     if len(rows) != 1:
-        return  # left out, or shared: see stem-shared
+        return  # excluded, or shared: see stem-shared
     file = view.project.root / path
     try:
         stat = file.stat()
@@ -157,7 +161,7 @@ def _old_latents(
     if size is None:
         size = _size_inside(file)
         if size is None:
-            yield Problem("cache-broken", path, "no readable .npz file", fixable=True)
+            yield Problem("cache-broken", path, "not a readable .npz file", fixable=True)
             return
     stored = (row.width, row.height)
     if row.orientation in _SIDEWAYS:
@@ -172,7 +176,7 @@ def _old_latents(
 
 
 def _size_inside(file: Path) -> Size | None:
-    """Return the size kept inside a cache, (0, 0) when it has none, ``None`` when it is broken."""
+    """Return the size stored in a cache, (0, 0) if it has none, ``None`` if it is broken."""
     import numpy as np
 
     try:

@@ -1,7 +1,7 @@
-"""What can be found about captions: the codes of ``captions`` and ``sidecars``.
+"""Check codes about captions, for ``captions`` and ``sidecars``.
 
-Facts: sd-scripts ``library/train_util.py`` (``read_caption``, ``process_caption``), mgds
-``LoadMultipleTexts.py``; what CLIP's tokenizer makes of marks and spaces was tried out.
+Sources: sd-scripts ``library/train_util.py`` (``read_caption``, ``process_caption``), mgds
+``LoadMultipleTexts.py``; the effect of marks and spaces on CLIP's tokenizer was tested.
 """
 
 from prep.curation.checks.codes import CheckCode, error, for_all, info, warning
@@ -12,19 +12,19 @@ CODES = (
         "empty caption files",
         {
             "sd-scripts": error('sd-scripts stops at the first one: "caption file is empty".'),
-            "onetrainer": warning("OneTrainer trains the image without any words."),
-            "shikomi": warning("Training takes the trigger word or the folder's name instead."),
+            "onetrainer": warning("OneTrainer trains on the image without any words."),
+            "shikomi": warning("Training uses the trigger word or the folder's name instead."),
         },
         "--fix writes the trigger word; without one it removes the file.",
         safe=True,
     ),
     CheckCode(
         "caption-blank",
-        "captions of spaces and line ends only",
+        "captions of only spaces and line ends",
         {
-            "sd-scripts": warning("sd-scripts trains the image without any words."),
-            "onetrainer": warning("OneTrainer trains the image without any words."),
-            "shikomi": warning("Training takes the trigger word or the folder's name instead."),
+            "sd-scripts": warning("sd-scripts trains on the image without any words."),
+            "onetrainer": warning("OneTrainer trains on the image without any words."),
+            "shikomi": warning("Training uses the trigger word or the folder's name instead."),
         },
         "--fix writes the trigger word; without one it removes the file.",
         safe=True,
@@ -34,7 +34,9 @@ CODES = (
         "captions that begin with an empty line",
         {
             "sd-scripts": warning("Only the first line is read: the image gets no words at all."),
-            "shikomi": warning("Only the first line is read: the image gets no words of its own."),
+            "shikomi": warning(
+                "Only the first line is read: the image gets only the default caption."
+            ),
         },
         "--fix removes the empty lines.",
         safe=True,
@@ -47,12 +49,12 @@ CODES = (
             "onetrainer": error("OneTrainer stops at the first one."),
             "shikomi": error("The image is left out."),
         },
-        "--fix saves them as UTF-8 where the encoding is certain; else say it with --encoding.",
+        "--fix saves them as UTF-8 if the encoding is certain; otherwise give it with --encoding.",
         safe=True,
     ),
     CheckCode(
         "caption-unreadable",
-        "captions that may not be read",
+        "captions without read permission",
         for_all(error("The trainer stops, or leaves the image out.")),
         "Check the owner and the permissions of the files.",
     ),
@@ -69,77 +71,81 @@ CODES = (
     CheckCode(
         "caption-odd-characters",
         "captions with control or invisible characters",
-        for_all(warning("They become tokens of their own, and make another word of the tag.")),
+        for_all(warning("They become separate tokens and turn the tag into another word.")),
         "--fix removes them.",
         safe=True,
     ),
     CheckCode(
         "caption-odd-spaces",
         "captions with tabs, double or wide spaces",
-        for_all(info("Trainers pass over them; tools that compare tags may not.")),
-        "--fix makes ordinary spaces of them.",
+        for_all(info("Trainers ignore them; tools that compare tags may not.")),
+        "--fix replaces them with ordinary spaces.",
         safe=True,
     ),
     CheckCode(
         "caption-wide-commas",
-        "tags parted by wide commas (，、)",
+        "tags separated by wide commas (，、)",
         for_all(
-            warning("Trainers part tags at ordinary commas: these stay one tag when shuffled.")
+            warning("Trainers split tags at ordinary commas: these stay one tag when shuffled.")
         ),
-        "--fix makes ordinary commas of them.",
+        "--fix replaces them with ordinary commas.",
         safe=True,
     ),
     CheckCode(
         "caption-empty-tags",
-        "commas with no tag",
+        "commas without a tag",
         for_all(info("Each costs a token, and keep_tokens counts it as a tag.")),
         "--fix removes them.",
         safe=True,
     ),
     CheckCode(
         "caption-extra-lines",
-        "captions of several lines",
+        "captions with several lines",
         {
-            "sd-scripts": warning("Only the first line is read; the others are never trained."),
-            "shikomi": warning("Only the first line is read; the others are never trained."),
+            "sd-scripts": warning("Only the first line is read; the others are never used."),
+            "shikomi": warning("Only the first line is read; the others are never used."),
         },
-        "Join the lines; or set enable_wildcard in sd-scripts, and check with --wildcards.",
+        "Join the lines, or set enable_wildcard in sd-scripts, and check with --wildcards.",
     ),
     CheckCode(
         "wildcard-braces",
-        "wildcards whose braces do not pair",
-        {"sd-scripts": warning("Parts of them are trained as text, braces and bars included.")},
-        "Close each {a|b}, put none inside another, and write {{ }} for braces that are meant.",
+        "wildcards with unbalanced braces",
+        {"sd-scripts": warning("Parts of them are used as text, including braces and bars.")},
+        "Close each {a|b}, do not nest them, and write {{ }} for literal braces.",
     ),
     CheckCode(
         "wildcard-unused",
         "wildcards that are not expanded",
         {
             "sd-scripts": warning(
-                "Without enable_wildcard all choices are trained as one text, braces included."
+                "Without enable_wildcard all choices are used as one text, including braces."
             ),
-            "onetrainer": warning("All choices are trained as one text, braces included."),
-            "shikomi": warning("All choices are trained as one text, braces included."),
+            "onetrainer": warning("All choices are used as one text, including braces."),
+            "shikomi": warning("All choices are used as one text, including braces."),
         },
-        "Choose one; or set enable_wildcard in sd-scripts, and check with --wildcards.",
+        "Choose one, or set enable_wildcard in sd-scripts, and check with --wildcards.",
     ),
     CheckCode(
         "captions-identical",
-        "concepts whose captions are all the same",
-        for_all(warning("Nothing tells the images apart: all they share is learned as one thing.")),
-        "Caption what differs (shikomi tag); a style may do without.",
+        "concepts whose captions are all identical",
+        for_all(
+            warning(
+                "Nothing distinguishes the images: everything they share is learned as one thing."
+            )
+        ),
+        "Caption what differs (shikomi tag); a style may not need it.",
     ),
     CheckCode(
         "captions-bare",
-        "captions that are the trigger word only",
-        for_all(info("Everything that the images show is learned into the trigger word.")),
-        "Fine for some styles; else caption what should stay changeable (shikomi tag).",
+        "captions with only the trigger word",
+        for_all(info("Everything that the images show is learned as part of the trigger word.")),
+        "Fine for some styles; otherwise caption what should stay controllable (shikomi tag).",
     ),
     CheckCode(
         "captions-repeated",
         "images with the same caption",
-        for_all(info("Where the pictures differ, the captions could say how.")),
-        "Look at them; copies of one picture are found by shikomi dupes.",
+        for_all(info("If the pictures differ, the captions could say how.")),
+        "Review them; shikomi dupes finds copies of a picture.",
     ),
 )
 
@@ -148,17 +154,17 @@ SIDECAR_CODES = (
         "caption-missing",
         "images without a caption",
         {
-            "sd-scripts": warning("sd-scripts takes the name of the folder as the caption."),
-            "onetrainer": warning("OneTrainer trains the image without any words."),
-            "shikomi": warning("Training takes the trigger word or the folder's name instead."),
+            "sd-scripts": warning("sd-scripts uses the name of the folder as the caption."),
+            "onetrainer": warning("OneTrainer trains on the image without any words."),
+            "shikomi": warning("Training uses the trigger word or the folder's name instead."),
         },
         "shikomi tag writes captions.",
     ),
     CheckCode(
         "caption-elsewhere",
-        "captions under a name that is not read",
-        for_all(error("They are passed over, and the images are trained without them.")),
-        "--fix renames them where there is one candidate.",
+        "captions with a name that is not read",
+        for_all(error("They are ignored, and the images are trained on without them.")),
+        "--fix renames them if there is only one candidate.",
         safe=True,
     ),
     CheckCode(
@@ -169,13 +175,13 @@ SIDECAR_CODES = (
                 "Which one is read depends on caption_extension, whose default is .caption."
             ),
             "onetrainer": info("OneTrainer reads the .txt."),
-            "shikomi": info("The ending set in shikomi.toml decides."),
+            "shikomi": info("The suffix set in shikomi.toml decides."),
         },
         "Compare the two, and remove one.",
     ),
     CheckCode(
         "caption-borrowed",
-        "images that are given another file's caption",
+        "images that get the caption of another file",
         {
             "sd-scripts": warning(
                 "Without a caption of its own, a path with five parts between underscores loses"
@@ -187,19 +193,19 @@ SIDECAR_CODES = (
     CheckCode(
         "caption-orphan",
         "captions without an image",
-        for_all(info("They are never read; perhaps an image was renamed or lost.")),
+        for_all(info("They are never read; an image may have been renamed or lost.")),
         "Rename or remove them.",
     ),
     CheckCode(
         "mask-trained",
         "masks beside the images",
-        {"sd-scripts": warning("sd-scripts trains them as if they were images of the concept.")},
-        "Train on what shikomi export writes: it puts masks into a folder of their own.",
+        {"sd-scripts": warning("sd-scripts trains on them as if they were images of the concept.")},
+        "Train on an export (shikomi export), which puts masks into a separate folder.",
     ),
     CheckCode(
         "mask-orphan",
         "masks without an image",
-        for_all(info("They are never read; perhaps an image was renamed or lost.")),
+        for_all(info("They are never read; an image may have been renamed or lost.")),
         "Rename or remove them.",
     ),
 )

@@ -1,8 +1,8 @@
-"""Rules about the text of captions: each sees what is left when the rules before it were followed.
+"""Rules about the text of captions; each sees the text as fixed by the rules before it.
 
-A caption goes through ``STEPS`` in order. A step says what is wrong, if anything, and gives the
-text as it should be, when that is certain; so all faults of one caption are found and mended at
-once, and the finding does not depend on whether anything is mended.
+A caption goes through ``STEPS`` in order. A step reports what is wrong, if anything, and gives the
+corrected text, if that is certain; so all faults of one caption are found and fixed at
+once, and the findings do not depend on whether anything is fixed.
 """
 
 import re
@@ -29,13 +29,13 @@ _NO_TAG = re.compile(r"^\s*,|,\s*,|,\s*$")
 _WILDCARD = re.compile(r"\{[^{}]*\|[^{}]*\}")
 _BRACED = re.compile(r"\{[^{}]+\}")
 _LONG_TAG = 8
-"""Characters of Chinese or Japanese from which on it is a clause rather than a tag."""
+"""Chinese or Japanese characters from which a text is a clause rather than a tag."""
 _MANY = 3
-"""Captions of a concept from which on their being all alike is worth a word."""
+"""Captions per concept from which identical captions are reported."""
 
 
 class CheckedCaption(NamedTuple):
-    """A text on its way through the steps."""
+    """A caption text passing through the steps."""
 
     text: str
     view: DatasetView
@@ -43,7 +43,7 @@ class CheckedCaption(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What a step says; ``text`` is how it should be, ``None`` when that is not certain."""
+    """The result of a step; ``text`` is the corrected text, ``None`` if that is not certain."""
 
     message: str
     text: str | None = None
@@ -53,7 +53,7 @@ CaptionCheck = Callable[[CheckedCaption], Verdict | None]
 
 
 def find(view: DatasetView) -> Iterator[Problem]:
-    """Yield what is wrong with the captions that the trainer reads."""
+    """Yield the problems of the captions that the trainer reads."""
     for place in view.places:
         for stem, pictures in place.stems.items():
             name = stem + view.extension
@@ -65,7 +65,7 @@ def find(view: DatasetView) -> Iterator[Problem]:
 
 
 def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:
-    """Yield the mended captions; only the rules in ``wanted`` are followed."""
+    """Yield the fixed captions; only the rules in ``wanted`` are applied."""
     for place in view.places:
         for stem, pictures in place.stems.items():
             name = stem + view.extension
@@ -81,7 +81,7 @@ def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:
 
 
 def read_text(view: DatasetView, path: str, picture: CheckedImage) -> str | bytes | None:
-    """Return a caption: its text, its bytes where they are not UTF-8, ``None`` when unreadable."""
+    """Return a caption: its text, its bytes if they are not UTF-8, ``None`` if unreadable."""
     row = picture.row
     if row is not None and view.indexed_captions and row.caption_error is None:
         return row.caption
@@ -92,7 +92,7 @@ def read_text(view: DatasetView, path: str, picture: CheckedImage) -> str | byte
 def fixed(
     view: DatasetView, place: CheckedFolder, raw: bytes, wanted: frozenset[str]
 ) -> bytes | None:
-    """Return a caption file as it should be; ``None`` when there should be none."""
+    """Return the corrected text of a caption file; ``None`` if the file should be removed."""
     text = _as_text(raw)
     if isinstance(text, bytes):
         found = decoded(text, view.encoding)
@@ -108,7 +108,7 @@ def fixed(
                     return None
             if code in _LAST:
                 break
-    # A caption is never emptied by the way: trainers stop at empty files.
+    # A caption is never emptied as a side effect: trainers stop at empty files.
     return text.encode("utf-8") if text.strip() else raw
 
 
@@ -123,7 +123,7 @@ def _problems(
     view: DatasetView, place: CheckedFolder, path: str, data: str | bytes | None
 ) -> Iterator[Problem]:
     if data is None:
-        yield Problem("caption-unreadable", path, "it may not be read")
+        yield Problem("caption-unreadable", path, "no permission to read it")
         return
     if isinstance(data, bytes):
         found = decoded(data, view.encoding)
@@ -149,9 +149,9 @@ def _problems(
 
 
 def _is_plain(text: str) -> bool:
-    """Is it one line that no step but those about triggers can object to? Most captions are.
+    """Return whether it is one line to which only the trigger steps can apply; most captions are.
 
-    These tests run at the speed of C, since a hundred thousand captions pass through.
+    These tests run in C, since they see hundreds of thousands of captions.
     """
     line = text.rstrip("\r\n")
     return (
@@ -180,13 +180,13 @@ def _bom(caption: CheckedCaption) -> Verdict | None:
     if not caption.text.startswith(BOM):
         return None
     text = caption.text.lstrip(BOM)
-    return Verdict(triggers.shown(text) or "nothing but a mark", text)
+    return Verdict(triggers.shown(text) or "only a byte order mark", text)
 
 
 def _blank(caption: CheckedCaption) -> Verdict | None:
     if _CONTROLS.sub("", caption.text).strip():
         return None
-    return Verdict("nothing that can be read", triggers.alone(caption.place))
+    return Verdict("no visible text", triggers.alone(caption.place))
 
 
 def _blank_first(caption: CheckedCaption) -> Verdict | None:
@@ -194,7 +194,7 @@ def _blank_first(caption: CheckedCaption) -> Verdict | None:
     if caption.view.draws_lines or (lines and lines[0].strip()):
         return None
     text = caption.text.lstrip()
-    return Verdict(f"the text begins further down: {triggers.shown(text)}", text)
+    return Verdict(f"the text starts further down: {triggers.shown(text)}", text)
 
 
 def _odd_characters(caption: CheckedCaption) -> Verdict | None:
@@ -231,7 +231,7 @@ def _wide_commas(caption: CheckedCaption) -> Verdict | None:
 
 
 def _is_east_asian_sentence(line: str) -> bool:
-    """Is it a sentence in which wide commas are the right ones?"""
+    """Return whether it is a sentence in which wide commas are correct."""
     if not _EAST_ASIAN.search(line):
         return False
     pieces = re.split("[，、﹐﹑,]", line)
@@ -246,8 +246,8 @@ def _empty_tags(caption: CheckedCaption) -> Verdict | None:
     tags = [tag.strip() for tag in line.split(",")]
     empty = sum(not tag for tag in tags)
     if empty == len(tags):
-        return Verdict("nothing but commas")
-    return Verdict(f"{empty} commas with no tag", head + ", ".join(filter(None, tags)) + rest)
+        return Verdict("only commas")
+    return Verdict(f"{empty} commas without a tag", head + ", ".join(filter(None, tags)) + rest)
 
 
 def _braces(caption: CheckedCaption) -> Verdict | None:
@@ -257,7 +257,7 @@ def _braces(caption: CheckedCaption) -> Verdict | None:
     for line in bare.splitlines():
         left = _BRACED.sub("", line)
         loose = [part for part in re.split(r"[,\s]+", left) if "{" in part or "}" in part]
-        # Short ones are faces, as :} and {|}
+        # Short ones are emoticons, such as :} and {|}
         if any(len(part) > 3 or part in ("{", "}") for part in loose):
             nested = left.count("{") > 0 and left.count("{") == left.count("}")
             return Verdict("braces inside braces" if nested else f"no partner: {loose[0][:30]}")
@@ -268,14 +268,14 @@ def _unused_wildcards(caption: CheckedCaption) -> Verdict | None:
     if caption.view.expands:
         return None
     found = _WILDCARD.search(split_lines(caption.text)[1])
-    return Verdict(f"{triggers.shown(found[0])} is read as it stands") if found else None
+    return Verdict(f"{triggers.shown(found[0])} is used literally") if found else None
 
 
 def _extra_lines(caption: CheckedCaption) -> Verdict | None:
     if caption.view.draws_lines:
         return None
     lines = [line for line in caption.text.splitlines() if line.strip()]
-    return Verdict(f"{len(lines)} lines, the first is read") if len(lines) > 1 else None
+    return Verdict(f"{len(lines)} lines, only the first is read") if len(lines) > 1 else None
 
 
 def _trigger(caption: CheckedCaption, rule: triggers.TriggerRule) -> Verdict | None:
@@ -309,10 +309,10 @@ _LAST = frozenset({"caption-empty", "caption-blank"})
 
 
 def _alike(view: DatasetView) -> Iterator[Problem]:
-    """Yield concepts whose captions do not tell their images apart."""
+    """Yield concepts whose captions do not distinguish their images."""
     for folder, places in view.concepts().items():
         if places[0].concept.settings.regularization:
-            continue  # one word for the whole class is what they are for
+            continue  # one word for the whole class is their purpose
         texts: Counter[str] = Counter()
         for place in places:
             for picture in place.pictures:
@@ -324,7 +324,7 @@ def _alike(view: DatasetView) -> Iterator[Problem]:
             text = next(iter(texts))
             if captions.split(text) != captions.split(places[0].concept.trigger):
                 yield Problem(
-                    "captions-identical", path, f"all {total} captions say: {triggers.shown(text)}"
+                    "captions-identical", path, f"all {total} captions are: {triggers.shown(text)}"
                 )
             else:
                 yield Problem("captions-bare", path, f"all {total} captions are the trigger word")

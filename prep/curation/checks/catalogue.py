@@ -1,4 +1,4 @@
-"""All rules: their codes, what they find in a dataset, and what mends it."""
+"""All rules: their codes, the problems they find in a dataset, and the fixes."""
 
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
@@ -19,8 +19,8 @@ def selected(only: Collection[str], ignore: Collection[str]) -> frozenset[str]:
     """Return the codes to look for.
 
     Args:
-        only: Codes, or what codes begin with (``caption``); all when empty.
-        ignore: Likewise, of those to pass over.
+        only: Codes or prefixes of codes (``caption``); all if empty.
+        ignore: Likewise, codes to skip.
 
     Raises:
         ConfigError: There is no such code.
@@ -42,7 +42,7 @@ def _expanded(given: Collection[str]) -> frozenset[str]:
 
 
 def problems(view: DatasetView, wanted: frozenset[str]) -> list[Problem]:
-    """Return what the trainer of the view minds, most severe first, then by code and path."""
+    """Return the problems for the trainer of the view, most severe first, then by code and path."""
     found = [
         problem
         for group in GROUPS
@@ -60,7 +60,7 @@ def problems(view: DatasetView, wanted: frozenset[str]) -> list[Problem]:
 
 
 def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:
-    """Yield the changes that mend what can be mended safely, each file at most once."""
+    """Yield the safe fixes, each file at most once."""
     minded = frozenset(code for code in wanted if view.trainer in CODES[code].effects)
     for group in GROUPS:
         if hasattr(group, "changes"):

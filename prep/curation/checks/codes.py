@@ -1,7 +1,7 @@
-"""What a rule says: codes with their severity and consequence per trainer, and problems.
+"""Check codes, with their severity and consequence per trainer, and problems.
 
-Severities mean: *error*: the trainer stops, or passes over images or captions; *warning*: it
-trains, but not on what you meant; *info*: worth knowing.
+Severities mean: *error*: the trainer stops, or skips images or captions; *warning*: it
+trains, but not as intended; *info*: worth knowing.
 """
 
 from collections.abc import Mapping
@@ -15,24 +15,24 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
 class Effect(NamedTuple):
-    """What one trainer makes of it."""
+    """Severity and consequence for one trainer."""
 
     severity: Severity
     consequence: str
 
 
 def error(consequence: str) -> Effect:
-    """The trainer stops, or passes over something."""
+    """Return an error: the trainer stops or skips something."""
     return Effect("error", consequence)
 
 
 def warning(consequence: str) -> Effect:
-    """It trains, but not on what was meant."""
+    """Return a warning: it trains, but not as intended."""
     return Effect("warning", consequence)
 
 
 def info(consequence: str) -> Effect:
-    """Worth knowing."""
+    """Return an info: worth knowing."""
     return Effect("info", consequence)
 
 
@@ -42,10 +42,10 @@ class CheckCode:
 
     Attributes:
         name: Its stable name, for ``--only`` and for scripts.
-        title: What is found, in a few words.
-        effects: Per trainer; those that do not mind are left out.
+        title: What is found, as a short phrase.
+        effects: Effect per trainer; unaffected trainers are omitted.
         fix: What to do about it.
-        safe: ``--fix`` can mend it, at least in clear cases.
+        safe: ``--fix`` can fix it, at least in clear cases.
     """
 
     name: str
@@ -56,12 +56,12 @@ class CheckCode:
 
 
 def for_all(effect: Effect) -> dict[Trainer, Effect]:
-    """Every trainer makes the same of it."""
+    """Return the same effect for every trainer."""
     return {"sd-scripts": effect, "onetrainer": effect, "shikomi": effect}
 
 
 class Problem(NamedTuple):
-    """A code at a place; ``path`` is relative to the project, a file or a folder."""
+    """A finding: a code and the file or folder ``path``, relative to the project."""
 
     code: str
     path: str

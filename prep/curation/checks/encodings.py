@@ -1,9 +1,9 @@
-"""Text in some unknown encoding -> text.
+"""Decode text in an unknown encoding.
 
-Marks decide when they are there (UTF-8, UTF-16, UTF-32), and zero bytes give UTF-16 away. The rest
-is weighed: each encoding that can read the bytes at all is scored by how much its reading looks
-like something that people write, and only a clear winner is taken. Captions are short, which
-general detectors, made for pages, do not cope with: see
+Byte order marks decide if they are there (UTF-8, UTF-16, UTF-32), and zero bytes reveal UTF-16.
+Otherwise each encoding that can decode the bytes is scored by how much the result looks
+like real text, and only a clear winner is accepted. Captions are too short for
+general detectors, which are made for whole pages: see
 ``tests/prep/curation/test_check_encodings.py``.
 """
 
@@ -23,8 +23,8 @@ CANDIDATES = ("cp1252", "cp932", "gb18030", "big5", "cp949", "cp1251")
 
 _NAMES = {"cp932": "shift_jis", "utf-8-sig": "utf-8"}
 _CLEAR = 0.15
-"""How much better the best reading must be."""
-# Characters that are met often, in captions too; by script, since short texts have few of them.
+"""Factor by which the best score must exceed the next."""
+# Frequent characters in captions, by script, since short texts have few of them.
 _HANGUL = frozenset(
     "이다는가의에을고하지를은도기사리자한로어서나아시그일정인해대라부전수보상여주과소장구비제원"
     "스으오마만선성면안있었했게든들미진개경관동물세위조바발등머긴손눈입옷모녀웃색파란빨검흰밤하늘"
@@ -59,15 +59,15 @@ def decoded(data: bytes, encoding: str = "") -> Decoded | None:
 
     Args:
         data: The file.
-        encoding: What they are in; guessed when empty.
+        encoding: Their encoding; guessed if empty.
 
     Returns:
-        The text, or ``None`` when it is not certain enough which it is.
+        The text, or ``None`` if the encoding is not certain enough.
     """
     if encoding:
         return _read(data, encoding)
     for mark, name in MARKS:
-        # UTF-32's mark is also that of UTF-16 and a zero character: what cannot be read goes on.
+        # UTF-32's mark also reads as UTF-16 and a zero character: if decoding fails, continue.
         if data.startswith(mark) and (found := _read(data, name)):
             return found
     if name := _zeros(data):
@@ -76,7 +76,7 @@ def decoded(data: bytes, encoding: str = "") -> Decoded | None:
 
 
 def guesses(data: bytes) -> list[str]:
-    """Return the encodings that could have made these bytes, likeliest first."""
+    """Return the encodings that could have produced these bytes, most likely first."""
     found = [(score, name) for name in CANDIDATES if (score := _score(data, name)) is not None]
     return [_NAMES.get(name, name) for _, name in sorted(found, reverse=True)]
 
@@ -90,7 +90,7 @@ def _read(data: bytes, encoding: str) -> Decoded | None:
 
 
 def _zeros(data: bytes) -> str:
-    """Return UTF-16 and its byte order when every other byte is mostly zero."""
+    """Return UTF-16 and its byte order if every other byte is mostly zero."""
     if len(data) < 4 or len(data) % 2:
         return ""
     even, odd = data[::2].count(0), data[1::2].count(0)
@@ -110,14 +110,14 @@ def _weighed(data: bytes) -> Decoded | None:
     best, name = scores[0]
     text = data.decode(name)
     for score, other in scores[1:]:
-        # Two encodings that read it alike are no doubt.
+        # Two encodings with the same result do not conflict.
         if best - score < _CLEAR and data.decode(other) != text:
             return None
     return Decoded(text, _NAMES.get(name, name))
 
 
 def _score(data: bytes, encoding: str) -> float | None:
-    """Return how likely a reading is, 0 to 1; ``None`` when the bytes cannot be read so."""
+    """Return how plausible a decoding is, 0 to 1; ``None`` if the bytes cannot be decoded."""
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError:
@@ -136,7 +136,7 @@ def _score(data: bytes, encoding: str) -> float | None:
 
 
 def _plausible(character: str, before: str, after: str, encoding: str) -> float:
-    """Return how usual a character beyond ASCII is where it stands, 0 to 1."""
+    """Return how plausible a non-ASCII character is in its position, 0 to 1."""
     category = unicodedata.category(character)
     if category in ("Co", "Cn", "Cc"):
         return -1.0
@@ -151,7 +151,7 @@ def _western(character: str, before: str, after: str) -> float:
     if character not in _WESTERN:
         return 0.1
     if not character.isalpha():
-        # Marks stand at the edge of words; between letters only an apostrophe does.
+        # Punctuation is at the edge of words; between letters, only an apostrophe.
         if (character in "’”" and before.isspace()) or (character in "‘“" and after.isspace()):
             return 0.2
         inside = before.isalpha() and after.isalpha()
@@ -160,7 +160,7 @@ def _western(character: str, before: str, after: str) -> float:
     plain = sum(c.isascii() for c in neighbours)
     if not neighbours:
         return 0.4
-    # Words of accents only are another encoding's bytes, and so are capitals inside a word.
+    # Words of only accents, or with capitals inside, are bytes of another encoding.
     misplaced = character.isupper() and before.isalpha() and before.islower()
     return (0.2 if misplaced else 0.95) if plain else 0.2
 
@@ -178,7 +178,7 @@ def _cyrillic(character: str, before: str, after: str) -> float:
 
 def _eastern(character: str, before: str, after: str, encoding: str) -> float:
     code = ord(character)
-    # A letter of a word whose end was swallowed as the second byte.
+    # A letter consumed as the second byte.
     glued = before.isascii() and before.isalpha() and after.isascii() and after.isalpha()
     if glued:
         return 0.0
@@ -186,7 +186,7 @@ def _eastern(character: str, before: str, after: str, encoding: str) -> float:
         return {"cp932": 1.0, "gb18030": 0.4}.get(encoding, 0.3)
     if 0xAC00 <= code <= 0xD7A3:  # hangul
         return _hangul(character) if encoding == "cp949" else 0.1
-    if 0xFF61 <= code <= 0xFF9F:  # half-width kana: bytes of something else, nearly always
+    if 0xFF61 <= code <= 0xFF9F:  # half-width kana: nearly always bytes of another encoding
         return 0.0
     if 0x3000 <= code <= 0x303F or 0xFF00 <= code <= 0xFF60:
         return 0.8
@@ -198,12 +198,12 @@ def _eastern(character: str, before: str, after: str, encoding: str) -> float:
 def _hangul(character: str) -> float:
     if character in _HANGUL:
         return 1.0
-    # KS X 1001 has 2,350 syllables; cp949 has nine thousand more, which are rarely met.
+    # KS X 1001 has 2,350 syllables; cp949 has nine thousand more, which are rare.
     return 0.7 if all(byte >= 0xA1 for byte in character.encode("cp949")) else 0.1
 
 
 def _ideograph(character: str, encoding: str) -> float:
-    """Return how usual an ideograph is: the sets put the common ones first, in their own rows."""
+    """Return how plausible an ideograph is: character sets put the common ones first."""
     often = {"gb18030": _SIMPLIFIED, "cp932": _KANJI, "big5": _TRADITIONAL}
     if character in often.get(encoding, ()):
         return 1.0

@@ -1,7 +1,7 @@
-"""Rules about folders: what ``--train_data_dir`` makes of them, regularisation, names alike.
+"""Rules about folders: how ``--train_data_dir`` reads them, regularisation, similar names.
 
-Facts: sd-scripts takes each folder right inside the one it is given, reads the number before the
-first ``_`` with Python's ``int`` and passes over the others and those below 1; inside, it does not
+Source: sd-scripts takes each folder directly inside the given one, reads the number before the
+first ``_`` with Python's ``int`` and skips other folders and numbers below 1; inside, it does not
 go deeper (``library/config_util.py``, ``generate_dreambooth_subsets_config_by_subdirs``). It
 repeats regularisation images until they match the others and drops the surplus.
 """
@@ -20,28 +20,30 @@ CODES = (
     CheckCode(
         "folder-no-repeats",
         "folders without repeats in their name",
-        {"sd-scripts": error('sd-scripts passes over them ("ignore directory without repeats").')},
-        "Rename them to 10_name, or train on what shikomi export writes.",
+        {"sd-scripts": error('sd-scripts skips them ("ignore directory without repeats").')},
+        "Rename them to 10_name, or train on an export (shikomi export).",
     ),
     CheckCode(
         "folder-zero-repeats",
         "folders with less than one repeat",
-        {"sd-scripts": error("sd-scripts passes over them without a word.")},
-        "Rename them to 1_name or more, or train on what shikomi export writes.",
+        {"sd-scripts": error("sd-scripts silently skips them.")},
+        "Rename them to 1_name or more, or train on an export (shikomi export).",
     ),
     CheckCode(
         "folder-nested",
         "images in folders inside concept folders",
         {
-            "sd-scripts": error("sd-scripts does not look there: these images are never trained."),
-            "onetrainer": warning("OneTrainer looks there only with include_subdirectories."),
+            "sd-scripts": error(
+                "sd-scripts does not read them: these images are never trained on."
+            ),
+            "onetrainer": warning("OneTrainer reads them only with include_subdirectories."),
         },
-        "Move the images up, or train on what shikomi export writes.",
+        "Move the images up, or train on an export (shikomi export).",
     ),
     CheckCode(
         "folder-outside",
         "images outside any concept folder",
-        {"sd-scripts": error("sd-scripts only looks into folders: they are never trained.")},
+        {"sd-scripts": error("sd-scripts only reads concept folders: they are never trained on.")},
         "Move them into a folder called 10_name.",
     ),
     CheckCode(
@@ -49,47 +51,47 @@ CODES = (
         "a single concept folder opened as a dataset",
         {
             "sd-scripts": error(
-                "Given this folder, sd-scripts finds no images: it wants the parent."
+                "Given this folder, sd-scripts finds no images: it needs the parent."
             )
         },
-        "Give --train_data_dir the folder above, and check that.",
+        "Give --train_data_dir the parent folder, and check that.",
     ),
     CheckCode(
         "folder-empty",
         "concept folders without usable images",
-        for_all(info("Trainers pass over them.")),
+        for_all(info("Trainers skip them.")),
         "Fill or remove them.",
     ),
     CheckCode(
         "folder-no-name",
-        "folders that are a number only",
-        {"sd-scripts": info("Images without a caption there are trained without any words.")},
+        "folders whose name is only a number",
+        {"sd-scripts": info("Images without a caption there are trained on without any words.")},
         "Rename them to 10_name.",
     ),
     CheckCode(
         "concepts-alike",
         "concepts whose names are almost the same",
-        for_all(info("Perhaps one concept, split by a slip of the pen.")),
-        "Rename one, or leave them when both are meant.",
+        for_all(info("Perhaps one concept, split by a typing error.")),
+        "Rename one, or keep them if both are intended.",
     ),
     CheckCode(
         "concept-unknown",
-        "settings for a folder that is not there",
-        for_all(warning("The trigger word and repeats set for it in shikomi.toml do nothing.")),
+        "settings for a folder that does not exist",
+        for_all(warning("Its trigger word and repeats in shikomi.toml have no effect.")),
         "Correct the name of its table in shikomi.toml.",
     ),
     CheckCode(
         "reg-unmarked",
         "folders that look like regularisation images",
-        for_all(warning("They are trained as images of your concept.")),
+        for_all(warning("They are trained on as images of your concept.")),
         "Mark the folder: shikomi concept . FOLDER --regularization; for sd-scripts keep them"
         " outside the dataset and give --reg_data_dir.",
     ),
     CheckCode(
         "reg-surplus",
         "more regularisation images than are used",
-        for_all(warning("The surplus is never trained.")),
-        "Remove some, lower their repeats, or raise those of the others.",
+        for_all(warning("The surplus is never trained on.")),
+        "Remove some, lower their repeats, or raise those of the other folders.",
     ),
     CheckCode(
         "reg-steps",
@@ -97,7 +99,7 @@ CODES = (
         for_all(
             info("Each image is matched by a regularisation image: epochs take twice as long.")
         ),
-        "Plan with half the epochs, or do without them.",
+        "Plan half the epochs, or omit them.",
     ),
 )
 
@@ -108,7 +110,7 @@ _LONG = 5
 
 
 def find(view: DatasetView) -> Iterator[Problem]:
-    """Yield what is wrong with the folders."""
+    """Yield the problems of folders."""
     for place in view.places:
         if place.pictures:
             yield from _place(view, place)
@@ -161,7 +163,7 @@ def _empty(view: DatasetView) -> Iterator[Problem]:
         if place.depth == 1 and place.concept.folder not in used:
             left = len(place.excluded) + len(place.unreadable)
             yield Problem(
-                "folder-empty", place.path, f"{left} left out or unreadable" if left else "empty"
+                "folder-empty", place.path, f"{left} excluded or unreadable" if left else "empty"
             )
 
 
@@ -186,7 +188,7 @@ def _alike(view: DatasetView) -> Iterator[Problem]:
 def _is_alike(name: str, other: str) -> bool:
     first, second = _letters(name), _letters(other)
     if first == second:
-        return name != other  # the same name with other repeats is meant
+        return name != other  # the same name with other repeats is intended
     if (
         re.sub(r"\d", "", first) == re.sub(r"\d", "", second)
         or min(len(first), len(second)) < _LONG
@@ -194,7 +196,7 @@ def _is_alike(name: str, other: str) -> bool:
         return False
     if any(character.isdigit() for character in first + second):
         return False
-    # A letter of its own, as in outfit_a and outfit_b, tells variants apart.
+    # A separate letter, as in outfit_a and outfit_b, distinguishes variants.
     words = set(re.split(r"[\W_]+", name.casefold())) ^ set(re.split(r"[\W_]+", other.casefold()))
     if any(len(word) == 1 for word in words):
         return False
@@ -218,6 +220,6 @@ def _regularisation(view: DatasetView) -> Iterator[Problem]:
         return
     total = sum(concept.repeats * count for concept, _, count in regular)
     if total > train:
-        message = f"{total} of them with repeats, {train} of the others: {total - train} unused"
+        message = f"{total} with repeats, {train} other exposures: {total - train} unused"
         yield Problem("reg-surplus", regular[0][1], message)
     yield Problem("reg-steps", regular[0][1], f"{train} exposures become {2 * train}")

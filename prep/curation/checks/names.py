@@ -1,9 +1,9 @@
-"""Rules about file names: what trainers pass over, and images that share their caption.
+"""Rules about file names: files that trainers skip, and images that share a caption.
 
-Facts: sd-scripts lists ``*.png`` to ``*.bmp`` all in lower or all in upper case, ``.avif`` and
+Sources: sd-scripts lists ``*.png`` to ``*.bmp`` all in lower or all in upper case, ``.avif`` and
 ``.jxl`` with plug-ins (``library/train_util.py``, ``IMAGE_EXTENSIONS``). OneTrainer takes bmp, jpg,
 jpeg, png, tif, tiff and webp in any case (``modules/util/path_util.py``), hidden files too, and no
-links (mgds ``CollectPaths.py``). Neither looks at what the file really is.
+links (mgds ``CollectPaths.py``). Neither checks the actual file type.
 """
 
 from collections.abc import Iterator
@@ -17,49 +17,49 @@ from prep.images import is_image_name
 CODES = (
     CheckCode(
         "suffix-case",
-        "endings in mixed case (.Jpg)",
-        {"sd-scripts": error("sd-scripts lists .jpg and .JPG only, and passes over these images.")},
-        "--fix writes the ending in lower case.",
+        "suffixes in mixed case (.Jpg)",
+        {"sd-scripts": error("sd-scripts lists only .jpg and .JPG, and skips these images.")},
+        "--fix renames them to lower case.",
         safe=True,
     ),
     CheckCode(
         "suffix-alias",
-        "JPEG images under another ending (.jfif)",
-        for_all(error("Trainers do not know the ending, and pass over these images.")),
+        "JPEG images with another suffix (.jfif)",
+        for_all(error("Trainers do not know the suffix, and skip these images.")),
         "--fix renames them to .jpg.",
         safe=True,
     ),
     CheckCode(
         "suffix-skipped",
-        "images of a kind that the trainer does not read",
+        "images in a format that the trainer does not read",
         {
-            "sd-scripts": error("sd-scripts passes over them; AVIF needs pillow_avif there."),
-            "onetrainer": error("OneTrainer passes over them."),
+            "sd-scripts": error("sd-scripts skips them; it needs pillow_avif for AVIF."),
+            "onetrainer": error("OneTrainer skips them."),
         },
         "shikomi export writes all of them as WebP or PNG.",
     ),
     CheckCode(
         "suffix-unknown",
-        "images of a kind that nobody reads",
-        for_all(error("Trainers and shikomi pass over them.")),
+        "images in a format that nothing reads",
+        for_all(error("Trainers and shikomi skip them.")),
         "Save them as PNG, or as JPEG of high quality.",
     ),
     CheckCode(
         "suffix-wrong",
-        "endings that name another format",
-        for_all(info("Trainers look at the content; programs that go by the name may fail.")),
-        "Rename them when something else than a trainer reads them.",
+        "suffixes of another format",
+        for_all(info("Trainers check the content; programs that rely on the name may fail.")),
+        "Rename them if anything other than a trainer reads them.",
     ),
     CheckCode(
         "stem-shared",
-        "images that differ in their ending only",
+        "images that differ only in their suffix",
         {
             "sd-scripts": warning("They share one caption and one latent cache."),
             "onetrainer": warning("They share one caption and one mask."),
             "shikomi": warning("They share one caption."),
         },
-        "--fix renames all but one, each with a copy of the caption; copies of one picture are"
-        " found by shikomi dupes.",
+        "--fix renames all but one, each with a copy of the caption; shikomi dupes finds copies"
+        " of a picture.",
         safe=True,
     ),
     CheckCode(
@@ -71,24 +71,24 @@ CODES = (
     CheckCode(
         "image-hidden",
         "hidden files with the name of an image",
-        {"onetrainer": error("OneTrainer reads them, too, and stops: mostly macOS's ._ files.")},
+        {"onetrainer": error("OneTrainer also reads them, and stops: mostly macOS's ._ files.")},
         "--fix moves them to the trash.",
         safe=True,
     ),
     CheckCode(
         "image-linked",
         "images that are symbolic links",
-        {"onetrainer": error("OneTrainer passes over links.")},
-        "Put the files themselves there.",
+        {"onetrainer": error("OneTrainer skips links.")},
+        "Replace them with the files themselves.",
     ),
     CheckCode(
         "excluded-present",
-        "images left out that lie in the folder",
+        "excluded images in the folder",
         {
-            "sd-scripts": info("sd-scripts trains them when it reads this folder directly."),
-            "onetrainer": info("OneTrainer trains them when it reads this folder directly."),
+            "sd-scripts": info("sd-scripts trains on them if it reads this folder directly."),
+            "onetrainer": info("OneTrainer trains on them if it reads this folder directly."),
         },
-        "Train on what shikomi export writes.",
+        "Train on an export (shikomi export).",
     ),
 )
 
@@ -111,7 +111,7 @@ _FORMATS = {
 
 
 def find(view: DatasetView) -> Iterator[Problem]:
-    """Yield what is wrong with the names of images."""
+    """Yield the problems of image names."""
     for place in view.places:
         targets = _targets(view, place, _ALL)
         for picture in place.pictures:
@@ -133,7 +133,7 @@ def find(view: DatasetView) -> Iterator[Problem]:
                 yield Problem("image-hidden", place.file(name), "hidden", fixable=True)
         if place.excluded:
             count = len(place.excluded)
-            yield Problem("excluded-present", place.path, f"{count} images left out lie here")
+            yield Problem("excluded-present", place.path, f"{count} excluded images are here")
 
 
 def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:
@@ -177,7 +177,7 @@ def _right_suffix(view: DatasetView, suffix: str, wanted: frozenset[str]) -> str
 
 
 def _keeper(view: DatasetView, pictures: list[CheckedImage]) -> CheckedImage:
-    """Return the image that keeps the name: one that needs no other ending, if there is one."""
+    """Return the image that keeps the name: one with the right suffix, if there is one."""
 
     def renamed(picture: CheckedImage) -> tuple[bool, str]:
         return _right_suffix(view, picture.suffix, _ALL) != picture.suffix, picture.name
@@ -199,7 +199,7 @@ def _renames(view: DatasetView, place: CheckedFolder, wanted: frozenset[str]) ->
 
 
 def _targets(view: DatasetView, place: CheckedFolder, wanted: frozenset[str]) -> dict[str, str]:
-    """Return the new names of the images that get one, by path; none is taken."""
+    """Return the new names of images to rename, by path; none is in use."""
     found: dict[str, str] = {}
     given: set[str] = set()
     taken: set[str] | None = None

@@ -1,8 +1,8 @@
-"""Rules about the pictures themselves: what a trainer sees in place of what people see.
+"""Rules about pixels: where a trainer reads a picture differently from what people see.
 
-Facts: sd-scripts takes ``Image.open(...).convert("RGB")``: no EXIF turn, transparency dropped, the
-first frame of animations (``library/train_util.py``). OneTrainer turns by EXIF and drops
-transparency (mgds ``LoadImage.py``). What shikomi exports is upright and on white.
+Sources: sd-scripts uses ``Image.open(...).convert("RGB")``: no EXIF rotation, no transparency, the
+first frame of animations (``library/train_util.py``). OneTrainer applies EXIF rotation and drops
+transparency (mgds ``LoadImage.py``). Exports of shikomi are upright and on white.
 """
 
 from collections.abc import Iterator
@@ -18,56 +18,56 @@ CODES = (
         "image-unreadable",
         "images that cannot be read",
         {
-            "sd-scripts": error("sd-scripts stops when it comes to the first one."),
-            "onetrainer": error("OneTrainer stops when it comes to the first one."),
+            "sd-scripts": error("sd-scripts stops at the first one."),
+            "onetrainer": error("OneTrainer stops at the first one."),
             "shikomi": error("They are left out."),
         },
-        "Get them again, or move them out of the folder.",
+        "Replace them, or move them out of the folder.",
     ),
     CheckCode(
         "image-turned",
-        "photographs that are turned by EXIF",
-        {"sd-scripts": warning("sd-scripts trains them lying on their side, or upside down.")},
+        "photographs that are rotated by EXIF",
+        {"sd-scripts": warning("sd-scripts trains on them sideways or upside down.")},
         "shikomi export writes them upright.",
     ),
     CheckCode(
         "image-transparent",
         "images with transparent areas",
         {
-            "sd-scripts": warning("sd-scripts drops transparency and trains what lies hidden."),
-            "onetrainer": warning("OneTrainer drops transparency and trains what lies hidden."),
-            "shikomi": info("They are put on white."),
+            "sd-scripts": warning("sd-scripts drops transparency and trains on the hidden pixels."),
+            "onetrainer": warning("OneTrainer drops transparency and trains on the hidden pixels."),
+            "shikomi": info("They are composed on white."),
         },
-        "shikomi export puts them on white; sd-scripts can take it as a mask (alpha_mask).",
+        "shikomi export composes them on white; sd-scripts can use it as a mask (alpha_mask).",
     ),
     CheckCode(
         "image-animated",
         "animations",
-        for_all(warning("Only the first frame is trained.")),
-        "Save the frames that you want as images of their own.",
+        for_all(warning("Only the first frame is trained on.")),
+        "Save the frames that you want as separate images.",
     ),
     CheckCode(
         "image-small",
         "images much smaller than the training resolution",
-        for_all(warning("They are enlarged to fill their bucket, and trained as soft as that is.")),
-        "Find larger versions, leave them out, or set no_upscale in [buckets].",
+        for_all(warning("They are enlarged to fill their bucket, and trained on with that blur.")),
+        "Find larger versions, exclude them, or set no_upscale in [buckets].",
     ),
     CheckCode(
         "image-thin",
         "images thinner than one bucket step",
         {
             "sd-scripts": error(
-                "With bucket_no_upscale sd-scripts has no bucket for them, and stops."
+                "With bucket_no_upscale, sd-scripts has no bucket for them and stops."
             )
         },
-        "Leave them out, or crop them from a larger picture.",
+        "Exclude them, or crop them from a larger picture.",
     ),
 )
 
 MUCH = 1.25
-"""Enlarged so many times, softness shows."""
+"""Factor of enlargement from which blur is visible."""
 LITTLE = 0.001
-"""Less of the picture being transparent is a stray pixel."""
+"""Share of the picture below which transparency is a stray pixel."""
 
 
 def find(view: DatasetView) -> Iterator[Problem]:

@@ -1,6 +1,6 @@
-"""Rules about which caption file belongs to which image: missing, misnamed, borrowed, left over.
+"""Rules about caption files and their images: missing, misnamed, borrowed, left over.
 
-sd-scripts: when ``<path without ending>.txt`` is missing and the path, folders included, has five
+sd-scripts: if ``<path without suffix>.txt`` is missing and the path, with folders, has five
 parts or more between underscores, the path without its last four parts is tried
 (``library/train_util.py``, ``read_caption``).
 """
@@ -42,13 +42,13 @@ def find(view: DatasetView) -> Iterator[Problem]:
         yield from loose.left_over()
         masks = [name for name in place.names if is_mask(name)]
         if masks:
-            yield Problem("mask-trained", place.path, f"{len(masks)} files, as {masks[0]}")
+            yield Problem("mask-trained", place.path, f"{len(masks)} files, such as {masks[0]}")
 
 
 def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:
-    """Yield the changes that give misnamed captions their right names, with mended texts."""
+    """Yield the changes that rename misnamed captions and fix their texts."""
     if "caption-elsewhere" not in wanted or not view.indexed_captions:
-        return  # shikomi.toml asks for another ending than the trainer: that is to be settled there
+        return  # shikomi.toml has another suffix than the trainer: to be fixed there
     for place in view.places:
         loose = _Loose(view, place)
         for stem, pictures in place.stems.items():
@@ -58,8 +58,8 @@ def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:
             raw = view.caption_bytes(place.file(names[0])) if len(names) == 1 else None
             if raw is None:
                 continue
-            # Its bytes are taken away here and written there, rather than moved, since it may
-            # be mended on the way, and undo takes the changes back in another order.
+            # Removed here and written there, rather than moved, since the text may also
+            # be fixed, and undo reverts the changes in another order.
             yield content_change(place.file(names[0]), raw, None)
             after = fixed(view, place, raw, wanted)
             if after is not None:
@@ -69,7 +69,7 @@ def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:
 def _without(
     view: DatasetView, place: CheckedFolder, loose: "_Loose", pictures: list[CheckedImage]
 ) -> Iterator[Problem]:
-    """Yield what is to be said of images that have no caption file."""
+    """Yield the problems of images without a caption file."""
     names = loose.candidates(pictures)
     path = pictures[0].path
     if len(names) == 1:
@@ -82,7 +82,7 @@ def _without(
         yield Problem("caption-borrowed", path, f"reads {other}")
     else:
         named = view.trainer == "sd-scripts" and place.depth == 1 and "_" in place.label
-        words = f"trained as: {place.label.partition('_')[2]}" if named else "no caption"
+        words = f"used instead: {place.label.partition('_')[2]}" if named else "no caption"
         yield Problem("caption-missing", path, words)
 
 
@@ -109,7 +109,7 @@ def _borrowed(view: DatasetView, path: str) -> str | None:
 
 
 class _Loose:
-    """The caption files of a folder that no image's name leads to."""
+    """The caption files of a folder that do not match the name of any image."""
 
     def __init__(self, view: DatasetView, place: CheckedFolder) -> None:
         self._place, self._extension = place, view.extension
@@ -125,7 +125,7 @@ class _Loose:
         self._claims: dict[str, str] = {}
 
     def candidates(self, pictures: list[CheckedImage]) -> list[str]:
-        """Return the files that could be the caption of images of one stem."""
+        """Return the files that could be the caption of images with one stem."""
         found = [
             name
             for suffix in CAPTION_ENDINGS
@@ -137,36 +137,40 @@ class _Loose:
         return [name for name in found if self._claims.setdefault(name, stem) == stem]
 
     def lend(self, path: str) -> None:
-        """Note that a trainer reads the file for some other image."""
+        """Record that a trainer reads the file for another image."""
         self._claims[path.rpartition("/")[2]] = path
 
     def left_over(self) -> Iterator[Problem]:
-        """Yield captions and masks that belong to no image; call it when all have asked."""
+        """Yield captions and masks without an image; call it after all images are processed."""
         stems = self._place.image_stems
         for name in self._names:
             if name not in self._claims and _bare(ending_less(name)) not in stems:
-                yield Problem("caption-orphan", self._place.file(name), "no image of this name")
+                yield Problem(
+                    "caption-orphan", self._place.file(name), "there is no image with this name"
+                )
         for name in self._place.names:
             if is_mask(name) and _unmasked(name) not in stems:
-                yield Problem("mask-orphan", self._place.file(name), "no image of this name")
+                yield Problem(
+                    "mask-orphan", self._place.file(name), "there is no image with this name"
+                )
 
 
 def ending_less(name: str) -> str:
-    """Return a name without its ending."""
+    """Return a name without its suffix."""
     return name[: len(name) - len(ending(name))]
 
 
 def _bare(stem: str) -> str:
-    """Take the image's own ending off, as in ``a.png.txt``."""
+    """Remove the image's suffix, as in ``a.png.txt``."""
     inner = ending(stem).lower()
     known = is_image_name(stem) or inner in ALIASES
     return stem[: len(stem) - len(inner)] if inner and known else stem
 
 
 def _key(stem: str) -> str:
-    """Return what names have in common that people and systems take for the same.
+    """Return a key that is equal for names that people and systems consider the same.
 
-    macOS spells accents in two characters, some tools change the case or double spaces.
+    macOS decomposes accents; some tools change the case or double spaces.
     """
     return " ".join(unicodedata.normalize("NFC", stem).casefold().split())
 

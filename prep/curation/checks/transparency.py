@@ -1,7 +1,7 @@
-"""How much of a picture is transparent, and what lies hidden there: looked at once per content.
+"""Measure how much of a picture is transparent, and the hidden pixels; once per content.
 
-That a file can hold transparency says little: most screenshots could and have none. So the pixels
-decide; they are read once, and the answer is kept in ``cache.db`` by the hash of the content.
+An alpha channel says little: most screenshots have one without transparency. So the pixels
+decide; they are read once, and the result is stored in ``cache.db`` by content hash.
 """
 
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ _BATCH = 64
 
 
 def measure(index: Index) -> Iterator[events.Event]:
-    """Look at the pixels of images whose files can hold transparency, unless that is known.
+    """Measure images whose files can hold transparency, unless already known.
 
     Yields:
-        Progress; Skipped for files that cannot be read any more.
+        Progress; Skipped for files that can no longer be read.
     """
     candidates = [row for row in index.iterate("alpha:yes") if row.usable]
     if not candidates:
@@ -61,7 +61,7 @@ def _looked_at(index: Index, todo: dict[str, ImageRow]) -> Iterator[events.Event
 
 
 def look(file: Path) -> Transparency | None:
-    """Look at one picture; ``None`` when it cannot be decoded."""
+    """Measure one picture; ``None`` if it cannot be decoded."""
     import numpy as np
     from PIL import Image
 
@@ -72,6 +72,6 @@ def look(file: Path) -> Transparency | None:
         return None
     clear = pixels[..., 3] < _FULL
     share = float(clear.mean())
-    # What a trainer sees there: the colour, whatever the transparency says.
+    # The colour that a trainer reads there, regardless of transparency.
     grey = float(pixels[..., :3][clear].mean()) if share else 0.0
     return Transparency(share, grey)

@@ -1,8 +1,8 @@
-"""Rules about trigger words: missing from captions, almost right, not in front, alike.
+"""Rules about trigger words: missing from captions, misspelt, not in front, too similar.
 
-A trigger word counts as present when a tag is spelled so, case aside, or when the words stand
-in a sentence. CLIP reads ``mochi_bear`` and ``mochi bear`` differently, so that underscores and
-escaped brackets make another word.
+A trigger word counts as present if a tag equals it, ignoring case, or if its words occur
+in a sentence. CLIP reads ``mochi_bear`` and ``mochi bear`` differently, so underscores and escaped
+brackets make it another word.
 """
 
 import re
@@ -21,59 +21,61 @@ CODES = (
         "trigger-missing",
         "captions without the trigger word",
         for_all(
-            warning("What these images teach goes to their tags, and the trigger word learns less.")
+            warning(
+                "What these images teach goes to their other tags: the trigger word learns less."
+            )
         ),
-        "Put in front by --fix; or shikomi edit --rules.",
+        "--fix puts it in front; so does shikomi edit --rules.",
         safe=True,
     ),
     CheckCode(
         "trigger-misspelt",
-        "a trigger word that is almost right",
+        "a misspelt trigger word",
         for_all(warning("To the text encoder this is another word: the concept is split in two.")),
-        "Replaced by --fix where the right one is missing.",
+        "--fix replaces it if the right one is missing.",
         safe=True,
     ),
     CheckCode(
         "trigger-not-first",
-        "trigger word not in front",
+        "a trigger word that is not in front",
         for_all(
             info(
-                "keep_tokens protects the first tags only: when tags are shuffled or dropped,"
-                " this trigger word goes with them."
+                "keep_tokens protects only the first tags: when tags are shuffled or dropped,"
+                " so is this trigger word."
             )
         ),
-        "Moved to the front by --fix.",
+        "--fix moves it to the front.",
         safe=True,
     ),
     CheckCode(
         "trigger-none",
         "concepts without a trigger word",
-        for_all(info("Nothing in particular will call up what these images teach.")),
-        "shikomi concept PROJECT FOLDER --trigger WORD; styles may do without.",
+        for_all(info("No particular word will invoke what these images teach.")),
+        "shikomi concept PROJECT FOLDER --trigger WORD; styles may not need one.",
     ),
     CheckCode(
         "trigger-alike",
         "trigger words that are almost the same",
-        for_all(warning("Concepts whose words share their beginning or sound bleed into another.")),
-        "Choose words that differ in more than a letter.",
+        for_all(warning("Concepts with similar trigger words bleed into each other.")),
+        "Choose words that differ by more than one letter.",
     ),
 )
 
 TriggerRule = Callable[[str, DatasetView, CheckedFolder], tuple[str, str | None] | None]
-"""Returns what is wrong with a text and how it should be, as ``captions.Verdict`` has it."""
+"""Returns the fault of a text and the corrected text, as in ``captions.Verdict``."""
 
 
 _SHOWN = 40
-"""Characters of a text that a message shows."""
+"""Maximum of characters of a text shown in a message."""
 
 
 def words_of(place: CheckedFolder) -> list[str]:
-    """Return the trigger word of a folder, as tags: it may have commas."""
+    """Return the trigger word of a folder, as tags: it may contain commas."""
     return list(_tags(place.concept.trigger))
 
 
 def alone(place: CheckedFolder) -> str:
-    """Return the caption that is nothing but the trigger word; empty where there is none."""
+    """Return the caption of only the trigger word; empty if there is none."""
     return place.concept.trigger
 
 
@@ -88,12 +90,12 @@ def _phrase(word: str) -> re.Pattern[str]:
 
 
 def has_word(line: str, word: str) -> bool:
-    """Does a line hold the word as a tag or in a sentence, case aside?"""
+    """Return whether a line has the word as a tag or in a sentence, ignoring case."""
     return _phrase(word).search(line) is not None
 
 
 def in_front(text: str, view: DatasetView, place: CheckedFolder) -> bool:
-    """Is all well with the trigger word? Quickly said; ``False`` asks for a closer look."""
+    """Return True if the trigger word is certainly correct, with a fast test."""
     trigger = place.concept.trigger
     if not trigger:
         return True
@@ -121,13 +123,13 @@ def misspelt(text: str, view: DatasetView, place: CheckedFolder) -> tuple[str, s
 
 
 def shown(text: str) -> str:
-    """Return the beginning of a text, for a message."""
+    """Return the start of a text, for a message."""
     text = text.strip().partition("\n")[0].rstrip()
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 def missing(text: str, view: DatasetView, place: CheckedFolder) -> tuple[str, str | None] | None:
-    """Find lines that the trainer reads and that lack the trigger word."""
+    """Find lines that the trainer reads without the trigger word."""
     words = words_of(place)
     wanted = [word for word in words if not _in_all(text, view, word)]
     if not wanted:
@@ -141,7 +143,7 @@ def missing(text: str, view: DatasetView, place: CheckedFolder) -> tuple[str, st
 
 
 def not_first(text: str, view: DatasetView, place: CheckedFolder) -> tuple[str, str | None] | None:
-    """Find captions of tags that have the trigger word further back."""
+    """Find captions of tags whose trigger word is not in front."""
     trigger = place.concept.trigger
     if not trigger or text.startswith(trigger):
         return None
@@ -172,7 +174,7 @@ def find(view: DatasetView) -> Iterator[Problem]:
 
 
 def _read(text: str, view: DatasetView) -> list[str]:
-    """Return the lines that may be read: the first, or all when the trainer draws one."""
+    """Return the lines that may be read: the first, or all if the trainer draws one."""
     if not view.draws_lines:
         return [split_lines(text)[1]]
     return [line for line in text.splitlines() if line.strip()]
@@ -191,7 +193,7 @@ def _with_lines(text: str, view: DatasetView, lines: list[str]) -> str:
 
 
 def _in_all(text: str, view: DatasetView, word: str) -> bool:
-    """Is the word in every line that may be read?"""
+    """Return whether the word is in every line that may be read."""
     return all(has_word(line, word) for line in _read(text, view))
 
 
@@ -228,7 +230,7 @@ def _words(text: str) -> list[str]:
 
 
 def _same_letters(tag: str, word: str) -> bool:
-    """Are they alike but for underscores, spaces, hyphens, brackets and the width of letters?"""
+    """Return whether they differ only in underscores, spaces, hyphens, brackets and width."""
     return _squeezed(tag) == _squeezed(word) != ""
 
 
@@ -245,7 +247,7 @@ def _almost(first: str, second: str) -> bool:
 
 
 def _is_own_tag(tag: str, word: str, view: DatasetView, place: CheckedFolder) -> bool:
-    """Does the word also stand beside the trigger word, so that it must mean something else?"""
+    """Return whether it also occurs beside the trigger word, so it must mean something else."""
     return captions.key(tag) in _beside(view, place.concept.folder, word)
 
 

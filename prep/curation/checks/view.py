@@ -1,7 +1,7 @@
-"""What the rules look at: the index, and the names in each folder, listed once.
+"""The input of the rules: the index, and the names in each folder, listed once.
 
-Sizes, times, headers and caption texts come from the index, which the scan has just brought up to
-date; no rule opens or asks for a file that gives no cause for it.
+Sizes, times, headers and caption texts come from the index, which the scan has just
+updated; rules open only files with a possible problem.
 """
 
 import os
@@ -18,13 +18,13 @@ from prep.project import Concept, Project
 from prep.training_set.trainers import Trainer
 
 ALIASES = {".jfif": ".jpg", ".jpe": ".jpg", ".jif": ".jpg"}
-"""Endings of ordinary JPEG files that trainers do not know."""
+"""Suffixes of ordinary JPEG files that trainers do not know."""
 CAPTION_ENDINGS = (".txt", ".caption")
 _OWN_FOLDERS = ("model", "output")
 
 
 class CheckedImage(NamedTuple):
-    """An image that is to be trained; ``row`` is ``None`` where only its name is wrong."""
+    """An image to train on; ``row`` is ``None`` if it is not indexed because of its name."""
 
     path: str
     name: str
@@ -39,13 +39,13 @@ class CheckedFolder:
 
     Attributes:
         path: Relative to the project.
-        concept: Which concept its images belong to.
+        concept: Concept of its images.
         depth: Folders between it and the dataset folder; 0 is the dataset folder itself.
         names: Its files, in name order; hidden ones are in ``hidden``.
         links: Those of its files that are symbolic links.
-        pictures: Its images that are readable and not left out, in name order.
-        unreadable: Those that are not left out and cannot be read.
-        excluded: Those that are left out.
+        pictures: Its readable images that are not excluded, in name order.
+        unreadable: Its unreadable images that are not excluded.
+        excluded: Its excluded images.
     """
 
     path: str
@@ -65,12 +65,12 @@ class CheckedFolder:
 
     @cached_property
     def all_names(self) -> frozenset[str]:
-        """The names, to look up."""
+        """The names, for lookup."""
         return frozenset(self.names)
 
     @cached_property
     def stems(self) -> dict[str, list[CheckedImage]]:
-        """The pictures that share a caption file, by their name without its ending."""
+        """The pictures by stem; those with the same stem share a caption file."""
         found: dict[str, list[CheckedImage]] = {}
         for picture in self.pictures:
             found.setdefault(picture.stem, []).append(picture)
@@ -78,12 +78,12 @@ class CheckedFolder:
 
     @cached_property
     def parts(self) -> list[tuple[str, str, str]]:
-        """The names with their stem and ending, as written."""
+        """The names with their stem and suffix, as written."""
         return [(name, *_split(name)) for name in self.names]
 
     @cached_property
     def image_stems(self) -> frozenset[str]:
-        """Stems of all image files, those left out or unreadable too."""
+        """Stems of all image files, including excluded and unreadable ones."""
         return frozenset(
             stem
             for name, stem, suffix in self.parts
@@ -91,7 +91,7 @@ class CheckedFolder:
         )
 
     def file(self, name: str) -> str:
-        """Return a file of the folder, relative to the project."""
+        """Return the path of a file of the folder, relative to the project."""
         return f"{self.path}/{name}" if self.path != "." else name
 
 
@@ -105,9 +105,9 @@ class DatasetView:
 
         Args:
             index: Up to date, as after a scan.
-            trainer: Whose rules to apply.
+            trainer: The trainer whose rules are applied.
             wildcards: The trainer expands ``{a|b}`` and draws lines of captions.
-            encoding: Of captions that are not UTF-8; guessed when empty.
+            encoding: Encoding of captions that are not UTF-8; guessed if empty.
         """
         self.index, self.project, self.trainer = index, index.project, trainer
         self.encoding = encoding
@@ -115,7 +115,7 @@ class DatasetView:
         self.draws_lines = trainer == "onetrainer" or (trainer == "sd-scripts" and wildcards)
         self.expands = trainer == "sd-scripts" and wildcards
         section = self.project.settings.captions
-        # OneTrainer has no choice of endings.
+        # OneTrainer supports only one suffix.
         self.extension: str = ".txt" if trainer == "onetrainer" else section.extension
         self.indexed_captions = self.extension == section.extension
         self._trashed: set[str] = set()
@@ -141,20 +141,20 @@ class DatasetView:
         return found
 
     def concept_path(self, folder: str) -> str:
-        """Return where a concept is, relative to the project."""
+        """Return the path of a concept, relative to the project."""
         if "." in (folder, self.dataset):
             return self.dataset if folder == "." else folder
         return f"{self.dataset}/{folder}"
 
     def caption_bytes(self, path: str) -> bytes | None:
-        """Return the bytes of a file, ``None`` when it cannot be read."""
+        """Return the bytes of a file, ``None`` if it cannot be read."""
         try:
             return (self.project.root / path).read_bytes()
         except OSError:
             return None
 
     def is_file(self, path: str) -> bool:
-        """Is there a file? Asked once for each absolute path."""
+        """Return whether a file exists; cached per absolute path."""
         if path not in self._asked:
             self._asked[path] = Path(path).is_file()
         return self._asked[path]
@@ -172,18 +172,18 @@ class DatasetView:
 
 
 def ending(name: str) -> str:
-    """Return the ending of a name as it is written, with its dot."""
+    """Return the suffix of a name as written, with its dot."""
     return _split(name)[1]
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Split a name into stem and ending, as ``os.path.splitext``, a hundred thousand times."""
+    """Split a name into stem and suffix, like ``os.path.splitext`` but faster."""
     dot = name.rfind(".")
     return (name, "") if dot <= 0 else (name[:dot], name[dot:])
 
 
 def is_mask(name: str) -> bool:
-    """Is this the mask or condition of an image?"""
+    """Return whether this is the mask or condition of an image."""
     return name.endswith(MASK_SUFFIXES)
 
 
@@ -214,7 +214,7 @@ def _listed(project: Project) -> Iterator[CheckedFolder]:
 
 
 def _fill(place: CheckedFolder, entries: Sequence[os.DirEntry[str]]) -> list[Path]:
-    """Note the files of a folder; return its folders."""
+    """Add the files of a folder; return its subfolders."""
     folders = []
     for entry in entries:
         try:
@@ -231,7 +231,7 @@ def _fill(place: CheckedFolder, entries: Sequence[os.DirEntry[str]]) -> list[Pat
 
 
 def _sorted(place: CheckedFolder, rows: dict[str, ImageRow]) -> CheckedFolder:
-    """Sort the image files of a folder by what the index says of them."""
+    """Sort the image files of a folder by their state in the index."""
     before = place.file("")
     for name, stem, suffix in place.parts:
         path = before + name

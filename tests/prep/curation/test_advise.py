@@ -96,7 +96,7 @@ def test_captions_and_pixels_that_disagree() -> None:
     found = list(fusion(concept(), [seen_only, said_only, rare]))
     told = messages(found, "disagreement")
     assert [level for level, _ in told] == ["warning", "warning"]
-    assert "scarf is captioned in 8 images, and the tagger sees no sign of it in 6" in told[0][1]
+    assert "scarf is captioned in 8 images, and the tagger finds no sign of it in 6" in told[0][1]
     assert "hat is seen in 10 images and missing in the captions of 8" in told[1][1]
     assert "-score:scarf>0.1" in found[0].hint
     assert "score:hat>0.35" in found[1].hint
@@ -196,7 +196,7 @@ def test_variety_is_judged_where_tags_tell_of_it() -> None:
     assert found["backgrounds"].level == "warning"
     assert "beach is in 80%" in found["backgrounds"].message
     assert found["variety"].level == "note"
-    assert "tell framings (0), views (0), poses (0): not judged" in found["variety"].message
+    assert "for framings (0), views (0), poses (0): not judged" in found["variety"].message
     assert [advice.topic for advice in variety("f", "x", [frozenset()] * 9)] == ["variety"]
     many = [frozenset({place}) for place in ("beach", "forest", "city", "room") for _ in range(3)]
     (backgrounds, *_) = variety("f", "mochi", many)
