@@ -1,4 +1,4 @@
-"""Measures the training images of a project; each content and training size once."""
+"""Measure the quality of the training images of a project, once per content and training size."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -19,12 +19,12 @@ from prep.images.quality.measures import measure
 from prep.system.parallel import ordered
 
 _BATCH = 64
-"""Results saved at once: what an interrupted run loses at most."""
+"""Results per transaction: the most that an interrupted run loses."""
 
 
 @dataclass(frozen=True)
 class MeasuredPart:
-    """One training image: a part of an image, and how it meets its bucket."""
+    """One training image: a part of an image, and its fit in the bucket."""
 
     row: ImageRow
     rect: Rect
@@ -32,12 +32,12 @@ class MeasuredPart:
 
     @property
     def key(self) -> ValueKey:
-        """By which its values are known."""
+        """Key of its stored values."""
         return self.row.content or "", quality_values.cut(self.rect, self.fit)
 
 
 def views(index: Index, rows: Iterable[ImageRow]) -> Iterator[MeasuredPart]:
-    """Yield the training images that these readable images make."""
+    """Yield the training images of these readable images."""
     boxes, buckets = stored_crops.read(index.connection), index.project.buckets
     for row in rows:
         for rect in crops.rects(boxes.get(row.path, ()), (row.width, row.height)):
@@ -52,7 +52,7 @@ def known(index: Index, wanted: Iterable[MeasuredPart]) -> dict[ValueKey, Values
 def measured(
     index: Index, wanted: Iterable[MeasuredPart], values: dict[ValueKey, Values]
 ) -> Iterator[events.Event]:
-    """Measure, in threads, what ``values`` lacks; add it there and save it.
+    """Measure the parts missing in ``values``, in threads; add them there and save them.
 
     Yields:
         Progress; Skipped for images that cannot be decoded, which are marked in the index.

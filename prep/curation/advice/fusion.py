@@ -67,7 +67,7 @@ def _present(tag: TagFacts) -> int:
 
 
 def _share(tag: TagFacts) -> str:
-    """Return whether ``all``, ``none`` or ``some`` of the images with a tag are captioned with it."""
+    """Return whether ``all``, ``none`` or ``some`` images with a tag are captioned with it."""
     if tag.captioned <= _NEARLY_NONE * tag.images:
         return "none"
     return "all" if tag.captioned >= SHARE * tag.images else "some"

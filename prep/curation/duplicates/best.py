@@ -1,7 +1,7 @@
-"""Which of several versions of one picture to keep, and why, in words.
+"""Which of several versions of a picture to keep, and why.
 
-The rules are asked one after another; the first in which two versions differ decides. Their order
-is the user's.
+The rules are applied in order; the first in which two versions differ decides. Their order
+is set by the user.
 """
 
 import math
@@ -19,23 +19,23 @@ KeepRule = Literal["resolution", "sharpness", "format", "caption", "compression"
 RULES: tuple[KeepRule, ...] = get_args(KeepRule)
 
 _SHARPER = 1.5
-"""Sharpness counts in steps of this factor: less is the noise of a re-encoding."""
+"""Sharpness is compared in steps of this factor: less is re-encoding noise."""
 _LOSSLESS = 2
 _FORMATS = {"PNG": _LOSSLESS, "BMP": _LOSSLESS, "TIFF": _LOSSLESS, "WEBP": 1, "AVIF": 1}
-"""What a format keeps of a picture: 2 all of it, 1 perhaps, 0 (the others) not."""
+"""Whether a format is lossless: 2 yes, 1 possibly, 0 (other formats) no."""
 _HAND, _SOME, _NONE = 2, 1, 0
 """A caption written by a person, any caption, none."""
 _QUALITY_STEP = 4
-"""JPEG qualities count in steps of this: the same picture saved by two programs is no worse."""
+"""JPEG qualities are compared in steps of this, since programs differ slightly."""
 
 
 @dataclass(frozen=True)
 class KeepRanking:
-    """Compares versions.
+    """Ranks versions of a picture by the rules.
 
     Attributes:
         project: Where the files are.
-        sharpness: By content; see ``prep.curation.duplicates.hashes``.
+        sharpness: Sharpness by content; see ``prep.curation.duplicates.hashes``.
         hand_made: Images whose caption a person wrote or changed.
         order: The rules, the most important first.
     """
@@ -50,7 +50,7 @@ class KeepRanking:
         return tuple(_MEASURES[rule](self, row) for rule in self.order)
 
     def best_first(self, rows: Iterable[ImageRow]) -> list[ImageRow]:
-        """Sort versions, the best first; of equals the one with the shortest path.
+        """Sort versions, best first; on a tie, shortest path first.
 
         Copies have longer names than what they are copies of: ``IMG_2041 (1).jpg``.
         """
@@ -58,12 +58,12 @@ class KeepRanking:
         return sorted(by_path, key=self.merit, reverse=True)
 
     def why_kept(self, rows: Sequence[ImageRow]) -> str:
-        """Say in what the first of at least two versions, sorted, is better than the second."""
+        """Return in what the first of at least two sorted versions is better than the second."""
         best, second = self.merit(rows[0]), self.merit(rows[1])
         for rule, mine, other in zip(self.order, best, second, strict=True):
             if mine != other:
                 return _reason(rule, rows[0], rows[1], mine, other)
-        return "nothing but the name tells them apart: copies tend to have the longer one"
+        return "they differ only in name: copies tend to have longer names"
 
     def caption_rank(self, row: ImageRow) -> int:
         """Return 2 for a hand-made caption, 1 for any, 0 for none."""
@@ -101,9 +101,9 @@ def _caption(ranking: KeepRanking, row: ImageRow) -> float:
 
 
 def _compression(ranking: KeepRanking, row: ImageRow) -> float:
-    """Return the quality of a JPEG file, 0 to 100 in steps; files that lose nothing are above.
+    """Return the quality of a JPEG file, 0 to 100 in steps; lossless files rank above.
 
-    Other lossy files count by their bits per pixel, of which two are taken for quality 100.
+    Other lossy files are ranked by bits per pixel, of which two count as quality 100.
     """
     if _FORMATS.get(row.format, 0) == _LOSSLESS:
         return 101
@@ -124,13 +124,13 @@ _MEASURES: dict[KeepRule, Callable[[KeepRanking, ImageRow], float]] = {
 
 
 def jpeg_quality(project: Project, row: ImageRow) -> int | None:
-    """Estimate the quality a JPEG file was saved with, from its quantisation table.
+    """Estimate the quality of a JPEG file from its quantisation table.
 
     The Independent JPEG Group's library scales its standard table by ``200 - 2 q`` percent from
     quality 50 on, by ``5000 / q`` below; the mean of that table is 57.6.
 
     Returns:
-        1 to 100, or ``None`` when the header tells nothing.
+        1 to 100, or ``None`` if the header does not tell.
     """
     if row.width * row.height > MAX_PIXELS:
         return None
@@ -150,15 +150,15 @@ def _reason(rule: KeepRule, row: ImageRow, other: ImageRow, mine: float, theirs:
     if rule == "resolution":
         return f"the most pixels: {_size(row)}, the next has {_size(other)}"
     if rule == "sharpness":
-        return "the sharpest of those that are no worse otherwise"
+        return "the sharpest, and otherwise no worse"
     if rule == "format":
-        return f"{row.format} keeps more than {other.format}, and it is no worse otherwise"
+        return f"{row.format} loses less than {other.format}, and it is otherwise no worse"
     if rule == "caption":
         what = "a caption written by hand" if mine == _HAND else "a caption"
-        return f"the only one with {what}, and no worse otherwise"
+        return f"the only one with {what}, and otherwise no worse"
     if row.format == other.format == "JPEG":
         return f"the least compressed: JPEG quality about {mine:.0f}, the next {theirs:.0f}"
-    return "the least compressed, and no worse otherwise"
+    return "the least compressed, and otherwise no worse"
 
 
 def _size(row: ImageRow) -> str:

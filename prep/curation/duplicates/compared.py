@@ -1,4 +1,4 @@
-"""What comparisons of two pictures said, remembered by their contents in ``cache.db``.
+"""Stored results of comparing two pictures, by contents, in ``cache.db``.
 
 Looking closer takes some hundredths of a second per pair, and the same pairs come up in each run.
 Other rules of comparison make other answers: what older ones said is not read.
@@ -18,7 +18,7 @@ Key = TypeVar("Key")
 
 
 class ContentPair(NamedTuple):
-    """Two contents, and the turn that leads from the first to the second."""
+    """Two contents, and the transform from the first to the second."""
 
     first: str
     second: str
@@ -26,16 +26,16 @@ class ContentPair(NamedTuple):
 
 
 class ComparisonStore:
-    """The comparisons of one index."""
+    """The stored comparisons of one index."""
 
     def __init__(self, index: Index) -> None:
-        """Open it."""
+        """Open the store."""
         self._connection = index.connection
         self._version = str(similarity.VERSION)
         self._new: dict[ContentPair, Comparison] = {}
 
     def get(self, pair: ContentPair) -> Comparison | None:
-        """Return what is known of a pair."""
+        """Return the stored comparison of a pair."""
         if pair in self._new:
             return self._new[pair]
         row = self._connection.execute(
@@ -49,13 +49,13 @@ class ComparisonStore:
         return Comparison(difference, area, overlay, bool(recoloured))
 
     def put(self, pair: ContentPair, seen: Comparison) -> None:
-        """Remember a comparison; ``save`` writes the last ones."""
+        """Store a comparison; ``save`` flushes the last ones."""
         self._new[pair] = seen
         if len(self._new) >= _BATCH:
             self.save()
 
     def save(self) -> None:
-        """Write what is not written yet."""
+        """Flush comparisons that are not written yet."""
         with self._connection:
             self._connection.executemany(
                 "INSERT OR REPLACE INTO comparisons VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
@@ -75,18 +75,18 @@ class ComparisonStore:
 
 
 class OverlapStore:
-    """What pairs of pictures have in common, as crops of one source do."""
+    """The stored overlaps of pairs of pictures, such as crops of one source."""
 
     def __init__(self, index: Index) -> None:
-        """Open it."""
+        """Open the store."""
         self._connection = index.connection
         self._version = f"{similarity.VERSION} {overlaps.VERSION}"
 
     def of(self, pairs: Mapping[Key, tuple[str, str]]) -> dict[Key, Overlap | None]:
-        """Return what is known of pairs of contents, under the keys that they have here.
+        """Return the stored overlaps of pairs of contents, by the given keys.
 
         Values are ``None`` for pairs that have nothing in common; pairs that were never compared
-        are left out.
+        are omitted.
         """
         found: dict[Key, Overlap | None] = {}
         for key, (first, second) in pairs.items():
@@ -100,7 +100,7 @@ class OverlapStore:
         return found
 
     def put(self, seen: Iterable[tuple[str, str, Overlap | None]]) -> None:
-        """Remember what pairs of contents have in common."""
+        """Store the overlaps of pairs of contents."""
         rows = []
         for first, second, overlap in seen:
             turned = overlap.turned_round if overlap and first > second else overlap

@@ -1,6 +1,6 @@
 """Families: crops of one source, which show the same drawing or photograph in different cuts.
 
-They are no duplicates: a portrait cut from a full figure teaches something else. So families are
+They are not duplicates: a portrait cut from a full figure teaches something else. So families are
 shown, and never resolved.
 """
 
@@ -18,16 +18,16 @@ from prep.dataset.index import ImageRow, Index
 from prep.system.parallel import ordered
 
 _AT_ONCE = 64
-"""Pairs that a thread looks at before it reports."""
+"""Pairs that a thread compares before it reports."""
 
 
 def run(index: Index, rows: Sequence[ImageRow]) -> Iterator[events.Event | DuplicateGroup]:
-    """Find the families among pictures that are no duplicates of each other.
+    """Find the families among pictures that are not duplicates of each other.
 
-    What was seen of a pair is remembered: a second run looks at new pairs only.
+    Results are stored by pair: a second run compares only new pairs.
 
     Yields:
-        Progress and Skipped; a Cluster for each family, the one that shows most first.
+        Progress and Skipped; a DuplicateGroup for each family, the picture that shows most first.
     """
     yield from patches.make(index, rows)
     rows = [row for row in rows if row.content is not None]
@@ -56,7 +56,7 @@ def run(index: Index, rows: Sequence[ImageRow]) -> Iterator[events.Event | Dupli
 def _edges(
     found: Mapping[tuple[int, int], Overlap | None],
 ) -> dict[int, list[tuple[int, Overlap]]]:
-    """Return for each picture those that show parts of the same, and what they have in common."""
+    """Return, for each picture, those that overlap it, and the overlaps."""
     edges: dict[int, list[tuple[int, Overlap]]] = defaultdict(list)
     for (first, second), overlap in sorted(found.items(), key=lambda each: each[0]):
         if overlap is not None:
@@ -87,7 +87,7 @@ def _cluster(
     rows: Sequence[ImageRow],
     hashes: Mapping[str, int],
 ) -> DuplicateGroup:
-    """Put the picture that shows most first and say of the others what they show of it."""
+    """Put the picture that shows most first, and describe which part of it the others show."""
     extent = _extents(family, edges)
     source = max(family, key=lambda each: (extent[each], rows[each].width * rows[each].height))
     direct = dict(edges[source])
@@ -118,7 +118,7 @@ def _extents(
 
 
 def _shows(overlap: Overlap, source: ImageRow, row: ImageRow) -> str:
-    """Say which part of the source a crop shows, and how much larger."""
+    """Describe which part of the source a crop shows, and how much larger."""
     share = 100 * overlap.first.area
     scale = (overlap.second.right - overlap.second.left) * row.width
     scale /= max(1e-6, (overlap.first.right - overlap.first.left) * source.width)

@@ -1,4 +1,4 @@
-"""From candidates to groups: each picture is kept, or is a version of a better one that is kept.
+"""From candidates to groups: each picture is kept, or is a version of a better one.
 
 Every member of a group was compared with the kept picture itself, so that chains of small
 differences never join pictures that differ much.
@@ -27,28 +27,28 @@ from prep.curation.duplicates.similarity import NOTHING_ALIKE, Comparison, Thumb
 from prep.dataset.index import ImageRow, Index
 
 REASONS = ("exact", "near", "mirrored", "rotated")
-"""Of duplicates, in the order in which groups are reported."""
+"""Reasons for duplicates, in the order in which groups are reported."""
 APART = ("variant", "crop")
-"""Of pictures that belong together and are no duplicates: never excluded on their own."""
+"""Reasons for related pictures that are not duplicates: never excluded automatically."""
 
 _MANY, _NEAREST = 64, 8
-"""With more candidates than that, only so many of them are looked at, the most alike ones."""
+"""Maximum of candidates that are compared, the most similar ones."""
 _REMEMBERED = 1024
 _COARSE, _EQUAL = 8, 1e-3
-"""Side of the pictures that rank many candidates; below which difference they are equal."""
+"""Side of the pictures that rank many candidates, and the difference below which they are equal."""
 _MAYBE_EQUAL_BITS, _MAYBE_EQUAL = 6, 0.08
-"""Only copies as near as this can have the very same pixels."""
+"""Maximum difference at which pixels may be identical."""
 _TURNED_BELOW = 0.2
-"""Largest difference of copies that are mirrored or turned."""
+"""Maximum difference of mirrored or rotated copies."""
 _WITNESSES = 4
-"""Upright versions that a turned one, which differs by more from the kept one, is compared with."""
+"""Maximum of upright versions with which a rotated one is compared if it differs too much."""
 _ENOUGH_TO_VOTE = 3
 _CUT = 0.03
-"""From this difference of proportions on, a copy shows another part of the picture."""
+"""Difference of aspect ratios from which a copy shows another part of the picture."""
 
 
 class Candidate(NamedTuple):
-    """A picture that may be the same: its position, the turn, and the bits between the hashes."""
+    """A picture that may be the same: its position, the transform, and the Hamming distance."""
 
     position: int
     turn: int
@@ -61,9 +61,9 @@ class GroupMember(NamedTuple):
     Attributes:
         row: The image.
         reason: exact, near, mirrored, rotated, variant or crop.
-        bits: Bits between the hashes.
-        detail: What tells it from the kept one, in words.
-        turn: What turns the kept picture into this one; a place in ``TURNS``.
+        bits: Hamming distance of the hashes.
+        detail: How it differs from the kept one.
+        turn: Transform from the kept picture to this one; an index into ``TURNS``.
     """
 
     row: ImageRow
@@ -75,9 +75,9 @@ class GroupMember(NamedTuple):
 
 @dataclass(frozen=True)
 class DuplicateGroup:
-    """A kept image and everything that is the same picture, or belongs to it.
+    """A kept image, and the images that show the same picture or are related.
 
-    ``why`` it is kept is empty when the rules for the best version say it.
+    ``why`` is empty if the ranking of versions gives the reason.
     """
 
     keep: ImageRow
@@ -86,7 +86,7 @@ class DuplicateGroup:
 
 
 class Search:
-    """Groups the pictures that ``rows`` holds by position, over an open index."""
+    """Groups the pictures in ``rows``, which are keyed by position, using an open index."""
 
     def __init__(
         self,
@@ -97,14 +97,14 @@ class Search:
         *,
         variants: bool = False,
     ) -> None:
-        """Prepare.
+        """Prepare a search.
 
         Args:
             index: With thumbnails of all pictures that have candidates.
-            rows: By position in ``neighbours``, the images of one content, the best first.
+            rows: Position in ``neighbours`` -> images with one content, best first.
             neighbours: The candidates.
-            ranking: Says which of two versions is better.
-            variants: Also find pictures that differ in a detail.
+            ranking: Ranks versions.
+            variants: Also find variants, which differ in a detail.
         """
         self._index, self._rows, self._neighbours = index, rows, neighbours
         self._ranking, self._variants = ranking, variants
@@ -121,26 +121,26 @@ class Search:
         self.kept: set[int] = set()
 
     def __len__(self) -> int:
-        """Return how many pictures ``clusters`` decides on."""
+        """Return the number of pictures that ``clusters`` processes."""
         return len(self._order)
 
     def clusters(self) -> Iterator[DuplicateGroup | None]:
-        """Yield for each picture its cluster, or ``None`` when it has none of its own."""
+        """Yield, for each picture, its group, or ``None`` if it has none."""
         try:
             for position in self._order:
                 cluster = None
                 while self._free[position]:
                     if cluster is not None:
                         yield cluster
-                    # Free afterwards: what seemed a clean version is too far from this one. The
-                    # next is tried; each try leaves one picture less that is free.
+                    # Still free afterwards: the apparently clean version is too far from it. The
+                    # next one is tried; each try leaves one free picture less.
                     cluster = self._around(position)
                 yield cluster
         finally:
             self._memory.save()
 
     def _around(self, position: int, *, anyhow: bool = False) -> DuplicateGroup | None:
-        """Return the cluster of a picture, or of a version with nothing written over it."""
+        """Return the group of a picture, or of a version without an overlay."""
         self._free[position] = False
         found = self._same(position)
         clean = _cleaner(found)
@@ -150,7 +150,7 @@ class Search:
             best = min(clean, key=self._rank.__getitem__)
             cluster = self._around(best, anyhow=True)
             name = self._rows[position][0].path.rpartition("/")[2]
-            why = f"{name} seems to have something written over it"
+            why = f"{name} seems to have an overlay (text or a watermark)"
             return cluster and replace(cluster, why=why)
         self.kept.add(position)
         keep, *copies = self._rows[position]
@@ -167,7 +167,7 @@ class Search:
         return sorted(ranked, key=lambda member: REASONS.index(member.reason))
 
     def variants(self) -> Iterator[DuplicateGroup]:
-        """Yield, after all ``clusters``, kept pictures with those that differ in a detail."""
+        """Yield kept pictures with their variants; call it after ``clusters``."""
         shown: set[int] = set()
         found: dict[int, list[tuple[Candidate, Comparison]]] = {}
         for position, candidate, seen in self._variant_pairs:
@@ -191,12 +191,12 @@ class Search:
             yield DuplicateGroup(self._rows[position][0], members)
 
     def _same(self, position: int) -> list[tuple[Candidate, Comparison]]:
-        """Return the free candidates that are the same picture; they are no longer free."""
+        """Return the free candidates that are the same picture, and claim them."""
         found: list[tuple[Candidate, Comparison]] = []
         doubtful: list[tuple[Candidate, Comparison]] = []
         for candidate in self._worth_a_look(position):
             if not self._free[candidate.position]:
-                continue  # found already, in another turn
+                continue  # already found, in another transform
             seen = self._compare(position, candidate)
             if _is_same(seen, candidate.turn):
                 self._free[candidate.position] = False
@@ -212,9 +212,9 @@ class Search:
         doubtful: Sequence[tuple[Candidate, Comparison]],
         found: Sequence[tuple[Candidate, Comparison]],
     ) -> list[tuple[Candidate, Comparison]]:
-        """Return the turned pictures that agree enough with an upright version, if not with this.
+        """Return the rotated pictures that match an upright version well enough, if not this one.
 
-        The kept version may be the one with other colours, or with words over it.
+        The kept version may have other colours, or text over it.
         """
         upright = [each.position for each, _ in found if each.turn == UPRIGHT][:_WITNESSES]
         agreed = []
@@ -234,12 +234,12 @@ class Search:
         return [Candidate(*each) for each in zip(*(a.tolist() for a in found), strict=True)]
 
     def _most_alike(self, position: int, found: Candidates) -> Candidates:
-        """Return all candidates that are as good as equal, and of the others the nearest."""
+        """Return all candidates that are practically equal, and the nearest of the others."""
         if self._coarse is None:
             self._coarse = self._rankings()
         others = self._coarse[found.positions]
         for number in np.unique(found.turns).tolist():
-            # Turned back, they lie as the kept picture does.
+            # Transformed back to the orientation of the kept picture.
             places = np.arange(_COARSE * _COARSE).reshape(_COARSE, _COARSE)
             these = found.turns == number
             others[these] = others[these][:, _back(places, number).ravel()]
@@ -248,7 +248,7 @@ class Search:
         return found.only(np.argsort(off, kind="stable")[: equal + _NEAREST])
 
     def _rankings(self) -> NDArray[np.float32]:
-        """Return very small grey pictures as numbers that light does not change much."""
+        """Return tiny grey pictures, normalised against brightness."""
         coarse = np.zeros((len(self._free), _COARSE * _COARSE), np.float32)
         for position in self._order:
             picture = self._picture(position)
@@ -285,7 +285,7 @@ class Search:
     def _versions(
         self, keep: ImageRow, candidate: Candidate, seen: Comparison
     ) -> Iterator[GroupMember]:
-        """Yield one content's images as members: all copies of the same bytes."""
+        """Yield the images with one content as members: all copies of the same bytes."""
         first, *copies = self._rows[candidate.position]
         reason, detail = "near", _described(keep, first, candidate, seen)
         if candidate.turn == MIRRORED:
@@ -310,7 +310,7 @@ class Search:
 
 
 def shows_all(keep: ImageRow, member: GroupMember) -> bool:
-    """Does a duplicate show exactly the same part of the picture, as far as its shape tells?"""
+    """Return whether a duplicate shows the whole same picture, judged by its aspect ratio."""
     width, height = member.row.width, member.row.height
     if member.turn >= len(TURNS) // 2:
         width, height = height, width
@@ -319,9 +319,9 @@ def shows_all(keep: ImageRow, member: GroupMember) -> bool:
 
 
 def _cleaner(found: Sequence[tuple[Candidate, Comparison]]) -> list[int]:
-    """Return the versions that lack what is written over the picture they were compared with.
+    """Return the versions without the overlay of the picture they were compared with.
 
-    Most versions of a clean picture are clean; with few of them, what is written is judged.
+    Most versions of a clean picture are clean; with few versions, the overlay itself is judged.
     """
     differing = [(candidate, seen) for candidate, seen in found if seen.overlay]
     if len(found) >= _ENOUGH_TO_VOTE:
@@ -330,14 +330,14 @@ def _cleaner(found: Sequence[tuple[Candidate, Comparison]]) -> list[int]:
 
 
 def _is_same(seen: Comparison, number: int) -> bool:
-    """Is it the same picture? Turned ones must agree better: so many ways to fit by chance."""
+    """Return whether it is the same picture; rotated ones must match better, to avoid chance."""
     if number == UPRIGHT:
         return seen.same
     return seen.difference < _TURNED_BELOW or (number == MIRRORED and seen.overlay > 0)
 
 
 def _back(pixels: NDArray[Any], number: int) -> NDArray[Any]:
-    """Undo a turn: all but the quarter turns are their own inverse."""
+    """Undo a transform: all except the quarter turns are their own inverse."""
     return turn(pixels, {5: 6, 6: 5}.get(number, number))
 
 
@@ -350,9 +350,9 @@ def _described(keep: ImageRow, row: ImageRow, candidate: Candidate, seen: Compar
     if (row.width, row.height) != (keep.width, keep.height):
         words.append(f"{row.width}x{row.height}")
     if seen.overlay == 2:
-        words.append("with something written over it")
+        words.append("with an overlay")
     elif seen.overlay == 1:
-        words.append("without what is written over the kept one")
+        words.append("without the overlay of the kept one")
     if seen.recoloured:
         words.append("other colours")
     words.append(f"differs by {seen.difference:.2f}")

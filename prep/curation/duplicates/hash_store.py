@@ -1,7 +1,7 @@
-"""Hashes of the images of an index: computed once per content, kept in ``cache.db``.
+"""Hashes of the images of an index: computed once per content, stored in ``cache.db``.
 
-Contents, not paths, own hashes: renaming, moving or copying an image costs nothing, and a second
-run only looks at what is new. Each function that computes is a generator of events.
+Hashes are keyed by content, not path: renaming, moving or copying an image costs nothing, and a
+second run only processes new contents. Functions that compute are generators of events.
 """
 
 import hashlib
@@ -142,7 +142,7 @@ def sharpness_of(index: Index, contents: Collection[str]) -> dict[str, float]:
 
 
 def read_thumbnail(index: Index, content: str) -> Thumbnail | None:
-    """Return a thumbnail that ``make_thumbnails`` has made."""
+    """Return a thumbnail stored by ``make_thumbnails``."""
     row = index.connection.execute(
         "SELECT picture FROM thumbnails WHERE content = ?", (content,)
     ).fetchone()
@@ -153,12 +153,12 @@ def read_thumbnail(index: Index, content: str) -> Thumbnail | None:
 
 
 def pixel_digest(index: Index, row: ImageRow) -> str | None:
-    """Return a digest of the size and the pixels of an image as people see it.
+    """Return a digest of the size and pixels of a decoded image.
 
-    It is remembered by content.
+    It is stored by content.
 
     Returns:
-        ``None`` when the file cannot be decoded.
+        ``None`` if the file cannot be decoded.
     """
     known = index.connection.execute(
         "SELECT digest FROM pixel_digests WHERE content = ?", (row.content,)
@@ -177,7 +177,7 @@ def pixel_digest(index: Index, row: ImageRow) -> str | None:
 
 
 def _packed(pixels: Thumbnail) -> bytes:
-    """Encode a thumbnail: its losses are far below what tells pictures apart."""
+    """Encode a thumbnail; the loss is far below the difference between pictures."""
     wrong_way = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", wrong_way, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
 

@@ -1,9 +1,9 @@
-"""Perceptual hashes: 64 bits that nearly agree when two pictures look alike.
+"""Perceptual hashes: 64 bits that nearly agree if two pictures look alike.
 
 ``phash`` gives the values of ``imagehash.phash`` (8 x 8 low frequencies of a 32 x 32 cosine
 transform, each compared with their median) with two multiplications by a constant matrix, and
-the hashes of the mirrored and turned picture for next to nothing: mirroring only flips the sign
-of the odd columns, and turning by 90 degrees exchanges rows and columns.
+the hashes of the mirrored and rotated picture almost for free: mirroring only flips the sign
+of the odd columns, and rotating by 90 degrees swaps rows and columns.
 """
 
 import math
@@ -26,7 +26,7 @@ BITS = 64
 _SIDE, _KEPT = 32, 8
 _HASHED_SIDE = 4 * _SIDE
 _SHARPNESS_SIDE = 256
-"""Both measures start from a decode of at least this many pixels each way."""
+"""Minimum width and height, pixels, of the decoded picture for both measures."""
 
 
 def _cosines() -> NDArray[np.float64]:
@@ -43,13 +43,13 @@ _WEIGHTS = np.uint64(1) << np.arange(BITS - 1, -1, -1, dtype=np.uint64)
 
 @dataclass(frozen=True)
 class PerceptualHash:
-    """What a picture looks like, in a few numbers.
+    """Perceptual hashes of a picture, in four orientations, and its sharpness.
 
     Attributes:
         phash: Perceptual hash, unsigned 64 bits.
         mirrored: The hash of its mirror image.
-        flipped: The hash of the picture with top and bottom exchanged.
-        turned: The hash of the picture turned by 180 degrees.
+        flipped: The hash of the picture flipped top to bottom.
+        turned: The hash of the picture rotated by 180 degrees.
         sharpness: See ``sharpness``.
     """
 
@@ -67,13 +67,13 @@ def perceptual_hash(path: Path) -> PerceptualHash:
         UnreadableError: The file cannot be decoded.
     """
     grey = _plain_webp(path) or decode_grey(path, _SHARPNESS_SIDE)
-    # Averaging whole blocks first costs little and changes a bit or two at most.
+    # Averaging whole blocks first is cheap and changes at most a bit or two.
     crisp = _averaged(grey, _SHARPNESS_SIDE)
     return PerceptualHash(*turned_hashes(_averaged(crisp, _HASHED_SIDE)), sharpness(crisp))
 
 
 def _averaged(grey: Image.Image, side: int) -> Image.Image:
-    """Reduce by a whole factor, to at least ``side`` pixels each way."""
+    """Reduce by a whole factor, to at least ``side`` pixels in width and height."""
     factor = min(grey.size) // side
     return grey.reduce(factor) if factor > 1 else grey
 
@@ -102,22 +102,22 @@ def phash(grey: Image.Image) -> int:
 
 
 def turned_hashes(grey: Image.Image) -> tuple[int, int, int, int]:
-    """Return the hashes of a grey picture as it is, mirrored, flipped, and turned by 180 degrees.
+    """Return the hashes of a grey picture upright, mirrored, flipped, and rotated by 180 degrees.
 
-    Those of the picture turned by 90 degrees are the ``transposed`` ones of these.
+    Those of the picture rotated by 90 degrees are the ``transposed`` ones of these.
     """
     small = grey.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     pixels = np.asarray(small, dtype=np.float64)
-    # Rounding makes exact zeros of what only the order of the additions makes non-zero: flat and
-    # symmetric pictures then have one hash everywhere.
+    # Rounding restores exact zeros that only the order of additions makes non-zero: flat and
+    # symmetric pictures then have the same hash on every machine.
     low = np.round(_COSINES @ pixels @ _COSINES.T, 6)
     return _bits(low), _bits(low * _MIRROR), _bits(low * _FLIP), _bits(low * _FLIP * _MIRROR)
 
 
 def transposed(hashes: Hashes) -> Hashes:
-    """Return the hashes of the pictures with rows and columns exchanged.
+    """Return the hashes of the pictures with rows and columns swapped.
 
-    Exchanges the 8 x 8 bits by halves, quarters and eighths (Warren, "Hacker's Delight", 7-3).
+    Swaps the 8 x 8 bits by halves, quarters and eighths (Warren, "Hacker's Delight", 7-3).
     """
     result = hashes
     for shift, mask in (
@@ -140,7 +140,7 @@ def _bits(low: NDArray[np.float64]) -> int:
 def sharpness(grey: Image.Image) -> float:
     """Return the variance of the Laplacian of a 256 x 256 version, over its grey variance.
 
-    Dividing makes the measure the same for a brighter or paler version of a picture. About 0.01
+    Dividing makes the measure independent of brightness and contrast. About 0.01
     is soft, 0.1 and more is crisp; only compare versions of one picture.
     """
     side = (_SHARPNESS_SIDE, _SHARPNESS_SIDE)

@@ -1,7 +1,7 @@
-"""What the kept image takes over from its duplicates: captions, masks and sidecars.
+"""Merge captions, masks and sidecars of duplicates into the kept image.
 
-A mirror image is captioned by its own sides ("looking to the left"): tags that it hands over
-change sides, and what cannot be turned safely is left out.
+The caption of a mirror image names its own sides ("looking to the left"): its tags
+swap sides when merged, and tags that cannot be converted safely are omitted.
 """
 
 import io
@@ -34,11 +34,11 @@ _WORDS_OF_A_TAG = 5
 """Longer texts are sentences, in which "right" may mean anything."""
 _LARGEST_SIDECAR = 8_000_000
 _SAME_SHAPE = 0.02
-"""How much the proportions of a mask may differ from those of its image."""
+"""Tolerance of the aspect ratio of a mask against that of its image."""
 
 
 class MergedDuplicate(NamedTuple):
-    """A duplicate that hands over what it has; ``turn`` leads from the kept picture to it.
+    """A duplicate to merge; ``turn`` is the transform from the kept picture to it.
 
     ``whole`` says that it shows exactly the same part of the picture.
     """
@@ -49,7 +49,7 @@ class MergedDuplicate(NamedTuple):
 
 
 def turned_tags(tags: Sequence[str], number: int) -> list[str]:
-    """Return the tags of a picture as they hold for the picture before it was turned.
+    """Return the tags of a transformed picture converted to the original one.
 
     Example:
         >>> turned_tags(["hat", "looking to the left", "bright"], MIRRORED)
@@ -80,10 +80,10 @@ def merged_caption(
     Args:
         keep: The image that stays.
         copies: Its duplicates, the best first.
-        rule: ``best``: the caption of the best version that has one, which is the kept one's own
-            if it has any. ``hand-first``: the same, but captions written by hand come before
-            others. ``union``: the kept one's tags, then those that only copies have.
-        ranking: Knows which captions were written by hand.
+        rule: ``best``: the caption of the best version that has one, which is the kept one's
+            if there is one. ``hand-first``: the same, but captions written by hand come before
+            others. ``union``: the tags of the kept image, then those that only copies have.
+        ranking: Ranking that knows which captions were written by hand.
     """
     if keep.caption_error is not None:
         return None
@@ -105,9 +105,9 @@ def _union(keep: ImageRow, sources: Sequence[MergedDuplicate]) -> Change:
     for copy in sources:
         tags = captions.add(tags, turned_tags(copy.row.tags, copy.turn))
     own = len(keep.tags)
-    tags[own:] = sorted(tags[own:], key=is_sentence)  # as in captions by hand: tags, then prose
+    tags[own:] = sorted(tags[own:], key=is_sentence)  # as in manual captions: tags, then sentences
     if keep.caption is None and sources[0].turn == UPRIGHT:
-        # The other lines of the first caption come along; nothing merges prose.
+        # The other lines of the first caption are kept; sentences are not merged.
         text = captions.with_tags(sources[0].row.caption or "", tags)
         return Change(keep.path, CAPTION, None, text)
     return caption_change(keep.path, keep.caption, tags)
@@ -121,7 +121,7 @@ def _taken_over(keep: ImageRow, source: MergedDuplicate) -> Change:
 
 
 class Carried(NamedTuple):
-    """Sidecars that the kept image takes over, and (path, reason) of those it cannot."""
+    """Sidecars to copy to the kept image, and (path, reason) of those that cannot be copied."""
 
     changes: list[Change]
     refused: list[tuple[str, str]]
@@ -133,10 +133,10 @@ def carried_files(
     copies: Sequence[MergedDuplicate],
     listing: Listing | None = None,
 ) -> Carried:
-    """Copy masks and further sidecars of duplicates to the kept image, where it has none.
+    """Copy masks and other sidecars of duplicates to the kept image, if it has none.
 
-    Masks are turned and scaled with the picture. Caches of trainers are not carried: they are of
-    other pixels and are made again. The caption file itself is for ``merged_caption``; ``listing``
+    Masks are transformed and scaled with the picture. Trainer caches are not copied: they contain
+    other pixels and are recreated. The caption file itself is for ``merged_caption``; ``listing``
     saves reading folders again.
     """
     image = project.root / keep.path
@@ -154,7 +154,7 @@ def carried_files(
             if data is not None and suffix in MASK_SUFFIXES:
                 data = turned_mask(data, copy, keep)
             if data is None:
-                reason = "it does not fit the kept image; make it again if you need it"
+                reason = "it does not fit the kept image; recreate it if you need it"
                 found.refused.append((project.relative(file), reason))
                 continue
             taken.add(target.name)
@@ -176,14 +176,14 @@ def _read(file: Path) -> bytes | None:
 
 
 def turned_mask(data: bytes, copy: MergedDuplicate, keep: ImageRow) -> bytes | None:
-    """Return the mask of a copy as the kept image needs it, or ``None`` when it cannot fit."""
+    """Return the mask of a copy transformed for the kept image, or ``None`` if it cannot fit."""
     if not copy.whole:
         return None
     try:
         with Image.open(io.BytesIO(data)) as opened:
             opened.load()
             mask = opened.copy()
-    except Exception:  # whatever is broken in it, there is nothing to carry
+    except Exception:  # broken in any way: there is nothing to copy
         return None
     if not _same_shape(mask.size, (copy.row.width, copy.row.height)):
         return None
@@ -192,7 +192,7 @@ def turned_mask(data: bytes, copy: MergedDuplicate, keep: ImageRow) -> bytes | N
         return data
     if mask.mode not in ("L", "RGB", "RGBA"):
         mask = mask.convert("L")
-    # The turn leads from the kept picture to the copy; undo it.
+    # The transform is from the kept picture to the copy; undo it.
     back = np.asarray(mask, np.uint8)
     back = turn(back, _INVERSE.get(copy.turn, copy.turn))
     upright = Image.fromarray(back)
@@ -204,7 +204,7 @@ def turned_mask(data: bytes, copy: MergedDuplicate, keep: ImageRow) -> bytes | N
 
 
 _INVERSE = {5: 6, 6: 5}
-"""All turns but the two quarter turns are their own inverse."""
+"""All transforms except the two quarter turns are their own inverse."""
 
 
 def _same_shape(first: tuple[int, int], second: tuple[int, int]) -> bool:

@@ -1,7 +1,7 @@
-"""Which pictures may be the same: those whose hashes are near each other, in any turn.
+"""Candidate pairs: pictures whose hashes are close, in any orientation.
 
-Works on arrays of hashes, so that a million pictures fit; which of the candidates really are the
-same is for ``prep.curation.duplicates.similarity`` to say.
+Works on arrays of hashes, so that a million pictures fit in memory;
+``prep.curation.duplicates.similarity`` decides which candidates really are the same.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,26 +18,26 @@ TURNS = (
     "",
     "mirrored",
     "flipped top to bottom",
-    "turned by 180°",
-    "turned by 90° and mirrored",
-    "turned by 90° to the left",
-    "turned by 90° to the right",
-    "turned by 90° and flipped",
+    "rotated by 180°",
+    "rotated by 90° and mirrored",
+    "rotated by 90° to the left",
+    "rotated by 90° to the right",
+    "rotated by 90° and flipped",
 )
-"""What is done to one picture to get the other; the number of a turn is its place here."""
+"""Transforms from one picture to another; the number of a turn is its index here."""
 UPRIGHT, MIRRORED = 0, 1
 _ACROSS = 4
-"""From this turn on width and height are exchanged."""
+"""Index from which width and height are swapped."""
 _TOP_DOWN, _RIGHT_LEFT = frozenset({2, 3, 5, 7}), frozenset({1, 3, 6, 7})
-"""What is reversed, after that."""
+"""Axes that are reversed after that."""
 _MOST_PAIRS = 4_000_000
-"""Pairs of hash values that are kept at once, for each turn: some 40 MB."""
+"""Maximum of pairs of hash values in memory, per turn: about 40 MB."""
 _CROWDED = 64
-"""A hash value with more neighbours than this may lose its farther ones when there are too many."""
+"""Number of neighbours above which a hash value may lose its farther ones if memory is short."""
 
 
 def turn(pixels: NDArray[Any], number: int) -> NDArray[Any]:
-    """Turn an array of pixels, shape (height, width, …); see ``TURNS``."""
+    """Transform an array of pixels, shape (height, width, …); see ``TURNS``."""
     if number >= _ACROSS:
         pixels = pixels.swapaxes(0, 1)
     if number in _TOP_DOWN:
@@ -48,11 +48,11 @@ def turn(pixels: NDArray[Any], number: int) -> NDArray[Any]:
 
 
 def relative(first: int, second: int) -> int:
-    """Return what turns a picture turned by ``first`` into it turned by ``second``.
+    """Return the turn from a picture in turn ``first`` to the same in turn ``second``.
 
     Example:
         >>> TURNS[relative(MIRRORED, UPRIGHT)], TURNS[relative(5, 3)]
-        ('mirrored', 'turned by 90° to the left')
+        ('mirrored', 'rotated by 90° to the left')
     """
     picture = np.arange(6).reshape(2, 3)
     here, there = turn(picture, first), turn(picture, second)
@@ -60,14 +60,14 @@ def relative(first: int, second: int) -> int:
 
 
 class Candidates(NamedTuple):
-    """Pictures that may be the same: positions, turns, and the bits between the hashes."""
+    """Pictures that may be the same: positions, turns, and Hamming distances."""
 
     positions: Positions
     turns: NDArray[np.uint8]
     bits: NDArray[np.uint8]
 
     def only(self, which: NDArray[Any]) -> "Candidates":
-        """Return those that a mask or a list of places picks."""
+        """Return those selected by a mask or by indices."""
         return Candidates(self.positions[which], self.turns[which], self.bits[which])
 
 
@@ -75,7 +75,7 @@ class Neighbours:
     """The candidates of each picture among n pictures.
 
     Attributes:
-        crowded: There were too many pairs: pictures with very many neighbours only have the
+        crowded: There were too many pairs: pictures with very many neighbours have only the
             nearest of them.
     """
 
@@ -83,9 +83,9 @@ class Neighbours:
         """Search all pairs.
 
         Args:
-            hashes: Shape (4, n): upright, mirrored, flipped, turned by 180 degrees.
+            hashes: Shape (4, n): upright, mirrored, flipped, rotated by 180 degrees.
             radius: Largest number of bits, 0 to 15.
-            turns: Which to look for; see ``TURNS``.
+            turns: Turns to search for; see ``TURNS``.
         """
         upright, of = np.unique(hashes[0], return_inverse=True)
         self._of = of.astype(np.int32)
@@ -100,7 +100,7 @@ class Neighbours:
         self.crowded = any(near.crowded for near in self._near.values())
 
     def of(self, position: int) -> Candidates:
-        """Return the candidates of one picture; itself is none, whatever its symmetry."""
+        """Return the candidates of one picture, never itself, whatever its symmetry."""
         found = []
         for number, near in self._near.items():
             value = int(self._of[position] if number == UPRIGHT else near.of[position])
@@ -131,11 +131,11 @@ class Neighbours:
                 wanted[near.targets] = True
                 marked |= near.degrees[self._of] > 0
             else:
-                # All pictures with one hash and one turned hash have the same candidates.
+                # Pictures with the same hash and transformed hash have the same candidates.
                 kinds = near.of.astype(np.int64) << 32 | self._of
                 for kind in np.unique(kinds[near.degrees[near.of] > 0]).tolist():
                     targets, _ = near.of_value(kind >> 32)
-                    # A picture that is its own mirror image is no reason to look closer.
+                    # A picture that is its own mirror image is not its own candidate.
                     if ((sizes[targets] > 1) | (targets != kind & 0xFFFFFFFF)).any():
                         reasons.append(kind)
                         wanted[targets] = True
@@ -147,7 +147,7 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class _Near:
-    """For one turn: which values are near which; ``of``: the value of each picture."""
+    """Close pairs of hash values for one turn; ``of`` is the value index of each picture."""
 
     of: Positions
     starts: Positions
@@ -178,7 +178,7 @@ class _Near:
 
 
 def _starts(of: Positions, count: int) -> Positions:
-    """Return where each of ``count`` classes begins in the order of their numbers."""
+    """Return the offset of each of ``count`` classes, sorted by class."""
     sizes = np.bincount(of, minlength=count)
     return np.concatenate(([0], np.cumsum(sizes))).astype(np.int32)
 
@@ -188,8 +188,8 @@ def gathered(
 ) -> tuple[HashPairs, bool]:
     """Collect pairs in bounded memory.
 
-    When there are more than memory should hold, values that have very many neighbours lose
-    the farther ones; all others keep theirs.
+    If there are too many for the memory limit, values with very many neighbours lose
+    the farther ones; all others keep all of them.
 
     Returns:
         The pairs, and whether any were dropped.

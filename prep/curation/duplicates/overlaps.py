@@ -1,7 +1,7 @@
-"""What two pictures have in common, when both show parts of one source.
+"""Overlaps: the part that two pictures have in common if both show parts of one source.
 
-Their patches say where one would lie over the other; then the common parts are compared, as
-near-duplicates are, so that two drawings of one character have nothing in common.
+Their patches give the alignment; then the common parts are compared, like
+near-duplicates, so that two drawings of the same character do not overlap.
 """
 
 from collections.abc import Sequence
@@ -22,25 +22,25 @@ from prep.errors import UnreadableError
 from prep.images import decode_small
 
 VERSION = 1
-"""Counts up when the same two pictures may have something else in common."""
+"""Version of the search: raise it when results may change."""
 _DECODED = 512
 _INLIERS = 8
 _OFF = 4.0
-"""Pixels (of ``patches.SIDE``) that a matching patch may lie beside its place."""
+"""Tolerance of the position of a matching patch, pixels (of ``patches.SIDE``)."""
 _TURNED, _LARGEST_SCALE = 0.05, 12.0
 _LARGEST_SHARE = 0.95
-"""When both show more of each other than this, it is no crop."""
+"""Share above which, if both show that much of each other, neither is a crop."""
 _SMALLEST_SHARE, _LEAST_OF_ONE = 0.03, 0.5
-"""Of either and of one picture, at least so much must be common."""
+"""Minimum of the common share: of both pictures, and of one of them."""
 _PLAIN = 6.0
-"""Common parts with a smaller spread of grey levels prove nothing."""
+"""Minimum spread of grey levels of the common parts."""
 _FIRST_LOOK, _ALIKE = 16, 0.7
-"""Side of the common parts at the first look, and how much they must be correlated there: those of
-real crops are by 0.9."""
+"""Side of the common parts in the first test, and the correlation they must have there: those of
+real crops have 0.9."""
 
 
 class OverlapBox(NamedTuple):
-    """A rectangle, as shares of the width and height of a picture."""
+    """A rectangle, as fractions of the width and height of a picture."""
 
     left: float
     top: float
@@ -55,27 +55,27 @@ class OverlapBox(NamedTuple):
 
 @dataclass(frozen=True)
 class Overlap:
-    """What two pictures have in common: the part of each."""
+    """The common part of two pictures, in each of them."""
 
     first: OverlapBox
     second: OverlapBox
 
     @property
     def turned_round(self) -> "Overlap":
-        """The same from the side of the other picture."""
+        """Return the same with the pictures swapped."""
         return Overlap(self.second, self.first)
 
 
 def overlap_of(
     first: Patches, second: Patches, size: tuple[int, int], other: tuple[int, int]
 ) -> Overlap | None:
-    """Return what two pictures have in common if one may be a crop of the other's source.
+    """Return the overlap of two pictures if they may be crops of one source.
 
     Args:
         first: Patches of one picture.
-        second: Of the other one.
+        second: Patches of the other one.
         size: Width and height of the first, pixels.
-        other: Of the second.
+        other: Width and height of the second.
     """
     if min(len(first), len(second)) < _INLIERS:
         return None
@@ -110,7 +110,7 @@ def _places(patches: Patches, size: tuple[int, int]) -> NDArray[np.float32]:
 def _common(
     scale: float, shift: NDArray[np.float64], size: NDArray[np.float64], other: NDArray[np.float64]
 ) -> Overlap | None:
-    """Return the common rectangle in shares of both, when second = scale * first + shift."""
+    """Return the common rectangle in fractions of both, given second = scale * first + shift."""
     low = np.maximum(shift, 0)
     high = np.minimum(scale * size + shift, other)
     second = OverlapBox(*(low / other), *(high / other))
@@ -122,14 +122,14 @@ def _common(
 
 
 class OverlapSearch:
-    """Looks at candidates, each more closely than the one before it called for."""
+    """Compares candidates in several tests of increasing cost."""
 
     def __init__(self, index: Index, rows: Sequence[ImageRow], known: Sequence[Marks]) -> None:
         self._root, self._rows, self._known = index.project.root, rows, known
         self._decoded = lru_cache(64)(self._decode)
 
     def closer(self, pairs: Sequence[tuple[int, int]]) -> list[Overlap | None]:
-        """Return what each pair has in common, if anything. Threads may share this."""
+        """Return the overlap of each pair, if any. Thread-safe."""
         return [self._common(first, second) for first, second in pairs]
 
     def _common(self, first: int, second: int) -> Overlap | None:
@@ -167,7 +167,7 @@ def _cut(image: Image.Image, box: OverlapBox, side: int) -> NDArray[np.uint8]:
 
 
 def _alike(first: NDArray[np.uint8], second: NDArray[np.uint8], overlap: Overlap) -> bool:
-    """May the common parts be the same, as far as tiny versions tell? Cheap, and rarely wrong."""
+    """Return whether the common parts may match, judged by tiny versions: cheap, rarely wrong."""
     parts = [
         _cut(Image.fromarray(tiny), box, _FIRST_LOOK).astype(np.float32)
         for tiny, box in ((first, overlap.first), (second, overlap.second))

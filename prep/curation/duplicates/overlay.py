@@ -1,8 +1,8 @@
-"""Is what tells two pictures apart something written over one of them, as watermarks are?
+"""Detect whether two pictures differ only by an overlay on one of them, such as a watermark.
 
-A line of words makes a picture lighter along a line (or darker, at its edge or faintly), and
-nothing else. A changed mouth or hand makes some of it lighter and some darker, is small, or is as
-high as it is wide.
+A line of text makes a picture lighter along a line (or darker, at its edge or faintly), and
+changes nothing else. A changed mouth or hand makes some pixels lighter and some darker, is small,
+or is as high as it is wide.
 """
 
 import cv2
@@ -13,17 +13,17 @@ Plane = NDArray[np.float32]
 BoolPlane = NDArray[np.bool_]
 
 _PARTS = (0.5, 0.67, 1.0)
-"""Shares of the threshold from which on a pixel may belong to what is written."""
+"""Shares of the threshold from which a pixel may belong to the overlay."""
 _AROUND, _ELSEWHERE = 13, 0.67
-"""Farther than so many pixels from it, nothing may differ by more than this share of it."""
+"""Beyond this distance, pixels, nothing may differ by more than this share of it."""
 _FEW, _MUCH = 4, 0.12
-"""Pixels, and share of the picture, that may differ."""
+"""Minimum of pixels, and maximum share of the picture, that may differ."""
 _ONE_SIGN, _MOSTLY = 0.93, 0.8
-"""Share of the difference that goes one way (0: as much each way): of the line, of everything."""
+"""Share of the difference with one sign (0: balanced): of the line, and of everything."""
 _OPAQUE, _FAINT = 1.25, 0.7
-"""Nothing half-transparent differs by more; and what may be dark anywhere, by no more."""
+"""Maximum difference of a translucent overlay, and of a dark one anywhere."""
 _LONG, _WIDE = 3.8, 0.15
-"""At the edge: how many times as long as high at least, and how long, as a share of the picture."""
+"""At the edge: minimum ratio of length to height, and minimum length as a share of the picture."""
 _LONG_INSIDE, _WIDE_INSIDE = 3.0, 0.3
 """The same elsewhere."""
 _MARGIN = 0.2
@@ -33,17 +33,17 @@ _MARGIN = 0.2
 def written_over(
     first: Plane, second: Plane, patches: Plane, within: BoolPlane, threshold: float
 ) -> int:
-    """Tell whether two pictures differ by nothing but something written over one of them.
+    """Determine whether two pictures differ only by an overlay on one of them.
 
     Args:
         first: Luma.
-        second: Luma of the other one, aligned and of the same tones.
-        patches: How much each place differs.
-        within: Where to look.
-        threshold: A place with more than this differs.
+        second: Luma of the other one, aligned and with matched tones.
+        patches: Difference at each place.
+        within: Mask of the pixels to compare.
+        threshold: Difference above which a place counts.
 
     Returns:
-        Which has it, 1 or 2; 0 when that is not the difference.
+        Which has the overlay, 1 or 2; 0 if that is not the difference.
     """
     masks = [(patches > part * threshold) & within for part in _PARTS]
     largest = float(patches[within].max())
@@ -86,7 +86,7 @@ def _is_line(
 
 
 def _inked(first: Plane, second: Plane, different: BoolPlane) -> int:
-    """Return which picture, 1 or 2, has the ink: the one with the edges of the difference."""
+    """Return which picture, 1 or 2, has the overlay: the one with the edges of the difference."""
     around = cv2.dilate(different.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     ink = cv2.Laplacian(second - first, cv2.CV_32F)[around]
     edges = [cv2.Laplacian(plane, cv2.CV_32F)[around] for plane in (first, second)]

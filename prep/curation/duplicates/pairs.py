@@ -1,8 +1,8 @@
-"""All pairs of 64-bit hashes that nearly agree, exactly, and without comparing all with all.
+"""Find all pairs of 64-bit hashes that nearly agree, exactly, without comparing all with all.
 
 The bits are cut into words. When two hashes differ in at most ``radius`` bits, at least one word
 differs in few: with allowances t1, t2, … for the words, ``sum(t + 1) > radius`` is enough
-(pigeonhole principle). So it is enough to look up each word with so many of its bits flipped.
+(pigeonhole principle). So it is enough to look up each word with up to t of its bits flipped.
 After Norouzi, Punjani and Fleet, "Fast Search in Hamming Space with Multi-Index Hashing" (CVPR
 2012); allowances per word after Qin et al., "GPH: Similarity Search in Hamming Space" (ICDE 2018).
 """
@@ -25,7 +25,7 @@ _BRUTE_FORCE_FROM_RADIUS = 16
 _AT_ONCE = 1 << 18
 """Pairs compared at once: their arrays stay in a processor's cache."""
 _LOOK_UP, _COMPARE = 12.0, 4.5
-"""Measured cost of looking up one hash and of comparing one pair (ns), to choose the words."""
+"""Measured cost of looking up one hash and of comparing one pair, ns, to choose the words."""
 
 
 class HashPairs(NamedTuple):
@@ -58,7 +58,7 @@ def all_pairs(hashes: Hashes, radius: int) -> NDArray[np.int64]:
     """Return all pairs of hashes that differ in at most ``radius`` bits.
 
     Args:
-        hashes: Shape (n,); equal ones give pairs, too.
+        hashes: Shape (n,); equal ones also form pairs.
         radius: 0 to 64 bits.
 
     Returns:
@@ -77,12 +77,12 @@ def all_pairs(hashes: Hashes, radius: int) -> NDArray[np.int64]:
 def close_pairs(hashes: Hashes, radius: int, others: Hashes | None = None) -> Iterator[HashPairs]:
     """Yield all pairs that differ in at most ``radius`` bits, each once, in blocks.
 
-    Memory stays bounded however many there are.
+    Memory is bounded whatever their number.
 
     Args:
         hashes: Shape (n,).
         radius: 0 to 64 bits; up to 15 without comparing all with all.
-        others: Shape (m,): pairs between ``hashes`` and these; without it, pairs within
+        others: Shape (m,): find pairs between ``hashes`` and these; without it, pairs within
             ``hashes``, each in one order only.
     """
     few = min(len(hashes), len(hashes) if others is None else len(others))
@@ -113,7 +113,7 @@ def _brute_force(hashes: Hashes, radius: int, others: Hashes | None) -> Iterator
 def _split(radius: int, count: int) -> list[_Word]:
     """Cut 64 bits into ``count`` words with the smallest allowances that miss nothing."""
     widths = [BITS // count + (place < BITS % count) for place in range(count)]
-    # Allowances t >= 0 with sum(t + 1) = radius + 1; the first words get what is left over.
+    # Allowances t >= 0 with sum(t + 1) = radius + 1; the first words get the remainder.
     spare = max(0, radius + 1 - count)
     words, low = [], 0
     for place, width in enumerate(widths):
@@ -123,7 +123,7 @@ def _split(radius: int, count: int) -> list[_Word]:
 
 
 def _words(radius: int, hashes: int, others: int) -> list[_Word]:
-    """Choose the number of words that costs least on evenly spread hashes."""
+    """Choose the number of words that is cheapest for uniformly distributed hashes."""
 
     def cost(words: list[_Word]) -> float:
         total = 0.0
@@ -132,13 +132,13 @@ def _words(radius: int, hashes: int, others: int) -> list[_Word]:
             total += masks * (hashes * _LOOK_UP + hashes * others / 2**word.width * _COMPARE)
         return total
 
-    # Fewer than three words would take longer lists of masks than there are hashes.
+    # Fewer than three words would need more masks than there are hashes.
     return min((_split(radius, count) for count in (3, 4, 5)), key=cost)
 
 
 @dataclass(frozen=True)
 class _Sorted:
-    """Hashes in the order of one of their words; ``starts[k]``: where those of word k begin."""
+    """Hashes sorted by one of their words; ``starts[k]`` is the offset of word value k."""
 
     order: Positions
     hashes: Hashes
@@ -181,9 +181,9 @@ def _by_words(hashes: Hashes, radius: int, others: Hashes | None) -> Iterator[Ha
 def _candidates(
     left: _Sorted, right: _Sorted, mask: int, *, within: bool
 ) -> Iterator[tuple[Positions, Positions]]:
-    """Yield places in ``left`` and ``right`` whose words differ by exactly ``mask``, in parts.
+    """Yield indices into ``left`` and ``right`` whose words differ by exactly ``mask``, in parts.
 
-    ``within`` one list each pair comes once: from the side whose highest bit of ``mask`` is 0.
+    ``within`` one list, each pair comes once: from the side whose highest bit of ``mask`` is 0.
     """
     if mask and within:
         highest = 1 << (mask.bit_length() - 1)
@@ -209,15 +209,15 @@ def _candidates(
 def _spelt_out(
     places: Positions, first: Positions, counts: Positions
 ) -> Iterator[tuple[Positions, Positions]]:
-    """Yield each place with ``counts`` partners from ``first`` on, in parts of bounded size."""
+    """Yield each index with ``counts`` partners starting at ``first``, in parts of bounded size."""
     if len(counts) == 1:
-        # One place may have any number of partners.
+        # One index may have any number of partners.
         for start in range(0, int(counts[0]), _AT_ONCE):
             size = min(_AT_ONCE, int(counts[0]) - start)
             there = np.arange(size, dtype=np.int32) + (first[0] + start)
             yield np.full(size, places[0], np.int32), there.astype(np.int32)
         return
     ends = np.cumsum(counts, dtype=np.int32)
-    # 0, 1, …, count-1 within each run, added to where its partners start.
+    # 0, 1, …, count-1 within each run, added to the offset of its partners.
     there = np.arange(ends[-1], dtype=np.int32) + np.repeat(first - (ends - counts), counts)
     yield np.repeat(places, counts), there

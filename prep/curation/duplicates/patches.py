@@ -1,7 +1,7 @@
-"""Characteristic patches of pictures, by which crops of one source are found.
+"""Characteristic patches (ORB features) of pictures, for finding crops of one source.
 
 ORB (Rublee et al., "ORB: an efficient alternative to SIFT or SURF", ICCV 2011) gives each corner
-256 bits. With them goes a tiny version of the picture, for a first look at what two may share.
+256 bits. A tiny version of the picture is stored with them, for a first test of overlaps.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,21 +19,21 @@ from prep.dataset.index import ImageRow, Index
 from prep.images import decode_grey
 
 SIDE = 384
-"""Longer side at which patches are looked for, pixels."""
+"""Longer side of the picture in which patches are searched, pixels."""
 _MOST, _ALL = 300, 4_000_000
-"""Patches of one picture, and of all together."""
+"""Maximum of patches per picture, and in total."""
 MATCHED_BITS = 64
-"""Most bits in which patches of the same spot differ."""
+"""Maximum of bits in which patches of the same spot differ."""
 TINY = 64
 """Side of the tiny version, pixels, whatever the shape of the picture."""
 _TYPE = np.dtype([("x", "<f4"), ("y", "<f4"), ("angle", "<f4"), ("bits", "u1", (32,))])
 
 Patches = NDArray[np.void]
-"""Records: ``x`` and ``y`` as shares of the width and height, ``angle`` in degrees, ``bits``."""
+"""Records: ``x`` and ``y`` as fractions of width and height, ``angle`` in degrees, ``bits``."""
 
 
 class Marks(NamedTuple):
-    """What is known of one picture: its patches, and a grey version, shape (TINY, TINY)."""
+    """The patches of one picture, and a grey version of shape (TINY, TINY)."""
 
     patches: Patches
     tiny: NDArray[np.uint8]
@@ -82,7 +82,7 @@ def make(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]:
 
 
 def read(index: Index, rows: Iterable[ImageRow]) -> list[Marks]:
-    """Return the marks of images, in their order, fewer of each when there are very many."""
+    """Return the marks of images, in order, with fewer patches each if there are very many."""
     rows = list(rows)
     version = _version()
     most = min(_MOST, _ALL // max(1, len(rows)))

@@ -1,4 +1,4 @@
-"""Resolving duplicates: all but one image go, and it takes over what is good in the others."""
+"""Resolving duplicates: all images but one go, and it takes over their captions and masks."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from prep.project.caption_rules import rules_for
 
 
 class Resolution(NamedTuple):
-    """What to do: one edit, the images that go, and (path, reason) of what cannot be carried."""
+    """One edit, the images that are removed, and (path, reason) of files that cannot be copied."""
 
     changes: list[Change]
     gone: list[str]
@@ -39,14 +39,14 @@ def resolution(
 ) -> Resolution:
     """Return the changes that leave one image of each cluster.
 
-    Variants and crops are no duplicates and stay.
+    Variants and crops are not duplicates and stay.
 
     Args:
         project: The project.
-        clusters: Whose ``keep`` stays.
-        ranking: Knows which captions were written by hand.
+        clusters: Groups whose ``keep`` stays.
+        ranking: Ranking that knows which captions were written by hand.
         rule: How captions are merged.
-        trash: Move files with their companions to the project's trash, instead of excluding.
+        trash: Move files with their sidecars to the project's trash, instead of excluding.
     """
     found, listing = Resolution([], [], []), sidecars.Listing()
     for cluster in clusters:
@@ -69,7 +69,7 @@ def resolution(
 
 
 class KeepChoice(NamedTuple):
-    """A decision of a person: the image to keep; of the others path, reason and turn from it."""
+    """A person's choice: the image to keep, and path, reason and turn of the others."""
 
     keep: str
     others: Sequence[tuple[str, str, int]]
@@ -78,9 +78,9 @@ class KeepChoice(NamedTuple):
 def chosen(
     index: Index, choices: Iterable[KeepChoice], rule: CaptionRule = "hand-first"
 ) -> list[Change]:
-    """Return the changes that leave the images that a person chose to keep.
+    """Return the changes that keep only the images chosen by a person.
 
-    Of several choices about one image the first counts; images that are excluded already stay so.
+    Of several choices about one image, the first counts; excluded images stay excluded.
     """
     decided: set[str] = set()
     clusters: list[DuplicateGroup] = []
@@ -108,7 +108,7 @@ def _best_first(copies: Sequence[MergedDuplicate], ranking: KeepRanking) -> list
 def hand_made(index: Index, rows: Iterable[ImageRow]) -> set[str]:
     """Return the paths of the images whose captions people wrote or changed.
 
-    A caption that no tagger of ours has written counts as written by hand.
+    A caption not written by shikomi's tagger counts as written by hand.
     """
     store, rules, found = ManualEditStore(index), dict[str, Rules](), set()
     for row in rows:

@@ -1,11 +1,11 @@
-"""Are two pictures the same picture? The second look, after their hashes nearly agreed.
+"""Compare two pictures in detail, after their hashes nearly agreed.
 
 A 64-bit hash cannot tell a re-encoded copy from the same character with another expression: both
-differ in a bit or two. Here two small colour versions are laid over each other (shifted, scaled
-and sheared as a crop or a resize would), brought to the same tones and colours, and compared
-patch by patch: a copy differs little everywhere, another picture differs much somewhere. Words
-written over a picture are told from changes in it by their shape. The constants were chosen by
-measurement (``benchmarks.similarity.py``, ``benchmarks/duplicates.py``).
+differ in a bit or two. Here two small colour versions are aligned (shifted, scaled
+and sheared as by a crop or a resize), matched in tones and colours, and compared
+patch by patch: a copy differs little everywhere, another picture differs much somewhere. Text
+over a picture is distinguished from changes in it by its shape. The constants were chosen by
+measurement (``benchmarks/similarity.py``, ``benchmarks/duplicates.py``).
 """
 
 from dataclasses import dataclass
@@ -20,68 +20,68 @@ from prep.curation.duplicates.overlay import BoolPlane, Plane, written_over
 from prep.images import decode_small
 
 VERSION = 1
-"""Counts up when the same two pictures may compare differently."""
+"""Version of the comparison: raise it when results may change."""
 SIDE = 128
-"""Thumbnails are squares of this many pixels, whatever the shape of the picture."""
+"""Thumbnails are squares of this many pixels, whatever its aspect ratio."""
 Thumbnail = NDArray[np.uint8]
 Warp = NDArray[np.float32]
 
 _ALIGNED_AT = (64, SIDE)
-"""Pictures are aligned at the first size, and at the second when that does not settle it."""
+"""Pictures are aligned at the first size, and at the second if that is not conclusive."""
 _ITERATIONS, _ENOUGH, _SMOOTHING = 60, 1e-4, 3
 _PATCH = 4
 """Side of the patches compared: 1/32 of the picture, about an eye of a full figure."""
 _BLUR = 1.0
 """Both are softened (pixels of the thumbnail), so that a blurred copy is still a copy."""
 _SOFTER, _SOFTEN = 1.7, (0.5, 0.75, 1.0, 1.5, 2.0)
-"""When one has so many times less detail, the other is softened by one of these as well."""
+"""Ratio of detail from which the sharper one is softened further, by one of these."""
 _RIM = 4
-"""Pixels at the edge of the overlap that are not compared."""
+"""Margin of the overlap that is not compared, pixels."""
 _HOPELESS = 0.9
-"""What differs more than this after the first alignment is not aligned again."""
+"""Difference after the first alignment above which pictures are not aligned again."""
 _AROUND = 11
 _COVERED = 0.5
-"""Least share of the first picture that the second must cover."""
+"""Minimum share of the first picture that the second must cover."""
 _FLAT = 1.0
-"""Below this spread of grey levels there is nothing to align."""
+"""Spread of grey levels below which there is nothing to align."""
 _EXPLAINED = 0.6
-"""Share of the variance of the first picture's luma that the second must account for."""
+"""Share of the variance of the first picture's luma that the second must explain."""
 _CONTRAST = 20.0
-"""Differences are counted in spreads of grey levels, at least this large: noise is no content."""
+"""Differences are in units of the spread of grey levels, at least this: noise is not content."""
 _AREA, _AREA_SHARE = 32, 0.8
-"""Most of what differs over areas of this side is taken for light, not for content."""
+"""Side of areas over which most of a difference counts as lighting, not content."""
 _EDGE_DOUBT = 2.0
-"""How much less a difference counts where both pictures have an edge, which resampling moves."""
+"""Weight that reduces differences where both pictures have an edge, which resampling moves."""
 _COLOURLESS = 3.0
-"""Below this spread of its colours a picture is grey: its colours cannot be compared."""
+"""Spread of colours below which a picture is grey and its colours cannot be compared."""
 _RECOLOURED = 12.0
-"""Mean change of colour, levels, from which on a copy counts as recoloured."""
+"""Mean change of colour, levels, from which a copy counts as recoloured."""
 _TONE, _OWN, _OTHER = 1e-6, 0.003, 0.02
 _RIDGES = (
     (0.0, _TONE, _TONE, _TONE, _OTHER, _OTHER),
     (0.0, _OTHER, _OTHER, _OTHER, _OWN, _OTHER),
     (0.0, _OTHER, _OTHER, _OTHER, _OTHER, _OWN),
 )
-"""What it costs to let luma and colours depend on each power of luma and on each colour."""
+"""Regularisation of the fit of luma and colours on each power of luma and each colour."""
 SAME_BELOW = 0.30
-"""Largest ``difference`` of copies."""
+"""Maximum ``difference`` of copies."""
 _VARIANT_AREA = 0.35
-"""Largest share of a variant that differs."""
+"""Maximum share of a variant that differs."""
 _UNLIKE = float("inf")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What tells two pictures apart.
+    """The result of comparing two pictures.
 
     Attributes:
-        difference: How much the most different patch differs, in spreads of the first picture's
+        difference: Difference of the most different patch, in units of the spread of the first's
             grey levels: 0 for the same picture, below ``SAME_BELOW`` for copies, infinite when
-            one cannot be laid over the other.
-        area: Share of the picture that differs by more than that, 0 to 1.
-        overlay: Which of the two, 1 or 2, has words or a line of signs written over it, which are
-            all that differs; 0 for none.
-        recoloured: One has other colours, or none.
+            they cannot be aligned.
+        area: Share of the picture that differs by more than ``SAME_BELOW``, 0 to 1.
+        overlay: Which of the two, 1 or 2, has text or a watermark over it as the only difference;
+            0 for none.
+        recoloured: One has other colours, or is grey.
     """
 
     difference: float
@@ -91,12 +91,12 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """Are they the same picture?"""
+        """Return whether they are the same picture."""
         return self.difference < SAME_BELOW or self.overlay > 0
 
     @property
     def variant(self) -> bool:
-        """Are they the same picture but for a detail, such as the expression of a face?"""
+        """Return whether they differ only in a detail, such as a facial expression."""
         return not self.same and self.difference < _UNLIKE and self.area <= _VARIANT_AREA
 
 
@@ -115,10 +115,10 @@ def thumbnail(path: Path) -> Thumbnail:
 
 
 def compare(first: Thumbnail, second: Thumbnail) -> Comparison:
-    """Lay two thumbnails over each other and say in what they differ."""
+    """Align two thumbnails and measure their differences."""
     a, b = map(_Picture, _equally_soft(_planes(first), _planes(second)))
     if a.spread < _FLAT or b.spread < _FLAT:
-        # Plain areas: alike when their tones are.
+        # Plain areas: equal if their tones are.
         apart = float(np.abs(a.planes - b.planes).max())
         return Comparison(0.0) if apart < 2 * _FLAT else NOTHING_ALIKE
     everywhere = np.ones((SIDE, SIDE), np.bool_)
@@ -140,13 +140,13 @@ def compare(first: Thumbnail, second: Thumbnail) -> Comparison:
 
 
 class _Picture:
-    """A thumbnail, and what every comparison asks of it.
+    """A thumbnail with values that every comparison needs.
 
     Attributes:
         planes: Luma and two colour differences, shape (SIDE, SIDE, 3).
-        soft: The same softened, one plane after another, shape (3, SIDE, SIDE).
-        spread: Of the luma: its standard deviation, levels.
-        colours: The same of both colour differences together.
+        soft: The same softened, planes first, shape (3, SIDE, SIDE).
+        spread: Standard deviation of the luma, levels.
+        colours: The same for both colour differences together.
     """
 
     def __init__(self, planes: Plane) -> None:
@@ -177,7 +177,7 @@ def _detail(picture: Plane) -> float:
 
 
 def _compared(a: _Picture, b: _Picture, inside: BoolPlane) -> Comparison:
-    """Compare pictures that lie over each other, where ``b`` covers ``a``."""
+    """Compare aligned pictures where ``b`` covers ``a``."""
     within = inside.copy()
     within[:_RIM], within[-_RIM:], within[:, :_RIM], within[:, -_RIM:] = (False,) * 4
     if inside.mean() < _COVERED:
@@ -190,7 +190,7 @@ def _compared(a: _Picture, b: _Picture, inside: BoolPlane) -> Comparison:
     different = (patches > SAME_BELOW) & within
     overlay = 0
     if different.any():
-        # What is written must not bend the tones of the rest.
+        # The overlay must not affect the tones of the rest.
         around = cv2.dilate(different.astype(np.uint8), np.ones((_AROUND, _AROUND), np.uint8)) > 0
         if (inside & ~around).mean() > _COVERED:
             others = pair.in_tones(inside & ~around)
@@ -202,7 +202,7 @@ def _compared(a: _Picture, b: _Picture, inside: BoolPlane) -> Comparison:
 
 
 class _Pair:
-    """Two pictures that lie over each other, where the second covers the first."""
+    """Two aligned pictures, where the second covers the first."""
 
     def __init__(self, a: _Picture, b: _Picture, inside: BoolPlane) -> None:
         self._inside, self._first, self._second = inside, a.soft, b.soft
@@ -215,10 +215,10 @@ class _Pair:
     def in_tones(self, where: BoolPlane) -> Plane:
         """Return the second picture in the tones and colours of the first, shape (3, SIDE, SIDE).
 
-        By least squares over the pixels ``where``: a cubic of the luma and a line through the
-        colours, so that a change of light or of all colours is no difference, and that of an eye
-        is one. Leaving things as they are costs nothing, and changing much for the sake of a few
-        pixels does not pay.
+        By least squares over the pixels ``where``: a cubic of the luma and linear in the
+        colours, so that a change of lighting or of all colours is no difference, but that of an eye
+        is. Regularised towards no change, so that a few
+        pixels cannot cause a large one.
         """
         known, count = self._powers * where.ravel(), int(where.sum())
         square, wanted = known @ self._powers.T, known @ self._wanted
@@ -230,7 +230,7 @@ class _Pair:
         return self._second + change.reshape(self._second.shape)
 
     def patches(self, others: Plane) -> Plane:
-        """Return how much each place differs, in spreads of the first picture's luma."""
+        """Return the difference at each place, in units of the spread of the first's luma."""
         edges = np.minimum(_edges(self._first[0]), _edges(others[0])) / self._scale
         doubt = 1 / (1 + _EDGE_DOUBT * edges)
         patches = np.zeros((SIDE, SIDE), np.float32)
@@ -243,32 +243,32 @@ class _Pair:
 
 
 def _explains(a: Plane, other: Plane, inside: BoolPlane) -> bool:
-    """Does the second picture, brought to the tones of the first, follow it at all?"""
+    """Return whether the second picture, matched in tones, explains the first at all."""
     spread = float(a[inside].var())
     return float((a - other)[inside].var()) <= (1 - _EXPLAINED) * spread or spread < _FLAT
 
 
 def _split(picture: Plane) -> Plane:
-    """Return the planes of a picture one after another, shape (3, SIDE, SIDE)."""
+    """Return the planes of a picture, planes first, shape (3, SIDE, SIDE)."""
     return np.ascontiguousarray(picture.transpose(2, 0, 1))
 
 
 def _powers(planes: Plane) -> Plane:
-    """Return what tones and colours may depend on, shape (6, SIDE * SIDE)."""
+    """Return the regressors of tones and colours, shape (6, SIDE * SIDE)."""
     luma, red, blue = (planes.reshape(3, -1) - 128) / 64
     return np.stack((np.ones_like(luma), luma, luma * luma, luma * luma * luma, red, blue))
 
 
 def _aligned(a: Plane, b: Plane, start: Warp, side: int) -> Warp | None:
-    """Return the affine map that lays ``b`` over ``a``, or ``None`` if nothing fits.
+    """Return the affine map that aligns ``b`` with ``a``, or ``None`` if nothing fits.
 
     By maximising the correlation (Evangelidis and Psarakis, "Parametric Image Alignment using
     Enhanced Correlation Coefficient Maximization", PAMI 2008), which brightness does not affect.
 
     Args:
-        a: Planes, of which the luma counts.
-        b: As ``a``.
-        start: A map to begin with, at the full size.
+        a: Planes, of which the luma is used.
+        b: Like ``a``.
+        start: Initial map, at full size.
         side: Size to work at.
     """
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _ITERATIONS, _ENOUGH)
@@ -294,7 +294,7 @@ def _scaled(warp: Warp, factor: float) -> Warp:
 
 
 def _moved(b: Plane, warp: Warp) -> tuple[Plane, BoolPlane]:
-    """Return ``b`` laid over the other picture, and where it covers it."""
+    """Return ``b`` aligned with the other picture, and the mask it covers."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     moved = cv2.warpAffine(b, warp, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     covered = cv2.warpAffine(np.ones((SIDE, SIDE), np.float32), warp, (SIDE, SIDE), flags=flags)

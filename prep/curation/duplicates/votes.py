@@ -1,9 +1,9 @@
-"""Which pictures share characteristic patches: the pairs that are worth laying over each other.
+"""Which pictures share characteristic patches: the pairs that are worth aligning.
 
-Patches of pictures that are drawn alike have so many neighbours that even finding all close pairs
-of them takes long. So patches meet in tables: each table knows them by some of their bits, and only
-those with all of these equal are compared (locality-sensitive hashing; Indyk and Motwani,
-"Approximate Nearest Neighbors", STOC 1998). What that loses is measured by
+Patches of pictures in the same style have so many neighbours that even finding all close pairs
+takes long. So patches are hashed into tables: each table keys them by some of their bits, and only
+those with an equal key are compared (locality-sensitive hashing; Indyk and Motwani,
+"Approximate Nearest Neighbors", STOC 1998). The loss is measured by
 ``benchmarks/crop_search.py``.
 """
 
@@ -16,14 +16,14 @@ from prep.curation.duplicates.patches import MATCHED_BITS, Patches
 
 _TABLES, _BITS, _SEED = 8, 24, 7
 _COMMON = 40
-"""What is found so often in one table is no mark of any picture: a plain corner, a logo."""
+"""Occurrences in one table from which a patch says nothing: a plain corner, a logo."""
 _UPRIGHT = 20.0
-"""Crops are not turned: patches may differ by so many degrees."""
+"""Maximum difference in angle, degrees: crops are not rotated."""
 _VOTES = 5
-"""Patches that two pictures must share."""
+"""Minimum of patches that two pictures must share."""
 _MOST_CANDIDATES = 12
 _AT_ONCE = 1 << 22
-"""Votes that are held before they are counted."""
+"""Votes that are buffered before they are counted."""
 
 Places = NDArray[np.int32]
 """Positions of patches, or keys of them."""
@@ -32,10 +32,10 @@ Codes = NDArray[np.int64]
 
 
 def candidates(patches: Sequence[Patches]) -> list[tuple[int, int]]:
-    """Return the pairs of pictures that share several patches, each picture with its best few.
+    """Return the pairs of pictures that share several patches, the best few of each picture.
 
     Args:
-        patches: Of each picture.
+        patches: Patches of each picture.
 
     Returns:
         Positions (first, second), first < second, in ascending order.
@@ -49,7 +49,7 @@ def candidates(patches: Sequence[Patches]) -> list[tuple[int, int]]:
 
 
 class _Tables:
-    """All patches, and the tables that they meet in."""
+    """All patches, and the tables into which they are hashed."""
 
     def __init__(self, patches: Sequence[Patches]) -> None:
         together = np.concatenate(patches)
@@ -60,14 +60,14 @@ class _Tables:
         self._words = self._bits.view("<u8")
 
     def votes(self) -> Iterator[Codes]:
-        """Yield the pairs of pictures that two alike patches are of, once per pair of patches."""
+        """Yield the pair of pictures of each pair of similar patches, once per pair of patches."""
         bits = np.random.default_rng(_SEED).permutation(8 * self._bits.shape[1])
         earlier: list[Places] = []
         for chosen in bits[: _TABLES * _BITS].reshape(_TABLES, _BITS).tolist():
             order, keys = self._rare(self._keys(chosen))
             for first, second in _meeting(order, keys):
                 yield self._alike(first, second, earlier)
-            # What did not count in a table must count in the next: it gets a key of its own.
+            # Patches skipped in a table must count in the next: they get a unique key.
             seen = -1 - np.arange(len(self._bits), dtype=np.int32)
             seen[order] = keys
             earlier.append(seen)
@@ -81,7 +81,7 @@ class _Tables:
 
     @staticmethod
     def _rare(keys: NDArray[np.uint32]) -> tuple[Places, NDArray[np.uint32]]:
-        """Return the patches that meet others, but not too many, in the order of their keys."""
+        """Return the patches that share a key with others, but not too many, sorted by key."""
         order = np.argsort(keys, kind="stable").astype(np.int32)
         keys = keys[order]
         starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
@@ -90,7 +90,7 @@ class _Tables:
         return order[meeting], keys[meeting]
 
     def _alike(self, first: Places, second: Places, earlier: Sequence[Places]) -> Codes:
-        """Keep the pairs of patches that agree in all respects and did not meet before."""
+        """Keep the pairs of patches that match in all respects and were not compared before."""
         owners = self._owners[first], self._owners[second]
         turned = np.abs((self._angles[first] - self._angles[second] + 180) % 360 - 180)
         good = np.flatnonzero((owners[0] != owners[1]) & (turned < _UPRIGHT))
@@ -107,7 +107,7 @@ class _Tables:
 
 
 def _meeting(order: Places, keys: NDArray[np.uint32]) -> Iterator[tuple[Places, Places]]:
-    """Yield all pairs with equal keys, given in the order of their keys."""
+    """Yield all pairs with equal keys, given sorted keys."""
     here, step = np.arange(len(order)), 1
     while len(here):
         here = here[here + step < len(order)]
@@ -117,7 +117,7 @@ def _meeting(order: Places, keys: NDArray[np.uint32]) -> Iterator[tuple[Places, 
 
 
 class _Count:
-    """Counts votes in bounded memory, as long as the different pairs fit."""
+    """Counts votes; memory is bounded by the number of different pairs."""
 
     def __init__(self) -> None:
         self._codes, self._counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -146,7 +146,7 @@ class _Count:
 
 
 def _best(codes: Codes, counts: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Return the pairs with enough votes, as long as one of the two has few better ones."""
+    """Return the pairs with enough votes, if one of the two has few better ones."""
     enough = counts >= _VOTES
     codes, counts = codes[enough], counts[enough]
     taken: dict[int, int] = {}

@@ -1,7 +1,7 @@
-"""Completion: what could be meant by the letters typed so far, at every keystroke.
+"""Tag completion for the letters typed so far, at every keystroke.
 
-Matches are found anywhere in a tag, also in its aliases. What begins a word comes before what
-stands inside one, tags of the dataset before others, then the most frequent first.
+Matches are found anywhere in a tag or its aliases. Matches at the start of a word come before those
+inside a word, tags of the dataset before others, then the most frequent first.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,21 +12,21 @@ from prep.curation.vocabulary.nearest import near
 from prep.curation.vocabulary.words import Vocabulary, key_of
 
 _WIDER = 3
-"""Times as many matches are looked at as are wanted: a tag may match again by its aliases, and
-those that begin a word match inside words, too."""
+"""Factor of matches examined over those wanted: a tag may match again by its aliases, and
+those at the start of a word also match inside words."""
 _LEAST_FUZZY = 4
-"""Letters from which on a misspelt beginning is worth a guess."""
+"""Minimum of letters for guessing at misspelt input."""
 
 
 @dataclass(frozen=True)
 class TagCompletion:
-    """One proposal.
+    """One suggestion.
 
     Attributes:
-        tag: To be written.
-        images: Images of the dataset that have it.
-        count: Pictures with it on the board; 0 when unknown.
-        kind: What it names, as ``general`` or ``character``; empty when unknown.
+        tag: The tag to insert.
+        images: Number of images of the dataset that have it.
+        count: Posts with it on the booru; 0 if unknown.
+        kind: Its kind, such as ``general`` or ``character``; empty if unknown.
         alias: The other name that matched, else empty.
     """
 
@@ -38,7 +38,7 @@ class TagCompletion:
 
 
 class Completer:
-    """Completes tags from a vocabulary and from those that a dataset has already.
+    """Completes tags from a vocabulary and from the tags of a dataset.
 
     Example:
         >>> words = Vocabulary.build([TagEntry("long_hair", 0, 9), TagEntry("chair", 0, 3)])
@@ -48,11 +48,11 @@ class Completer:
     """
 
     def __init__(self, words: Vocabulary, dataset: Mapping[str, int] | None = None) -> None:
-        """Prepare it.
+        """Prepare completion.
 
         Args:
             words: The vocabulary.
-            dataset: Tags of the dataset and how many images have them.
+            dataset: Tags of the dataset, with their number of images.
         """
         self._words = words
         self._dataset = Vocabulary.build(
@@ -60,9 +60,9 @@ class Completer:
         )
 
     def complete(self, text: str, limit: int = 20) -> list[TagCompletion]:
-        """Return the best proposals for the letters typed so far.
+        """Return the best suggestions for the letters typed so far.
 
-        When nothing matches, tags that differ by a letter or two are proposed.
+        If nothing matches, tags that differ by a letter or two are suggested.
         """
         typed = key_of(text)
         if not typed or limit < 1:
@@ -96,7 +96,7 @@ class Completer:
             return
         if source is self._dataset:
             known = self._words.find(word.tag)
-            # A dataset may use an alias: what it is called elsewhere is no business of ours here.
+            # A dataset may use an alias: it is completed as written there.
             count, kind = (known.count, known.kind) if known else (0, "")
             found[key] = TagCompletion(word.tag, word.count, count, kind)
         else:

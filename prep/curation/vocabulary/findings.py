@@ -1,9 +1,9 @@
-"""What is wrong with the tags of a dataset, against the list of what the base model knows.
+"""Problems of the tags of a dataset, checked against the tags that the base model knows.
 
 - ``spelling``: one tag written in several ways inside the dataset
-- ``alias``: a name that the board has replaced by another
-- ``typo``: a word that nobody uses, near to a tag that many use
-- ``unknown``: on no list; fine for trigger words and names of one's own
+- ``alias``: a name that the booru has replaced with another
+- ``typo``: a word that nobody uses, close to a common tag
+- ``unknown``: on no list; fine for trigger words and your own names
 
 Findings about trigger words are in ``prep.curation.vocabulary.triggers``.
 """
@@ -22,9 +22,9 @@ from prep.events.words import Lint
 WARNING, INFO = "warning", "info"
 
 _COMMONER = 100
-"""A tag is a misspelling only if its rarest word is so many times rarer than what was meant."""
+"""Factor by which the rarest word of a misspelling is rarer than the intended tag."""
 _RARE = 10
-"""A tag that the board has in fewer pictures may be somebody's misspelling there as well."""
+"""Number of posts below which a tag may be a misspelling on the booru as well."""
 _FAR_COMMONER = 10_000
 _AFTER_WORDS = (b"\n", b" ", b")", b"-", b"'", b":", b".", b"/", b"!")
 _LOOSE = re.compile(r"[\s\-_'.]+")
@@ -39,8 +39,8 @@ class Linter:
     Attributes:
         words: The vocabulary; it may be empty.
         usage: The dataset.
-        right: Spellings, by key, that are right whatever the lists say: trigger words and tags
-            of one's own.
+        right: Spellings, by key, that are correct whatever the lists say: trigger words and the
+            user's own tags.
     """
 
     words: Vocabulary
@@ -55,7 +55,7 @@ class Linter:
             usual = self.right.get(key) or self.usage.usual(key)
             for spelling, images in counts.items():
                 if spelling != usual:
-                    message = f"{counts[usual]} images have it as {usual!r}"
+                    message = f"{counts[usual]} images spell it {usual!r}"
                     if "\\" in spelling:
                         message = "trainers read the backslash as text"
                     yield Lint("spelling", WARNING, spelling, images, usual, message)
@@ -68,7 +68,7 @@ class Linter:
             yield from self._joined(group)
 
     def _joined(self, group: list[str]) -> Iterator[Lint]:
-        """Yield the tags of a group that differ from the best one in spaces and hyphens only."""
+        """Yield the tags of a group that differ from the best one only in spaces and hyphens."""
         known = [key for key in group if self._canonical(key)]
         if len(group) < 2 or len(known) > 1:
             return
@@ -76,15 +76,15 @@ class Linter:
         usual = self.usage.usual(best)
         for key in group:
             if key != best and key not in self.right and self.words.entry(key) is None:
-                message = f"{self.usage.images(best)} images have it as {usual!r}"
+                message = f"{self.usage.images(best)} images spell it {usual!r}"
                 images = self.usage.images(key)
                 yield Lint("spelling", WARNING, self.usage.usual(key), images, usual, message)
 
     def tag(self, key: str, dataset: Vocabulary) -> Lint | None:
-        """Return what is to be said of one tag, if anything.
+        """Return the finding about one tag, if any.
 
         Args:
-            key: Of a tag in the dataset.
+            key: Key of a tag in the dataset.
             dataset: The tags of the dataset as a table, counts being images.
         """
         if key in self.right or not is_tag(key):
@@ -105,7 +105,7 @@ class Linter:
         return None
 
     def _meant(self, key: str, dataset: Vocabulary, count: int) -> tuple[str, str] | None:
-        """Return the tag that was meant, and why; ``None`` when it may well be right as it is."""
+        """Return the tag that was meant, and why; ``None`` if it may be correct."""
         best: tuple[float, str, str] | None = None
         for source in (self.words, dataset):
             own = source is dataset
@@ -114,7 +114,7 @@ class Linter:
                 if not _comparable(key, other) or (own and self._outweighed(key, other)):
                     continue
                 word = source.word(entry)
-                # One more edit must be made up for by a thousand times the pictures.
+                # One more edit must be outweighed by a thousand times as many posts.
                 score = len(str(word.count)) - 3.0 * edits - (key[0] != other[0])
                 reason = f"{word.count} images here have it" if own else _pictures(word)
                 enough = own or self._rare_enough(key, source.count(entry), count)
@@ -123,11 +123,11 @@ class Linter:
         return None if best is None else best[1:]
 
     def _outweighed(self, key: str, other: str) -> bool:
-        """Does the dataset say too little against a tag? What it has often may be meant so."""
+        """Return whether the dataset has too many uses of a tag for a misspelling."""
         return key == other or self.usage.images(other) < 5 * self.usage.images(key)
 
     def _rare_enough(self, key: str, meant: int, count: int) -> bool:
-        """Is it likely that the frequent tag was meant? Not where all its words are in use."""
+        """Return whether the frequent tag was probably meant: not if all words are in use."""
         if count:
             return meant >= _FAR_COMMONER * count
         if len(self.words) == 0:
@@ -136,7 +136,7 @@ class Linter:
         return weakest < 0 or meant >= _COMMONER * max(1, weakest)
 
     def _weight(self, word: str) -> int:
-        """Return the count of the most frequent tag with this very word; -1 for none."""
+        """Return the count of the most frequent tag with exactly this word; -1 for none."""
         letters = word.encode("utf-8", "replace")
         found = (
             self.words.count(entry)
@@ -161,12 +161,12 @@ def by_weight(found: Iterable[Lint]) -> list[Lint]:
 
 
 def _comparable(key: str, other: str) -> bool:
-    """May one tag be a misspelling of the other? Not where numbers differ, as in 2girls."""
+    """Return whether one may be a misspelling of the other: not if numbers differ (2girls)."""
     return _DIGITS.findall(key) == _DIGITS.findall(other)
 
 
 def _manner(spelling: str, tag: str) -> str:
-    """Write a tag with underscores where the dataset does so."""
+    """Write a tag with underscores if the dataset does so."""
     if "_" in spelling and " " not in spelling:
         return tag.replace(" ", "_")
     return tag

@@ -1,7 +1,7 @@
-"""What a misspelt tag was meant to be: the nearest known tags by edit distance.
+"""Find the tag meant by a misspelling: the nearest known tags by edit distance.
 
-Distances count letters inserted, removed, replaced, or exchanged with their neighbour ("optimal
-string alignment"). All tags are passed through two filters first, which compare single bits and
+Distances count letters inserted, removed, replaced, or swapped with their neighbour ("optimal
+string alignment"). All tags pass through two filters first, which compare single bits and
 never lose a tag within the distance (of plain ASCII tags); few are left to be compared in full.
 """
 
@@ -10,9 +10,9 @@ import numpy as np
 from prep.curation.vocabulary.words import Vocabulary, signatures
 
 _SHORT, _MIDDLE = 4, 8
-"""Tags shorter than the first are not corrected; from the second on two edits are allowed."""
+"""Minimum letters of a tag for allowing one edit, and for two edits."""
 _PER_EDIT, _PAIRS_PER_EDIT = 2, 6
-"""Bits of the two signatures that one edit changes at most."""
+"""Maximum of bits of the two signatures that one edit changes."""
 
 
 def allowed(key: str) -> int:
@@ -29,9 +29,9 @@ def near(words: Vocabulary, key: str, most: int | None = None) -> list[tuple[int
     """Return (entry, distance) of all keys within ``most`` edits, nearest and most frequent first.
 
     Args:
-        words: Where to look.
-        key: As ``captions.key`` returns it; itself is not among the results.
-        most: Edits; as many as its length allows when ``None``.
+        words: The vocabulary.
+        key: Key from ``captions.key``; not among the results itself.
+        most: Maximum of edits; ``None`` for as many as its length allows.
 
     Example:
         >>> from prep.captions.tag_lists import TagEntry
@@ -59,7 +59,7 @@ def near(words: Vocabulary, key: str, most: int | None = None) -> list[tuple[int
 
 
 def distance(first: str, second: str, most: int) -> int:
-    """Return the number of edits between two texts; ``most + 1`` when there are more.
+    """Return the number of edits between two texts; ``most + 1`` if there are more.
 
     Example:
         >>> distance("long hiar", "long hair", 2), distance("cat", "hut", 1)

@@ -1,4 +1,4 @@
-"""The vocabulary of a project: which lists, and a packed copy in ``.shikomi``.
+"""The vocabulary of a project: its tag lists, and a packed copy in ``.shikomi``.
 
 Packing 200,000 tags takes seconds, reading the packed copy milliseconds. Copies are named after
 the contents of the lists, so a changed list is never mistaken for the old one.
@@ -16,18 +16,18 @@ from prep.system.files import content_hash, text_hash, write_bytes
 from prep.tagging.models import obtain
 
 _KEPT = 4
-"""Packed copies kept, for those who change between lists."""
+"""Number of packed copies kept, for switching between lists."""
 
 
 def lists(project: Project, given: Sequence[str] = ()) -> list[Path]:
     """Return the tag lists to use.
 
     Args:
-        project: Relative names are looked for in its folder, then in the current one.
+        project: Relative names are searched in its folder, then in the current one.
         given: Lists to use instead of those of ``shikomi.toml``.
 
     Returns:
-        Those given, else those of ``[vocabulary]``, else that of the tagger when it is at hand
+        Those given, else those of ``[vocabulary]``, else that of the tagger if it is available
         (nothing is downloaded), else none.
     """
     names = tuple(given) or project.settings.vocabulary.files
@@ -39,7 +39,7 @@ def lists(project: Project, given: Sequence[str] = ()) -> list[Path]:
 
 
 def load(project: Project, given: Sequence[str] = ()) -> Vocabulary:
-    """Return the vocabulary of a project; an empty one when there are no lists.
+    """Return the vocabulary of a project; an empty one if there are no lists.
 
     Raises:
         UserError: A list is missing or cannot be read.

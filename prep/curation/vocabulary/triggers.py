@@ -1,7 +1,7 @@
-"""What is wrong with trigger words: words that the model knows, and misspelt ones.
+"""Problems of trigger words: words that the model already knows, and misspellings.
 
 A trigger word should mean nothing to the base model yet. One that is a known tag, or that CLIP
-reads as a common English word, starts with a meaning that the training has to fight.
+reads as a common English word, starts with a meaning that training must overcome.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,16 +16,16 @@ from prep.events.words import Lint
 from prep.project import Concept
 
 _COMMON_WORD = 40_000
-"""CLIP's ids follow frequency: words that are one token below this are met often."""
+"""CLIP id below which a one-token word is common: ids are sorted by frequency."""
 _COMMON_PIECE, _SYLLABLE = 10_000, 3
 _LONG = 4
-"""Tokens from which on a trigger word spends much of the 75."""
+"""Number of tokens from which a trigger word uses much of the 75."""
 
 
 def trigger_findings(
     concepts: Iterable[Concept], usage: Usage, words: Vocabulary, tokenizer: ClipTokenizer
 ) -> Iterator[Lint]:
-    """Yield what is wrong with the trigger words of a project, once each."""
+    """Yield the problems of the trigger words of a project, once each."""
     for concept in concepts:
         for trigger in captions.split(concept.trigger):
             yield from _known(concept.folder, trigger, usage, words)
@@ -43,7 +43,7 @@ def _known(folder: str, trigger: str, usage: Usage, words: Vocabulary) -> Iterat
             folder,
             trigger,
             usage,
-            f"a known {word.kind} tag{pictures}{also}: the model has its own idea of it",
+            f"a known {word.kind} tag{pictures}{also}: it already has a meaning for the model",
         )
 
 
@@ -62,7 +62,7 @@ def _common(folder: str, trigger: str, usage: Usage, tokenizer: ClipTokenizer) -
 
 
 def _is_common_word(piece: str, tokenizer: ClipTokenizer) -> bool:
-    """Is a piece a word on its own that everybody uses? Two letters are any word's."""
+    """Return whether a piece is a common word; pieces of up to two letters do not count."""
     ids = tokenizer.encode(piece)
     return len(piece) >= _SYLLABLE and len(ids) == 1 and ids[0] < _COMMON_PIECE
 

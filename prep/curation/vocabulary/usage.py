@@ -1,4 +1,4 @@
-"""How the captions of a dataset spell their tags, counted."""
+"""Count how the captions of a dataset spell their tags."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -11,18 +11,18 @@ from prep.dataset.index import ImageRow
 
 @dataclass
 class Usage:
-    """Tags and their spellings.
+    """Tags of a dataset, with counts of their spellings.
 
     Attributes:
-        spellings: For each key (``captions.key``) how many images spell it how.
-        folders: For each concept folder how many images have each key.
+        spellings: For each key (``captions.key``), the number of images by spelling.
+        folders: For each concept folder, the number of images by key.
     """
 
     spellings: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     folders: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     def count(self, rows: Iterable[ImageRow]) -> None:
-        """Count the captions of images; sentences and wildcards are no tags."""
+        """Count the captions of images; sentences and wildcards are not tags."""
         for row in rows:
             if not row.usable or row.caption is None:
                 continue
@@ -32,13 +32,13 @@ class Usage:
             self.folders[row.folder].update(set(captions.keys(tags)))
 
     def images(self, key: str) -> int:
-        """Return how many images have a tag, about: one that spells it twice counts twice."""
+        """Return about how many images have a tag; one that spells it twice counts twice."""
         return self.spellings[key].total() if key in self.spellings else 0
 
     def usual(self, key: str) -> str:
-        """Return the spelling that most images have, without backslashes before brackets.
+        """Return the most frequent spelling, without backslashes before brackets.
 
-        Of equals the one with spaces.
+        On a tie, the one with spaces.
         """
         counts: Counter[str] = Counter()
         for spelling, images in self.spellings[key].items():
@@ -46,12 +46,12 @@ class Usage:
         return max(counts.items(), key=lambda item: (item[1], "_" not in item[0]))[0]
 
     def tags(self) -> dict[str, int]:
-        """Return each tag in its usual spelling with its images; sentences left out."""
+        """Return each tag in its usual spelling with its number of images, without sentences."""
         return {self.usual(key): self.images(key) for key in self.spellings if is_tag(key)}
 
 
 def is_tag(key: str) -> bool:
-    """Is this piece of a caption a tag, rather than running text or a choice ``{a|b}``?
+    """Return whether this piece of a caption is a tag, not running text or a choice ``{a|b}``.
 
     Example:
         >>> is_tag("long hair"), is_tag("{red|blue} hat")

@@ -1,9 +1,9 @@
-"""All known tags in one packed table, the most frequent first.
+"""The vocabulary: all known tags in one packed table, the most frequent first.
 
-Tags lie in one block of bytes, so that searching inside words is one scan at the speed of C, and
-a table of 200,000 tags loads from its cache in milliseconds. The places where words begin are
-kept in alphabetical order: what begins with some letters is found by halving. Aliases are entries
-of their own that point to their tag.
+Tags are in one block of bytes, so that searching inside words is one scan in C, and
+a table of 200,000 tags loads from its cache in milliseconds. The offsets of words are
+sorted alphabetically, so that prefixes are found by binary search. Aliases are entries
+that point to their tag.
 """
 
 import io
@@ -20,20 +20,20 @@ from prep import captions
 from prep.captions.tag_lists import KINDS, TagEntry
 
 VERSION = 1
-"""To be raised when packed tables look different."""
+"""Version of the packed format: raise it when the format changes."""
 
 _LENGTHS = 255
 _PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789"
 _OTHER = 36
-"""Bit of each byte that is no letter, digit or space in a signature."""
+"""Signature bit of bytes other than letters, digits and spaces."""
 _SPACE = 37
 _SPREAD = 0x9E3779B1
 """Knuth's multiplicative hash: spreads pairs of letters over 64 bits."""
 _BITS = np.uint64(1) << np.arange(64, dtype=np.uint64)
 _WORD = re.compile(rb"(?<=\n)[^\n]|(?<=[^a-z0-9\x80-\xff])[a-z0-9\x80-\xff]")
-"""Where a word begins: the first character of a tag, and any letter behind none."""
+"""Start of a word: the first character of a tag, and any letter not preceded by a letter."""
 _CHUNK = 1 << 14
-"""Keys whose signatures are made at once: bounds the memory."""
+"""Keys whose signatures are computed at once, to bound memory."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Word:
     """A known tag.
 
     Attributes:
-        tag: As captions have it, with spaces.
+        tag: Spelled as in captions, with spaces.
         kind: One of ``KINDS``.
-        count: Pictures with it on the board; 0 when the list has no counts.
+        count: Posts with it on the booru; 0 if the list has no counts.
         alias: The other name by which it was found, else empty.
     """
 
@@ -54,7 +54,7 @@ class Word:
 
 
 class Vocabulary:
-    """A table of tags; make it with ``build`` or ``unpack``.
+    """A table of tags; create it with ``build`` or ``unpack``.
 
     Example:
         >>> words = Vocabulary.build([TagEntry("long_hair", count=9, aliases=("longhair",))])
@@ -67,9 +67,9 @@ class Vocabulary:
         self.blob = arrays["blob"].tobytes()
         """Keys of all entries, each between newlines, the most frequent first."""
         self.starts = arrays["starts"]
-        """Where each key begins in the blob."""
+        """Offset of each key in the blob."""
         self.owners = arrays["owners"]
-        """The entry of the tag that each entry stands for: itself, or that of its alias."""
+        """The entry of the tag of each entry: itself, or the target of the alias."""
         self._counts, self._kinds = arrays["counts"], arrays["kinds"]
         self._order, self._begins = arrays["order"], arrays["begins"]
         lines = arrays["names"].tobytes().decode().split("\n") if arrays["names"].size else []
@@ -81,7 +81,7 @@ class Vocabulary:
 
     @classmethod
     def build(cls, entries: Iterable[TagEntry]) -> "Vocabulary":
-        """Pack tags; of tags that occur several times the first kind and the best count stay."""
+        """Pack tags; of repeated tags, the first kind and the highest count stay."""
         tags: dict[str, TagEntry] = {}
         for entry in entries:
             key = key_of(entry.name)
@@ -96,7 +96,7 @@ class Vocabulary:
 
     @classmethod
     def unpack(cls, data: bytes) -> "Vocabulary":
-        """Read what ``pack`` returned.
+        """Read the output of ``pack``.
 
         Raises:
             ValueError: The data is damaged.
@@ -105,7 +105,7 @@ class Vocabulary:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 return cls({name: file[name] for name in file.files})
         except (KeyError, OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError("no table of tags") from error
+            raise ValueError("not a table of tags") from error
 
     def pack(self) -> bytes:
         """Return the table as bytes."""
@@ -118,18 +118,18 @@ class Vocabulary:
         return self._key(entry).decode()
 
     def entry_at(self, position: int) -> int:
-        """Return the entry whose key holds this position of the blob."""
+        """Return the entry whose key contains this offset of the blob."""
         return int(self.starts.searchsorted(position, "right")) - 1
 
     def word(self, entry: int) -> Word:
-        """Return the tag that an entry stands for."""
+        """Return the tag of an entry."""
         owner = int(self.owners[entry])
         alias = "" if owner == entry else self._names.get(entry, self.key(entry))
         tag = self._names.get(owner, self.key(owner))
         return Word(tag, KINDS[int(self._kinds[owner])], int(self._counts[owner]), alias)
 
     def count(self, entry: int) -> int:
-        """Return the count of the tag that an entry stands for."""
+        """Return the count of the tag of an entry."""
         return int(self._counts[int(self.owners[entry])])
 
     def find(self, tag: str) -> Word | None:
@@ -138,7 +138,7 @@ class Vocabulary:
         return None if entry is None else self.word(entry)
 
     def entry(self, key: str) -> int | None:
-        """Return the entry with this very key."""
+        """Return the entry with exactly this key."""
         wanted = key.encode("utf-8", "replace") + b"\n"
         place = self._first(self._order, wanted, len(wanted))
         if place == len(self._order):
@@ -148,28 +148,28 @@ class Vocabulary:
         return self.entry_at(start) if found else None
 
     def beginning(self, letters: bytes, limit: int) -> list[int]:
-        """Return the most frequent entries of which some word begins with these letters."""
+        """Return the most frequent entries with a word that starts with these letters."""
         low = self._first(self._begins, letters, len(letters))
         high = self._first(self._begins, letters + b"\xff", len(letters) + 1)
         entries = self.starts.searchsorted(self._begins[low:high], "right") - 1
-        if len(entries) > limit * 4:  # a word may begin so twice in one tag
+        if len(entries) > limit * 4:  # two words of one tag may start like this
             entries = np.partition(entries, limit * 4)[: limit * 4]
         found: list[int] = np.unique(entries)[:limit].tolist()
         return found
 
     def containing(self, letters: bytes, limit: int) -> Iterator[int]:
-        """Yield the most frequent entries that hold these letters anywhere."""
+        """Yield the most frequent entries that contain these letters anywhere."""
         position, blob = 0, self.blob
         for _ in range(limit):
             position = blob.find(letters, position)
             if position < 0:
                 return
             yield self.entry_at(position)
-            # On with the next entry: one match for each is enough.
+            # Continue with the next entry: one match per entry is enough.
             position = blob.index(b"\n", position)
 
     def _first(self, places: NDArray[np.generic], letters: bytes, length: int) -> int:
-        """Return how many of these sorted places of the blob come before some letters."""
+        """Return how many of these sorted offsets sort before some letters."""
         low, high, blob = 0, len(places), self.blob
         while low < high:
             middle = (low + high) // 2
@@ -193,19 +193,19 @@ class Vocabulary:
 
     @cached_property
     def signatures(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """Which letters, and which pairs of letters, each key has; one bit each, of 64."""
+        """The letters, and the pairs of letters, of each key, as 64-bit sets."""
         return signatures(self.blob, self.starts)
 
 
 def key_of(tag: str) -> str:
-    """Return what a tag is found by: ``captions.key``, never with spaces at its ends."""
+    """Return the lookup key of a tag: ``captions.key`` without spaces at its ends."""
     return captions.key(tag).strip()
 
 
 def signatures(
     blob: bytes, starts: NDArray[np.generic]
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Return the signatures of keys that lie between newlines in ``blob``."""
+    """Return the signatures of keys separated by newlines in ``blob``."""
     table = np.full(256, _OTHER, np.uint8)
     table[np.frombuffer(_PLAIN, np.uint8)] = np.arange(len(_PLAIN), dtype=np.uint8)
     table[[10, 32]] = _SPACE  # the ends of a key count as spaces
@@ -218,7 +218,7 @@ def signatures(
         end = begins[first + _CHUNK] if first + _CHUNK < len(begins) else len(blob)
         part, places = classes[offset:end], begins[chunk] - offset
         letters[chunk] = np.bitwise_or.reduceat(_BITS[part], places)
-        # The pair that begins at the newline before a key belongs to it, as does the last one.
+        # The pair that starts at the newline before a key belongs to it, like the last one.
         spread = (part[:-1].astype(np.uint32) * np.uint32(64) + part[1:]) * np.uint32(_SPREAD)
         pairs[chunk] = np.bitwise_or.reduceat(_BITS[spread >> np.uint32(26)], places - 1)
     return letters, pairs
@@ -227,9 +227,9 @@ def signatures(
 def _entries(
     ranked: Sequence[tuple[str, TagEntry]],
 ) -> tuple[list[str], list[TagEntry], list[int], dict[int, str]]:
-    """Return keys, tags, owners, and names that cannot be told from their keys.
+    """Return keys, tags, owners, and names that cannot be derived from their keys.
 
-    A name that is a tag is no alias; of tags that share an alias the most frequent gets it.
+    A name that is a tag is not an alias; if tags share an alias, the most frequent gets it.
     """
     keys: list[str] = []
     tags: list[TagEntry] = []
@@ -275,6 +275,6 @@ def _packed(
 
 
 def _alphabetical(blob: bytes, places: list[int]) -> NDArray[np.uint32]:
-    """Return places of the blob in the order of what follows them, up to the end of the key."""
+    """Return offsets sorted by the text that follows them, up to the end of the key."""
     places.sort(key=lambda place: blob[place : blob.index(b"\n", place) + 1])
     return np.array(places, np.uint32)

@@ -143,9 +143,9 @@ def test_groups_are_no_chains(
     ("first", "second", "why"),
     [
         (("a.png", (320, 240), {}), ("b.png", (640, 480), {}), "the most pixels: 640x480"),
-        (("a.jpg", None, {"quality": 92}), ("b.png", None, {}), "PNG keeps more than JPEG"),
+        (("a.jpg", None, {"quality": 92}), ("b.png", None, {}), "PNG loses less than JPEG"),
         (("a.jpg", None, {"quality": 82}), ("b.jpg", None, {"quality": 96}), "quality about 96"),
-        (("bb.png", None, {}), ("b.png", None, {"compress_level": 1}), "the name"),
+        (("bb.png", None, {}), ("b.png", None, {"compress_level": 1}), "only in name"),
     ],
 )
 def test_the_better_version_is_kept(
@@ -170,7 +170,7 @@ def test_the_sharper_version_is_kept(project: Project, save: Save) -> None:
     (group,) = [e for e in run(project) if isinstance(e, events.Group)]
     assert (Path(group.keep).name, group.why) == (
         "b.png",
-        "the sharpest of those that are no worse otherwise",
+        "the sharpest, and otherwise no worse",
     )
 
 
@@ -222,7 +222,7 @@ def test_turned_pictures_and_equal_pixels_are_found(project: Project, save: Save
         for path, detail in zip(event.images, event.details, strict=True)
     }
     assert details["lossless.webp"] == "the same pixels in another file"
-    assert "turned by 90° to the left" in details["left.png"]
+    assert "rotated by 90° to the left" in details["left.png"]
     assert "180" in details["upside.png"]
     assert ("rotated", "a.png") not in groups(run(project, rotated=False))
 
@@ -234,8 +234,8 @@ def test_the_clean_version_is_kept_before_the_one_with_words(project: Project, s
     save("plain.jpg", picture, quality=92)
     (group,) = [event for event in run(project) if isinstance(event, events.Group)]
     assert Path(group.keep).name == "plain.jpg"
-    assert group.why == "signed.png seems to have something written over it"
-    assert "written over it" in group.details[1]
+    assert group.why == "signed.png seems to have an overlay (text or a watermark)"
+    assert "with an overlay" in group.details[1]
 
 
 def test_crops_of_one_source_are_a_family_that_is_never_resolved(

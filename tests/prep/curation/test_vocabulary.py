@@ -134,7 +134,7 @@ def test_a_packed_table_answers_as_a_dictionary(entries: list[TagEntry], other: 
 def test_damaged_tables_are_told() -> None:
     data = Vocabulary.build([TagEntry("hat")]).pack()
     for broken in (b"", b"nonsense", data[: len(data) // 2]):
-        with pytest.raises(ValueError, match="no table"):
+        with pytest.raises(ValueError, match="not a table"):
             Vocabulary.unpack(broken)
 
 
