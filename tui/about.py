@@ -1,4 +1,4 @@
-"""Facts about one image in a few words."""
+"""Short descriptions of an image."""
 
 from prep.dataset.index import ImageRow
 from prep.images.buckets import Fit
@@ -6,17 +6,17 @@ from prep.project import Project
 
 _TURNS = {
     2: "mirrored",
-    3: "turned by 180°",
+    3: "rotated by 180°",
     4: "flipped",
-    5: "turned and mirrored",
-    6: "turned by 90°",
-    7: "turned and mirrored",
-    8: "turned by 270°",
+    5: "rotated and mirrored",
+    6: "rotated by 90°",
+    7: "rotated and mirrored",
+    8: "rotated by 270°",
 }
 
 
 def size_text(size: int) -> str:
-    """Return a file size for people.
+    """Return a readable file size.
 
     Example:
         >>> size_text(900), size_text(2_100_000)
@@ -28,7 +28,7 @@ def size_text(size: int) -> str:
 
 
 def fit_text(fit: Fit) -> str:
-    """Return how an image meets its bucket.
+    """Describe how an image is fitted into its bucket.
 
     Example:
         >>> from prep.images.buckets import Buckets
@@ -44,7 +44,7 @@ def fit_text(fit: Fit) -> str:
 
 
 def about(project: Project, row: ImageRow) -> str:
-    """Return what is known of an image, for the lines below its picture."""
+    """Return the facts about an image, for the lines below its picture."""
     if row.error is not None:
         return f"{row.path}\ncannot be used: {row.error}"
     facts = [f"{row.width}x{row.height} {row.format}", size_text(row.size)]

@@ -1,4 +1,4 @@
-"""The terminal application: stages as modes, one session, and what works everywhere.
+"""The terminal application: stages as modes, one session, and global commands.
 
 Everything slow runs in workers. Work that must outlive a screen (the scan, following jobs) belongs
 to the application, since workers die with the node that started them.
@@ -36,14 +36,14 @@ from tui.stage_screen import StageScreen
 from tui.widgets.job_strip import outcome
 
 FOLLOW_SECONDS = 0.25
-"""How often job directories are looked at."""
+"""Seconds between two polls of job directories."""
 _REFRESH_SECONDS = 1.0
-"""How often lists are filled anew while a scan runs."""
+"""Seconds between two refreshes of lists during a scan."""
 
 
 @dataclass
 class ScanProgress(Message):
-    """How many files the scan has looked at."""
+    """The number of files scanned so far."""
 
     files: int
 
@@ -53,7 +53,7 @@ class ScanProgress(Message):
 
 
 class ScanDone(Message):
-    """The scan has looked at everything."""
+    """The scan is complete."""
 
 
 class ShikomiApp(App[None]):
@@ -80,7 +80,7 @@ class ShikomiApp(App[None]):
     # ---- life ----------------------------------------------------------------------------
 
     def on_mount(self) -> None:
-        """Start what runs as long as the application."""
+        """Start background tasks."""
         self.sub_title = self.session.project.name
         self.session.dataset_changed.subscribe(self, self._dataset_changed)
         self.session.edited.subscribe(self, self._edited)
@@ -94,20 +94,20 @@ class ShikomiApp(App[None]):
         self.session.close()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Report what went wrong."""
+        """Report errors of workers."""
         report_worker(self, event)
         if event.worker.group == "scan" and event.worker.is_finished:
             self._scan_text = ""
             self._show_strip()
 
     def on_app_focus(self) -> None:
-        """Look for changes when the user comes back from another program."""
+        """Rescan when the user comes back from another program."""
         self.action_rescan()
 
     # ---- scan ----------------------------------------------------------------------------
 
     def action_rescan(self) -> None:
-        """Bring the index up to date, unless that is being done."""
+        """Update the index, unless a scan is running."""
         if not any(w.group == "scan" and w.is_running for w in self.workers):
             self._scan()
 
@@ -123,7 +123,7 @@ class ShikomiApp(App[None]):
                 self.post_message(ScanDone())
 
     def on_scan_progress(self, message: ScanProgress) -> None:
-        """Show what has been found so far; the lists can be used meanwhile."""
+        """Show the images found so far; the lists stay usable."""
         self._scan_text = f"scanning… {message.files} images"
         self._show_strip()
         now = asyncio.get_running_loop().time()
@@ -132,7 +132,7 @@ class ShikomiApp(App[None]):
             self.session.dataset_changed.publish("scan")
 
     def on_scan_done(self) -> None:
-        """Show everything."""
+        """Show the complete dataset."""
         self.session.dataset_changed.publish("scanned")
 
     # ---- rail and strip ------------------------------------------------------------------
@@ -148,7 +148,7 @@ class ShikomiApp(App[None]):
         self.show_states()
 
     def show_states(self) -> None:
-        """Show the states of the stages and the job strip on the present screen."""
+        """Show the states of the stages and the job strip on the current screen."""
         found = stages.states(self.survey, self.session.board) | self.session.remarks
         for screen in self.screen_stack:
             if isinstance(screen, StageScreen):
@@ -180,7 +180,7 @@ class ShikomiApp(App[None]):
         hint = view.end.hint if isinstance(view.end, events.Failed) else ""
         severe = failed or view.state == "lost"
         if view.state == "lost":
-            hint = f"It died without a word; see {view.job.log_file}."
+            hint = f"It ended unexpectedly; see {view.job.log_file}."
         self.notify(
             escape(f"{outcome(view)}\n{hint}".strip()),
             severity="error" if severe else "information",
@@ -189,7 +189,7 @@ class ShikomiApp(App[None]):
         self.action_rescan()
 
     def action_stop_job(self) -> None:
-        """Ask the newest running job to stop; the second time it is ended at once."""
+        """Ask the newest running job to stop; the second time, kill it."""
         running = self.session.board.running()
         self.notify(escape(running[0].stop()) if running else "No job is running.")
 
@@ -197,25 +197,25 @@ class ShikomiApp(App[None]):
 
     @work(group="undo", exit_on_error=False)
     async def action_undo(self) -> None:
-        """Take back the newest edit."""
+        """Undo the newest edit."""
         done = await self.session.undo()
         self.notify(escape(f"Undone: {done.title}") if done.edit else "Nothing to undo.")
 
     @work(group="undo", exit_on_error=False)
     async def action_redo(self) -> None:
-        """Make the edit again that was undone last."""
+        """Redo the edit that was undone last."""
         done = await self.session.redo()
-        self.notify(escape(f"Done again: {done.title}") if done.edit else "Nothing to redo.")
+        self.notify(escape(f"Redone: {done.title}") if done.edit else "Nothing to redo.")
 
     def _edited(self, done: Outcome) -> None:
         if len(done.changed) > 1:
-            self.notify(escape(f"{done.title}: {len(done.changed)} images. u takes it back."))
+            self.notify(escape(f"{done.title}: {len(done.changed)} images. Press u to undo."))
         if done.conflicts:
             path, reason = done.conflicts[0]
             more = f" (and {len(done.conflicts) - 1} more)" if len(done.conflicts) > 1 else ""
             self.notify(
                 escape(f"{path}: {reason}{more}"),
-                title="Left alone",
+                title="Not changed",
                 severity="warning",
                 timeout=SECONDS,
             )
@@ -234,7 +234,7 @@ class ShikomiApp(App[None]):
         self.push_screen(Help(str(self.current_mode)))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Offer of Textual's own commands those that the table has not."""
+        """Offer those of Textual's commands that are not in the table."""
         for command in super().get_system_commands(screen):
             if command.title in ("Theme", "Screenshot"):
                 yield command
@@ -244,11 +244,11 @@ class ShikomiApp(App[None]):
         drafts = len(self.session.drafts)
         if drafts:
             text = f"{drafts} caption{'s are' if drafts > 1 else ' is'} typed but not saved."
-            answers = {"stay": "Go on", "leave": "Throw away and quit"}
+            answers = {"stay": "Keep editing", "leave": "Discard and quit"}
             if await self.push_screen_wait(Question("Quit?", text, answers)) != "leave":
                 return
         running = self.session.board.running()
-        message = f"{len(running)} job(s) go on: shikomi jobs list" if running else None
+        message = f"{len(running)} job(s) still running: shikomi jobs list" if running else None
         self.exit(message=message)
 
     async def action_quit(self) -> None:
@@ -266,7 +266,7 @@ def run(path: Path) -> int:
         The exit code.
 
     Raises:
-        UserError: No such folder, or its ``shikomi.toml`` has faults.
+        UserError: There is no such folder, or its ``shikomi.toml`` is not valid.
     """
     app = ShikomiApp(Project.open(path))
     app.run()

@@ -1,7 +1,7 @@
-"""The one table of commands: key bindings, command palette and help screen are made from it.
+"""The one table of commands: source of key bindings, command palette and help screen.
 
 A command belongs to a scope: ``app`` works everywhere, a stage's name only there, ``list`` and
-``editor`` while such a widget has the focus. Keys in text fields type text, so letters are free
+``editor`` while such a widget has the focus. In text fields, keys type text, so letters are free
 for commands everywhere else.
 """
 
@@ -15,7 +15,7 @@ Run = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Command:
-    """One thing a user can do.
+    """A command that users can run.
 
     Attributes:
         key: Textual's name of the key; several are separated by commas.
@@ -35,25 +35,25 @@ class Command:
 
     @property
     def id(self) -> str:
-        """Name for keymaps, as ``images.x``: scope and first default key."""
+        """Name for keymaps, such as ``images.x``: scope and first default key."""
         return f"{self.scope}.{self.key.partition(',')[0]}"
 
     @property
     def label(self) -> str:
-        """The keys as people write them."""
+        """The keys, in readable form."""
         return " ".join(_PLAIN.get(key, key) for key in self.key.split(","))
 
 
 _PLAIN = {"question_mark": "?", "slash": "/", "asterisk": "*", "escape": "esc"}
 
 STAGE_KEYS = {
-    "images": ("1", "Images & captions", "Look at the images, write captions"),
-    "dupes": ("2", "Duplicates", "Find pictures that are there twice"),
-    "crop": ("3", "Crop & buckets", "See what the trainer will see"),
+    "images": ("1", "Images & captions", "View the images, write captions"),
+    "dupes": ("2", "Duplicates", "Find duplicate pictures"),
+    "crop": ("3", "Crop & buckets", "See what the trainer will use"),
     "tag": ("4", "Tag", "Let a tagger write the first captions"),
     "plan": ("5", "Plan", "Trigger words, repeats and steps"),
     "train": ("6", "Train", "Train a LoRA and watch it"),
-    "samples": ("7", "Samples", "Look at what came out"),
+    "samples": ("7", "Samples", "View generated pictures"),
 }
 """Mode -> key, title, help; in the order of the work."""
 
@@ -63,12 +63,12 @@ COMMANDS: tuple[Command, ...] = (
         for mode, (key, title, help_) in STAGE_KEYS.items()
     ),
     Command("question_mark", "help", "Help", "Show all keys.", "app", True),
-    Command("u", "undo", "Undo", "Take back the last edit of captions or exclusions.", "app", True),
-    Command("ctrl+r", "redo", "Redo", "Make the edit again that was undone last.", "app"),
-    Command("r", "rescan", "Rescan", "Look for images and captions changed elsewhere.", "app"),
-    Command("S", "stop_job", "Stop job", "Ask the running job to stop; twice ends it.", "app"),
-    Command("q", "quit", "Quit", "Leave; running jobs go on without you.", "app", True),
-    Command("ctrl+q", "quit", "Quit", "The same, also while you type.", "app"),
+    Command("u", "undo", "Undo", "Undo the last edit of captions or exclusions.", "app", True),
+    Command("ctrl+r", "redo", "Redo", "Redo the edit that was undone last.", "app"),
+    Command("r", "rescan", "Rescan", "Find images and captions changed outside.", "app"),
+    Command("S", "stop_job", "Stop job", "Ask the running job to stop; twice kills it.", "app"),
+    Command("q", "quit", "Quit", "Quit; running jobs continue.", "app", True),
+    Command("ctrl+q", "quit", "Quit", "The same, also while typing.", "app"),
     # ---- lists ---------------------------------------------------------------------------
     Command("down,j", "move(1)", "Down", "Next line.", "list"),
     Command("up,k", "move(-1)", "Up", "Previous line.", "list"),
@@ -97,28 +97,26 @@ COMMANDS: tuple[Command, ...] = (
     Command("c", "edit_tags('replace')", "Change tag", "Rename a tag.", "images"),
     Command("w", "edit_tags('trigger')", "Trigger", "Put the trigger word first.", "images"),
     Command("p", "edit_tags('rules')", "Rules", "Apply the rules of shikomi.toml.", "images"),
-    Command("x", "exclude", "Exclude", "Leave images out, or take them in.", "images", True),
+    Command("x", "exclude", "Exclude", "Exclude images, or include them.", "images", True),
     Command("t", "tags", "Tags", "Show or hide the list of tags.", "images", True),
-    Command("escape", "clear", "Clear", "Forget selection and filter.", "images"),
+    Command("escape", "clear", "Clear", "Clear selection and filter.", "images"),
     # ---- 2 duplicates --------------------------------------------------------------------
     Command("f", "find", "Find", "Compare all pictures again.", "dupes", True),
-    Command(
-        "x", "exclude_group", "Exclude others", "Leave out all but the kept one.", "dupes", True
-    ),
-    Command("X", "exclude_all", "All groups", "Leave out all but the kept ones.", "dupes", True),
+    Command("x", "exclude_group", "Exclude others", "Exclude all but the kept one.", "dupes", True),
+    Command("X", "exclude_all", "All groups", "Exclude all but the kept ones.", "dupes", True),
     Command("b", "keep", "Keep this", "Keep the picture on the right instead.", "dupes", True),
     Command("n", "next_picture", "Next picture", "Show the next one of the group.", "dupes", True),
     # ---- 3 crop --------------------------------------------------------------------------
     Command("o", "toggle_crop", "Whole/crop", "Show the whole picture or its crop.", "crop", True),
     # ---- 4 tag ---------------------------------------------------------------------------
     Command("ctrl+t", "start(False)", "Tag", "Tag the images.", "tag", True),
-    Command("ctrl+y", "start(True)", "Dry run", "See the tags, write nothing.", "tag", True),
+    Command("ctrl+y", "start(True)", "Dry run", "Show the tags, write nothing.", "tag", True),
     # ---- 5 plan --------------------------------------------------------------------------
     Command("e", "edit_concept", "Edit", "Set trigger word and repeats.", "plan", True),
     # ---- 6 train -------------------------------------------------------------------------
     Command("ctrl+t", "start", "Start", "Export the set and start training.", "train", True),
     Command("s", "stop", "Stop", "Finish the step, save, end; twice kills.", "train", True),
-    Command("c", "resume", "Resume", "Go on with the job that was stopped.", "train", True),
+    Command("c", "resume", "Resume", "Continue the job that was stopped.", "train", True),
     Command("w", "watch", "Form/watch", "Switch between form and curve.", "train", True),
     # ---- 7 samples -----------------------------------------------------------------------
     Command("f", "reload", "Reload", "Look for new pictures.", "samples", True),
@@ -136,7 +134,7 @@ def bindings(*scopes: str) -> list[BindingType]:
 
 
 def titles() -> Iterable[tuple[str, str]]:
-    """Return scope -> heading for people, in the order of the help screen."""
+    """Yield (scope, heading), in the order of the help screen."""
     yield "app", "Everywhere"
     yield "list", "In lists"
     yield "editor", "In the caption editor"

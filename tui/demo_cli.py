@@ -1,4 +1,4 @@
-"""``shikomi demo`` for people: a line per stage, then where things are and what to do next."""
+"""``shikomi demo``: prints a line per stage, then the results and the next steps."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,7 +36,7 @@ def demo(
     if open_ and code in (0, 1):
         from importlib import import_module
 
-        # The application stands above this package; it is only looked up, never imported here.
+        # The application is only looked up here, not imported.
         return int(import_module("tui.app").run(directory))
     return code
 
@@ -49,7 +49,7 @@ def _stage_line(event: events.Event) -> str | None:
 
 def _last_screen(summary: dict[str, Any]) -> str:
     if "grid" not in summary:  # interrupted
-        return "Run the same command again to go on."
+        return "Run the same command again to continue."
     root = Path(summary["project"])
     seconds = sum(summary["seconds"].values())
     return f"""

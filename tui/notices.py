@@ -1,4 +1,4 @@
-"""Faults as notifications: what happened, and what to do about it."""
+"""Show errors as notifications: what happened, and how to fix it."""
 
 from rich.markup import escape
 from textual import log
@@ -8,11 +8,11 @@ from textual.worker import Worker, WorkerFailed, WorkerState
 from prep.errors import UserError
 
 SECONDS = 8.0
-"""Faults stay long enough to be read."""
+"""Seconds for which errors are shown, long enough to read them."""
 
 
 def report(node: DOMNode, error: BaseException) -> None:
-    """Show a fault. Anything but a UserError is a fault of the program, and says so."""
+    """Show an error; anything but a UserError is reported as a bug."""
     if isinstance(error, WorkerFailed):
         error = error.error
     if isinstance(error, UserError):
@@ -21,10 +21,10 @@ def report(node: DOMNode, error: BaseException) -> None:
         return
     log.error(repr(error))
     text = f"{type(error).__name__}: {error}"
-    node.app.notify(escape(text), title="A fault in shikomi", severity="error", timeout=SECONDS)
+    node.app.notify(escape(text), title="A bug in shikomi", severity="error", timeout=SECONDS)
 
 
 def report_worker(node: DOMNode, event: Worker.StateChanged) -> None:
-    """Show the fault that ended a worker of ``node``; call it from ``on_worker_state_changed``."""
+    """Show the error that ended a worker of ``node``; call it from ``on_worker_state_changed``."""
     if event.state is WorkerState.ERROR and event.worker.error is not None:
         report(node, event.worker.error)

@@ -1,4 +1,4 @@
-"""The command palette: the table of commands, as far as it works on the present screen."""
+"""The command palette: the commands that work on the current screen."""
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
@@ -6,19 +6,19 @@ from tui import commands
 
 
 class TableProvider(Provider):
-    """Offers the commands of the application and of the present stage."""
+    """Offers the commands of the application and of the current stage."""
 
     def _commands(self) -> list[commands.Command]:
         mode = str(getattr(self.screen, "MODE", ""))
         return commands.of("app", mode) if mode else commands.of("app")
 
     async def discover(self) -> Hits:
-        """Offer everything before anything is typed."""
+        """Offer all commands before anything is typed."""
         for command in self._commands():
             yield DiscoveryHit(self._title(command), self._run(command), help=command.help)
 
     async def search(self, query: str) -> Hits:
-        """Offer what matches."""
+        """Offer matching commands."""
         matcher = self.matcher(query)
         for command in self._commands():
             title = self._title(command)

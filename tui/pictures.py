@@ -1,4 +1,4 @@
-"""Finding generated pictures and reading what made them. No Textual in here."""
+"""Find generated pictures and read their parameters. Independent of Textual."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,12 @@ from prep.project import Project
 from prep.system.files import walk
 
 FOLDERS = ("samples", "grid")
-"""Below the output folder."""
+"""Folders below the output folder."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """A generated picture; ``mtime_ns`` is when."""
+    """A generated picture and its time, ns."""
 
     path: Path
     mtime_ns: int
@@ -37,12 +37,12 @@ def made(project: Project) -> list[Made]:
                 if is_image_name(entry.name)
             ]
         except (OSError, UserError):
-            continue  # pictures may be moved away while we look
+            continue  # pictures may be moved away meanwhile
     return sorted(found, key=lambda one: (-one.mtime_ns, one.path))
 
 
 def parameters(path: Path) -> str:
-    """Return the text that travels in a PNG: prompt, seed and settings; empty for none."""
+    """Return the text stored in a PNG: prompt, seed and settings; empty for none."""
     try:
         with Image.open(path) as image:
             return str(image.info.get("parameters", ""))

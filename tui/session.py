@@ -1,7 +1,7 @@
-"""What all screens share while one project is open: threads with an index each, drafts, signals.
+"""State shared by all screens of an open project: index threads, drafts, signals.
 
-SQLite connections belong to the thread that opened them, so each kind of access has one thread
-of its own: a long count must not hold up the rows that are being scrolled into view, and edits
+SQLite connections belong to the thread that opened them, so each kind of access has its own
+thread: a long count must not delay rows that scroll into view, and edits
 must happen one after the other. Screens await; nothing here blocks the event loop.
 """
 
@@ -34,7 +34,7 @@ class IndexThread:
         self._index: Index | None = None
 
     async def run(self, work: Callable[[Index], T]) -> T:
-        """Do ``work`` in the thread; work that still waits is dropped when the caller is."""
+        """Do ``work`` in the thread; queued work is dropped if the caller is cancelled."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self._call, work)
 
@@ -44,7 +44,7 @@ class IndexThread:
         self._pool.submit(self._close)
 
     def close(self) -> None:
-        """End what runs and close the index."""
+        """Finish running work and close the index."""
         if self._index is not None:
             self._index.connection.interrupt()
         self._pool.submit(self._close)
@@ -63,7 +63,7 @@ class IndexThread:
 
 @dataclass(frozen=True)
 class Draft:
-    """Text that was typed and not saved; ``base`` is the caption it started from."""
+    """Unsaved text; ``base`` is the caption from which it started."""
 
     base: str | None
     text: str
@@ -73,9 +73,9 @@ class Session:
     """An open project.
 
     Attributes:
-        rows: Fetches what scrolls into view; nothing slow may run there.
+        rows: Fetches rows that scroll into view; nothing slow may run there.
         queries: Runs filters and previews.
-        counts: Runs what takes long in a large dataset.
+        counts: Runs counts that take long in a large dataset.
         dataset_changed: Published with a reason when rows, captions or settings may differ.
         edited: Published with the outcome of each edit, undo and redo.
         jobs_changed: Published with each job that has news.
@@ -99,7 +99,7 @@ class Session:
         self.remarked: Signal[str] = Signal(owner, "remarked")
 
     def close(self) -> None:
-        """End all threads; work that has begun is finished first."""
+        """End all threads; running work is finished first."""
         self._painters.shutdown(wait=True, cancel_futures=True)
         for thread in self._threads:
             thread.close()
@@ -109,22 +109,22 @@ class Session:
         return self.rows, self.queries, self.counts, self._writer
 
     async def paint(self, work: Callable[[], T]) -> T:
-        """Do something slow with pixels; work that still waits is dropped when the caller is."""
+        """Do something slow with pixels; queued work is dropped if the caller is cancelled."""
         return await asyncio.get_running_loop().run_in_executor(self._painters, work)
 
     # ---- edits ---------------------------------------------------------------------------
 
     async def edit(self, title: str, changes: Iterable[Change]) -> Outcome:
-        """Make changes as one edit and tell everyone."""
+        """Make changes as one edit and notify subscribers."""
         wanted = list(changes)
         return await self._journal(lambda journal: journal.apply(title, wanted))
 
     async def undo(self) -> Outcome:
-        """Take back the newest edit."""
+        """Undo the newest edit."""
         return await self._journal(lambda journal: journal.undo())
 
     async def redo(self) -> Outcome:
-        """Make the edit again that was undone last."""
+        """Redo the edit that was undone last."""
         return await self._journal(lambda journal: journal.redo())
 
     async def read_caption(self, path: str) -> str | None:
@@ -141,12 +141,12 @@ class Session:
     # ---- settings ------------------------------------------------------------------------
 
     async def save_settings(self, changes: Mapping[str, Any]) -> None:
-        """Merge changes into ``shikomi.toml`` and tell everyone."""
+        """Merge changes into ``shikomi.toml`` and notify subscribers."""
         project = await asyncio.to_thread(self.project.saved, changes)
         self.reopen(project)
 
     def reopen(self, project: Project) -> None:
-        """Go on with new settings of the same project."""
+        """Continue with new settings of the same project."""
         self.project = project
         for thread in self._threads:
             thread.use(project)

@@ -1,4 +1,4 @@
-"""What all stage screens have in common: rail on the left, job strip and keys at the bottom."""
+"""The base of all stage screens: rail on the left, job strip and keys at the bottom."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -19,7 +19,7 @@ from tui.widgets.rail import Rail
 
 
 class StageScreen(Screen[None]):
-    """A stage. Its data is read again when it comes into view after something has changed."""
+    """A stage. Its data is reloaded when it comes into view after a change."""
 
     MODE: ClassVar[str] = ""
     AUTO_FOCUS = None
@@ -32,24 +32,24 @@ class StageScreen(Screen[None]):
     # ---- for subclasses ------------------------------------------------------------------
 
     def body(self) -> ComposeResult:
-        """Make the widgets of the stage."""
+        """Compose the widgets of the stage."""
         raise NotImplementedError
 
     def reload(self) -> None:
-        """Read the data of the stage again; called when the screen is in view."""
+        """Reload the data of the stage; called when the screen is in view."""
         raise NotImplementedError
 
     def start_focus(self) -> str:
-        """Return the selector of the widget that gets the keys first."""
+        """Return the selector of the widget that is focused first."""
         raise NotImplementedError
 
     def job_changed(self, view: JobView) -> None:
-        """Take note of news of a job."""
+        """Handle news of a job."""
 
     # ---- the frame -----------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
-        """Make the frame and the widgets in it."""
+        """Compose the frame and the widgets in it."""
         with Container(id="frame"):
             yield Rail(self.MODE)
             with Horizontal(id="body"):
@@ -58,27 +58,27 @@ class StageScreen(Screen[None]):
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        """Listen to what changes."""
+        """Subscribe to changes."""
         self.session.dataset_changed.subscribe(self, self._dataset_changed)
         self.session.jobs_changed.subscribe(self, self.job_changed)
         self.session.edited.subscribe(self, self.edited)
         self.query_one(self.start_focus()).focus()
 
     def show_states(self, states: Mapping[str, StageState]) -> None:
-        """Show where the work stands."""
+        """Show the states of the stages."""
         self.query_one(Rail).show(states)
 
     def remark(self, state: StageState) -> None:
-        """Say where this stage stands, when only its screen knows."""
+        """Publish the state of this stage, if only its screen knows it."""
         self.session.remarks[self.MODE] = state
         self.session.remarked.publish(self.MODE)
 
     def show_jobs(self, running: list[JobView], scan: str, last: JobView | None) -> None:
-        """Show what runs."""
+        """Show running work."""
         self.query_one(JobStrip).show(running, scan, last)
 
     def edited(self, outcome: Outcome) -> None:
-        """Take note of an edit."""
+        """Handle an edit."""
 
     def _dataset_changed(self, _reason: str) -> None:
         self._stale = True
@@ -86,7 +86,7 @@ class StageScreen(Screen[None]):
             self._freshen()
 
     def on_screen_resume(self) -> None:
-        """Catch up with what has changed while another screen was shown."""
+        """Apply changes made while another screen was shown."""
         self._freshen()
 
     def _freshen(self) -> None:
@@ -95,5 +95,5 @@ class StageScreen(Screen[None]):
             self.reload()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Report what went wrong."""
+        """Report errors of workers."""
         report_worker(self, event)

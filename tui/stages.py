@@ -1,4 +1,4 @@
-"""The stages of the work, and what the rail says about each."""
+"""The stages of the work, and their states in the rail."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from prep.dataset.index import Index
 from tui.jobs.follow import JobBoard
 
 GLYPHS = {"done": "✓", "needs you": "!", "running": "▶", "open": "○"}
-"""State -> glyph; the word is always written beside it where there is room."""
+"""State -> glyph; the word is written beside it if there is room."""
 
 SHORT = {
     "images": "Images",
@@ -22,7 +22,7 @@ SHORT = {
 
 @dataclass(frozen=True)
 class StageState:
-    """What the rail shows: a state of ``GLYPHS`` and a few words."""
+    """The state of a stage: a key of ``GLYPHS`` and a short text."""
 
     state: str
     words: str
@@ -30,7 +30,7 @@ class StageState:
 
 @dataclass(frozen=True)
 class Survey:
-    """Counts of the dataset that decide over the states.
+    """Counts of the dataset that determine the states.
 
     Attributes:
         images: Usable images.
@@ -50,7 +50,7 @@ class Survey:
 
 
 def survey(index: Index) -> Survey:
-    """Count what the rail needs. Grouped by size, so that few buckets have to be worked out."""
+    """Count what the rail needs, grouped by size so that few buckets must be computed."""
     project, buckets = index.project, index.project.buckets
     images = captioned = broken = enlarged = 0
     for size in index.sizes():
@@ -118,11 +118,11 @@ def _plan(found: Survey) -> StageState:
 
 
 def _job(state: str, otherwise: StageState) -> StageState:
-    """Let the newest job speak where it says more than the dataset."""
+    """Return the state of the newest job if it says more than the dataset."""
     if state == "running":
         return StageState("running", "running")
     if state == "stopped":
-        return StageState("needs you", "stopped, can go on")
+        return StageState("needs you", "stopped, can resume")
     if state in ("failed", "lost"):
         return StageState("needs you", "job failed")
     return otherwise if otherwise.state != "open" else StageState("done", "done")

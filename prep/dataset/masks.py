@@ -133,6 +133,6 @@ def _to_size(image: Image.Image, size: tuple[int, int], file: Path) -> Image.Ima
     if not 1 - _ALIKE < ratio < 1 + _ALIKE:
         shape = f"{image.width}x{image.height}"
         raise UnreadableError(
-            f"{file.name}: aspect ratio {shape} is not that of the image ({size[0]}x{size[1]})"
+            f"{file.name}: its aspect ratio {shape} is not that of the image ({size[0]}x{size[1]})"
         )
     return image.resize(size, Image.Resampling.BILINEAR)

@@ -1,5 +1,5 @@
-"""Formats of other tools: one module for each, with what it reads and what it writes.
+"""Formats of other tools: one module per format, with its reader and writer.
 
-Readers turn a place into a ``Collection`` and never touch it; writers turn a ``TrainingSet`` into
+Readers turn a source into a ``Collection`` and never change it; writers turn a ``TrainingSet`` into
 files that should exist. Neither copies or writes anything itself: ``prep.ops`` does.
 """

@@ -1,6 +1,6 @@
 """A configuration for ai-toolkit, and the little YAML that it needs.
 
-Facts: its ``config/examples`` and ``toolkit/config_modules.py`` (``DatasetConfig``:
+Source: its ``config/examples`` and ``toolkit/config_modules.py`` (``DatasetConfig``:
 ``folder_path``, ``caption_ext``, ``num_repeats``, ``is_reg``, ``mask_path``, ``alpha_mask``,
 ``token_dropout_rate``, ``keep_tokens``).
 """
@@ -17,7 +17,7 @@ from prep.training_set.kohya import ExportSubset
 
 NAME = "config.yaml"
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
-"""Signs that JSON writes as they are and YAML refuses or takes for a new line."""
+"""Characters that JSON writes literally and YAML refuses or reads as a line break."""
 
 
 def config_yaml(
@@ -26,13 +26,13 @@ def config_yaml(
     """Return the text of the configuration.
 
     Args:
-        project: Its ``[train]`` table decides.
-        subsets: Folders as they should be written.
-        steps: Optimiser steps; ai-toolkit knows no epochs.
+        project: The project, with its ``[train]`` table.
+        subsets: Subsets, with folders as they should be written.
+        steps: Optimiser steps; ai-toolkit has no epochs.
         shuffle: Shuffle the tags of captions.
 
     Raises:
-        ConfigError: The ``[train]`` table has a fault.
+        ConfigError: The ``[train]`` table is not valid.
     """
     table = train_table(project)
     triggers = {subset.concept.trigger for subset in subsets if subset.concept.trigger}
@@ -40,7 +40,7 @@ def config_yaml(
         "type": "sd_trainer",
         "training_folder": str(project.output / "lora"),
         "device": "cuda:0",
-        # One word for everything: only sensible when there is just one.
+        # One word for everything: only sensible if there is just one.
         **({"trigger_word": triggers.pop()} if len(triggers) == 1 else {}),
         "network": _network(table),
         "save": {"dtype": _dtype(table.save_precision), "save_every": max(1, steps // 10)},
@@ -80,7 +80,7 @@ def _dataset(
         "resolution": [project.settings.project.resolution],
         "caption_dropout_rate": table.caption_dropout,
         "token_dropout_rate": table.tag_dropout,
-        # Kept from dropping only: its shuffling moves them, too.
+        # Protected only from dropping: shuffling also moves them.
         "keep_tokens": len(captions.split(concept.trigger)),
         "shuffle_tokens": shuffle,
         "cache_latents_to_disk": True,
@@ -139,7 +139,7 @@ def _dtype(precision: str) -> str:
 
 
 def to_yaml(value: Any, indent: int = 0) -> str:
-    """Return tables, lists and plain values as YAML, every text quoted as JSON quotes it.
+    """Return tables, lists and plain values as YAML, with strings quoted as in JSON.
 
     Example:
         >>> print(to_yaml({"a": [1, {"b": "x: y"}], "c": []}), end="")
@@ -163,6 +163,6 @@ def _after(item: Any, indent: int) -> str:
 
 def _scalar(value: Any) -> str:
     if isinstance(value, float):
-        # YAML 1.1 takes 1e-05 for a text.
+        # YAML 1.1 reads 1e-05 as a string.
         return f"{value:.10f}".rstrip("0").removesuffix(".") + (".0" if value == int(value) else "")
     return _UNSAFE.sub(lambda m: f"\\u{ord(m[0]):04x}", json.dumps(value, ensure_ascii=False))

@@ -1,7 +1,7 @@
-"""Unpack an archive of images safely: names that stay inside, sizes that fit, pictures only.
+"""Unpack an archive of images safely: names stay inside, sizes are bounded, pictures only.
 
-A zip or tar may have been made to harm, or by a program that writes odd names. Nothing is unpacked
-outside the given folder, no links are made, and what unpacks to far more than it is is left out.
+A zip or tar may be malicious, or written by a program with odd names. Nothing is unpacked
+outside the given folder, no links are created, and decompression bombs are left out.
 """
 
 import re
@@ -23,23 +23,23 @@ from prep.system.files import text_hash
 _WANTED = SUFFIXES | set(CAPTION_SUFFIXES) | {".toml", ".json", ".jsonl", ".csv", ".parquet"}
 _LITTER = ("__MACOSX",)
 _MAX_RATIO, _SMALL = 200, 50 << 20
-"""A member that unpacks to more than this many times its size is a bomb, unless it is small."""
+"""Maximum ratio of unpacked to packed size, unless the member is small."""
 _MAX_MEMBER = 2 << 30
 _MAX_NAME = 200
-"""Bytes of one part of a path; file systems take 255, and sidecars need some."""
+"""Maximum bytes of one part of a path; file systems allow 255, and sidecars need some."""
 _CHUNK = 1 << 20
 
 
 @dataclass
 class Unpacked:
-    """What came out: (name, reason) of what did not."""
+    """Result of unpacking; ``skipped`` has (name, reason) of members left out."""
 
     files: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
 def is_archive(file: Path) -> bool:
-    """Can this be unpacked here?"""
+    """Return whether this is a supported archive."""
     return file.suffix.lower() in (".zip", ".tar") and file.is_file()
 
 
@@ -47,7 +47,7 @@ def unpack(archive: Path, target: Path) -> Unpacked:
     """Unpack the images, captions and metadata of a zip or tar into an empty folder.
 
     Raises:
-        ConfigError: It is no archive, or broken from the start.
+        ConfigError: It is not an archive, or broken from the start.
         UserError: It does not fit on the disk.
     """
     done = Unpacked()
@@ -63,7 +63,7 @@ def unpack(archive: Path, target: Path) -> Unpacked:
     except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
         if not done.files:
             raise ConfigError(f"{archive} cannot be unpacked: {error}.") from error
-        done.skipped.append((archive.name, f"broken from some point on ({error})"))
+        done.skipped.append((archive.name, f"truncated or broken ({error})"))
     except OSError as error:
         raise UserError(
             f"{archive} cannot be unpacked: {error.strerror or error}.", "Is the disk full?"
@@ -75,8 +75,8 @@ def _check_room(archive: Path, size: int, target: Path) -> None:
     free = shutil.disk_usage(target).free
     if size > free * 0.9:
         raise UserError(
-            f"{archive} unpacks to {size >> 20:,} MiB, and {free >> 20:,} MiB are free.",
-            "Free some space, or unpack what you need by hand.",
+            f"{archive} unpacks to {size >> 20:,} MiB, but only {free >> 20:,} MiB are free.",
+            "Free some space, or unpack only the files you need by hand.",
         )
 
 
@@ -138,7 +138,7 @@ def _fault(name: str, size: int, packed: int) -> str:
     if suffix not in _WANTED:
         return "not an image"
     if safe_name(name) is None:
-        return "its name points outside of the archive"
+        return "its name points outside the archive"
     if size > _MAX_MEMBER or (size > _SMALL and size > _MAX_RATIO * max(1, packed)):
         return f"unpacks to {size >> 20:,} MiB (a bomb?)"
     return ""
@@ -150,7 +150,7 @@ def _write_all(members: Iterator[_Member], target: Path, taken: set[str], done: 
         if name is None:
             continue
         if name.casefold() in taken:
-            done.skipped.append((member.name, "there is another file of this name in the archive"))
+            done.skipped.append((member.name, "the archive has another file with this name"))
             continue
         file = target / name
         try:
@@ -158,7 +158,7 @@ def _write_all(members: Iterator[_Member], target: Path, taken: set[str], done: 
             with file.open("xb") as out:
                 _copy(member, out)
         except (FileExistsError, NotADirectoryError):
-            done.skipped.append((member.name, "a file and a folder of the same name"))
+            done.skipped.append((member.name, "the archive has a file and a folder with this name"))
         except (zipfile.BadZipFile, zlib.error, EOFError, tarfile.TarError) as error:
             file.unlink(missing_ok=True)
             done.skipped.append((member.name, f"cannot be unpacked ({error})"))
@@ -168,19 +168,19 @@ def _write_all(members: Iterator[_Member], target: Path, taken: set[str], done: 
 
 
 def _copy(member: _Member, out: IO[bytes]) -> None:
-    """Copy, but never more than the archive said."""
+    """Copy, but never more than the declared size."""
     left = member.size
     while left > 0 and (chunk := member.stream.read(min(left, _CHUNK))):
         out.write(chunk)
         left -= len(chunk)
     if left == 0:
-        member.stream.read(1)  # at the end, zipfile compares the checksum
+        member.stream.read(1)  # at the end, zipfile verifies the checksum
         return
     raise EOFError("it ends too early")
 
 
 def safe_name(name: str) -> str | None:
-    r"""Return a member's name as a path below a folder, or ``None`` when it leads out of it.
+    r"""Return a member's name as a path below a folder, or ``None`` if it leads outside.
 
     Control characters are replaced, and parts that are too long are shortened.
 
@@ -202,13 +202,13 @@ def _part(part: str) -> str:
     if len(clean.encode()) <= _MAX_NAME:
         return clean
     stem, suffix = Path(clean).stem, Path(clean).suffix
-    # The stem alone decides, so that a picture and its caption stay together.
+    # Only the stem is used, so that a picture and its caption stay together.
     short = stem.encode()[: _MAX_NAME - 60].decode("utf-8", "ignore")
     return f"{short}-{text_hash(stem)[:8]}{suffix}"
 
 
 def _readable(info: zipfile.ZipInfo) -> str:
-    """Return a member's name; many programs write UTF-8 without saying so."""
+    """Return a member's name; many programs write UTF-8 without declaring it."""
     if info.flag_bits & 0x800:
         return info.filename
     try:

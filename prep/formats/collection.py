@@ -1,4 +1,4 @@
-"""What a reader found at a source: pictures with their captions and masks, by concept."""
+"""The result of a reader: pictures with their captions and masks, by concept."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,40 +12,40 @@ from prep.system.files import content_hash, text_hash
 
 @dataclass(frozen=True)
 class SourceCaption:
-    """A caption: a file of its own, or a text that some metadata file holds.
+    """A caption: a separate file, or a text in a metadata file.
 
     Attributes:
-        file: Taken byte for byte when given.
-        text: Used when there is no file.
+        file: Copied byte for byte if given.
+        text: Used if there is no file.
     """
 
     file: Path | None = None
     text: str = ""
 
     def data(self) -> bytes:
-        """Return the content of the caption file to be.
+        """Return the content of the new caption file.
 
         Raises:
-            OSError: The file is gone or may not be read.
+            OSError: The file is missing or not readable.
         """
         return self.text.encode("utf-8") if self.file is None else self.file.read_bytes()
 
     @property
     def identity(self) -> str:
-        """The same for pictures that share one caption file, as ``a.png`` and ``a.jpg`` do."""
+        """A key that is equal for pictures sharing one caption file (``a.png`` and ``a.jpg``)."""
         return str(self.file) if self.file else f"text {text_hash(self.text)}"
 
 
 @dataclass(frozen=True)
 class SourceImage:
-    """One image to take.
+    """One image to import.
 
     Attributes:
-        file: Where it is; absolute.
-        concept: Folder below the dataset folder where it should go.
-        name: Its place in that folder, with slashes.
-        caption: ``None`` when it has none.
-        others: Files that go along, by what follows the stem, as ``-masklabel.png``.
+        file: Its absolute path.
+        concept: Target folder below the dataset folder.
+        name: Its path in that folder, with slashes.
+        caption: ``None`` if it has none.
+        others: Other sidecars, by the part of the name behind the stem, such as ``-masklabel.png``.
     """
 
     file: Path
@@ -57,14 +57,14 @@ class SourceImage:
 
 @dataclass(frozen=True)
 class SourceConcept:
-    """What the source says of a folder; ``repeats`` is ``None`` when it says nothing."""
+    """Settings of a folder in the source; ``repeats`` is ``None`` if not given."""
 
     repeats: int | None = None
     trigger: str = ""
     regularization: bool = False
 
     def settings(self, folder: str) -> dict[str, Any]:
-        """Return the table for ``shikomi.toml``, without what the folder's name says already."""
+        """Return the table for ``shikomi.toml``, without settings already in the folder's name."""
         number, _ = parse_folder(folder)
         table: dict[str, Any] = {}
         if self.trigger:
@@ -78,14 +78,14 @@ class SourceConcept:
 
 @dataclass
 class Collection:
-    """Everything that was found.
+    """All images, concepts and settings found in a source.
 
     Attributes:
-        format: What the source is, for people.
+        format: The kind of source, for display.
         concepts: By folder.
-        skipped: (path, reason) of what cannot be taken.
-        notes: (message, hint) of what the user should know.
-        settings: Tables of ``shikomi.toml`` that a new project takes over.
+        skipped: (path, reason) of files that cannot be imported.
+        notes: (message, hint) of warnings.
+        settings: Tables of ``shikomi.toml`` that a new project adopts.
     """
 
     format: str
@@ -113,7 +113,7 @@ class Collection:
 
 
 def free_folder(name: str, taken: set[str]) -> str:
-    """Return a folder name that is none of ``taken``: mochi, mochi-2, … and add it to them.
+    """Return a folder name not in ``taken`` (mochi, mochi-2, …), and add it there.
 
     Example:
         >>> free_folder("10_mochi", {"10_mochi"})
@@ -140,13 +140,13 @@ def safe_folder(name: str) -> str:
 
 
 def leading_tag(texts: list[str]) -> str:
-    """Return the first tag when all of these captions begin with the same one, else nothing."""
+    """Return the first tag if all captions start with the same one, else an empty string."""
     first = {tags[0] if (tags := captions.split(text)) else "" for text in texts}
     return first.pop() if len(first) == 1 else ""
 
 
 def same_content(one: Path, other: Path) -> bool:
-    """Do two files hold the same bytes? Cheap when their sizes differ."""
+    """Return whether two files have the same content; cheap if their sizes differ."""
     try:
         if one.stat().st_size != other.stat().st_size:
             return False
@@ -156,7 +156,7 @@ def same_content(one: Path, other: Path) -> bool:
 
 
 def without_split(names: list[str]) -> list[str]:
-    """Drop the folder of a split or of all images when every name is below the same one."""
+    """Drop the folder of a split or of all images if every name is below the same one."""
     parts = [PurePosixPath(name).parts for name in names]
     first = {part[0] if len(part) > 1 else "" for part in parts}
     if len(first) == 1 and first <= {"train", "images", "data", "img"}:

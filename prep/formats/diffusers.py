@@ -1,7 +1,7 @@
 """The command line that trains with the example scripts of diffusers.
 
-Facts: ``examples/text_to_image/train_text_to_image_lora.py`` and its SDXL twin: they read an
-imagefolder, scale the shorter side to the resolution and cut a square; they know no repeats.
+Source: ``examples/text_to_image/train_text_to_image_lora.py`` and its SDXL twin: they read an
+imagefolder, scale the shorter side to the resolution and crop a square; they have no repeats.
 """
 
 import shlex
@@ -18,12 +18,12 @@ def train_sh(project: Project, folder: str, subsets: Sequence[ExportSubset]) -> 
     """Return a shell script with the command line.
 
     Args:
-        project: Its ``[train]`` table decides.
-        folder: The training set, as it should be written.
+        project: The project, with its ``[train]`` table.
+        folder: Path of the training set, as it should be written.
         subsets: Concepts of the training set.
 
     Raises:
-        ConfigError: The ``[train]`` table has a fault.
+        ConfigError: The ``[train]`` table is not valid.
     """
     table = train_table(project)
     sdxl = project.settings.project.family == "sdxl"

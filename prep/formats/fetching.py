@@ -1,4 +1,4 @@
-"""Bring files to ``.shikomi/incoming``, complete at every moment that they have their names."""
+"""Copy files to ``.shikomi/incoming``; under their final names they are always complete."""
 
 import errno
 import os
@@ -15,20 +15,20 @@ _INCOMING = "incoming"
 
 
 class Fetcher:
-    """Brings files in, in any thread."""
+    """Copies or links files into a project, from any thread."""
 
     def __init__(self, project: Project, staging: str, *, link: bool) -> None:
-        """Bring files into a project.
+        """Prepare copying into a project.
 
         Args:
             project: The project.
-            staging: How the folders of unpacked files begin, which nobody else uses.
-            link: Make hard links instead of copies.
+            staging: Prefix of the folders of unpacked files, which nobody else uses.
+            link: Create hard links instead of copies.
         """
         self._project, self._staging, self._link = project, staging, link
 
     def fetch(self, copy: PlacedFile) -> Path | str:
-        """Bring one file in; return where it lies now, or what went wrong with it.
+        """Copy one file; return its new path, or why it failed.
 
         Raises:
             UserError: The disk is full.
@@ -52,7 +52,7 @@ class Fetcher:
         return place
 
     def _place(self, copy: PlacedFile) -> Path:
-        """Return a place that is free, or holds this very file since an earlier, stopped import."""
+        """Return a free path, or one where an interrupted import already put this file."""
         inside = copy.target.relative_to(self._project.root)
         number = 0
         while True:
@@ -64,7 +64,7 @@ class Fetcher:
 
     def _bring(self, source: Path, place: Path) -> None:
         if self._link or any(part.startswith(self._staging) for part in source.parts):
-            with suppress(OSError):  # another file system: it has to be a copy
+            with suppress(OSError):  # another file system: it must be a copy
                 os.link(source, place)
                 return
         temporary = place.with_name(f".{place.name}"[:200] + ".part")

@@ -1,7 +1,7 @@
-"""Folders of images with captions beside them: kohya's, TagGUI's, BooruDatasetTagManager's, yours.
+"""Folders of images with captions beside them: kohya, TagGUI, BooruDatasetTagManager, or plain.
 
-kohya's tree is told by its names, ``10_mychara`` and ``reg/1_class``; a folder with images right
-inside is one concept, and one that holds only folders has a concept in each.
+A kohya tree is recognised by its names, ``10_mychara`` and ``reg/1_class``; a folder with images
+directly inside is one concept, and one with only subfolders has one concept in each.
 """
 
 from pathlib import Path
@@ -27,11 +27,11 @@ def read(folder: Path, label: str = "") -> Collection:
     """Read any folder.
 
     Args:
-        folder: What the user pointed at.
-        label: Name for a single concept; the folder's name when empty.
+        folder: The folder given by the user.
+        label: Name for a single concept; the folder's name if empty.
 
     Raises:
-        UserError: There are no images, or the folder may not be read.
+        UserError: There are no images, or the folder is not readable.
     """
     if (folder / FILE_NAME).is_file():
         return _project(folder)
@@ -43,7 +43,7 @@ def read(folder: Path, label: str = "") -> Collection:
 
 
 def _project(folder: Path) -> Collection:
-    """Read a project of ours; its concepts come along, its journal stays where it is."""
+    """Read a shikomi project with its concepts, but without its journal."""
     project = Project.open(folder)
     collection = Collection("shikomi project")
     extension = project.settings.captions.extension
@@ -59,7 +59,7 @@ def _project(folder: Path) -> Collection:
 
 
 def _kohya_trees(folder: Path) -> list[Path]:
-    """Return the concept folders of a kohya tree; none when this is none."""
+    """Return the concept folders of a kohya tree; empty if this is not one."""
     for root in (folder, *(folder / name for name in _TRAIN_NAMES)):
         found = _numbered(root)
         if found:
@@ -69,12 +69,12 @@ def _kohya_trees(folder: Path) -> list[Path]:
 
 
 def is_concept(folder: Path) -> bool:
-    """Is this a folder that kohya's trainer takes, as ``10_mychara``?"""
+    """Return whether kohya's trainer accepts this folder (``10_mychara``)."""
     return (parse_folder(folder.name)[0] or 0) >= 1
 
 
 def has_images(folder: Path) -> bool:
-    """Is there any image below the folder?"""
+    """Return whether there is any image below the folder."""
     return any(is_image_name(entry.name) for entry in walk(folder))
 
 
@@ -106,7 +106,7 @@ def _tree(concepts: list[Path], root: Path) -> Collection:
         collection.notes.append(
             (
                 f"{nested} images lie in folders below their concept.",
-                "sd-scripts does not look there; here they take part.",
+                "sd-scripts does not read them; here they are imported.",
             )
         )
     outside = _unnumbered(root, concepts)
@@ -114,20 +114,20 @@ def _tree(concepts: list[Path], root: Path) -> Collection:
         collection.notes.append(
             (
                 f"{', '.join(outside)}: no number before the name, so not part of this kohya tree.",
-                "Import it by itself if it should take part.",
+                "Import it separately if you want it.",
             )
         )
     return collection
 
 
 def common_class_tokens(tokens: str, found: FolderFiles) -> str:
-    """Return the class tokens when every caption begins with them: then they are the trigger."""
+    """Return the class tokens if every caption starts with them: then they are the trigger."""
     texts = [text for picture in found.pictures if (text := caption_text(picture.caption))]
     return tokens if tokens and leading_tag(texts) == tokens else ""
 
 
 def caption_text(caption: SourceCaption | None) -> str:
-    """Return the text of a caption, or nothing when there is none or it cannot be read."""
+    """Return the text of a caption; empty if there is none or it cannot be read."""
     try:
         return caption.data().decode("utf-8") if caption else ""
     except (OSError, UnicodeDecodeError):
@@ -135,7 +135,7 @@ def caption_text(caption: SourceCaption | None) -> str:
 
 
 def _unnumbered(root: Path, concepts: list[Path]) -> list[str]:
-    """Return the folders with images that the tree does not take."""
+    """Return the folders with images that are not part of the tree."""
     taken = {place.name for place in concepts} | {place.parent.name for place in concepts}
     return [child.name for child in _folders(root) if child.name not in taken and has_images(child)]
 

@@ -1,6 +1,6 @@
 """The Hugging Face ``imagefolder``: images, and ``metadata.jsonl``, ``.csv`` or ``.parquet``.
 
-Facts: the ``datasets`` documentation: a metadata file has a column ``file_name`` (or one that
+Source: the ``datasets`` documentation: a metadata file has a column ``file_name`` (or one that
 ends in ``_file_name``), whose paths begin at the metadata file; other columns are free, and
 captions are usually in ``text``. Parquet files may also hold the images themselves.
 """
@@ -30,13 +30,13 @@ NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 _CAPTIONS = ("text", "caption", "prompt", "captions", "description", "tags")
 
 _BREAKS = re.compile("[\x85\u2028\u2029\ud800-\udfff]")
-"""Signs that some readers take for the end of a line, or that are no UTF-8."""
+"""Characters that some readers take for a line end, or that are not valid UTF-8."""
 
 MetadataRow = Mapping[str, Any]
 
 
 def metadata_files(folder: Path) -> list[Path]:
-    """Return the metadata files of an imagefolder: right inside, or one for each split."""
+    """Return the metadata files of an imagefolder: directly inside, or one per split."""
     here = [folder / name for name in NAMES if (folder / name).is_file()]
     if here:
         return here[:1]
@@ -45,7 +45,7 @@ def metadata_files(folder: Path) -> list[Path]:
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """Return parquet files that could hold images: right inside, or in ``data``."""
+    """Return parquet files that could hold images: directly inside, or in ``data``."""
     return sorted([*folder.glob("*.parquet"), *folder.glob("data/*.parquet")])
 
 
@@ -54,11 +54,11 @@ def read(files: Sequence[Path], label: str, staging: Path) -> Collection:
 
     Args:
         files: JSON lines, CSV or parquet.
-        label: Concept of images that lie in no folder of their own.
-        staging: Where images that a parquet file holds are unpacked to.
+        label: Concept of images that are not in a subfolder.
+        staging: Folder to which images inside a parquet file are unpacked.
 
     Raises:
-        ConfigError: A file is broken or names no files.
+        ConfigError: A file is broken or does not name any files.
         MissingExtraError: Parquet, and pyarrow is not installed.
     """
     collection = Collection("Hugging Face imagefolder")
@@ -75,9 +75,9 @@ def _read_one(collection: Collection, file: Path, label: str, staging: Path) -> 
         column = column or _file_column(file, row)
         name, image = _image(file, row.get(column), number, staging)
         if image is None:
-            collection.skipped.append((name, f"{file.name} names it, but it is not there"))
+            collection.skipped.append((name, f"listed in {file.name}, but the file does not exist"))
         elif name in taken:
-            collection.skipped.append((name, f"{file.name} names it twice"))
+            collection.skipped.append((name, f"listed twice in {file.name}"))
         else:
             taken.add(name)
             text = {key: value for key, value in row.items() if key in _CAPTIONS}
@@ -107,11 +107,11 @@ def _picture(image: Path, inside: str, label: str, row: MetadataRow) -> SourceIm
 def _say_what_is_missing(collection: Collection, file: Path, known: set[Path]) -> None:
     for picture in below(file.parent, "").pictures:
         if picture.file.resolve() not in known:
-            collection.skipped.append((str(picture.file), f"{file.name} does not name it"))
+            collection.skipped.append((str(picture.file), f"not listed in {file.name}"))
 
 
 def _image(file: Path, value: Any, number: int, staging: Path) -> tuple[str, Path | None]:
-    """Return the name and the file of an image, unpacked when the row holds its bytes."""
+    """Return the name and the file of an image, unpacked if the row contains its bytes."""
     if isinstance(value, Mapping):
         name = Path(str(value.get("path") or "")).name or f"{file.stem}-{number:06}"
         data = value.get("bytes")
@@ -132,7 +132,7 @@ def _image(file: Path, value: Any, number: int, staging: Path) -> tuple[str, Pat
 
 
 def _file_column(file: Path, row: MetadataRow) -> str:
-    """Return the column that names the file, or that holds the image itself."""
+    """Return the column that names the file, or that contains the image itself."""
     named = [name for name in row if name == "file_name" or str(name).endswith("_file_name")]
     embedded = [name for name, value in row.items() if _is_image(value)]
     for name in (*sorted(named, key=len), *embedded):

@@ -23,8 +23,8 @@ class Arranged:
 
     Attributes:
         sources: Files by the image that they come from.
-        files: Files that describe the training set; the first one is what trainers are given.
-        notes: (message, hint) of what the reader cannot do.
+        files: Files that describe the training set; the first one is given to trainers.
+        notes: (message, hint) of features that the reader does not support.
     """
 
     sources: Sources
@@ -34,14 +34,14 @@ class Arranged:
 
 @dataclass(frozen=True)
 class Request:
-    """What an export is to be.
+    """An export to arrange.
 
     Attributes:
-        folder: Where it goes, absolute.
+        folder: Its absolute path.
         wanted: The training set.
-        sources: Its files as kohya's trainer takes them.
+        sources: Its files in the layout of kohya's trainer.
         dataset_file: ``dataset.toml``.
-        steps: Counts the optimiser steps when it is asked.
+        steps: Returns the number of optimiser steps.
         relative: Write folders relative to the training set.
         shuffle: Let the trainer shuffle tags.
     """
@@ -57,7 +57,7 @@ class Request:
 
     @property
     def subsets(self) -> list[ExportSubset]:
-        """The subsets with their folders as they are to be written."""
+        """The subsets, with folders as they should be written."""
         if self.relative:
             return list(self.wanted.subsets)
         return [
@@ -71,7 +71,7 @@ class Request:
 
 
 def default_folder(project: Project, layout: Layout) -> Path:
-    """Return where an export goes when no folder is given: apart from those for other tools."""
+    """Return the default folder of an export, separate for each tool."""
     return project.output / ("dataset" if layout == "kohya" else layout)
 
 
@@ -79,7 +79,7 @@ def arranged(layout: Layout, request: Request) -> Arranged:
     """Return the files of an export.
 
     Raises:
-        ConfigError: The ``[train]`` table has a fault.
+        ConfigError: The ``[train]`` table is not valid.
     """
     return _LAYOUTS[layout](request)
 
@@ -112,7 +112,7 @@ def _onetrainer(request: Request) -> Arranged:
     )
     notes = [
         (
-            f"{subset.folder}: OneTrainer has no regularisation sets; it is an ordinary concept.",
+            f"{subset.folder}: OneTrainer has no regularisation sets: an ordinary concept.",
             "Its repeats are not matched to the others: set them in OneTrainer.",
         )
         for subset in request.wanted.subsets
@@ -121,7 +121,7 @@ def _onetrainer(request: Request) -> Arranged:
     if table.caption_dropout:
         notes.append(
             (
-                "caption_dropout is no setting of OneTrainer's concepts.",
+                "caption_dropout is not a setting of OneTrainer's concepts.",
                 "Set the dropout probability of the text encoder in OneTrainer to"
                 f" {table.caption_dropout:g}.",
             )
@@ -135,7 +135,7 @@ def _onetrainer_files(example: Example) -> Iterator[OutputFile]:
         name = Path(example.caption.name).with_suffix(".txt").as_posix()
         yield replace(example.caption, name=name)
     stem = example.image.name.rpartition(".")[0]
-    # Transparency alone is no output to train with masks.
+    # Transparency alone does not mean that the user wants masks.
     if example.mask is not None and "alpha" not in example.mask.recipe.split()[:3]:
         yield replace(example.mask, name=f"{stem}-masklabel.png")
     if example.condition is not None:
@@ -148,9 +148,7 @@ def _ai_toolkit(request: Request) -> Arranged:
     )
     notes = []
     if any(example.image.name.endswith(".webp") for example in request.wanted.examples):
-        notes.append(
-            ("ai-toolkit's documents name JPEG and PNG only.", "To be safe, add: --format png")
-        )
+        notes.append(("ai-toolkit documents only JPEG and PNG.", "To be safe, add: --format png"))
     notes += _model_missing(request, ai_toolkit.NAME)
     return Arranged(request.sources, (text_output(ai_toolkit.NAME, text),), tuple(notes))
 
@@ -158,8 +156,8 @@ def _ai_toolkit(request: Request) -> Arranged:
 def _model_missing(request: Request, name: str) -> list[tuple[str, str]]:
     if train_table(request.project).base:
         return []
-    hint = "Set base in [train] of shikomi.toml, or write the model there."
-    return [(f"{name} names no base model.", hint)]
+    hint = "Set base in [train] of shikomi.toml, or enter the model there."
+    return [(f"{name} does not name a base model.", hint)]
 
 
 def _imagefolder(request: Request) -> Arranged:
@@ -167,14 +165,14 @@ def _imagefolder(request: Request) -> Arranged:
 
 
 def _described(examples: Sequence[Example]) -> tuple[Sources, tuple[OutputFile, ...]]:
-    """Return the images alone, and ``metadata.jsonl`` with their captions."""
+    """Return only the images, and ``metadata.jsonl`` with their captions."""
     sources: Sources = [(example.source, [example.image]) for example in examples]
     rows = [(example.image.name, caption_text(example)) for example in examples]
     return sources, (text_output("metadata.jsonl", imagefolder.metadata_jsonl(rows)),)
 
 
 def caption_text(example: Example) -> str:
-    """Return the caption of an example; an empty text when it has none."""
+    """Return the caption of an example; an empty string if it has none."""
     return example.caption.make().decode("utf-8") if example.caption else ""
 
 
@@ -189,21 +187,21 @@ def _diffusers(request: Request) -> Arranged:
     table = train_table(request.project)
     dropped = [name for name in ("caption_dropout", "tag_dropout") if getattr(table, name)]
     if dropped:
-        message = f"diffusers' script knows no {' and no '.join(dropped)}: captions stay whole."
-        notes.append((message, "Another layout carries them."))
+        message = f"diffusers' script does not support {' or '.join(dropped)}: captions stay whole."
+        notes.append((message, "Choose another layout to use these settings."))
     if len({subset.concept.repeats for subset in subsets}) > 1:
         notes.append(
             (
-                "diffusers' script knows no repeats: all concepts are seen equally often.",
-                "Their smallest number of repeats became more epochs.",
+                "diffusers' script has no repeats: all concepts are shown equally often.",
+                "The smallest number of repeats was converted to more epochs.",
             )
         )
     if any(e.fit.bucket[0] != e.fit.bucket[1] for e in request.wanted.examples):
         side = request.project.settings.project.resolution
         notes.append(
             (
-                "diffusers' script cuts every image to a square, and so cuts these again.",
-                f"To choose the cut yourself, set minimum = {side} and maximum = {side} in"
+                "diffusers' script crops every image to a square, so it crops these again.",
+                f"To choose the crop yourself, set minimum = {side} and maximum = {side} in"
                 " [buckets].",
             )
         )
@@ -213,12 +211,12 @@ def _diffusers(request: Request) -> Arranged:
 def _left_out(folder: str) -> tuple[str, str]:
     return (
         f"{folder}: regularisation images are left out.",
-        "The text-to-image script of diffusers has no place for them.",
+        "The text-to-image script of diffusers does not support them.",
     )
 
 
 def _webdataset(request: Request) -> Arranged:
-    """Nothing beside the shards, which ``prep.formats.shards`` packs."""
+    """Return nothing beside the shards, which ``prep.formats.shards`` packs."""
     del request
     return Arranged([], ())
 

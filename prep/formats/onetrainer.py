@@ -1,6 +1,6 @@
 """OneTrainer's ``concepts.json``.
 
-Facts: ``modules/util/config/ConceptConfig.py`` (keys and defaults; what is absent gets its
+Source: ``modules/util/config/ConceptConfig.py`` (keys and defaults; what is absent gets its
 default) and the concept window's texts. Captions lie beside the images, a line for each variant;
 masks are ``NAME-masklabel.png``. A caption may also come from the file name, or from one text
 file for the whole concept.
@@ -30,7 +30,7 @@ _REG = "reg"
 
 
 def is_concepts_file(file: Path) -> bool:
-    """Is this a list of concepts?"""
+    """Return whether this is a list of concepts."""
     if file.suffix.lower() != ".json":
         return False
     try:
@@ -49,7 +49,7 @@ def read(file: Path, home: Path | None = None) -> Collection:
 
     Args:
         file: The file.
-        home: Nothing outside of this folder is looked at; ``None`` for no bound.
+        home: Ignore everything outside this folder; ``None`` for no limit.
 
     Raises:
         ConfigError: It is broken.
@@ -72,10 +72,10 @@ def _read_one(
 ) -> None:
     place = paths.find(file, str(item.get("path") or ""), home, Path.is_dir)
     if place is None:
-        collection.skipped.append((str(item.get("path")), "there is no such folder"))
+        collection.skipped.append((str(item.get("path")), "the folder does not exist"))
         return
     if item.get("enabled") is False:
-        collection.skipped.append((str(place), "the concept is switched off"))
+        collection.skipped.append((str(place), "the concept is disabled"))
         return
     concept = free_folder(place.name, taken)
     found = below(place, concept, ".txt", deep=bool(item.get("include_subdirectories")))
@@ -103,14 +103,14 @@ def _repeats(collection: Collection, item: Mapping[str, Any], concept: str) -> i
     value = item.get("balancing", item.get("repeats", 1))
     if str(item.get("balancing_strategy", "REPEATS")).upper() != "REPEATS":
         collection.notes.append(
-            (f"{concept} takes {value} samples per epoch.", "Set repeats for it: shikomi concept")
+            (f"{concept} uses {value} samples per epoch.", "Set repeats for it: shikomi concept")
         )
         return None
     number = value if isinstance(value, int | float) and value > 0 else 1
     if number != int(number):
         collection.notes.append(
             (
-                f"{concept} has {number} repeats; here they are whole.",
+                f"{concept} has {number} repeats; here they are rounded to whole numbers.",
                 f"Taken: {max(1, round(number))}.",
             )
         )
@@ -120,7 +120,7 @@ def _repeats(collection: Collection, item: Mapping[str, Any], concept: str) -> i
 def _captioned(
     file: Path, home: Path | None, pictures: Sequence[SourceImage], text: Mapping[str, Any]
 ) -> list[SourceImage]:
-    """Give pictures the captions that OneTrainer would use."""
+    """Assign the captions that OneTrainer would use."""
     source = text.get("prompt_source", "sample")
     shared: Path | None = None
     if source == "concept":
@@ -141,12 +141,12 @@ def _captioned(
 def concepts_json(
     subsets: Sequence[ExportSubset], *, shuffle: bool, tag_dropout: float = 0.0
 ) -> str:
-    """Return the text of ``concepts.json``; keys that are absent get OneTrainer's defaults.
+    """Return the text of ``concepts.json``; missing keys get OneTrainer's defaults.
 
-    Images are cut to their buckets already, so its random crop and flip are switched off.
+    Images are already cropped to their buckets, so its random crop and flip are disabled.
 
     Args:
-        subsets: Folders as they should be written.
+        subsets: Subsets, with folders as they should be written.
         shuffle: Shuffle the tags of captions.
         tag_dropout: Share of tags left out of each caption, 0 to 1.
     """
@@ -163,7 +163,7 @@ def _concept(subset: ExportSubset, shuffle: bool, tag_dropout: float) -> dict[st
         "keep_tags_count": len(captions.split(concept.trigger)),
     }
     if tag_dropout:
-        # RANDOM judges each tag for itself, as sd-scripts does; FULL would drop all at once.
+        # RANDOM drops each tag independently, as sd-scripts does; FULL would drop all at once.
         text |= {
             "tag_dropout_enable": True,
             "tag_dropout_mode": "RANDOM",

@@ -1,4 +1,4 @@
-"""Find what a path in somebody's file means: it may have been written on another machine."""
+"""Resolve a path in a file that may have been written on another machine."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,16 +7,16 @@ from pathlib import Path
 def find(
     file: Path, text: str, home: Path | None, fits: Callable[[Path], bool] = Path.exists
 ) -> Path | None:
-    """Return the place that a path in a file names; ``None`` when there is none.
+    """Return the place named by a path in a file; ``None`` if there is none.
 
-    Looked for as it is written, beside the file, in the current folder, and then where it would lie
-    when the file was moved together with what it describes.
+    Searched as written, beside the file, in the current folder, and then where it would be
+    if the file was moved together with its data.
 
     Args:
-        file: Where the path was read.
+        file: The file with the path.
         text: The path, with slashes or backslashes.
-        home: Nothing outside of this folder is looked at; ``None`` for no bound.
-        fits: What the place must be.
+        home: Ignore everything outside this folder; ``None`` for no limit.
+        fits: Condition for the place.
     """
     if not text or "\0" in text:
         return None

@@ -1,7 +1,7 @@
 """Decide where imported pictures go: nothing is overwritten, and a second import changes nothing.
 
-A picture whose place holds the same bytes is there already. A place that holds anything else is
-left alone, and the newcomer gets a number: ``a.png``, ``a-2.png``. The same source into the same
+A picture is already there if its place has the same bytes. A place with anything else is
+left alone, and the new picture gets a number: ``a.png``, ``a-2.png``. The same source into the same
 project therefore always gives the same places.
 """
 
@@ -20,14 +20,14 @@ from prep.images import MASK_SUFFIXES, decode, is_image_name
 
 @dataclass(frozen=True)
 class PlacedFile:
-    """One file to make: from a file, or of the given bytes; ``target`` is absolute."""
+    """One file to create: from a file, or from the given bytes; ``target`` is absolute."""
 
     target: Path
     source: Path | None = None
     data: bytes = b""
 
     def same_as(self, file: Path) -> bool:
-        """Does ``file`` hold what this would write?"""
+        """Return whether ``file`` has the content that this would write."""
         if self.source is not None:
             return same_content(self.source, file)
         try:
@@ -38,13 +38,13 @@ class PlacedFile:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where one picture goes.
+    """The placement of one picture.
 
     Attributes:
-        target: The image's place, absolute.
-        copies: Files to make; none when all is there.
-        there: The image itself is there already.
-        kept: Sidecars of an image that is there, which differ and were left as they are.
+        target: Absolute path of the image.
+        copies: Files to create; none if all are there.
+        there: The image itself is already there.
+        kept: Sidecars of an existing image that differ and were not changed.
     """
 
     picture: SourceImage
@@ -56,20 +56,20 @@ class Placement:
 
 @dataclass
 class _Claim:
-    """A stem that this import took: which sidecars it has, and for which images."""
+    """A stem used by this import: its sidecars, and its images."""
 
     sidecars: str
     names: set[str] = field(default_factory=set)
 
 
 class Placer:
-    """Places pictures one by one, in their order."""
+    """Places pictures one by one, in order."""
 
     def __init__(self, dataset: Path, extension: str) -> None:
         """Place into the folders below ``dataset``; captions get ``extension``."""
         self._dataset, self._extension = dataset, extension
         self.faults: list[tuple[Path, str]] = []
-        """Masks that cannot be used, with the reason; their pictures are placed without."""
+        """Masks that cannot be used, with the reason; their pictures are placed without them."""
         self._claims: dict[tuple[Path, str], _Claim] = {}
         self._planned: set[Path] = set()
         self._listed: dict[Path, dict[str, list[str]]] = {}
@@ -102,7 +102,7 @@ class Placer:
     def _judge(
         self, picture: SourceImage, target: Path, copies: tuple[PlacedFile, ...], mark: str
     ) -> Placement | None:
-        """Return the placement at ``target``; ``None`` when the picture cannot go there."""
+        """Return the placement at ``target``; ``None`` if the picture cannot go there."""
         claim = self._claims.get((target.parent, target.stem.casefold()))
         if claim and (claim.sidecars != mark or target.name.casefold() in claim.names):
             return None
@@ -123,13 +123,13 @@ class Placer:
         return Placement(picture, target, (image, *self._missing(copies)))
 
     def _missing(self, copies: tuple[PlacedFile, ...]) -> tuple[PlacedFile, ...]:
-        """Return the sidecars that are neither there nor made for an image of the same name."""
+        """Return the sidecars that neither exist nor are created for an image of the same name."""
         return tuple(
             copy for copy in copies if copy.target not in self._planned and not copy.target.exists()
         )
 
     def _only_ours(self, target: Path, copies: tuple[PlacedFile, ...]) -> bool:
-        """Are the sidecars that lie at a free place just those that would be written?"""
+        """Return whether existing sidecars at a free place are exactly those to be written."""
         wanted = {copy.target: copy for copy in copies}
         return all(
             file in wanted and wanted[file].same_as(file)
@@ -141,7 +141,7 @@ class Placer:
         return any(file.exists() for file in _sidecar_files(target))
 
     def _names(self, folder: Path) -> Mapping[str, list[str]]:
-        """Return the files of a folder as they were when it was first looked at, by stem."""
+        """Return the files of a folder by stem, as first listed."""
         if folder not in self._listed:
             stems: dict[str, list[str]] = {}
             try:
@@ -154,7 +154,7 @@ class Placer:
         return self._listed[folder]
 
     def _sidecars(self, picture: SourceImage) -> dict[str, PlacedFile]:
-        """Return the files that go along, by suffix; the caption gets the project's ending."""
+        """Return the sidecars by suffix; the caption gets the project's suffix."""
         found = {}
         for suffix, file in picture.others.items():
             try:
@@ -172,18 +172,18 @@ class Placer:
 
 
 def _sidecar(suffix: str, file: Path) -> PlacedFile:
-    """Return the copy of a file that goes along; masks of other formats become PNG."""
+    """Return the copy of a sidecar; masks in other formats become PNG."""
     if suffix not in MASK_SUFFIXES or file.suffix.lower() == ".png":
         return PlacedFile(file, file)
     buffer = io.BytesIO()
-    # Of a coloured mask sd-scripts reads the red channel.
+    # sd-scripts reads the red channel of a coloured mask.
     mask = decode(file).getchannel("R") if suffix == MASK_SUFFIXES[0] else decode(file)
     mask.save(buffer, "PNG")
     return PlacedFile(file, None, buffer.getvalue())
 
 
 def _mark(sidecars: Mapping[str, PlacedFile]) -> str:
-    """Return what two pictures with the same sidecars have in common."""
+    """Return a key that is equal for pictures with the same sidecars."""
     parts = [
         f"{suffix} {copy.source or sha256(copy.data).hexdigest()}"
         for suffix, copy in sorted(sidecars.items())

@@ -1,6 +1,6 @@
-"""What sd-scripts reads: the dataset file (TOML or JSON) and metadata (JSON or JSON lines).
+"""The formats of sd-scripts: the dataset file (TOML or JSON) and metadata (JSON or JSON lines).
 
-Facts: ``library/config_util.py`` (keys, and that a subset takes what it lacks from its dataset and
+Source: ``library/config_util.py`` (keys, and inheritance of a subset from its dataset and
 then from ``general``) and ``library/train_util.py`` (how metadata becomes captions).
 """
 
@@ -37,7 +37,7 @@ _MASK = "-masklabel.png"
 
 
 def is_dataset_file(file: Path) -> bool:
-    """Is this a dataset file, or a training configuration that names one?"""
+    """Return whether this is a dataset file, or a training configuration that names one."""
     if file.suffix.lower() not in (".toml", ".json"):
         return False
     try:
@@ -52,10 +52,10 @@ def read_dataset(file: Path, home: Path | None = None) -> Collection:
 
     Args:
         file: TOML or JSON.
-        home: Nothing outside of this folder is looked at; ``None`` for no bound.
+        home: Ignore everything outside this folder; ``None`` for no limit.
 
     Raises:
-        ConfigError: It is broken, or names no datasets.
+        ConfigError: It is broken, or does not name any datasets.
     """
     data = _load(file)
     if isinstance(named := data.get("dataset_config"), str) and "datasets" not in data:
@@ -75,11 +75,11 @@ def read_dataset(file: Path, home: Path | None = None) -> Collection:
 
 
 def read_metadata(file: Path, folder: Path | None = None) -> Collection:
-    """Read a metadata file by itself.
+    """Read a separate metadata file.
 
     Args:
         file: JSON (``{path: {"tags", "caption"}}``) or JSON lines (``image_path``, ``caption``).
-        folder: Where its images are when paths are not absolute; beside it when not given.
+        folder: Folder of its images if paths are relative; that of the file by default.
 
     Raises:
         ConfigError: It is broken.
@@ -109,7 +109,7 @@ class _Reader:
         key = f"{place} {metadata or ''}"
         if key in self._seen:
             self._collection.notes.append(
-                (f"{place} is listed more than once.", "Its images are taken once.")
+                (f"{place} is listed more than once.", "Its images are imported once.")
             )
             return
         self._seen.add(key)
@@ -119,7 +119,7 @@ class _Reader:
             source = self._place(str(metadata))
             _add_metadata(self._collection, source, place, concept, separator)
         elif not place.is_dir():
-            self._collection.skipped.append((str(place), "there is no such folder"))
+            self._collection.skipped.append((str(place), "the folder does not exist"))
             return
         else:
             extension = str(values.get("caption_extension") or _DEFAULT_EXTENSION)
@@ -130,12 +130,12 @@ class _Reader:
         self._collection.concepts[concept] = self._concept(concept, values)
 
     def say_what_stays(self) -> None:
-        """Name the settings that have no place here."""
+        """Warn of settings that are not imported."""
         if self._left:
             self._collection.notes.append(
                 (
-                    f"Not taken over from {self._file.name}: {', '.join(sorted(self._left))}.",
-                    "Captions are imported as they are in their files.",
+                    f"Not imported from {self._file.name}: {', '.join(sorted(self._left))}.",
+                    "Captions are imported unchanged.",
                 )
             )
 
@@ -147,7 +147,7 @@ class _Reader:
         members = [p for p in self._collection.pictures if p.concept == concept]
         texts = [text for picture in members if (text := caption_text(picture.caption))]
         kept = isinstance(values.get("keep_tokens"), int) and values["keep_tokens"] > 0
-        # Where captions are missing, sd-scripts trains on the class tokens alone.
+        # Without captions, sd-scripts trains on the class tokens only.
         regular = bool(values.get("is_reg"))
         spoken = kept or not texts or (not regular and leading_tag(texts) == tokens)
         trigger = tokens if isinstance(tokens, str) and spoken else ""
@@ -159,7 +159,7 @@ class _Reader:
         )
 
     def _masks(self, concept: str, folder: Any) -> None:
-        """Give pictures the masks of the same name in another folder."""
+        """Assign the masks of the same name in another folder."""
         if not isinstance(folder, str):
             return
         place = self._place(folder)
@@ -180,10 +180,10 @@ def _add_metadata(
     for key, entry in _entries(file):
         image = _image(key, place, file.parent)
         if image is None:
-            collection.skipped.append((key, f"{file.name} names it, but it is not there"))
+            collection.skipped.append((key, f"listed in {file.name}, but the file does not exist"))
             continue
         if str(image) in names:
-            collection.skipped.append((key, f"{file.name} names it twice"))
+            collection.skipped.append((key, f"listed twice in {file.name}"))
             continue
         names.add(str(image))
         text = _caption(entry, separator)
@@ -194,7 +194,7 @@ def _add_metadata(
 
 
 def _entries(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield (path or name, what is known of it).
+    """Yield (path or name, metadata).
 
     Raises:
         ConfigError: The file is broken.
@@ -214,7 +214,7 @@ def _entries(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _caption(entry: Mapping[str, Any], separator: str) -> str | None:
-    """Put caption and tags together as sd-scripts does: the caption, then the tags."""
+    """Join caption and tags as sd-scripts does: the caption, then the tags."""
     parts = [str(entry[name]) for name in ("caption", "tags") if entry.get(name) is not None]
     return separator.join(part for part in parts if part) if parts else None
 
@@ -235,7 +235,7 @@ def _image(key: str, place: Path, beside: Path) -> Path | None:
 
 
 def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a new project takes over, as tables of ``shikomi.toml``."""
+    """Return the settings for a new project, as tables of ``shikomi.toml``."""
     resolution = values.get("resolution")
     if isinstance(resolution, list) and resolution and len(set(resolution)) == 1:
         resolution = resolution[0]
@@ -268,7 +268,7 @@ def _load(file: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file} is broken: {error}.") from error
     if not isinstance(data, dict):
-        raise ConfigError(f"{file} holds no table.", "Is it another kind of file?")
+        raise ConfigError(f"{file} does not contain a table.", "Is it another kind of file?")
     return data
 
 

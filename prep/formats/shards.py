@@ -1,8 +1,8 @@
-"""WebDataset: a training set in tar files of bounded size, each the same bytes for the same images.
+"""WebDataset: a training set in tar files of bounded size, with reproducible bytes.
 
-A sample is ``KEY.webp``, ``KEY.txt`` (caption), ``KEY.mask.png`` (when there is a mask) and
-``KEY.json`` (concept, repeats, source); the key must have no dot. Shards whose samples are all
-still wanted stay as they are: a new image costs one new shard, a changed one the shard that held
+A sample is ``KEY.webp``, ``KEY.txt`` (caption), ``KEY.mask.png`` (if there is a mask) and
+``KEY.json`` (concept, repeats, source); the key has no dot. Shards whose samples are all
+still wanted are kept: a new image costs one new shard, a changed one the shard that contained
 it.
 """
 
@@ -26,16 +26,16 @@ from prep.training_set.kohya import ExportSubset
 from prep.training_set.manifest import FileState, Manifest, ManifestEntry
 
 SHARD_MASK = ".mask.png"
-"""Ending of the mask in a sample."""
+"""Suffix of the mask in a sample."""
 _RECIPE = "shard 2"
 _BLOCK = tarfile.BLOCKSIZE
 _MOST_NAME = 100
-"""Bytes of a name that a plain tar header holds; longer ones get a header of their own."""
+"""Maximum bytes of a name in a plain tar header; longer ones get an extra header."""
 
 
 @dataclass(frozen=True)
 class ShardSample:
-    """One image of a shard: its key, a text that changes when its files would, and the files."""
+    """One image of a shard: its key, a text that changes with its files, and the files."""
 
     key: str
     digest: str
@@ -58,7 +58,7 @@ class ShardSample:
 
 
 def samples(wanted: TrainingSet) -> list[ShardSample]:
-    """Return the samples of a training set, in its order."""
+    """Return the samples of a training set, in order."""
     subsets = {subset.folder: subset for subset in wanted.subsets}
     taken: set[str] = set()
     found = []
@@ -98,7 +98,7 @@ class Packer:
     """Packs the shards of one export."""
 
     def __init__(self, folder: Path, manifest: Manifest, prefix: str, limit: int) -> None:
-        """Pack into ``folder``; no shard exceeds ``limit`` bytes unless one image alone does."""
+        """Pack into ``folder``; no shard exceeds ``limit`` bytes unless a single image does."""
         self._folder, self._manifest = folder, manifest
         self._prefix, self._limit = prefix, limit
         self.wanted: set[str] = set()
@@ -114,17 +114,17 @@ class Packer:
     def pack(
         self, found: Sequence[ShardSample], shown: Callable[[str], str]
     ) -> Iterator[events.Event]:
-        """Write what is missing.
+        """Write the missing shards.
 
         Args:
             found: The samples.
-            shown: Turns the name of a file into the path for events.
+            shown: Maps a file name to the path shown in events.
 
         Yields:
             Progress, Written for each shard, Skipped for images that cannot be read.
 
         Raises:
-            UserError: The disk is full, or the folder may not be written.
+            UserError: The disk is full, or the folder is not writable.
         """
         kept = self._kept({sample.key: sample.digest for sample in found})
         self.wanted.update(kept)
@@ -158,7 +158,7 @@ class Packer:
     def _kept(self, digests: Mapping[str, str]) -> dict[str, list[str]]:
         """Return the shards that can stay, with the keys in them.
 
-        A shard that is less than half full is packed again when there is something to add to it.
+        A shard less than half full is repacked if there is something to add to it.
         """
         kept: dict[str, list[str]] = {}
         for name in sorted(self._manifest.names()):
@@ -174,14 +174,14 @@ class Packer:
         return kept
 
     def _members(self, name: str) -> "list[_Member]":
-        """Return what is in a shard that we made; nothing for other files and changed shards."""
+        """Return the samples in a shard that we wrote; nothing for others and changed ones."""
         head, _, text = self._manifest.recipe(name).partition("\n")
         if head != _RECIPE or self._manifest.state(name) is not FileState.OURS:
             return []
         return [_Member(*line.split("\t", 2)) for line in text.split("\n")]
 
     def _new_shard(self) -> "_Shard":
-        """Begin a shard under the first free name."""
+        """Start a shard with the first free name."""
         number = 0
         while True:
             name = f"{self._prefix}-{number:06}.tar"
@@ -221,7 +221,7 @@ def _attempt(sample: ShardSample) -> list[tuple[str, bytes]] | UnreadableError:
 
 
 class _Shard:
-    """A tar file that is being written; it gets its name when it is complete."""
+    """A tar file being written; it gets its name once it is complete."""
 
     def __init__(self, file: Path, limit: int) -> None:
         self.file, self._limit = file, limit
@@ -233,18 +233,18 @@ class _Shard:
             self._stream: IO[bytes] = self._temporary.open("wb")
         except OSError as error:
             raise UserError(f"{file} cannot be written: {error.strerror or error}.") from error
-        # Records of one block: the file is no longer than its content asks for.
+        # Records of one block: the file is no longer than its content requires.
         self._tar = tarfile.open(  # noqa: SIM115  (closed with the shard)
             fileobj=self._stream, mode="w", format=tarfile.PAX_FORMAT
         )
 
     @property
     def recipe(self) -> str:
-        """The recipe for the manifest: what is in it."""
+        """The recipe for the manifest: its content."""
         return "\n".join([_RECIPE, *map("\t".join, self.members)])
 
     def has_room(self, files: Sequence[tuple[str, bytes]]) -> bool:
-        """Do these files fit in?"""
+        """Return whether these files fit."""
         # tar files are padded to records of 20 blocks.
         size = self._size + sum(map(_tar_size, files))
         return -(-size // tarfile.RECORDSIZE) * tarfile.RECORDSIZE <= self._limit
@@ -276,7 +276,7 @@ class _Shard:
             ) from error
 
     def drop(self) -> None:
-        """Throw away what was written so far."""
+        """Delete the unfinished file."""
         self._stream.close()
         self._temporary.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Pictures in a folder, each with the captions and masks that lie beside it."""
+"""Pictures in a folder, each with the captions and masks beside it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ QUIET = frozenset({
     ".md", ".log", ".db", ".ini",
 })
 # fmt: on
-"""Caches, settings and notes: no pictures, and nobody wonders why they were not taken."""
+"""Caches, settings and notes, which are skipped silently."""
 
 
 @dataclass
 class FolderFiles:
-    """Files of one folder: pictures, and (path, reason) of what is none."""
+    """Files of one folder: pictures, and (path, reason) of skipped files."""
 
     pictures: list[SourceImage] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
@@ -30,13 +30,13 @@ def below(folder: Path, concept: str, extension: str = "", *, deep: bool = True)
     """Return the pictures below ``folder``, in name order.
 
     Args:
-        folder: Where to look.
+        folder: The folder to search.
         concept: The concept that they belong to.
-        extension: Ending of caption files; when empty, ``.txt`` goes before ``.caption``.
-        deep: Look into subfolders too.
+        extension: Suffix of caption files; if empty, ``.txt`` is preferred to ``.caption``.
+        deep: Also search subfolders.
 
     Raises:
-        UserError: The folder is missing or may not be read.
+        UserError: The folder is missing or not readable.
     """
     found = FolderFiles()
     for place, names in _by_folder(folder, deep=deep):
@@ -56,7 +56,7 @@ def _by_folder(folder: Path, *, deep: bool) -> Iterator[tuple[Path, list[str]]]:
 def _pair(
     found: FolderFiles, root: Path, place: Path, names: list[str], concept: str, extension: str
 ) -> None:
-    """Sort the files of one folder into pictures, what belongs to them, and the rest."""
+    """Sort the files of one folder into pictures, their sidecars, and the rest."""
     exact = set(names)
     folded = {name.casefold(): name for name in names}
     used: set[str] = set()
@@ -80,14 +80,14 @@ def _pair(
 
 
 def _match(wanted: str, exact: set[str], folded: Mapping[str, str]) -> str | None:
-    """Find a file by its name, else by one that differs in case only."""
+    """Find a file by its name, else one that differs only in case."""
     return wanted if wanted in exact else folded.get(wanted.casefold())
 
 
 def _caption(
     files: dict[str, Path], extension: str
 ) -> tuple[SourceCaption | None, dict[str, Path]]:
-    """Choose the caption; a second one in another file goes along unread."""
+    """Choose the caption; a second one in another file is copied unread."""
     order: Iterable[str] = (extension,) if extension else CAPTION_SUFFIXES
     chosen = next((suffix for suffix in order if suffix in files), None)
     others = {suffix: file for suffix, file in files.items() if suffix != chosen}

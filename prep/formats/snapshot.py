@@ -12,7 +12,7 @@ def of_collection(found: Collection) -> Snapshot:
     """Return the snapshot of a dataset that another tool made.
 
     Raises:
-        OSError: A file is gone.
+        OSError: A file is missing.
     """
     items = tuple(
         SnapshotItem(
@@ -33,6 +33,6 @@ def of_collection(found: Collection) -> Snapshot:
 
 
 def _trigger(found: Collection, folder: str) -> str:
-    """Return what an image without a caption is trained on."""
+    """Return the text on which an image without a caption is trained."""
     concept = found.concepts.get(folder)
     return concept.trigger if concept else ""

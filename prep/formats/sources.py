@@ -1,4 +1,4 @@
-"""Find out what a source is, and read it."""
+"""Detect the format of a source, and read it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,15 +20,15 @@ def read(source: Path, staging: Path) -> Collection:
 
     Args:
         source: A folder or a file.
-        staging: An empty folder, for what has to be unpacked.
+        staging: An empty folder, for unpacked files.
 
     Raises:
-        ConfigError: There is nothing, or its format is unknown.
+        ConfigError: It does not exist, or its format is unknown.
         UserError: It cannot be read.
     """
     path = source.expanduser().resolve()
     if not path.exists():
-        raise ConfigError(f"There is no {source}.", "Check the spelling of the path.")
+        raise ConfigError(f"{source} does not exist.", "Check the spelling of the path.")
     if path.is_dir():
         return _folder(path, path.name, staging)
     if archives.is_archive(path):
@@ -46,11 +46,11 @@ def _file(path: Path, staging: Path) -> Collection:
         return imagefolder.read([path], path.parent.name, staging)
     if suffix in (".json", ".jsonl"):
         return sd_scripts.read_metadata(path)
-    raise ConfigError(f"{path} is of no known format.", f"Known: {_KNOWN}.")
+    raise ConfigError(f"{path} has an unknown format.", f"Known: {_KNOWN}.")
 
 
 def _folder(path: Path, label: str, staging: Path) -> Collection:
-    """Read a folder; a file that describes it says more than the folder itself."""
+    """Read a folder; a file that describes it takes precedence."""
     home = staging.resolve() if path.resolve().is_relative_to(staging.resolve()) else None
     described = [path / "dataset.toml", *sorted(path.glob("*.toml"))]
     for file in described:
@@ -90,7 +90,7 @@ def _shards(files: list[Path], label: str, staging: Path) -> Collection:
 
 
 def _unpacked(inside: Path, staging: Path, label: str) -> Collection:
-    """Read what was unpacked; nothing that it names outside of it is taken."""
+    """Read an unpacked folder; files outside it are ignored."""
     _name_masks(inside)
     collection = _folder(_only_folder(inside), label, staging)
     home = staging.resolve()
@@ -102,12 +102,12 @@ def _unpacked(inside: Path, staging: Path, label: str) -> Collection:
         if all(file.resolve().is_relative_to(home) for file in files):
             pictures.append(picture)
         else:
-            collection.skipped.append((str(picture.file), "lies outside of the archive"))
+            collection.skipped.append((str(picture.file), "is outside the archive"))
     return replace(collection, pictures=pictures)
 
 
 def _name_masks(inside: Path) -> None:
-    """Give masks as shards name them, by the ending after the first dot, the name of a sidecar."""
+    """Rename masks named as in shards (suffix after the first dot) to the names of sidecars."""
     for mask in list(inside.rglob(f"*{SHARD_MASK}")):
         stem = mask.name.removesuffix(SHARD_MASK)
         if any(mask.with_name(stem + suffix).exists() for suffix in SUFFIXES):
@@ -115,7 +115,7 @@ def _name_masks(inside: Path) -> None:
 
 
 def _only_folder(place: Path) -> Path:
-    """Step into a folder that holds nothing but one folder, unless it is a concept itself."""
+    """Step into a folder that contains only one folder, unless it is a concept itself."""
     children = list(place.iterdir())
     if len(children) == 1 and children[0].is_dir() and not folders.is_concept(children[0]):
         return _only_folder(children[0])

@@ -1,7 +1,7 @@
-"""The ``[train]`` table as other trainers take it.
+"""The settings of the ``[train]`` table that other trainers also have.
 
-``train.config`` owns these settings and checks them; here only those are read that have a
-counterpart elsewhere. The defaults must be the same (a test compares them).
+``train.config`` owns these settings and checks them; only those that have a
+counterpart elsewhere are read here. The defaults must be the same (a test compares them).
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from prep.training_set.plan import StepSettings
 
 
 class TrainTable(StepSettings):
-    """The settings that other trainers know too."""
+    """The settings that other trainers also know."""
 
     base: str = ""
     """Base model."""
@@ -83,7 +83,7 @@ class TrainTable(StepSettings):
 
     @property
     def text_encoder_rate(self) -> float:
-        """The learning rate of the text encoder, 0 when it is not trained."""
+        """The learning rate of the text encoder, 0 if it is not trained."""
         if not self.train_text_encoder:
             return 0.0
         return self.text_encoder_learning_rate or self.learning_rate
@@ -93,7 +93,7 @@ def train_table(project: Project) -> TrainTable:
     """Return the settings of a project.
 
     Raises:
-        ConfigError: One of them is no number, or out of range.
+        ConfigError: One of them is not a number, or out of range.
     """
     table = project.settings.train
     known: dict[str, Any] = {k: v for k, v in table.items() if k in TrainTable.model_fields}
@@ -105,6 +105,6 @@ def train_table(project: Project) -> TrainTable:
 
 
 def base_model(project: Project, table: TrainTable) -> str:
-    """Return the base model: an absolute path when it is in the project, else as it was written."""
+    """Return the base model: an absolute path if it is in the project, else as written."""
     place = project.root / table.base
     return str(place) if table.base and place.exists() else table.base

@@ -1,7 +1,7 @@
 """A ready training configuration for sd-scripts: ``--config_file sd_scripts.toml``.
 
-Facts: the arguments of ``train_network.py``; sd-scripts takes unknown keys without a word, so
-only keys that it knows may be written. What ``dataset.toml`` says is not repeated here.
+Source: the arguments of ``train_network.py``; sd-scripts silently accepts unknown keys, so
+only known keys may be written. Settings in ``dataset.toml`` are not repeated here.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from prep.project import Project
 NAME = "sd_scripts.toml"
 PROMPTS = "sample_prompts.txt"
 _PRECISION = {"auto": "fp16", "fp32": "no"}
-"""auto: fp16 is what every GPU computes in; sd-scripts cannot choose by itself."""
+"""auto means fp16, which every GPU supports; sd-scripts cannot choose by itself."""
 _SAVED = {"fp32": "float"}
 _SAMPLERS = {"dpmpp_2m": "dpmsolver++", "dpmpp_2m_karras": "dpmsolver++", "unipc": "ddim"}
 
@@ -30,13 +30,13 @@ def config_toml(project: Project, dataset_toml: Path, *, masked: bool, regular: 
     """Return the text of the configuration.
 
     Args:
-        project: Its ``[train]`` table decides.
+        project: The project, with its ``[train]`` table.
         dataset_toml: The dataset file, absolute.
-        masked: The training set has masks in a folder of their own.
+        masked: The training set has masks in a separate folder.
         regular: It has regularisation images.
 
     Raises:
-        ConfigError: The ``[train]`` table has a fault.
+        ConfigError: The ``[train]`` table is not valid.
     """
     table = train_table(project)
     values: dict[str, Any] = {
@@ -85,13 +85,13 @@ def _optimiser(table: TrainTable) -> dict[str, Any]:
     if table.train_text_encoder:
         found["text_encoder_lr"] = table.text_encoder_rate
     if table.scheduler == "constant" and table.warmup_steps:
-        # Its plain "constant" knows no warm-up.
+        # Its plain "constant" has no warm-up.
         found["lr_scheduler"] = "constant_with_warmup"
     return found
 
 
 def _course(table: TrainTable) -> dict[str, Any]:
-    # Epochs would go over the steps there.
+    # Epochs take precedence over steps there.
     length = (
         {"max_train_steps": table.max_steps}
         if table.max_steps
@@ -146,7 +146,7 @@ def _samples(table: TrainTable, folder: Path) -> dict[str, Any]:
 
 
 def prompts_txt(project: Project) -> str:
-    """Return the sample prompts, each with size, steps and scale; nothing when there are none."""
+    """Return the sample prompts, each with size, steps and scale; empty if there are none."""
     table = train_table(project)
     lines: list[str] = []
     for entry in table.sample_prompts:

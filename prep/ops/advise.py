@@ -1,4 +1,4 @@
-"""Look at the dataset as a whole and say what to do before training."""
+"""Judge the dataset as a whole and advise what to do before training."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -34,12 +34,12 @@ def run(project: Project, options: AdviseOptions | None = None) -> Iterator[even
     """Judge the usable images, concept by concept.
 
     Yields:
-        Progress; Skipped for files that cannot be read; Advice per point, warnings first within
-        a concept; Finished with ``images``, ``warnings``, ``notes`` and ``scored`` (images that
-        a tagger has seen).
+        Progress; Skipped for unreadable files; one Advice per remark, warnings first within
+        a concept; Finished with ``images``, ``warnings``, ``notes`` and ``scored`` (images with
+        tagger scores).
 
     Raises:
-        ConfigError: The filter has a fault.
+        ConfigError: The filter is not valid.
     """
     options = options or AdviseOptions()
     points: list[events.Advice] = []
@@ -86,7 +86,7 @@ def _concept(
     if concept.settings.regularization:
         return
     known = [row for row in rows if row.content in scored]
-    # A few scored images would say little about the many others.
+    # A few scored images say little about all the others.
     compare = tagger if 2 * len(known) > len(rows) else None
     section = project.settings.tagger
     found = tally(
@@ -101,16 +101,16 @@ def _concept(
             "note",
             "disagreement",
             folder,
-            f"{concept.name}: {len(known)} of {len(rows)} images were looked at by a tagger, so"
+            f"{concept.name}: {len(known)} of {len(rows)} images have tagger scores, so"
             " only captions are judged.",
-            "To compare them with the pixels run: shikomi tag",
+            "To compare captions with a tagger, run: shikomi tag",
         )
     yield from variety(folder, concept.name, found.tags)
     yield from fusion(concept, found.facts)
 
 
 def _chosen(points: Sequence[events.Advice], options: AdviseOptions) -> list[events.Advice]:
-    """Return the points to show, by concept and weight; of one topic the first few."""
+    """Return the points to show, by concept and level; the first few per topic."""
     levels = _ORDER[: _ORDER.index(options.level) + 1]
     count: dict[tuple[str, str], int] = {}
     shown = []

@@ -1,4 +1,4 @@
-"""Show which bucket each image trains in, and what a trainer makes of it."""
+"""Show the bucket of each image, and how a trainer reads the image."""
 
 import math
 from collections import defaultdict
@@ -17,9 +17,9 @@ from prep.training_set.plan.split import exposures
 from prep.training_set.trainers import Loss, Trainer, TrainerView, views
 
 _MUCH = 0.1
-"""Losing a tenth of the picture is worth a word."""
+"""Share of the picture whose loss is reported."""
 _NAMED = 3
-"""Buckets that a warning lists by name."""
+"""Maximum of buckets listed in a warning."""
 
 
 class BucketsOptions(Section):
@@ -37,10 +37,10 @@ class BucketsOptions(Section):
 
 
 _LOSSES: dict[Loss, str] = {
-    "unread": "not read: the file type is unknown there",
-    "exif": "trained as stored, not upright: the EXIF turn is ignored",
-    "alpha": "trained with what the transparency hid, mostly black",
-    "crops": "trained whole: only the export knows crops",
+    "unread": "not read: the trainer does not support the file type",
+    "exif": "trained on as stored, not upright: EXIF rotation is ignored",
+    "alpha": "trained on with the hidden pixels, mostly black",
+    "crops": "trained on as a whole: only the export applies crops",
 }
 
 
@@ -54,7 +54,7 @@ class _Placed:
 
 
 def preview(project: Project, row: ImageRow) -> Fit:
-    """Return how a readable image, all of it, meets its bucket: what is scaled and cut off."""
+    """Return how a readable image, as a whole, is fitted into its bucket."""
     return project.buckets.fit((row.width, row.height))
 
 
@@ -84,28 +84,28 @@ def run(project: Project, options: BucketsOptions | None = None) -> Iterator[eve
 
     Yields:
         With ``each`` a Seen for each training image; Bucket for each bucket in use, sorted by
-        width and height; Warned about images that are alone in theirs, are enlarged, lose much or
+        width and height; Warned about images that are alone in their bucket, enlarged, lose much or
         are not read, and about batches that are not full; Finished with ``images`` (training
         images: several for an image with several crops), ``buckets``, ``upscaled`` (enlarged),
-        ``cut`` (lose over a tenth), ``unread`` and ``dropped`` (exposures that onetrainer leaves
-        out each epoch).
+        ``cut`` (lose over a tenth), ``unread`` and ``dropped`` (exposures that onetrainer drops
+        each epoch).
 
     Raises:
-        ConfigError: The filter, or the [train] table, has a fault.
+        ConfigError: The filter or the [train] table is not valid.
     """
-    # Imported late: the plan uses this module, too.
+    # Imported late: the plan also uses this module.
     from prep.ops.plan import PlanOptions, step_settings
 
     options = options or BucketsOptions()
     batch = step_settings(project, PlanOptions(batch_size=options.batch_size)).batch_size
     with Index(project) as index:
         rows = [row for row in index.select(options.where) if row.usable]
-    if options.trainer == "shikomi":  # as the export: such captions keep their images out
+    if options.trainer == "shikomi":  # like the export, which leaves out images with such captions
         broken = [row.path for row in rows if row.caption_error is not None]
         rows = [row for row in rows if row.caption_error is None]
         if broken:
             yield events.Warned(
-                f"{_images(broken)} left out of training: no caption that can be read.",
+                f"{_images(broken)} left out of training: the caption cannot be read.",
                 "Most can be saved as UTF-8 with: shikomi check --fix",
             )
     pairs = _pairs(project, rows, options.trainer)
@@ -136,7 +136,7 @@ def run(project: Project, options: BucketsOptions | None = None) -> Iterator[eve
 def _pairs(
     project: Project, rows: Sequence[ImageRow], trainer: Trainer
 ) -> list[tuple[ImageRow, TrainerView]]:
-    """Return what the trainer sees of each image: one view for each crop."""
+    """Return what the trainer sees of each image: one view per crop."""
     boxes = stored_crops.stored(project)
     return [
         (row, view)
@@ -156,7 +156,7 @@ def _placed(
     concepts = {folder: project.concept(folder) for folder in {row.folder for row, _ in pairs}}
     read = [(row, view, view.fit) for row, view in pairs if view.fit is not None]
     repeats = [concepts[row.folder].repeats for row, _, _ in read]
-    if trainer != "onetrainer":  # which knows no regularisation images
+    if trainer != "onetrainer":  # which has no regularisation images
         regular = [concepts[row.folder].settings.regularization for row, _, _ in read]
         repeats = exposures(repeats, regular)
     placed: dict[Size, _Placed] = defaultdict(_Placed)
@@ -174,26 +174,26 @@ def _advice(
     lonely = [found.rows[0].path for found in placed.values() if found.exposures == 1]
     if lonely and len(placed) > 1:
         yield events.Warned(
-            f"{_images(lonely)} alone in a bucket: batches there hold one image.",
-            "Crop them to a more usual shape (shikomi crop --bucket), or leave them.",
+            f"{_images(lonely)} alone in a bucket, so its batches have one image.",
+            "Crop them to a more usual shape (shikomi crop --bucket), or keep them.",
         )
     upscaled = {row.path: view.fit.scale for row, view in pairs if view.fit and view.fit.upscaled}
     if upscaled:
         yield events.Warned(
             f"{_images(list(upscaled))} enlarged to fill the bucket, up to"
-            f" {max(upscaled.values()):.2g} times, and trained as soft as that looks.",
+            f" {max(upscaled.values()):.2g} times, and trained on with that blur.",
             "Find larger versions, exclude them, or set no_upscale = true in [buckets].",
         )
     cut = [row.path for row, view in pairs if view.fit and view.fit.cut > _MUCH]
     if cut:
         yield events.Warned(
             f"{_images(cut)} cut by more than {_MUCH:.0%}.",
-            "Look at them (shikomi preview), and choose what is kept: shikomi crop --subject",
+            "Check them (shikomi preview), and choose what is kept: shikomi crop --subject",
         )
     for loss, what in _LOSSES.items():
         paths = [row.path for row, view in pairs if loss in view.losses]
         if paths:
-            yield events.Warned(f"{_images(paths)} {what}.", "shikomi export mends it.")
+            yield events.Warned(f"{_images(paths)} {what}.", "shikomi export fixes it.")
 
 
 def _batch_advice(
@@ -205,17 +205,17 @@ def _batch_advice(
         if never:
             paths = [row.path for found in never.values() for row in found.rows]
             yield events.Warned(
-                f"{_images(paths)} never trained by OneTrainer: their buckets ({_named(never)})"
-                f" hold less than a batch of {batch}.",
+                f"{_images(paths)} never used by OneTrainer: their buckets ({_named(never)})"
+                f" have less than a batch of {batch}.",
                 "Crop them to another bucket, raise repeats, or lower the batch size.",
             )
         rest = sum(found.exposures % batch for found in short.values())
         total = sum(found.exposures for found in placed.values())
         if rest and len(short) > len(never):
             yield events.Warned(
-                f"OneTrainer leaves {rest} of {total} exposures out of each epoch, others each"
-                " time: it drops what fills no batch.",
-                "A batch size that divides the buckets keeps all: see the table.",
+                f"OneTrainer drops {rest} of {total} exposures in each epoch, different ones each"
+                " time: those that do not fill a batch.",
+                "A batch size that divides the buckets avoids this: see the table.",
             )
     elif short:
         rest = sum(found.exposures % batch for found in short.values())
@@ -224,7 +224,7 @@ def _batch_advice(
         yield events.Warned(
             f"The last batch is not full in {len(short)} of {len(placed)} buckets"
             f" ({_named(short)}): {more} per epoch than with one bucket.",
-            "Each counts as a whole batch, so these images weigh more. See: shikomi plan",
+            "Each counts as a whole batch, so its images weigh more. See: shikomi plan",
         )
 
 

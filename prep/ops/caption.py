@@ -1,7 +1,7 @@
-"""Describe images in sentences, and put the descriptions beside their tags, as one edit.
+"""Describe images in sentences, and add the descriptions to their captions, as one edit.
 
-A vision model on a server answers; each answer is kept the moment it comes, so that a run that
-was ended goes on where it stopped. Descriptions written by hand stay.
+A vision model on a server answers; each answer is stored at once, so that an interrupted
+run continues where it stopped. Descriptions written by hand stay.
 """
 
 import time
@@ -88,23 +88,23 @@ def run(project: Project, options: CaptionOptions) -> Iterator[events.Event]:
     """Describe the usable images of the index.
 
     Yields:
-        Progress; Described for each image; Skipped where there was no answer, or a caption cannot
-        be read or has changed meanwhile; Warned; Change for each caption; Finished with
-        ``images``, ``described`` (answers that were waited for), ``known`` (kept from before),
-        ``failed``, ``cut``, ``by_hand`` (left alone), ``model``, ``seconds``, ``changed``,
+        Progress; Described for each image; Skipped if there was no answer, or a caption cannot
+        be read or has changed in the meantime; Warned; Change for each caption; Finished with
+        ``images``, ``described`` (new answers), ``known`` (stored answers),
+        ``failed``, ``cut``, ``by_hand`` (not changed), ``model``, ``seconds``, ``changed``,
         ``edit`` (0 for a dry run) and ``conflicts``.
 
     Raises:
-        ConfigError: The filter, address or prompt has a fault.
-        RetryError: The server is not there, or broken; answers until then are kept.
-        UserError: It refuses.
+        ConfigError: The filter, address or prompt is not valid.
+        RetryError: The server cannot be reached or fails; finished answers are kept.
+        UserError: The server refuses the request.
     """
     section = _section(project, options)
     prompts.check(section.prompt)
     server = Server(section.url, key_for(section.url), section.timeout)
     if server.key and not server.is_private:
         yield events.Warned(
-            f"The key is sent to {section.url} without encryption.", "Use https, or a tunnel."
+            f"The key is sent to {section.url} without encryption.", "Use https or a tunnel."
         )
     with Index(project) as index:
         work = _Captioning(project, options, section, index)
@@ -120,14 +120,14 @@ def _section(project: Project, options: CaptionOptions) -> CaptionerSection:
             given["prompt"] = options.prompt_file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
-                f"{options.prompt_file} cannot be read as a prompt.", "Give a UTF-8 text file."
+                f"{options.prompt_file} is not readable as a prompt.", "Give a UTF-8 text file."
             ) from error
     merged = project.settings.captioner.model_dump() | given
     return CaptionerSection.model_validate(merged)
 
 
 class _Captioning:
-    """One run: hash the images, ask about those that have no answer, place the answers."""
+    """One run: hash the images, request missing answers, place the answers."""
 
     def __init__(
         self, project: Project, options: CaptionOptions, section: CaptionerSection, index: Index
@@ -141,7 +141,7 @@ class _Captioning:
         self._failed: set[str] = set()
 
     def find_images(self) -> Iterator[events.Event]:
-        """Choose the images; answers belong to contents."""
+        """Select the images; answers are keyed by content."""
         chosen = [row for row in self._index.select(self._options.where) if row.usable]
         chosen = chosen[: self._options.limit or None]
         yield from hash_contents(self._index, chosen)
@@ -150,7 +150,7 @@ class _Captioning:
         self._rows = {row.path: row for row in found if row.path in wanted and row.content}
 
     def describe(self, server: Server) -> Iterator[events.Event]:
-        """Ask about images, and place what is answered."""
+        """Request answers, and place them."""
         todo: dict[str, ImageRow] = {}
         asker: Asker | None = None
         for row in self._rows.values():
@@ -198,7 +198,7 @@ class _Captioning:
         return CaptionRequest(row.path, self._project.root / row.path, prompt)
 
     def _tags(self, row: ImageRow) -> list[str]:
-        """Return the tags of a caption without descriptions, so that these ask for no new ones."""
+        """Return the tags of a caption without descriptions, which must not cause new requests."""
         text = row.caption or ""
         for description in self._written(row):
             text = text.replace(description, "")
@@ -214,7 +214,7 @@ class _Captioning:
         return None if text is None else Description(text)
 
     def _written(self, row: ImageRow) -> list[str]:
-        """Return all that a description of this image, written by a model, may read."""
+        """Return all texts that a model's description of this image may have."""
         trigger = self._project.concept(row.folder).trigger
         found = self._store.of(row.content or "")
         both = [*found, *(placing.with_trigger(text, trigger) for text in found)]
@@ -228,11 +228,11 @@ class _Captioning:
         yield from self._files.add(row, text, self._written(row))
 
     def finish(self, journal: Journal) -> Iterator[events.Event]:
-        """Write the captions, and tell what was done."""
+        """Write the captions, and report the result."""
         yield from self._files.warnings()
         if self._cut:
             yield events.Warned(
-                f"{self._cut} answers were too long, and end after their last whole sentence.",
+                f"{self._cut} answers were too long and were cut after the last complete sentence.",
                 f"Allow more: --max-tokens {2 * self._section.max_tokens}",
             )
         title = f"describe with {self._model}: {self._section.place}"

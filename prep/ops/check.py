@@ -1,7 +1,7 @@
-"""The pre-flight check: what a trainer would stumble over in a dataset, and safe mends for it.
+"""The pre-flight check: problems of a dataset for a trainer, and safe fixes.
 
-All mends together are one step of the journal, which ``undo`` takes back byte for byte. A second
-check finds nothing more that could be mended.
+All fixes together are one edit in the journal, which ``undo`` reverts byte for byte. A second
+check finds nothing more to fix.
 """
 
 import codecs
@@ -48,14 +48,14 @@ def run(project: Project, options: CheckOptions | None = None) -> Iterator[event
     """Check a dataset that has just been scanned.
 
     Yields:
-        Progress; with ``fix`` a Change for each mend, and Skipped for files that were changed
-        meanwhile; a Finding for all that is wrong (and stays so), most severe first; Finished
+        Progress; with ``fix`` a Change for each fix, and Skipped for files that were changed
+        meanwhile; a Finding for each remaining problem, most severe first; Finished
         with ``errors``, ``warnings``, ``infos``, ``fixable``, ``fixed``, ``images`` and ``edit``
-        (its number, 0 when nothing was changed).
+        (its number, 0 if nothing was changed).
 
     Raises:
         ConfigError: A code or an encoding that does not exist.
-        UserError: A file may not be written.
+        UserError: A file is not writable.
     """
     options = options or CheckOptions()
     wanted = catalogue.selected(options.only, options.ignore)
@@ -86,7 +86,7 @@ def run(project: Project, options: CheckOptions | None = None) -> Iterator[event
 
 
 def shown(change: Change, encoding: str = "") -> events.Change:
-    """Return the event of a change; bytes of captions are shown as the text that they are."""
+    """Return the event of a change; bytes of captions are shown decoded."""
     before, after = change.before, change.after
     if change.what == CONTENT:
         before, after = _text(before, encoding), _text(after, encoding)
@@ -109,7 +109,7 @@ def _check_encoding(encoding: str) -> None:
         codecs.lookup(encoding or "utf-8")
     except LookupError as error:
         raise ConfigError(
-            f"There is no encoding {encoding!r}.", "As: shift_jis, gb18030, big5, cp949, cp1252."
+            f"There is no encoding {encoding!r}.", "Use, for example, shift_jis, gb18030 or cp1252."
         ) from error
 
 
@@ -128,14 +128,14 @@ def _examined(
 
 
 def _rescanned(project: Project) -> Iterator[events.Event]:
-    """Bring the index up to date with what was mended."""
+    """Update the index after fixes."""
     for event in scan.run(project):
         if isinstance(event, events.Progress):
             yield event
 
 
 def _gone(before: Sequence[Problem], after: Sequence[Problem]) -> int:
-    """Return how many of the findings that could be mended are there no more."""
+    """Return how many of the fixable findings are gone."""
     wanted = Counter(problem.code for problem in before if problem.fixable)
     left = Counter(problem.code for problem in after if problem.fixable)
     return (wanted - left).total()

@@ -1,4 +1,4 @@
-"""What two taggers agree on and where they differ, from stored scores; and which are stored."""
+"""Compare two taggers by their stored scores, and list the stored ones."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -29,7 +29,7 @@ class CompareOptions(ScoreOptions):
 
 
 def listed(project: Project) -> Iterator[events.Event]:
-    """Tell whose scores are stored.
+    """List the taggers with stored scores.
 
     Yields:
         StoredScores for each tagger, the one used last first; Finished with ``taggers``.
@@ -44,25 +44,25 @@ def listed(project: Project) -> Iterator[events.Event]:
 
 
 def run(project: Project, options: CompareOptions) -> Iterator[events.Event]:
-    """Compare two taggers by the tags that both of them know.
+    """Compare two taggers by the tags that both know.
 
     Yields:
         Progress; Warned for thresholds of unknown tags; Agreement for each tag; ImageAgreement for
         the images they differ about most; Finished with ``images``, ``unscored`` (left out),
         ``first`` and ``second`` (names), ``shared`` (tags that both know), ``both``,
-        ``only_first`` and ``only_second`` (taken tags) and ``agreement`` (share of taken tags
-        that both take, 0 to 1).
+        ``only_first`` and ``only_second`` (selected tags) and ``agreement`` (share of selected tags
+        that both select, 0 to 1).
 
     Raises:
-        ConfigError: Not two taggers, the filter has a fault, or no image has scores of both.
-        UserError: A tagger has no scores here.
+        ConfigError: There are not two taggers, a bad filter, or no image with both scores.
+        UserError: A tagger has no stored scores.
     """
     with Index(project) as index:
         both = from_stored(project, index, options)
         if len(both.members) != 2:
             names = ", ".join(dict.fromkeys(one.name for one in stored(index)))
             raise ConfigError(
-                "Two different taggers are compared.",
+                "A comparison needs two different taggers.",
                 f"Give them with --model and --also. There are scores of: {names}",
             )
         yield from warnings(both)

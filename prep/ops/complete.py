@@ -1,4 +1,4 @@
-"""Complete the beginning of a tag, from the dataset and the vocabulary."""
+"""Complete a partly typed tag, from the dataset and the vocabulary."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ class CompleteOptions(Section):
 
 
 def completer(project: Project, index: Index, given: tuple[str, ...] = ()) -> Completer:
-    """Return what completes tags for a project; keep it, and ask it at every keystroke.
+    """Return the tag completer of a project; keep it and query it at every keystroke.
 
     Raises:
         UserError: A tag list is missing or cannot be read.
@@ -34,7 +34,7 @@ def run(project: Project, text: str, options: CompleteOptions) -> Iterator[event
     """Complete a tag.
 
     Yields:
-        A Completion for each proposal, the best first; Finished with ``completions``.
+        A Completion for each suggestion, best first; Finished with ``completions``.
 
     Raises:
         UserError: A tag list is missing or cannot be read.

@@ -1,7 +1,7 @@
-"""Give images crops: by hand, by shape, around the subject, without borders. Undoable.
+"""Crop images: by hand, by shape, around the subject, without borders. Undoable.
 
-A crop is a rectangle in ``work.db``; the files stay as they are. Every crop is made *legal*, so
-that a trainer cuts nothing more off (``prep.images.crops.snapping``), unless that is switched off.
+A crop is a rectangle in ``work.db``; the files are not changed. Every crop is made *legal*, so
+that a trainer cuts nothing more off (``prep.images.crops.snapping``), unless disabled.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -57,7 +57,7 @@ class CropOptions(Section):
 
     @property
     def shape(self) -> str:
-        """The wanted proportions, as text; empty for those of the picture."""
+        """The requested aspect ratio, as text; empty for that of the picture."""
         return self.aspect or self.bucket
 
     @property
@@ -69,7 +69,7 @@ class CropOptions(Section):
         parts += ["around the subject"] if self.subject else []
         parts += [f"to the shape {self.shape}"] if self.shape else []
         if self.clear:
-            return "take crops away"
+            return "remove crops"
         text = " ".join(parts)
         return text if text.startswith("crop") else f"crop {text}" if text else ""
 
@@ -83,7 +83,7 @@ def run(project: Project, options: CropOptions) -> Iterator[events.Event]:
         a dry run), ``conflicts`` and ``crops`` (how many the changed images have now).
 
     Raises:
-        ConfigError: The filter or a shape has a fault, or there is nothing to do.
+        ConfigError: The filter or a shape is not valid, or there is nothing to do.
     """
     _check(options)
     buckets = project.buckets
@@ -124,16 +124,16 @@ def _check(options: CropOptions) -> None:
         crops.numbers(text)
     others = (options.set, options.shape, options.subject, options.borders, options.add)
     if options.clear and any(others):
-        raise ConfigError("--clear goes with nothing but --where.", "Run it first, then crop.")
+        raise ConfigError("--clear can only be combined with --where.", "Run it first, then crop.")
     if options.set and (options.subject or options.borders):
         raise ConfigError(
-            "--set says where the crop is; --subject and --borders look for it.",
-            "Use one or the other; --add keeps the crops there are.",
+            "--set cannot be combined with --subject or --borders.",
+            "Use one or the other; --add keeps existing crops.",
         )
     if options.aspect and options.bucket:
-        raise ConfigError("--aspect and --bucket say the same thing.", "Give one of them.")
+        raise ConfigError("--aspect and --bucket exclude each other.", "Give only one of them.")
     if options.close and not options.subject:
-        raise ConfigError("--close needs --subject.", "It closes in on the subject.")
+        raise ConfigError("--close requires --subject.", "Add --subject.")
 
 
 class _Cropper:
@@ -144,7 +144,7 @@ class _Cropper:
         self.looks = options.subject or options.borders
 
     def boxes(self, row: ImageRow, image: Image.Image | None) -> list[Box]:
-        """Return the new crops of an image; none when there is nothing to cut off.
+        """Return the new crops of an image; none if there is nothing to cut off.
 
         Raises:
             ConfigError: A crop by hand does not fit the image.
@@ -187,7 +187,7 @@ def _changes(
     before: dict[str, tuple[Box, ...]],
     cropper: _Cropper,
 ) -> Generator[events.Event, None, list[Change]]:
-    """Yield progress and what is skipped; return the changes."""
+    """Yield Progress and Skipped; return the changes."""
     options, throttle = cropper._options, events.Throttle()
     changes: list[Change] = []
 
@@ -221,6 +221,6 @@ def _change(
     after = [*(before or (WHOLE,)), *found] if options.add else found
     distinct = list(dict.fromkeys(after))
     if distinct == [WHOLE]:
-        distinct = []  # the whole image is what no crop means
+        distinct = []  # no crop means the whole image
     change = changes.crop_change(row.path, before, distinct)
     return [change] if change.before != change.after else []

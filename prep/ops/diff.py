@@ -1,4 +1,4 @@
-"""Tell what differs between two exports, or between an export and the present project."""
+"""Show the differences between two exports, or between an export and the current project."""
 
 import tempfile
 from collections.abc import Generator, Iterator
@@ -32,13 +32,13 @@ class Differs(events.Event):
 
     @property
     def problem(self) -> bool:
-        """Exit code 1 says that there are differences."""
+        """Return True: differences give exit code 1."""
         return True
 
 
 @dataclass(frozen=True)
 class TagDiffers(events.Event):
-    """A tag, and in how many images of both sets it came and went."""
+    """A tag, and the number of images of both sets in which it was added and removed."""
 
     kind: ClassVar[str] = "tag_differs"
     name: str
@@ -58,7 +58,7 @@ def run(before: Path, after: Path) -> Iterator[events.Event]:
         with ``same`` and the number of images and of each kind of difference.
 
     Raises:
-        UserError: One of them is nothing of the kind, or the export was not finished.
+        UserError: One of them is neither, or the export was not finished.
     """
     one = yield from _snapshot(before)
     other = yield from _snapshot(after)
@@ -80,7 +80,7 @@ def _snapshot(place: Path) -> Generator[events.Event, None, Snapshot]:
         found = manifest.Manifest(path).snapshot
         if found is None:
             raise UserError(
-                f"The export in {place} was not finished, or an older shikomi made it.",
+                f"The export in {place} was not finished, or is from an older version of shikomi.",
                 "Export to it again: shikomi export --out",
             )
         return found
@@ -90,7 +90,7 @@ def _snapshot(place: Path) -> Generator[events.Event, None, Snapshot]:
 
 
 def _present(project: Project) -> Generator[events.Event, None, Snapshot]:
-    """Return what an export of the project would give now."""
+    """Return the snapshot of an export of the project now."""
     for event in scan.run(project):
         if isinstance(event, events.Progress):
             yield event

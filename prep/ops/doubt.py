@@ -1,4 +1,4 @@
-"""Ask about doubtful tags, and record the answers as decisions made by hand."""
+"""Ask about doubtful tags, and record the answers as manual edits."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ from prep.tagging.scores.doubts import DoubtfulTag, Doubts, Queue, Reason
 from prep.tagging.scores.writing import places
 
 AnswersByImage = Mapping[str, Mapping[str, bool]]
-"""Path of an image -> tag -> is it in the image?"""
+"""Path of an image -> tag -> whether it is in the image."""
 
 
 class DoubtOptions(ScoreOptions):
@@ -58,14 +58,20 @@ class DoubtOptions(ScoreOptions):
         """Raise ConfigError for answers that contradict each other, or name no images."""
         answers = [self.accept, self.reject, bool(self.yes or self.no)]
         if sum(answers) > 1:
-            raise ConfigError("Give one of --accept, --reject, and --yes or --no.")
+            raise ConfigError(
+                "--accept, --reject and --yes/--no exclude each other.", "Give only one of them."
+            )
         both = set(captions.keys(self.yes)) & set(captions.keys(self.no))
         if both:
-            raise ConfigError(f"The answer about {', '.join(sorted(both))} is both yes and no.")
+            raise ConfigError(f"--yes and --no are both given for {', '.join(sorted(both))}.")
         if (self.yes or self.no) and not (self.path or self.where):
-            raise ConfigError("Which images are these answers about?", "Give --path or --where.")
+            raise ConfigError(
+                "--yes and --no require --path or --where.", "Say which images they are about."
+            )
         if self.dry_run and not any(answers):
-            raise ConfigError("There is nothing to preview.", "Give --accept, --yes or --no.")
+            raise ConfigError(
+                "--dry-run requires an answer to preview.", "Give --accept, --yes or --no."
+            )
 
 
 def run(project: Project, options: DoubtOptions) -> Iterator[events.Event]:
@@ -73,13 +79,13 @@ def run(project: Project, options: DoubtOptions) -> Iterator[events.Event]:
 
     Yields:
         Progress; Warned for thresholds of unknown tags; a Doubt for each, in order; with answers a
-        Change for each caption; Finished with ``doubts`` and ``images`` (all that were found),
+        Change for each caption; Finished with ``doubts`` and ``images`` (in total),
         ``shown``, ``reasons`` (doubts by reason), ``unscored`` (images left out), ``model``, and
-        with answers those of an edit and ``answered``.
+        with answers also the fields of an edit and ``answered``.
 
     Raises:
-        ConfigError: The filter or the answers have a fault, or no image has scores.
-        UserError: A tagger has no scores here.
+        ConfigError: The filter or the answers are not valid, or no image has scores.
+        UserError: A tagger has no stored scores.
     """
     options.check()
     with Index(project) as index:
@@ -155,7 +161,7 @@ def _wanted(options: DoubtOptions) -> Any:
 def given_answers(
     doubts: Iterable[DoubtfulTag], right: Literal["tagger", "captions"]
 ) -> dict[str, dict[str, bool]]:
-    """Return the answers to doubts if the tagger is right, or if the captions are."""
+    """Return the answers to doubts that accept the tagger, or the captions."""
     found: dict[str, dict[str, bool]] = {}
     for doubt in doubts:
         yes = doubt.tagger if right == "tagger" else doubt.present
@@ -164,11 +170,11 @@ def given_answers(
 
 
 def changes(index: Index, answers: AnswersByImage) -> list[Change]:
-    """Return the changes that record answers: of captions, and of what was answered.
+    """Return the changes that record answers: of captions, and of stored answers.
 
     Args:
         index: Open index.
-        answers: About usable images with readable captions; others are passed over.
+        answers: Answers about usable images with readable captions; others are skipped.
     """
     project, places_of = index.project, places(index.project, index)
     known, rules = AnswerStore(index), dict[str, Rules]()
@@ -181,7 +187,7 @@ def changes(index: Index, answers: AnswersByImage) -> list[Change]:
         if row.folder not in rules:
             rules[row.folder] = rules_for(project, row.folder, places_of)
         try:
-            # The file itself: an answer must not count for a caption that nobody has seen.
+            # Read the file: an answer must not apply to a caption that the user has not seen.
             before = captions.read(project.caption_file(path))
         except UnreadableError:
             continue
@@ -203,7 +209,7 @@ def answer(index: Index, answers: AnswersByImage) -> Outcome:
 
     Args:
         index: Open index.
-        answers: Path of an image -> tag -> is it in the image?
+        answers: Path of an image -> tag -> whether it is in the image.
     """
     return Journal(index).apply(_title(answers), changes(index, answers))
 

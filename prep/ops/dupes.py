@@ -1,10 +1,10 @@
-"""Find images that are the same picture: byte for byte, nearly, mirrored or turned.
+"""Find duplicates: identical, near-identical, mirrored or rotated pictures.
 
 Nothing is ever deleted: ``resolve`` excludes all but the best of each group (or moves them to the
-trash of the project), as one edit that ``undo`` takes back. Every image of a group was compared
-with the one that is kept, so chains of small differences never join pictures that differ much.
-Pictures that belong together without being the same, variants and crops of one source, are shown
-when asked for, and are never excluded.
+trash of the project), as one edit that ``undo`` reverts. Every image of a group was compared
+with the kept one, so chains of small differences never join pictures that differ much.
+Related pictures (variants and crops of one source) are shown
+on request, and are never excluded.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -28,7 +28,7 @@ from prep.errors import ConfigError
 from prep.project import Project, Section
 
 _RADII = ((20_000, 12), (200_000, 10), (1 << 62, 8))
-"""The distance for fewer images than so many: hashes that agree by chance grow with the square."""
+"""(Number of images, distance below it): chance matches grow with the square of the number."""
 
 
 class DupesOptions(Section):
@@ -64,7 +64,7 @@ def run(project: Project, options: DupesOptions | None = None) -> Iterator[event
 
     Yields:
         Progress; Skipped for each image that cannot be decoded; Group per group, the image to
-        keep first; a Change per caption that is merged; Finished with ``images`` (looked at),
+        keep first; a Change per merged caption; Finished with ``images`` (looked at),
         ``groups``, ``duplicates`` (all but the kept ones), ``variants``, ``crops``, ``excluded``,
         ``trashed``, ``captions`` (merged) and ``edit`` (its number in the history, 0 for none).
 
@@ -75,7 +75,7 @@ def run(project: Project, options: DupesOptions | None = None) -> Iterator[event
     options = options or DupesOptions()
     if options.trash and options.resolve == "none":
         raise ConfigError(
-            "--trash says where duplicates go, but not that they should.",
+            "--trash requires --resolve keep-best.",
             "Add: --resolve keep-best",
         )
     with Index(project) as index:
@@ -95,7 +95,7 @@ def run(project: Project, options: DupesOptions | None = None) -> Iterator[event
 
 
 class _Found:
-    """The clusters of one run, and the search behind them."""
+    """The groups of one run, and the search that finds them."""
 
     def __init__(self, index: Index, options: DupesOptions) -> None:
         self._index, self._options = index, options
@@ -112,13 +112,13 @@ class _Found:
         if neighbours.crowded:
             yield events.Warned(
                 "Very many pictures have nearly the same hash, like frames of one film; those were"
-                " only compared with the nearest of them.",
+                " compared only with the nearest of them.",
                 "A smaller --distance compares all pairs within it.",
             )
         rows = self._rows(neighbours)
         firsts = [images[0] for images in rows.values()]
         yield from hash_store.make_thumbnails(self._index, firsts)
-        rows = self._rows(neighbours)  # without those that turned out to be broken
+        rows = self._rows(neighbours)  # without broken ones
         self.ranking = self._informed(rows.values())
         ordered = {place: self.ranking.best_first(images) for place, images in rows.items()}
         variants = self._options.variants
@@ -133,12 +133,12 @@ class _Found:
         self._search = search
 
     def variants(self) -> Iterator[events.Event]:
-        """Yield the groups of pictures that differ in a detail."""
+        """Yield the groups of variants."""
         for cluster in self._search.variants():
             yield from self._events(cluster)
 
     def crops(self) -> Iterator[events.Event]:
-        """Yield the families of crops among the pictures that are no duplicates."""
+        """Yield the families of crops among the pictures that are not duplicates."""
         gone = {member.row.path for cluster in self.clusters for member in cluster.members}
         rows = [row for row in self._index.usable() if row.path not in gone]
         for found in families.run(self._index, rows):
@@ -169,7 +169,7 @@ class _Found:
         return sum(count for _, count in self._index.folders())
 
     def _radius(self) -> int:
-        """Return the distance asked for, or one at which chance finds few pairs in so many."""
+        """Return the requested distance, or one with few chance matches for so many images."""
         if self._options.distance is not None:
             return self._options.distance
         count = len(self._hashes.ids)
@@ -227,10 +227,10 @@ class _Found:
 def _keep_best(
     index: Index, clusters: Sequence[DuplicateGroup], ranking: KeepRanking, options: DupesOptions
 ) -> Generator[events.Event, None, dict[str, int]]:
-    """Leave out the duplicates as one edit."""
+    """Exclude the duplicates as one edit."""
     wanted = resolution(index.project, clusters, ranking, options.captions, trash=options.trash)
     for path, reason in wanted.refused:
-        yield events.Warned(f"{path} was not carried over: {reason}.")
+        yield events.Warned(f"{path} was not copied to the kept image: {reason}.")
     merged = [change for change in wanted.changes if change.what == CAPTION]
     for change in merged:
         yield events.Change(change.path, change.before, change.after)

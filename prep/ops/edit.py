@@ -37,12 +37,12 @@ def run(project: Project, options: EditOptions) -> Iterator[events.Event]:
     Yields:
         Progress; a Change for each caption (with ``find`` a Match instead); Skipped for
         conflicts; Finished with ``changed``, ``edit`` (its number, 0 for a dry run),
-        ``conflicts``, ``added`` and ``removed`` (captions by tag), ``created`` (captions that
-        there were none of), ``only_order_or_spelling`` and ``sentences`` (captions of sentences
+        ``conflicts``, ``added`` and ``removed`` (captions by tag), ``created`` (new
+        captions), ``only_order_or_spelling`` and ``sentences`` (captions of sentences
         among the changed).
 
     Raises:
-        ConfigError: The filter has a fault, or there is nothing to do, or nothing to sort by.
+        ConfigError: The filter is not valid, or there is nothing to do, or nothing to sort by.
     """
     options.check()
     if options.find:
@@ -50,9 +50,7 @@ def run(project: Project, options: EditOptions) -> Iterator[events.Event]:
         return
     with Index(project) as index:
         if "score" in options.sort and not MainTaggerScores(index):
-            raise ConfigError(
-                "There are no scores to sort by.", "The tagger gives them: shikomi tag"
-            )
+            raise ConfigError("There are no scores to sort by.", "Create them with: shikomi tag")
         tally = DiffCounter()
         if options.dry_run:
             rows = caption_rows(index, options.where, options.path)
@@ -69,13 +67,13 @@ def run(project: Project, options: EditOptions) -> Iterator[events.Event]:
 
 
 def _journal(index: Index) -> Generator[events.Event, None, Journal]:
-    """Open the journal, before captions are read: it may have to finish an interrupted edit."""
+    """Open the journal before captions are read: it may finish an interrupted edit."""
     journal = Journal(index)
     for outcome in journal.recovered:
         what, back = ("An undo", "redo") if outcome.undone else ("An edit", "undo")
         yield events.Warned(
-            f"{what} that was interrupted has been finished: {outcome.title}.",
-            f"Take it back with: shikomi {back}",
+            f"{what} that had been interrupted was finished: {outcome.title}.",
+            f"Revert it with: shikomi {back}",
         )
         for path, reason in outcome.conflicts:
             yield events.Skipped(path, reason)
@@ -85,7 +83,7 @@ def _journal(index: Index) -> Generator[events.Event, None, Journal]:
 def _applied(editor: Editor, journal: Journal) -> Outcome:
     """Make the changes as one edit.
 
-    Decisions are recorded first: they count only once a caption file holds their text, so a
+    Manual edits are recorded first: they count only once a caption file has their text, so a
     crash in between does no harm.
     """
     options, states = editor.options, list[CaptionState]()
@@ -99,17 +97,17 @@ def _applied(editor: Editor, journal: Journal) -> Outcome:
 
 
 def changes(index: Index, options: EditOptions) -> Iterator[Change]:
-    """Yield the changes that the options make, as they are found; nothing is written.
+    """Yield the changes made by the options, without writing.
 
     Raises:
-        ConfigError: The filter has a fault, or a path is not known.
+        ConfigError: The filter is not valid, or a path is not known.
     """
     rows = caption_rows(index, options.where, options.path)
     yield from _changes(rows, Editor(index.project, options, index))
 
 
 def preview(index: Index, rows: Iterable[ImageRow], options: EditOptions) -> list[Change]:
-    """Return the changes that the options make to these images; nothing is written."""
+    """Return the changes made by the options to these images, without writing."""
     usable = (
         CaptionRow(row.path, row.folder, row.caption, row.content)
         for row in rows
@@ -121,7 +119,7 @@ def preview(index: Index, rows: Iterable[ImageRow], options: EditOptions) -> lis
 def _changes(
     rows: Iterable[CaptionRow], editor: Editor, states: list[CaptionState] | None = None
 ) -> Iterator[Change]:
-    """Yield the changes, and add the decisions behind their texts to ``states``."""
+    """Yield the changes, and add the manual edits behind their texts to ``states``."""
     edited = editor.edited
     for row in rows:
         after = edited(row)
@@ -152,10 +150,10 @@ def _find(project: Project, options: EditOptions) -> Iterator[events.Event]:
 
 
 def exclude(project: Project, options: ExcludeOptions) -> Iterator[events.Event]:
-    """Leave images out, or take them in again; as ``run``, with paths instead of captions.
+    """Exclude images, or include them again; like ``run``, with paths instead of captions.
 
     Raises:
-        ConfigError: The filter has a fault.
+        ConfigError: The filter is not valid.
     """
     reason = None if options.include else options.reason
     with Index(project) as index:
@@ -169,7 +167,7 @@ def exclude(project: Project, options: ExcludeOptions) -> Iterator[events.Event]
 
 
 def undo(project: Project) -> Iterator[events.Event]:
-    """Take back the newest edit, or finish taking it back; events as ``run``."""
+    """Undo the newest edit, or finish an interrupted undo; events as in ``run``."""
     with Index(project) as index:
         journal = yield from _journal(index)
         finished = next((outcome for outcome in journal.recovered if outcome.undone), None)
@@ -177,7 +175,7 @@ def undo(project: Project) -> Iterator[events.Event]:
 
 
 def redo(project: Project) -> Iterator[events.Event]:
-    """Make again what was undone last; events as ``run``."""
+    """Redo the edit that was undone last; events as in ``run``."""
     with Index(project) as index:
         journal = yield from _journal(index)
         yield from report(check_found(journal.redo(), "redo"))
@@ -229,5 +227,5 @@ def shown(change: Change) -> events.Change:
 
 
 def as_text(content: str | None) -> str | None:
-    """Return the text of a file whose bytes a change keeps as Latin-1."""
+    """Return the text of a file whose bytes are stored as Latin-1 in a change."""
     return None if content is None else content.encode("latin-1").decode("utf-8", "replace")

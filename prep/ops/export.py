@@ -1,9 +1,8 @@
-"""Write a training set: images cut to their buckets, captions, and ``dataset.toml``.
+"""Write a training set: images cropped to their buckets, captions, and ``dataset.toml``.
 
-What the preview showed is what is written, pixel for pixel; an image with several crops makes
-several. A second export writes only what has
-changed; files that somebody else made or changed are left alone and reported. A killed export is
-finished by the next one.
+The result is exactly what the preview showed, pixel for pixel; an image with several crops yields
+several images. A second export writes only changes; files that somebody else wrote or changed are
+left alone and reported. The next export finishes an interrupted one.
 """
 
 import time
@@ -40,9 +39,9 @@ from prep.training_set.masked import (
 from prep.training_set.snapshot import of_training_set
 
 _WITH_MASKS = ("onetrainer", "webdataset")
-"""Layouts that have a place for drawn masks of their own."""
+"""Layouts that support separate masks."""
 _SAVE_EVERY = 500
-"""Images between two savings of the manifest: the work that a power cut costs at most."""
+"""Images between two saves of the manifest: the most work that a power cut costs."""
 
 
 class ExportOptions(Section):
@@ -71,7 +70,7 @@ class ExportOptions(Section):
 
 @dataclass(frozen=True)
 class _Task:
-    """Files to write for one source, with what lies there now, among ``names``, all of them."""
+    """Files to write for one source, with their current state; ``names`` are all its files."""
 
     source: str
     names: Sequence[str]
@@ -80,7 +79,7 @@ class _Task:
 
 @dataclass(frozen=True)
 class _Result:
-    """What became of an output: ``entry`` is ``None`` when a foreign file is in the way."""
+    """The result for one output: ``entry`` is ``None`` if a foreign file is in the way."""
 
     output: OutputFile
     before: FileState
@@ -93,12 +92,12 @@ def run(project: Project, options: ExportOptions | None = None) -> Iterator[even
     Yields:
         Progress; Written per file; Skipped for images and captions that cannot be used and for
         files in the way; Warned; Finished with ``images``, ``written`` and ``unchanged``
-        (files), ``removed``, ``masks`` (that were exported), ``folder``, ``layout`` and, for
+        (files), ``removed``, ``masks`` (exported), ``folder``, ``layout`` and, for
         kohya, ``dataset_toml`` (its path).
 
     Raises:
         ConfigError: The folder cannot hold a training set, or there is nothing to export.
-        UserError: The disk is full, or the folder may not be written.
+        UserError: The disk is full, or the folder is not writable.
     """
     options = options or ExportOptions()
     folder = export_target(project, options.out or default_folder(project, options.layout))
@@ -120,7 +119,7 @@ def run(project: Project, options: ExportOptions | None = None) -> Iterator[even
         manifest.finish(of_training_set(wanted, rows, export.missing(wanted), hashes))
         manifest.save()
     except BaseException:
-        with suppress(UserError):  # the disk may be full; the claims are on it already
+        with suppress(UserError):  # the disk may be full; the claims are already on it
             manifest.save()
         raise
     yield from export.warnings(wanted)
@@ -159,7 +158,7 @@ def export_target(project: Project, out: Path | None) -> Path:
     """Return the absolute folder to export to.
 
     Raises:
-        ConfigError: It is a file, or it and the dataset would be mixed up.
+        ConfigError: It is a file, or it overlaps the dataset.
     """
     folder = (out or project.output / "dataset").expanduser().resolve()
     if folder.exists() and not folder.is_dir():
@@ -168,8 +167,8 @@ def export_target(project: Project, out: Path | None) -> Path:
     mixed = folder.is_relative_to(project.dataset) and not inside_own_output
     if mixed or project.dataset.is_relative_to(folder) or folder.is_relative_to(project.state):
         raise ConfigError(
-            f"{folder} and the dataset {project.dataset} would be mixed up.",
-            f"Give another folder, as {project.output / 'dataset'}.",
+            f"{folder} overlaps the dataset {project.dataset}.",
+            f"Give another folder, such as {project.output / 'dataset'}.",
         )
     return folder
 
@@ -184,7 +183,7 @@ def _usable(index: Index) -> Generator[events.Event, None, list[ImageRow]]:
     rows = [row for row in index.usable() if row.caption_error is None]
     if not rows:
         raise ConfigError(
-            "There are no usable images to export.", f"Put some below {index.project.dataset}."
+            "There are no usable images to export.", f"Put images into {index.project.dataset}."
         )
     return rows
 
@@ -194,8 +193,8 @@ def _dataset_file(
 ) -> OutputFile:
     """Return ``dataset.toml``.
 
-    sd-scripts looks up a relative ``image_dir`` from wherever it is started, so absolute is the
-    safe choice; shikomi's own trainer looks it up from the dataset file.
+    sd-scripts resolves a relative ``image_dir`` from its working directory, so absolute is the
+    safe choice; shikomi's own trainer resolves it from the dataset file.
     """
     subsets = [
         subset if options.relative else _absolute(folder, subset) for subset in wanted.subsets
@@ -211,7 +210,7 @@ def _absolute(folder: Path, subset: kohya.ExportSubset) -> kohya.ExportSubset:
 
 
 class _Export:
-    """One export under way; the manifest knows what is done."""
+    """A running export; the manifest records what is done."""
 
     def __init__(self, project: Project, folder: Path, manifest: Manifest) -> None:
         self._project, self._folder, self._manifest = project, folder, manifest
@@ -223,7 +222,7 @@ class _Export:
         self.hashes: dict[str, str] = {}
 
     def write(self, sources: Iterable[tuple[str, Sequence[OutputFile]]]) -> Iterator[events.Event]:
-        """Make the files of each source that are missing or outdated; ours are replaced."""
+        """Write the missing or outdated files of each source, replacing only our own."""
         tasks = []
         for source, outputs in sources:
             self._wanted.update(output.name for output in outputs)
@@ -250,7 +249,7 @@ class _Export:
         self.failed = len(packer.failed)
 
     def missing(self, wanted: TrainingSet) -> frozenset[str]:
-        """Return the pictures that could not be made."""
+        """Return the pictures that could not be written."""
         return frozenset(self.names(wanted) - self._wanted)
 
     @staticmethod
@@ -259,7 +258,7 @@ class _Export:
         return {example.image.name for example in wanted.examples}
 
     def _to_write(self, output: OutputFile) -> FileState | None:
-        """Return what lies where the file should be made; ``None`` when all is well there."""
+        """Return the state of the file to write; ``None`` if it is up to date."""
         state = self._manifest.state(output.name)
         if state is FileState.OURS and self._manifest.has(output.name, output.recipe):
             self.count["unchanged"] += 1
@@ -271,7 +270,7 @@ class _Export:
         with closing(ordered(self._attempt, tasks)) as results:
             for done, (task, result) in enumerate(results, 1):
                 if isinstance(result, UnreadableError):
-                    # What was exported of it before is removed with everything not wanted.
+                    # Its earlier export is removed with all other stale files.
                     self._wanted.difference_update(task.names)
                     self.failed += 1
                     name = Path(task.source).name
@@ -301,10 +300,10 @@ class _Export:
         for result in results:
             name = result.output.name
             if result.entry is None:
-                yield self._in_the_way(name, "made by somebody else")
+                yield self._in_the_way(name, "not written by shikomi")
                 continue
             if result.before is FileState.FOREIGN:
-                # The same bytes: fine, but not ours to replace or remove some day.
+                # The same bytes: fine, but not ours to replace or remove later.
                 self.count["unchanged"] += 1
                 continue
             self._manifest.record(name, result.entry)
@@ -314,15 +313,15 @@ class _Export:
             yield events.Written(self._shown(name))
 
     def remove_stale(self) -> Iterator[events.Event]:
-        """Remove what we made and is no longer wanted; what was changed since is left."""
+        """Remove files that we wrote and that are no longer wanted, unless changed since."""
         for name in self._manifest.names():
             if name in self._wanted:
                 continue
             file, state = self._folder / name, self._manifest.state(name)
             if state is FileState.CHANGED:
                 yield events.Warned(
-                    f"{self._shown(name)} is no longer part of the set, but was changed by hand.",
-                    "It was left there: remove it, or move it away.",
+                    f"{self._shown(name)} is no longer exported, but was changed by hand.",
+                    "It was kept: remove it, or move it away.",
                 )
             elif state is FileState.OURS:
                 file.unlink(missing_ok=True)
@@ -330,24 +329,24 @@ class _Export:
                 if is_image_name(name):
                     self._remade.append(name)
             self._manifest.forget(name)
-            with suppress(OSError):  # it holds other files
+            with suppress(OSError):  # it contains other files
                 file.parent.rmdir()
         self._sweep({(self._folder / name).parent for name in self._wanted})
 
     def _sweep(self, folders: Iterable[Path]) -> None:
-        """Remove the hidden temporary files of an export that was killed while it wrote."""
+        """Remove the hidden temporary files of a killed export."""
         for file in (file for folder in folders for file in folder.glob(f".shikomi-{'?' * 8}")):
             with suppress(OSError):
                 if file.stat().st_mtime < self._begun:
                     file.unlink()
 
     def warnings(self, wanted: TrainingSet) -> Iterator[events.Event]:
-        """Say what a trainer would make of the folder that the user may not expect."""
+        """Warn of unexpected behaviour of trainers on this folder."""
         bare = Counter(example.folder for example in wanted.examples if example.caption is None)
         for folder, count in sorted(bare.items()):
             yield events.Warned(
                 f"{count} images in {folder} have neither caption nor trigger word.",
-                "The trainer will take the name of the folder. Caption them with: shikomi tag",
+                "The trainer will use the name of the folder. Caption them with: shikomi tag",
             )
         folders = [subset.folder for subset in wanted.subsets]
         yield from leftovers.foreign_images(self._folder, folders, self._wanted, self._shown)
@@ -355,7 +354,7 @@ class _Export:
 
     def _in_the_way(self, name: str, whose: str) -> events.Skipped:
         return events.Skipped(
-            self._shown(name), f"{whose}; it was left as it is: delete it to have it written"
+            self._shown(name), f"{whose}, so it was kept: delete it to have it written"
         )
 
     def _shown(self, name: str) -> str:

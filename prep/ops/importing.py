@@ -1,8 +1,8 @@
-"""Take over what people already have: images, captions, masks, repeats and trigger words.
+"""Import existing datasets: images, captions, masks, repeats and trigger words.
 
-The source is never touched and nothing of the project is overwritten. Files are first brought to
+The source is never touched and nothing in the project is overwritten. Files are first copied to
 ``.shikomi/incoming`` and then moved into the dataset as one edit of the journal, so that an import
-can be undone. An import that was interrupted goes on where it stopped; a second one of the same
+can be undone. An interrupted import continues where it stopped; a second one of the same
 source changes nothing.
 """
 
@@ -45,7 +45,7 @@ class ImportOptions(Section):
 
 @dataclass(frozen=True)
 class Imported(events.Event):
-    """One image that was taken over; ``source`` is where it came from."""
+    """One imported image; ``source`` is its origin."""
 
     kind: ClassVar[str] = "imported"
     path: str
@@ -57,16 +57,16 @@ class Imported(events.Event):
 def run(
     project: Path, source: Path, options: ImportOptions | None = None
 ) -> Iterator[events.Event]:
-    """Take over a source into a project, which is made when there is none.
+    """Import a source into a project, which is created if needed.
 
     Yields:
-        Progress; Imported for each new image; Skipped for what cannot be taken; Warned; Concept
+        Progress; Imported for each new image; Skipped for unusable files; Warned; Concept
         for each concept; Finished with ``format``, ``images`` (new), ``captions``, ``masks``,
-        ``unchanged`` (images that were there), ``skipped``, ``edit`` and ``project``.
+        ``unchanged`` (images already there), ``skipped``, ``edit`` and ``project``.
 
     Raises:
-        ConfigError: The source is missing, of no known format, or inside the dataset.
-        UserError: The disk is full, or something may not be read or written.
+        ConfigError: The source is missing, in an unknown format, or inside the dataset.
+        UserError: The disk is full, or something is not readable or writable.
     """
     options = options or ImportOptions()
     opened, new = _opened(project)
@@ -83,7 +83,7 @@ def run(
 
 
 def _opened(path: Path) -> tuple[Project, bool]:
-    """Return the project, and whether it is still to be made."""
+    """Return the project, and whether it must still be created."""
     root = path.expanduser().resolve()
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return Project(root, Settings()), True
@@ -98,15 +98,15 @@ def _existing(path: Path) -> Path:
 def _check_apart(project: Project, source: Path) -> None:
     path = source.expanduser().resolve()
     if path.is_relative_to(project.dataset) and project.dataset != project.root:
-        raise ConfigError(f"{source} is inside the dataset already.", "There is nothing to import.")
+        raise ConfigError(f"{source} is already inside the dataset.", "There is nothing to import.")
     if path.is_dir() and (project.dataset.is_relative_to(path) or path == project.root):
         raise ConfigError(
-            f"{source} holds the project itself.", "Give a source outside of the project."
+            f"{source} contains the project itself.", "Give a source outside the project."
         )
 
 
 class _Import:
-    """One import under way."""
+    """A running import."""
 
     def __init__(
         self, project: Project, new: bool, source: Path, found: Collection, options: ImportOptions
@@ -167,7 +167,7 @@ class _Import:
             self._taken[picture.concept] += 1
             for file in placement.kept:
                 yield events.Warned(
-                    f"{self._shown(file)} differs from the source and was kept as it is."
+                    f"{self._shown(file)} differs from the source and was kept unchanged."
                 )
             for file, reason in placer.faults:
                 yield self._skip(str(file), reason)
@@ -176,7 +176,7 @@ class _Import:
         return placements
 
     def _carry_out(self, placements: Sequence[Placement]) -> Generator[events.Event, None, int]:
-        """Bring the files in and move them to their places, as one edit."""
+        """Copy the files and move them to their places, as one edit."""
         moves: list[Change] = []
         copies = [copy for placement in placements for copy in placement.copies]
         fetcher, throttle = (
@@ -206,12 +206,12 @@ class _Import:
             failed.add(self._target_of(path))
 
     def _target_of(self, incoming: str) -> Path:
-        """Return where a file of ``.shikomi/incoming`` was to go."""
+        """Return the target of a file in ``.shikomi/incoming``."""
         inside = Path(incoming).parts[2:]
         return self._project.root.joinpath(*inside)
 
     def _settings(self) -> Generator[events.Event, None, list[Change]]:
-        """Write repeats, trigger words and what a new project takes over into shikomi.toml."""
+        """Write repeats, trigger words and settings of a new project to shikomi.toml."""
         concepts: dict[str, Any] = {}
         for folder, concept in sorted(self._found.concepts.items()):
             known = self._project.settings.concepts.get(folder)
@@ -234,7 +234,7 @@ class _Import:
         try:
             self._project = self._project.saved(wanted)
         except ConfigError as error:
-            yield events.Warned(f"Settings of the source were not taken over. {error.message}")
+            yield events.Warned(f"Settings of the source were not imported. {error.message}")
             if concepts:
                 self._project = self._project.saved({"concepts": concepts})
         after = self._project.file.read_bytes() if self._project.file.exists() else None
@@ -274,7 +274,7 @@ class _Import:
         return events.Skipped(self._from(Path(path)), reason)
 
     def _from(self, path: Path) -> str:
-        """Return a path of the source, as short as it is still clear."""
+        """Return a path of the source, as short as is unambiguous."""
         parts = path.parts
         unpacked = next((n for n, part in enumerate(parts) if part.startswith(_STAGING)), None)
         if unpacked is not None:
@@ -287,7 +287,7 @@ class _Import:
 
 
 def _fault(picture: SourceImage) -> str:
-    """Say why a picture cannot be taken, or nothing."""
+    """Return why a picture cannot be imported; empty if it can."""
     name = picture.file.name
     if picture.name != picture.name.encode("utf-8", "replace").decode("utf-8"):
         return "its name is not UTF-8 text; rename it"

@@ -32,7 +32,7 @@ LintCode = Literal[
 CODES: tuple[str, ...] = get_args(LintCode)
 
 _PAGE = 1000
-"""Images whose captions are read at once."""
+"""Number of captions read at once."""
 
 
 class LintOptions(Section):
@@ -52,12 +52,12 @@ class LintOptions(Section):
 
 @dataclass
 class _Corrections:
-    """What to write instead of what.
+    """The corrections to apply to captions.
 
     Attributes:
-        spellings: By spelling as it stands in captions.
-        tags: By key.
-        folders: By folder and key.
+        spellings: Corrections by exact spelling.
+        tags: Corrections by key.
+        folders: Corrections by folder and key.
     """
 
     spellings: dict[str, str] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class _Corrections:
         return caption_change(row.path, row.caption, captions.unique(tags))
 
     def _corrected(self, folder: str, tag: str) -> str:
-        # Twice, since a spelling may be put right to what is an alias.
+        # Twice, since a corrected spelling may be an alias.
         for _ in range(2):
             tag = self.spellings.get(tag, tag)
             key = captions.key(tag)
@@ -91,19 +91,19 @@ class _Corrections:
 
 
 def run(project: Project, options: LintOptions) -> Iterator[events.Event]:
-    """Check tags, and correct them when asked to.
+    """Check tags, and correct them on request.
 
     Yields:
-        A Lint for each finding, the gravest first; with ``fix`` a Change for each caption and
+        A Lint for each finding, most severe first; with ``fix`` a Change for each caption and
         Skipped for conflicts; Finished with ``findings`` (by code), ``tags``, ``vocabulary``
         (number of known tags), ``changed`` and ``edit``.
 
     Raises:
-        ConfigError: The filter has a fault; ``dry_run`` without ``fix``.
+        ConfigError: The filter is not valid, or ``dry_run`` is set without ``fix``.
         UserError: A tag list is missing or cannot be read.
     """
     if options.dry_run and not options.fix:
-        raise ConfigError("--dry-run goes with --fix.", "Without --fix nothing is written anyway.")
+        raise ConfigError("--dry-run requires --fix.", "Without --fix, nothing is written anyway.")
     words = store.load(project, options.vocabulary)
     if not len(words):
         yield events.Warned(
@@ -151,7 +151,7 @@ def run(project: Project, options: LintOptions) -> Iterator[events.Event]:
 def findings(
     project: Project, usage: Usage, words: Vocabulary, only: Sequence[str] = ()
 ) -> Iterator[events.Event]:
-    """Yield Progress, and a Lint for each finding, the gravest first."""
+    """Yield Progress, and a Lint for each finding, most severe first."""
     wanted = only or CODES
     linter = Linter(words, usage, _right(project))
     found = list(linter.spellings())
@@ -165,7 +165,7 @@ def findings(
                 found.append(finding)
             yield from events.tick("checking tags", len(usage.spellings), throttle, done)
     found += trigger_findings(_concepts(project), usage, words, clip_tokenizer())
-    # What is almost a trigger word is said once, and as that.
+    # A misspelt trigger word is reported only once, as such.
     almost = {captions.key(item.tag) for item in found if item.code == "trigger-spelling"}
     for item in by_weight(found):
         twice = item.code in ("typo", "unknown", "spelling") and captions.key(item.tag) in almost
@@ -174,7 +174,7 @@ def findings(
 
 
 def _other_key(finding: Lint) -> bool:
-    """Is the suggestion another tag for the index, as with hyphens, and not only another look?"""
+    """Return whether the suggestion has another key in the index, not only another spelling."""
     return captions.key(finding.tag) != captions.key(finding.suggestion)
 
 
@@ -183,7 +183,7 @@ def _concepts(project: Project) -> list[Concept]:
 
 
 def _right(project: Project) -> Mapping[str, str]:
-    """Return trigger words and tags of the user's own by key."""
+    """Return trigger words and the user's own tags, by key."""
     triggers = [tag for concept in _concepts(project) for tag in captions.split(concept.trigger)]
     right = [*project.settings.vocabulary.own, *triggers]
     return {captions.key(tag): tag for tag in right}

@@ -1,4 +1,4 @@
-"""Which taggers are known by name, what they weigh, and which are on this machine."""
+"""List known taggers, their sizes, and which are on this machine."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,15 +24,15 @@ class ModelOptions(Section):
 
 
 def run(options: ModelOptions) -> Iterator[events.Event]:
-    """List the taggers that are known by name; no request is made unless one is downloaded.
+    """List the known taggers; makes no request unless one is downloaded.
 
     Yields:
         Progress of downloads; a KnownTagger for each; Finished with ``models``, ``cached`` and
         ``downloaded``.
 
     Raises:
-        ConfigError: A name that is to be downloaded is a folder's, or empty.
-        UserError: There is no such tagger; RetryError when the network may be the reason.
+        ConfigError: A name to download is that of a folder, or empty.
+        UserError: There is no such tagger; RetryError if the network may be the reason.
     """
     for name in options.download:
         if not name or Path(name).expanduser().is_dir():

@@ -1,4 +1,4 @@
-"""Count what a training run will see and how many steps it takes, and say what looks unwise."""
+"""Count the exposures and steps of a training run, and warn about unwise settings."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ from prep.training_set.plan.breakdown import By, breakdown
 
 _OTHER_DRAWS = (1, 2)
 _WORTH_A_WORD = 0.01
-"""Share of the steps by which a plan may be off without saying so."""
+"""Share of the steps by which a plan may be off without a note."""
 
 
 class PlanSettings(StepSettings):
@@ -64,7 +64,7 @@ def step_settings(project: Project, options: PlanOptions | None = None) -> PlanS
     """Return the step settings of the [train] table, with the overrides of ``options``.
 
     Raises:
-        ConfigError: The table has a fault in one of them; its other keys are the trainer's.
+        ConfigError: One of them is not valid; the other keys belong to the trainer.
     """
     names = PlanSettings.model_fields
     table: Mapping[str, Any] = project.settings.train
@@ -89,15 +89,15 @@ def plan_of(
     """Return the plan for these images, which must be readable.
 
     Args:
-        project: The project; its crops count as images of their own.
+        project: The project; its crops count as separate images.
         rows: The images.
         options: Overrides.
         contents: Hashes of the exported pictures, one for each crop of each image; without them
-            the held-out images are drawn by the source files.
-        draw: Another number draws other held-out images, to see how much hangs on that.
+            the held-out images are drawn from the source files.
+        draw: Another number draws other held-out images, to see how much depends on that.
 
     Raises:
-        ConfigError: As ``step_settings``.
+        ConfigError: As in ``step_settings``.
     """
     settings = step_settings(project, options)
     boxes = stored_crops.stored(project)
@@ -114,7 +114,7 @@ def plan_of(
 
 
 def _parts(row: ImageRow, boxes: Crops) -> list[Rect]:
-    """Return the training images that an image makes; a million without crops in no time."""
+    """Return the training images of an image, fast for images without crops."""
     size = (row.width, row.height)
     return crops.rects(boxes[row.path], size) if row.path in boxes else [Rect(0, 0, *size)]
 
@@ -138,25 +138,25 @@ def run(project: Project, options: PlanOptions | None = None) -> Iterator[events
     """Plan a run with the usable images.
 
     Yields:
-        Concept for each concept; Exposure lines when asked ``by`` what; Proposal for each concept
+        Concept for each concept; Exposure lines if ``by`` is set; Proposal for each concept
         with ``balance``; Warned with advice; Finished with ``images``, ``exposures`` (per epoch),
         ``held_out``, ``steps_per_epoch``, ``epochs``, ``steps`` and ``arithmetic`` (lines), and
-        with ``balance`` also ``balanced_steps``, ``balanced_epochs`` (that take about as long as
-        today's) and ``saved``.
+        with ``balance`` also ``balanced_steps``, ``balanced_epochs`` (which take about as long as
+        now) and ``saved``.
 
     Raises:
-        ConfigError: The [train] table or a weight has a fault.
+        ConfigError: The [train] table or a weight is not valid.
     """
     options = options or PlanOptions()
     if options.apply and not options.balance:
-        raise ConfigError("--apply writes proposed repeats.", "Give --balance as well.")
+        raise ConfigError("--apply requires --balance.", "Add --balance.")
     splits = step_settings(project, options).validation_fraction > 0
     of_rows: list[str] | None = None
     with Index(project) as index:
         if splits:
             yield from hash_contents(index, index.usable())
         usable = index.usable()
-    # As the export: a caption that cannot be read keeps its image out.
+    # Like the export: images with unreadable captions are left out.
     rows = [row for row in usable if row.caption_error is None]
     if splits:
         of_rows = exported_contents(project, rows)
@@ -180,18 +180,18 @@ def run(project: Project, options: PlanOptions | None = None) -> Iterator[events
 def _uncertainty(
     project: Project, rows: Sequence[ImageRow], options: PlanOptions, plan: Plan
 ) -> Iterator[events.Event]:
-    """Say by how much the steps may differ, when that is worth a word.
+    """Warn by how much the steps may differ, if relevant.
 
-    The trainer draws the held-out images by the exported files, which do not exist yet or are of
-    another state. Mostly it makes no difference which ones are drawn.
+    The trainer draws the held-out images from the exported files, which do not exist yet or are
+    outdated. Usually it does not matter which ones are drawn.
     """
     others = [plan_of(project, rows, options, draw=draw).steps for draw in _OTHER_DRAWS]
     apart = max(abs(steps - plan.steps) for steps in others)
     if apart > _WORTH_A_WORD * plan.steps:
         yield events.Warned(
-            f"The steps may differ by some {apart}: which images are held out is decided by the"
+            f"The steps may differ by about {apart}: the held-out images are chosen from the"
             " exported files.",
-            "For exact numbers export first: shikomi export",
+            "For exact numbers, export first: shikomi export",
         )
 
 
@@ -214,7 +214,7 @@ def _balance(
     plan: Plan,
     contents: Sequence[str] | None,
 ) -> Generator[events.Event, None, dict[str, Any]]:
-    """Yield proposals; return the numbers of the summary."""
+    """Yield proposals; return the values for the summary."""
     concepts = [c for c in plan.concepts if c.matched is None and c.images > c.held_out]
     weights = _weights(concepts, options.weight)
     images = [concept.images - concept.held_out for concept in concepts]
@@ -237,7 +237,7 @@ def _balance(
 
 
 def _with_repeats(project: Project, changes: Mapping[str, dict[str, int]]) -> Project:
-    """Return the project as it would be after ``saved``; nothing is written."""
+    """Return the project as after ``saved``, without writing."""
     sections = dict(project.settings.concepts)
     for folder, change in changes.items():
         sections[folder] = project.concept(folder).settings.model_copy(update=change)
@@ -254,9 +254,9 @@ def _weights(concepts: Sequence[ConceptPlan], given: Mapping[str, float]) -> lis
     known = [concept.folder for concept in concepts]
     for folder, weight in given.items():
         if folder not in known:
-            raise ConfigError(
-                f"There is no concept folder {folder} to weigh.", f"Known: {', '.join(known)}"
-            )
+            raise ConfigError(f"There is no concept folder {folder}.", f"Known: {', '.join(known)}")
         if not weight > 0:
-            raise ConfigError(f"The weight of {folder} is {weight:g}.", "Give one above 0.")
+            raise ConfigError(
+                f"The weight of {folder} is {weight:g}, not above 0.", "Give a positive weight."
+            )
     return [given.get(folder, 1.0) for folder in known]

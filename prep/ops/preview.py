@@ -1,4 +1,4 @@
-"""Show one image as each trainer will see it: in words, and as a picture."""
+"""Show how each trainer reads an image: as text, and as a picture."""
 
 import io
 from collections.abc import Iterator
@@ -35,10 +35,10 @@ class PreviewOptions(Section):
 
 
 def run(project: Project, options: PreviewOptions) -> Iterator[events.Event]:
-    """Look at one image through the eyes of each trainer.
+    """Show how each trainer reads one image.
 
     Yields:
-        A Seen for each trainer (for each crop, with shikomi's export); Written for the picture;
+        A Seen for each trainer (and for each crop, with shikomi's export); Written for the picture;
         Finished with ``path``, ``views`` and ``out``.
 
     Raises:
@@ -72,7 +72,7 @@ def sheet(file: Path, found: list[TrainerView]) -> Image.Image:
     """Draw each view: the picture with its strips on the left, the result on the right.
 
     Raises:
-        ConfigError: The file cannot be read any more.
+        ConfigError: The file can no longer be read.
     """
     try:
         panels = [_panel(_read(file, view.trainer), view) for view in found]
@@ -88,14 +88,14 @@ def sheet(file: Path, found: list[TrainerView]) -> Image.Image:
 
 
 def _read(file: Path, trainer: Trainer) -> Image.Image:
-    """Read the file as the trainer does."""
+    """Read the file like the trainer."""
     return (
         decode(file) if trainer == "shikomi" else decode_raw(file, upright=trainer == "onetrainer")
     )
 
 
 def _panel(source: Image.Image, view: TrainerView) -> Image.Image:
-    """Draw one view below its words."""
+    """Draw one view below its description."""
     lines = _words(view)
     pictures = []
     if view.fit is not None:
@@ -147,7 +147,7 @@ def _chosen(index: Index, name: str) -> ImageRow:
     found = exact if len(exact) == 1 else [row for row in rows if name in row.path]
     if len(found) != 1:
         fault = "No image is" if not found else f"{len(found)} images are"
-        raise ConfigError(f"{fault} called {name}.", "Paths are listed by: shikomi ls")
+        raise ConfigError(f"{fault} called {name}.", "List paths with: shikomi ls")
     row = found[0]
     if row.error is not None:
         raise ConfigError(f"{row.path} cannot be used: {row.error}.")

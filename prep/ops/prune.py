@@ -1,4 +1,4 @@
-"""Find the tags that belong to the character itself, and prune them: rule and captions at once."""
+"""Find the tags of the character itself, and prune them in rules and captions at once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class PruneOptions(Section):
 
 @dataclass(frozen=True)
 class _Found:
-    """What there is to say about one concept."""
+    """The traits of one concept."""
 
     concept: Concept
     rows: list[CaptionRow]
@@ -64,13 +64,15 @@ def run(
         an edit.
 
     Raises:
-        UserError: No such folder, or no captions in it.
-        ConfigError: Nothing would be pruned, or tags are named without saying for which concept.
+        UserError: There is no such folder, or it has no captions.
+        ConfigError: Nothing would be pruned, or tags are given without a concept.
     """
     with Index(project) as index:
         folders = _folders(index, folder)
         if options.apply and options.tag and len(folders) > 1:
-            raise ConfigError("Which concept are these tags of?", f"Give one: {', '.join(folders)}")
+            raise ConfigError(
+                "--tag requires a concept folder.", f"Give one of: {', '.join(folders)}"
+            )
         found = [_look(index, project.concept(name), options.share) for name in folders]
         for one in found:
             yield from _shown(one)
@@ -103,7 +105,7 @@ def run(
 
 
 def chosen_of(found: Sequence[CommonTag], options: PruneOptions) -> list[str]:
-    """Return the tags to prune: those named, else those suggested, without those to keep."""
+    """Return the tags to prune: those given, else those suggested, without those to keep."""
     wanted = options.tag or tuple(trait.tag for trait in found if trait.suggested)
     return captions.remove(captions.unique(wanted), options.keep)
 
@@ -114,7 +116,8 @@ def _folders(index: Index, folder: str | None) -> list[str]:
         return [name for name in known if not index.project.concept(name).settings.regularization]
     if folder not in known:
         raise UserError(
-            f"There are no images in a folder {folder}.", f"There are: {', '.join(known) or 'none'}"
+            f"There is no concept folder {folder} with images.",
+            f"Known: {', '.join(known) or 'none'}",
         )
     return [folder]
 
@@ -133,7 +136,7 @@ def _look(index: Index, concept: Concept, share: float) -> _Found:
 
 
 def _seen(index: Index, contents: Sequence[str | None]) -> dict[str, float]:
-    """Return in which share of the scored images the tagger saw each tag that it knows."""
+    """Return the share of scored images with each tag that the tagger knows."""
     scores = MainTaggerScores(index)
     limits = scores.limits(*index.project.settings.tagger.pair(*scores.advice))
     counts, images = np.zeros(len(scores.names), np.int64), 0
@@ -160,7 +163,7 @@ def _shown(found: _Found) -> Iterator[events.Event]:
 
 
 def _rule_change(project: Project, chosen: dict[str, list[str]]) -> Change:
-    """Return the change of ``shikomi.toml``; in the journal, so that undo takes it back as well."""
+    """Return the change of ``shikomi.toml``; in the journal, so that undo also reverts it."""
     tables = {
         name: {"prune": captions.add(project.concept(name).settings.prune, tags)}
         for name, tags in chosen.items()

@@ -1,7 +1,7 @@
 """Upload an imagefolder to the Hugging Face hub, as a dataset that ``load_dataset`` reads.
 
-Only what the export made is uploaded; images of an earlier upload that are no longer part of it are
-removed there, since ``datasets`` reads every image that it finds.
+Only files of the export are uploaded; images of an earlier upload that are no longer in it are
+removed, since ``datasets`` reads every image that it finds.
 """
 
 import logging
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _FILES_A_COMMIT = 1000
-"""The hub takes some time for each commit, and refuses those that are too large."""
+"""Files per commit: each takes time, and the hub refuses those that are too large."""
 
 
 class PushOptions(Section):
@@ -45,12 +45,12 @@ def run(project: Project, options: PushOptions) -> Iterator[events.Event]:
         ``uploaded``, ``removed`` and ``url``.
 
     Raises:
-        ConfigError: That is no name of a repository, or there is nothing to export.
-        UserError: The hub refuses; RetryError when the network may be the reason.
+        ConfigError: The repository name is not valid, or there is nothing to export.
+        UserError: The hub refuses; RetryError if the network may be the reason.
     """
     if not _REPOSITORY.fullmatch(options.repository):
         raise ConfigError(
-            f"{options.repository} is no name on the hub.", "Write it as user/my-dataset."
+            f"{options.repository} is not a repository name.", "Write it as user/my-dataset."
         )
     images = 0
     folder = project.output / "imagefolder"
@@ -64,12 +64,12 @@ def run(project: Project, options: PushOptions) -> Iterator[events.Event]:
         yield from _Upload(folder, names, images, options).run()
     except UserError:
         raise
-    except Exception as error:  # types of whichever HTTP library the hub uses
+    except Exception as error:  # types of the HTTP library that the hub client uses
         raise _explained(error, options.repository) from error
 
 
 class _Upload:
-    """One upload under way."""
+    """A running upload."""
 
     def __init__(
         self, folder: Path, names: Sequence[str], images: int, options: PushOptions
@@ -105,7 +105,7 @@ class _Upload:
         )
 
     def _stale(self) -> list[str]:
-        """Return images of the repository that are not of this training set."""
+        """Return images of the repository that are not in this training set."""
         from huggingface_hub.errors import RepositoryNotFoundError
 
         try:
@@ -135,13 +135,14 @@ def _explained(error: Exception, repository: str) -> UserError:
 
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.LocalTokenNotFoundError) or status == 401:
-        return UserError("The hub does not know you.", "Log in first with: hf auth login")
+        return UserError("You are not logged in to the hub.", "Log in with: hf auth login")
     if status == 403:
         return UserError(
-            f"You may not write to {repository}.", "Check its name, and that the token may write."
+            f"You may not write to {repository}.",
+            "Check its name, and that the token has write access.",
         )
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return RetryError(
         f"{repository} could not be uploaded: {reason}",
-        "Run the same command again; what is there already is not sent twice.",
+        "Run the same command again; files already there are not sent again.",
     )

@@ -1,4 +1,4 @@
-"""Measure every training image at the very size it is trained in, and point out what is wrong."""
+"""Measure every training image at its training size, and report quality problems."""
 
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -69,16 +69,16 @@ class QualityFinding:
 
     @property
     def beyond(self) -> bool:
-        """Is it worse than its threshold?"""
+        """Return whether it is worse than its threshold."""
         return KINDS[self.measure].beyond(self.value, self.threshold)
 
     @property
     def severity(self) -> float:
-        """How many times worse than its threshold it is."""
+        """How many times worse than its threshold it is; above 1 is a finding."""
         return KINDS[self.measure].severity(self.value, self.threshold)
 
     def event(self) -> events.Quality:
-        """Return it for front ends."""
+        """Return it as an event."""
         return events.Quality(
             self.view.row.path,
             self.measure,
@@ -97,16 +97,16 @@ def run(project: Project, options: QualityOptions | None = None) -> Iterator[eve
 
     Yields:
         Progress; Skipped for images that cannot be decoded; Quality per finding; Change per image
-        that is left out; Finished with ``images`` (with findings), ``measured`` (training
+        that is excluded; Finished with ``images`` (with findings), ``measured`` (training
         images), ``findings`` (by measure), ``excluded`` and ``edit``.
 
     Raises:
-        ConfigError: The filter has a fault, or the options contradict each other.
+        ConfigError: The filter is not valid, or the options contradict each other.
     """
     options = options or QualityOptions()
     limits = _limits(project.settings.quality, options)
     if options.dry_run and not options.exclude:
-        raise ConfigError("--dry-run shows what --exclude would do.", "Give --exclude as well.")
+        raise ConfigError("--dry-run requires --exclude.", "Add --exclude.")
     with Index(project) as index:
         rows = [row for row in index.select(options.where) if row.usable]
         yield from contents.hash_contents(index, rows)
@@ -129,10 +129,10 @@ def run(project: Project, options: QualityOptions | None = None) -> Iterator[eve
 
 
 def _limits(section: QualitySection, options: QualityOptions) -> dict[Measure, float]:
-    """Return the thresholds of the measures that are wanted.
+    """Return the thresholds of the selected measures.
 
     Raises:
-        ConfigError: A threshold is given for a measure that is not looked at.
+        ConfigError: A threshold is given for a measure that is not selected.
     """
     wanted = [name for name in KINDS if name in (options.only or KINDS)]
     if not options.only:
@@ -140,9 +140,9 @@ def _limits(section: QualitySection, options: QualityOptions) -> dict[Measure, f
     given = {name: getattr(options, name) for name in KINDS}
     for name, value in given.items():
         if value is not None and name not in wanted:
-            raise ConfigError(f"--{name} is given, but {name} is not looked at.", "See --only.")
+            raise ConfigError(f"--{name} is given, but {name} is not selected.", "See --only.")
     if options.sort in KINDS and options.sort not in wanted:
-        raise ConfigError(f"--sort {options.sort}: it is not looked at.", "See --only.")
+        raise ConfigError(f"--sort {options.sort}: the measure is not selected.", "See --only.")
     chosen = {name: getattr(section, name) for name in wanted}
     return chosen | {name: value for name, value in given.items() if value is not None}
 
@@ -160,7 +160,7 @@ def _values(
 
 
 def _sorted(found: Sequence[QualityFinding], sort: QualitySort) -> list[QualityFinding]:
-    """Return the findings, worst first; images stay together when sorted by one measure."""
+    """Return the findings, worst first; images stay together if sorted by one measure."""
     if sort == "path":
         return list(found)
     if sort == "severity":
@@ -172,7 +172,7 @@ def _sorted(found: Sequence[QualityFinding], sort: QualitySort) -> list[QualityF
 def _exclude(
     index: Index, wanted: Sequence[MeasuredPart], beyond: Sequence[QualityFinding], *, dry_run: bool
 ) -> Generator[events.Event, None, dict[str, int]]:
-    """Leave out the images all of whose training images have findings."""
+    """Exclude the images all of whose training images have findings."""
     changes = _exclusions(wanted, beyond)
     for change in changes if dry_run else ():
         yield events.Change(change.path, change.before, change.after, change.what)

@@ -1,8 +1,8 @@
-"""Find the images of a project and note what their headers and captions say.
+"""Find the images of a project and index their headers and captions.
 
-Only files that are new or changed are opened, so a second scan costs a walk of the folders. Headers
-are read by ``prep.images.headers``; what that does not know goes to Pillow, and a file that looks
-cut off is decoded to be certain.
+Only files that are new or changed are opened, so a second scan only walks the folders. Headers
+are read by ``prep.images.headers``; unsupported ones go to Pillow, and a file that looks
+truncated is decoded to be certain.
 """
 
 import os
@@ -27,7 +27,7 @@ _BATCH = 512
 _CAPTIONS = 16_384
 _OWN_FOLDERS = ("model", "output")
 _SAMPLE, _SLOW = 32, 0.0005
-"""Files read before deciding, and seconds for one: above, waiting for a disk is worth threads."""
+"""Files read before deciding, and seconds per file from which threads are used."""
 
 
 class ScanOptions(Section):
@@ -35,7 +35,7 @@ class ScanOptions(Section):
 
 
 def run(project: Project, options: ScanOptions | None = None) -> Iterator[events.Event]:
-    """Bring the index up to date with the files.
+    """Update the index from the files.
 
     Yields:
         Progress; Skipped for each unreadable image or caption; Finished with ``images``
@@ -60,7 +60,7 @@ def run(project: Project, options: ScanOptions | None = None) -> Iterator[events
 
 
 class _File(NamedTuple):
-    """An image file on its way into the index; ``folder`` is absolute."""
+    """An image file to be indexed; ``folder`` is absolute."""
 
     path: str
     folder: str
@@ -79,9 +79,9 @@ class _Scan:
     """One walk over the dataset.
 
     Attributes:
-        count: Image files met.
-        seen: Marks the ids, known before, whose files are still there.
-        faults: (path, reason) of what cannot be in the index.
+        count: Number of image files found.
+        seen: Marks the known ids whose files still exist.
+        faults: (path, reason) of files that cannot be indexed.
     """
 
     def __init__(self, project: Project, index: Index, pool: ThreadPoolExecutor) -> None:
@@ -93,7 +93,7 @@ class _Scan:
         self._texts: list[ScannedCaption] = []
 
     def batches(self) -> Iterator[None]:
-        """Look at all files; pause after each portion."""
+        """Process all files, yielding after each batch."""
         waiting: list[_File] = []
         for file in self._files():
             waiting.append(file)
@@ -104,16 +104,16 @@ class _Scan:
         self._look_at(waiting)
 
     def flush(self) -> None:
-        """Record the captions that wait: many at once, since their tags lie all over a table.
+        """Write the pending captions: many at once, since their tags are spread over a table.
 
-        Until then an image counts as one whose caption is not known, so that the next scan would
+        Until then an image counts as one whose caption is unknown, so that the next scan would
         read it again.
         """
         texts, self._texts = self._texts, []
         self._index.put_captions(texts)
 
     def _files(self) -> Iterator[_File]:
-        """Yield the image files; a bare folder's own model/ and output/ are left out."""
+        """Yield the image files; without model/ and output/ of a bare folder."""
         project = self._project
         bare = project.dataset == project.root
         own = tuple(f"{project.root / name}/" for name in _OWN_FOLDERS)
@@ -157,7 +157,7 @@ class _Scan:
                 self.faults.append((path.encode("utf-8", "backslashreplace").decode(), reason))
 
     def _look_at(self, files: list[_File]) -> None:
-        """Bring one portion into the index; only what has changed is opened."""
+        """Index one batch; only changed files are opened."""
         known = self._index.known([file.path for file in files])
         changed: list[_File] = []
         for file in files:
@@ -176,7 +176,7 @@ class _Scan:
             self.flush()
 
     def _headers(self, files: list[_File]) -> list[ScannedImage]:
-        """Read headers; what is no plain image is opened by Pillow, in threads."""
+        """Read headers; unsupported images are opened by Pillow, in threads."""
         seen = self._spread(lambda file: headers.read(file.place), files)
         plain = [_found(file, each) for file, each in zip(files, seen, strict=True)]
         doubtful = [file for file, found in zip(files, plain, strict=True) if found is None]
@@ -184,7 +184,7 @@ class _Scan:
         return [next(opened) if found is None else found for found in plain]
 
     def _spread(self, work: Callable[[T], Out], items: Sequence[T]) -> list[Out]:
-        """Work through the items, in threads when a disk has to be waited for.
+        """Process the items, in threads if the disk is slow.
 
         Headers in the page cache are read faster by one thread than by several that take turns.
         """
@@ -197,7 +197,7 @@ class _Scan:
 
 
 def _is_text(name: str) -> bool:
-    """Can it be written as UTF-8? File names may be any bytes."""
+    """Return whether a file name, which may be any bytes, is valid UTF-8."""
     if name.isascii():
         return True
     try:
@@ -208,7 +208,7 @@ def _is_text(name: str) -> bool:
 
 
 def _stat(place: str) -> tuple[int, int] | tuple[None, None]:
-    """Return size and time of a file, ``None`` for both when it is gone."""
+    """Return size and time of a file, ``None`` for both if it is missing."""
     try:
         stat = os.stat(place)  # noqa: PTH116  (a Path for each file costs as much as the call)
     except OSError:
@@ -217,7 +217,7 @@ def _stat(place: str) -> tuple[int, int] | tuple[None, None]:
 
 
 def _found(file: _File, seen: headers.HeaderRead | None) -> ScannedImage | None:
-    """Return what a header says; ``None`` when Pillow has to be asked."""
+    """Return the result of reading a header; ``None`` if Pillow must read the file."""
     if seen is None:
         return None
     size, mtime_ns, header = seen
@@ -233,7 +233,7 @@ def _found(file: _File, seen: headers.HeaderRead | None) -> ScannedImage | None:
 
 
 def _opened(file: _File) -> ScannedImage:
-    """Open one image with Pillow; decode it when it does not show its end."""
+    """Open one image with Pillow; decode it if its end marker is missing."""
     place = Path(file.place)
     size, mtime_ns = _stat(file.place)
     try:
@@ -251,7 +251,7 @@ def _opened(file: _File) -> ScannedImage:
 
 
 def _caption(file: _File, before: KnownFile | None) -> ScannedCaption | None:
-    """Read the caption file when it has changed; ``None`` when it has not."""
+    """Read the caption file if it has changed; ``None`` if it has not."""
     size, mtime_ns = None, None
     if file.sidecar is not None:
         place = f"{file.folder}/{file.sidecar}"
@@ -267,7 +267,7 @@ def _caption(file: _File, before: KnownFile | None) -> ScannedCaption | None:
 
 
 def _text(place: str) -> str | None:
-    """Return the text of a caption file; as ``captions.read``, which says what is wrong."""
+    """Return the text of a caption file; like ``captions.read``, without its error messages."""
     try:
         return read_small(place).decode()
     except (OSError, UnicodeDecodeError):

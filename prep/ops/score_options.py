@@ -1,4 +1,4 @@
-"""Which scores an operation looks at: the taggers, how they decide together, and thresholds."""
+"""Options of operations on scores: taggers, their combination, and thresholds."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -46,13 +46,13 @@ class ScoreOptions(Section):
 def thresholds(
     project: Project, options: ScoreOptions, general: float | None, character: float | None
 ) -> Thresholds:
-    """Return the thresholds of one tagger: what is given, else what is set, else recommended.
+    """Return the thresholds of one tagger: given, else configured, else recommended.
 
     Args:
-        project: Has those that are set.
-        options: What is given.
-        general: What the tagger recommends, if anything.
-        character: As ``general``.
+        project: The project, with configured thresholds.
+        options: The given options.
+        general: The tagger's recommendation, if any.
+        character: Like ``general``.
     """
     section = project.settings.tagger
     fixed = section.pair(general, character)
@@ -67,18 +67,18 @@ def thresholds(
 
 
 def names_of(project: Project, options: ScoreOptions) -> list[str]:
-    """Return the names of the taggers that were asked for, each once; the first may be empty."""
+    """Return the names of the requested taggers, each once; the first may be empty."""
     first = options.model or project.settings.tagger.model
     return list(dict.fromkeys([first, *options.also]))
 
 
 def from_stored(project: Project, index: Index, options: ScoreOptions) -> Ensemble:
-    """Return the taggers that were asked for, from their stored scores alone.
+    """Return the requested taggers, from their stored scores only.
 
-    Without a name it is the tagger that was used last.
+    Without a name, the tagger used last.
 
     Raises:
-        UserError: One of them has no scores here.
+        UserError: One of them has no stored scores.
     """
     known = stored(index)
     names = names_of(project, options)
@@ -102,14 +102,14 @@ def warnings(ensemble: Ensemble) -> Iterator[events.Warned]:
     tables = [member.table for member in ensemble.members]
     for tag, near in ensemble.members[0].thresholds.unknown(tables):
         hint = f"Did you mean {near}?" if near else ""
-        yield events.Warned(f"No tagger here knows the tag {tag}, which has a threshold.", hint)
+        yield events.Warned(f"No tagger in use knows the tag {tag}, which has a threshold.", hint)
 
 
 def scored_rows(index: Index, where: str, ensemble: Ensemble) -> tuple[list[ImageRow], int]:
     """Return the usable images that all taggers have scored, and the number of all others.
 
     Raises:
-        ConfigError: The filter has a fault, or none has been scored.
+        ConfigError: The filter is not valid, or none has been scored.
     """
     rows = [row for row in index.iterate(where) if row.usable]
     known = ensemble.known()
@@ -129,5 +129,5 @@ def contents_of(rows: Sequence[ImageRow]) -> list[str]:
 
 
 def plain(options: Section) -> Mapping[str, Any]:
-    """Return what was given, for other options of the same kind."""
+    """Return the given values, for other options of the same kind."""
     return options.model_dump(include=set(ScoreOptions.model_fields), exclude_unset=True)

@@ -1,7 +1,7 @@
-"""Try out how captions come to the text encoder over some epochs: shuffled, dropped, cut.
+"""Simulate how captions reach the text encoder over epochs: shuffled, dropped, cut.
 
-Captions are varied by the very functions that the trainer uses (``prep.captions.shuffle``), which
-follow sd-scripts. A run draws other numbers by the same rules, so that shares hold, not single
+Captions are varied by the functions of the trainer (``prep.captions.shuffle``), which
+follow sd-scripts. A run draws other random numbers, so that shares are valid, not single
 epochs.
 """
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 _SEED = 42
 _MOST = 200_000
-"""Exposures simulated at most: shares do not change by more."""
+"""Maximum of simulated exposures: shares do not change much with more."""
 
 
 class ShuffleOptions(Section):
@@ -58,7 +58,7 @@ class ShuffleOptions(Section):
 
 @dataclass(frozen=True)
 class _Plan:
-    """One image: what its caption is made from, how often an epoch shows it, its tags' keys."""
+    """One image: its caption rules, exposures per epoch, and the keys of its tags."""
 
     path: str
     text: str
@@ -69,7 +69,7 @@ class _Plan:
 
 @dataclass
 class _Tally:
-    """What happened to tags; by key."""
+    """Counts of what happened to tags, by key."""
 
     shown: Counter[str] = field(default_factory=Counter)
     owned: Counter[str] = field(default_factory=Counter)
@@ -79,7 +79,7 @@ class _Tally:
     names: dict[str, str] = field(default_factory=dict)
 
     def add(self, tags: Sequence[str], tokenizer: ClipTokenizer) -> int:
-        """Note one exposure; return its tokens."""
+        """Count one exposure; return its number of tokens."""
         seen: dict[str, int] = {}
         position = 0
         for place, tag in enumerate(tags):
@@ -99,14 +99,14 @@ def run(project: Project, options: ShuffleOptions) -> Iterator[events.Event]:
     """Simulate epochs.
 
     Yields:
-        Warned about what would surprise; an Encoded for each sample; a TagPlace for each tag
+        Warned about unexpected behaviour; an Encoded for each sample; a TagPlace for each tag
         that ever falls past a limit or is a trigger word, the worst first; Finished with
         ``captions``, ``epochs``, ``exposures``, ``empty``, ``longest``, ``limit``, ``tags_past``
         (tags that ever fall past each limit) and ``trigger_past`` (shares of the exposures of
         trigger words, 0 to 1).
 
     Raises:
-        ConfigError: The filter has a fault.
+        ConfigError: The filter is not valid.
     """
     limit = options.limit or train_limit(project)
     with Index(project) as index:
@@ -146,7 +146,7 @@ class _Simulation:
             yield from events.tick("simulating", self._epochs, throttle, epoch + 1)
 
     def _longest_of(self, plans: Sequence[_Plan]) -> set[str]:
-        """Return the images with the longest captions: those whose fate is worth seeing."""
+        """Return the images with the longest captions, which are the most interesting."""
         longest = sorted(plans, key=lambda plan: -self._tokenizer.count(plan.text))
         return {plan.path for plan in longest[: self._options.samples]}
 
@@ -163,7 +163,7 @@ class _Simulation:
             wildcards=options.wildcards,
         )
         text = row.caption or ""
-        if options.wildcards:  # which tags there are, is drawn
+        if options.wildcards:  # the tags themselves are drawn
             return _Plan(row.path, text, rules, concept.repeats, ())
         text = first_line(text)
         tags = captions.keys(plain(text, rules).split(", "))
@@ -183,7 +183,7 @@ class _Simulation:
         return Encoded(path, epoch + 1, count, kept, lost)
 
     def report(self) -> Iterator[events.Event]:
-        """Yield how the tags fared, and the summary."""
+        """Yield the results per tag, and the summary."""
         tally = self._tally
         concepts = map(self._project.concept, self._project.settings.concepts)
         triggers = {key for c in concepts for key in captions.keys(captions.split(c.trigger))}
@@ -225,19 +225,19 @@ def _surprises(
     marked = sum("|||" in text for text in texts)
     if marked and not options.separator:
         yield events.Warned(
-            f"{marked} captions hold |||, which is read as text.",
+            f"{marked} captions contain |||, which is read as text.",
             "Give --separator '|||' (keep_tokens_separator of sd-scripts).",
         )
     shuffled = _chosen(options.shuffle, project.settings.train.get("shuffle_caption"), True)
     if marked and options.separator and not shuffled and not options.tag_dropout:
         yield events.Warned(
-            f"Without shuffling, sd-scripts hands {options.separator} to the text encoder as text.",
-            "Our trainer leaves it out.",
+            f"Without shuffling, sd-scripts passes {options.separator} on as plain text.",
+            "shikomi's trainer removes it.",
         )
     choices = sum("{" in text and "|" in text for text in texts)
     if choices and not options.wildcards:
         yield events.Warned(
-            f"{choices} captions hold {{a|b}} choices, which are read as text.",
+            f"{choices} captions contain {{a|b}} choices, which are read as text.",
             "Give --wildcards (enable_wildcard of sd-scripts).",
         )
     lines = sum(
@@ -245,8 +245,8 @@ def _surprises(
     )
     if lines and not options.wildcards:
         yield events.Warned(
-            f"{lines} captions have further lines, which are not read.",
-            "Give --wildcards to have a random line in each epoch.",
+            f"{lines} captions have more lines, which are not read.",
+            "Give --wildcards to read a random line in each epoch.",
         )
 
 

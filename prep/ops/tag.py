@@ -1,7 +1,7 @@
 """Tag images and write layered captions, as one edit that can be undone.
 
-Inference runs only for contents without scores (``tag_scores``); which tags are taken, and what
-becomes of captions, is a matter of afterwards and costs no inference at all.
+Inference runs only for contents without scores (``prep.tagging.scoring``); thresholds, and the
+writing of captions, are applied afterwards and need no inference.
 """
 
 from collections.abc import Iterator
@@ -69,7 +69,7 @@ def run(project: Project, options: TagOptions) -> Iterator[events.Event]:
     """Tag the usable images of the index.
 
     Yields:
-        Progress; Tags for each image; Skipped for what cannot be read or has changed meanwhile;
+        Progress; Tags for each image; Skipped for unreadable or changed files;
         Warned for an idle GPU, for shared caption files and for thresholds of unknown tags; Change
         for each caption; Finished with ``images`` (with tags), ``model``, ``provider`` (empty when
         all scores were known) and ``provider_reason``, ``images_per_second`` (of inference),
@@ -77,8 +77,8 @@ def run(project: Project, options: TagOptions) -> Iterator[events.Event]:
         (0 for a dry run) and ``conflicts``.
 
     Raises:
-        ConfigError: The filter has a fault, or ``out`` lies outside of the project.
-        UserError: No such tagger, or it is broken.
+        ConfigError: The filter is not valid, or ``out`` is outside the project.
+        UserError: There is no such tagger, or it is broken.
     """
     with Index(project) as index:
         elsewhere = TextFileWriter(project, options.out, options.out_name) if options.out else None
@@ -121,7 +121,7 @@ class _Tagging:
         self.ensemble = Ensemble(members, options.combine)
 
     def find_images(self) -> Iterator[events.Event]:
-        """Choose the images and hash their bytes; scores belong to contents."""
+        """Select the images and hash their bytes; scores are keyed by content."""
         where = self._options.where
         chosen = [row for row in self._index.select(where) if row.usable]
         yield from hash_contents(self._index, chosen)
@@ -135,7 +135,7 @@ class _Tagging:
         self._rows = [row for row in self._rows if row.path not in self._scoring.unusable]
 
     def write_captions(self, elsewhere: TextFileWriter | None) -> Iterator[events.Event]:
-        """Show the tags over the thresholds and write them as captions, or as files elsewhere."""
+        """Show the tags over the thresholds and write them as captions, or as separate files."""
         options, writing = self._options, Writing(self._project, self.ensemble.table)
         target: Compiler | TextFileWriter | None = None
         title = f"tag with {self.ensemble.title}: {elsewhere.title if elsewhere else options.write}"
@@ -156,7 +156,7 @@ class _Tagging:
         yield from _report(outcome, self._summary())
 
     def _seen(self) -> Iterator[tuple[ImageRow, TaggerResult]]:
-        """Yield what is seen in each image."""
+        """Yield the tagger result of each image."""
         contents, options, start = [row.content or "" for row in self._rows], self._options, 0
         kept = self._common_enough(contents) if options.share else None
         for portion in self.ensemble.portions(contents):

@@ -1,4 +1,4 @@
-"""What other thresholds would mean for a dataset, from stored scores: no tagger runs."""
+"""Try other thresholds on a dataset, from stored scores: no tagger runs."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,17 +27,17 @@ class ThresholdOptions(ScoreOptions):
 
 
 def run(project: Project, options: ThresholdOptions) -> Iterator[events.Event]:
-    """Count what other thresholds would change; captions are not looked at.
+    """Count what other thresholds would change, ignoring captions.
 
     Yields:
-        Progress; Warned for thresholds of unknown tags; Sweep, when asked for; TagShift for each
+        Progress; Warned for thresholds of unknown tags; Sweep, if requested; TagShift for each
         tag that changes, most first; Finished with ``images``, ``unscored`` (left out), ``model``,
-        ``instead`` (in words), ``before`` and ``after`` (tags), ``added`` and ``removed`` (tags),
+        ``instead`` (as text), ``before`` and ``after`` (tags), ``added`` and ``removed`` (tags),
         ``gaining``, ``losing`` and ``changed`` (images).
 
     Raises:
-        ConfigError: The filter has a fault, or none of the images has scores.
-        UserError: A tagger has no scores here.
+        ConfigError: The filter is not valid, or none of the images has scores.
+        UserError: A tagger has no stored scores.
     """
     with Index(project) as index:
         new = from_stored(project, index, options)
@@ -79,7 +79,7 @@ def _shifts(found: Contrast, show: int) -> Iterator[events.TagShift]:
 
 
 def _sweep(ensemble: Ensemble, contents: list[str], top: int) -> Iterator[events.Event]:
-    """Count the tags for each of some general thresholds; all else stays."""
+    """Count the tags for several general thresholds, all else unchanged."""
     throttle = events.Throttle()
     for done, step in enumerate(_STEPS, 1):
         members = [
@@ -96,7 +96,7 @@ def _sweep(ensemble: Ensemble, contents: list[str], top: int) -> Iterator[events
 
 
 def _instead(old: Ensemble, new: Ensemble) -> str:
-    """Say in words which thresholds differ."""
+    """Describe which thresholds differ."""
     pairs = zip(old.members, new.members, strict=True)
     found = [(new.name, _differences(old.thresholds, new.thresholds)) for old, new in pairs]
     if len({text for _, text in found}) == 1:

@@ -1,4 +1,4 @@
-"""Count captions in CLIP tokens, and say what of them falls past 75, 150 and 225."""
+"""Count captions in CLIP tokens, and show the text beyond 75, 150 and 225."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -21,7 +21,7 @@ def _one_of_the_limits(value: int) -> int:
 
 
 Limit = Annotated[int, AfterValidator(_one_of_the_limits)]
-"""Tokens of one, two or three windows of a text encoder."""
+"""A limit: the tokens of one, two or three windows of a text encoder."""
 
 _PAGE = 1000
 
@@ -48,7 +48,7 @@ def run(project: Project, options: TokensOptions) -> Iterator[events.Event]:
         ``limit`` and, by limit, how many are ``over`` it.
 
     Raises:
-        ConfigError: The filter has a fault.
+        ConfigError: The filter is not valid.
     """
     limit = options.limit or train_limit(project)
     with Index(project) as index:

@@ -1,1 +1,1 @@
-"""Dialogs that lie over a stage until they are answered."""
+"""Dialogs over a stage."""

@@ -1,4 +1,4 @@
-"""Changing the tags of many captions: the preview comes first, and says exactly what changes."""
+"""Change the tags of many captions, after an exact preview."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ from tui.widgets.line_list import ItemList, LineList, Piece, cell
 EditKind = Literal["add", "remove", "replace", "trigger", "rules"]
 
 _SHOWN = 200
-"""Changes that are listed; the count says how many there are."""
+"""Maximum of changes listed; the count is for all."""
 _QUIET = 0.15
-"""Seconds without a key before the preview is made."""
+"""Seconds without a key press before the preview."""
 
 _TITLES = {
     "add": ("Add tags", "Tags to add, separated by commas"),
@@ -48,14 +48,14 @@ class EditTags(ModalScreen[Decision | None]):
     def __init__(
         self, session: Session, kind: EditKind, ids: Sequence[int], scope: str, first: str = ""
     ) -> None:
-        """Make the dialog.
+        """Create the dialog.
 
         Args:
             session: The open project.
             kind: What to do.
             ids: The images.
-            scope: Which images these are, in words.
-            first: Text to begin with.
+            scope: Description of these images.
+            first: Initial text.
         """
         super().__init__()
         self._session, self._kind, self._ids, self._scope = session, kind, list(ids), scope
@@ -63,7 +63,7 @@ class EditTags(ModalScreen[Decision | None]):
         self._changes: list[Change] = []
 
     def compose(self) -> ComposeResult:
-        """Make the dialog."""
+        """Compose the dialog."""
         title, label = _TITLES[self._kind]
         with Vertical(classes="dialog wide") as dialog:
             dialog.border_title = f"{title} · {self._scope}"
@@ -80,7 +80,7 @@ class EditTags(ModalScreen[Decision | None]):
                 yield Button("Cancel", compact=True, id="cancel")
 
     def on_mount(self) -> None:
-        """Offer known tags, and preview what is there already."""
+        """Offer known tags, and preview the initial text."""
         if self._kind == "rules":
             self.query_one("#diffs").focus()
         else:
@@ -96,7 +96,7 @@ class EditTags(ModalScreen[Decision | None]):
             field.suggester = names
 
     def on_input_changed(self) -> None:
-        """Preview after a moment of quiet."""
+        """Preview after a short pause."""
         self._preview(_QUIET)
 
     @work(group="preview", exclusive=True, exit_on_error=False)
@@ -115,7 +115,7 @@ class EditTags(ModalScreen[Decision | None]):
         self._show(changes, options)
 
     def _options(self) -> EditOptions | None:
-        """Return what the fields ask for, or ``None`` while they ask for nothing."""
+        """Return the options in the fields, or ``None`` if they are empty."""
         if self._kind == "rules":
             return EditOptions(rules=True)
         text = self.query_one("#tag", Input).value
@@ -129,7 +129,7 @@ class EditTags(ModalScreen[Decision | None]):
         if self._kind == "replace":
             new = self.query_one("#new", Input).value.strip()
             return EditOptions(replace={tags[0]: new}) if new else None
-        # Taken out first, so that a word that stands elsewhere comes to the front.
+        # Removed first, so that a word in another place moves to the front.
         return EditOptions(remove=tags[:1], prepend=tags[:1])
 
     def _show(self, changes: list[Change], options: EditOptions | None) -> None:
@@ -147,23 +147,23 @@ class EditTags(ModalScreen[Decision | None]):
     @on(LineList.Chosen)
     @on(Button.Pressed, "#apply")
     def apply(self) -> None:
-        """Give the changes back, if the preview is up to date."""
+        """Return the changes, if the preview is up to date."""
         options = self._options()
         if self._changes and options and not self.query_one("#apply", Button).disabled:
             self.dismiss((options.title, self._changes))
 
     @on(Button.Pressed, "#cancel")
     def cancel(self) -> None:
-        """Back out."""
+        """Close the dialog without changes."""
         self.dismiss(None)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Report what went wrong."""
+        """Report errors of workers."""
         report_worker(self, event)
 
 
 def _diff(change: Change) -> list[Piece]:
-    """Return what is added to a caption and what goes, on one line."""
+    """Return the tags added to and removed from a caption, on one line."""
     before, after = captions.split(change.before or ""), captions.split(change.after or "")
     pieces: list[Piece] = [(cell(change.path.rpartition("/")[2], 20) + " ", "dim")]
     pieces += [(f"+{tag} ", "good") for tag in after if tag not in before]

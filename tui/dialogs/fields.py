@@ -1,4 +1,4 @@
-"""A few texts to fill in."""
+"""A dialog with a few text fields."""
 
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from textual.widgets import Button, Input, Label, Static
 
 
 class Fields(ModalScreen[dict[str, str] | None]):
-    """Asks for a few texts; ``None`` when the user backed out."""
+    """Asks for a few texts; returns ``None`` if the user cancels."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Back"),
@@ -20,17 +20,17 @@ class Fields(ModalScreen[dict[str, str] | None]):
     ]
 
     def __init__(self, title: str, fields: dict[str, tuple[str, str, str]]) -> None:
-        """Make the dialog.
+        """Create the dialog.
 
         Args:
-            title: What it is about.
-            fields: Name -> (label, present text, explanation).
+            title: Title of the dialog.
+            fields: Name -> (label, current text, explanation).
         """
         super().__init__()
         self._title, self._fields = title, fields
 
     def compose(self) -> ComposeResult:
-        """Make the dialog."""
+        """Compose the dialog."""
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = self._title
             for name, (label, text, explanation) in self._fields.items():
@@ -43,11 +43,11 @@ class Fields(ModalScreen[dict[str, str] | None]):
 
     @on(Input.Submitted)
     def action_accept(self) -> None:
-        """Give the texts back."""
+        """Return the texts."""
         self.dismiss({field.id or "": field.value.strip() for field in self.query(Input)})
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Answer."""
+        """Return the texts, or cancel."""
         if event.button.id == "accept":
             self.action_accept()
         else:

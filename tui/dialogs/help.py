@@ -1,4 +1,4 @@
-"""All keys."""
+"""The help screen: all keys."""
 
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from tui import commands
 
 
 class Help(ModalScreen[None]):
-    """All keys, the present stage first."""
+    """All keys, those of the current stage first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q", "dismiss(None)", "Back"),
@@ -26,7 +26,7 @@ class Help(ModalScreen[None]):
         self._mode = mode
 
     def compose(self) -> ComposeResult:
-        """Make the list."""
+        """Compose the list."""
         with VerticalScroll(classes="dialog help") as dialog:
             dialog.border_title = "Keys"
             dialog.border_subtitle = "esc closes"
@@ -44,5 +44,5 @@ class Help(ModalScreen[None]):
         return Content.assemble(*parts)
 
     def action_scroll(self, lines: int) -> None:
-        """Scroll with letters, too."""
+        """Scroll, also with letter keys."""
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)

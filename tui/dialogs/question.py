@@ -11,7 +11,7 @@ from textual.widgets import Button, Static
 
 
 class Question(ModalScreen[str]):
-    """Asks; the answer is the id of the button, empty when the user backed out."""
+    """Asks a question; returns the id of the button, empty if the user cancels."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss('')", "Back"),
@@ -20,18 +20,18 @@ class Question(ModalScreen[str]):
     ]
 
     def __init__(self, title: str, text: str, answers: dict[str, str]) -> None:
-        """Make a question.
+        """Create the dialog.
 
         Args:
-            title: What it is about.
-            text: What the user should know.
+            title: Title of the dialog.
+            text: Text of the question.
             answers: Answer -> label; the first has the focus.
         """
         super().__init__()
         self._title, self._text, self._answers = title, text, answers
 
     def compose(self) -> ComposeResult:
-        """Make the dialog."""
+        """Compose the dialog."""
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = self._title
             with VerticalScroll(classes="dialog-text"):
@@ -43,9 +43,9 @@ class Question(ModalScreen[str]):
                     )
 
     def on_mount(self) -> None:
-        """Let enter give the first answer."""
+        """Focus the first answer, so that enter gives it."""
         self.query(Button).first().focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Answer."""
+        """Return the answer."""
         self.dismiss(event.button.id or "")

@@ -1,1 +1,1 @@
-"""Jobs as the terminal application follows and launches them."""
+"""Jobs in the terminal application: following and launching."""

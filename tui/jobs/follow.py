@@ -1,4 +1,4 @@
-"""Following jobs: what their directories say, turned into views that widgets draw.
+"""Follow jobs: turns the contents of job directories into views for widgets.
 
 ``JobBoard.poll`` reads files and runs in a thread; it returns news. ``JobBoard.apply`` puts news
 into the views and runs on the event loop. The two share nothing but the news.
@@ -14,15 +14,15 @@ from prep.errors import UserError
 from prep.system import jobs
 
 REMEMBERED = 50
-"""Newest job directories that are followed and listed."""
+"""Maximum of job directories that are followed, the newest ones."""
 RESULTS = 5000
-"""Results (tags, samples, files) of one job that are kept for drawing."""
+"""Maximum of results (tags, samples, files) per job kept for drawing."""
 _RATE_WINDOW = 30
 
 
 @dataclass(frozen=True)
 class News:
-    """What one look at a job directory brought."""
+    """The news from one poll of a job directory."""
 
     job: jobs.Job
     settings: jobs.JobSettings
@@ -32,11 +32,11 @@ class News:
 
 @dataclass
 class JobView:
-    """What is known of one job.
+    """The state of one job, for drawing.
 
     Attributes:
         state: new, running, done, stopped, failed or lost.
-        watched: It was seen running, so its end is worth a notification.
+        watched: It was seen running, so its end is notified.
         metrics: Every metric in order of arrival.
         results: Tags, groups, samples, saved and written files, and skipped items.
     """
@@ -59,12 +59,12 @@ class JobView:
 
     @property
     def title(self) -> str:
-        """A line for people."""
+        """A readable title."""
         return self.settings.title or f"{self.settings.kind} {self.job.name}"
 
     @property
     def running(self) -> bool:
-        """Does it run?"""
+        """Return whether it is running."""
         return self.state == "running"
 
     @property
@@ -74,7 +74,7 @@ class JobView:
 
     @property
     def rate(self) -> float | None:
-        """Items or steps per second, or ``None`` while nobody can say."""
+        """Items or steps per second, or ``None`` if unknown."""
         metric = self.metric
         if metric is not None and metric.it_per_s is not None:
             return metric.it_per_s
@@ -85,7 +85,7 @@ class JobView:
 
     @property
     def eta(self) -> float | None:
-        """Seconds left, or ``None`` while nobody can say."""
+        """Seconds left, or ``None`` if unknown."""
         metric = self.metric
         if metric is not None and metric.eta_s is not None:
             return metric.eta_s
@@ -93,15 +93,15 @@ class JobView:
         return (self.total - self.done) / rate if rate and self.total else None
 
     def stop(self) -> str:
-        """Ask it to stop, the second time to end at once; returns a sentence for people."""
+        """Ask it to stop, the second time kill it; return a message."""
         self.stops += 1
         jobs.send(self.job, "stop" if self.stops == 1 else "kill")
         if self.stops > 1:
-            return f"{self.title} is ended at once."
-        return f"{self.title} finishes its step and saves. Again: end it at once."
+            return f"{self.title} is being killed."
+        return f"{self.title} finishes its step and saves. Press again to kill it."
 
     def take(self, news: News, now: float) -> None:
-        """Put news into the view."""
+        """Update the view with news."""
         if news.state == "running" and self.state != "running":
             # The same directory runs again when a job is resumed.
             self.end, self.stops, self.watched = None, 0, True
@@ -125,7 +125,7 @@ class JobView:
                     self.device = event.note
             case events.Metric():
                 self.what, self.done, self.total = "training", event.step, event.total
-                # A resumed run begins again at its last saved step.
+                # A resumed run starts at its last saved step.
                 while self.metrics and self.metrics[-1].step > event.step:
                     self.metrics.pop()
                 self.metrics.append(event)
@@ -145,7 +145,7 @@ class JobView:
 
 
 def _device(event: events.Event) -> str:
-    """Return the device that an event names, in whatever field it does."""
+    """Return the device named in an event, in any field."""
     if isinstance(event, events.Stage) and event.name == "load" and not event.done:
         return event.note.rpartition(" on ")[2]
     data = event.data if isinstance(event, events.Unknown) else {}
@@ -158,7 +158,7 @@ def _device(event: events.Event) -> str:
 
 
 class _Tail:
-    """One job directory, read from where it was left off."""
+    """One job directory, read incrementally."""
 
     def __init__(self, job: jobs.Job) -> None:
         self.job = job
@@ -167,7 +167,7 @@ class _Tail:
         self._last: events.Event | None = None
 
     def poll(self) -> News | None:
-        # Asked first: events that arrive after this look are read at the next one.
+        # Asked first: events that arrive after this are read at the next poll.
         alive = self._began() and jobs.alive(self.job)
         if not alive and self._state not in ("", "running", "new") and not self._grown():
             return None
@@ -209,13 +209,13 @@ class JobBoard:
         self.views: dict[str, JobView] = {}
 
     def poll(self) -> list[News]:
-        """Look at all job directories. Runs in a thread."""
+        """Poll all job directories. Runs in a thread."""
         found = {job.name: job for job in jobs.listed(self._folder)[:REMEMBERED]}
         self._tails = {name: self._tails.get(name) or _Tail(found[name]) for name in sorted(found)}
         return [news for tail in self._tails.values() if (news := tail.poll()) is not None]
 
     def apply(self, found: list[News]) -> list[JobView]:
-        """Put news into the views; returns those that changed. Runs on the event loop."""
+        """Update the views with news; returns those that changed. Runs on the event loop."""
         now, changed = time.monotonic(), []
         for news in found:
             view = self.views.get(news.job.name)
@@ -226,10 +226,10 @@ class JobBoard:
         return changed
 
     def newest(self, kind: str = "") -> list[JobView]:
-        """Return the jobs of a kind (all for none), newest first."""
+        """Return the jobs of a kind (all if empty), newest first."""
         views = (self.views[name] for name in sorted(self.views, reverse=True))
         return [view for view in views if not kind or view.settings.kind == kind]
 
     def running(self) -> list[JobView]:
-        """Return the jobs that run, newest first."""
+        """Return the running jobs, newest first."""
         return [view for view in self.newest() if view.running]

@@ -1,4 +1,4 @@
-"""Running an operation in a thread worker."""
+"""Run an operation in a thread worker."""
 
 from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
@@ -12,10 +12,10 @@ Result = TypeVar("Result")
 
 
 def watched(stream: Iterator[Event]) -> Iterator[Event]:
-    """Pass an operation's events on until the worker of this thread is cancelled.
+    """Yield an operation's events until the worker of this thread is cancelled.
 
     The operation is closed here, by the thread that iterates it: a generator that is running
-    cannot be closed from another one. Finished is missing from what was cancelled.
+    cannot be closed from another one. A cancelled operation has no Finished.
     """
     worker = get_current_worker()
     try:

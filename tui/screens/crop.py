@@ -1,4 +1,4 @@
-"""Stage 3: what the trainer will see of each image, by the arithmetic that the trainer uses."""
+"""Stage 3: the part of each image that the trainer uses, with the trainer's arithmetic."""
 
 import asyncio
 from typing import ClassVar
@@ -29,7 +29,7 @@ _BAR = 14
 
 
 class CropScreen(StageScreen):
-    """Buckets, the images of one, and its crop."""
+    """Buckets, the images of a bucket, and the crop of an image."""
 
     MODE = "crop"
     BINDINGS: ClassVar[list[BindingType]] = commands.bindings("crop")
@@ -93,7 +93,7 @@ class CropScreen(StageScreen):
 
     @on(LineList.Chosen, "#buckets")
     def to_members(self) -> None:
-        """Go on to the images."""
+        """Move the focus to the images."""
         self.query_one("#members").focus()
 
     @work(group="member", exclusive=True, exit_on_error=False)
@@ -108,7 +108,7 @@ class CropScreen(StageScreen):
         self._show()
 
     def action_toggle_crop(self) -> None:
-        """Show the whole picture with what is cut off in grey, or the crop alone."""
+        """Toggle between the whole picture with the cut-off parts marked, and the crop."""
         self._whole = not self._whole
         self._show()
 
@@ -125,7 +125,7 @@ class CropScreen(StageScreen):
             return outlined(image, fit) if whole else Image.fromarray(fitted(image, fit))
 
         picture.show((row.path, row.mtime_ns, part, fit, whole), load)
-        title = "whole picture, cut off: red" if whole else "what the trainer sees"
+        title = "whole picture, cut off: red" if whole else "what the trainer uses"
         self.query_one("#crop-title", Static).update(Content(title))
         size = f"{row.width}x{row.height}"
         if part.size != (row.width, row.height):

@@ -1,4 +1,4 @@
-"""Stage 2: pictures that are there twice, side by side; all but one are excluded, never deleted."""
+"""Stage 2: duplicates, side by side; all but one are excluded, never deleted."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ _REASONS = {
 
 @dataclass
 class Comparing(Message):
-    """How far the comparison is."""
+    """Progress of the comparison."""
 
     what: str
     done: int
@@ -90,7 +90,7 @@ class DupesScreen(StageScreen):
     # ---- comparing -----------------------------------------------------------------------
 
     def reload(self) -> None:
-        """Compare on the first visit; later only look what has been excluded."""
+        """Compare on the first visit; later only refresh exclusions."""
         if not self._compared:
             self._compared = True
             self._compare()
@@ -113,7 +113,7 @@ class DupesScreen(StageScreen):
                 self.post_message(Compared(groups))
 
     def on_comparing(self, message: Comparing) -> None:
-        """Show how far it is."""
+        """Show the progress."""
         text = f"{bar(message.done, message.total, 12)} {message.done}/{message.total}"
         self._status(f"{message.what} {text}")
 
@@ -159,7 +159,7 @@ class DupesScreen(StageScreen):
         return self._keep.get(number, self._groups[number].keep)
 
     def _others(self, number: int) -> list[ImageRow]:
-        """Return the images of a group that are neither kept nor excluded yet."""
+        """Return the images of a group that are neither kept nor excluded."""
         rows = (self._rows.get(p) for p in self._groups[number].images if p != self._kept(number))
         return [row for row in rows if row is not None and row.excluded is None]
 
@@ -217,12 +217,12 @@ class DupesScreen(StageScreen):
 
     @on(LineList.Chosen, "#groups")
     def action_exclude_group(self) -> None:
-        """Leave out all but the kept picture of this group."""
+        """Exclude all but the kept picture of this group."""
         if self._groups:
             self._exclude([self.query_one("#groups", ItemList).cursor])
 
     def action_exclude_all(self) -> None:
-        """Leave out all but the kept pictures of all groups."""
+        """Exclude all but the kept pictures of all groups."""
         self._exclude(range(len(self._groups)))
 
     @work(group="exclude", exit_on_error=False)
@@ -235,7 +235,7 @@ class DupesScreen(StageScreen):
             self.query_one("#groups", ItemList).action_move(1)
 
     def _choice(self, number: int) -> resolving.KeepChoice:
-        """Return what is kept of a group, and how each other picture lies relative to it."""
+        """Return the kept picture of a group, and the orientation of the others relative to it."""
         group, kept = self._groups[number], self._kept(number)
         turns = group.turns or [0] * len(group.images)
         mine = turns[group.images.index(kept)]

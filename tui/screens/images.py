@@ -1,4 +1,4 @@
-"""Stage 1: look at the images, write their captions, change many at once."""
+"""Stage 1: view the images, write captions, change many at once."""
 
 import asyncio
 from array import array
@@ -30,7 +30,7 @@ EMPTY = """\
 No images here yet.
 
 Put images into {folder}
-(one folder per character or style, as 10_mychara), then press r.
+(one folder per character or style, such as 10_mychara), then press r.
 
 Or try the demo project first:  shikomi demo --open
 """
@@ -91,11 +91,11 @@ class ImagesScreen(StageScreen):
         self._show_counts(await self.session.counts.run(lambda index: index.tag_counts(where)))
 
     def _show_empty(self, empty: bool) -> None:
-        """Say what to do next when there is nothing to show."""
+        """Show what to do next if there is nothing to show."""
         text = EMPTY.format(folder=self.session.project.dataset)
         self.query_one("#empty", Static).update(Content(text))
         if empty and self.focused is self._list:
-            # Hiding it would hand the keys to the filter.
+            # Hiding it would move the focus to the filter.
             self.set_focus(None)
         self.set_class(empty, "-no-images")
         if not empty and self.focused is None:
@@ -147,23 +147,23 @@ class ImagesScreen(StageScreen):
     # ---- filter --------------------------------------------------------------------------
 
     def action_filter(self) -> None:
-        """Go to the filter."""
+        """Focus the filter."""
         self.query_one("#filter", Input).focus()
 
     @on(FilterBar.Changed)
     def filter_changed(self, event: FilterBar.Changed) -> None:
-        """Show what matches."""
+        """Show matching images."""
         self._load(event.text)
 
     @on(FilterBar.Left)
     @on(CaptionEditor.Left)
     def back_to_list(self) -> None:
-        """Give the keys to the list."""
+        """Focus the list."""
         self._list.focus()
 
     @on(LineList.Chosen, "#tag-counts")
     def tag_chosen(self, event: LineList.Chosen) -> None:
-        """Add the tag to the filter, or take it out again."""
+        """Add the tag to the filter, or remove it."""
         bar = self.query_one(FilterBar)
         term = f'tag:"{self._counts[event.index][0]}"'
         if term in bar.text:
@@ -172,7 +172,7 @@ class ImagesScreen(StageScreen):
             bar.set(f"{bar.text} {term}".strip())
 
     def action_clear(self) -> None:
-        """Forget the selection first, then the filter."""
+        """Clear the selection first, then the filter."""
         if self._list.marked:
             self._list.mark_all(())
         else:
@@ -187,7 +187,7 @@ class ImagesScreen(StageScreen):
     # ---- selecting -----------------------------------------------------------------------
 
     def action_mark(self) -> None:
-        """Select the image and go on."""
+        """Select the image and move on."""
         self._list.mark(self._list.cursor)
         self._list.action_move(1)
 
@@ -196,7 +196,7 @@ class ImagesScreen(StageScreen):
         self._list.mark_range()
 
     def action_mark_all(self) -> None:
-        """Select all, or nothing."""
+        """Select all, or none."""
         images = self._list
         images.mark_all(() if len(images.marked) == images.count else images.ids)
 
@@ -216,7 +216,7 @@ class ImagesScreen(StageScreen):
 
     @on(CaptionEditor.StepWanted)
     def step(self, event: CaptionEditor.StepWanted) -> None:
-        """Go to the next image while the keys stay in the editor."""
+        """Go to the next image, keeping the focus in the editor."""
         self._list.action_move(event.lines)
 
     @on(CaptionEditor.SaveWanted)
@@ -226,7 +226,7 @@ class ImagesScreen(StageScreen):
 
     @work(group="save", exit_on_error=False)
     async def _save(self, path: str) -> None:
-        # One after the other: the second of two quick saves starts from what the first wrote.
+        # Sequential: the second of two quick saves starts from the result of the first.
         async with self._saving:
             draft = self.session.drafts.get(path)
             if draft is None:
@@ -244,10 +244,12 @@ class ImagesScreen(StageScreen):
                 self._list.refresh()
 
     async def _keeps_mine(self, path: str, theirs: str | None) -> bool:
-        """Ask what to do about a file that another program has changed."""
+        """Ask what to do about a file changed by another program."""
         text = f"{path} was changed by another program. Its caption is now:\n\n{theirs or '(none)'}"
-        answers = {"mine": "Write mine", "theirs": "Take theirs", "later": "Go on typing"}
-        answer = await self.app.push_screen_wait(Question("Changed elsewhere", text, answers))
+        answers = {"mine": "Write mine", "theirs": "Use theirs", "later": "Keep editing"}
+        answer = await self.app.push_screen_wait(
+            Question("Changed by another program", text, answers)
+        )
         if answer == "theirs":
             self._editor.drop_draft(theirs)
             await self.app.run_action("rescan")
@@ -263,7 +265,7 @@ class ImagesScreen(StageScreen):
 
     @work(group="bulk", exclusive=True, exit_on_error=False)
     async def action_edit_tags(self, kind: EditKind) -> None:
-        """Change tags of the selected images, else of all that are shown."""
+        """Change tags of the selected images, or of all that are shown."""
         row, first = self._list.row, ""
         if kind == "trigger" and row is not None:
             first = self.session.project.concept(row.folder).trigger
@@ -274,7 +276,7 @@ class ImagesScreen(StageScreen):
 
     @work(group="exclude", exit_on_error=False)
     async def action_exclude(self) -> None:
-        """Leave the selected images out, or the one under the cursor; or take them in again."""
+        """Exclude the selected images, or the one under the cursor; or include them again."""
         images = self._list
         if not images.count:
             return

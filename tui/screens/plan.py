@@ -1,4 +1,4 @@
-"""Stage 5: trigger words, repeats, and the steps they make, with the arithmetic shown."""
+"""Stage 5: trigger words, repeats and steps, with the arithmetic shown."""
 
 import asyncio
 from typing import Any, ClassVar
@@ -73,7 +73,7 @@ class PlanScreen(StageScreen):
         self.query_one("#plan-advice", Static).update(Content.assemble(*advice))
 
     def _show_concepts(self, planned: dict[str, events.Concept]) -> None:
-        """List the concepts, with the exposures of the plan where it has counted them."""
+        """List the concepts, with the exposures from the plan, if known."""
         lines = [
             _line(concept, count, planned.get(concept.folder)) for concept, count in self._concepts
         ]
@@ -92,7 +92,7 @@ class PlanScreen(StageScreen):
     @on(LineList.Chosen, "#concepts")
     @work(group="concept", exclusive=True, exit_on_error=False)
     async def action_edit_concept(self) -> None:
-        """Set trigger word, repeats and pruned tags; then offer to bring captions into line."""
+        """Set trigger word, repeats and pruned tags; then offer to apply the rules to captions."""
         place = self.query_one("#concepts", ItemList).cursor
         if place >= len(self._concepts):
             return
@@ -110,8 +110,8 @@ class PlanScreen(StageScreen):
                     "repeats": (
                         "Repeats",
                         "" if section.repeats is None else str(section.repeats),
-                        f"How often each image is seen per epoch; empty: {concept.repeats},"
-                        " as the folder's name says.",
+                        f"How often each image is shown per epoch; empty: {concept.repeats},"
+                        " from the folder's name.",
                     ),
                     "prune": (
                         "Pruned tags",
@@ -128,7 +128,7 @@ class PlanScreen(StageScreen):
         await self._offer_rules(concept.folder)
 
     async def _offer_rules(self, folder: str) -> None:
-        """Show what the rules would change in the captions of a folder, if anything."""
+        """Show the changes of the rules to the captions of a folder, if any."""
 
         def members(index: Index) -> list[int]:
             return [row.id for row in index.usable() if row.folder == folder]
@@ -143,7 +143,10 @@ class PlanScreen(StageScreen):
 def _settings(given: dict[str, str]) -> dict[str, Any]:
     repeats = given["repeats"]
     if repeats and not repeats.isdigit():
-        raise ConfigError(f"Repeats: {repeats} is no whole number.", "Type 10, or nothing.")
+        raise ConfigError(
+            f"Repeats: {repeats} is not a whole number.",
+            "Enter a number such as 10, or leave it empty.",
+        )
     return {
         "trigger": given["trigger"] or None,
         "repeats": int(repeats) if repeats else None,

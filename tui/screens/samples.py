@@ -1,4 +1,4 @@
-"""Stage 7: what came out, newest first, with the text that made it."""
+"""Stage 7: generated pictures, newest first, with their parameters."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ from tui.widgets.picture import Picture
 
 
 class SamplesScreen(StageScreen):
-    """List, picture, text."""
+    """List, picture and parameters."""
 
     MODE = "samples"
     BINDINGS: ClassVar[list[BindingType]] = commands.bindings("samples")

@@ -1,4 +1,4 @@
-"""Stage 4: let a tagger write captions; what was decided by hand stays."""
+"""Stage 4: let a tagger write captions; manual edits stay."""
 
 import asyncio
 from typing import Any, ClassVar
@@ -32,15 +32,15 @@ MODELS = (
     "SmilingWolf/wd-eva02-large-tagger-v3",
     DEMO,
 )
-"""Offered while a model's name is typed."""
+"""Suggestions for the name of the model."""
 FIRST = ("model", "general", "character", "write", "where")
 _KEPT = ("model", "general", "character")
-"""Settings that are kept in shikomi.toml."""
+"""Settings that are stored in shikomi.toml."""
 _BAR = 10
 
 
 class TagScreen(StageScreen):
-    """A form on the left, what the tagger saw on the right."""
+    """A form on the left, the results of the tagger on the right."""
 
     MODE = "tag"
     BINDINGS: ClassVar[list[BindingType]] = commands.bindings("tag")
@@ -87,17 +87,17 @@ class TagScreen(StageScreen):
 
     @on(Button.Pressed, "#tag")
     def tag_pressed(self) -> None:
-        """Tag."""
+        """Start tagging."""
         self.action_start(False)
 
     @on(Button.Pressed, "#dry")
     def dry_pressed(self) -> None:
-        """Only show."""
+        """Start a dry run."""
         self.action_start(True)
 
     @work(group="start", exclusive=True, exit_on_error=False)
     async def action_start(self, dry: bool) -> None:
-        """Start a tagger as a job; it goes on when this terminal is closed."""
+        """Start a tagger as a job, which continues when this terminal is closed."""
         form = self.query_one("#tag-form", Form)
         options = form.read()
         if not dry:
@@ -115,7 +115,7 @@ class TagScreen(StageScreen):
     # ---- watching ------------------------------------------------------------------------
 
     def job_changed(self, view: JobView) -> None:
-        """Show what the newest tagger has seen so far."""
+        """Show the results of the newest tagging job so far."""
         newest = self.session.board.newest("tag")
         if not newest or view is not newest[0] or not self.is_current:
             self._stale = True
@@ -149,7 +149,7 @@ class TagScreen(StageScreen):
 
 
 def summary_text(summary: dict[str, Any]) -> str:
-    """Return how a tagging job ended, for people."""
+    """Describe how a tagging job ended."""
     parts = [f"{count_of(int(summary.get('images', 0)), 'image')}"]
     if "changed" in summary:
         verb = "changed" if summary.get("edit") else "would change"

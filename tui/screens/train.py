@@ -1,4 +1,4 @@
-"""Stage 6: choose settings, start a run, watch it, stop it, go on with it."""
+"""Stage 6: choose settings; start, watch, stop and continue runs."""
 
 import asyncio
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ FIRST = (
     "sample_prompts",
     "validation_fraction",
 )
-"""Settings that most runs change; the others are folded away."""
+"""Settings that most runs change; the others are hidden at first."""
 _STATES = {
     "running": ("▶", "key"),
     "done": ("✓", "good"),
@@ -55,7 +55,7 @@ _STATES = {
 
 @dataclass
 class Exporting(Message):
-    """How far the export is."""
+    """Progress of the export."""
 
     done: int
     total: int
@@ -122,7 +122,7 @@ class TrainScreen(StageScreen):
     @on(Button.Pressed, "#start")
     @work(group="start", exclusive=True, exit_on_error=False)
     async def action_start(self) -> None:
-        """Keep the settings, export the training set, start the run."""
+        """Save the settings, export the training set, start the run."""
         form = self.query_one("#train-form", Form)
         settings = form.read()
         await self.session.save_settings({"train": form.changed(settings)})
@@ -141,7 +141,7 @@ class TrainScreen(StageScreen):
             self.post_message(Exporting(event.done, event.total))
 
     def on_exporting(self, message: Exporting) -> None:
-        """Show how far the export is."""
+        """Show the progress of the export."""
         self.query_one(RunPanel).say(f"writing the training set {message.done}/{message.total}")
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
@@ -158,7 +158,7 @@ class TrainScreen(StageScreen):
         self._show_run()
 
     def job_changed(self, view: JobView) -> None:
-        """Draw the news."""
+        """Show the news."""
         if view.settings.kind != "train":
             return
         if not self.is_current:
@@ -180,30 +180,30 @@ class TrainScreen(StageScreen):
         self.query_one("#resume", Button).disabled = over
 
     def action_watch(self) -> None:
-        """Switch between form and curve where only one has room."""
+        """Switch between form and curve if there is room for only one."""
         self.toggle_class("-watching")
         self.query_one("#runs" if self.has_class("-watching") else "#field-base").focus()
 
     @on(Button.Pressed, "#stop")
     def action_stop(self) -> None:
-        """Ask the run to save and end; the second time it is ended at once."""
+        """Ask the run to save and end; the second time, kill it."""
         view = self._view
         self.notify(view.stop() if view is not None and view.running else "This run has ended.")
 
     @on(Button.Pressed, "#resume")
     @work(group="resume", exclusive=True, exit_on_error=False)
     async def action_resume(self) -> None:
-        """Go on with a run that was stopped or died."""
+        """Continue a run that was stopped or died."""
         view = self._view
         if view is None or view.state == "done":
-            self.notify("There is nothing to go on with.")
+            self.notify("There is no run to continue.")
         else:
             await asyncio.to_thread(resume, self.session.project, view.job.name)
             self.notify(f"{view.title} goes on.")
 
 
 def base_models(project: Project) -> list[str]:
-    """Return the base models in the project, as the setting names them."""
+    """Return the base models in the project, as named in the setting."""
     if not project.models.is_dir():
         return []
     found = sorted(project.models.glob("*/model_index.json"))

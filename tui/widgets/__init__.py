@@ -1,1 +1,1 @@
-"""Widgets: they take data and post messages; they know no screen."""
+"""Widgets: they take data and post messages, independent of screens."""

@@ -19,13 +19,13 @@ class CaptionEditor(TextArea):
 
     @dataclass
     class SaveWanted(Message):
-        """The draft of an image shall be written."""
+        """The draft of an image should be written."""
 
         path: str
 
     @dataclass
     class StepWanted(Message):
-        """Another image shall be edited."""
+        """Another image should be edited."""
 
         lines: int
 
@@ -58,11 +58,11 @@ class CaptionEditor(TextArea):
 
     @property
     def unsaved(self) -> bool:
-        """Has something been typed that is not in the file?"""
+        """Return whether there is typed text that is not in the file."""
         return bool(self.path) and self.path in self._session.drafts
 
     def settle(self, path: str, text: str | None) -> None:
-        """Note that the file of ``path`` holds ``text`` now."""
+        """Record that the file of ``path`` now contains ``text``."""
         draft = self._session.drafts.get(path)
         if draft is not None and draft.text.strip() == (text or "").strip():
             del self._session.drafts[path]
@@ -75,7 +75,7 @@ class CaptionEditor(TextArea):
             self._tell()
 
     def drop_draft(self, text: str | None) -> None:
-        """Forget what was typed and show ``text`` instead."""
+        """Discard the draft and show ``text`` instead."""
         self._session.drafts.pop(self.path, None)
         self._load(self.path, text, text or "")
 
@@ -84,12 +84,12 @@ class CaptionEditor(TextArea):
         self.disabled = not path
         if self.text != text:
             self.load_text(text)
-        # A text area may not give back the very newlines it was given.
+        # A text area may not return exactly the newlines it was given.
         self._loaded = self.text if text == (base or "") else base or ""
         self._tell()
 
     def on_text_area_changed(self) -> None:
-        """Keep a draft of what differs from the file."""
+        """Keep a draft of text that differs from the file."""
         if not self.path:
             return
         before = self.unsaved
@@ -110,7 +110,7 @@ class CaptionEditor(TextArea):
             self.border_subtitle = "no file yet" if self._base is None else "✓ saved"
 
     def action_save(self) -> None:
-        """Ask for the text to be written."""
+        """Request that the text is written."""
         if self.unsaved:
             self.post_message(self.SaveWanted(self.path))
 

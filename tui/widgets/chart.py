@@ -19,7 +19,7 @@ _LABEL = 8
 
 @dataclass(frozen=True)
 class Series:
-    """A named curve; ``look`` is one of raw, smooth, check; ``wide`` points are crosses."""
+    """A named curve; ``look`` is raw, smooth or check; ``wide`` points are crosses."""
 
     name: str
     look: str
@@ -66,7 +66,7 @@ def limits(series: Sequence[Series]) -> tuple[float, float, float, float] | None
     values = sorted(y for _, y in points)
     cut = len(values) // 100
     bottom, top = values[cut], values[-1 - cut]
-    # Some room, so that points on the edge are seen, and flat curves lie in the middle.
+    # A margin, so that points on the edge are visible, and flat curves are in the middle.
     room = (top - bottom) * 0.05 or abs(top) * 0.1 or 0.1
     bottom, top = bottom - room, top + room
     left, right = min(x for x, _ in points), max(x for x, _ in points)

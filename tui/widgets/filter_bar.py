@@ -15,7 +15,7 @@ from prep.dataset.query import Query
 from prep.errors import UserError
 
 QUIET = 0.15
-"""Seconds without a key before the filter runs."""
+"""Seconds without a key press before the filter runs."""
 
 
 class FilterBar(Vertical):
@@ -23,7 +23,7 @@ class FilterBar(Vertical):
 
     @dataclass
     class Changed(Message):
-        """The user wants another filter; it is free of faults."""
+        """The user entered another filter, which is valid."""
 
         text: str
 
@@ -32,7 +32,7 @@ class FilterBar(Vertical):
             return isinstance(message, FilterBar.Changed)
 
     class Left(Message):
-        """The user is done with typing."""
+        """The user has finished typing."""
 
     def __init__(self) -> None:
         super().__init__(id="filter-bar")
@@ -40,7 +40,7 @@ class FilterBar(Vertical):
         self.text = ""
 
     def compose(self) -> ComposeResult:
-        """Make input and place for the fault."""
+        """Compose the input and the line for errors."""
         yield Input(placeholder="/ filter: smile -hat name:beach", id="filter", compact=True)
         yield Static(id="filter-fault")
 
@@ -50,7 +50,7 @@ class FilterBar(Vertical):
         self._apply()
 
     def on_input_changed(self) -> None:
-        """Wait for a moment of quiet."""
+        """Wait for a short pause."""
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(QUIET, self._apply)

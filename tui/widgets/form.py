@@ -1,6 +1,6 @@
-"""A form made from a settings model: its fields are the inputs, its texts are the help.
+"""A form built from a settings model: its fields are the inputs, its docstrings the help.
 
-The same model checks the file and the command line, so a form can accept nothing they refuse.
+The same model checks the file and the command line, so a form cannot accept what they refuse.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,11 +29,11 @@ _YES_NO = {"yes": True, "no": False}
 
 @dataclass(frozen=True)
 class FormField:
-    """One setting, as the form needs it.
+    """One setting in a form.
 
     Attributes:
         choices: Text -> value of its possible values; empty for free text.
-        optional: It may be left out.
+        optional: It may be omitted.
         several: It is a list, typed with ``||`` between the entries.
         named: It is a table, typed as ``name = value || name = value``.
     """
@@ -47,7 +47,7 @@ class FormField:
 
     @property
     def label(self) -> str:
-        """The name for people."""
+        """The readable name."""
         return self.name.replace("_", " ")
 
     def write(self, value: Any) -> str:
@@ -63,7 +63,7 @@ class FormField:
         return f"{value:g}" if isinstance(value, float) else str(value)
 
     def read(self, text: str) -> Any:
-        """Return what a text means; the model checks and converts it."""
+        """Parse a text; the model checks and converts the result."""
         text = text.strip()
         if text == _UNSET and self.optional:
             return None
@@ -118,13 +118,13 @@ class Form(Vertical, Generic[Model]):
         known: Mapping[str, Sequence[str]] | None = None,
         id: str | None = None,  # noqa: A002
     ) -> None:
-        """Make a form.
+        """Create a form.
 
         Args:
-            model: What is asked for.
-            values: What is filled in; the model's defaults for the rest.
-            first: Fields that are always shown, in this order; the others are folded away.
-            hidden: Fields that are not asked for.
+            model: Model of the settings.
+            values: Initial values; the model's defaults for the rest.
+            first: Fields that are always shown, in this order; the others are hidden at first.
+            hidden: Fields to leave out.
             known: Suggestions by field name.
             id: Name in the stylesheet.
         """
@@ -141,7 +141,7 @@ class Form(Vertical, Generic[Model]):
         self._values = {**defaults, **values}
 
     def compose(self) -> ComposeResult:
-        """Make a row for each field that is always shown."""
+        """Compose a row for each field that is always shown."""
         with VerticalScroll(classes="rows", can_focus=False):
             for name in self._fields:
                 if name in self._first:
@@ -175,14 +175,14 @@ class Form(Vertical, Generic[Model]):
     # ---- values --------------------------------------------------------------------------
 
     def text(self, name: str) -> str:
-        """Return the text of a field, also while it is folded away."""
+        """Return the text of a field, also while it is hidden."""
         widget = self.query_one_optional(f"#field-{name}")
         if isinstance(widget, Input | Select):
             return str(widget.value)
         return self._fields[name].write(self._values[name])
 
     def fill(self, values: Mapping[str, Any]) -> None:
-        """Put values into fields."""
+        """Set the values of fields."""
         for name, value in values.items():
             if name not in self._fields:
                 continue
@@ -212,7 +212,7 @@ class Form(Vertical, Generic[Model]):
             raise ConfigError("; ".join(faults), "The fields are marked.") from error
 
     def changed(self, settings: Model) -> dict[str, Any]:
-        """Return what differs from the defaults; ``None`` where a default was gone back to."""
+        """Return what differs from the defaults; ``None`` where a default was restored."""
         result: dict[str, Any] = {}
         for name in self._fields:
             value = getattr(settings, name)
@@ -230,12 +230,12 @@ class Form(Vertical, Generic[Model]):
 
     @on(Input.Submitted)
     def next_field(self) -> None:
-        """Enter goes on."""
+        """Move to the next field on enter."""
         self.screen.focus_next()
 
     @on(Button.Pressed, "#more")
     def action_more(self) -> None:
-        """Show the rest, or fold it away. Made when asked for: forty inputs take a second."""
+        """Show or hide the other fields. Created on demand: forty inputs take a second."""
         folded = self.query_one("#folded")
         if not folded.children:
             folded.mount_all(self._row(name) for name in self._fields if name not in self._first)
@@ -244,5 +244,5 @@ class Form(Vertical, Generic[Model]):
         self.query_one("#more", Button).label = "Fewer settings" if shown else "More settings"
 
     def action_leave(self) -> None:
-        """Free the keys for commands."""
+        """Leave the form, so that keys are commands."""
         self.screen.set_focus(None)

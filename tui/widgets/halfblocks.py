@@ -1,4 +1,4 @@
-"""Pictures as text: each cell is an upper half block, so two pixels stand above each other.
+"""Pictures as text: each cell is an upper half block, so it shows two pixels, one above the other.
 
 Works in every terminal with colours, in tmux, over SSH and in the browser.
 """
@@ -39,7 +39,7 @@ def halfblocks(image: Image.Image, columns: int, rows: int) -> list[Strip]:
         rows: Cells down, at least 1.
 
     Returns:
-        One strip per row of cells; narrower or fewer than the box where the shape asks for it.
+        One strip per row of cells; narrower or fewer than the box if the aspect ratio requires it.
     """
     size = fitted_size(image.size, columns, rows)
     small = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
@@ -55,7 +55,7 @@ def _strip(
     segments: list[Segment] = []
     start = 0
     for end in range(1, len(pairs) + 1):
-        # Neighbours of one colour share a segment: drawings get by with a tenth of the bytes.
+        # Neighbours of one colour share a segment: drawings need a tenth of the bytes.
         if end == len(pairs) or pairs[end] != pairs[start]:
             segments.append(Segment(_BLOCK * (end - start), _style(tuple(pairs[start]))))
             start = end

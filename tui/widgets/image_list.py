@@ -1,4 +1,4 @@
-"""The list of images: an array of ids, and only the rows that can be seen.
+"""The list of images: an array of ids, and only the visible rows.
 
 A million ids are 8 MB; the rows are fetched by primary key, a page before they scroll into view.
 """
@@ -24,7 +24,7 @@ _SIZE, _TAGS, _STATE = 10, 4, 13
 
 
 class ImageList(LineList):
-    """Images with marks, one a line."""
+    """Images with marks, one per line."""
 
     @dataclass
     class Marked(Message):
@@ -53,13 +53,13 @@ class ImageList(LineList):
 
     @property
     def targets(self) -> list[int]:
-        """Ids of the selected images in list order; of all shown ones when none is selected."""
+        """Ids of the selected images in list order; of all shown ones if none is selected."""
         if not self.marked:
             return list(self.ids)
         return [number for number in self.ids if number in self.marked]
 
     def show(self, ids: "array[int]") -> None:
-        """Show these images; the cursor stays on its image when that is still there."""
+        """Show these images; the cursor stays on its image if it is still there."""
         stood_on = self.ids[self.cursor] if self.ids else -1
         try:
             place = ids.index(stood_on)
@@ -81,7 +81,7 @@ class ImageList(LineList):
         self._fetch_missing()
 
     def on_resize(self) -> None:
-        """Fetch what has come into view; Textual calls the base class's handler by itself."""
+        """Fetch what has come into view; Textual also calls the base class's handler."""
         self._fetch_missing()
 
     def _fetch_missing(self) -> None:
@@ -99,7 +99,7 @@ class ImageList(LineList):
         wanted = [n for page in pages for n in ids[page * PAGE : (page + 1) * PAGE]]
         rows = await self._session.rows.run(lambda index: index.rows(wanted))
         for row in rows:
-            # Textual's cache keeps the old value of a key that it knows.
+            # Textual's cache keeps the old value of an existing key.
             self._rows.discard(row.id)
             self._rows[row.id] = row
         self._fresh.update(pages)
@@ -108,13 +108,13 @@ class ImageList(LineList):
             self.post_message(self.Moved(self, self.cursor))
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Report what went wrong."""
+        """Report errors of workers."""
         report_worker(self, event)
 
     # ---- drawing -------------------------------------------------------------------------
 
     def header(self, width: int) -> str:
-        """Name the columns."""
+        """Return the names of the columns."""
         size = f"{'size':>{_SIZE}} " if self._roomy(width) else ""
         name = cell("  name", self._name_width(width))
         return f"{name} {size}{'tags':>{_TAGS}}  {'caption':<{_STATE}}"
@@ -148,7 +148,7 @@ class ImageList(LineList):
         return width - _TAGS - _STATE - 3 - (_SIZE + 1 if self._roomy(width) else 0)
 
     def _state(self, row: ImageRow) -> tuple[str, str]:
-        """Return a word for the state of an image, and its look."""
+        """Return a word for the state of an image, and its style."""
         if row.error is not None:
             return "× unreadable", "bad"
         if row.excluded is not None:
@@ -164,7 +164,7 @@ class ImageList(LineList):
     # ---- selecting -----------------------------------------------------------------------
 
     def mark(self, index: int) -> None:
-        """Select an image, or no longer."""
+        """Toggle the selection of an image."""
         if not self.ids:
             return
         self.marked ^= {self.ids[index]}
@@ -195,7 +195,7 @@ class ImageList(LineList):
 
 
 def cell_left(text: str, width: int) -> str:
-    """Return a path cut at its beginning: its end tells images apart.
+    """Return a path truncated at its start, since its end identifies the image.
 
     Example:
         >>> cell_left("10_mochi/001.png", 12), cell_left("10_mochi/001.png", 7)

@@ -1,4 +1,4 @@
-"""The strip along the bottom: what runs, how far it is, how long it takes, on what device."""
+"""The strip at the bottom: running job, progress, remaining time and device."""
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -13,7 +13,7 @@ _BAR = 16
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time for people.
+    """Return a readable duration.
 
     Example:
         >>> duration(7), duration(125), duration(7300)
@@ -39,7 +39,7 @@ def bar(done: int, total: int, width: int) -> str:
 
 
 def describe(view: JobView) -> list[str]:
-    """Return what is known of a job, the most important first."""
+    """Describe a job, the most important facts first."""
     parts = [f"▶ {view.title}" if view.running else f"{view.state}: {view.title}"]
     if view.running and view.total:
         parts.append(f"{view.what} {bar(view.done, view.total, _BAR)} {view.done}/{view.total}")
@@ -59,14 +59,14 @@ def describe(view: JobView) -> list[str]:
 
 
 def outcome(view: JobView) -> str:
-    """Return one sentence about how a job ended."""
+    """Return a sentence on how a job ended."""
     if isinstance(view.end, events.Failed):
         return f"{view.title} failed: {view.end.message}"
     return f"{view.title}: {view.state}"
 
 
 class JobStrip(Widget):
-    """One line."""
+    """The job strip, one line high."""
 
     ALLOW_SELECT = False
 
@@ -91,11 +91,11 @@ class JobStrip(Widget):
 
     @property
     def text(self) -> str:
-        """What it says, whole."""
+        """The complete text."""
         return "  ".join(self._parts)
 
     async def on_click(self) -> None:
-        """Go where the running job belongs."""
+        """Go to the stage of the running job."""
         if self._mode in ("tag", "train", "dupes"):
             await self.app.run_action(f"go('{self._mode}')")
 

@@ -1,7 +1,7 @@
-"""A list that draws only the lines that can be seen, and costs the same at 10 and at 1,000,000.
+"""A list that draws only visible lines, and costs the same for 10 and for 1,000,000.
 
-Widgets per line would not do: 1,000 of them take Textual eight seconds to paint. Here a line is
-drawn when it is asked for, from pieces of text with the name of a look each.
+One widget per line is too slow: Textual takes eight seconds to paint 1,000. Here a line is
+drawn on demand, from pieces of text with a style name each.
 """
 
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from textual.strip import Strip
 from tui import commands
 
 Piece = tuple[str, str]
-"""Text and its look: empty, or one of ``LOOKS``."""
+"""Text and its style: empty, or one of ``LOOKS``."""
 
 LOOKS = ("title", "dim", "good", "warn", "bad", "key")
 
 
 def clean(text: str) -> str:
-    r"""Return text for one line: what a terminal would obey becomes a visible mark.
+    r"""Return text for one line: control characters become a visible mark.
 
     Example:
         >>> clean("a\x1b[31m\nb")
@@ -65,7 +65,7 @@ def count_of(number: int, noun: str) -> str:
 
 
 class LineList(ScrollView, can_focus=True):
-    """Lines with a cursor; subclasses say how many there are and what one looks like."""
+    """Lines with a cursor; subclasses define the number of lines and their content."""
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {"line--cursor", *(f"line--{look}" for look in LOOKS)}
@@ -75,7 +75,7 @@ class LineList(ScrollView, can_focus=True):
 
     @dataclass
     class Moved(Message):
-        """The cursor stands on another line, or its line shows something else."""
+        """The cursor moved to another line, or its line changed."""
 
         list: "LineList"
         index: int
@@ -118,7 +118,7 @@ class LineList(ScrollView, can_focus=True):
         return ""
 
     def count_changed(self, cursor: int = 0) -> None:
-        """Draw everything anew after the number of lines has changed."""
+        """Redraw everything after the number of lines has changed."""
         self.virtual_size = Size(1, self.count + self._top)
         self.cursor = max(0, min(cursor, self.count - 1))
         self._show_cursor()
@@ -130,7 +130,7 @@ class LineList(ScrollView, can_focus=True):
 
     @property
     def in_view(self) -> range:
-        """The indexes of the lines that can be seen."""
+        """The indexes of the visible lines."""
         first = self.scroll_offset.y
         return range(first, min(self.count, first + max(0, self.size.height - self._top)))
 
@@ -159,7 +159,7 @@ class LineList(ScrollView, can_focus=True):
         return self.get_component_rich_style("line--cursor", partial=True)
 
     def refresh_index(self, index: int) -> None:
-        """Draw one line anew."""
+        """Redraw one line."""
         self.refresh_line(index + self._top)
 
     # ---- moving --------------------------------------------------------------------------
@@ -184,7 +184,7 @@ class LineList(ScrollView, can_focus=True):
             self.scroll_to(y=self.cursor - height + 1, animate=False)
 
     def on_resize(self) -> None:
-        """Keep the cursor in sight."""
+        """Keep the cursor visible."""
         self._show_cursor()
 
     def action_move(self, lines: int) -> None:
@@ -192,7 +192,7 @@ class LineList(ScrollView, can_focus=True):
         self.cursor += lines
 
     def action_page(self, pages: int) -> None:
-        """Move the cursor by what can be seen at once."""
+        """Move the cursor by one page."""
         self.cursor += pages * max(1, self.size.height - self._top - 1)
 
     def action_first(self) -> None:
@@ -204,11 +204,11 @@ class LineList(ScrollView, can_focus=True):
         self.cursor = self.count - 1
 
     def action_next_panel(self) -> None:
-        """Move the focus on."""
+        """Move the focus to the next panel."""
         self.screen.focus_next()
 
     def action_previous_panel(self) -> None:
-        """Move the focus back."""
+        """Move the focus to the previous panel."""
         self.screen.focus_previous()
 
     def action_choose(self) -> None:
@@ -229,14 +229,14 @@ class LineList(ScrollView, can_focus=True):
             self.action_choose()
 
     def clicked(self, event: events.Click) -> None:
-        """Do more when a line was clicked; the cursor is there already."""
+        """Handle a click on a line; the cursor is already there."""
 
 
 class ItemList(LineList):
-    """A list of lines that are at hand.
+    """A list of given lines.
 
     Attributes:
-        empty: What stands there when there are none.
+        empty: Text shown if there are no lines.
     """
 
     def __init__(
@@ -262,18 +262,18 @@ class ItemList(LineList):
         return self._heading
 
     def show(self, items: list[list[Piece]], *, keep: bool = True) -> None:
-        """Show these lines; the cursor stays where it was when ``keep``."""
+        """Show these lines; ``keep`` the position of the cursor."""
         self._items = items
         self.count_changed(self.cursor if keep else 0)
         self.post_message(self.Moved(self, self.cursor))
 
     def draw(self, index: int, width: int) -> list[Piece]:
-        """Return the line; its last piece is what gives way when space is short."""
+        """Return the line; its last piece is truncated if space is short."""
         del width
         return self._items[index]
 
     def render_line(self, y: int) -> Strip:
-        """Draw one line, or say what to do when there is none."""
+        """Draw one line, or what to do if there is none."""
         if y == self._top and not self._items and self.empty:
             style = self.rich_style + self._look("dim")
             return Strip([Segment(cell(self.empty, self.size.width), style)], self.size.width)

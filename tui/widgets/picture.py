@@ -1,4 +1,4 @@
-"""One picture, drawn in a thread and dropped when the user has moved on."""
+"""One picture, drawn in a thread, and dropped if the user has moved on."""
 
 from collections.abc import Callable, Hashable
 
@@ -20,7 +20,7 @@ _REMEMBERED = 32
 
 
 class Picture(Widget):
-    """Shows what a loader returns; ``loading`` a newer one makes an older one moot."""
+    """Shows the picture from a loader; a newer request replaces an older one."""
 
     def __init__(self, session: Session, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -43,7 +43,7 @@ class Picture(Widget):
             self._paint()
 
     def show_text(self, text: str) -> None:
-        """Show words instead of a picture."""
+        """Show text instead of a picture."""
         self._key, self._load, self._strips, self._text = None, None, [], text
         self.workers.cancel_group(self, "picture")
         self.refresh()
@@ -67,7 +67,7 @@ class Picture(Widget):
                 self._cache[place] = strips
             except UserError as error:
                 strips, text = [], f"no picture: {error.message}"
-        # An exclusive worker that was overtaken is cancelled at the await and never gets here.
+        # An exclusive worker that was replaced is cancelled at the await and never gets here.
         self._strips, self._text = strips, text
         self.refresh()
 

@@ -1,4 +1,4 @@
-"""The rail: where the work stands. A column when there is room, a line when there is not."""
+"""The rail: the states of the stages, as a column, or as a line if space is short."""
 
 from collections.abc import Mapping
 
@@ -36,7 +36,7 @@ class StageItem(Static):
         self._write()
 
     def watch_narrow(self) -> None:
-        """Write less, or more."""
+        """Redraw for another width."""
         self._write()
 
     def _write(self) -> None:
@@ -63,7 +63,7 @@ class Rail(Container):
         self._here = here
 
     def compose(self) -> ComposeResult:
-        """Make the stages."""
+        """Compose the stages."""
         for number, mode in enumerate(SHORT, 1):
             stage = StageItem(number, mode)
             stage.set_class(mode == self._here, "-here")
@@ -75,6 +75,6 @@ class Rail(Container):
             self.query_one(f"#stage-{mode}", StageItem).show(state)
 
     def on_resize(self) -> None:
-        """Write short names when the rail lies down."""
+        """Use short names if the rail is horizontal."""
         for stage in self.query(StageItem):
             stage.narrow = self.size.height < len(SHORT)

@@ -15,22 +15,22 @@ from tui.widgets.chart import Chart, Series, smooth
 from tui.widgets.job_strip import bar, duration
 
 _TAIL = 4000
-"""Bytes of the log that are read."""
+"""Maximum of bytes of the log that are read."""
 _LINES = 6
 
 
 class RunPanel(Vertical):
-    """Shows the run it is given, and again when there is news."""
+    """Shows a run; call ``show`` again when there is news."""
 
     def compose(self) -> ComposeResult:
-        """Make the parts."""
+        """Compose the parts."""
         yield Static(id="run-title", classes="side-title")
         yield Chart(id="loss-chart")
         yield Static(id="run-numbers")
         yield Static(id="run-log")
 
     def show(self, view: JobView | None) -> None:
-        """Show a run, or that there is none."""
+        """Show a run, or a message if there is none."""
         if view is None:
             self.say("No training yet.")
             return
@@ -40,7 +40,7 @@ class RunPanel(Vertical):
         self._read_log(view)
 
     def say(self, text: str) -> None:
-        """Write the line above the curve."""
+        """Set the line above the curve."""
         self.query_one("#run-title", Static).update(Content(text))
 
     @work(group="log", exclusive=True, exit_on_error=False)
@@ -53,14 +53,14 @@ class RunPanel(Vertical):
 
 
 def tail(file: Path, count: int) -> list[str]:
-    """Return the last lines of a log, empty ones left out."""
+    """Return the last lines of a log, without empty ones."""
     try:
         with file.open("rb") as log:
             log.seek(max(0, log.seek(0, 2) - _TAIL))
             text = log.read().decode("utf-8", "replace")
     except OSError:
         return []
-    # A progress bar draws over itself with carriage returns: only its last state counts.
+    # A progress bar overwrites itself with carriage returns: only its last state counts.
     lines = [line.rpartition("\r")[2] for line in text.splitlines() if line.strip()]
     return lines[-count:]
 

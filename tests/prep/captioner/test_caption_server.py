@@ -358,5 +358,5 @@ def test_prompt_files(filled: Project, vision: Vision, tmp_path: Path) -> None:
     file.write_text("What is {name} of {concept}?")
     describe(filled, vision, prompt_file=file, where="name:a.png")
     assert vision.prompts == ["What is a of mochi?"]
-    with pytest.raises(ConfigError, match="cannot be read as a prompt"):
+    with pytest.raises(ConfigError, match="is not readable as a prompt"):
         describe(filled, vision, prompt_file=tmp_path / "none.txt")

@@ -218,7 +218,7 @@ def test_a_closed_pipe_is_no_fault(project: Project, make_image: MakeImage) -> N
     ("words", "told"),
     [
         (["buckets", "--batch-size", "0"], "--batch-size: input should be greater than or equal"),
-        (["edit", "--find", "("], "--find: '(' has a fault: missing )"),
+        (["edit", "--find", "("], "--find: '(' is not valid: missing )"),
         (["quality", "--only", "blurr"], "not 'blurr'"),
     ],
 )

@@ -243,7 +243,7 @@ def test_an_interrupted_edit_is_finished_before_captions_are_read(opened: Projec
         )
     found, summary = run(opened, add=["night"], path=[path])
     assert [event.message for event in found if isinstance(event, events.Warned)] == [
-        "An edit that was interrupted has been finished: theirs."
+        "An edit that had been interrupted was finished: theirs."
     ]
     assert (summary["changed"], summary["conflicts"]) == (1, 0)
     assert caption(opened, 0) == "mochi, bow, night"
@@ -260,8 +260,8 @@ def test_an_interrupted_undo_is_finished_and_no_other_edit_is_taken_back(opened:
         index.connection.execute("UPDATE work.edits SET state='pending undone' WHERE id=2")
     found = list(edit.undo(opened))
     assert [(event.message, event.hint) for event in found if isinstance(event, events.Warned)] == [
-        ("An undo that was interrupted has been finished: add two.",
-         "Take it back with: shikomi redo")
+        ("An undo that had been interrupted was finished: add two.",
+         "Revert it with: shikomi redo")
     ]  # fmt: skip
     assert caption(opened, 0) == "mochi, hat, smile, one"
     assert found[-1].summary["changed"] == 1  # type: ignore[attr-defined]

@@ -98,9 +98,9 @@ def test_all_concepts_or_one(opened: Project) -> None:
         "5_other",
     }
     assert summary["suggested"]["5_other"] == ["style"]
-    with pytest.raises(ConfigError, match="Which concept"):
+    with pytest.raises(ConfigError, match="--tag requires a concept folder"):
         run(opened, folder=None, apply=True, tag=["hat"])
-    with pytest.raises(UserError, match="no images in a folder 7_gone"):
+    with pytest.raises(UserError, match="no concept folder 7_gone with images"):
         run(opened, folder="7_gone")
     with pytest.raises(ConfigError, match="nothing to prune"):
         run(opened, apply=True, keep=["bear", "long hair"])

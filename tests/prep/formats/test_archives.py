@@ -85,7 +85,7 @@ def test_hostile_members_stay_where_they_are(tmp_path: Path, image: bytes) -> No
     result = unpack(file, out)
     assert set(files(out)) == {"good/a.png"}
     assert set(files(tmp_path)) - outside == {"deep/out/good/a.png"}
-    outside_name = "its name points outside of the archive"
+    outside_name = "its name points outside the archive"
     assert dict(result.skipped) == {
         "../../escape.png": outside_name,
         "/tmp/absolute.png": outside_name,
@@ -95,7 +95,7 @@ def test_hostile_members_stay_where_they_are(tmp_path: Path, image: bytes) -> No
         "bomb.png": "unpacks to 60 MiB (a bomb?)",
         "inner.zip": "an archive inside the archive",
         "run.exe": "not an image",
-        "GOOD/A.png": "there is another file of this name in the archive",
+        "GOOD/A.png": "the archive has another file with this name",
     }
 
 
@@ -107,7 +107,7 @@ def test_metadata_in_an_archive_reaches_nothing_outside(tmp_path: Path, image: b
     file = zipped(tmp_path / "set.zip", {"metadata.jsonl": text.encode(), "a.png": image})
     found = take(file, tmp_path / "target")
     assert set(files(tmp_path / "target" / "dataset")) == {"set/a.png", "set/a.txt"}
-    assert skipped(found) == {"secret.png": "lies outside of the archive"}
+    assert skipped(found) == {"secret.png": "is outside the archive"}
 
 
 def test_a_zipped_export_is_read_from_the_archive(
@@ -190,7 +190,7 @@ def test_what_does_not_fit_is_refused(
     out = tmp_path / "out"
     out.mkdir()
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1 << 40, 1 << 39, 1 << 30))
-    with pytest.raises(UserError, match="unpacks to 4,095 MiB, and 1,024 MiB are free"):
+    with pytest.raises(UserError, match="unpacks to 4,095 MiB, but only 1,024 MiB are free"):
         unpack(file, out)
     assert files(out) == {}
 

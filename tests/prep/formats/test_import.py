@@ -180,7 +180,7 @@ def test_captions_that_are_no_utf8_keep_their_bytes(source: Path, target: Path) 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("missing", "There is no"), ("notes.pdf", "no known format"), ("empty", "no images")],
+    [("missing", "does not exist"), ("notes.pdf", "unknown format"), ("empty", "no images")],
 )
 def test_useless_sources_are_refused(source: Path, target: Path, name: str, message: str) -> None:
     (source / "empty").mkdir(parents=True)

@@ -265,7 +265,7 @@ def test_ai_toolkit_gets_its_yaml(full: Project) -> None:
     datasets = {Path(d["folder_path"]).name: d for d in process["datasets"]}
     assert datasets["10_mochi"]["num_repeats"] == 10
     assert datasets["1_bear"]["is_reg"] is True
-    assert "JPEG and PNG only" in warnings(found)
+    assert "only JPEG and PNG" in warnings(found)
     assert "JPEG and PNG" not in warnings(run(full, layout="ai-toolkit", format="png"))
 
 
@@ -277,7 +277,7 @@ def test_dropout_reaches_the_others_or_is_told(full: Project) -> None:
     assert text["tag_dropout_enable"] is True
     assert (text["tag_dropout_mode"], text["tag_dropout_probability"]) == ("RANDOM", 0.25)
     assert "caption_dropout" in told[0]
-    assert "no caption_dropout and no tag_dropout" in told[1]
+    assert "caption_dropout or tag_dropout" in told[1]
     run(dropping, layout="ai-toolkit")
     data = yaml.safe_load((full.output / "ai-toolkit" / "config.yaml").read_text("utf-8"))
     sets = {Path(d["folder_path"]).name: d for d in data["config"]["process"][0]["datasets"]}
@@ -302,7 +302,7 @@ def test_diffusers_gets_a_command_line(full: Project) -> None:
     assert rows[0] == {"file_name": "10_mochi/a.webp", "text": "mochi, hat\nA second line.\r\n"}
     assert len(rows) == 4
     assert not list(out.rglob("*.txt"))
-    for part in ("no repeats", "cuts every image to a square", "reg/1_bear"):
+    for part in ("no repeats", "crops every image to a square", "reg/1_bear"):
         assert part in warnings(found)
 
 

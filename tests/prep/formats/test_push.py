@@ -86,7 +86,7 @@ class AnsweredError(Exception):
 @pytest.mark.parametrize(
     ("error", "message", "kind"),
     [
-        (AnsweredError(401), "does not know you", UserError),
+        (AnsweredError(401), "not logged in", UserError),
         (AnsweredError(500), "could not be uploaded: 500 for url", RetryError),
         (OSError("no route\nto host"), "could not be uploaded: no route", RetryError),
     ],
@@ -99,5 +99,5 @@ def test_each_fault_says_what_to_do(error: Exception, message: str, kind: type[U
 
 
 def test_names_are_checked_first(project: Project) -> None:
-    with pytest.raises(ConfigError, match="no name on the hub"):
+    with pytest.raises(ConfigError, match="is not a repository name"):
         list(push.run(project, PushOptions(repository="just-a-name")))

@@ -75,7 +75,7 @@ def test_a_dataset_file_passes_its_settings_down(source: Path, target: Path, who
     assert settings.project.resolution == 640
     assert settings.buckets.step == 32
     assert settings.train["batch_size"] == 4
-    assert skipped(found) == {"missing": "there is no such folder"}
+    assert skipped(found) == {"missing": "the folder does not exist"}
     assert "flip_aug" in notes(found)
     assert "listed more than once" in notes(found)
     assert done(take(file, target))["images"] == 0
@@ -121,7 +121,7 @@ def test_metadata_of_sd_scripts_becomes_captions(source: Path, target: Path) -> 
     assert made["img/a.txt"] == b"A bear., mochi, hat"
     assert made["img/b.txt"] == b"x, \\(y\\)"
     assert made["img/c.txt"] == b"one\ntwo"
-    assert skipped(found) == {"gone.png": "meta.json names it, but it is not there"}
+    assert skipped(found) == {"gone.png": "listed in meta.json, but the file does not exist"}
 
 
 def test_metadata_lines_can_be_read_alone(source: Path, target: Path) -> None:
@@ -135,7 +135,7 @@ def test_metadata_lines_can_be_read_alone(source: Path, target: Path) -> None:
     file = lines(source / "list.jsonl", rows)
     found = take(file, target)
     assert files(target / "dataset")["source/a.txt"].decode() == "line\u2028sep"
-    assert skipped(found) == {"b.png": "list.jsonl names it twice"}
+    assert skipped(found) == {"b.png": "listed twice in list.jsonl"}
     file.write_text('{"image_path": ')
     with pytest.raises(ConfigError, match="line 1"):
         sd_scripts.read_metadata(file)
@@ -171,8 +171,8 @@ def test_onetrainer_concepts(source: Path, target: Path) -> None:
     assert "2.6 repeats" in notes(found)
     assert "40.0 samples" in notes(found)
     assert skipped(found) == {
-        "mochi": "the concept is switched off",
-        "/nowhere/at/all": "there is no such folder",
+        "mochi": "the concept is disabled",
+        "/nowhere/at/all": "the folder does not exist",
     }
 
 
@@ -192,9 +192,9 @@ def test_imagefolders(source: Path, target: Path) -> None:
     assert set(made) == {"cats/a.png", "cats/a.txt", "source/b.png"}
     assert made["cats/a.txt"] == b"a cat\nsits"
     assert skipped(found) == {
-        "gone.png": "metadata.jsonl names it, but it is not there",
-        "b.png": "metadata.jsonl names it twice",
-        "train/unnamed.png": "metadata.jsonl does not name it",
+        "gone.png": "listed in metadata.jsonl, but the file does not exist",
+        "b.png": "listed twice in metadata.jsonl",
+        "train/unnamed.png": "not listed in metadata.jsonl",
     }
 
 

@@ -30,7 +30,7 @@ def test_images_that_left_the_set_are_removed_if_they_are_ours(
     (out / "10_mochi" / "1.txt").write_text("touched by hand")
     found = run(project)
     assert summary(found)["removed"] == 5
-    assert "1.txt is no longer part of the set" in warnings(found)
+    assert "1.txt is no longer exported" in warnings(found)
     assert {name for name in tree(out) if "/" in name} == {
         "10_mochi/1.txt",
         "10_mochi/2.txt",
@@ -52,7 +52,7 @@ def test_files_of_others_are_never_overwritten(
     (out / "10_mochi" / "holiday.jpg").write_bytes(b"somebody's picture")
     found = run(project)
     assert list(skipped(found)) == ["output/dataset/10_mochi/a.txt"]
-    assert "holds 1 images that are not of this training set (holiday.jpg" in warnings(found)
+    assert "contains 1 images that are not in this training set (holiday.jpg" in warnings(found)
     assert counts(found) == (3, 1, 0)
     # Nor removed when its image goes.
     for name in ("a", "b"):
@@ -114,14 +114,14 @@ def test_targets_that_would_mix_with_the_dataset_are_refused(
         tmp_path,
         tmp_path / "link",
     ):
-        with pytest.raises(ConfigError, match="mixed up"):
+        with pytest.raises(ConfigError, match="overlaps the dataset"):
             run(project, out=out)
     with pytest.raises(ConfigError, match="is a file"):
         run(project, out=tmp_path / "file")
     linked = tmp_path / "linked"
     linked.mkdir()
     (linked / "10_mochi").symlink_to(project.dataset / "10_mochi", target_is_directory=True)
-    with pytest.raises(ConfigError, match="mixed up"):
+    with pytest.raises(ConfigError, match="overlaps the dataset"):
         run(project, out=linked)
     assert [p.name for p in (project.dataset / "10_mochi").iterdir()] == ["a.png"]
 
@@ -144,7 +144,7 @@ def test_a_bare_folder_of_images_exports_below_itself(tmp_path: Path) -> None:
     project = Project.open(tmp_path)
     assert summary(run(project))["images"] == 2
     assert summary(run(project))["images"] == 2
-    with pytest.raises(ConfigError, match="mixed up"):
+    with pytest.raises(ConfigError, match="overlaps the dataset"):
         run(project, out=tmp_path / "elsewhere")
 
 
@@ -247,5 +247,5 @@ def test_a_damaged_manifest_costs_no_file(
     del before[manifest.FILE_NAME], after[manifest.FILE_NAME]
     assert after == before
     (out / manifest.FILE_NAME).write_text('{"version": 99, "files": {}}')
-    with pytest.raises(UserError, match="newer shikomi"):
+    with pytest.raises(UserError, match="newer version of shikomi"):
         run(project)
