@@ -43,7 +43,7 @@ class RetryError(UserError):
 
 
 class UnreadableError(UserError):
-    """A file that cannot be used; the rest of the work goes on without it."""
+    """A file that cannot be used; the work continues without it."""
 
     exit_code = EXIT_PROBLEMS
 

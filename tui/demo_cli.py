@@ -62,5 +62,5 @@ LoRA      {root / summary["lora"]}
 Captions  {root / "dataset"}
 
 Next      shikomi {root}
-          opens the project: look at the images, change captions, train again.
+          opens the project: view the images, change captions, train again.
           Then your own: shikomi init my_project"""

@@ -44,8 +44,8 @@ def of_status(status: int, body: str, headers: Message, key: str) -> NoAnswerErr
         headers: Headers of the response.
         key: The key, removed from the message if the server repeats it.
     """
-    told = hide(_told(body), key)
-    said = f"the server answered {status}" + (f": {told}" if told else "")
+    message = hide(_message_in(body), key)
+    said = f"the server answered {status}" + (f": {message}" if message else "")
     if status in (401, 403):
         return NoAnswerError(f"{said} (is SHIKOMI_API_KEY the right key?)", fatal=True)
     if status == 404:
@@ -78,7 +78,7 @@ def hide(text: str, key: str) -> str:
     return re.sub(r"\b(sk-|Bearer )[\w*.-]{6,}", r"\1***", text)
 
 
-def _told(body: str) -> str:
+def _message_in(body: str) -> str:
     """Return the server's message: from its JSON, or its text."""
     try:
         data = json.loads(body)

@@ -199,8 +199,8 @@ def _choice(data: Any) -> dict[str, Any] | None:
     if not isinstance(data, dict):
         raise NoAnswerError("the server sent something other than JSON objects")
     if error := data.get("error"):
-        told = error.get("message", "") if isinstance(error, dict) else error
-        raise NoAnswerError(f"the server failed: {told or 'no reason given'}")
+        message = error.get("message", "") if isinstance(error, dict) else error
+        raise NoAnswerError(f"the server failed: {message or 'no reason given'}")
     choices = data.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     return first if isinstance(first, dict) else None

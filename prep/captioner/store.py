@@ -30,7 +30,7 @@ class DescriptionStore:
         return None if row is None else str(row[0])
 
     def put(self, content: str, asked: str, text: str) -> None:
-        """Keep an answer, at once: a killed run goes on where it stopped."""
+        """Store an answer at once, so that a killed run continues where it stopped."""
         with self._connection:
             self._connection.execute(
                 "INSERT OR REPLACE INTO descriptions VALUES(?, ?, ?)", (content, asked, text)

@@ -2,7 +2,7 @@
 
 Booru CSV is what tag completion extensions ship: no header, ``name,type,count,"alias,alias"``.
 Type numbers differ between danbooru, e621 and files that merge both; which one it is can
-be told from the numbers themselves.
+be inferred from the numbers themselves.
 """
 
 import csv

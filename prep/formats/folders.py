@@ -105,7 +105,7 @@ def _tree(concepts: list[Path], root: Path) -> Collection:
     if nested:
         collection.notes.append(
             (
-                f"{nested} images lie in folders below their concept.",
+                f"{nested} images are in folders below their concept.",
                 "sd-scripts does not read them; here they are imported.",
             )
         )

@@ -174,7 +174,7 @@ def _parquet(file: Path) -> Iterator[MetadataRow]:
         for batch in parquet.ParquetFile(file).iter_batches(batch_size=64):
             yield from batch.to_pylist()
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{file} is no parquet file: {error}.") from error
+        raise ConfigError(f"{file} is not a valid parquet file: {error}.") from error
 
 
 def metadata_jsonl(rows: Sequence[tuple[str, str]]) -> str:

@@ -70,7 +70,7 @@ def run(project: Project, options: CheckOptions | None = None) -> Iterator[event
                     yield shown(change, options.encoding)
             elif changes:
                 count = sum(problem.fixable for problem in problems)
-                title = f"check: mend {count} findings"
+                title = f"check: fix {count} findings"
                 outcome = Journal(index).apply(title, changes)
                 for change in outcome.changed:
                     yield shown(change, options.encoding)

@@ -1,7 +1,7 @@
 """Write a training set: images cropped to their buckets, captions, and ``dataset.toml``.
 
 The result is exactly what the preview showed, pixel for pixel; an image with several crops yields
-several images. A second export writes only changes; files that somebody else wrote or changed are
+several images. A second export writes only changes; files written or changed by others are
 left alone and reported. The next export finishes an interrupted one.
 """
 

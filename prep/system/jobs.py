@@ -75,7 +75,7 @@ class JobSettings:
         argv: The command; its stdout becomes ``events.jsonl``.
         polls_commands: The command reads ``commands.jsonl`` itself and ends on its own after a
             ``stop``; the supervisor interrupts other commands.
-        title: A line for people.
+        title: A readable title.
     """
 
     kind: str

@@ -46,10 +46,10 @@ class RunPanel(Vertical):
     @work(group="log", exclusive=True, exit_on_error=False)
     async def _read_log(self, view: JobView) -> None:
         lines = await asyncio.to_thread(tail, view.job.log_file, _LINES)
-        told = [f"! {warning.message} {warning.hint}".rstrip() for warning in view.warnings[-2:]]
+        notes = [f"! {warning.message} {warning.hint}".rstrip() for warning in view.warnings[-2:]]
         if isinstance(view.end, events.Failed):
-            told += [f"× {view.end.message}", f"  {view.end.hint}"]
-        self.query_one("#run-log", Static).update(Content("\n".join([*told, *lines][-_LINES:])))
+            notes += [f"× {view.end.message}", f"  {view.end.hint}"]
+        self.query_one("#run-log", Static).update(Content("\n".join([*notes, *lines][-_LINES:])))
 
 
 def tail(file: Path, count: int) -> list[str]:

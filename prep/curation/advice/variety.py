@@ -1,4 +1,4 @@
-"""Advice on variety: backgrounds, framings, poses and faces that never change are learned, too.
+"""Advice on variety: what never changes (backgrounds, framings, poses, faces) is learned, too.
 
 The tags are those of booru vocabularies, which WD taggers and most captions of drawings use.
 """
@@ -31,12 +31,12 @@ class Spread:
 
     Attributes:
         images: All images of the concept.
-        told: Number of images with any tag of the group.
+        tagged: Number of images with any tag of the group.
         counts: Images by tag, most frequent first.
     """
 
     images: int
-    told: int
+    tagged: int
     counts: tuple[tuple[str, int], ...]
 
     @property
@@ -53,14 +53,14 @@ def spread(tags: list[frozenset[str]], group: str) -> Spread:
         group: One of ``GROUPS``.
     """
     counts: dict[str, int] = {}
-    told = 0
+    tagged = 0
     for present in tags:
         found = [tag for tag in GROUPS[group] if tag in present]
-        told += bool(found)
+        tagged += bool(found)
         for tag in found:
             counts[tag] = counts.get(tag, 0) + 1
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    return Spread(len(tags), told, tuple(ordered))
+    return Spread(len(tags), tagged, tuple(ordered))
 
 
 def variety(folder: str, name: str, tags: list[frozenset[str]]) -> Iterator[Advice]:
@@ -71,18 +71,18 @@ def variety(folder: str, name: str, tags: list[frozenset[str]]) -> Iterator[Advi
         name: Name of the concept, for display.
         tags: For each of its images, the keys of the tags found in it or captioned.
     """
-    untold: dict[str, int] = {}
+    unjudged: dict[str, int] = {}
     for group in GROUPS:
         found = spread(tags, group)
-        if found.told < _KNOWN * found.images or not found.counts:
-            untold[group] = found.told
+        if found.tagged < _KNOWN * found.images or not found.counts:
+            unjudged[group] = found.tagged
         else:
             yield _judged(folder, name, group, found)
-    if untold:
-        listed = ", ".join(f"{group} ({told})" for group, told in untold.items())
+    if unjudged:
+        listed = ", ".join(f"{group} ({tagged})" for group, tagged in unjudged.items())
         message = f"{name}: too few of {len(tags)} images have tags for {listed}: not judged."
         hint = "Tag them with a booru tagger (shikomi tag), or review them yourself."
-        topic = "variety" if len(untold) > 1 else next(iter(untold))
+        topic = "variety" if len(unjudged) > 1 else next(iter(unjudged))
         yield Advice("note", topic, folder, message, hint)
 
 

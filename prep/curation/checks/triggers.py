@@ -136,10 +136,10 @@ def missing(text: str, view: DatasetView, place: CheckedFolder) -> tuple[str, st
         return None
     lines = _read(text, view)
     lacking = [line for line in lines if any(not has_word(line, word) for word in wanted)]
-    mended = [_with_front(line, words) if line in lacking else line for line in lines]
+    changed = [_with_front(line, words) if line in lacking else line for line in lines]
     head = shown(lacking[0])
     message = head if len(lines) == 1 else f"{len(lacking)} of {len(lines)} lines: {head}"
-    return message, _with_lines(text, view, mended)
+    return message, _with_lines(text, view, changed)
 
 
 def not_first(text: str, view: DatasetView, place: CheckedFolder) -> tuple[str, str | None] | None:
@@ -148,10 +148,10 @@ def not_first(text: str, view: DatasetView, place: CheckedFolder) -> tuple[str, 
     if not trigger or text.startswith(trigger):
         return None
     words, lines = words_of(place), _read(text, view)
-    mended = [_moved(line, words) for line in lines]
-    if mended == lines:
+    changed = [_moved(line, words) for line in lines]
+    if changed == lines:
         return None
-    return lines[0].strip()[:40], _with_lines(text, view, mended)
+    return lines[0].strip()[:40], _with_lines(text, view, changed)
 
 
 def find(view: DatasetView) -> Iterator[Problem]:

@@ -66,7 +66,7 @@ def test_a_kohya_tree_comes_over_whole(source: Path, target: Path) -> None:
         "10_mochi/film.mp4": "not an image",
     }
     assert "extra: no number before the name" in notes(found)
-    assert "1 images lie in folders below their concept" in notes(found)
+    assert "1 images are in folders below their concept" in notes(found)
     summary = done(found)
     assert (summary["images"], summary["captions"], summary["masks"]) == (4, 3, 1)
 
