@@ -45,7 +45,7 @@ def views(index: Index, rows: Iterable[ImageRow]) -> Iterator[MeasuredPart]:
 
 
 def known(index: Index, wanted: Iterable[MeasuredPart]) -> dict[ValueKey, Values]:
-    """Return the values that were measured before, by ``MeasuredPart.key``."""
+    """Return the stored values, by ``MeasuredPart.key``."""
     return quality_values.known(index.connection, (view.key for view in wanted))
 
 

@@ -1,8 +1,8 @@
-"""``cache.db`` as a file: how it is opened, carried over from older versions, and thrown away.
+"""``cache.db`` as a file: how it is opened, migrated from older versions, and discarded.
 
-Everything in it can be computed again, so a damaged file, or one of a newer version, is replaced.
-What is costly to compute (hashes, comparisons, scores, descriptions) belongs to contents, not
-paths, and outlives new versions; its tables are declared in ``cache_tables``.
+Everything in it can be recomputed, so a damaged file, or one of a newer version, is replaced.
+What is costly to compute (hashes, comparisons, scores, descriptions) is keyed by content, not
+path, and survives new versions; its tables are declared in ``cache_tables``.
 """
 
 import sqlite3
@@ -58,7 +58,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    """Make the tables, unless another process has just done so; keep what an older version has."""
+    """Create the tables, unless another process has just done so; keep data of older versions."""
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         version = _version(connection)
@@ -76,7 +76,7 @@ def _create(connection: sqlite3.Connection) -> None:
 
 
 def _carry_over(connection: sqlite3.Connection, version: int) -> None:
-    """Give the tables of an older version their present names, and drop those of no use."""
+    """Rename the tables of an older version, and drop obsolete ones."""
     connection.execute("DROP TRIGGER IF EXISTS scores_are_noted")
     present = _tables(connection)
     for former in cache_tables.FORMER_TABLES:
@@ -97,7 +97,7 @@ def _carry_over(connection: sqlite3.Connection, version: int) -> None:
 
 
 def _changed(connection: sqlite3.Connection) -> Iterator[str]:
-    """Yield the tables that have other columns than those declared."""
+    """Yield the tables whose columns differ from those declared."""
     with closing(sqlite3.connect(":memory:")) as declared:
         for statement in _statements():
             declared.execute(statement)
@@ -116,6 +116,6 @@ def _tables(connection: sqlite3.Connection) -> set[str]:
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> list[tuple[object, ...]]:
-    """Return name, type, NOT NULL and place in the primary key of each column."""
+    """Return name, type, NOT NULL and position in the primary key of each column."""
     columns = 'name, type, "notnull", pk'
     return connection.execute(f"SELECT {columns} FROM pragma_table_info('{table}')").fetchall()

@@ -1,9 +1,9 @@
-"""All tables of ``cache.db``: what they look like now, and what became of those of older versions.
+"""All tables of ``cache.db``: their declarations, and the migration of older versions.
 
-No other module creates one. Whoever changes a declaration raises ``SCHEMA_VERSION``; tables whose
-columns have changed are then made anew, all others are kept (see ``cache_db``).
+No other module creates any. A change of a declaration must raise ``SCHEMA_VERSION``; tables whose
+columns have changed are then recreated, all others are kept (see ``cache_db``).
 
-A table whose rows come from an algorithm with a version of its own says so in ``version``: rows of
+Rows from an algorithm with its own version have it in the column ``version``: rows of
 other versions are never read, and replaced as soon as there are new ones.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 SCHEMA_VERSION = 4
 INDEX_VERSION = 3
-"""The version since which the tables of ``INDEX`` mean what they mean now."""
+"""The version since which the tables of ``INDEX`` have their current meaning."""
 
 INDEX = """
 CREATE TABLE IF NOT EXISTS images(
@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS tags(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE
 CREATE TABLE IF NOT EXISTS image_tags(
     tag INTEGER NOT NULL, image INTEGER NOT NULL, PRIMARY KEY(tag, image)) WITHOUT ROWID;
 """
-"""What a scan finds in the folder; a scan brings it back."""
+"""The results of a scan; another scan recreates them."""
 INDEX_TABLES = ("images", "tags", "image_tags")
 
 COMPUTED = """
@@ -102,22 +102,22 @@ CREATE TABLE IF NOT EXISTS score_columns(
     tagger INTEGER NOT NULL, key TEXT NOT NULL, seen INTEGER NOT NULL,
     PRIMARY KEY(tagger, key)) WITHOUT ROWID;
 """
-"""What operations compute of contents and texts, whatever the paths. ``finished`` names those
-operations whose findings may be none at all, and differ from not having looked. The index
-``patches_version`` is there since a version behind two blobs is far to fetch."""
+"""Results of operations on contents and texts, whatever the paths. ``finished`` names operations
+whose result may be empty, to distinguish that from not having run. The index
+``patches_version`` exists because a version behind two blobs is slow to read."""
 
 TRIGGER = """CREATE TRIGGER IF NOT EXISTS scores_are_noted AFTER INSERT ON scores BEGIN
     INSERT INTO scored(tagger, content) VALUES(new.tagger, new.content); END"""
-"""``scored`` numbers the scores in the order they came, so that new ones are found at once."""
+"""``scored`` numbers the scores in order of arrival, so that new ones are found quickly."""
 
 
 class FormerTable(NamedTuple):
     """A table of an older version that is kept under another name.
 
     Attributes:
-        name: That it had.
-        now: That it has now.
-        version: For the column ``version`` of its rows, when the name used to tell it.
+        name: Its old name.
+        now: Its current name.
+        version: Value of the column ``version``, if it used to be in the name.
     """
 
     name: str
@@ -134,9 +134,9 @@ FORMER_TABLES = (
     FormerTable("marks_384_64", "patches", "384 64"),
     FormerTable("dupes", "duplicates"),
 )
-"""Up to version 3."""
+"""Tables up to version 3."""
 DROPPED_TABLES = ("hashes",)
-"""Of version 1 only."""
+"""Tables of version 1 only."""
 
 _OF_SCORES = ("scores", "scored", "score_tops", "score_values", "score_columns")
 DEPENDENT_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -148,4 +148,4 @@ DEPENDENT_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "duplicates": ("finished",),
     }
 )
-"""Table -> those that say something wrong once it has been made anew."""
+"""Table -> tables that are outdated once it has been recreated."""

@@ -94,10 +94,10 @@ class SizeCount(NamedTuple):
 
     Attributes:
         width: Pixels, as in ``ImageRow``.
-        height: As ``width``.
+        height: Like ``width``.
         faulty: The image files cannot be used.
-        images: How many.
-        captioned: Those whose caption has more than blanks and commas.
+        images: Number of images.
+        captioned: Number of images whose caption has more than spaces and commas.
     """
 
     width: int
@@ -124,8 +124,8 @@ class Index:
         except OSError as error:
             raise UserError(
                 f"{project.state} cannot be written: {error.strerror}.",
-                "shikomi keeps its index and journal there: check the permissions of the folder, or"
-                f" take its images over with: shikomi import NEW_PROJECT {project.root}",
+                "The index and the journal are there: check the permissions of the folder, or copy"
+                f" its images into a new project: shikomi import NEW_PROJECT {project.root}",
             ) from error
         self._writer = Writer(self.connection)
         self._order: array[int] = array("q")
@@ -263,7 +263,7 @@ class Index:
         return sorted((folder, number) for folder, number in counts.items() if number)
 
     def sizes(self) -> Iterator[SizeCount]:
-        """Yield how many images there are of each size; excluded ones are left out."""
+        """Yield the number of images of each size, without excluded ones."""
         rows = self.connection.execute(
             """SELECT i.width, i.height, i.error IS NOT NULL, count(*),
                 sum(trim(coalesce(i.caption, ''), ' ,' || char(9, 10, 13)) != '')

@@ -242,7 +242,7 @@ class Editor:
 
     @cached_property
     def _decided(self) -> frozenset[str]:
-        return self.hands.paths()
+        return self.manual_edits.paths()
 
     @cached_property
     def _patterns(self) -> list[tuple[Expression, str]]:

@@ -107,7 +107,7 @@ class _Found:
         self.ranking = KeepRanking(index.project, order=full_order(options.prefer))
 
     def duplicates(self) -> Iterator[events.Event]:
-        """Search, look closer, and yield the groups."""
+        """Search, compare, and yield the groups."""
         neighbours = Neighbours(self._hashes.hashes, self._radius(), self._turns())
         if neighbours.crowded:
             yield events.Warned(
@@ -148,7 +148,7 @@ class _Found:
                 yield found
 
     def remember(self) -> None:
-        """Keep which image is in a group of which, for filters such as ``dup:yes``."""
+        """Store the groups, for filters such as ``dup:yes``."""
         duplicates.save(self._index.connection, self._told)
 
     def summary(self) -> dict[str, int]:

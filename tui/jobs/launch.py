@@ -1,4 +1,4 @@
-"""Starting verbs as jobs: the command line that a form stands for."""
+"""Start commands as jobs: the command line for a form."""
 
 import sys
 from typing import Any
@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 
 def command(verb: str, project: str, options: BaseModel, *, dry: bool) -> list[str]:
-    """Return the command line of a job; a verb and its form share one model of options."""
+    """Return the command line of a job; a command and its form share one options model."""
     argv = [sys.executable, "-m", "tui.cli", verb, project, "--json"]
     given: dict[str, Any] = options.model_dump(exclude_defaults=True, exclude={"dry_run"})
     for name, value in given.items():

@@ -129,7 +129,7 @@ class TrainScreen(StageScreen):
         self.add_class("-watching")
         starting: Worker[jobs.Job] = self._begin(settings)
         job = await starting.wait()
-        self.notify(f"Training runs as {job.name}; it goes on when you quit.")
+        self.notify(f"Training runs as {job.name} and continues when you quit.")
         self.query_one("#runs").focus()
 
     @work(group="export", thread=True, exclusive=True, exit_on_error=False)
@@ -199,7 +199,7 @@ class TrainScreen(StageScreen):
             self.notify("There is no run to continue.")
         else:
             await asyncio.to_thread(resume, self.session.project, view.job.name)
-            self.notify(f"{view.title} goes on.")
+            self.notify(f"{view.title} continues.")
 
 
 def base_models(project: Project) -> list[str]:

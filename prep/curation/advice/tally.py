@@ -130,7 +130,7 @@ def _scored(
     tagger: StoredTagger,
     limits: tuple[float, float],
 ) -> Iterator[tuple[Sequence[ImageRow], Bits, Bits]]:
-    """Yield images with what is seen in them, and what there is no sign of; shapes (n, tags)."""
+    """Yield images, masks of tags found, and of those without a sign; shapes (n, tags)."""
     store = tagger.store(index)
     least = tagger.table.limits(*limits).astype(np.float16)
     for part in batches(rows, PORTION):

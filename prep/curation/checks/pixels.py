@@ -71,7 +71,7 @@ LITTLE = 0.001
 
 
 def find(view: DatasetView) -> Iterator[Problem]:
-    """Yield what a trainer makes of the pictures; ``transparency.measure`` comes before."""
+    """Yield the problems of pixels; call ``transparency.measure`` first."""
     known = {}
     if any(row.alpha for row in view.rows):
         known = transparency_values.known(view.index.connection)

@@ -1,6 +1,6 @@
 """Stored results of comparing two pictures, by contents, in ``cache.db``.
 
-Looking closer takes some hundredths of a second per pair, and the same pairs come up in each run.
+A comparison takes a few hundredths of a second, and the same pairs recur in each run.
 Other rules of comparison make other answers: what older ones said is not read.
 """
 

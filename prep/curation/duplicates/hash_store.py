@@ -87,7 +87,7 @@ def make_thumbnails(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.E
 
 
 def phashes(index: Index) -> dict[str, int]:
-    """Return the perceptual hashes that are known, by content."""
+    """Return the stored perceptual hashes, by content."""
     rows = index.connection.execute("SELECT content, upright FROM perceptual_hashes")
     return {content: value % _MODULUS for content, value in rows}
 

@@ -25,7 +25,7 @@ _MOST, _ALL = 300, 4_000_000
 MATCHED_BITS = 64
 """Maximum of bits in which patches of the same spot differ."""
 TINY = 64
-"""Side of the tiny version, pixels, whatever the shape of the picture."""
+"""Side of the tiny version, pixels, whatever its aspect ratio."""
 _TYPE = np.dtype([("x", "<f4"), ("y", "<f4"), ("angle", "<f4"), ("bits", "u1", (32,))])
 
 Patches = NDArray[np.void]
@@ -62,7 +62,7 @@ def find(path: Path) -> Marks:
 
 
 def make(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Event]:
-    """Find the patches of contents that have none yet; events as ``hash_store.hash_contents``."""
+    """Find the patches of contents that have none yet; events as in ``contents.hash_contents``."""
     version = _version()
     known = {
         content

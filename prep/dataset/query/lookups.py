@@ -64,7 +64,7 @@ def _excluded(term: Term, context: Context) -> Condition:
 
 
 def _dup(term: Term, context: Context) -> Condition:
-    """From the groups found last, when they are kept, and from the reasons of exclusions."""
+    """Use the groups found last, if stored, and the reasons of exclusions."""
     if term.value == "kept":
         if not duplicates.searched(context.connection):
             raise context.fault(

@@ -7,10 +7,10 @@ _OPERATION = "dupes"
 
 
 def save(connection: sqlite3.Connection, found: Iterable[tuple[str, str, str]]) -> None:
-    """Keep the members of all groups, instead of those found before.
+    """Store the members of all groups, replacing earlier ones.
 
     Args:
-        connection: Of the cache.
+        connection: Connection to the cache.
         found: Path of the image, why it is in a group, path of the image of that group to keep.
     """
     with connection:
@@ -20,6 +20,6 @@ def save(connection: sqlite3.Connection, found: Iterable[tuple[str, str, str]]) 
 
 
 def searched(connection: sqlite3.Connection) -> bool:
-    """Have duplicates been looked for? There may be none all the same."""
+    """Return whether duplicates have been searched, even if none were found."""
     row = connection.execute("SELECT 1 FROM finished WHERE operation = ?", (_OPERATION,)).fetchone()
     return row is not None

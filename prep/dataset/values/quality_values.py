@@ -26,7 +26,7 @@ def cut(rect: Rect, fit: Fit) -> str:
 
 
 def known(connection: sqlite3.Connection, wanted: Iterable[ValueKey]) -> dict[ValueKey, Values]:
-    """Return those of the wanted values that were measured before."""
+    """Return the wanted values that have already been measured."""
     select = f"SELECT {_COLUMNS} FROM quality_values WHERE content = ? AND cut = ?"
     found: dict[ValueKey, Values] = {}
     for key in wanted:

@@ -1,9 +1,9 @@
-"""The scores of taggers in ``cache.db``: how blobs are laid out, which no other module knows.
+"""The scores of taggers in ``cache.db``: the layout of blobs, which no other module knows.
 
 ``scores`` has one blob for each tagger and content: a float16 for each tag, little-endian, in the
 order of the tagger's tags. ``score_tops`` has the few of them that matter, packed by ``pack_tops``.
-``scored`` numbers the scores as they came; it is in a few pages, the scores in as many as there are
-images, so it is asked who has scores.
+``scored`` numbers the scores in order of arrival; it takes a few pages, the scores as many as there
+are images, so it is used to find contents with scores.
 """
 
 import json
@@ -22,7 +22,7 @@ Halves = NDArray[np.float16]
 Integers = NDArray[np.intp]
 
 PORTION = 128
-"""Images whose whole scores are in memory at once: 3 MB for 10,861 tags."""
+"""Images whose complete scores are in memory at once: 3 MB for 10,861 tags."""
 _COLUMN_PORTION = 10_000
 """Images of which one score is in memory at once."""
 _SCORE = np.dtype("<f2")
@@ -33,12 +33,12 @@ _ONE = f"substr(data, ?, {SCORE_BYTES})"
 
 @dataclass(frozen=True)
 class TaggerColumns:
-    """What the scores of a tagger mean.
+    """The tags of a tagger's scores.
 
     Attributes:
         id: Number of the tagger in the other tables; newer taggers have higher ones.
         key: Hash of its files.
-        tags: What the columns mean, as JSON: reading 10,861 tags takes 5 ms.
+        tags: Tags of the columns, as JSON: reading 10,861 tags takes 5 ms.
     """
 
     id: int
@@ -52,7 +52,7 @@ class TaggerColumns:
 
 
 def taggers(connection: sqlite3.Connection) -> list[TaggerColumns]:
-    """Return all taggers that were ever used, the oldest first."""
+    """Return all taggers ever used, oldest first."""
     rows = connection.execute("SELECT id, key, tags FROM taggers ORDER BY id")
     return [TaggerColumns(*row) for row in rows]
 
@@ -60,10 +60,10 @@ def taggers(connection: sqlite3.Connection) -> list[TaggerColumns]:
 def tagger_id(
     connection: sqlite3.Connection, key: str, names: Sequence[str], categories: Sequence[int]
 ) -> int:
-    """Return the number of a tagger; a new one is noted.
+    """Return the number of a tagger, registering a new one.
 
     Args:
-        connection: Of the cache.
+        connection: Connection to the cache.
         key: Hash of its files.
         names: Booru name of each column.
         categories: Category of each column.
@@ -94,10 +94,10 @@ class ScoreBlobs:
     """The scores of one tagger."""
 
     def __init__(self, connection: sqlite3.Connection, tagger: int, width: int) -> None:
-        """Open them.
+        """Open the scores.
 
         Args:
-            connection: Of the cache.
+            connection: Connection to the cache.
             tagger: Its number.
             width: Its number of columns.
         """
@@ -114,9 +114,9 @@ class ScoreBlobs:
         """Store scores, in one transaction.
 
         Args:
-            contents: Whose.
+            contents: Their contents.
             matrix: Shape (contents, columns).
-            tops: Those of them that matter; see ``pack_tops``.
+            tops: The scores that matter; see ``pack_tops``.
         """
         blobs = (row.tobytes() for row in np.asarray(matrix, _SCORE))
         with self._connection:
@@ -124,7 +124,7 @@ class ScoreBlobs:
             self._put("score_tops", contents, tops)
 
     def put_tops(self, contents: Sequence[str], tops: Sequence[bytes]) -> None:
-        """Store the scores that matter of contents whose whole scores are known."""
+        """Store the scores that matter of contents whose complete scores are stored."""
         with self._connection:
             self._put("score_tops", contents, tops)
 
@@ -135,7 +135,7 @@ class ScoreBlobs:
         )
 
     def load(self, contents: Sequence[str]) -> Halves:
-        """Return the scores of contents, shape (contents, columns), in their order.
+        """Return the scores of contents, shape (contents, columns), in that order.
 
         Raises:
             KeyError: One of them has no scores.
@@ -145,7 +145,7 @@ class ScoreBlobs:
         return flat.reshape(len(contents), self._width)
 
     def each(self, contents: Iterable[str]) -> Iterator[tuple[str, Halves]]:
-        """Yield (content, scores) of those that have scores, in any order; shape (columns,)."""
+        """Yield (content, scores) of contents with scores, in any order; shape (columns,)."""
         for part in batches(contents):
             for content, data in self._rows("scores", part):
                 if len(data) == SCORE_BYTES * self._width:
@@ -174,10 +174,10 @@ class ScoreBlobs:
         return found
 
     def column(self, column: int, after: int) -> Iterator[tuple[list[str], list[float]]]:
-        """Yield contents and their scores of one column, in portions, in the order they came.
+        """Yield contents and their scores in one column, in batches, in order of arrival.
 
         Args:
-            column: Which.
+            column: The column.
             after: Only scores with higher numbers; see ``newest``.
         """
         while True:
@@ -195,20 +195,20 @@ class ScoreBlobs:
 
 
 def _place(column: int) -> int:
-    """Return the place of a score in its blob, for ``_ONE``."""
+    """Return the offset of a score in its blob, for ``_ONE``."""
     return SCORE_BYTES * column + 1
 
 
 def pack_tops(
     bounds: Integers, columns: Integers, values: Halves, rests: Halves, width: int
 ) -> list[bytes]:
-    """Return one blob for each image: its rests, then its scores that matter with their columns.
+    """Return one blob per image: its rests, then its scores that matter with their columns.
 
     Args:
-        bounds: Where the scores of each image begin, and where the last end; shape (images + 1,).
-        columns: Of the scores that matter.
+        bounds: Offset of the first score of each image, and the end; shape (images + 1,).
+        columns: Columns of the scores that matter.
         values: The scores.
-        rests: What is known of all others; shape (images, any).
+        rests: Summary of all other scores; shape (images, any).
         width: Number of all columns.
     """
     entries = np.empty(len(columns), _entry(width))
@@ -223,15 +223,15 @@ def pack_tops(
 def unpack_tops(
     blobs: Sequence[bytes], heads: int, width: int
 ) -> tuple[Integers, Integers, Halves, Halves]:
-    """Return what ``pack_tops`` was given.
+    """Return the input of ``pack_tops``.
 
     Args:
-        blobs: Of some images.
+        blobs: Blobs of some images.
         heads: Number of rests of each image.
         width: Number of all columns.
 
     Returns:
-        For each score the place of its image; columns, values and rests.
+        For each score, the index of its image; columns, values and rests.
     """
     entry = _entry(width)
     flat = np.frombuffer(b"".join(blobs), entry)

@@ -1,8 +1,8 @@
 """The scores of one tag as a table of numbers, so that ``score:smile>0.6`` need not open blobs.
 
-Scores are kept whole, one blob of some 22 kB per image and tagger. The first question about a tag
-reads its score from each of them and keeps the numbers in ``score_values``; from then on only new
-scores are read. Where several taggers know the tag, the highest score counts.
+Scores are stored as one blob of about 22 kB per image and tagger. The first query about a tag
+reads its score from each of them and keeps the numbers in ``score_values``; after that only new
+scores are read. If several taggers know the tag, the highest score counts.
 """
 
 import sqlite3
@@ -35,7 +35,7 @@ def prepare(connection: sqlite3.Connection, key: str) -> tuple[str, str] | None:
     if not knowing and not any(seen.values()):
         near = get_close_matches(key, {name for names in keys.values() for name in names}, 1, 0.6)
         hint = f"Did you mean {near[0].replace(' ', '_')}?" if near else ""
-        return f"no tagger that was used knows the tag {key!r}", hint
+        return f"none of the taggers used knows the tag {key!r}", hint
     for one in knowing:
         blobs = ScoreBlobs(connection, one.id, len(one.columns))
         for contents, values in blobs.column(keys[one].index(key), seen[one]):
@@ -48,7 +48,7 @@ def prepare(connection: sqlite3.Connection, key: str) -> tuple[str, str] | None:
 
 
 def _seen(connection: sqlite3.Connection, tagger: int, key: str) -> int:
-    """Return the number of the newest score that is in the table, 0 for none."""
+    """Return the number of the newest score in the table, 0 for none."""
     row = connection.execute(
         "SELECT seen FROM score_columns WHERE tagger = ? AND key = ?", (tagger, key)
     ).fetchone()

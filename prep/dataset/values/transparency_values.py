@@ -1,4 +1,4 @@
-"""How transparent pictures are, in ``cache.db``, by content."""
+"""Measured transparency of pictures, in ``cache.db``, by content."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 
 class Transparency(NamedTuple):
-    """What a trainer meets that drops transparency.
+    """Transparency of a picture, for trainers that drop it.
 
     Attributes:
-        share: Of the pixels that are not fully opaque, 0 to 1.
-        grey: Mean brightness of what lies hidden under them, 0 (black) to 255.
+        share: Share of pixels that are not fully opaque, 0 to 1.
+        grey: Mean brightness of the pixels hidden below, 0 (black) to 255.
     """
 
     share: float
@@ -18,13 +18,13 @@ class Transparency(NamedTuple):
 
 
 def known(connection: sqlite3.Connection) -> dict[str, Transparency]:
-    """Return what is known, by content."""
+    """Return the stored values, by content."""
     rows = connection.execute("SELECT content, share, grey FROM transparency")
     return {content: Transparency(share, grey) for content, share, grey in rows}
 
 
 def save(connection: sqlite3.Connection, found: Iterable[tuple[str, Transparency]]) -> None:
-    """Keep what was found of contents, in one transaction."""
+    """Store values, in one transaction."""
     with connection:
         connection.executemany(
             "INSERT OR REPLACE INTO transparency(content, share, grey) VALUES(?, ?, ?)",

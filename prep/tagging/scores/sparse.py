@@ -87,7 +87,7 @@ class Sparse:
         return cls(len(scores), rows, columns, scores.ravel()[found], rests)
 
     def packed(self, width: int) -> list[bytes]:
-        """Return one blob for each image, for ``unpacked``; ``width`` is that of the table."""
+        """Return one blob per image, for ``unpacked``; ``width`` is that of the table."""
         return pack_tops(self.bounds, self.columns, self.values, self.rests, width)
 
     @classmethod

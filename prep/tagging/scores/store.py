@@ -98,7 +98,7 @@ class ScoreStore:
             return joined(parts)
         found = self._blobs.tops(contents)
         missing = list(dict.fromkeys(c for c in contents if c not in found))
-        for part in batches(missing, PORTION):  # stored by a version without tops
+        for part in batches(missing, PORTION):  # stored by a version without sparse scores
             tops = self._tops(self.load(part))
             self._blobs.put_tops(part, tops)
             found |= dict(zip(part, tops, strict=True))

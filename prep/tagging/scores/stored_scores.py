@@ -14,7 +14,7 @@ class MainTaggerScores:
     """The scores of the tagger that has scored most images; on a tie, the one used last."""
 
     def __init__(self, index: Index) -> None:
-        """Find them; ``bool()`` is False when there are none."""
+        """Find the scores; ``bool()`` is False if there are none."""
         tagger = max(stored(index), key=lambda one: one.images, default=None)
         self._table = tagger.table if tagger else TagTable((), ())
         self._scores = tagger.store(index) if tagger else None
@@ -29,11 +29,11 @@ class MainTaggerScores:
         return bool(self.names)
 
     def limits(self, general: float, character: float) -> Halves:
-        """Return from which score on each column counts; ratings never do."""
+        """Return the threshold of each column; ratings never reach theirs."""
         return Thresholds(general, character).limits(self._table)
 
     def load(self, contents: Iterable[str | None]) -> Iterator[tuple[str, Halves]]:
-        """Yield (content, scores) of those that have some; scores have one value per name."""
+        """Yield (content, scores) of contents with scores; one score per name."""
         if self._scores is not None:
             yield from self._scores.each(content for content in contents if content)
 

@@ -20,9 +20,9 @@ class StoredTagger:
     Attributes:
         key: Hash of its files.
         name: For people.
-        model: What it was asked for as.
+        model: Name with which it was requested.
         number: Taggers that came later have higher ones.
-        images: Contents that it has scored.
+        images: Number of contents that it has scored.
         general: Recommended threshold of general tags, if any.
         character: Recommended threshold of character tags, if any.
         table: Tags of its scores.
@@ -67,7 +67,7 @@ def note(index: Index, files: TaggerFiles, model: str, key: str) -> None:
 
 
 def stored(index: Index) -> list[StoredTagger]:
-    """Return the taggers that have scores here, the one used last first."""
+    """Return the taggers with stored scores, the one used last first."""
     known = {
         key: facts
         for key, *facts in index.connection.execute(
