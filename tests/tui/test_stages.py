@@ -126,7 +126,7 @@ async def test_wrong_repeats_are_refused_in_words(twins: Project) -> None:
         await opened.until(lambda: isinstance(opened.app.screen, Fields))
         opened.app.screen.query_one("#repeats", Input).value = "many"
         await opened.pilot.press("enter")
-        await opened.until(lambda: any("no whole number" in text for text in opened.notices))
+        await opened.until(lambda: any("not a whole number" in text for text in opened.notices))
     assert not Project.open(twins.root).settings.concepts
 
 

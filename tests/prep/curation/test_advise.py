@@ -251,7 +251,7 @@ def test_without_scores_it_says_so(project: Project, make_image: MakeImage) -> N
     assert told == [
         (
             "note",
-            "mochi: 0 of 3 images were looked at by a tagger, so only captions are judged.",
+            "mochi: 0 of 3 images have tagger scores, so only captions are judged.",
         )
     ]
     changed = project.saved({"concepts": {"10_mochi": {"regularization": True}}})

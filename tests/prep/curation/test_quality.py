@@ -94,7 +94,7 @@ def test_thresholds_come_from_the_project_and_flags(mixed: Project) -> None:
     assert {name for name, _ in findings(run(strict))} == {"blur"}
     assert ("upscale", "tiny.png") in findings(run(strict, upscale=3))
     assert {name for name, _ in findings(run(strict, only=["dark"]))} == {"dark"}
-    with pytest.raises(ConfigError, match="noise is not looked at"):
+    with pytest.raises(ConfigError, match="noise is not selected"):
         run(strict, only=["dark"], noise=3)
     with pytest.raises(ConfigError, match="--sort noise"):
         run(strict, only=["dark"], sort="noise")

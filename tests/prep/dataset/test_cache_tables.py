@@ -201,7 +201,7 @@ def test_a_cache_in_which_no_operation_ran_is_carried_over(project: Project, fre
 
 
 def test_that_duplicates_were_looked_for_is_not_forgotten(project: Project, fresh: Index) -> None:
-    with pytest.raises(ConfigError, match="no duplicates have been looked for"):
+    with pytest.raises(ConfigError, match="duplicates have not been searched yet"):
         fresh.ids("dup:kept")
     duplicates.save(fresh.connection, [])
     assert list(fresh.ids("dup:kept")) == []
