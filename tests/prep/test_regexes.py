@@ -35,7 +35,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_pattern_without_end_is_stopped(search: Callable[[], object]) -> None:
-    with pytest.raises(ConfigError, match=re.escape(f"{HOSTILE} takes too long")) as caught:
+    with pytest.raises(ConfigError, match=re.escape(f"{HOSTILE} took too long")) as caught:
         search()
     assert "write a+" in caught.value.hint
 
@@ -106,20 +106,20 @@ def opened(project: Project, make_image: MakeImage) -> Project:
     ],
 )
 def test_edits_searches_and_filters_are_stopped(opened: Project, options: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="takes too long"):
+    with pytest.raises(ConfigError, match="took too long"):
         list(edit.run(opened, EditOptions(**options)))
     assert captions.read(opened.dataset / "10_mochi/a.txt") == f"mochi, {ENDLESS}"
 
 
 def test_rules_are_stopped(opened: Project) -> None:
     saved = opened.saved({"captions": {"regex": {HOSTILE: "x"}}})
-    with pytest.raises(ConfigError, match="takes too long"):
+    with pytest.raises(ConfigError, match="took too long"):
         list(edit.run(saved, EditOptions(rules=True)))
 
 
 def test_the_index_goes_on_after_a_filter_was_stopped(opened: Project) -> None:
     with Index(opened) as index:
-        with pytest.raises(ConfigError, match="takes too long"):
+        with pytest.raises(ConfigError, match="took too long"):
             index.ids(f"/{HOSTILE}/")
         assert len(index.ids("/mochi/")) == 1
 
