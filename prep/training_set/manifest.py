@@ -149,7 +149,7 @@ def _data(file: Path) -> Mapping[str, Any]:
     try:
         data: Mapping[str, Any] = json.loads(file.read_text("utf-8"))
         if data["version"] > _VERSION:
-            raise UserError(f"{file} was made by a newer shikomi.", "Update shikomi.")
+            raise UserError(f"{file} was created by a newer version of shikomi.", "Update shikomi.")
     except (OSError, ValueError, TypeError, KeyError):
         return {}
     return data
