@@ -133,7 +133,7 @@ def tags(project: ProjectPath = HERE, /, *, where: str = "", json: Json = False)
 @examples(
     (
         "shikomi exclude my_project --where name:scan --reason blurry",
-        "Exclude images with scan in their path from captions, plan and export.",
+        "Exclude images with scan in their path; plan and export skip them.",
     ),
     (
         "shikomi exclude my_project --where excluded:yes --include",

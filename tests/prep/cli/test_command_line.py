@@ -93,6 +93,8 @@ def test_words_behind_two_hyphens_are_arguments() -> None:
         (["edit", "p", "--add", "--remove=x"], "--add needs a value."),
         (["edit", "p", "--add", "--replace.hat", "x"], "--add needs a value."),
         (["edit", "p", "--replace.hat", "--no-lower"], "--replace.hat needs a value."),
+        (["edit", "p", "--replace.hat=cap", "-x"], "Unknown option: -x."),
+        (["ls", "p", "--json", "-x"], "Unknown option: -x."),
         (["shuffle", "p", "--seed", "-1"], "--seed: input should be greater than or equal to 0"),
         (["ls", "p", "--wher", "x"], "Unknown option: --wher. Did you mean --where?"),
         (["ls", "p", "-json"], "Unknown option: -json. Did you mean --json?"),
