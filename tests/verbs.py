@@ -1,6 +1,7 @@
 """The verbs of the command line, as tests walk through them."""
 
 from collections.abc import Iterator
+from functools import cache
 
 from cyclopts import App
 from cyclopts.argument import Argument
@@ -26,9 +27,10 @@ def all_verbs() -> Iterator[tuple[Words, App]]:
             yield path, command
 
 
-def arguments_of(path: Words) -> list[Argument]:
+@cache
+def arguments_of(path: Words) -> tuple[Argument, ...]:
     """Return the arguments and options of a verb, with their help, as its users see them."""
     _, apps, _ = app.parse_commands(path)
     with app.app_stack(apps):
         found = apps[-1].assemble_argument_collection(parse_docstring=True)
-    return [argument for argument in found if argument.show]
+    return tuple(argument for argument in found if argument.show)

@@ -102,8 +102,7 @@ def attach_values(
 
 def _is_option(word: str, known: "ArgumentCollection", flags: Sequence[str]) -> bool:
     """Is this an option of the verb, with a value or without?"""
-    name = word.partition("=")[0]
-    return word in flags or (word.startswith("-") and (_has(known, name) or _has(known, word)))
+    return word in flags or (word.startswith("-") and _has(known, word.partition("=")[0]))
 
 
 def _takes_next(word: str, known: "ArgumentCollection") -> bool:
