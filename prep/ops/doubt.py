@@ -63,7 +63,10 @@ class DoubtOptions(ScoreOptions):
             )
         both = set(captions.keys(self.yes)) & set(captions.keys(self.no))
         if both:
-            raise ConfigError(f"--yes and --no are both given for {', '.join(sorted(both))}.")
+            raise ConfigError(
+                f"--yes and --no are both given for {', '.join(sorted(both))}.",
+                "Give only one of them.",
+            )
         if (self.yes or self.no) and not (self.path or self.where):
             raise ConfigError(
                 "--yes and --no require --path or --where.", "Say which images they are about."

@@ -125,7 +125,7 @@ def test_what_is_no_image_is_refused(tmp_path: Path, data: bytes) -> None:
 
 
 def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableError, match="gone"):
+    with pytest.raises(UnreadableError, match="no longer exists"):
         probe(tmp_path / "a.png")
     with pytest.raises(UnreadableError):
         decode(tmp_path)

@@ -157,7 +157,7 @@ def test_two_taggers_are_compared_where_both_know_a_tag(project: Project) -> Non
     most = CompareOptions(model="first", also=("second",), sort="agreement", images=0)
     first = next(e for e in compare.run(project, most) if isinstance(e, events.Agreement))
     assert first.tag == "smile"
-    with pytest.raises(ConfigError, match="Two different taggers"):
+    with pytest.raises(ConfigError, match="two different taggers"):
         list(compare.run(project, CompareOptions(model="first", also=("somebody/first",))))
 
 

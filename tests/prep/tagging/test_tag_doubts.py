@@ -170,10 +170,10 @@ def test_single_answers(made: Project) -> None:
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
-        ({"accept": True, "reject": True}, "Give one of"),
-        ({"yes": ["hat"], "no": ["Hat"], "where": "a"}, "both yes and no"),
-        ({"yes": ["hat"]}, "Which images"),
-        ({"dry_run": True}, "nothing to preview"),
+        ({"accept": True, "reject": True}, "exclude each other"),
+        ({"yes": ["hat"], "no": ["Hat"], "where": "a"}, "--yes and --no are both given"),
+        ({"yes": ["hat"]}, "require --path or --where"),
+        ({"dry_run": True}, "requires an answer"),
     ],
 )
 def test_contradictions_are_refused(made: Project, options: dict[str, Any], fault: str) -> None:

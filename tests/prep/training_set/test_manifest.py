@@ -176,5 +176,5 @@ def test_damage_in_one_half_does_not_cost_the_other(manifest: Manifest) -> None:
 
 def test_a_manifest_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text('{"version": 2, "files": {}}')
-    with pytest.raises(UserError, match="newer shikomi"):
+    with pytest.raises(UserError, match="newer version of shikomi"):
         Manifest(tmp_path)
