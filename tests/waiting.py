@@ -47,16 +47,16 @@ def descendants() -> dict[int, str]:
     return found
 
 
-def work_done() -> float:
-    """Return the CPU seconds of all processes that descend from this one and still run."""
-    total, ticks = 0.0, os.sysconf("SC_CLK_TCK")
+def cpu_seconds() -> dict[int, float]:
+    """Return the CPU seconds of every process that descends from this one and still runs."""
+    found, ticks = {}, os.sysconf("SC_CLK_TCK")
     for number in descendants():
         try:
             fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        total += (int(fields[11]) + int(fields[12])) / ticks
-    return total
+        found[number] = (int(fields[11]) + int(fields[12])) / ticks
+    return found
 
 
 class Patience:
@@ -65,18 +65,19 @@ class Patience:
     def __init__(self, still: float = STILL) -> None:
         self._still = still
         self._began = self._moved = time.monotonic()
-        self._done = work_done()
+        self._spent = cpu_seconds()
 
     def check(self) -> None:
         """Fail when nothing has moved for a while."""
         now = time.monotonic()
         if now - self._moved < self._still:
             return
-        done = work_done()
-        moved = done - self._done > _WORKING * (now - self._moved)
+        spent = cpu_seconds()
+        worked = sum(seconds - self._spent.get(number, 0.0) for number, seconds in spent.items())
+        moved = worked > _WORKING * (now - self._moved) or spent.keys() != self._spent.keys()
         assert moved, f"waited in vain: nothing moved for {now - self._moved:.0f} s"
         assert now - self._began < ENDLESS, "waited in vain: it runs in circles"
-        self._moved, self._done = now, done
+        self._moved, self._spent = now, spent
 
 
 def wait_for(condition: Callable[[], object], still: float = STILL) -> None:
