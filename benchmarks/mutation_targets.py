@@ -189,5 +189,23 @@ EXPLAINED: dict[Key, str] = {
         "_REMEMBERED = 1 << 16",
         "_REMEMBERED = 1 << 15",
     ): "How much is remembered shows in memory and time only.",
+    (
+        "prep/captions/structure.py",
+        "LineParts.habit",
+        "return seen.most_common(1)[0][0] if seen else SEPARATOR",
+        "return seen.most_common(2)[0][0] if seen else SEPARATOR",
+    ): "The first one is the same.",
+    (
+        "prep/captions/structure.py",
+        "LineParts.units",
+        "last = -1",
+        "last = -2",
+    ): "No group has this number.",
+    (
+        "prep/captions/structure.py",
+        "_raw_pieces",
+        "pieces.append((line[start:match.start()], match[1]))",
+        "pieces.append((line[start:match.start()], match[0]))",
+    ): "The group is the whole of the match, when it is there.",
 }
 """Faults that change nothing anybody can observe, with the reason; judged by a person."""

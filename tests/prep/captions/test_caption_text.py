@@ -142,7 +142,7 @@ def test_sections_keep_their_tags_when_one_is_added(line: str, new: str, first: 
         ("|||a", ["a", "b"], "|||a, b"),
         ("c|||b", ["b", "d"], "|||b, d"),
         ("a||||_|", ["a", "|_|", "b"], "a||| |_|, b"),  # a tag that would blur the mark
-        ("a;;;b, ;c", ["a", ";c"], "a, ;c"),
+        ("||| c", ["|_|"], "||| |_|"),
         ("x;;;;b", ["d", ";b"], "d;;; ;b"),
         ("||| |||", ["b"], "b ||| |||"),
         ("a ||| b ||| c", [], ""),
@@ -164,6 +164,20 @@ def test_line_ends_are_those_of_python_and_kept() -> None:
         assert captions.split(text) == ["a", "b"]
         assert captions.with_tags(text, ["c"]) == f"c{end}A sentence.{end}"
     assert captions.split("a\x0bb, c\u2028d") == ["a\x0bb", "c\u2028d"]
+
+
+@pytest.mark.parametrize("mark", ["|||", ";;;"])
+def test_a_mark_ends_a_sentence(mark: str) -> None:
+    before, after = "a bear sits on a chair in the old house", "looking at the sea"
+    assert tags_of(f"hat, {before}, {after}, bow") == ["hat", f"{before}, {after}", "bow"]
+    assert tags_of(f"hat, {before}{mark}{after}, bow") == ["hat", before, after, "bow"]
+
+
+def test_marks_and_gaps_at_the_ends_of_a_line_say_nothing_of_those_between() -> None:
+    assert LineParts.parse(";;;a;;;b, c").groups == [0, 0, 2]
+    assert LineParts.parse(",a, b").habit == ", "
+    assert LineParts.parse("a, b,").habit == ", "
+    assert LineParts.parse("a,b ||| c, d").habit == ","  # the first one of two that are as usual
 
 
 def test_renamed_tags_are_found_where_they_were() -> None:
