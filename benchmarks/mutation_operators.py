@@ -105,8 +105,9 @@ def compared_text_changed(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def nothing_returned(node: ast.AST) -> Iterator[ast.AST]:
-    """Return ``None`` instead of a value."""
-    if isinstance(node, ast.Return) and ast.unparse(node) not in ("return", "return None"):
+    """Return ``None`` instead of a value; truth values are flipped already."""
+    kept = ("return", "return None", "return True", "return False")
+    if isinstance(node, ast.Return) and ast.unparse(node) not in kept:
         yield ast.Return(ast.Constant(None))
 
 

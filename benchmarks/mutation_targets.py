@@ -150,5 +150,83 @@ EXPLAINED: dict[Key, str] = {
         "return lambda tag: (self.places.get(captions.key(tag), 0), rank(tag) if rank else 0)",
         "return lambda tag: (self.places.get(captions.key(tag), 0), rank(tag) if rank else -1)",
     ): "The same number for every tag.",
+    (
+        "prep/captions/rewrite_tags.py",
+        "_LineRewriter._cut",
+        "least = self._cuts[-1] if self._cuts else 0",
+        "least = self._cuts[-0] if self._cuts else 0",
+    ): "A later mark never costs less in front of an earlier one.",
+    (
+        "prep/captions/rewrite_tags.py",
+        "_LineRewriter._bring_forward",
+        "end > 0 and self._new[end - 1][1] < 0",
+        "end >= 0 and self._new[end - 1][1] < 0",
+    ): "Beyond the beginning all tags are new, and none is brought forward.",
+    (
+        "prep/captions/rewrite_tags.py",
+        "_LineRewriter._bring_forward",
+        "end > 0 and self._new[end - 1][1] < 0",
+        "end > -1 and self._new[end - 1][1] < 0",
+    ): "Beyond the beginning all tags are new, and none is brought forward.",
+    (
+        "prep/captions/rewrite_tags.py",
+        "_LineRewriter._bring_forward",
+        "len(self._cuts) > 1 and self._cuts[-1] < place",
+        "len(self._cuts) > 1 and self._cuts[-1] <= place",
+    ): "Sets a number that is equal already.",
+    (
+        "prep/captions/rewrite_tags.py",
+        "_LineRewriter._edge",
+        "return ''",
+        "return None",
+    ): "Nothing is put either way.",
+    (
+        "prep/captions/rewrite_tags.py",
+        "sorted_line",
+        "[*pieces.units(), (-1, [])]",
+        "[*pieces.units(), (-2, [])]",
+    ): "A mark for the end: no section has this number.",
+    (
+        "prep/captions/structure.py",
+        "",
+        "_REMEMBERED = 1 << 16",
+        "_REMEMBERED = 2 << 16",
+    ): "How much is remembered shows in memory and time only.",
+    (
+        "prep/captions/structure.py",
+        "",
+        "_REMEMBERED = 1 << 16",
+        "_REMEMBERED = 0 << 16",
+    ): "How much is remembered shows in memory and time only.",
+    (
+        "prep/captions/structure.py",
+        "",
+        "_REMEMBERED = 1 << 16",
+        "_REMEMBERED = 1 << 17",
+    ): "How much is remembered shows in memory and time only.",
+    (
+        "prep/captions/structure.py",
+        "",
+        "_REMEMBERED = 1 << 16",
+        "_REMEMBERED = 1 << 15",
+    ): "How much is remembered shows in memory and time only.",
+    (
+        "prep/captions/structure.py",
+        "LineParts.habit",
+        "return seen.most_common(1)[0][0] if seen else SEPARATOR",
+        "return seen.most_common(2)[0][0] if seen else SEPARATOR",
+    ): "The first one is the same.",
+    (
+        "prep/captions/structure.py",
+        "LineParts.units",
+        "last = -1",
+        "last = -2",
+    ): "No group has this number.",
+    (
+        "prep/captions/structure.py",
+        "_raw_pieces",
+        "pieces.append((line[start:match.start()], match[1]))",
+        "pieces.append((line[start:match.start()], match[0]))",
+    ): "The group is the whole of the match, when it is there.",
 }
 """Faults that change nothing anybody can observe, with the reason; judged by a person."""

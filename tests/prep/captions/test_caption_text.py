@@ -5,8 +5,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from prep import captions
-from prep.captions.rewrite_tags import origins, sorted_line, with_new_tags
-from prep.captions.structure import KEEP_MARK, LineParts, plain_tags, split_lines, tags_of
+from prep.captions import structure
+from prep.captions.rewrite_tags import origins, sorted_line, sorted_tags, with_new_tags
+from prep.captions.structure import (
+    KEEP_MARK,
+    LineParts,
+    are_plain,
+    plain_tags,
+    split_lines,
+    tags_of,
+)
 from tests.prep.caption_lines import SENTENCE, TAGS, structured, tag_lists, texts
 
 ANY = st.text(st.characters(codec="utf-8")) | st.text(",{}|; \t.!ab", max_size=30) | texts
@@ -33,6 +41,36 @@ def test_the_quick_way_finds_the_same_tags(text: str) -> None:
     line = split_lines(text)[1]
     plain = plain_tags(line)
     assert plain is None or plain == LineParts.parse(line).tags
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ["1girl", "long hair"],
+        ["hatsune miku with a leek", "hat"],
+        ["kimi no na wa.", "少女"],
+        ["a"],
+    ],
+)
+def test_most_lines_go_the_quick_way(tags: list[str]) -> None:
+    assert plain_tags(", ".join(tags)) == tags
+
+
+@pytest.mark.parametrize("line", ["a,b", "a, ", "a ||| b", f"a, {SENTENCE}, b", "a;;;b", "{a}"])
+def test_lines_with_structure_do_not(line: str) -> None:
+    assert plain_tags(line) is None
+
+
+def test_few_tags_are_remembered_as_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    remembered = set[str]()
+    monkeypatch.setattr(structure, "_plain", remembered)
+    monkeypatch.setattr(structure, "_REMEMBERED", 2)
+    assert are_plain(["{a}"]) is False
+    sizes = []
+    for tag in "abcdef":
+        assert are_plain([tag]) is are_plain([tag]) is True
+        sizes.append(len(remembered))
+    assert sizes == [1, 2, 3, 1, 2, 3]
 
 
 @given(ANY)
@@ -95,6 +133,18 @@ def test_sections_keep_their_tags_when_one_is_added(line: str, new: str, first: 
             ["mochi", "The bear sits on a beach, smiling."],
             "mochi. The bear sits on a beach, smiling.",
         ),
+        (f"b, , {SENTENCE}", ["b", "hat", SENTENCE], f"b, hat, , {SENTENCE}"),
+        (f"a, , {SENTENCE}, b", ["b", SENTENCE], f"b, , {SENTENCE}"),
+        ("b,", ["hat", SENTENCE], f"hat, {SENTENCE},"),  # nothing of the old line is left
+        ("b,", [SENTENCE, "hat"], f"{SENTENCE}, hat,"),
+        ("b, , d", ["b", "e"], "b, , e"),
+        ("b;;;e", ["e", "b"], "e;;;b"),
+        ("|||a", ["a", "b"], "|||a, b"),
+        ("c|||b", ["b", "d"], "|||b, d"),
+        ("a||||_|", ["a", "|_|", "b"], "a||| |_|, b"),  # a tag that would blur the mark
+        ("||| c", ["|_|"], "||| |_|"),
+        ("x;;;;b", ["d", ";b"], "d;;; ;b"),
+        ("||| |||", ["b"], "b ||| |||"),
         ("a ||| b ||| c", [], ""),
         (" , ", ["a"], "a"),
     ],
@@ -116,11 +166,26 @@ def test_line_ends_are_those_of_python_and_kept() -> None:
     assert captions.split("a\x0bb, c\u2028d") == ["a\x0bb", "c\u2028d"]
 
 
+@pytest.mark.parametrize("mark", ["|||", ";;;"])
+def test_a_mark_ends_a_sentence(mark: str) -> None:
+    before, after = "a bear sits on a chair in the old house", "looking at the sea"
+    assert tags_of(f"hat, {before}, {after}, bow") == ["hat", f"{before}, {after}", "bow"]
+    assert tags_of(f"hat, {before}{mark}{after}, bow") == ["hat", before, after, "bow"]
+
+
+def test_marks_and_gaps_at_the_ends_of_a_line_say_nothing_of_those_between() -> None:
+    assert LineParts.parse(";;;a;;;b, c").groups == [0, 0, 2]
+    assert LineParts.parse(",a, b").habit == ", "
+    assert LineParts.parse("a, b,").habit == ", "
+    assert LineParts.parse("a,b ||| c, d").habit == ","  # the first one of two that are as usual
+
+
 def test_renamed_tags_are_found_where_they_were() -> None:
     assert origins(["a", "b", "c"], ["a", "x", "c"]) == [0, 1, 2]
     assert origins(["a", "b", "c"], ["x", "y", "c"]) == [0, 1, 2]
     assert origins(["a", "b"], ["a", "b", "c"]) == [0, 1, -1]
     assert origins(["a", "b"], ["x", "b", "a"]) == [-1, 1, 0]
+    assert origins(["a", "b"], ["x", "a", "y"]) == [-1, 0, 1]
 
 
 def test_sorting_moves_loose_tags_only() -> None:
@@ -128,6 +193,8 @@ def test_sorting_moves_loose_tags_only() -> None:
     assert sorted_line(line, captions.key) == "z, y ||| a, b;;;x, c ||| 2, 1"
     line = f"c, b, {SENTENCE}, z, a"
     assert sorted_line(line, captions.key) == f"b, c, {SENTENCE}, a, z"
+    assert sorted_tags(captions.split(line), captions.key) == ["b", "c", SENTENCE, "a", "z"]
+    assert sorted_tags([SENTENCE], captions.key) == [SENTENCE]
 
 
 @given(structured())

@@ -58,6 +58,72 @@ def test_a_tag_that_ends_with_a_full_stop_is_parted_from_the_sentence() -> None:
     assert found == ["mochi", "hat", "The bear sits on a beach, smiling."]
 
 
+@pytest.mark.parametrize(
+    ("sentence", "tag"),
+    [
+        ("a cat on a red sofa.", "a cat on a red bed."),  # 20 characters
+        ("a bear sits on chairs.", "a bear with umbrellas."),  # five words
+        ("a bear sits on a chair in the old house", "a bear sits on a chair in the house"),  # ten
+        # Two words that running text has, if one of them is hardly in a title, else three.
+        ("bears walking with her dogs.", "bears walking with some dogs."),
+        ("the bears of the woods.", "the bears of northern woods."),
+        # With a colon, fewer than ten words may be a title; not so two clauses.
+        ("a bear is in here: it sits on a chair.", "a bear is in here: it sits on chairs."),
+        ("nier: this girl, with a sword.", "nier: this girl with a sword."),
+        ("nier: this girl, with a sword.", "nier: automata, with a sword."),
+        ("nier: this girl, with a sword.", "nier: this girl, with a sword"),
+        ("少女がいる。", "少女いる。"),  # six characters,
+        ("少女がいる。", "少女がいるよ"),  # a full stop,
+        ("少女がいる。", "café noir。"),  # and an East Asian script
+    ],
+)
+def test_where_sentences_begin(sentence: str, tag: str) -> None:
+    assert sentences.is_sentence(sentence)
+    assert not sentences.is_sentence(tag)
+
+
+LONG = "a bear sits on a chair in the old house"
+FIRST, NEXT = "This bear sits on a chair.", "It looks at the sea and is sad."
+
+
+@pytest.mark.parametrize(
+    ("pieces", "span"),
+    [
+        # Clauses in a row, of three words, of which the last one ends the sentence.
+        (["hat", "in this picture", "holding a sword."], (1, 2)),
+        (["this picture", "holding a sword."], None),
+        (["hat", "with a sword."], None),
+        # Without a full stop, a long piece and what follows up to the last clause of four words.
+        (["hat", LONG, "red scarf", "looking at the sea", "red wool scarf"], (1, 3)),
+        (["a bear sits on a chair in the house", "looking at the sea"], None),
+        # To the full stop that ends a piece, unless the next piece is a sentence, too.
+        ([FIRST, NEXT, "hat"], (0, 1)),
+        (["hat", FIRST, NEXT], (1, 2)),
+        ([FIRST, "hat", NEXT], (0, 0)),
+        (["A bear sits here now. It is on a chair.", "hat", "kimi no na wa."], (0, 0)),
+        (["This bear sits on a chair. Near it", "a hat."], (0, 1)),
+        (["少女がいる。", "hat"], (0, 0)),
+        (["犬。", "猫がいる。"], (0, 1)),
+        (["犬。", "hat and cap"], None),
+        (["海辺に立っています", "hat", "とても楽しそうです。"], (2, 2)),
+    ],
+)
+def test_where_sentences_end(pieces: list[str], span: tuple[int, int] | None) -> None:
+    assert sentences.sentence_span(pieces) == span
+    tags = captions.split(", ".join(pieces))
+    if span is None:
+        assert tags == pieces
+    else:
+        first, last = span
+        assert tags == [*pieces[:first], ", ".join(pieces[first : last + 1]), *pieces[last + 1 :]]
+
+
+def test_what_is_parted_from_the_sentence_behind_it_is_short() -> None:
+    for tag, parted in (("girl with red hat", True), ("girl with a red hat", False)):
+        found = sentences.lead_in(f"{tag}. The bear sits on a beach")
+        assert found == ((tag, "The bear sits on a beach") if parted else None)
+
+
 @pytest.fixture
 def described(project: Project, make_image: MakeImage) -> Project:
     make_image("10_mochi/a.png", 1, caption=f"mochi, hat, {SENTENCES[0]}")
