@@ -1,5 +1,6 @@
 """The loop step by step, over a model whose arithmetic can be followed by hand."""
 
+import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -313,3 +314,144 @@ def test_validation_is_the_same_function_at_every_step(tmp_path: Path) -> None:
 def test_without_held_out_images_there_is_no_validation(tmp_path: Path) -> None:
     training, _ = toy_training(tmp_path, IMAGES)
     assert validation_loss(training) is None
+
+
+# ---- what is reported, and when what is due ------------------------------------------------------
+
+
+def metrics(found: list[Event]) -> list[Metric]:
+    return [event for event in found if isinstance(event, Metric)]
+
+
+def test_epochs_count_from_one_in_all_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, _ = toy_training(tmp_path, IMAGES, held_out=[toy_image(9)], batch_size=2, epochs=2)
+    found = list(trained(training, monkeypatch))
+    assert [(m.step, m.epoch) for m in metrics(found) if m.loss is not None] == [
+        (1, 1),
+        (2, 1),
+        (3, 2),
+        (4, 2),
+    ]
+    assert [(m.step, m.epoch) for m in metrics(found) if m.val_loss is not None] == [
+        (0, 1),
+        (2, 1),
+        (4, 2),
+    ]
+    assert [(e.step, e.epoch) for e in found if isinstance(e, Saved)] == [(2, 1), (4, 2)]
+
+
+def test_the_summary_says_how_it_went(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training, _ = toy_training(tmp_path, IMAGES, held_out=[toy_image(9)], batch_size=3, epochs=3)
+    clock = iter(range(1000))
+    monkeypatch.setattr("train.run.loop.time.monotonic", lambda: float(next(clock)))
+    found = list(trained(training, monkeypatch))
+    last = found[-1]
+    assert isinstance(last, Finished)
+    # The clock ticks once a question, and a step asks twice more: two seconds each.
+    assert training.counters.seconds == 6.0
+    assert last.summary["it_per_s"] == 0.5
+    values = [m.val_loss for m in metrics(found) if m.val_loss is not None]
+    assert last.summary["val_loss_before"] == values[0]
+    assert last.summary["val_loss_after"] == values[-1]
+    assert values[0] != values[-1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "files", "sampled"),
+    [
+        ({}, ["toy-000001", "toy-000002", "toy"], [2, 4, 6]),
+        ({"save_every_epochs": 2, "sample_every_epochs": 2}, ["toy-000002", "toy"], [4]),
+        ({"save_every_epochs": 0, "sample_every_epochs": 0}, ["toy"], []),
+        (
+            {"save_every_epochs": 0, "save_every_steps": 3, "sample_every_epochs": 3},
+            ["toy-step00000003", "toy"],
+            [6],
+        ),
+        (
+            {"save_every_epochs": 0, "sample_every_epochs": 0, "sample_every_steps": 4},
+            ["toy"],
+            [4],
+        ),
+    ],
+)
+def test_what_is_due_is_done_and_nothing_else(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    files: list[str],
+    sampled: list[int],
+) -> None:
+    training, _ = toy_training(tmp_path, IMAGES, batch_size=2, epochs=3, pictures=1, **settings)
+    found = list(trained(training, monkeypatch))
+    assert [Path(e.path).stem for e in found if isinstance(e, Saved)] == files
+    assert [e.step for e in found if isinstance(e, Sample)] == sampled
+    assert all((tmp_path / "lora" / f"{name}.safetensors").is_file() for name in files)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"batch_size": 3, "gradient_accumulation": 2}, "batch_size = 1 and .* = 4: the same"),
+        ({"batch_size": 4}, "batch_size = 2 and gradient_accumulation = 2: the same"),
+        ({"batch_size": 1}, "gradient_checkpointing = true"),
+        ({"batch_size": 1, "gradient_checkpointing": True}, "Lower the resolution or the rank"),
+    ],
+)
+def test_memory_that_ran_out_is_told_with_the_next_smaller_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], said: str
+) -> None:
+    training, _ = toy_training(tmp_path, IMAGES, **settings)
+
+    def no_memory(*_: object) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(loop, "batch_losses", no_memory)
+    with pytest.raises(UserError, match="Memory ran out") as caught:
+        optimise(training)
+    assert re.search(said, caught.value.hint)
+
+
+def test_a_loss_that_is_infinite_names_its_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, _ = toy_training(tmp_path, IMAGES, batch_size=3, epochs=3)
+    steps(training, 1)
+    monkeypatch.setattr(
+        loop, "batch_losses", lambda *_: torch.full((3,), float("inf"), requires_grad=True)
+    )
+    with pytest.raises(loop.TrainingError, match="NaN or infinite at step 2") as caught:
+        optimise(training)
+    assert "learning_rate" in caught.value.hint
+
+
+def test_samples_that_fail_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training, _ = toy_training(
+        tmp_path, IMAGES, batch_size=3, epochs=1, pictures=2, failing=ValueError("odd")
+    )
+    found = list(trained(training, monkeypatch))
+    told = [event.message for event in found if isinstance(event, Warned)]
+    assert [text.partition(" failed")[0] for text in told] == [
+        "Sample 1 after step 1",
+        "Sample 2 after step 1",
+    ]
+
+
+def test_the_loss_scaler_of_fp16_moves_with_the_steps(tmp_path: Path) -> None:
+    training, _ = toy_training(tmp_path, IMAGES, batch_size=3, epochs=4)
+    training.scaler = torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=1)
+    steps(training, 2)
+    assert training.scaler.get_scale() == 16.0
+
+
+def test_the_validation_loss_is_the_mean_over_images_without_dropout(tmp_path: Path) -> None:
+    held = [toy_image(7), toy_image(8), toy_image(9)]
+    alone = []
+    for image in held:
+        training, _ = toy_training(tmp_path, IMAGES, held_out=[image])
+        alone.append(validation_loss(training))
+    training, _ = toy_training(tmp_path, IMAGES, held_out=held)
+    for adapter in training.network.adapters.values():
+        adapter.dropout = 0.9  # type: ignore[assignment]
+    assert validation_loss(training) == pytest.approx(sum(filter(None, alone)) / 3)
