@@ -73,6 +73,30 @@ Key = tuple[str, str, str, str]
 
 EXPLAINED: dict[Key, str] = {
     (
+        "train/arithmetic/noise.py",
+        "NoiseSchedule.zero_terminal_snr",
+        "return bool(self.signal[-1] < 1e-06)",
+        "return bool(self.signal[-1] <= 1e-06)",
+    ): "A schedule ends in exactly nothing, or in a thousand times more.",
+    (
+        "train/arithmetic/noise.py",
+        "NoiseSchedule.zero_terminal_snr",
+        "return bool(self.signal[-1] < 1e-06)",
+        "return bool(self.signal[-1] < 2e-06)",
+    ): "A schedule ends in exactly nothing, or in a thousand times more.",
+    (
+        "train/run/objective.py",
+        "_coin",
+        "generator(seed, 'flip', epoch, exposure.image.content, exposure.turn).random() < 0.5",
+        "generator(seed, 'flip?', epoch, exposure.image.content, exposure.turn).random() < 0.5",
+    ): "Another coin, as fair.",
+    (
+        "train/run/objective.py",
+        "_coin",
+        "generator(seed, 'flip', epoch, exposure.image.content, exposure.turn).random() < 0.5",
+        "generator(seed, 'flip', epoch, exposure.image.content, exposure.turn).random() <= 0.5",
+    ): "One draw in 2^53 is exactly a half.",
+    (
         "prep/images/buckets.py",
         "Buckets._cover_fit",
         "scale = bucket[1] / height if aspect > bucket[0] / bucket[1] else bucket[0] / width",

@@ -26,6 +26,8 @@ def test_signal_of_stable_diffusion() -> None:
     assert schedule(zero=True).signal[-1].item() == 0.0
     assert schedule(zero=True).zero_terminal_snr
     assert not schedule().zero_terminal_snr
+    assert NoiseSchedule(torch.tensor([0.9, 0.5, 0.0]), "epsilon").zero_terminal_snr
+    assert not NoiseSchedule(torch.tensor([0.9, 0.0, 0.5]), "epsilon").zero_terminal_snr
 
 
 def test_min_snr_by_hand() -> None:

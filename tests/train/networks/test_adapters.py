@@ -1,0 +1,201 @@
+"""Adapters and networks on single layers, where everything can be worked out by hand."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from prep.errors import UserError
+from train.networks.base import Network, by_module
+from train.networks.build import fresh_network, network_of_file
+from train.networks.lora import LoraModule, Ranks
+
+NAME = "lora_unet_a"
+
+
+def conv(**shape: Any) -> nn.Conv2d:
+    torch.manual_seed(0)
+    return nn.Conv2d(3, 5, bias=False, **shape)
+
+
+def delta(adapter: Any) -> torch.Tensor:
+    """Return the change of the layer's weight that an adapter stands for."""
+    up, down = adapter.up.weight.flatten(1), adapter.down.weight
+    found: torch.Tensor = (up @ down.flatten(1)).view(len(up), *down.shape[1:]) * adapter.scale
+    return found
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"kernel_size": 1},
+        {"kernel_size": 3, "padding": 1},
+        {"kernel_size": 3, "stride": 2, "padding": 1},
+        {"kernel_size": 3, "padding": 2, "dilation": 2},
+        {"kernel_size": (1, 3), "padding": (0, 1)},
+    ],
+)
+def test_an_adapter_of_a_convolution_is_a_change_of_its_weight(shape: dict[str, Any]) -> None:
+    layer, x = conv(**shape), torch.randn(2, 3, 9, 9)
+    adapter = LoraModule(layer, 2, 3.0)
+    nn.init.normal_(adapter.up.weight)  # type: ignore[arg-type]
+    changed = conv(**shape)
+    with torch.no_grad():
+        changed.weight.copy_(layer.weight + delta(adapter))
+        assert torch.allclose(layer(x) + adapter(x), changed(x), atol=1e-5)
+
+
+def test_an_adapter_of_a_linear_layer_is_a_change_of_its_weight() -> None:
+    layer, x = nn.Linear(4, 6), torch.randn(3, 4)
+    adapter: Any = LoraModule(layer, 2, 5.0)
+    nn.init.normal_(adapter.up.weight)
+    assert adapter.scale == 2.5
+    with torch.no_grad():
+        assert torch.allclose(adapter(x), x @ delta(adapter).T, atol=1e-6)
+
+
+def test_other_layers_have_no_adapter() -> None:
+    with pytest.raises(TypeError, match="LayerNorm"):
+        LoraModule(nn.LayerNorm(4), 2, 2.0)
+
+
+def test_the_first_weights_are_kohyas_and_depend_on_seed_and_module() -> None:
+    layers = {NAME: nn.Linear(4, 6), "lora_unet_b": nn.Linear(4, 6)}
+
+    def downs(seed: int) -> list[torch.Tensor]:
+        adapters: Any = fresh_network(layers, Ranks(3, 3.0), seed=seed).adapters.values()
+        assert all(not adapter.up.weight.any() for adapter in adapters)
+        return [adapter.down.weight.detach() for adapter in adapters]
+
+    (a, b), (again, _), (other, _) = downs(1), downs(1), downs(2)
+    assert torch.equal(a, again)
+    assert not torch.equal(a, b)
+    assert not torch.equal(a, other)
+    # kaiming_uniform with a = sqrt 5 is uniform within 1 / sqrt(fan in).
+    wide: Any = LoraModule(nn.Linear(400, 2), 50, 1.0)
+    wide.initialise(0)
+    bound = 1 / 400**0.5
+    weight = wide.down.weight.detach()
+    assert float(weight.abs().max()) == pytest.approx(bound, rel=1e-2)
+    assert float(weight.std()) == pytest.approx(bound / 3**0.5, rel=2e-2)
+
+
+def test_dropout_acts_in_training_only() -> None:
+    adapter: Any = LoraModule(nn.Linear(64, 1, bias=False), 64, 64.0, dropout=0.5)
+    nn.init.ones_(adapter.up.weight)
+    adapter.down.weight.data = torch.eye(64)
+    x = torch.ones(1, 64)
+    with torch.no_grad():
+        assert adapter.eval()(x).item() == 64.0
+        torch.manual_seed(0)
+        values = {adapter.train()(x).item() for _ in range(5)}
+    # What stays is doubled: an even number around 64 each time.
+    assert len(values) > 1
+    assert all(value % 2 == 0 and 20 < value < 110 for value in values)
+
+
+def test_ranks_tell_wide_convolutions_from_all_others() -> None:
+    ranks = Ranks(4, 2.0, 8, 1.0)
+    assert ranks.of(nn.Linear(1, 1)) == (4, 2.0)
+    assert ranks.of(conv(kernel_size=1)) == (4, 2.0)
+    assert ranks.of(conv(kernel_size=3)) == (8, 1.0)
+    layers = {NAME: nn.Linear(2, 2), "lora_unet_c": conv(kernel_size=3)}
+    assert list(fresh_network(layers, Ranks(4, 2.0)).adapters) == [NAME]
+
+
+def file_of(layer: nn.Module, rank: int = 2, alpha: float | None = 3.0) -> dict[str, torch.Tensor]:
+    network = fresh_network({NAME: layer}, Ranks(rank, alpha or 1.0, rank, alpha or 1.0))
+    for parameter in network.parameters():
+        nn.init.normal_(parameter)
+    tensors = network.tensors()
+    if alpha is None:
+        del tensors[f"{NAME}.alpha"]
+    return tensors
+
+
+@pytest.mark.parametrize("alpha", [3.0, None])
+def test_a_file_without_alpha_acts_with_its_rank(alpha: float | None) -> None:
+    layer = nn.Linear(4, 6)
+    tensors = file_of(layer, 2, alpha)
+    adapter: Any = network_of_file({NAME: layer}, tensors).adapters[NAME]
+    assert adapter.scale == (1.5 if alpha else 1.0)
+    assert torch.equal(adapter.down.weight, tensors[f"{NAME}.lora_down.weight"])
+    assert torch.equal(adapter.up.weight, tensors[f"{NAME}.lora_up.weight"])
+
+
+@pytest.mark.parametrize("leaf", ["lora_down.weight", "lora_up.weight"])
+def test_each_matrix_must_have_the_size_of_the_layer(leaf: str) -> None:
+    layer = nn.Linear(4, 6)
+    tensors = file_of(layer)
+    wrong = tensors[f"{NAME}.{leaf}"]
+    tensors[f"{NAME}.{leaf}"] = torch.zeros(*(side + 1 for side in wrong.shape))
+    with pytest.raises(UserError, match="other sizes"):
+        network_of_file({NAME: layer}, tensors)
+
+
+def test_modules_that_the_model_lacks_are_counted_and_one_is_named() -> None:
+    layer = nn.Linear(4, 6)
+    mine = file_of(layer)
+    others = {
+        key.replace(NAME, f"lora_unet_{letter}"): tensor
+        for key, tensor in mine.items()
+        for letter in "yz"
+    }
+    with pytest.raises(UserError, match=r"^2 of 3 modules .* for example lora_unet_y"):
+        network_of_file({NAME: layer}, {**others, **mine})
+
+
+def test_strength_and_attachment() -> None:
+    layer, x = nn.Linear(4, 6), torch.randn(2, 4)
+    network = network_of_file({NAME: layer}, file_of(layer))
+    plain = layer(x)
+    network.attach({NAME: layer})
+    added = (layer(x) - plain).detach()
+    assert float(added.abs().max()) > 0.1
+    network.strength = -0.5
+    assert torch.allclose(layer(x), plain - 0.5 * added, atol=1e-5)
+    network.strength = 0.0
+    assert torch.equal(layer(x), plain)
+    network.strength = 1.0
+    network.detach()
+    assert torch.equal(layer(x), plain)
+    network.detach()  # nothing is left to detach
+    network.attach({NAME: layer})
+    assert torch.allclose(layer(x), plain + added, atol=1e-5)
+
+
+def test_an_output_keeps_its_format() -> None:
+    layer = nn.Linear(4, 6)
+    network = network_of_file({NAME: layer}, file_of(layer)).attach({NAME: layer})
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert layer(torch.randn(2, 4)).dtype == torch.bfloat16
+    network.detach()
+
+
+def test_weights_belong_to_the_part_that_their_names_begin_with() -> None:
+    layers = {NAME: nn.Linear(2, 2), "lora_te_b": nn.Linear(2, 2), "lora_te_c": nn.Linear(2, 2)}
+    network = fresh_network(layers, Ranks(1, 1.0))
+    counts = [len(network.weights(prefix)) for prefix in ("lora_unet_", "lora_te_", "lora_x_")]
+    assert counts == [2, 4, 0]
+    adapter: Any = network.adapters[NAME]
+    assert network.weights("lora_unet_")[0] is adapter.down.weight
+
+
+def test_loading_is_exact_and_complete() -> None:
+    layer = nn.Linear(4, 6)
+    source, target = (network_of_file({NAME: layer}, file_of(layer)) for _ in range(2))
+    assert not torch.equal(*(n.tensors()[f"{NAME}.lora_up.weight"] for n in (source, target)))
+    target.load(source.tensors())
+    for key, tensor in source.tensors().items():
+        assert torch.equal(target.tensors()[key], tensor)
+    with pytest.raises(KeyError):
+        Network(dict(target.adapters)).load({})
+
+
+def test_tensors_are_grouped_by_their_module() -> None:
+    tensor = torch.zeros(1)
+    assert by_module({"a.lora_up.weight": tensor, "a.alpha": tensor, "b.diff": tensor}) == {
+        "a": {"lora_up.weight": tensor, "alpha": tensor},
+        "b": {"diff": tensor},
+    }
