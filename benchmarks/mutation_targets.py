@@ -22,7 +22,7 @@ _SCORES = (
     "tests/prep/tagging/test_tag_doubts.py",
 )
 
-_STEPS = ("tests/train/run/test_steps.py",)
+_STEPS = ("tests/train/run/test_steps.py", "tests/train/run/test_after_steps.py")
 _OPTIM = ("tests/train/optim", *_STEPS)
 _NETWORKS = ("tests/train/networks", "tests/train/lora", "tests/train/run/test_steps.py")
 
@@ -58,11 +58,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "train/optim/optimizers.py": _OPTIM,
     "train/optim/schedules.py": _OPTIM,
     "train/optim/state.py": _OPTIM,
-    "train/run/checkpoint.py": (
-        *_OPTIM,
-        "tests/train/run/test_loop.py::test_a_resumed_run_is_bit_identical",
-        "tests/train/run/test_loop.py::test_changed_data_and_long_captions_are_warned_about",
-    ),
+    "train/run/checkpoint.py": _OPTIM,
     "train/run/loop.py": _STEPS,
     "train/run/objective.py": _STEPS,
 }

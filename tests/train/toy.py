@@ -3,15 +3,17 @@
 The denoiser is one 1x1 convolution over latents of 1 x 2 x 2; what the loop gives it is recorded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
 from prep.captions.shuffle import CaptionRules
+from prep.events import Event
 from prep.images.buckets import Buckets, Fit
 from prep.system import jobs
 from train.arithmetic.noise import NoiseSchedule
@@ -25,7 +27,9 @@ from train.lora.metadata import Facts
 from train.networks.base import Network
 from train.networks.build import fresh_network
 from train.networks.lora import Ranks
+from train.run import loop
 from train.run.checkpoint import Counters
+from train.run.loop import optimise, set_rates
 from train.run.prepare import Training
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageSpec
@@ -241,3 +245,31 @@ def toy_training(
         generator,
     )
     return training, recorded
+
+
+def sgd(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    return torch.optim.SGD(groups)
+
+
+def weights(training: Training) -> Tensor:
+    return torch.cat([p.detach().reshape(-1).clone() for p in training.network.parameters()])
+
+
+def steps(training: Training, count: int) -> list[float]:
+    losses = []
+    for _ in range(count):
+        set_rates(training)
+        losses.append(optimise(training))
+        training.counters.add_loss(losses[-1])
+    return losses
+
+
+def trained(training: Training, monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
+    """Run the whole loop over a run that is prepared already."""
+
+    def prepared(*_: object) -> Generator[Event, None, Training]:
+        yield from ()
+        return training
+
+    monkeypatch.setattr(loop, "prepare", prepared)
+    return loop.train(training.run, training.job, training.group)

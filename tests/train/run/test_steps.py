@@ -1,7 +1,6 @@
 """The loop step by step, over a model whose arithmetic can be followed by hand."""
 
 import re
-from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,46 +9,24 @@ import torch
 from torch import Tensor
 
 from prep.errors import UserError
-from prep.events import Event, Finished, Metric, Sample, Saved, Warned
-from tests.train.toy import SIGNAL, Recorded, toy_image, toy_training
+from prep.events import Metric
+from tests.train.toy import (
+    SIGNAL,
+    Recorded,
+    sgd,
+    steps,
+    toy_image,
+    toy_training,
+    trained,
+    weights,
+)
 from train.arithmetic.noise import NoiseSchedule
-from train.networks.saved import load_lora
 from train.optim.schedules import factor
 from train.run import loop
-from train.run.checkpoint import states
-from train.run.loop import optimise, set_rates
+from train.run.loop import optimise
 from train.run.objective import batch_losses, validation_loss
-from train.run.prepare import Training
 
 IMAGES = [toy_image(number) for number in range(3)]
-
-
-def sgd(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    return torch.optim.SGD(groups)
-
-
-def weights(training: Training) -> Tensor:
-    return torch.cat([p.detach().reshape(-1).clone() for p in training.network.parameters()])
-
-
-def steps(training: Training, count: int) -> list[float]:
-    losses = []
-    for _ in range(count):
-        set_rates(training)
-        losses.append(optimise(training))
-        training.counters.add_loss(losses[-1])
-    return losses
-
-
-def trained(training: Training, monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
-    """Run the whole loop over a run that is prepared already."""
-
-    def prepared(*_: object) -> Generator[Event, None, Training]:
-        yield from ()
-        return training
-
-    monkeypatch.setattr(loop, "prepare", prepared)
-    return loop.train(training.run, training.job, training.group)
 
 
 # ---- what a step sees ------------------------------------------------------------------------
@@ -219,75 +196,6 @@ def test_the_losses_of_a_short_run_are_these(tmp_path: Path) -> None:
     assert steps(training, 6) == pytest.approx(pinned, rel=1e-4)
 
 
-# ---- what follows a step ---------------------------------------------------------------------
-
-
-def kinds(found: list[Event]) -> list[str]:
-    names = []
-    for event in found:
-        if isinstance(event, Metric):
-            names.append("step" if event.loss is not None else "validate")
-        elif isinstance(event, Saved | Sample | Warned | Finished):
-            names.append(type(event).__name__.lower())
-    return names
-
-
-def test_a_step_is_saved_then_validated_then_sampled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    training, _ = toy_training(
-        tmp_path, IMAGES, held_out=[toy_image(9)], batch_size=3, epochs=2, pictures=1
-    )
-    found = list(trained(training, monkeypatch))
-    turn = ["step", "saved", "validate", "sample"]
-    assert kinds(found) == ["validate", *turn, *turn, "finished"]
-    saved = [event.path for event in found if isinstance(event, Saved)]
-    assert saved == ["lora/toy-000001.safetensors", "lora/toy.safetensors"]
-    last = found[-1]
-    assert isinstance(last, Finished)
-    assert last.summary["lora"] == saved[-1]
-
-
-@pytest.mark.parametrize(
-    ("error", "said"), [(UserError("Memory ran out.", ""), "Memory ran out."), (OSError(28), "28")]
-)
-def test_a_sample_that_fails_is_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
-) -> None:
-    training, _ = toy_training(tmp_path, IMAGES, batch_size=3, epochs=1, pictures=2, failing=error)
-    found = list(trained(training, monkeypatch))
-    assert kinds(found) == ["step", "saved", "warned", "warned", "finished"]
-    assert said in next(e for e in found if isinstance(e, Warned)).message
-    assert training.network.training
-    assert load_lora(tmp_path / "lora" / "toy.safetensors")
-
-
-def test_a_run_that_died_after_its_last_save_is_still_validated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    training, _ = toy_training(
-        tmp_path, IMAGES, held_out=[toy_image(9)], batch_size=3, epochs=1, validate_every_epochs=1
-    )
-    for event in trained(training, monkeypatch):
-        if isinstance(event, Saved):
-            break
-    assert training.counters.validated == 0
-    found = list(trained(training, monkeypatch))
-    assert kinds(found) == ["validate", "finished"]
-    measured, last = found[-2:]
-    assert isinstance(measured, Metric)
-    assert isinstance(last, Finished)
-    assert last.summary["val_loss_after"] == measured.val_loss
-
-
-def test_states_are_kept_of_the_last_two_saves(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    training, _ = toy_training(tmp_path, IMAGES, batch_size=3, epochs=4)
-    list(trained(training, monkeypatch))
-    assert [path.stem for path in states(training.states)] == ["step00000003", "step00000004"]
-
-
 # ---- validation ------------------------------------------------------------------------------
 
 
@@ -314,80 +222,6 @@ def test_validation_is_the_same_function_at_every_step(tmp_path: Path) -> None:
 def test_without_held_out_images_there_is_no_validation(tmp_path: Path) -> None:
     training, _ = toy_training(tmp_path, IMAGES)
     assert validation_loss(training) is None
-
-
-# ---- what is reported, and when what is due ------------------------------------------------------
-
-
-def metrics(found: list[Event]) -> list[Metric]:
-    return [event for event in found if isinstance(event, Metric)]
-
-
-def test_epochs_count_from_one_in_all_events(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    training, _ = toy_training(tmp_path, IMAGES, held_out=[toy_image(9)], batch_size=2, epochs=2)
-    found = list(trained(training, monkeypatch))
-    assert [(m.step, m.epoch) for m in metrics(found) if m.loss is not None] == [
-        (1, 1),
-        (2, 1),
-        (3, 2),
-        (4, 2),
-    ]
-    assert [(m.step, m.epoch) for m in metrics(found) if m.val_loss is not None] == [
-        (0, 1),
-        (2, 1),
-        (4, 2),
-    ]
-    assert [(e.step, e.epoch) for e in found if isinstance(e, Saved)] == [(2, 1), (4, 2)]
-
-
-def test_the_summary_says_how_it_went(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    training, _ = toy_training(tmp_path, IMAGES, held_out=[toy_image(9)], batch_size=3, epochs=3)
-    clock = iter(range(1000))
-    monkeypatch.setattr("train.run.loop.time.monotonic", lambda: float(next(clock)))
-    found = list(trained(training, monkeypatch))
-    last = found[-1]
-    assert isinstance(last, Finished)
-    # The clock ticks once a question, and a step asks twice more: two seconds each.
-    assert training.counters.seconds == 6.0
-    assert last.summary["it_per_s"] == 0.5
-    values = [m.val_loss for m in metrics(found) if m.val_loss is not None]
-    assert last.summary["val_loss_before"] == values[0]
-    assert last.summary["val_loss_after"] == values[-1]
-    assert values[0] != values[-1]
-
-
-@pytest.mark.parametrize(
-    ("settings", "files", "sampled"),
-    [
-        ({}, ["toy-000001", "toy-000002", "toy"], [2, 4, 6]),
-        ({"save_every_epochs": 2, "sample_every_epochs": 2}, ["toy-000002", "toy"], [4]),
-        ({"save_every_epochs": 0, "sample_every_epochs": 0}, ["toy"], []),
-        (
-            {"save_every_epochs": 0, "save_every_steps": 3, "sample_every_epochs": 3},
-            ["toy-step00000003", "toy"],
-            [6],
-        ),
-        (
-            {"save_every_epochs": 0, "sample_every_epochs": 0, "sample_every_steps": 4},
-            ["toy"],
-            [4],
-        ),
-    ],
-)
-def test_what_is_due_is_done_and_nothing_else(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    settings: dict[str, Any],
-    files: list[str],
-    sampled: list[int],
-) -> None:
-    training, _ = toy_training(tmp_path, IMAGES, batch_size=2, epochs=3, pictures=1, **settings)
-    found = list(trained(training, monkeypatch))
-    assert [Path(e.path).stem for e in found if isinstance(e, Saved)] == files
-    assert [e.step for e in found if isinstance(e, Sample)] == sampled
-    assert all((tmp_path / "lora" / f"{name}.safetensors").is_file() for name in files)
 
 
 @pytest.mark.parametrize(
@@ -424,18 +258,6 @@ def test_a_loss_that_is_infinite_names_its_step(
     with pytest.raises(loop.TrainingError, match="NaN or infinite at step 2") as caught:
         optimise(training)
     assert "learning_rate" in caught.value.hint
-
-
-def test_samples_that_fail_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    training, _ = toy_training(
-        tmp_path, IMAGES, batch_size=3, epochs=1, pictures=2, failing=ValueError("odd")
-    )
-    found = list(trained(training, monkeypatch))
-    told = [event.message for event in found if isinstance(event, Warned)]
-    assert [text.partition(" failed")[0] for text in told] == [
-        "Sample 1 after step 1",
-        "Sample 2 after step 1",
-    ]
 
 
 def test_the_loss_scaler_of_fp16_moves_with_the_steps(tmp_path: Path) -> None:
