@@ -149,9 +149,7 @@ class ChangeApplier:
     def finish(self) -> None:
         """Note in the index what was written, once the disk has all of it."""
         sync_folders(self._folders)
-        self._folders.clear()
         self._index.put_captions(self._written)
-        self._written.clear()
 
     def _captions(self, changes: Sequence[Change]) -> list[str | UserError]:
         def attempt(change: Change) -> str | UserError:
