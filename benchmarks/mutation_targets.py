@@ -248,5 +248,61 @@ EXPLAINED: dict[Key, str] = {
         "pieces.append((line[start:match.start()], match[1]))",
         "pieces.append((line[start:match.start()], match[0]))",
     ): "The group is the whole of the match, when it is there.",
+    (
+        "prep/dataset/journal/changes.py",
+        "",
+        "_PORTION = 512",
+        "_PORTION = 513",
+    ): "Shows in time only.",
+    (
+        "prep/dataset/journal/changes.py",
+        "",
+        "_PORTION = 512",
+        "_PORTION = 511",
+    ): "Shows in time only.",
+    ("prep/dataset/journal/changes.py", "", "_THREADS = 8", "_THREADS = 9"): "Shows in time only.",
+    ("prep/dataset/journal/changes.py", "", "_THREADS = 8", "_THREADS = 7"): "Shows in time only.",
+    (
+        "prep/dataset/journal/changes.py",
+        "",
+        "_WORTH_THREADS = 4",
+        "_WORTH_THREADS = 5",
+    ): "Shows in time only.",
+    (
+        "prep/dataset/journal/changes.py",
+        "",
+        "_WORTH_THREADS = 4",
+        "_WORTH_THREADS = 3",
+    ): "Shows in time only.",
+    (
+        "prep/dataset/journal/changes.py",
+        "ChangeApplier._captions",
+        "len(changes) < _WORTH_THREADS",
+        "len(changes) <= _WORTH_THREADS",
+    ): "Shows in time only.",
+    (
+        "prep/dataset/journal/edits.py",
+        "",
+        "_PATIENCE = 60.0",
+        "_PATIENCE = 120.0",
+    ): "How long is long enough is a matter of taste.",
+    (
+        "prep/dataset/journal/edits.py",
+        "Journal._record",
+        "edit = int(cursor.lastrowid or 0)",
+        "edit = int(cursor.lastrowid or 1)",
+    ): "For the type checker: an inserted row has an id.",
+    (
+        "prep/dataset/journal/edits.py",
+        "Journal._record",
+        "edit = int(cursor.lastrowid or 0)",
+        "edit = int(cursor.lastrowid or -1)",
+    ): "For the type checker: an inserted row has an id.",
+    (
+        "prep/dataset/journal/edits.py",
+        "Journal.__init__",
+        "exclusive(self._lock, 0)",
+        "exclusive(self._lock, -1)",
+    ): "Not to wait at all, either way.",
 }
 """Faults that change nothing anybody can observe, with the reason; judged by a person."""

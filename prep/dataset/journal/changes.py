@@ -149,9 +149,7 @@ class ChangeApplier:
     def finish(self) -> None:
         """Update the index with what was written, once all of it is on disk."""
         sync_folders(self._folders)
-        self._folders.clear()
         self._index.put_captions(self._written)
-        self._written.clear()
 
     def _captions(self, changes: Sequence[Change]) -> list[str | UserError]:
         def attempt(change: Change) -> str | UserError:

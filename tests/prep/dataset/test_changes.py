@@ -1,15 +1,26 @@
 """Kinds of change besides captions: files that move, bytes that are replaced, crops."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 
 from prep.dataset.index import Index
-from prep.dataset.journal.changes import CROPS, Change, content_change, exclusion, move
+from prep.dataset.journal.changes import (
+    CAPTION,
+    CROPS,
+    Change,
+    ChangeApplier,
+    content_change,
+    crop_change,
+    exclusion,
+    move,
+)
 from prep.dataset.journal.edits import Journal
+from prep.images.crops import Box, from_text
 from prep.ops import scan
 from prep.project import Project
-from tests.conftest import MakeImage
+from tests.conftest import MakeImage, draw_numbered
 
 A, B = "dataset/10_mochi/a.png", "dataset/10_mochi/b.png"
 MOVED = "dataset/10_mochi/moved.png"
@@ -80,3 +91,128 @@ def test_bytes_that_are_no_text_are_replaced_and_brought_back(
     file.write_bytes(b"changed elsewhere")
     assert journal.redo().conflicts
     assert file.read_bytes() == b"changed elsewhere"
+
+
+def test_a_file_that_was_not_there_is_removed_again(project: Project, index: Index) -> None:
+    journal = Journal(index)
+    journal.apply("new file", [content_change("notes.txt", None, b"\xff")])
+    assert (project.root / "notes.txt").read_bytes() == b"\xff"
+    journal.undo()
+    assert not (project.root / "notes.txt").exists()
+
+
+def test_a_file_that_cannot_be_read_is_a_conflict(index: Index) -> None:
+    outcome = Journal(index).apply("x", [content_change("dataset", b"x", b"y")])
+    assert outcome.conflicts == [("dataset", "the file cannot be read (Is a directory)")]
+
+
+def test_a_file_that_is_gone_cannot_move_unless_it_has_moved_already(
+    project: Project, index: Index
+) -> None:
+    (project.root / A).rename(project.root / MOVED)  # as a crash leaves it
+    journal = Journal(index)
+    assert journal.apply("rename", [move(A, MOVED)]).changed
+    assert index.get(MOVED) is not None
+    (project.root / MOVED).unlink()
+    assert journal.undo().conflicts == [(A, "the file is gone")]
+
+
+def test_a_move_that_fails_says_why(project: Project, index: Index) -> None:
+    target = f"{A}/below/a.png"  # a folder would have to be where a file is
+    outcome = Journal(index).apply("rename", [move(B, target)])
+    assert outcome.conflicts == [(B, "the file cannot be moved (Not a directory)")]
+    assert (project.root / B).exists()
+
+
+def test_files_move_to_other_file_systems(
+    project: Project, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    before = (project.root / A).read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr("os.rename", refused)
+        assert Journal(index).apply("rename", [move(A, MOVED)]).changed
+    assert (project.root / MOVED).read_bytes() == before
+    assert not (project.root / A).exists()
+
+
+def test_what_leaves_the_dataset_leaves_the_index(index: Index) -> None:
+    Journal(index).apply("away", [move(A, "output/a.png"), move(B, f"dataset/3_other/{B[-5:]}")])
+    assert [row.path for row in index.usable()] == ["dataset/3_other/b.png"]
+    assert index.usable()[0].folder == "3_other"
+
+
+def test_hidden_folders_are_no_part_of_a_bare_folder_of_images(tmp_path: Path) -> None:
+    draw_numbered(1, (16, 16)).save(tmp_path / "a.png")
+    bare = Project.open(tmp_path)
+    list(scan.run(bare))
+    with Index(bare) as index:
+        Journal(index).apply("to the trash", [move("a.png", ".shikomi/trash/a.png")])
+        assert index.usable() == []
+
+
+def test_crops_come_and_go(index: Index) -> None:
+    journal = Journal(index)
+    boxes = [Box(0, 0, 0.5, 1)]
+    journal.apply("crop", [crop_change(A, [], boxes)])
+    assert from_text(crops_of(index, A)) == tuple(boxes)
+    journal.apply("whole", [crop_change(A, boxes, [])])
+    assert crops_of(index, A) is None
+    journal.undo()
+    assert from_text(crops_of(index, A)) == tuple(boxes)
+
+
+def test_a_caption_that_vanishes_while_it_is_removed_is_gone(
+    project: Project, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = project.caption_file(A)
+
+    def vanishing(_: Path) -> str:
+        text = file.read_text()
+        file.unlink()
+        return text
+
+    monkeypatch.setattr("prep.dataset.journal.changes._read", vanishing)
+    assert Journal(index).apply("x", [Change(A, CAPTION, "mochi, hat", None)]).changed
+
+
+def test_changes_are_made_without_fault_or_with_the_reason(index: Index) -> None:
+    fine = [
+        Change(A, CAPTION, "mochi, hat", "x"),
+        exclusion(A, None, "blurred"),
+        content_change("notes.txt", None, b"x"),
+        content_change("notes.txt", None, b"x"),  # it is so already
+        move(B, MOVED),
+    ]
+    taken = move("notes.txt", A)
+    made = list(ChangeApplier(index).make([*fine, taken]))
+    assert made == [*((change, "") for change in fine), (taken, f"there is a {A} already")]
+
+
+def test_folders_are_on_the_disk_before_an_edit_is_done(
+    project: Project, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut could lose a new name that the journal says is there."""
+    states: list[str] = []
+    synced: set[str] = set()
+
+    def record(folders: Iterable[str]) -> None:
+        synced.update(Path(folder).relative_to(project.root).as_posix() for folder in folders)
+        states.extend(row[0] for row in index.connection.execute("SELECT state FROM work.edits"))
+
+    monkeypatch.setattr("prep.dataset.journal.changes.sync_folders", record)
+    changes = [
+        Change(A, CAPTION, "mochi, hat", "x"),
+        content_change("notes/a.txt", None, b"x"),
+        move(B, "dataset/3_other/b.png"),
+        move(A, "output/a.png"),
+    ]
+    for change in changes:
+        states.clear()
+        synced.clear()
+        Journal(index).apply("x", [change])
+        assert states[-1] == "pending"
+        places = {change.path} if change.what != "moved" else {change.path, str(change.after)}
+        assert synced == {Path(place).parent.as_posix() for place in places}

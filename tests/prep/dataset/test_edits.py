@@ -45,19 +45,24 @@ def test_apply_undo_redo_across_restarts(project: Project, index: Index) -> None
         ],
     )
     assert len(outcome.changed) == 3
+    assert not outcome.undone
+    assert check_found(outcome, "redo") is outcome
+    assert [edit.kinds for edit in Journal(index).history()] == [{"caption": 2, "excluded": 1}]
     assert (text(project, A), text(project, B)) == ("mochi, hat, smile", "smile")
     assert index.tag_counts() == [("hat", 1), ("mochi", 1), ("smile", 1)]
     index.close()
 
     with Index(project) as again:
         journal = Journal(again)
-        assert journal.undo().edit == outcome.edit
+        undone = journal.undo()
+        assert (undone.edit, undone.undone) == (outcome.edit, True)
         assert (text(project, A), text(project, B)) == ("mochi, hat", None)
         assert again.tag_counts() == [("hat", 1), ("mochi", 1)]
         assert len(again.usable()) == 2
         assert [edit.state for edit in journal.history()] == ["undone"]
         assert journal.undo().edit == 0
-        assert len(journal.redo().changed) == 3
+        redone = journal.redo()
+        assert (len(redone.changed), redone.undone) == (3, False)
         assert text(project, B) == "smile"
         assert len(again.usable()) == 1
         assert journal.redo().edit == 0
@@ -96,6 +101,29 @@ def test_files_changed_elsewhere_are_left_alone(project: Project, index: Index) 
     assert (text(project, A), text(project, B)) == ("again", None)
 
 
+def test_what_could_not_be_changed_is_no_part_of_an_edit(project: Project, index: Index) -> None:
+    journal = Journal(index)
+    project.caption_file(A).write_text("by another editor")
+    changes = [
+        Change(A, CAPTION, "mochi, hat", "x"),
+        exclusion(A, None, "blurred"),
+        Change(B, CAPTION, None, "x"),
+    ]
+    assert [path for path, _ in journal.apply("x", changes).conflicts] == [A]
+    assert journal.history()[0].kinds == {"caption": 1, "excluded": 1}
+    assert len(journal.undo().changed) == 2
+    assert not journal.redo().conflicts
+
+
+def test_the_history_shows_the_newest_hundred(index: Index) -> None:
+    with index.connection:
+        index.connection.executemany(
+            "INSERT INTO work.edits VALUES(?, 0.0, ?, 'done')", ((n, f"e{n}") for n in range(102))
+        )
+    titles = [edit.title for edit in Journal(index).history()]
+    assert titles == [f"e{number}" for number in range(101, 1, -1)]
+
+
 def test_captions_that_are_not_utf8_are_conflicts(project: Project, index: Index) -> None:
     journal = Journal(index)
     project.caption_file(A).write_bytes(b"\xff\xfe")
@@ -106,7 +134,8 @@ def test_captions_that_are_not_utf8_are_conflicts(project: Project, index: Index
 
 def test_nothing_to_do_leaves_no_trace(index: Index) -> None:
     journal = Journal(index)
-    assert journal.apply("same", [caption_change(A, "mochi, hat", ["mochi", "hat"])]).edit == 0
+    same = journal.apply("same", [caption_change(A, "mochi, hat", ["mochi", "hat"])])
+    assert (same.edit, same.undone) == (0, False)
     assert journal.history() == []
     with pytest.raises(UserError, match="nothing to undo"):
         check_found(journal.undo(), "undo")
@@ -251,8 +280,9 @@ def test_only_one_process_changes_files(
 ) -> None:
     journal = Journal(index)
     monkeypatch.setattr(edits, "_PATIENCE", 0.0)
-    with exclusive(project.state / "journal.lock", 0) as held:
+    with exclusive(project.state / "journal.lock", 0) as held, monkeypatch.context() as patched:
         assert held
+        patched.delattr("prep.system.locks.time.sleep")  # nobody waits to open a project
         with index.connection:
             index.connection.execute("INSERT INTO work.edits VALUES(9, 0.0, 'theirs', 'pending')")
         # What another process is busy with is no crash.
