@@ -67,7 +67,111 @@ TARGETS: dict[str, tuple[str, ...]] = {
 Key = tuple[str, str, str, str]
 """File, function, the code before, the code after; as the script prints them."""
 
+_ON_A_GPU = "Devices differ only on a GPU, where a resumed run shows it."
+
 EXPLAINED: dict[Key, str] = {
+    (
+        "train/optim/state.py",
+        "_home",
+        "name == 'step' and (not (defaults.get('fused') or defaults.get('capturable')))",
+        "name == 'step' or not (defaults.get('fused') or defaults.get('capturable'))",
+    ): _ON_A_GPU,
+    (
+        "train/optim/state.py",
+        "_home",
+        "name == 'step' and (not (defaults.get('fused') or defaults.get('capturable')))",
+        "name == 'step?' and (not (defaults.get('fused') or defaults.get('capturable')))",
+    ): _ON_A_GPU,
+    (
+        "train/optim/state.py",
+        "_home",
+        "name == 'step' and (not (defaults.get('fused') or defaults.get('capturable')))",
+        "name != 'step' and (not (defaults.get('fused') or defaults.get('capturable')))",
+    ): _ON_A_GPU,
+    (
+        "train/optim/state.py",
+        "_home",
+        "name == 'step' and (not (defaults.get('fused') or defaults.get('capturable')))",
+        "name == 'step' and (defaults.get('fused') or defaults.get('capturable'))",
+    ): _ON_A_GPU,
+    (
+        "train/optim/state.py",
+        "_home",
+        "name == 'step' and (not (defaults.get('fused') or defaults.get('capturable')))",
+        "name == 'step' and (not (defaults.get('fused') and defaults.get('capturable')))",
+    ): _ON_A_GPU,
+    (
+        "train/optim/state.py",
+        "_home",
+        "return torch.device('cpu')",
+        "return None",
+    ): _ON_A_GPU,
+    (
+        "train/optim/state.py",
+        "_home",
+        "return parameter.device",
+        "return None",
+    ): _ON_A_GPU,
+    (
+        "train/optim/optimizers.py",
+        "_adamw",
+        "fused = device.type == 'cuda'",
+        "fused = device.type == 'cuda?'",
+    ): _ON_A_GPU,
+    (
+        "train/networks/base.py",
+        "Network.detach",
+        "self._handles.clear()",
+        "pass",
+    ): "Removing a hook twice does nothing.",
+    (
+        "train/networks/base.py",
+        "Network._hook.<locals>.add",
+        "return output",
+        "return None",
+    ): "A hook that returns nothing leaves the output as it is.",
+    (
+        "train/networks/build.py",
+        "fresh_network",
+        "0",
+        "1",
+    ): "A default that only tests use.",
+    (
+        "train/networks/build.py",
+        "fresh_network",
+        "0",
+        "-1",
+    ): "A default that only tests use.",
+    (
+        "train/networks/lora.py",
+        "",
+        "conv_alpha: float = 1.0",
+        "conv_alpha: float = 2.0",
+    ): "A default that only tests use, and without effect at conv_rank 0.",
+    (
+        "train/run/checkpoint.py",
+        "",
+        "validated: int = -1",
+        "validated: int = -2",
+    ): "Any number that is no step.",
+    (
+        "train/run/checkpoint.py",
+        "",
+        "validated: int = -1",
+        "validated: int = -0",
+    ): "Step 0 is validated before all others.",
+    (
+        "train/run/checkpoint.py",
+        "",
+        "started: float = 0.0",
+        "started: float = 1.0",
+    ): "Always given.",
+    (
+        "train/run/checkpoint.py",
+        "save_state",
+        "old.unlink(missing_ok=True)",
+        "old.unlink(missing_ok=False)",
+    ): "Matters only when somebody else removes the file at the same moment.",
     (
         "train/arithmetic/noise.py",
         "NoiseSchedule.zero_terminal_snr",

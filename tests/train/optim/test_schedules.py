@@ -29,3 +29,8 @@ def test_rates_are_those_of_transformers(name: str, warmup: int) -> None:
 def test_cosine_ends_at_zero() -> None:
     assert factor("cosine", 40, 40, 0) == pytest.approx(0.0)
     assert factor("cosine", 20, 40, 0) == pytest.approx(0.5 * (1 + math.cos(math.pi / 2)))
+
+
+def test_a_run_that_is_all_warm_up_or_one_step_longer_ends_at_its_end() -> None:
+    assert factor("cosine", 5, 5, 5) == 1.0
+    assert factor("cosine", 11, 11, 10) == pytest.approx(0.0)

@@ -42,6 +42,7 @@ def test_a_step_is_saved_then_validated_then_sampled(
     assert kinds(found) == ["validate", *turn, *turn, "finished"]
     saved = [event.path for event in found if isinstance(event, Saved)]
     assert saved == ["lora/toy-000001.safetensors", "lora/toy.safetensors"]
+    assert [event.epoch for event in found if isinstance(event, Saved)] == [1, 2]
     last = found[-1]
     assert isinstance(last, Finished)
     assert last.summary["lora"] == saved[-1]
