@@ -15,6 +15,7 @@ _PLAN = (
 )
 _JOURNAL = ("tests/prep/dataset/test_edits.py", "tests/prep/dataset/test_changes.py")
 _SCORES = (
+    "tests/prep/tagging/test_thresholding.py",
     "tests/prep/tagging/test_scores.py",
     "tests/prep/tagging/test_scores_sparse.py",
     "tests/prep/tagging/test_scores_ensemble.py",
@@ -408,5 +409,119 @@ EXPLAINED: dict[Key, str] = {
         "exclusive(self._lock, 0)",
         "exclusive(self._lock, -1)",
     ): "Not to wait at all, either way.",
+    (
+        "prep/tagging/scores/thresholding.py",
+        "limits_of",
+        "groups[list(thresholds.own(table))] = -1",
+        "groups[list(thresholds.own(table))] = -2",
+    ): "Any number below 0 says the same.",
+    (
+        "prep/tagging/scores/thresholding.py",
+        "_cut",
+        "gaps = np.where(rows[1:] == rows[:-1], np.diff(values), -1)",
+        "gaps = np.where(rows[1:] == rows[:-1], np.diff(values), -2)",
+    ): "Any number below 0 says the same.",
+    (
+        "prep/tagging/scores/thresholding.py",
+        "_cut",
+        "widest = np.full(sparse.images, -1, np.float32)",
+        "widest = np.full(sparse.images, -2, np.float32)",
+    ): "Stays only where an image has no gap, and is below the floor either way.",
+    (
+        "prep/tagging/scores/thresholding.py",
+        "_cut",
+        "high = np.full(sparse.images, -1, np.float32)",
+        "high = np.full(sparse.images, -2, np.float32)",
+    ): "Any number below the least says the same.",
+    (
+        "prep/tagging/scores/thresholding.py",
+        "_cut",
+        "widest = np.full(sparse.images, -1, np.float32)",
+        "widest = np.full(sparse.images, -0, np.float32)",
+    ): "Stays only where an image has no gap, and is below the floor either way.",
+    (
+        "prep/tagging/scores/thresholding.py",
+        "_cut",
+        "high = np.full(sparse.images, -1, np.float32)",
+        "high = np.full(sparse.images, -0, np.float32)",
+    ): "Any number below the least says the same.",
+    (
+        "prep/tagging/scores/thresholding.py",
+        "_cut",
+        "found, first = np.unique(rows[1:][places], return_index=True)",
+        "found, first = np.unique(rows[0:][places], return_index=True)",
+    ): "Both sides of a gap are in one image.",
+    (
+        "prep/tagging/scores/thresholding.py",
+        "_cut",
+        "doubtful = np.flatnonzero((widest < FLOOR) & (rests != NONE))",
+        "doubtful = np.flatnonzero((widest <= FLOOR) & (rests != NONE))",
+    ): "No difference of two float16 is 0.05.",
+    (
+        "prep/tagging/scores/thresholding.py",
+        "_cut",
+        "doubtful = doubtful[high[doubtful] >= LEAST_CHARACTER]",
+        "doubtful = doubtful[high[doubtful] > LEAST_CHARACTER]",
+    ): "No float16 is 0.15.",
+    (
+        "prep/tagging/scores/thresholding.py",
+        "middle_of_widest_gap",
+        "return ordered[:, 0]",
+        "return ordered[:, -1]",
+    ): "There is one column.",
+    (
+        "prep/tagging/scores/thresholding.py",
+        "middle_of_widest_gap",
+        "return np.asarray(middle / 2, np.float32)[:, 0]",
+        "return np.asarray(middle / 2, np.float32)[:, -1]",
+    ): "There is one column.",
+    (
+        "prep/tagging/scores/doubts.py",
+        "Doubts._doubts",
+        "last, seen, decided = (-1, set[str](), frozenset[str]())",
+        "last, seen, decided = (-2, set[str](), frozenset[str]())",
+    ): "No image has this number.",
+    (
+        "prep/tagging/scores/doubts.py",
+        "Doubts._doubt",
+        "strength = (score - limit) / max(1 - limit, 1e-06)",
+        "strength = (score - limit) / max(1 - limit, 2e-06)",
+    ): "Keeps from dividing 0 by 0.",
+    (
+        "prep/tagging/scores/doubts.py",
+        "Doubts._doubt",
+        "strength = -abs(score - limit) / self._margin if self._margin else -1.0",
+        "strength = -abs(score - limit) / self._margin if self._margin else -2.0",
+    ): "Without a margin nothing is near.",
+    (
+        "prep/tagging/scores/thresholding.py",
+        "_cut",
+        "return np.full(sparse.images, np.inf, np.float32)",
+        "return None",
+    ): "A table without this kind has no score that asks for it.",
+    (
+        "prep/tagging/scores/doubts.py",
+        "Doubts.search",
+        "yield Queue(best, counts, 0)",
+        "yield Queue(best, counts, 1)",
+    ): "Nobody reads how far a search is that has not begun.",
+    (
+        "prep/tagging/scores/doubts.py",
+        "Doubts.search",
+        "yield Queue(best, counts, 0)",
+        "yield Queue(best, counts, -1)",
+    ): "Nobody reads how far a search is that has not begun.",
+    (
+        "prep/tagging/scores/doubts.py",
+        "Doubts._doubt",
+        "doubt = round((1 + min(strength, 1.0)) / 2, _DIGITS)",
+        "doubt = round((1 + min(strength, 2.0)) / 2, _DIGITS)",
+    ): "Scores from 0 to 1 give no more than 1.",
+    (
+        "prep/tagging/scores/doubts.py",
+        "_there",
+        "both = np.array(pairs, np.intp).reshape(-1, 2)",
+        "both = np.array(pairs, np.intp).reshape(-2, 2)",
+    ): "numpy takes any number below 0 so.",
 }
 """Faults that change nothing anybody can observe, with the reason; judged by a person."""

@@ -61,8 +61,11 @@ class DoubtfulTag(NamedTuple):
 
     @property
     def tagger(self) -> bool:
-        """Return whether the tag is in the image according to the tagger."""
-        return self.score >= self.threshold
+        """Return whether the tag is in the image according to the tagger.
+
+        The rounded scores do not tell; a close call is one where caption and tagger agree.
+        """
+        return self.present == (self.reason == "near")
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,9 @@ class Doubts:
         index: Index,
         ensemble: Ensemble,
         *,
-        margin: float = 0.05,
-        decided: bool = False,
-        wanted: Callable[[DoubtfulTag], bool] = lambda _: True,
+        margin: float,
+        decided: bool,
+        wanted: Callable[[DoubtfulTag], bool],
     ) -> None:
         """Prepare a search.
 
@@ -109,17 +112,13 @@ class Doubts:
         self._hands, self._answers = ManualEditStore(index), AnswerStore(index).all()
         self._handled = self._hands.paths()
 
-    def queue(self, rows: Sequence[ImageRow], limit: int = 0) -> Queue:
-        """Return the most doubtful tags of images that all taggers have scored.
+    def search(self, rows: Sequence[ImageRow], limit: int) -> Iterator[Queue]:
+        """Yield the most doubtful tags found so far every now and then, and those of all last.
 
         Args:
-            rows: Images; those without a caption are left out.
-            limit: How many doubts to return; 0 for all.
+            rows: Images that all taggers have scored; those without a caption are left out.
+            limit: How many doubts to keep; 0 for all.
         """
-        return list(self.search(rows, limit))[-1]
-
-    def search(self, rows: Sequence[ImageRow], limit: int = 0) -> Iterator[Queue]:
-        """Like ``queue``, but yield intermediate results regularly."""
         captioned = [row for row in rows if row.tags]
         counts: Counter[str] = Counter()
         images: set[str] = set()
@@ -147,9 +146,7 @@ class Doubts:
         low = present.scores < present.limits + np.float32(self._margin)
         yield from self._doubts(rows, names, present.only(low), present=True)
         close = portion.near(self._margin)
-        absent = ~np.isin(
-            close.rows * len(portion.table) + close.columns, there.covered, assume_unique=False
-        )
+        absent = ~np.isin(close.rows * len(portion.table) + close.columns, there.covered)
         yield from self._doubts(rows, names, close.only(absent), present=False)
 
     def _doubts(
@@ -191,7 +188,7 @@ class Doubts:
             strength = (score - limit) / max(1 - limit, 1e-6)
         elif score < limit and present:
             reason = "unseen"
-            strength = (limit - score) / max(limit, 1e-6)
+            strength = (limit - score) / limit
         else:
             strength = -abs(score - limit) / self._margin if self._margin else -1.0
         doubt = round((1 + min(strength, 1.0)) / 2, _DIGITS)

@@ -62,9 +62,9 @@ def limits_of(sparse: Sparse, table: TagTable, thresholds: Thresholds, exact: Ex
 def _cut(sparse: Sparse, groups: Integers, group: int, exact: Exact) -> Floats:
     """Return the middle of the widest gap between the scores of one kind, for each image."""
     columns = np.flatnonzero(groups == group)
-    limits = np.full(sparse.images, np.inf, np.float32)
     if not len(columns):
-        return limits
+        return np.full(sparse.images, np.inf, np.float32)
+    limits = np.zeros(sparse.images, np.float32)
     own = groups[sparse.columns] == group
     rests = sparse.rests[:, group].astype(np.float32)
     behind = np.flatnonzero(rests != NONE)

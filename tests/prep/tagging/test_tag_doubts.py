@@ -19,6 +19,7 @@ from prep.ops import doubt, edit, scan, tag
 from prep.ops.doubt import DoubtOptions
 from prep.ops.tag import TagOptions
 from prep.project import Project
+from prep.tagging.models.tables import CHARACTER, GENERAL, TagTable
 from tests.prep.scored import add_scores, scored, summary
 from tui.cli import main
 
@@ -76,6 +77,62 @@ def test_the_queue_can_be_narrowed(made: Project) -> None:
     ]
     assert asked(made, path=["dataset/10_mochi/b.png"], margin=0) == [("b", "hat", "missing")]
     assert asked(made, general=0.95, character=0.95, reason=["missing"]) == []
+
+
+def test_where_doubts_begin(project: Project) -> None:
+    scores = {"a": {"smile": 0.5, "hat": 0.5, "straw_hat": 0.625, "long_hair": 0.375}}
+    made = scored(project, scores, {"a": "hat, straw hat, mochi (game)"})
+    found = doubt.run(made, DoubtOptions(general=0.5, margin=0.125, character=0.5))
+    # A score that equals its threshold reaches it; one that is a whole margin above is clear.
+    assert [(e.tag, e.reason, e.doubt) for e in found if isinstance(e, events.Doubt)] == [
+        ("mochi (game)", "unseen", 0.999),
+        ("hat", "near", 0.5),
+        ("smile", "missing", 0.5),
+        ("long hair", "near", 0.0),
+    ]
+    assert asked(made, general=0.5, margin=0, character=0.001) == [("a", "smile", "missing")]
+
+
+def test_many_images_are_looked_at_in_portions(
+    made: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = list(doubt.run(made, DoubtOptions(limit=3)))
+    monkeypatch.setattr("prep.tagging.scores.ensemble._PORTION", 1)
+    assert list(doubt.run(made, DoubtOptions(limit=3))) == whole
+    assert summary(whole)["shown"] == 3
+
+
+def test_of_outputs_that_become_one_tag_the_surest_is_asked_about(made: Project) -> None:
+    saved = made.saved({"captions": {"replace": {"straw hat": "hat"}}})
+    (made.dataset / "10_mochi" / "b.txt").write_text("smile", "utf-8")
+    list(scan.run(saved))
+    found = doubt.run(saved, DoubtOptions(where="name:b.png", margin=0))
+    assert [(e.tag, e.score) for e in found if isinstance(e, events.Doubt)] == [("hat", 0.8)]
+
+
+def test_characters_of_next_to_nothing_are_cut_at_a_number(project: Project) -> None:
+    made = scored(project, {"a": {}}, {"a": "momo, hat"})
+    table = TagTable(("hat", "bow", "momo", "rin"), (GENERAL, GENERAL, CHARACTER, CHARACTER))
+    add_scores(made, "second", {"a": {"hat": 0.75}}, table)
+    found = doubt.run(made, DoubtOptions(model="second", mcut=True))
+    (momo,) = [event for event in found if isinstance(event, events.Doubt)]
+    assert (momo.tag, momo.threshold, momo.doubt) == ("momo", 0.15, 0.997)
+
+
+def test_a_name_that_rules_drop_is_not_asked_about_by_its_series(made: Project) -> None:
+    (made.dataset / "10_mochi" / "a.txt").write_text("hat", "utf-8")
+    parted = made.saved({"tagger": {"expand_characters": True}})
+    about = ["mochi", "game"]
+    assert asked(parted, where="name:a.png", about=about) == [("a", "mochi", "missing")]
+    dropped = parted.saved({"captions": {"drop": ["mochi"]}})
+    assert asked(dropped, where="name:a.png", about=about) == []
+
+
+def test_accepting_never_adds_a_tag_below_its_threshold(project: Project) -> None:
+    made = scored(project, {"a": {"smile": 0.3499}}, {"a": "hat"})  # 0.350 when it is shown
+    assert asked(made, reason=["near"]) == [("a", "smile", "near")]
+    assert answer(made, accept=True, reason=["near"])["changed"] == 0
+    assert caption(made, "a") == "hat"
 
 
 def test_what_rules_explain_is_no_doubt(made: Project) -> None:
