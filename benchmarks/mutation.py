@@ -2,10 +2,11 @@
 
     python -m benchmarks.mutation [--only NAME ...] [--per-file N] [--seed S]
 
-What is planted stands in ``mutation_operators``, where and which tests should notice in
-``mutation_targets``. One process imports all libraries once, and forks for each fault. The child
-loads the faulty module in place of the one on disk (``mutation_hook``), which is never written, and
-runs the tests in process: those that call the function first, and of these the quick ones.
+What is planted stands in ``mutation_operators``, where, and which tests should notice, in
+``mutation_targets``, and what no test can notice in ``mutation_explained.toml``. One process imports
+all libraries once, and forks for each fault. The child loads the faulty module in place of the one
+on disk (``mutation_hook``), which is never written, and runs the tests in process: those that call
+the function first, and of these the quick ones.
 
 mutmut 3 leaves out decorated functions and all of decorated classes, which decide most here;
 cosmic-ray writes each fault into the file, and starts an interpreter for it.
@@ -16,6 +17,7 @@ import os
 import random
 import sys
 import tempfile
+import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,8 +25,21 @@ from pathlib import Path
 
 from benchmarks.mutation_operators import Mutant, mutants
 from benchmarks.mutation_runner import ROOT, Runner
-from benchmarks.mutation_targets import EXPLAINED, TARGETS, Key
+from benchmarks.mutation_targets import TARGETS
 
+Key = tuple[str, str, str, str]
+"""File, function, the code before, the code after; as the script prints them."""
+
+
+def _explained() -> frozenset[Key]:
+    data = tomllib.loads((ROOT / "benchmarks/mutation_explained.toml").read_text("utf-8"))
+    return frozenset(
+        (entry["file"], entry["function"], entry["before"], entry["after"])
+        for entry in data["explained"]
+    )
+
+
+EXPLAINED = _explained()
 _COLUMNS = ("faults", "caught", "hung", "survived", "explained")
 
 
