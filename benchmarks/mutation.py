@@ -3,10 +3,10 @@
     python -m benchmarks.mutation [--only NAME ...] [--per-file N] [--seed S]
 
 What is planted stands in ``mutation_operators``, where, and which tests should notice, in
-``mutation_targets``, and what no test can notice in ``mutation_explained.toml``. One process imports
-all libraries once, and forks for each fault. The child loads the faulty module in place of the one
-on disk (``mutation_hook``), which is never written, and runs the tests in process: those that call
-the function first, and of these the quick ones.
+``mutation_targets``, and what no test can notice in ``mutation_explained.toml``. One process
+imports all libraries once, and forks for each fault. The child loads the faulty module in place of
+the one on disk (``mutation_hook``), which is never written, and runs the tests in process: those
+that call the function first, and of these the quick ones.
 
 mutmut 3 leaves out decorated functions and all of decorated classes, which decide most here;
 cosmic-ray writes each fault into the file, and starts an interpreter for it.
