@@ -114,7 +114,7 @@ def test_a_file_that_is_gone_cannot_move_unless_it_has_moved_already(
     assert journal.apply("rename", [move(A, MOVED)]).changed
     assert index.get(MOVED) is not None
     (project.root / MOVED).unlink()
-    assert journal.undo().conflicts == [(A, "the file is gone")]
+    assert journal.undo().conflicts == [(A, "the file no longer exists")]
 
 
 def test_a_move_that_fails_says_why(project: Project, index: Index) -> None:
@@ -188,7 +188,7 @@ def test_changes_are_made_without_fault_or_with_the_reason(index: Index) -> None
     ]
     taken = move("notes.txt", A)
     made = list(ChangeApplier(index).make([*fine, taken]))
-    assert made == [*((change, "") for change in fine), (taken, f"there is a {A} already")]
+    assert made == [*((change, "") for change in fine), (taken, f"{A} already exists")]
 
 
 def test_folders_are_on_the_disk_before_an_edit_is_done(
