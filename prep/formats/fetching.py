@@ -10,6 +10,7 @@ from prep.errors import UserError
 from prep.formats.placing import PlacedFile
 from prep.project import Project
 from prep.system.files import write_bytes
+from prep.system.names import shortened
 
 _INCOMING = "incoming"
 
@@ -67,7 +68,7 @@ class Fetcher:
             with suppress(OSError):  # another file system: it must be a copy
                 os.link(source, place)
                 return
-        temporary = place.with_name(f".{place.name}"[:200] + ".part")
+        temporary = place.with_name(f".{shortened(place.name, 8)}.part")
         try:
             shutil.copyfile(source, temporary)
             shutil.copystat(source, temporary)

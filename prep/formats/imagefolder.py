@@ -25,6 +25,8 @@ from prep.formats.collection import (
 from prep.formats.folders import REG_NAMES
 from prep.formats.sidecars import below
 from prep.images import is_image_name
+from prep.system.names import is_litter_file, is_litter_folder, natural_key
+from prep.texts import decoded
 
 NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 _CAPTIONS = ("text", "caption", "prompt", "captions", "description", "tags")
@@ -40,13 +42,20 @@ def metadata_files(folder: Path) -> list[Path]:
     here = [folder / name for name in NAMES if (folder / name).is_file()]
     if here:
         return here[:1]
-    deeper = [child / name for child in sorted(folder.glob("*")) for name in NAMES]
+    children = sorted(folder.glob("*"), key=lambda child: natural_key(child.name))
+    deeper = [
+        child / name for child in children if not is_litter_folder(child.name) for name in NAMES
+    ]
     return [file for file in deeper if file.is_file()]
 
 
 def parquet_files(folder: Path) -> list[Path]:
     """Return parquet files that could hold images: directly inside, or in ``data``."""
-    return sorted([*folder.glob("*.parquet"), *folder.glob("data/*.parquet")])
+    found = [*folder.glob("*.parquet"), *folder.glob("data/*.parquet")]
+    return sorted(
+        (file for file in found if not is_litter_file(file.name)),
+        key=lambda file: natural_key(str(file)),
+    )
 
 
 def read(files: Sequence[Path], label: str, staging: Path) -> Collection:
@@ -149,7 +158,7 @@ def _rows(file: Path) -> Iterator[MetadataRow]:
         yield from _parquet(file)
         return
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = decoded(file.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} cannot be read: {error}.") from error
     if file.suffix.lower() == ".csv":

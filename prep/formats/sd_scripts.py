@@ -23,6 +23,8 @@ from prep.formats.collection import (
 from prep.formats.folders import caption_text
 from prep.formats.sidecars import below
 from prep.images import SUFFIXES, is_image_name
+from prep.system.names import is_litter_file
+from prep.texts import decoded
 
 # fmt: off
 _CARRIED = frozenset({
@@ -163,7 +165,11 @@ class _Reader:
         if not isinstance(folder, str):
             return
         place = self._place(folder)
-        masks = {file.stem: file for file in sorted(place.glob("*")) if is_image_name(file.name)}
+        masks = {
+            file.stem: file
+            for file in sorted(place.glob("*"))
+            if is_image_name(file.name) and not is_litter_file(file.name)
+        }
         pictures = self._collection.pictures
         for number, picture in enumerate(pictures):
             if picture.concept == concept and picture.file.stem in masks:
@@ -274,7 +280,7 @@ def _load(file: Path) -> dict[str, Any]:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        return decoded(file.read_bytes())
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8 text.", "Save it as UTF-8.") from error
     except OSError as error:

@@ -11,6 +11,7 @@ import tomlkit
 
 from prep.formats.train_table import TrainTable, base_model, train_table
 from prep.project import Project
+from prep.texts import read_text
 
 NAME = "sd_scripts.toml"
 PROMPTS = "sample_prompts.txt"
@@ -152,7 +153,7 @@ def prompts_txt(project: Project) -> str:
     for entry in table.sample_prompts:
         file = project.root / entry
         if entry.endswith(".txt") and file.is_file():
-            text = file.read_text("utf-8", "replace")
+            text = read_text(file, "replace")
             lines += [line for line in text.splitlines() if line.strip() and line[0] != "#"]
         else:
             lines.append(entry)

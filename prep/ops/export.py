@@ -26,6 +26,7 @@ from prep.images import is_image_name
 from prep.ops.plan import plan_of, step_settings
 from prep.project import Project, Section
 from prep.system.files import text_hash, write_bytes
+from prep.system.names import natural_key
 from prep.system.parallel import ordered
 from prep.training_set import Format, OutputFile, TrainingSet, kohya, leftovers
 from prep.training_set.manifest import FileState, Manifest, ManifestEntry, entry_of
@@ -343,7 +344,7 @@ class _Export:
     def warnings(self, wanted: TrainingSet) -> Iterator[events.Event]:
         """Warn of unexpected behaviour of trainers on this folder."""
         bare = Counter(example.folder for example in wanted.examples if example.caption is None)
-        for folder, count in sorted(bare.items()):
+        for folder, count in sorted(bare.items(), key=lambda item: natural_key(item[0])):
             yield events.Warned(
                 f"{count} images in {folder} have neither caption nor trigger word.",
                 "The trainer will use the name of the folder. Caption them with: shikomi tag",

@@ -81,7 +81,7 @@ class Lexer:
         if _FACE.match(self._text, start):
             return True
         chunk = _CHUNK.match(self._text, start)
-        return chunk is not None and chunk[0].rstrip(")") + ")" in captions.KAOMOJI
+        return chunk is not None and captions.is_face(chunk[0].rstrip(")") + ")")
 
     def _term(self, start: int) -> FilterToken:
         if self._text[start] == '"':
