@@ -295,6 +295,11 @@ class Index:
             ).fetchall()
         )
 
+    def with_profile(self) -> frozenset[str]:
+        """Return the paths of images whose files say which colours their numbers stand for."""
+        rows = self.connection.execute("SELECT path FROM images WHERE profile")
+        return frozenset(path for (path,) in rows)
+
     # ---- writing -------------------------------------------------------------------------
 
     def put(self, found: Iterable[ScannedImage]) -> None:

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from prep.dataset.index import ImageRow
 from prep.errors import UnreadableError
-from prep.images import decode, decode_alpha
+from prep.images import decode, decode_alpha, decode_data
 from prep.project import Project
 from prep.system.files import content_hash
 from prep.system.names import same_name
@@ -97,7 +97,7 @@ def read(mask: Mask, row: ImageRow) -> Image.Image:
     """
     if mask.source == "alpha":
         return decode_alpha(mask.file)
-    grey = decode(mask.file).convert("L")
+    grey = decode_data(mask.file)
     size = (row.width, row.height)
     if grey.size == size[::-1] and row.orientation in _SIDEWAYS and size[0] != size[1]:
         # Painted on the stored picture, by a tool that ignores EXIF.

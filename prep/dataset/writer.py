@@ -47,6 +47,7 @@ class ScannedImage(NamedTuple):
     frames: int = 1
     error: str | None = None
     mask: bool = False
+    profile: bool = False
 
 
 class ScannedCaption(NamedTuple):
@@ -111,14 +112,14 @@ class Writer:
     def _put_images(self, found: Sequence[ScannedImage]) -> None:
         self._connection.executemany(
             """INSERT INTO images(natural, path, folder, size, mtime_ns, width, height, format,
-                orientation, alpha, frames, error, faulty, mask)
-            VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+                orientation, alpha, frames, error, mask, profile, faulty)
+            VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
             ON CONFLICT(path) DO UPDATE SET folder=excluded.folder, size=excluded.size,
                 mtime_ns=excluded.mtime_ns, width=excluded.width, height=excluded.height,
                 format=excluded.format, orientation=excluded.orientation, alpha=excluded.alpha,
                 frames=excluded.frames, error=excluded.error, faulty=excluded.faulty,
-                mask=excluded.mask, content=NULL""",
-            ((natural(each.path), *each[:-1], each.error is not None, each.mask) for each in found),
+                mask=excluded.mask, profile=excluded.profile, content=NULL""",
+            ((natural(each.path), *each, each.error is not None) for each in found),
         )
 
     def _put_captions(self, written: Sequence[ScannedCaption]) -> None:

@@ -238,7 +238,7 @@ def _found(file: _File, seen: headers.HeaderRead | None) -> ScannedImage | None:
         width, height = height, width
     return ScannedImage(
         *(file.path, file.concept, size, mtime_ns, width, height, header.format),
-        *(header.orientation, header.alpha, header.frames, None, file.mask),
+        *(header.orientation, header.alpha, header.frames, None, file.mask, header.profile),
     )
 
 
@@ -256,7 +256,7 @@ def _opened(file: _File) -> ScannedImage:
         return ScannedImage(*about, error=reason, mask=file.mask)
     return ScannedImage(
         *(file.path, file.concept, size or 0, mtime_ns or 0, info.width, info.height, info.format),
-        *(info.orientation, info.alpha, info.frames, None, file.mask),
+        *(info.orientation, info.alpha, info.frames, None, file.mask, info.profile),
     )
 
 

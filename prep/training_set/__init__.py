@@ -19,7 +19,7 @@ from prep.dataset import masks, stored_crops
 from prep.dataset.index import ImageRow
 from prep.dataset.masks import Mask
 from prep.errors import UnreadableError
-from prep.images import crops, decode
+from prep.images import PIXELS_VERSION, crops, decode
 from prep.images.buckets import Fit, Size
 from prep.images.crops import Rect
 from prep.images.pixels import Pixels, fitted
@@ -35,7 +35,7 @@ MASKS_FOLDER = "masks"
 CONDITIONS_FOLDER = "conditions"
 """Folder of the conditioning pictures, likewise."""
 _KERNELS = 1
-"""Version of the pixels: raise it when the same source gives other pixels."""
+"""Version of the scaling: raise it when the same decoded picture gives other pixels."""
 _ROOM = 48
 """Bytes that a stem leaves for what is appended: a number, and suffixes such as
 ``_1024x1024_sdxl.npz`` of the caches that trainers write beside the images."""
@@ -235,7 +235,7 @@ def _caption_output(project: Project, row: ImageRow, base: str) -> OutputFile | 
 def _image_output(
     project: Project, piece: _Piece, base: str, image_format: Format, mask: Mask | None
 ) -> OutputFile:
-    recipe = f"image {_KERNELS} {piece.row.content} {image_format} {piece.cut}"
+    recipe = f"image {PIXELS_VERSION} {_KERNELS} {piece.row.content} {image_format} {piece.cut}"
     if mask is not None:
         recipe += f" mask {mask.source} {masks.mark(mask.file)}"
     file = project.root / piece.row.path

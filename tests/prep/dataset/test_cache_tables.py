@@ -28,7 +28,7 @@ from prep.tagging.scores import taggers
 from prep.tagging.scores.store import ScoreStore
 from tests.conftest import MakeImage
 
-FINGERPRINT = (5, "d60e75af0cbe3c93")
+FINGERPRINT = (5, "7687d49d68a5115e")
 """Caches in the field have the form of their version: a new form needs a new version."""
 
 VERSION_3 = """
