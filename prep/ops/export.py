@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import Field
 
 from prep import events
-from prep.dataset import contents
+from prep.dataset import contents, overlooked
 from prep.dataset.index import ImageRow, Index
 from prep.errors import ConfigError, UnreadableError, UserError
 from prep.formats.collection import safe_folder
@@ -124,6 +124,9 @@ def run(project: Project, options: ExportOptions | None = None) -> Iterator[even
             manifest.save()
         raise
     yield from export.warnings(wanted)
+    if others := list(overlooked.overlooked(project, rows).values()):
+        text = overlooked.message(others, f"{len(others)} exported images")
+        yield events.Warned(text, overlooked.hint(project))
     yield from (events.Warned(message, hint) for message, hint in files.notes)
     carries = options.layout in _WITH_MASKS
     if not carries:

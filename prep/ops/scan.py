@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from prep import captions, events
+from prep.dataset import overlooked
 from prep.dataset.index import Index, KnownFile, ScannedCaption, ScannedImage
 from prep.errors import UnreadableError
 from prep.images import MASK_SUFFIXES, SIDEWAYS, decode, has_its_end, headers, is_image_name, probe
@@ -40,8 +41,9 @@ def run(project: Project, options: ScanOptions | None = None) -> Iterator[events
     """Update the index from the files.
 
     Yields:
-        Progress; Skipped for each unreadable image or caption; Warned of links;
-        Finished with ``images`` (usable files), ``unreadable``, ``concepts``.
+        Progress; Skipped for each unreadable image or caption; Warned of links and of captions
+        with another suffix; Finished with ``images`` (usable files), ``unreadable``,
+        ``concepts``.
 
     Raises:
         UserError: The dataset folder cannot be read.
@@ -59,6 +61,9 @@ def run(project: Project, options: ScanOptions | None = None) -> Iterator[events
         index.keep_only(scan.seen)
         yield events.Progress("scan", scan.count, scan.count)
         yield from _repeated(project, scan.repeated)
+        if scan.overlooked:
+            text = overlooked.message(scan.overlooked, f"{len(scan.overlooked)} images")
+            yield events.Warned(text, overlooked.hint(project))
         yield from _report(index, scan.faults)
 
 
@@ -86,6 +91,7 @@ class _Scan:
         seen: Marks the known ids whose files still exist.
         faults: (path, reason) of files that cannot be indexed.
         repeated: (path, absolute path of the file if it is known) of further links to a picture.
+        overlooked: Paths of captions that have the other suffix.
     """
 
     def __init__(self, project: Project, index: Index, pool: ThreadPoolExecutor) -> None:
@@ -95,6 +101,8 @@ class _Scan:
         self.seen = bytearray(index.highest_id() + 1)
         self.faults: list[tuple[str, str]] = []
         self.repeated: list[tuple[str, str]] = []
+        self.overlooked: list[str] = []
+        self._other = overlooked.other_suffix(project)
         self._texts: list[ScannedCaption] = []
 
     def batches(self) -> Iterator[None]:
@@ -131,7 +139,7 @@ class _Scan:
         beside = {
             same_name(name): name
             for name in folder.names
-            if name.endswith((self._extension, MASK_SUFFIXES[0]))
+            if name.endswith((self._extension, self._other, MASK_SUFFIXES[0]))
         }
         concept = ""
         for name in folder.names:
@@ -147,12 +155,15 @@ class _Scan:
             concept = concept or self._project.concept_folder(path)
             stem = name[: name.rindex(".")]
             self.count += 1
+            caption = beside.get(same_name(stem + self._extension))
+            if caption is None and (other := beside.get(same_name(stem + self._other))):
+                self.overlooked.append(prefix + other)
             yield _File(
                 path,
                 folder.path,
                 name,
                 concept,
-                beside.get(same_name(stem + self._extension)),
+                caption,
                 same_name(stem + MASK_SUFFIXES[0]) in beside,
             )
 

@@ -154,7 +154,7 @@ def existing(path: Path) -> Path:
     if path.name.isascii() or is_there(path):
         return path
     for form in ("NFC", "NFD"):
-        other = path.with_name(unicodedata.normalize(form, path.name))  # type: ignore[arg-type]
+        other = path.with_name(unicodedata.normalize(form, path.name))
         if is_there(other):
             return other
     return path
