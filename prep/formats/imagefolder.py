@@ -25,7 +25,13 @@ from prep.formats.collection import (
 from prep.formats.folders import REG_NAMES
 from prep.formats.sidecars import below
 from prep.images import is_image_name
-from prep.system.names import is_litter_file, is_litter_folder, natural_key
+from prep.system.names import (
+    is_file,
+    is_litter_file,
+    is_litter_folder,
+    natural_key,
+    shortened_name,
+)
 from prep.texts import decoded
 
 NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
@@ -128,16 +134,17 @@ def _image(file: Path, value: Any, number: int, staging: Path) -> tuple[str, Pat
             return name, None
         if not is_image_name(name):
             name += ".png" if data.startswith(b"\x89PNG") else ".jpg"
+        name = shortened_name(name)
         target = staging / file.stem / name
         if target.exists():
-            name = f"{number:06}-{name}"
+            name = shortened_name(f"{number:06}-{name}")
             target = target.with_name(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
         return name, target
     name = str(value or "").replace("\\", "/")
-    place = file.parent / name
-    return name, place.resolve() if name and place.is_file() else None
+    place = existing(file.parent / name)
+    return name, place.resolve() if name and is_file(place) else None
 
 
 def _file_column(file: Path, row: MetadataRow) -> str:

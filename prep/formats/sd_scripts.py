@@ -23,7 +23,7 @@ from prep.formats.collection import (
 from prep.formats.folders import caption_text
 from prep.formats.sidecars import below
 from prep.images import SUFFIXES, is_image_name
-from prep.system.names import is_litter_file
+from prep.system.names import existing, is_file, is_litter_file
 from prep.texts import decoded
 
 # fmt: off
@@ -230,12 +230,12 @@ def _image(key: str, place: Path, beside: Path) -> Path | None:
     if not key or "\0" in key:
         return None
     for base in (place, beside):
-        direct = base / key
-        if direct.is_file():
+        direct = existing(base / key)
+        if is_file(direct):
             return direct.resolve()
         for suffix in sorted(SUFFIXES):
             for ending in (suffix, suffix.upper()):
-                if (named := direct.with_name(direct.name + ending)).is_file():
+                if is_file(named := direct.with_name(direct.name + ending)):
                     return named.resolve()
     return None
 

@@ -46,6 +46,8 @@ _CODED_PRIMARIES: dict[int, Primaries] = {
 _SRGB_CURVE = 13
 _CODED_GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0, 1: 0.0, 6: 0.0, 14: 0.0, 15: 0.0, _SRGB_CURVE: 0.0}
 """Exponents; 0 for the curve of sRGB, with which browsers also show BT.709 and its relatives."""
+_BROKEN = b"broken"
+"""Stands for a profile that cannot be unpacked."""
 _CICP = struct.Struct(">BBBB")
 
 
@@ -57,7 +59,7 @@ class _Conversion(NamedTuple):
 def has_profile(image: Image.Image) -> bool:
     """Return whether a file says which colours its numbers stand for; they may be those of sRGB."""
     info = image.info
-    if info.get("icc_profile") or info.get("cicp"):
+    if info.get("icc_profile", b"") != b"" or info.get("cicp"):  # None: it cannot be unpacked
         return True
     return "srgb" not in info and ("gamma" in info or "chromaticity" in info)
 
@@ -105,8 +107,8 @@ def _described(info: dict[Any, Any], mode: str) -> bytes:
         primaries, curve, _, _ = _CICP.unpack_from(coded)
         if primaries in _CODED_PRIMARIES and curve in _CODED_GAMMAS:
             return matrix_profile(_CODED_PRIMARIES[primaries], WHITE, _CODED_GAMMAS[curve])
-    if profile := info.get("icc_profile"):
-        return bytes(profile)
+    if "icc_profile" in info and info["icc_profile"] != b"":
+        return bytes(info["icc_profile"] or _BROKEN)
     if "srgb" in info or mode not in ("L", "RGB"):
         return b""
     return _from_png(info.get("gamma"), info.get("chromaticity"), mode)
@@ -168,7 +170,7 @@ def _lab() -> "ImageCms.ImageCmsTransform":
 
 
 @lru_cache(maxsize=1)
-def _srgb() -> "ImageCms.core.CmsProfile":
+def _srgb() -> Any:
     from PIL import ImageCms
 
     return ImageCms.createProfile("sRGB")

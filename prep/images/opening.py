@@ -18,7 +18,7 @@ _MOST_PROFILE = 16 << 20
 """Bytes of an unpacked colour profile; those of printers have one or two millions."""
 
 
-class _LenientPngStream(PngImagePlugin.PngStream):  # type: ignore[misc]
+class _LenientPngStream(PngImagePlugin.PngStream):
     """Reads over texts that are too large, which Pillow refuses with the picture they are in.
 
     Generators store whole workflows as text. Pillow unpacks at most its ``MAX_TEXT_CHUNK``, so that

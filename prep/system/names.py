@@ -160,6 +160,11 @@ def existing(path: Path) -> Path:
     return path
 
 
+def is_file(path: Path) -> bool:
+    """Return whether there is a file at ``path``; a name that is too long, or hidden, is none."""
+    return os.path.isfile(path)  # noqa: PTH113  (Path.is_file raises for names that are too long)
+
+
 def is_there(path: Path) -> bool:
     """Return whether there is a file, folder or link at ``path``; a name too long is not."""
     return os.path.lexists(path)

@@ -100,8 +100,8 @@ def read(source: HeaderBytes) -> ImageHeader:
 
 
 def _is_profile(segments: list[bytes]) -> bool:
-    """Return whether all segments of a colour profile are there: the first one says how many."""
-    return min(segments)[13] == len(segments) and any(len(s) > 14 for s in segments)
+    """Return whether a profile has bytes, or lacks segments: the first one says how many it has."""
+    return min(segments)[13] != len(segments) or any(len(data) > 14 for data in segments)
 
 
 def _frame(data: bytes) -> tuple[int, int]:

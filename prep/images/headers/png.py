@@ -40,6 +40,8 @@ _OWN_KEYS = frozenset({b"exif", b"xmp", b"transparency", b"Raw profile type exif
 _XMP_KEY = b"XML:com.adobe.xmp"
 _MOST_TEXT = 1000
 """Compressed bytes that cannot exceed Pillow's limit of 1 MiB when unpacked."""
+_EMPTY = 32
+"""Bytes that nothing, packed, does not exceed."""
 _MOST_CHUNKS, _FEW_CHUNKS = 4096, 3
 
 
@@ -130,15 +132,17 @@ def _note(kind: bytes, data: bytes, colour: int, notes: _Notes) -> None:
 
 
 def _is_profile(data: bytes) -> bool:
-    """Return whether a profile can be unpacked; refuse one that exceeds Pillow's limit."""
+    """Return whether there is a profile; refuse one that unpacks to more than Pillow's limit."""
     name, found, rest = data.partition(b"\0")
     if not found or not rest or rest[0] != 0 or len(name) > 79:
         raise UnsupportedHeaderError
+    if _EMPTY < len(rest) <= _MOST_TEXT:
+        return True
     stream = zlib.decompressobj()
     try:
         profile = stream.decompress(rest[1:], 1 << 20)
     except zlib.error:
-        return False
+        return True
     if stream.unconsumed_tail:
         raise UnsupportedHeaderError
     return bool(profile)

@@ -59,7 +59,8 @@ def with_chunks(path: Path, image: Image.Image, chunks: list[tuple[bytes, bytes]
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
 def test_profiles_are_converted_by_everything_that_decodes(tmp_path: Path, suffix: str) -> None:
     path, picture = tmp_path / f"a{suffix}", draw_numbered(3, (96, 64))
-    picture.save(path, icc_profile=P3, **({"lossless": True} if suffix == ".webp" else {}))
+    options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {}
+    picture.save(path, icc_profile=P3, **options)
     with Image.open(path) as stored:
         expected = seen(stored.convert("RGB"), P3)
     assert np.abs(expected - np.asarray(picture, int)).max() > 20
@@ -131,6 +132,23 @@ def test_broken_profiles_are_ignored_and_known(tmp_path: Path, profile: bytes) -
     picture.save(path, icc_profile=profile)
     assert profile_of(path) == "broken"
     assert apart(decode(path), picture) == 0
+
+
+def test_profiles_that_cannot_be_unpacked_are_broken(tmp_path: Path) -> None:
+    picture = draw_numbered(3, (32, 32))
+    body = b"p\0\0" + zlib.compress(P3)[:-9]
+    path = with_chunks(tmp_path / "a.png", picture, [(b"iCCP", body)])
+    assert profile_of(path) == "broken"
+    assert apart(decode(path), picture) == 0
+    photo = tmp_path / "a.jpg"
+    picture.save(photo)
+    plain = photo.read_bytes()
+    body = b"ICC_PROFILE\0\1\2" + P3
+    photo.write_bytes(plain[:2] + b"\xff\xe2" + struct.pack(">H", len(body) + 2) + body + plain[2:])
+    found = headers.read(str(photo))
+    assert found is not None
+    assert found[2] is not None
+    assert (found[2].profile, profile_of(photo)) == (True, "broken")
 
 
 # ---- what PNG chunks say -----------------------------------------------------------------------
