@@ -97,7 +97,7 @@ def write_bytes(path: Path, data: bytes) -> Fingerprint:
             path.parent.mkdir(parents=True, exist_ok=True)
             return _replace(str(path), data)
     except OSError as error:
-        raise _writing_failed(path, error) from error
+        raise writing_failed(path, error) from error
 
 
 def write_text(path: Path, text: str) -> Fingerprint:
@@ -173,7 +173,8 @@ def remove_leftovers(folder: Path) -> None:
             os.unlink(path)  # noqa: PTH108
 
 
-def _writing_failed(path: Path, error: OSError) -> UserError:
+def writing_failed(path: Path, error: OSError) -> UserError:
+    """Return what to tell of a file that could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
             f"The disk is full: {path} was not written.",
