@@ -1,13 +1,15 @@
 """``work.db``: data that cannot be recomputed, and must never be discarded.
 
-The journal of edits, exclusions, crops, and the manual edits behind captions. Its schema grows by
-migrations; the list below is only ever appended to.
+The journal of edits, exclusions, crops, and the manual edits behind captions; and where it was
+recorded (``home``: see ``prep.system.home``). Its schema grows by migrations; the list below is
+only ever appended to.
 """
 
 import sqlite3
 from pathlib import Path
 
 from prep.errors import UserError
+from prep.system.home import home_of
 
 MIGRATIONS = (
     """
@@ -26,6 +28,9 @@ MIGRATIONS = (
     """,
     """
     CREATE TABLE answers(path TEXT PRIMARY KEY, answers TEXT NOT NULL) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE home(place TEXT NOT NULL);
     """,
 )
 
@@ -53,6 +58,8 @@ def prepare(file: Path) -> None:
                 for statement in filter(str.strip, script.split(";")):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version={number}")
+            if version == 0:
+                connection.execute("INSERT INTO home VALUES(?)", (home_of(file.parent),))
     except sqlite3.Error as error:
         raise UserError(
             f"{file} cannot be used: {error}.",

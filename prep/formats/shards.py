@@ -20,6 +20,7 @@ from typing import IO, NamedTuple
 from prep import events
 from prep.errors import UnreadableError
 from prep.system.files import content_hash, fingerprint, text_hash, writing_failed
+from prep.system.leftovers import unfinished_name
 from prep.system.parallel import ordered
 from prep.training_set import Example, TrainingSet
 from prep.training_set.kohya import ExportSubset
@@ -229,12 +230,11 @@ class _Shard:
 
     def __init__(self, file: Path, limit: int) -> None:
         self.file, self._limit = file, limit
-        self._temporary = file.with_name(f".{file.name}.part")
+        self._temporary = file.with_name(unfinished_name("shard"))
         self._size = 2 * _BLOCK  # the end of a tar
         self.members: list[_Member] = []
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._temporary.unlink(missing_ok=True)
             self._stream: IO[bytes] = self._temporary.open("xb")
         except OSError as error:
             raise writing_failed(file, error) from error

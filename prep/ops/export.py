@@ -5,7 +5,6 @@ several images. A second export writes only changes; files written or changed by
 left alone and reported. The next export finishes an interrupted one.
 """
 
-import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -26,6 +25,7 @@ from prep.images import is_image_name
 from prep.ops.plan import plan_of, step_settings
 from prep.project import Project, Section
 from prep.system.files import bytes_hash, text_hash, write_bytes
+from prep.system.leftovers import sweep
 from prep.system.parallel import ordered
 from prep.training_set import Format, OutputFile, TrainingSet, kohya, leftovers
 from prep.training_set.manifest import FileState, Manifest, ManifestEntry, entry_of
@@ -218,7 +218,6 @@ class _Export:
         self._project, self._folder, self._manifest = project, folder, manifest
         self._wanted: set[str] = set()
         self._remade: list[str] = []
-        self._begun = time.time()
         self.count = Counter(written=0, unchanged=0, removed=0)
         self.failed = 0
         self.hashes: dict[str, str] = {}
@@ -334,14 +333,8 @@ class _Export:
             self._manifest.forget(name)
             with suppress(OSError):  # it contains other files
                 file.parent.rmdir()
-        self._sweep({(self._folder / name).parent for name in self._wanted})
-
-    def _sweep(self, folders: Iterable[Path]) -> None:
-        """Remove the hidden temporary files of a killed export."""
-        for file in (file for folder in folders for file in folder.glob(f".shikomi-{'?' * 8}")):
-            with suppress(OSError):
-                if file.stat().st_mtime < self._begun:
-                    file.unlink()
+        for folder in {self._folder, *((self._folder / name).parent for name in self._wanted)}:
+            sweep(folder)
 
     def warnings(self, wanted: TrainingSet) -> Iterator[events.Event]:
         """Warn of unexpected behaviour of trainers on this folder."""
