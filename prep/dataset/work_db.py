@@ -1,7 +1,8 @@
 """``work.db``: data that cannot be recomputed, and must never be discarded.
 
-The journal of edits, exclusions, crops, and the manual edits behind captions. Its schema grows by
-migrations; the list below is only ever appended to.
+The journal of edits, exclusions, crops, and the manual edits behind captions; and where it was
+recorded (``home``: see ``prep.system.home``). Its schema grows by migrations; the list below is
+only ever appended to.
 """
 
 import sqlite3
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from prep.dataset.database_faults import explain
 from prep.errors import UserError
+from prep.system.home import home_of
 
 MIGRATIONS = (
     """
@@ -27,6 +29,9 @@ MIGRATIONS = (
     """,
     """
     CREATE TABLE answers(path TEXT PRIMARY KEY, answers TEXT NOT NULL) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE home(place TEXT NOT NULL);
     """,
 )
 
@@ -69,3 +74,5 @@ def _migrate(connection: sqlite3.Connection, file: Path) -> None:
         for statement in filter(str.strip, script.split(";")):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version={number}")
+    if version == 0:
+        connection.execute("INSERT INTO home VALUES(?)", (home_of(file.parent),))
