@@ -26,6 +26,7 @@ from prep.formats.folders import REG_NAMES
 from prep.formats.sidecars import below
 from prep.images import is_image_name
 from prep.system.names import (
+    existing,
     is_file,
     is_litter_file,
     is_litter_folder,

@@ -19,6 +19,7 @@ from prep.errors import UnreadableError
 from prep.images import MASK_SUFFIXES, SIDEWAYS, decode, has_its_end, headers, is_image_name, probe
 from prep.project import Project, Section
 from prep.system.files import read_small
+from prep.system.leftovers import sweep_names
 from prep.system.names import same_name
 from prep.system.parallel import workers
 from prep.system.walking import Folder, walk_folders
@@ -131,6 +132,7 @@ class _Scan:
         bare = project.dataset == project.root
         own = [project.root / name for name in _OWN_FOLDERS if bare]
         for folder in walk_folders(project.dataset, is_image_name, without=own):
+            sweep_names(folder.path, folder.unfinished)
             relative = os.path.relpath(folder.path, project.root).replace(os.sep, "/")
             yield from self._in_folder(folder, "" if relative == "." else f"{relative}/")
 

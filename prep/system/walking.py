@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prep.errors import UserError
+from prep.system.leftovers import PREFIX
 from prep.system.names import is_litter_file, is_litter_folder, is_litter_path, natural_key
 
 
@@ -20,6 +21,7 @@ class Folder:
             itself cannot be read.
         hidden: Hidden regular files.
         links: Those of ``names`` that are symbolic links.
+        unfinished: Names of what shikomi was, or is, writing; see ``prep.system.leftovers``.
         repeated: Those of ``names`` that lead to a file that another name leads to, with the
             absolute path of that file if it is known, else an empty string.
     """
@@ -28,6 +30,7 @@ class Folder:
     names: list[str]
     faults: list[tuple[str, str]] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
     links: set[str] = field(default_factory=set)
     repeated: dict[str, str] = field(default_factory=dict)
 
@@ -99,6 +102,9 @@ class _Walk:
 
     def sort_in(self, entry: os.DirEntry[str], folder: Folder, below: list[str]) -> None:
         name = entry.name
+        if name.startswith(PREFIX):
+            folder.unfinished.append(name)
+            return
         try:
             if entry.is_file():
                 self._file(entry, folder)
