@@ -5,16 +5,11 @@ from pathlib import Path
 
 from prep.project import Project
 from prep.system import jobs
-from prep.system.names import shortened
 from train.config import RunConfig, TrainSettings
 from train.job.command import training_argv
 from train.sampling.prompts import read_prompts
 
 KIND = "train"
-
-
-_ROOM = 32
-"""Bytes that the name of a run leaves for the rest of its files' names: ``-000010.safetensors``."""
 
 
 def run_config(project: Project, settings: TrainSettings, dataset_toml: Path) -> RunConfig:
@@ -26,7 +21,6 @@ def run_config(project: Project, settings: TrainSettings, dataset_toml: Path) ->
         ConfigError: A prompt file is missing, or a prompt has faults.
     """
     name = re.sub(r"[^\w.+-]+", "_", project.name).strip("._") or "lora"
-    name = shortened(name, _ROOM)
     prompts = read_prompts(settings.sample_prompts, project.root)
     return RunConfig(
         name=name,
