@@ -9,6 +9,9 @@ from prep.errors import UserError
 from prep.system.leftovers import PREFIX
 from prep.system.names import is_litter_file, is_litter_folder, is_litter_path, natural_key
 
+REPEATED = "a link to a picture that is taken already"
+"""Why a file in ``Folder.repeated`` is left out."""
+
 
 @dataclass(frozen=True)
 class Folder:
