@@ -40,12 +40,11 @@ def below(folder: Path, concept: str, extension: str = "", *, deep: bool = True)
         UserError: The folder is missing or not readable.
     """
     found = FolderFiles()
-    for each in walk_folders(folder, is_image_name):
+    for each in walk_folders(folder, is_image_name, deep=deep):
         place = Path(each.path)
-        if deep or place == folder:
-            names = [name for name in each.names if name not in each.repeated]
-            _pair(found, folder, place, names, concept, extension)
-            found.skipped += [(str(place / name), REPEATED) for name in each.repeated]
+        names = [name for name in each.names if name not in each.repeated]
+        _pair(found, folder, place, names, concept, extension)
+        found.skipped += [(str(place / name), REPEATED) for name in each.repeated]
     return found
 
 

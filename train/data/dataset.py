@@ -142,7 +142,7 @@ def _caption_hint(images: Sequence[tuple[Path, str]]) -> str:
 def _files(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return the images right inside a folder, in natural order, and further links to them."""
     try:
-        found = next(walk_folders(folder, is_image_name))
+        (found,) = walk_folders(folder, is_image_name, deep=False)
     except UserError as error:
         raise UserError(f"The image folder {folder} cannot be read: {error.message}") from error
     images = [name for name in found.names if is_image_name(name)]
