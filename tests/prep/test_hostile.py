@@ -80,6 +80,10 @@ def sound() -> Iterator[tuple[str, bytes]]:
         "a,b",
     ):
         yield f"{name}.png", encoded(picture(), "PNG")
+    good = encoded(draw_numbered(77, (64, 48)), "PNG")
+    place = good.index(b"IDAT") - 4
+    profile = chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(1 << 24)))
+    yield "profile_bomb.png", good[:place] + profile + good[place:]
 
 
 def turn(orientation: int) -> Image.Exif:
@@ -104,10 +108,6 @@ def unsound() -> Iterator[tuple[str, bytes, str]]:
     yield "bomb.png", bomb(60_000, 60_000), "pixels"
     yield "larger_bomb.png", bomb(0x7FFFFFFF, 0x7FFFFFFF), ""
     yield "no_size.png", bomb(0, 0), ""
-    good = encoded(draw_numbered(77, (64, 48)), "PNG")
-    place = good.index(b"IDAT") - 4
-    profile = chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(1 << 24)))
-    yield "text_bomb.png", good[:place] + profile + good[place:], ""
 
 
 @pytest.fixture
