@@ -84,7 +84,7 @@ def damaged(file: Path) -> bool:
             answer = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
         return _code(error) in _UNREADABLE
-    return answer != ("ok",)
+    return bool(answer != ("ok",))
 
 
 def discard(file: Path) -> None:
