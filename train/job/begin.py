@@ -16,7 +16,7 @@ from train.config import RunConfig, TrainSettings
 from train.data.dataset_file import read_dataset_file
 from train.extra import require_training
 from train.families.base_model import BaseModel
-from train.job.start import KIND, run_config, start_run
+from train.job.start import KIND, restart_run, run_config, start_run
 from train.sampling.prompts import training_prompts
 
 
@@ -98,11 +98,11 @@ def resume(project: Project, name: str) -> jobs.Job:
 
     Raises:
         MissingExtraError: The training extra is not installed.
-        UserError: There is no such job, or it is running.
+        UserError: There is no such job, it is running, or it has no valid settings.
     """
     require_training()
     job = find_training(project, name)
-    jobs.start(job)
+    restart_run(project, job)
     return job
 
 
