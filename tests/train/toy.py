@@ -82,6 +82,9 @@ class ToyFamily:
     def targets(self, *, text: bool, conv: bool) -> Mapping[str, nn.Module]:
         return {"lora_unet_a": self.layer}
 
+    def modules(self) -> Mapping[str, nn.Module]:
+        return self.targets(text=True, conv=True)
+
     def token_count(self, text: str) -> int:
         return len(text.split())
 

@@ -124,12 +124,16 @@ class Family(Protocol):
         ...
 
     def targets(self, *, text: bool, conv: bool) -> Targets:
-        """Return the modules that an adapter attaches to.
+        """Return the modules that are trained.
 
         Args:
             text: Include the text encoders.
             conv: Include the convolution blocks (LoCon).
         """
+        ...
+
+    def modules(self) -> Targets:
+        """Return all modules that a LoRA file can change, norms and others included."""
         ...
 
     # ---- text ----------------------------------------------------------------------------
