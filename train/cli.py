@@ -18,6 +18,7 @@ from train.config import TrainSettings
 from train.extra import configure_libraries, require_training
 from train.families.base_model import BaseModel
 from train.job import begin
+from train.job.changes import Changes
 from train.job.follow import follow
 from train.lora.contents import LoraInfo, inspect
 from train.lora.keys import sd15_shapes
@@ -57,7 +58,8 @@ def train(
             quick-cpu.
         set_: A setting that overrides all others, as KEY=VALUE; repeatable.
         dataset: Dataset file of sd-scripts to train on. Default: the project is exported.
-        resume: Continue this job; its name, or the beginning of it.
+        resume: Continue this job; its name, or the beginning of it. --set and --preset may change
+            how long it goes on, what it saves and what it draws.
         detach: Start the job and return at once.
     """
 
@@ -66,7 +68,8 @@ def train(
         offset = 0
         if resume:
             offset = _events_size(begin.find_training(opened, resume))
-            job = begin.resume(opened, resume)
+            changes = Changes(preset, set_, dataset)
+            job = yield from begin.resume(opened, resume, changes)
         else:
             settings = TrainSettings.from_project(opened, preset, set_)
             job = yield from begin.begin(opened, settings, dataset)

@@ -224,7 +224,9 @@ def toy_training(
     job = jobs.Job(folder / "job")
     job.directory.mkdir(exist_ok=True)
     part = DatasetPart((64, 64), Buckets((64, 64)), None, (Subset(folder / "images"),))
-    facts = Facts("epsilon", False, "fp32", "", "sd_v1", "stable-diffusion-v1", 0.0, len(held_out))
+    facts = Facts(
+        "epsilon", False, "fp32", "", "", "sd_v1", "stable-diffusion-v1", 0.0, len(held_out)
+    )
     anything: Any = ToyCache(recorded, deviation)
     texts: Any = ToyTexts(model)
     generator: Any = ToyGenerator(failing)

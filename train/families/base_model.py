@@ -13,7 +13,7 @@ from typing import Any
 
 from prep.errors import ConfigError, UserError
 from prep.system.files import content_hash, text_hash
-from train.lora.file import file_hash
+from train.lora.file import file_hash, legacy_file_hash
 from train.lora.keys import module_shapes
 from train.lora.layout import Shapes, TextLayout, UNetLayout
 
@@ -81,8 +81,9 @@ class BaseModel:
 
     @property
     def version(self) -> str:
-        """What kohya's metadata calls the family (``ss_base_model_version``)."""
-        return _VERSIONS[self.family][0]
+        """What kohya's metadata calls it (``ss_base_model_version``): sd_v1, or sd_v1_v."""
+        predicts_v = self.scheduler.get("prediction_type") == "v_prediction"
+        return _VERSIONS[self.family][0] + ("_v" if predicts_v else "")
 
     @property
     def architecture(self) -> str:
@@ -107,6 +108,12 @@ class BaseModel:
         """SHA-256 of the file with the UNet's weights; empty when they are in several files."""
         file = _weights_file(self.folder / "unet")
         return file_hash(file) if file else ""
+
+    @cached_property
+    def legacy_hash(self) -> str:
+        """A1111's old short hash of the same file (``ss_sd_model_hash``); empty likewise."""
+        file = _weights_file(self.folder / "unet")
+        return legacy_file_hash(file) if file else ""
 
     def vae_hash(self) -> str:
         """Return a hash of the VAE's weights and configuration, for caches."""

@@ -8,15 +8,18 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from prep.errors import ConfigError, UserError
-from prep.events import Event, Finished, Written
+from prep.events import Event, Finished, Warned, Written
 from prep.ops import export, scan
 from prep.project import Project
 from prep.system import jobs
+from prep.system.files import write_text
 from train.config import RunConfig, TrainSettings
 from train.data.dataset_file import read_dataset_file
 from train.extra import require_training
 from train.families.base_model import BaseModel
-from train.job.start import KIND, run_config, start_run
+from train.job.changes import Changes, changed_run, describe_changes, read_run
+from train.job.names import KIND, refuse_foreign_files
+from train.job.start import run_config, start_run
 from train.sampling.prompts import training_prompts
 
 
@@ -44,7 +47,13 @@ def begin(
     if dataset is None:
         written = yield from _export(project)
         run = run.model_copy(update={"dataset": written})
-    return start_run(project, run)
+    job, started = start_run(project, run)
+    if started.name != run.name:
+        yield Warned(
+            f"There are files of a run named {run.name} already; this one is named {started.name}.",
+            "Nothing is replaced. For another name, set name in [project].",
+        )
+    return job
 
 
 def check(project: Project, settings: TrainSettings, dataset: Path | None = None) -> RunConfig:
@@ -82,8 +91,12 @@ def find_training(project: Project, name: str) -> jobs.Job:
     Raises:
         UserError: There is no such job.
     """
-    for job in jobs.listed(project.jobs):
-        if job.name.startswith(name) and is_training(job):
+    found = [job for job in jobs.listed(project.jobs) if is_training(job)]
+    for job in found:
+        if job.name == name:
+            return job
+    for job in found:
+        if job.name.startswith(name):
             return job
     raise UserError(f"There is no training job {name}.", "See: shikomi jobs list")
 
@@ -93,15 +106,38 @@ def is_training(job: jobs.Job) -> bool:
     return job.settings().kind == KIND
 
 
-def resume(project: Project, name: str) -> jobs.Job:
+def resume(
+    project: Project, name: str, changes: Changes | None = None
+) -> Generator[Event, None, jobs.Job]:
     """Continue a run that was stopped or died, from its newest state.
+
+    Args:
+        project: Its project.
+        name: Of the job, or the beginning of it.
+        changes: What is to differ from how it was begun.
+
+    Yields:
+        Warned, which says what differs.
+
+    Returns:
+        The job, running.
 
     Raises:
         MissingExtraError: The training extra is not installed.
-        UserError: There is no such job, or it is running.
+        UserError: There is no such job, it is running, it would write over files of another run,
+            its base model is gone, or the changes cannot be made.
     """
     require_training()
     job = find_training(project, name)
+    jobs.refuse_running(job)
+    before = read_run(job)
+    run = changed_run(project, before, changes or Changes())
+    base = BaseModel.open(run.base)
+    training_prompts(run.train.sample_prompts, base)
+    refuse_foreign_files(project, job, run)
+    if run != before:
+        write_text(job.directory / "config.toml", run.to_toml())
+        yield Warned(f"The run continues with {describe_changes(before, run)}.", "")
     jobs.start(job)
     return job
 

@@ -165,6 +165,13 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def legacy_file_hash(path: Path) -> str:
+    """Return ``legacy_hash`` of a file, of which only the part that counts is read."""
+    with path.open("rb") as file:
+        file.seek(_LEGACY_START)
+        return hashlib.sha256(file.read(_LEGACY_LENGTH)).hexdigest()[:8]
+
+
 def with_hashes(tensors: Mapping[str, RawTensor], metadata: Mapping[str, str]) -> bytes:
     """Return the bytes of a LoRA file whose metadata holds its own hashes.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from prep.errors import UnreadableError
+from prep.errors import EXIT_PROBLEMS, UnreadableError, UserError
 from prep.system.files import write_bytes
 from train.lora.contents import by_module, peft_scale
 from train.lora.file import RawTensor, SafetensorsHeader, read_header, with_hashes
@@ -36,10 +36,29 @@ def raw(tensor: Tensor, dtype: torch.dtype | None = None) -> RawTensor:
     return RawTensor(_NAMES[plain.dtype], tuple(plain.shape), data)
 
 
+class NotFiniteError(UserError):
+    """Weights are NaN or infinite."""
+
+    exit_code = EXIT_PROBLEMS
+
+
 def save_lora(path: Path, network: Network, metadata: Mapping[str, str], precision: str) -> None:
-    """Write a LoRA file with its hashes; fp16, bf16 or fp32."""
+    """Write a LoRA file with its hashes; fp16, bf16 or fp32.
+
+    Raises:
+        NotFiniteError: It would hold weights that are NaN or infinite; nothing is written.
+        UserError: It cannot be written.
+    """
     dtype = DTYPES[precision]
-    tensors = {name: raw(tensor, dtype) for name, tensor in network.tensors().items()}
+    tensors = {}
+    for name, tensor in network.tensors().items():
+        if not torch.isfinite(tensor.to(dtype)).all():
+            raise NotFiniteError(
+                f"{path.name} was not saved: {name} has weights that are NaN, infinite, or too"
+                f" large for {precision}.",
+                "Lower learning_rate. What was saved before is from before this step.",
+            )
+        tensors[name] = raw(tensor, dtype)
     write_bytes(path, with_hashes(tensors, metadata))
 
 

@@ -11,7 +11,7 @@ from prep.errors import ConfigError, UserError
 from prep.events import Event, Finished, Progress, Sample, Stage
 from prep.project import Project
 from train.arithmetic.precision import choose, default_device
-from train.config import TrainSettings
+from train.config import TrainSettings, base_folder
 from train.families.base_model import BaseModel
 from train.families.opening import load_family
 from train.lora.file import read_header
@@ -192,7 +192,7 @@ def opened_base(project: Project, options: DrawOptions, settings: TrainSettings)
     base = options.base or settings.base
     if not base:
         raise ConfigError("No base model is set.", "Set base in [train], or give --base FOLDER.")
-    return BaseModel.open(project.root / Path(base).expanduser())
+    return BaseModel.open(base_folder(base, project.root))
 
 
 def _next_number(folder: Path) -> int:
