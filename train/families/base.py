@@ -4,7 +4,7 @@ A family owns everything that differs between base models: loading, the text pat
 shape of latents, the objective, the samplers, the multiple that sides must have, the token budget,
 and the key names of its modules. The training loop, the sampler and the caches talk to
 ``Family`` and name no family. A new one is a file beside this one, a line in
-``opening.FAMILIES`` and a key table in ``train.lora.keys``.
+``opening.FAMILIES`` and its modules in ``train.lora.layout``.
 """
 
 from collections.abc import Mapping, Sequence

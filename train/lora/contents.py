@@ -125,8 +125,8 @@ def faults(
     for name in sorted(modules.keys() & model.keys()):
         algorithm = algorithm_of(modules[name])
         if algorithm is None:
-            leaves = ", ".join(sorted(modules[name]))
-            found.append(f"{name} of this file has tensors that shikomi does not know: {leaves}.")
+            unknown = ", ".join(sorted(modules[name]))
+            found.append(f"{name} of this file has tensors that shikomi does not know: {unknown}.")
         elif algorithm not in APPLIED:
             found.append(
                 f"{name} of this file uses {algorithm.title}, which shikomi does not apply."
@@ -193,7 +193,7 @@ class PeftScale:
             chosen = {
                 prefix: t for prefix, t in tables.items() if "lora_alpha" in t or "alpha" in t
             }
-            alphas = {p: float(t.get("lora_alpha", t.get("alpha"))) for p, t in chosen.items()}
+            alphas = {p: float(t.get("lora_alpha", t.get("alpha", 0))) for p, t in chosen.items()}
             ranks = {p: int(t["r"]) for p, t in chosen.items() if "r" in t}
             root = frozenset(p for p, t in chosen.items() if t.get("use_rslora"))
         except (AttributeError, TypeError, ValueError) as error:

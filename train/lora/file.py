@@ -128,7 +128,8 @@ def _span(name: str, entry: Any) -> tuple[int, int]:
     """Return where the bytes of a tensor begin and end."""
     if not isinstance(entry, dict):
         raise _HeaderError(f"{name} is not described by a table")
-    dtype, shape, span = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
+    shape: Any = entry.get("shape")
+    dtype, span = entry.get("dtype"), entry.get("data_offsets", [])
     if not isinstance(dtype, str) or dtype not in _BYTES:
         raise _HeaderError(f"{name} has the unknown type {dtype!r}")
     if not _is_counts(shape) or not _is_counts(span) or len(span) != 2:

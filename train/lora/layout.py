@@ -50,12 +50,9 @@ class UNetLayout:
         down = [str(name) for name in config["down_block_types"]]
         up = [str(name) for name in config["up_block_types"]]
         known = {"CrossAttnDownBlock2D", "DownBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"}
-        numbers = {
-            "layers_per_block": config["layers_per_block"],
-            "transformer_layers_per_block": config.get("transformer_layers_per_block", 1),
-            "cross_attention_dim": config.get("cross_attention_dim", 1280),
-        }
-        if set(down + up) - known or not all(isinstance(n, int) for n in numbers.values()):
+        layers, depth = config["layers_per_block"], config.get("transformer_layers_per_block", 1)
+        context = config.get("cross_attention_dim", 1280)
+        if set(down + up) - known or not all(isinstance(n, int) for n in (layers, depth, context)):
             raise UserError(
                 "The UNet of this base model is not built like Stable Diffusion 1.5.",
                 "Choose an SD 1.5 model as base.",
@@ -64,7 +61,9 @@ class UNetLayout:
             tuple(name.startswith("Cross") for name in down),
             tuple(name.startswith("Cross") for name in up),
             tuple(config["block_out_channels"]),
-            *numbers.values(),
+            layers,
+            depth,
+            context,
             (int(config.get("in_channels", 4)), int(config.get("out_channels", 4))),
             bool(config.get("use_linear_projection", False)),
         )

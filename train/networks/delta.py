@@ -105,7 +105,8 @@ def _decomposed(weight: Tensor, magnitude: Tensor, *, by_output: bool) -> Tensor
     norm = (
         torch.linalg.vector_norm(weight, dim=others, keepdim=True) + torch.finfo(weight.dtype).eps
     )
-    return weight / norm * magnitude.reshape(shape)
+    decomposed: Tensor = weight / norm * magnitude.reshape(shape)
+    return decomposed
 
 
 def _plain_change(tensors: Tensors, weight: Tensor) -> Tensor:

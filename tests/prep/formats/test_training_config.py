@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from prep.formats.base_models import NoiseKind, noise_kind
 from prep.formats.train_table import TrainTable
 from prep.project import Project
 from tests.conftest import MakeImage
-from tests.prep.formats.test_layouts import full as full  # the fixture
 from tests.prep.exporting import run
+from tests.prep.formats.test_layouts import full as full  # the fixture
 
 # fmt: off
 # Arguments of train_network.py and sdxl_train_network.py.
@@ -124,7 +125,7 @@ def diffusers_model(folder: Path, **scheduler: object) -> Path:
     return folder
 
 
-def single_file(path: Path, header: dict[str, object]) -> Path:
+def single_file(path: Path, header: Mapping[str, object]) -> Path:
     text = json.dumps(header).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(len(text).to_bytes(8, "little") + text)

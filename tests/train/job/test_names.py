@@ -15,7 +15,7 @@ from tests.train.tiny import MakeRun
 from train.config import RunConfig
 from train.job import begin as beginning
 from train.job import start
-from train.job.changes import Changes, changed_run
+from train.job.changes import Changes, changed_run, read_run
 from train.job.names import free_name, lora_files, name_of, refuse_foreign_files
 from train.job.start import start_run
 
@@ -83,11 +83,11 @@ def test_a_second_run_has_files_of_its_own(
     project: Project, run: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        start.jobs, "start", lambda job: touch(job.directory / "state" / "step1.safetensors")
+        jobs, "start", lambda job: touch(job.directory / "state" / "step1.safetensors")
     )
     names = [start_run(project, run)[1].name for _ in range(3)]
     assert names == ["mochi", "mochi-2", "mochi-3"]
-    configs = [beginning.read_run(job) for job in jobs.listed(project.jobs)]
+    configs = [read_run(job) for job in jobs.listed(project.jobs)]
     assert sorted(config.name for config in configs) == names
     assert sorted(config.samples.name for config in configs) == names
 
@@ -105,7 +105,7 @@ def test_the_new_name_is_said(
     project: Project, run: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     touch(project.output / "lora" / "project.safetensors")
-    monkeypatch.setattr(start.jobs, "start", lambda _: None)
+    monkeypatch.setattr(jobs, "start", lambda _: None)
     found = list(beginning.begin(project, run.train, run.dataset))
     (told,) = (event for event in found if isinstance(event, Warned))
     assert "named project already; this one is named project-2" in told.message
@@ -182,7 +182,7 @@ def test_nothing_is_written_when_resuming_is_refused(
     project: Project, run: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[str] = []
-    monkeypatch.setattr(beginning.jobs, "start", lambda job: started.append(job.name))
+    monkeypatch.setattr(jobs, "start", lambda job: started.append(job.name))
     job = made(project, run, state=True)
     config = job.directory / "config.toml"
     before = config.read_bytes()
@@ -197,6 +197,6 @@ def test_nothing_is_written_when_resuming_is_refused(
     (told,) = resumed(project, job, "epochs=9")
     assert isinstance(told, Warned)
     assert "epochs = 9 (was 2)" in told.message
-    assert beginning.read_run(job).train.epochs == 9
+    assert read_run(job).train.epochs == 9
     assert started == [job.name]
     assert resumed(project, job) == []

@@ -200,7 +200,7 @@ def nested(layer: nn.Module) -> nn.Module:
         place.add_module(part, child)
         place = child
     place.add_module("proj_in", layer)
-    root.forward = layer.forward  # type: ignore[method-assign]
+    root.forward = layer.forward
     return root
 
 

@@ -178,13 +178,13 @@ def test_loras_from_anywhere_are_drawn_each_under_its_own_name(
 
 
 def test_sizes_are_refused_before_the_model_is_loaded(trained: Project) -> None:
-    for run, options in (
-        (sample.run, SampleOptions(prompt=("a --w 100",))),
-        (grid.run, GridOptions(prompt=("a --w 100",))),
+    for stream in (
+        sample.run(trained, SampleOptions(prompt=("a --w 100",))),
+        grid.run(trained, GridOptions(prompt=("a --w 100",))),
     ):
         seen: list[Event] = []
         with pytest.raises(UserError, match="100x64 does not fit"):
-            seen.extend(run(trained, options))  # type: ignore[operator]
+            seen.extend(stream)
         assert seen == []
 
 
