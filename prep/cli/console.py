@@ -216,7 +216,8 @@ class _Human:
             sys.stderr.write(f"{event.reason}: what was finished by then is kept.\n")
         # Of what was interrupted there are only the counts of ``partial``.
         text = _plain_summary if event.reason == "interrupted" else self._summary
-        self._print(text(event.summary))
+        if event.summary:  # a job that was killed has none
+            self._print(text(event.summary))
 
     def _print(self, text: str | None) -> None:
         if text:

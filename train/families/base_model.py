@@ -13,8 +13,9 @@ from typing import Any
 
 from prep.errors import ConfigError, UserError
 from prep.system.files import content_hash, text_hash
-from train.lora.file import file_hash
-from train.lora.keys import UNetLayout, text_key, text_modules, unet_key, unet_modules
+from train.lora.file import file_hash, legacy_file_hash
+from train.lora.keys import module_shapes
+from train.lora.layout import Shapes, TextLayout, UNetLayout
 
 _WEIGHTS = "diffusion_pytorch_model"
 _INPAINTING_CHANNELS = 9
@@ -63,7 +64,7 @@ class BaseModel:
         base = cls(folder, "sd15", *(_read_config(folder, part) for part in names))
         _refuse_others(folder, base.unet)
         try:
-            base.modules()
+            base.module_shapes()
             base.pixel_multiple  # noqa: B018  (is it there?)
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
@@ -80,8 +81,9 @@ class BaseModel:
 
     @property
     def version(self) -> str:
-        """What kohya's metadata calls the family (``ss_base_model_version``)."""
-        return _VERSIONS[self.family][0]
+        """What kohya's metadata calls it (``ss_base_model_version``): sd_v1, or sd_v1_v."""
+        predicts_v = self.scheduler.get("prediction_type") == "v_prediction"
+        return _VERSIONS[self.family][0] + ("_v" if predicts_v else "")
 
     @property
     def architecture(self) -> str:
@@ -93,22 +95,25 @@ class BaseModel:
         """Both sides of a picture are multiples of this, pixels: 8 for SD 1.5."""
         return int(2 ** (len(self.vae["block_out_channels"]) - 1))
 
-    def modules(self) -> set[str]:
-        """Return the names, in a LoRA file, of everything that a LoRA for it can touch."""
-        layout = UNetLayout.from_config(self.unet)
-        names = {unet_key(path) for path in unet_modules(layout, conv=True)}
-        return names | {text_key(path) for path in text_modules(self.layers)}
+    def module_shapes(self) -> Shapes:
+        """Return all modules that a LoRA file can change, with the shapes of their weights."""
+        return module_shapes(*self.layouts())
 
-    @property
-    def layers(self) -> int:
-        """Number of layers of the text encoder: 12 for SD 1.5."""
-        return int(self.text_encoder["num_hidden_layers"])
+    def layouts(self) -> tuple[UNetLayout, TextLayout]:
+        """Return how UNet and text encoder are built."""
+        return UNetLayout.from_config(self.unet), TextLayout.from_config(self.text_encoder)
 
     @cached_property
     def weights_hash(self) -> str:
         """SHA-256 of the file with the UNet's weights; empty when they are in several files."""
         file = _weights_file(self.folder / "unet")
         return file_hash(file) if file else ""
+
+    @cached_property
+    def legacy_hash(self) -> str:
+        """A1111's old short hash of the same file (``ss_sd_model_hash``); empty likewise."""
+        file = _weights_file(self.folder / "unet")
+        return legacy_file_hash(file) if file else ""
 
     def vae_hash(self) -> str:
         """Return a hash of the VAE's weights and configuration, for caches."""

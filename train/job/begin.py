@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from prep.errors import ConfigError, UserError
-from prep.events import Event, Finished, Written
+from prep.events import Event, Finished, Warned, Written
 from prep.ops import export, scan
 from prep.project import Project
 from prep.system import jobs
@@ -16,7 +16,9 @@ from train.config import RunConfig, TrainSettings
 from train.data.dataset_file import read_dataset_file
 from train.extra import require_training
 from train.families.base_model import BaseModel
-from train.job.start import KIND, restart_run, run_config, start_run
+from train.job.changes import Changes, changed_run, describe_changes, read_run
+from train.job.names import KIND, refuse_foreign_files
+from train.job.start import restart_run, run_config, start_run, within
 from train.sampling.prompts import training_prompts
 
 
@@ -44,7 +46,13 @@ def begin(
     if dataset is None:
         written = yield from _export(project)
         run = run.model_copy(update={"dataset": written})
-    return start_run(project, run)
+    job, started = start_run(project, run)
+    if started.name != run.name:
+        yield Warned(
+            f"There are files of a run named {run.name} already; this one is named {started.name}.",
+            "Nothing is replaced. For another name, set name in [project].",
+        )
+    return job
 
 
 def check(project: Project, settings: TrainSettings, dataset: Path | None = None) -> RunConfig:
@@ -82,8 +90,12 @@ def find_training(project: Project, name: str) -> jobs.Job:
     Raises:
         UserError: There is no such job.
     """
-    for job in jobs.listed(project.jobs):
-        if job.name.startswith(name) and is_training(job):
+    found = [job for job in jobs.listed(project.jobs) if is_training(job)]
+    for job in found:
+        if job.name == name:
+            return job
+    for job in found:
+        if job.name.startswith(name):
             return job
     raise UserError(f"There is no training job {name}.", "See: shikomi jobs list")
 
@@ -93,16 +105,38 @@ def is_training(job: jobs.Job) -> bool:
     return job.settings().kind == KIND
 
 
-def resume(project: Project, name: str) -> jobs.Job:
+def resume(
+    project: Project, name: str, changes: Changes | None = None
+) -> Generator[Event, None, jobs.Job]:
     """Continue a run that was stopped or died, from its newest state.
+
+    Args:
+        project: Its project.
+        name: Of the job, or the beginning of it.
+        changes: What is to differ from how it was begun.
+
+    Yields:
+        Warned, which says what differs.
+
+    Returns:
+        The job, running.
 
     Raises:
         MissingExtraError: The training extra is not installed.
-        UserError: There is no such job, it is running, or it has no valid settings.
+        UserError: There is no such job, it is running, it would write over files of another run,
+            its base model is gone, or the changes cannot be made.
     """
     require_training()
     job = find_training(project, name)
-    restart_run(project, job)
+    jobs.refuse_running(job)
+    before = within(project, read_run(job))
+    run = changed_run(project, before, changes or Changes())
+    base = BaseModel.open(run.base)
+    training_prompts(run.train.sample_prompts, base)
+    refuse_foreign_files(project, job, run)
+    if run != before:
+        yield Warned(f"The run continues with {describe_changes(before, run)}.", "")
+    restart_run(project, job, run)
     return job
 
 

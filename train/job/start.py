@@ -1,24 +1,26 @@
 """Starting the process of a run; only ``train.job.begin`` calls this, after its checks."""
 
-import re
 from pathlib import Path
 from typing import Any
 
-from prep.errors import UserError
+from prep.errors import RetryError
 from prep.project import Project
 from prep.project.boundary import refuse_links
 from prep.system import jobs
+from prep.system.locks import exclusive
 from train.config import RunConfig, TrainSettings
 from train.job.command import training_argv
+from train.job.names import KIND, free_name, safe_name
 from train.sampling.prompts import read_prompts
 
-KIND = "train"
+_WAIT = 30.0
+"""Seconds to wait while another front end starts a run."""
 
 
 def run_config(project: Project, settings: TrainSettings, dataset_toml: Path) -> RunConfig:
-    """Return the complete configuration of a run in a project.
+    """Return the settings of a run, with every path absolute.
 
-    Prompt files are read now, so that the configuration is complete.
+    Prompt files are read once, so that a resumed run draws the same prompts.
 
     Raises:
         ConfigError: A prompt file is missing, or a prompt has faults.
@@ -32,9 +34,14 @@ def run_config(project: Project, settings: TrainSettings, dataset_toml: Path) ->
     )
 
 
+def within(project: Project, run: RunConfig) -> RunConfig:
+    """Return a run that writes nowhere but into this project, whatever its file says."""
+    return run.model_copy(update=_places(project, run.name))
+
+
 def _places(project: Project, name: str) -> dict[str, Any]:
-    """Return the name of a run's LoRA, safe as that of a file, and where its files go."""
-    name = re.sub(r"[^\w.+-]+", "_", name).strip("._") or "lora"
+    """Return the name of a run, safe as that of a file, and where its files go."""
+    name = safe_name(name)
     return {
         "name": name,
         "project": project.root,
@@ -44,33 +51,42 @@ def _places(project: Project, name: str) -> dict[str, Any]:
     }
 
 
-def start_run(project: Project, run: RunConfig) -> jobs.Job:
-    """Start a run as a detached job.
+def start_run(project: Project, run: RunConfig) -> tuple[jobs.Job, RunConfig]:
+    """Start a run as a detached job, under a name that no other run has.
+
+    Returns:
+        The job, and its configuration with that name.
 
     Raises:
         ConfigError: It would write through links that lead out of the project.
+        RetryError: Another front end is starting a run and does not get done.
     """
     _refuse_links(project, run)
-    job = jobs.create(project.jobs, _command(run), run.to_toml())
-    jobs.start(job)
-    return job
+    with exclusive(project.state / "runs.lock", _WAIT) as held:
+        if not held:
+            raise RetryError("Another run is being started in this project.", "Try again later.")
+        name = free_name(project, run.name)
+        run = run.model_copy(update={"name": name, "samples": run.samples.with_name(name)})
+        _refuse_links(project, run)
+        job = jobs.create(project.jobs, _command(run), run.to_toml())
+        jobs.start(job)  # from now on the name is taken
+    return job, run
 
 
-def restart_run(project: Project, job: jobs.Job) -> None:
-    """Start the command of a run again, which continues it.
+def restart_run(project: Project, job: jobs.Job, run: RunConfig) -> None:
+    """Start the process of a run again, which continues it.
 
     The directory of the job may have come with a project of somebody else. So the command is made
-    anew, from settings that are checked, and all of it stays in this project.
+    anew, from settings that were checked.
+
+    Args:
+        project: Its project.
+        job: Its job.
+        run: From ``within``.
 
     Raises:
-        UserError: It has no valid ``config.toml``, is running, or contains links.
+        UserError: It is running, or contains links.
     """
-    file = job.directory / "config.toml"
-    try:
-        run = RunConfig.from_toml(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read.", "Start a new run: shikomi train") from error
-    run = run.model_copy(update=_places(project, run.name))
     _refuse_links(project, run)
     jobs.restart(job, _command(run), run.to_toml())
 

@@ -42,9 +42,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
     """Collect the runs that would have been started."""
     found: list[RunConfig] = []
 
-    def start(_: Project, run: RunConfig) -> jobs.Job:
+    def start(_: Project, run: RunConfig) -> tuple[jobs.Job, RunConfig]:
         found.append(run)
-        return jobs.Job(Path("job"))
+        return jobs.Job(Path("job")), run
 
     monkeypatch.setattr(beginning, "start_run", start)
     return found
