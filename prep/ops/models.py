@@ -27,8 +27,8 @@ def run(options: ModelOptions) -> Iterator[events.Event]:
     """List the known taggers; makes no request unless one is downloaded.
 
     Yields:
-        Progress of downloads; a KnownTagger for each; Finished with ``models``, ``cached`` and
-        ``downloaded``.
+        Downloading and Progress of downloads; a KnownTagger for each; Finished with ``models``,
+        ``cached`` and ``downloaded``.
 
     Raises:
         ConfigError: A name to download is that of a folder, or empty.
@@ -63,4 +63,14 @@ def _line(known: HubTagger) -> events.KnownTagger:
     record = known.record
     general = GENERAL if record.general is None else record.general
     character = general if record.character is None else record.character
-    return events.KnownTagger(known.name, known.repository, size, bool(paths), general, character)
+    return events.KnownTagger(
+        known.name,
+        known.repository,
+        size,
+        bool(paths),
+        general,
+        character,
+        known.licence,
+        known.gated,
+        record.point,
+    )

@@ -10,9 +10,10 @@ from prep.dataset.index import ImageRow, Index
 from prep.errors import ConfigError
 from prep.project import Project, Section
 from prep.project.tagger import ByCategory, ByTag, Threshold
+from prep.tagging.models.recommended import Recommended
 from prep.tagging.scores.ensemble import Combine, Ensemble, EnsembleMember
 from prep.tagging.scores.taggers import StoredTagger, choose, stored
-from prep.tagging.scores.thresholds import Thresholds
+from prep.tagging.scores.thresholds import Thresholds, configured
 
 
 class ScoreOptions(Section):
@@ -43,26 +44,23 @@ class ScoreOptions(Section):
     """Maximum number of tags per image, those with the best scores; 0 for all."""
 
 
-def thresholds(
-    project: Project, options: ScoreOptions, general: float | None, character: float | None
-) -> Thresholds:
+def thresholds(project: Project, options: ScoreOptions, recommended: Recommended) -> Thresholds:
     """Return the thresholds of one tagger: given, else configured, else recommended.
 
     Args:
         project: The project, with configured thresholds.
         options: The given options.
-        general: The tagger's recommendation, if any.
-        character: Like ``general``.
+        recommended: What the tagger recommends.
     """
-    section = project.settings.tagger
-    fixed = section.pair(general, character)
-    return Thresholds(
-        fixed[0] if options.general is None else options.general,
-        fixed[1] if options.character is None else options.character,
-        options.mcut,
-        {**section.categories, **options.categories},
-        {**section.tags, **options.tags},
-        options.top,
+    return configured(
+        project.settings.tagger,
+        recommended,
+        general=options.general,
+        character=options.character,
+        categories=options.categories,
+        tags=options.tags,
+        mcut=options.mcut,
+        top=options.top,
     )
 
 
@@ -93,7 +91,7 @@ def from_stored(project: Project, index: Index, options: ScoreOptions) -> Ensemb
 def _member(
     project: Project, index: Index, options: ScoreOptions, one: StoredTagger
 ) -> EnsembleMember:
-    chosen = thresholds(project, options, one.general, one.character)
+    chosen = thresholds(project, options, one.recommended)
     return EnsembleMember(one.name, one.store(index), one.table, chosen)
 
 

@@ -69,7 +69,7 @@ def run(project: Project, options: TagOptions) -> Iterator[events.Event]:
     """Tag the usable images of the index.
 
     Yields:
-        Progress; Tags for each image; Skipped for unreadable or changed files;
+        Progress; Downloading; Tags for each image; Skipped for unreadable or changed files;
         Warned for an idle GPU, for shared caption files and for thresholds of unknown tags; Change
         for each caption; Finished with ``images`` (with tags), ``model``, ``provider`` (empty when
         all scores were known) and ``provider_reason``, ``images_per_second`` (of inference),
@@ -114,7 +114,7 @@ class _Tagging:
         self._rows: list[ImageRow] = []
         members = [
             EnsembleMember(
-                one.name, one.store, one.table, thresholds(project, options, *one.advice)
+                one.name, one.store, one.table, thresholds(project, options, one.recommended)
             )
             for one in obtained.ready
         ]

@@ -209,6 +209,9 @@ class Portion:
             scores[n, known] = found
             limits[n, known] = view.limits.at(rows[known], own[known])
         if len(self.views) > 1:
+            # Who leaves a category out has no say in it.
+            silent = np.isinf(limits)
+            scores[silent], limits[silent] = np.nan, np.nan
             scores, limits = _decided(scores, limits, self.how)
         return ScorePairs(
             rows, columns, *(part.reshape(-1).astype(np.float32) for part in (scores, limits))

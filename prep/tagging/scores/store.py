@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep.dataset.index import Index
+from prep.dataset.values.embeddings import Embeddings
 from prep.dataset.values.score_blobs import PORTION, Halves, Integers, ScoreBlobs, tagger_id
 from prep.dataset.writer import batches
 from prep.tagging.models.tables import TagTable
@@ -53,6 +54,8 @@ class ScoreStore:
         self._table = table
         tagger = tagger_id(index.connection, key, table.names, table.categories)
         self._blobs = ScoreBlobs(index.connection, tagger, len(table))
+        self.embeddings = Embeddings(index.connection, tagger)
+        """Features of the same pictures, if the tagger gives any."""
 
     def known(self) -> set[str]:
         """Return the contents that have scores."""
