@@ -10,7 +10,7 @@ from prep.errors import ConfigError
 from prep.project.tagger import CHARACTER, GENERAL
 from prep.section import Section
 from prep.tagging.models import catalogue
-from prep.tagging.models.catalogue import HubTagger
+from prep.tagging.models.catalogue import APACHE, HubTagger
 from prep.tagging.models.obtain import DEMO, at_hand, find, obtain
 
 
@@ -53,7 +53,7 @@ def run(options: ModelOptions) -> Iterator[events.Event]:
 
 def _demo() -> events.KnownTagger:
     size = find(DEMO, Path()).model.stat().st_size
-    return events.KnownTagger(DEMO, "comes with shikomi", size, True, GENERAL, CHARACTER)
+    return events.KnownTagger(DEMO, "comes with shikomi", size, True, GENERAL, CHARACTER, APACHE)
 
 
 def _line(known: HubTagger) -> events.KnownTagger:
