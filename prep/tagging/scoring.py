@@ -18,12 +18,12 @@ from prep.tagging.models.recommended import Recommended, recommended
 from prep.tagging.models.tables import TagTable
 from prep.tagging.runtime.engines import engine
 from prep.tagging.runtime.running import Engine, Running
-from prep.tagging.runtime.tagger import Embedding, Scores
+from prep.tagging.runtime.tagger import Embedding
 from prep.tagging.scores import taggers
-from prep.tagging.scores.store import ScoreStore
+from prep.tagging.scores.store import Matrix, ScoreStore
 
-_STORE_EVERY = 32
-"""Images whose scores a killed run may lose."""
+_STORE_EVERY, _STORE_AFTER = 128, 2.0
+"""Images, and seconds, whose scores a killed run may lose."""
 
 
 @dataclass(frozen=True)
@@ -99,15 +99,17 @@ class _Waiting:
 
     def __init__(self, store: ScoreStore) -> None:
         self._store = store
-        self._scores: list[tuple[str, Scores]] = []
+        self._scores: list[tuple[str, Matrix]] = []
+        self._throttle = events.Throttle(_STORE_AFTER)
         self._embeddings: dict[str, Embedding] = {}
 
-    def add(self, content: str, scores: Scores, embedding: Embedding | None) -> None:
-        """Add the results of a content, and store all if there are many."""
+    def add(self, content: str, scores: Matrix, embedding: Embedding | None) -> None:
+        """Add the results of a content, and store all if they are many, or have waited long."""
         self._scores.append((content, scores))
         if embedding is not None:
             self._embeddings[content] = embedding
-        if len(self._scores) >= _STORE_EVERY:
+        few = len(self._scores) < _STORE_EVERY
+        if not few or self._throttle.ready():
             self.store()
 
     def store(self) -> None:

@@ -45,7 +45,7 @@ class Local:
         files = (path(content) for content in contents)
         start = time.perf_counter()
         with closing(
-            run_files(tagger, files, batch=running.batch, threads=running.threads)
+            run_files(tagger, files, batch=running.batch, threads=running.threads, stored=True)
         ) as scored:
             for content, (_, found) in zip(contents, scored, strict=True):
                 if isinstance(found, UnreadableError):

@@ -77,14 +77,15 @@ def pixels(path: Path, recipe: Recipe) -> Levels:
 
 
 def ahead(
-    paths: Iterable[Path], recipe: Recipe, threads: int = 0
+    paths: Iterable[Path], recipe: Recipe, threads: int = 0, most: int = 0
 ) -> Generator[tuple[Path, Levels | UnreadableError], None, None]:
     """Yield the pixels of each file in order, decoded in threads ahead of the consumer.
 
     Args:
         paths: Image files.
         recipe: Input of the tagger.
-        threads: 0 for one per core; at most twice as many pictures wait.
+        threads: 0 for one per core.
+        most: Pictures that may wait, decoded or not; at least twice as many as threads.
     """
 
     def attempt(path: Path) -> Levels | UnreadableError:
@@ -93,7 +94,7 @@ def ahead(
         except UnreadableError as error:
             return error
 
-    return parallel.ordered(attempt, paths, threads)
+    return parallel.ordered(attempt, paths, threads, ahead=most)
 
 
 def square(

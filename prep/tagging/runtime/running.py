@@ -6,13 +6,16 @@ An engine returns scores of contents and does not know the store; the caller sto
 from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from prep.errors import UnreadableError
 from prep.events import Event, Warned
 from prep.tagging.runtime.preprocess import Decode
 from prep.tagging.runtime.providers import Device
-from prep.tagging.runtime.tagger import Embedding, Scores
+from prep.tagging.runtime.tagger import Embedding
 
 
 class Scored(NamedTuple):
@@ -23,7 +26,7 @@ class Scored(NamedTuple):
     """
 
     content: str
-    scores: Scores | UnreadableError
+    scores: NDArray[np.floating[Any]] | UnreadableError
     embedding: Embedding | None = None
 
 

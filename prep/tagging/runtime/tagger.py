@@ -36,8 +36,12 @@ class Outputs(NamedTuple):
         embedding: Features; shape (images, any) or (any,); ``None`` if the model gives none.
     """
 
-    scores: Scores
+    scores: NDArray[np.floating[Any]]
     embedding: Embedding | None = None
+
+    def halved(self) -> "Outputs":
+        """Return them with scores in half precision, as they are stored."""
+        return Outputs(self.scores.astype(np.float16), self.embedding)
 
     def each(self) -> Iterator["Outputs"]:
         """Yield those of each image."""
@@ -54,6 +58,8 @@ class FileOutputs(NamedTuple):
 
 _MOST_AT_ONCE = 8
 """Parallel runs; each needs memory for the activations."""
+_WAITING = 256 << 20
+"""Bytes of pictures that may wait for a card."""
 _FARTHEST = 80.0
 """Logits beyond this are 0 or 1 in float32 anyway, and would overflow."""
 
@@ -70,6 +76,9 @@ class Tagger:
         at_once: Parallel runs. On a CPU each gets one thread: threads sharing a run wait for each
             other at every layer, which took a sixth of the time. On a GPU, the tensor of one run is
             prepared while another runs.
+        ahead: Pictures that may wait for the model; 0 for twice as many as threads decode. A card
+            takes them faster than they come, so that none of the cores may wait: neither for the
+            first run, which takes a second or two, nor for a picture that takes long.
     """
 
     def __init__(
@@ -96,14 +105,15 @@ class Tagger:
         workers = threads or parallel.workers()
         self.at_once = min(workers, _MOST_AT_ONCE)
         self._session, self.choice = _session(files.model, device, workers // self.at_once)
-        if self.provider != providers.CPU:
-            self.at_once = 2
         self._contract = read_contract(
             files.model, self._session, files.record, len(self.table), files.table.name
         )
         self.recipe = Recipe(self._contract.side, files.record, decode)
         self.batch = self._contract.batch or self.choice.batch
-        self.most = 0
+        self.most = self.ahead = 0
+        if self.provider != providers.CPU:
+            self.at_once = 2
+            self.ahead = _waiting(self.recipe)
 
     @property
     def name(self) -> str:
@@ -129,7 +139,7 @@ class Tagger:
         Raises:
             UserError: As in ``outputs``.
         """
-        return self.outputs(pixels).scores
+        return np.asarray(self.outputs(pixels).scores, np.float32)
 
     def outputs(self, pixels: Levels) -> Outputs:
         """Return the scores of a batch, and its embedding.
@@ -231,30 +241,42 @@ def score_files(
     """Yield the scores (shape (tags,)) of each file, or why it cannot be read; as ``run_files``."""
     with closing(run_files(tagger, paths, batch=batch, threads=threads)) as done:
         for path, found in done:
-            yield path, found if isinstance(found, UnreadableError) else found.scores
+            if isinstance(found, UnreadableError):
+                yield path, found
+            else:
+                yield path, np.asarray(found.scores, np.float32)
 
 
 def run_files(
-    tagger: Tagger, paths: Iterable[Path], *, batch: int = 0, threads: int = 0
+    tagger: Tagger,
+    paths: Iterable[Path],
+    *,
+    batch: int = 0,
+    threads: int = 0,
+    stored: bool = False,
 ) -> Generator[FileOutputs, None, None]:
     """Yield what the model gives for each file, or why it cannot be read, in order.
 
-    Files are decoded in threads, and inputs built in those that run the model: 16 cores and a GPU
-    would wait for any work in this thread.
+    Files are decoded in threads, and inputs built in those that run the model, which also convert
+    its answers: 16 cores and a GPU would wait for any work in this thread.
 
     Args:
         tagger: A loaded tagger.
         paths: Image files.
         batch: Images per run; 0 for the default of the device.
         threads: Threads that decode; 0 for one per core.
+        stored: Scores in half precision, as they are stored.
     """
 
     def run(items: list[DecodedFile]) -> Iterator[Outputs]:
         readable = [pixels for _, pixels in items if not isinstance(pixels, UnreadableError)]
-        return tagger.outputs(np.stack(readable)).each() if readable else iter(())
+        if not readable:
+            return iter(())
+        found = tagger.outputs(np.stack(readable))
+        return (found.halved() if stored else found).each()
 
     with (
-        closing(preprocess.ahead(paths, tagger.recipe, threads)) as decoded,
+        closing(preprocess.ahead(paths, tagger.recipe, threads, tagger.ahead)) as decoded,
         closing(parallel.ordered(run, _batches(tagger, decoded, batch), tagger.at_once)) as done,
     ):
         for items, found in done:
@@ -262,6 +284,12 @@ def run_files(
                 yield FileOutputs(
                     path, pixels if isinstance(pixels, UnreadableError) else next(found)
                 )
+
+
+def _waiting(recipe: Recipe) -> int:
+    """Return how many pictures may wait for a card."""
+    levels = recipe.side**2 * (4 if recipe.record.mask else 3)
+    return _WAITING // (levels * (4 if recipe.record.exact else 1))
 
 
 def _joined(parts: Iterable[Outputs]) -> Outputs:
@@ -337,7 +365,10 @@ def _open(model: Path, wanted: list[str], threads: int) -> Any:
     try:
         # With its own fallback, onnxruntime prints to stdout before it tries the CPU.
         return runtime.InferenceSession(
-            str(model), options, providers=wanted, enable_fallback=False
+            str(model),
+            options,
+            providers=[(name, providers.OPTIONS.get(name, {})) for name in wanted],
+            enable_fallback=False,
         )
     except Exception as error:  # onnxruntime has its own exception types, one per status
         raise UserError(

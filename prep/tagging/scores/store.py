@@ -64,7 +64,7 @@ class ScoreStore:
     def put(self, items: Iterable[tuple[str, Matrix]]) -> None:
         """Store the scores (shape (tags,)) of contents."""
         for part in batches(items, PORTION):
-            matrix = np.array([scores for _, scores in part]).astype(np.float16)
+            matrix = np.array([scores for _, scores in part]).astype(np.float16, copy=False)
             self._blobs.put([content for content, _ in part], matrix, self._tops(matrix))
 
     def _tops(self, matrix: Halves) -> list[bytes]:
