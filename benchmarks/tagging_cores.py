@@ -35,7 +35,7 @@ from prep.tagging.runtime import preprocess
 from prep.tagging.runtime.tagger import Tagger
 
 _SIDE, _BATCH, _TAGS = 448, 32, 10_861
-_AHEAD = (256 << 20) // (_SIDE * _SIDE * 3)
+_AHEAD = (384 << 20) // (_SIDE * _SIDE * 3)
 _DECODE = 0.036
 """Seconds of a core for an image of 0.3 to 2.7 MP."""
 _CASES = (

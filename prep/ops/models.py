@@ -12,6 +12,7 @@ from prep.section import Section
 from prep.tagging.models import catalogue
 from prep.tagging.models.catalogue import APACHE, HubTagger
 from prep.tagging.models.obtain import DEMO, at_hand, find, obtain
+from prep.tagging.scores.presets import expanded
 
 
 class ModelOptions(Section):
@@ -37,7 +38,8 @@ def run(options: ModelOptions) -> Iterator[events.Event]:
     for name in options.download:
         if not name or Path(name).expanduser().is_dir():
             raise ConfigError(f"{name or 'Nothing'} cannot be downloaded.", "Give a known name.")
-        yield from obtain(name, Path())
+        for each in expanded([name]):
+            yield from obtain(each, Path())
     listed = [_demo(), *map(_line, catalogue.KNOWN)]
     for line in listed:
         if line.cached or not options.cached:

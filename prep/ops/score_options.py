@@ -12,6 +12,7 @@ from prep.project import Project, Section
 from prep.project.tagger import ByCategory, ByTag, Threshold
 from prep.tagging.models.recommended import Recommended
 from prep.tagging.scores.ensemble import Combine, Ensemble, EnsembleMember
+from prep.tagging.scores.presets import PRESETS, expanded
 from prep.tagging.scores.taggers import StoredTagger, choose, stored
 from prep.tagging.scores.thresholds import Thresholds, configured
 
@@ -23,12 +24,14 @@ class ScoreOptions(Section):
     """Only images that match this filter."""
     model: str = ""
     """Tagger: a name listed by shikomi models, a folder with a model, or a repository on the
-    Hugging Face hub. Default: the tagger of shikomi.toml."""
+    Hugging Face hub; or consensus: tags that two of three taggers find (WD swinv2, WD eva02 and
+    PixAI). Default: the tagger of shikomi.toml."""
     also: tuple[str, ...] = ()
     """Another tagger that also decides; repeatable."""
     combine: Combine = "union"
     """How several taggers decide about a tag: union (one of them is enough), intersection (all of
-    them), vote (more than half) or mean (of their scores and thresholds)."""
+    them), vote (more than half), mean (of their scores and thresholds) or consensus (two of them;
+    tags that only one of them knows are left out)."""
     general: Threshold | None = None
     """Threshold of general tags. Default: that of shikomi.toml, else what the tagger recommends."""
     character: Threshold | None = None
@@ -66,8 +69,13 @@ def thresholds(project: Project, options: ScoreOptions, recommended: Recommended
 
 def names_of(project: Project, options: ScoreOptions) -> list[str]:
     """Return the names of the requested taggers, each once; the first may be empty."""
-    first = options.model or project.settings.tagger.model
-    return list(dict.fromkeys([first, *options.also]))
+    return expanded([options.model or project.settings.tagger.model, *options.also])
+
+
+def combined(project: Project, options: ScoreOptions) -> Combine:
+    """Return how the requested taggers decide: as given, else as their preset says."""
+    preset = PRESETS.get(options.model or project.settings.tagger.model)
+    return options.combine if preset is None or options.combine != "union" else preset.how
 
 
 def from_stored(project: Project, index: Index, options: ScoreOptions) -> Ensemble:
@@ -83,9 +91,19 @@ def from_stored(project: Project, index: Index, options: ScoreOptions) -> Ensemb
     if not names[0] and known:
         names[0] = known[0].name
     found = {one.key: one for one in (choose(known, name) for name in names)}
-    return Ensemble(
-        [_member(project, index, options, one) for one in found.values()], options.combine
-    )
+    members = [_member(project, index, options, one) for one in found.values()]
+    return ensemble_of(members, combined(project, options))
+
+
+def ensemble_of(members: Sequence[EnsembleMember], how: Combine) -> Ensemble:
+    """Return taggers that decide together.
+
+    Raises:
+        ConfigError: A consensus of one.
+    """
+    if how == "consensus" and len(members) < 2:
+        raise ConfigError("A consensus needs two taggers.", "Add another one with --also.")
+    return Ensemble(members, how)
 
 
 def _member(

@@ -15,13 +15,20 @@ from prep import events
 from prep.dataset.contents import hash_contents
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.edits import Journal, Outcome
-from prep.ops.score_options import ScoreOptions, names_of, thresholds, warnings
+from prep.ops.score_options import (
+    ScoreOptions,
+    combined,
+    ensemble_of,
+    names_of,
+    thresholds,
+    warnings,
+)
 from prep.project import Project
 from prep.tagging.captions import Compiler
 from prep.tagging.runtime.preprocess import Decode
 from prep.tagging.runtime.providers import Device
 from prep.tagging.runtime.running import EngineKind, Running
-from prep.tagging.scores.ensemble import Ensemble, EnsembleMember, seen
+from prep.tagging.scores.ensemble import EnsembleMember, seen
 from prep.tagging.scores.store import TaggerResult, TagOrder
 from prep.tagging.scores.writing import Writing
 from prep.tagging.scoring import Scoring, TaggerResolver
@@ -118,7 +125,7 @@ class _Tagging:
             )
             for one in obtained.ready
         ]
-        self.ensemble = Ensemble(members, options.combine)
+        self.ensemble = ensemble_of(members, combined(project, options))
 
     def find_images(self) -> Iterator[events.Event]:
         """Select the images and hash their bytes; scores are keyed by content."""

@@ -58,7 +58,7 @@ class FileOutputs(NamedTuple):
 
 _MOST_AT_ONCE = 8
 """Parallel runs; each needs memory for the activations."""
-_WAITING = 256 << 20
+_WAITING = 384 << 20
 """Bytes of pictures that may wait for a card."""
 _FARTHEST = 80.0
 """Logits beyond this are 0 or 1 in float32 anyway, and would overflow."""

@@ -7,13 +7,15 @@ import pytest
 from prep import events
 from prep.dataset.index import Index
 from prep.errors import ConfigError, UserError
-from prep.ops import compare, thresholds
+from prep.ops import compare, tag, thresholds
 from prep.ops.compare import CompareOptions
+from prep.ops.tag import TagOptions
 from prep.ops.thresholds import ThresholdOptions
 from prep.project import Project
 from prep.tagging.models.tables import GENERAL, TagTable
 from prep.tagging.scores import taggers
-from tests.prep.scored import add_scores, scored, summary
+from prep.tagging.scores.presets import PRESETS
+from tests.prep.scored import TABLE, add_scores, scored, summary
 
 SCORES = {
     "a": {"safe": 0.9, "smile": 0.32, "hat": 0.9, "mochi_(game)": 0.8},
@@ -120,6 +122,30 @@ def test_what_is_not_scored_is_said(project: Project) -> None:
     with pytest.raises(ConfigError, match="None of these 2 images has scores of second"):
         tried(project, where="-name:a.png")
     assert summary(tried(project, where="name:a.png"))["images"] == 1
+
+
+def test_a_consensus_is_what_two_of_three_find(project: Project) -> None:
+    names = PRESETS["consensus"].taggers
+    table = TagTable((*TABLE.names, "newer"), (*TABLE.categories, GENERAL))
+    scored(project, {"a": {}})
+    votes: tuple[dict[str, float], ...] = (
+        {"hat": 0.9, "smile": 0.9, "straw_hat": 0.3},
+        {"hat": 0.9, "straw_hat": 0.3},
+        {"straw_hat": 0.9, "smile": 0.9, "newer": 0.9},
+    )
+    for name, tags in zip(names, votes, strict=True):
+        add_scores(project, name, {"a": tags}, table if name == names[2] else TABLE)
+    asked = TagOptions(model="consensus", write="none")
+    (found,) = (e for e in tag.run(project, asked) if isinstance(e, events.Tags))
+    assert [name for name, _ in found.tags] == ["hat", "smile"]
+    saved = project.saved({"tagger": {"model": "consensus"}})
+    assert summary(tried(saved))["before"] == 2
+    assert summary(tried(saved, combine="intersection"))["before"] == 1  # "newer": of all one
+    assert summary(tried(saved))["model"] == ", ".join(names)
+    # With lower thresholds, a third tag has two votes.
+    assert summary(tried(saved, general=0.25))["after"] == 3
+    with pytest.raises(ConfigError, match="A consensus needs two taggers"):
+        tried(project, model="first", combine="consensus")
 
 
 def test_taggers_are_known_by_several_names(project: Project) -> None:
