@@ -371,9 +371,13 @@ def _open(model: Path, wanted: list[str], threads: int) -> Any:
             enable_fallback=False,
         )
     except Exception as error:  # onnxruntime has its own exception types, one per status
-        raise UserError(
-            f"{model} cannot be loaded: {first_line(error)}", _load_hint(model)
-        ) from error
+        line = first_line(error)
+        if "external data" in line.casefold():
+            raise UserError(
+                f"{model} has its weights in a file of their own, which cannot be read: {line}",
+                "Put all files of the model into one folder, from the same place.",
+            ) from error
+        raise UserError(f"{model} cannot be loaded: {line}", _load_hint(model)) from error
 
 
 def _load_hint(model: Path) -> str:

@@ -285,6 +285,18 @@ def test_the_vocabulary_of_cl_2_may_be_a_list(tmp_path: Path) -> None:
     ]
 
 
+def test_missing_weights_are_told(tmp_path: Path) -> None:
+    graph = Graph(384, "pixel_values", ONE, external=True)
+    folder = make(tmp_path / "x", graph, text("model_vocabulary.json", VOCABULARY))
+    assert Tagger(find(str(folder), tmp_path), "cpu", 1).side == 384
+    (folder / "model.onnx.data").unlink()
+    with pytest.raises(
+        UserError, match=r"its weights in a file of their own.*model\.onnx\.data"
+    ) as caught:
+        Tagger(find(str(folder), tmp_path), "cpu", 1)
+    assert "one folder" in caught.value.hint
+
+
 def test_categories_with_gaps_are_refused(tmp_path: Path) -> None:
     groups = grouped()
     groups["categories"][1]["offset"] += 1
