@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from prep.errors import UserError
 from prep.images import is_image_name
+from prep.images.opening import open_image
 from prep.project import Project
 from prep.system.files import walk
 
@@ -44,7 +43,7 @@ def made(project: Project) -> list[Made]:
 def parameters(path: Path) -> str:
     """Return the text stored in a PNG: prompt, seed and settings; empty for none."""
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return str(image.info.get("parameters", ""))
     except OSError:
         return ""

@@ -4,7 +4,6 @@ All code that uses pixels (hashes, tagger, previews, export) decodes through ``d
 it sees the same picture: rotated by EXIF, transparency composed on white, RGB, 8 bits.
 """
 
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from prep.errors import UnreadableError
+from prep.images.opening import open_image
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
 MASK_SUFFIXES = ("-masklabel.png", "-condlabel.png")
@@ -229,10 +229,7 @@ def _open(path: Path) -> Iterator[Image.Image]:
     with ExitStack() as stack:
         try:
             file = stack.enter_context(path.open("rb"))
-            with warnings.catch_warnings():
-                # Pillow warns from half of its limit; ours is checked below.
-                warnings.simplefilter("ignore")
-                image = stack.enter_context(Image.open(file))
+            image = stack.enter_context(open_image(file))
         except Exception as error:  # a hostile header may raise nearly anything
             raise UnreadableError(f"{path.name}: {_reason(error)}") from error
         if image.width * image.height > MAX_PIXELS:

@@ -16,6 +16,7 @@ from prep.images import is_image_name
 from prep.ops import export
 from prep.ops.export import ExportOptions
 from prep.project import Project, Section
+from prep.system.boundary import Boundary
 from prep.training_set.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def run(project: Project, options: PushOptions) -> Iterator[events.Event]:
             images = event.summary["images"]
         elif not isinstance(event, events.Written):
             yield event
-    names = sorted(Manifest(folder).names())
+    inside = Boundary(folder)  # a link could lead to a file that is nobody's business
+    names = sorted(filter(inside.holds_content, Manifest(folder).names()))
     try:
         yield from _Upload(folder, names, images, options).run()
     except UserError:

@@ -18,6 +18,7 @@ from prep.errors import UnreadableError
 from prep.images import MASK_SUFFIXES, SIDEWAYS, decode, has_its_end, headers, is_image_name, probe
 from prep.project import Project, Section
 from prep.system.files import Folder, read_small, walk_folders
+from prep.system.leftovers import sweep_names
 from prep.system.parallel import workers
 
 T = TypeVar("T")
@@ -120,6 +121,7 @@ class _Scan:
         for folder in walk_folders(project.dataset):
             if bare and f"{folder.path}/".startswith(own):
                 continue
+            sweep_names(folder.path, folder.unfinished)
             relative = os.path.relpath(folder.path, project.root).replace(os.sep, "/")
             yield from self._in_folder(folder, "" if relative == "." else f"{relative}/")
 

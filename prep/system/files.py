@@ -6,23 +6,22 @@ leaves either the old file or the new one, never half of one.
 
 import errno
 import hashlib
-import itertools
 import os
-import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from prep.errors import UserError
+from prep.system.leftovers import PREFIX, unfinished_name
 
 _CHUNK = 1 << 20
 _SMALL = 1 << 14
-TEMPORARY = ".shikomi-"
-"""Prefix of the names of files that are being written."""
-_OWN_NAME = secrets.token_hex(4)
-_NUMBERS = itertools.count()
+
+
+class FileChangedError(Exception):
+    """A file was changed by another program while its replacement was being written."""
 
 
 @dataclass(frozen=True)
@@ -77,35 +76,44 @@ def bytes_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def write_bytes(path: Path, data: bytes) -> Fingerprint:
+def write_bytes(
+    path: Path, data: bytes, unchanged: Callable[[], bool] | None = None
+) -> Fingerprint:
     """Write ``data`` so that ``path`` is always either the old file or the new one.
 
     The permissions of a replaced file are kept. The data is on disk before the new file takes
     the old one's place, so that a power cut cannot leave an empty file; the replacement itself
     survives a power cut only once ``sync_folders`` has been called.
 
+    Args:
+        path: The file; its folder is created if needed.
+        data: The new content.
+        unchanged: Asked right before the replacement, which takes milliseconds to get to the disk:
+            is the old file still what it was when the new content was made?
+
     Returns:
         The fingerprint of the new file.
 
     Raises:
+        FileChangedError: It is not; the old file stays.
         UserError: The disk is full, or the folder is not writable; nothing is left behind.
     """
     try:
         try:
-            return _replace(str(path), data)
+            return _replace(str(path), data, unchanged)
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
-            return _replace(str(path), data)
+            return _replace(str(path), data, unchanged)
     except OSError as error:
-        raise _writing_failed(path, error) from error
+        raise writing_failed(path, error) from error
 
 
-def write_text(path: Path, text: str) -> Fingerprint:
+def write_text(path: Path, text: str, unchanged: Callable[[], bool] | None = None) -> Fingerprint:
     """Write ``text`` as UTF-8 without translating newlines; see ``write_bytes``."""
-    return write_bytes(path, text.encode("utf-8"))
+    return write_bytes(path, text.encode("utf-8"), unchanged)
 
 
-def _replace(path: str, data: bytes) -> Fingerprint:
+def _replace(path: str, data: bytes, unchanged: Callable[[], bool] | None) -> Fingerprint:
     temporary, descriptor = _new_beside(path)
     try:
         try:
@@ -117,6 +125,8 @@ def _replace(path: str, data: bytes) -> Fingerprint:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        if unchanged is not None and not unchanged():
+            raise FileChangedError(path)
         os.replace(temporary, path)  # noqa: PTH105  (hundreds of thousands of times)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -130,7 +140,7 @@ def _new_beside(path: str) -> tuple[str, int]:
     folder = os.path.dirname(path)  # noqa: PTH120
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     while True:
-        name = os.path.join(folder, f"{TEMPORARY}{_OWN_NAME}-{next(_NUMBERS)}")  # noqa: PTH118
+        name = os.path.join(folder, unfinished_name())  # noqa: PTH118
         try:
             return name, os.open(name, flags, 0o666)
         except FileExistsError:
@@ -162,18 +172,8 @@ def sync_folders(folders: Iterable[str]) -> None:
             os.close(descriptor)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that a killed process left in a folder."""
-    try:
-        leftovers = [entry.path for entry in os.scandir(folder) if entry.name.startswith(TEMPORARY)]
-    except OSError:
-        return
-    for path in leftovers:
-        with suppress(OSError):
-            os.unlink(path)  # noqa: PTH108
-
-
-def _writing_failed(path: Path, error: OSError) -> UserError:
+def writing_failed(path: Path, error: OSError) -> UserError:
+    """Return what to tell of a file that could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
             f"The disk is full: {path} was not written.",
@@ -195,11 +195,13 @@ class Folder:
         names: Regular files and links to them, in name order, without hidden ones.
         faults: (name, reason) of entries that are not files, and ``("", reason)`` if the folder
             itself cannot be read.
+        unfinished: Names of what shikomi was, or is, writing; see ``prep.system.leftovers``.
     """
 
     path: str
     names: list[str]
     faults: list[tuple[str, str]]
+    unfinished: list[str]
 
 
 def walk_folders(root: Path) -> Iterator[Folder]:
@@ -214,7 +216,7 @@ def walk_folders(root: Path) -> Iterator[Folder]:
     stack = [str(root)]
     while stack:
         path = stack.pop()
-        folder, below = Folder(path, [], []), list[str]()
+        folder, below = Folder(path, [], [], []), list[str]()
         try:
             stat = os.stat(path)  # noqa: PTH116  (plain strings: a Path for each costs more)
             if (stat.st_dev, stat.st_ino) in seen:
@@ -224,6 +226,8 @@ def walk_folders(root: Path) -> Iterator[Folder]:
                 for entry in scan:
                     if not entry.name.startswith("."):
                         _sort_in(entry, folder, below)
+                    elif entry.name.startswith(PREFIX):
+                        folder.unfinished.append(entry.name)
         except OSError as error:
             if path == str(root):
                 raise _reading_failed(root, error) from error

@@ -2,7 +2,8 @@
 
 Each change has the state before and after, so that the same code applies
 a change, reverts it (with before and after swapped) and finishes it after a crash. A file or row
-in neither state is never written: the change is refused, with the reason.
+in neither state is never written: the change is refused, with the reason. So is one that would
+leave the project.
 """
 
 import os
@@ -18,7 +19,9 @@ from prep.dataset.index import Index, ScannedCaption
 from prep.dataset.writer import batches
 from prep.errors import UnreadableError, UserError
 from prep.images.crops import Box, to_text
+from prep.project.boundary import ProjectBoundary
 from prep.system.files import (
+    FileChangedError,
     Fingerprint,
     fingerprint,
     read_small,
@@ -41,6 +44,8 @@ _THREADS = 8
 """Threads that write at the same time, so that the disk syncs several files at once. Measured on
 ext4: 0.7 ms per file; 3.8 ms with one thread, and 0.8 with 32, which contend."""
 _WORTH_THREADS = 4
+_CAPTION_CHANGED = "the caption was changed by another program in the meantime"
+_FILE_CHANGED = "the file was changed by another program in the meantime"
 
 
 class Change(NamedTuple):
@@ -114,6 +119,7 @@ class ChangeApplier:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._root = index.project.root
+        self._boundary = ProjectBoundary(index.project)
         self._written: list[ScannedCaption] = []
         self._folders: set[str] = set()
         self._kinds: dict[str, Callable[[Sequence[Change]], Iterable[str | UserError]]] = {
@@ -164,6 +170,8 @@ class ChangeApplier:
             return list(pool.map(attempt, changes))
 
     def _caption(self, change: Change) -> str:
+        if fault := self._boundary.fault(change.path):
+            return fault
         file = self._index.project.caption_file(change.path)
         try:
             present = _read(file)
@@ -173,11 +181,14 @@ class ChangeApplier:
         if present == change.after:
             mark = fingerprint(file)
         elif present != change.before:
-            return "the caption was changed by another program in the meantime"
+            return _CAPTION_CHANGED
         elif change.after is None:
             _remove(file)
         else:
-            mark = write_text(file, change.after)
+            try:
+                mark = write_text(file, change.after, lambda: _read(file) == present)
+            except FileChangedError:
+                return _CAPTION_CHANGED
         size, mtime = (mark.size, mark.mtime_ns) if mark else (None, None)
         self._written.append(ScannedCaption(change.path, change.after, size, mtime))
         self._folders.add(str(file.parent))
@@ -193,21 +204,25 @@ class ChangeApplier:
         return [""] * len(changes)
 
     def _content(self, change: Change) -> str:
+        if fault := self._boundary.fault(change.path):
+            return fault
         file = self._root / change.path
         try:
-            present = file.read_bytes().decode("latin-1")
-        except FileNotFoundError:
-            present = None
+            present = _read_bytes(file)
         except OSError as error:
             return f"the file cannot be read ({error.strerror})"
         if present == change.after:
             return ""
         if present != change.before:
-            return "the file was changed by another program in the meantime"
+            return _FILE_CHANGED
         if change.after is None:
             _remove(file)
         else:
-            write_bytes(file, change.after.encode("latin-1"))
+            data = change.after.encode("latin-1")
+            try:
+                write_bytes(file, data, lambda: _read_bytes(file) == present)
+            except FileChangedError:
+                return _FILE_CHANGED
         self._folders.add(str(file.parent))
         return ""
 
@@ -218,7 +233,11 @@ class ChangeApplier:
         return faults
 
     def _moved(self, before: str, after: str) -> str:
+        if fault := self._boundary.fault(before) or self._boundary.fault(after):
+            return fault
         source, target = self._root / before, self._root / after
+        if source.is_dir():
+            return "it is a folder"
         if not source.exists():
             if not target.exists():
                 return "the file no longer exists"
@@ -255,6 +274,14 @@ def _read(file: Path) -> str | None:
         return read_small(str(file)).decode()
     except (OSError, UnicodeDecodeError):
         return captions.read(file)
+
+
+def _read_bytes(file: Path) -> str | None:
+    """Return the bytes of a file as in a change; ``None`` for no file."""
+    try:
+        return file.read_bytes().decode("latin-1")
+    except FileNotFoundError:
+        return None
 
 
 def _remove(file: Path) -> None:

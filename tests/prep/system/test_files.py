@@ -120,11 +120,20 @@ def test_small_files_are_read_whole(tmp_path: Path) -> None:
         assert files.read_small(str(tmp_path / "a")) == b"x" * size
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    (tmp_path / ".shikomi-12ab-0").touch()
-    (tmp_path / "a.txt").touch()
-    files.remove_leftovers(tmp_path)
-    files.remove_leftovers(tmp_path / "missing")
+def test_a_file_that_changes_while_it_is_replaced_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, real = tmp_path / "a.txt", os.fsync
+    target.write_text("old")
+
+    def slow(descriptor: int) -> None:
+        target.write_text("saved by an editor")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    with pytest.raises(files.FileChangedError):
+        files.write_text(target, "new", lambda: target.read_text() == "old")
+    assert target.read_text() == "saved by an editor"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
