@@ -56,7 +56,7 @@ def _channels(value: Any) -> Any:
 class PadToSize(Section):
     """Scale a picture to fit into a size, keeping its aspect ratio, and pad the rest."""
 
-    type: Literal["pad_to_size"] = "pad_to_size"
+    type: Literal["pad_to_size"]
     size: Annotated[tuple[Pixel, Pixel], BeforeValidator(_pair)]
     """Width and height."""
     background_color: Annotated[Colour, BeforeValidator(_colour)] = (255, 255, 255)
@@ -66,7 +66,7 @@ class PadToSize(Section):
 class Resize(Section):
     """Scale to a height and a width, or the shorter side to one number."""
 
-    type: Literal["resize"] = "resize"
+    type: Literal["resize"]
     size: Annotated[Pixel | tuple[Pixel, Pixel], BeforeValidator(_single)]
     """The shorter side, or height and width."""
     interpolation: Kernel = "bilinear"
@@ -79,7 +79,7 @@ class Resize(Section):
 class CenterCrop(Section):
     """Cut out the middle; a smaller picture is padded with black first."""
 
-    type: Literal["center_crop"] = "center_crop"
+    type: Literal["center_crop"]
     size: Annotated[tuple[Pixel, Pixel], BeforeValidator(_pair)]
     """Height and width."""
 

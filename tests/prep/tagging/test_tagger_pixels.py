@@ -12,11 +12,20 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from prep.tagging.models.records import CAMIE, DEEPDANBOORU, PIXAI, WD, Record
-from prep.tagging.runtime.preprocess import Recipe, pixels
+from prep.tagging.models.records import (
+    CAMIE,
+    DEEPDANBOORU,
+    OPPAI,
+    PIXAI,
+    PIXAI_1,
+    WD,
+    Record,
+)
+from prep.tagging.runtime.preprocess import Decode, Recipe, pixels
 from tests.prep.odd_pictures import odd_pictures, read_bytes, upright_on_white
 
 SIDE = 48
+DECODES: tuple[Decode, ...] = ("reference", "fast")
 Floats = NDArray[np.float64]
 
 
@@ -96,6 +105,18 @@ def upright(path: Path) -> Image.Image:
     white = Image.new("RGBA", layered.size, "white")
     white.alpha_composite(layered)
     return white.convert("RGB")
+
+
+def test_the_fast_way_pads_the_same_pixels(pictures: list[Path]) -> None:
+    for path in pictures[-12:]:
+        exact, fast = (pixels(path, Recipe(SIDE, OPPAI, decode)) for decode in DECODES)
+        assert exact.shape == fast.shape == (SIDE, SIDE, 4)
+        np.testing.assert_array_equal(exact[..., 3], fast[..., 3])
+        assert (exact[exact[..., 3] == 255][:, :3] == 114).all()
+        assert np.abs(exact.astype(int) - fast).mean() < 5.0, path
+        whole, reduced = (pixels(path, Recipe(SIDE, PIXAI_1, decode)) for decode in DECODES)
+        assert whole.dtype == reduced.dtype == np.float32
+        assert np.abs(whole - reduced).mean() < 5.0, path
 
 
 def test_a_stretched_picture_is_scaled_each_way(pictures: list[Path]) -> None:

@@ -161,6 +161,20 @@ def test_pixai_is_still_what_it_was(tmp_path: Path) -> None:
     assert described(tmp_path, {"stages": [resize(448), TENSOR, NORMAL]}).stages != ()
 
 
+def test_scores_are_kept_by_what_the_stages_do(tmp_path: Path) -> None:
+    lists = (
+        [CROP, TENSOR],
+        [resize([8, 8], antialias=False), TENSOR],
+        [{"type": "pad_to_size", "size": [8, 8]}, TENSOR],
+        [CROP, TENSOR, NORMAL],
+        [CROP, CROP, TENSOR],
+        [CROP, TENSOR, {"type": "rescale", "rescale_factor": 2}],
+    )
+    keys = {described(tmp_path, stages).pixel_key() for stages in lists}
+    assert len(keys) == len(lists)
+    assert described(tmp_path, [{"type": "convert_rgb"}, CROP, TENSOR]).pixel_key() in keys
+
+
 @pytest.mark.parametrize("content", ["{", "[1", "", "\xff"])
 def test_what_is_no_json_is_refused(tmp_path: Path, content: str) -> None:
     with pytest.raises(UserError, match=r"preprocess\.json cannot be read"):
