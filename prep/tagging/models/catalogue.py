@@ -275,20 +275,18 @@ NAMES = tuple(known.name for known in KNOWN)
 def lookup(name: str) -> HubTagger | None:
     """Return the tagger with a short name or repository name, ignoring case.
 
-    Its last part will do, as of a folder with the same name, with or without ``-onnx`` behind it.
+    A folder of its repository may follow (owner/name/folder), or the last part alone will do, as of
+    a local folder with the same name, with or without ``-onnx`` behind it.
     """
     wanted = name.casefold()
     for known in KNOWN:
         if wanted in (known.name.casefold(), known.repository.casefold()):
             return known
-    for known in KNOWN:  # a folder of a repository: owner/name/folder
-        if "/" in wanted and wanted.endswith(f"/{known.name.casefold()}"):
-            return known
-    if "/" in wanted:
-        return None
     for known in KNOWN:
+        folder = known.record.model.rpartition("/")[0]
+        places = {f"{known.repository}/{part}".casefold() for part in (known.name, folder) if part}
         last = known.repository.rpartition("/")[2].casefold()
-        if wanted == last or _EXPORT.sub("", wanted) == known.name.casefold():
+        if wanted in {*places, last} or _EXPORT.sub("", wanted) == known.name.casefold():
             return known
     return None
 

@@ -14,7 +14,7 @@ from prep.tagging.models.catalogue import HubTagger
 from prep.tagging.models.download import Repository
 from prep.tagging.models.hub_faults import EXAMPLES
 from prep.tagging.models.layouts import detect, is_placed, read_record, record_in, resolved
-from prep.tagging.models.records import MODEL, RECORDS, TABLE, WD, Record
+from prep.tagging.models.records import ADVICE, MODEL, RECORDS, TABLE, WD, Record
 from prep.tagging.models.tables import CHARACTER as CHARACTER
 from prep.tagging.models.tables import GENERAL as GENERAL
 from prep.tagging.models.tables import RATING as RATING
@@ -161,11 +161,12 @@ def _record_in(folder: Path) -> Record | None:
     names = {path.name for path in folder.iterdir() if path.is_file()}
     own = any(name in names for name in RECORDS)
     known = None if own else catalogue.lookup(folder.name)
-    if known is not None:
-        record = known.record.without_folder()
-        if is_placed(record, names):
-            return record
-    return record_in(folder)
+    if known is not None and is_placed(known.record.without_folder(), names):
+        return known.record.without_folder()
+    record = record_in(folder)
+    if known is None or record is None or record.pixel_key() != known.record.pixel_key():
+        return record
+    return record.model_copy(update={name: getattr(known.record, name) for name in ADVICE})
 
 
 def _files(name: str, folder: Path, record: Record) -> TaggerFiles:

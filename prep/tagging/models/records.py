@@ -118,11 +118,10 @@ class Record(Section):
         return self.model_copy(update={**moved, "extra": tuple(map(place, self.extra))})
 
 
+ADVICE = ("general", "character", "categories", "omit", "point")
+"""What a record recommends."""
 _SIDECARS = ("preprocess", "thresholds")
-_NO_PIXELS = {
-    *("model", "tags", "extra", "embedding", "general", "character", "categories", "omit"),
-    *("point", *_SIDECARS),
-}
+_NO_PIXELS = {"model", "tags", "extra", "embedding", *ADVICE, *_SIDECARS}
 
 
 WD = Record()

@@ -314,6 +314,33 @@ def test_thresholds_tell_what_they_are() -> None:
     assert str(configured(TaggerSection(), plain)) == "general 0.3, character 0.8, copyright 0.4"
 
 
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ("WD-SwinV2-tagger-v3", "wd-swinv2-tagger-v3"),
+        ("smilingwolf/wd-swinv2-tagger-v3", "wd-swinv2-tagger-v3"),
+        ("cella110n/cl_tagger/cl_tagger_1_01", "cl_tagger_1_01"),
+        ("cella110n/cl_tagger_v2/v2_00", "cl_tagger_v2"),
+        ("Grio43/OppaiOracle/V1.1_onnx", "OppaiOracle-v1.1"),
+        ("cella110n/cl_tagger_v2/v2_01a", ""),  # changes in place: never taken for what is pinned
+        ("deepghs/wd14_tagger_with_embeddings/SmilingWolf/wd-swinv2-tagger-v3", ""),
+        ("somebody/wd-swinv2-tagger-v3", ""),
+        ("pixai-tagger-v0.9-onnx", "pixai-tagger-v0.9"),
+    ],
+)
+def test_names_of_known_taggers(asked: str, name: str) -> None:
+    found = catalogue.lookup(asked)
+    assert (found.name if found else "") == name
+
+
+def test_a_folder_named_like_a_known_tagger_gets_its_thresholds(tmp_path: Path) -> None:
+    folder = make_tagger(tmp_path / "wd-swinv2-tagger-v3")
+    (folder / "selected_tags.csv").rename(folder / "tags_info.csv")
+    found = find(str(folder), tmp_path)
+    assert (found.table.name, found.record.general) == ("tags_info.csv", 0.2653)
+    assert found.record.pixel_key() == ""
+
+
 def test_known_taggers_are_pinned_and_say_their_licence() -> None:
     pinned = {known.name: known for known in catalogue.KNOWN}
     assert len(pinned) == len(catalogue.KNOWN)
