@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 INDEX_VERSION = 3
 """The version since which the tables of ``INDEX`` have their current meaning."""
 
@@ -85,6 +85,11 @@ CREATE TABLE IF NOT EXISTS taggers(
 CREATE TABLE IF NOT EXISTS tagger_names(
     key TEXT PRIMARY KEY, name TEXT NOT NULL, model TEXT NOT NULL, general REAL, character REAL,
     used REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tagger_thresholds(
+    key TEXT PRIMARY KEY, more TEXT NOT NULL, columns BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS embeddings(
+    tagger INTEGER NOT NULL, content TEXT NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY(tagger, content)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS scores(
     tagger INTEGER NOT NULL, content TEXT NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY(tagger, content)) WITHOUT ROWID;
@@ -138,7 +143,7 @@ FORMER_TABLES = (
 DROPPED_TABLES = ("hashes",)
 """Tables of version 1 only."""
 
-_OF_SCORES = ("scores", "scored", "score_tops", "score_values", "score_columns")
+_OF_SCORES = ("scores", "scored", "score_tops", "score_values", "score_columns", "embeddings")
 DEPENDENT_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         **dict.fromkeys(INDEX_TABLES, INDEX_TABLES),

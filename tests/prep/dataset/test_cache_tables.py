@@ -28,7 +28,7 @@ from prep.tagging.scores import taggers
 from prep.tagging.scores.store import ScoreStore
 from tests.conftest import MakeImage
 
-FINGERPRINT = (4, "74df7d8847a209e0")
+FINGERPRINT = (5, "184fdad0357a3362")
 """Caches in the field have the form of their version: a new form needs a new version."""
 
 VERSION_3 = """

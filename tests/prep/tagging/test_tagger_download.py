@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,9 +18,11 @@ from prep.tagging.models import catalogue, download
 from prep.tagging.models.catalogue import HubTagger
 from prep.tagging.models.download import Repository
 from prep.tagging.models.obtain import TaggerFiles, at_hand, find, find_table, obtain
+from prep.tagging.models.recommended import recommended
 from prep.tagging.models.records import WD
 from prep.tagging.runtime.tagger import Tagger
 from tests.prep.model_hub import ModelHub, Request, serving, sha256
+from tests.prep.tagging.layouts import Graph, make, table, text
 from tests.prep.tiny_taggers import TAGS, make_tagger
 
 REPOSITORY = "somebody/wd-tiny-tagger"
@@ -61,8 +64,9 @@ def watched(model: str, folder: Path) -> tuple[TaggerFiles, list[events.Progress
             event = next(work)
         except StopIteration as end:
             return end.value, seen
-        assert isinstance(event, events.Progress)
-        seen.append(event)
+        assert isinstance(event, events.Progress | events.Downloading)
+        if isinstance(event, events.Progress):
+            seen.append(event)
 
 
 def fetch(name: str = "blob.bin") -> Path:
@@ -127,9 +131,9 @@ def test_a_stopped_download_goes_on_in_the_next_process(hub: ModelHub) -> None:
     hub.add(REPOSITORY, {"blob.bin": BLOB})
     hub.cuts = [1_500_000]
     work = Repository(REPOSITORY).fetch(["blob.bin"])
-    while "Trying again" not in (event := next(work)).note:  # type: ignore[attr-defined]
+    while "Trying again" not in (note := getattr(next(work), "note", "")):
         pass
-    assert "could not be downloaded" in event.note  # type: ignore[attr-defined]
+    assert "could not be downloaded" in note
     work.close()
     (part,) = Path(os.environ["HF_HUB_CACHE"]).rglob("*.incomplete")
     assert 1_000_000 < part.stat().st_size <= 1_500_000
@@ -268,9 +272,10 @@ def test_a_cache_that_cannot_be_written_is_named(
 def test_two_at_once_download_a_file_once(hub: ModelHub) -> None:
     hub.add(REPOSITORY, {"blob.bin": BLOB})
     first = Repository(REPOSITORY).fetch(["blob.bin"])
-    while next(first).what != "download blob.bin" or not hub.transfers():  # type: ignore[attr-defined]
-        pass
+    while not hub.transfers():
+        next(first)
     second = Repository(REPOSITORY).fetch(["blob.bin"])
+    assert isinstance(next(second), events.Downloading)
     assert next(second).note == "another process is downloading it"  # type: ignore[attr-defined]
     for _ in first:
         pass
@@ -371,3 +376,48 @@ def test_the_models_verb_downloads_beforehand(tiny: str, hub: ModelHub, tmp_path
     asked = len(hub.requests)
     assert find(tiny, tmp_path).model.is_file()
     assert len(hub.requests) == asked
+
+
+def test_size_and_licence_are_told_before_anything_is_transferred(
+    known: HubTagger, hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    licensed = replace(known, licence="GPL-3.0")
+    monkeypatch.setattr(catalogue, "KNOWN", (licensed,))
+    work = obtain(known.name, tmp_path)
+    event = next(work)
+    while not isinstance(event, events.Downloading):
+        event = next(work)
+    assert hub.transfers() == []
+    files = hub.files[known.repository]
+    assert event.bytes == sum(len(data) for data in files.values())
+    assert (event.name, event.licence) == (known.repository, "GPL-3.0")
+    assert event.source == f"{hub.url}/{known.repository}"
+    work.close()
+    hub.gated.add(known.repository)
+    with pytest.raises(UserError, match="requires that you accept its terms") as caught:
+        find(known.name, tmp_path)
+    assert "hf auth login" in caught.value.hint
+
+
+def test_a_tagger_with_sidecars_in_a_folder_of_its_repository(
+    hub: ModelHub, tmp_path: Path
+) -> None:
+    """OppaiOracle's repository has several models, each in a folder with all of its files."""
+    graph = Graph(64, "pixel_values", {"probabilities": "probabilities"}, mask="padding_mask")
+    made = make(
+        tmp_path / "made",
+        graph,
+        table([("<PAD>", 0), ("<UNK>", 0), ("smile", 0)]),
+        text("preprocessing.json", {"image_size": 64, "pad_color_rgb": [9, 9, 9]}),
+        text("pr_thresholds.json", {"smile": 0.75}),
+        tags=3,
+    )
+    hub.add("x/oracle", {f"V1/{path.name}": path.read_bytes() for path in made.iterdir()})
+    files = find("x/oracle/V1", tmp_path)
+    assert (files.record.side, files.record.background) == (64, (9, 9, 9))
+    assert files.thresholds is not None
+    assert recommended(files, files.tags()).columns[2] == 0.75
+    assert Tagger(files, "cpu", 1).side == 64
+    hub.requests.clear()
+    assert find("x/oracle/V1", tmp_path) == files
+    assert hub.requests == []
