@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 
 from prep.errors import ConfigError
 from prep.project import Project, Section, describe_faults
+from prep.texts import read_text
 from prep.training_set.plan import StepSettings
 
 PRESETS = Path(__file__).parent / "presets"
@@ -224,7 +225,7 @@ def presets() -> dict[str, str]:
     """Return the names of the presets, each with its description."""
     found = {}
     for path in sorted(PRESETS.glob("*.toml")):
-        found[path.stem] = str(tomllib.loads(path.read_text("utf-8")).get("description", ""))
+        found[path.stem] = str(tomllib.loads(read_text(path)).get("description", ""))
     return found
 
 
@@ -237,7 +238,7 @@ def load_preset(name: str) -> dict[str, Any]:
     path = PRESETS / f"{name}.toml"
     if name not in presets():
         raise ConfigError(f"There is no preset {name}.", f"Presets: {', '.join(presets())}")
-    values = tomllib.loads(path.read_text("utf-8"))
+    values = tomllib.loads(read_text(path))
     values.pop("description", None)
     return values
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from prep import captions
 from prep.captions.tag_lists import read_list
 from prep.errors import UserError
+from prep.texts import decoded
 
 _OLD = ("antecedent_name", "antecedent", "from", "alias", "old")
 _NEW = ("consequent_name", "consequent", "to", "tag", "new")
@@ -223,7 +224,7 @@ def _text(file: Path) -> str:
         data = file.read_bytes()
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
-        return data.decode("utf-8-sig")
+        return decoded(data)
     except FileNotFoundError as error:
         raise UserError(f"There is no file {file}.", "Check the spelling of the path.") from error
     except UnicodeDecodeError as error:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prep.errors import UserError
+from prep.texts import decoded
 
 KINDS = (
     "general", "artist", "copyright", "character", "meta", "species", "rating", "lore", "invalid",
@@ -58,7 +59,7 @@ def read_list(file: Path) -> list[TagEntry]:
         UserError: It is missing, not UTF-8 text, or does not list any tags.
     """
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = decoded(file.read_bytes())
     except FileNotFoundError as error:
         raise UserError(
             f"There is no tag list {file}.", "Check files in [vocabulary] of shikomi.toml."

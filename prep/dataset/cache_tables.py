@@ -12,20 +12,22 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 SCHEMA_VERSION = 5
-INDEX_VERSION = 3
+INDEX_VERSION = 5
 """The version since which the tables of ``INDEX`` have their current meaning."""
 
 INDEX = """
 CREATE TABLE IF NOT EXISTS images(
-    id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, folder TEXT NOT NULL,
-    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, natural TEXT NOT NULL,
+    folder TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     width INTEGER NOT NULL DEFAULT 0, height INTEGER NOT NULL DEFAULT 0,
     format TEXT NOT NULL DEFAULT '', orientation INTEGER NOT NULL DEFAULT 1,
     alpha INTEGER NOT NULL DEFAULT 0, frames INTEGER NOT NULL DEFAULT 1,
-    mask INTEGER NOT NULL DEFAULT 0, error TEXT, faulty INTEGER NOT NULL DEFAULT 0, content TEXT,
+    mask INTEGER NOT NULL DEFAULT 0, profile INTEGER NOT NULL DEFAULT 0,
+    error TEXT, faulty INTEGER NOT NULL DEFAULT 0, content TEXT,
     captioned INTEGER NOT NULL DEFAULT 0, tag_count INTEGER NOT NULL DEFAULT 0,
     more INTEGER NOT NULL DEFAULT 0, tags BLOB NOT NULL DEFAULT x'', caption_hash TEXT,
     caption_size INTEGER, caption_mtime_ns INTEGER, caption_error TEXT, caption TEXT);
+CREATE INDEX IF NOT EXISTS images_natural ON images(natural, path);
 CREATE INDEX IF NOT EXISTS images_folder ON images(folder);
 CREATE INDEX IF NOT EXISTS images_facts ON images(width, height, folder, size, format, orientation,
     alpha, frames, mask, faulty, captioned, tag_count, more);

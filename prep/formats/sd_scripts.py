@@ -23,6 +23,8 @@ from prep.formats.collection import (
 from prep.formats.folders import caption_text
 from prep.formats.sidecars import below
 from prep.images import SUFFIXES, is_image_name
+from prep.system.names import existing, is_file, is_litter_file
+from prep.texts import decoded
 
 # fmt: off
 _CARRIED = frozenset({
@@ -163,7 +165,11 @@ class _Reader:
         if not isinstance(folder, str):
             return
         place = self._place(folder)
-        masks = {file.stem: file for file in sorted(place.glob("*")) if is_image_name(file.name)}
+        masks = {
+            file.stem: file
+            for file in sorted(place.glob("*"))
+            if is_image_name(file.name) and not is_litter_file(file.name)
+        }
         pictures = self._collection.pictures
         for number, picture in enumerate(pictures):
             if picture.concept == concept and picture.file.stem in masks:
@@ -224,12 +230,12 @@ def _image(key: str, place: Path, beside: Path) -> Path | None:
     if not key or "\0" in key:
         return None
     for base in (place, beside):
-        direct = base / key
-        if direct.is_file():
+        direct = existing(base / key)
+        if is_file(direct):
             return direct.resolve()
         for suffix in sorted(SUFFIXES):
             for ending in (suffix, suffix.upper()):
-                if (named := direct.with_name(direct.name + ending)).is_file():
+                if is_file(named := direct.with_name(direct.name + ending)):
                     return named.resolve()
     return None
 
@@ -274,7 +280,7 @@ def _load(file: Path) -> dict[str, Any]:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        return decoded(file.read_bytes())
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8 text.", "Save it as UTF-8.") from error
     except OSError as error:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from prep.formats.collection import SourceCaption, SourceImage
 from prep.images import MASK_SUFFIXES, is_image_name
-from prep.system.files import walk
+from prep.system.names import same_name
+from prep.system.walking import walk_folders
 
 CAPTION_SUFFIXES = (".txt", ".caption")
 # fmt: off
@@ -27,7 +28,7 @@ class FolderFiles:
 
 
 def below(folder: Path, concept: str, extension: str = "", *, deep: bool = True) -> FolderFiles:
-    """Return the pictures below ``folder``, in name order.
+    """Return the pictures below ``folder``, in natural order.
 
     Args:
         folder: The folder to search.
@@ -45,12 +46,10 @@ def below(folder: Path, concept: str, extension: str = "", *, deep: bool = True)
 
 
 def _by_folder(folder: Path, *, deep: bool) -> Iterator[tuple[Path, list[str]]]:
-    names: dict[Path, list[str]] = {}
-    for entry in walk(folder):
-        place = Path(entry.path).parent
+    for found in walk_folders(folder, is_image_name):
+        place = Path(found.path)
         if deep or place == folder:
-            names.setdefault(place, []).append(entry.name)
-    yield from names.items()
+            yield place, [name for name in found.names if name not in found.repeated]
 
 
 def _pair(
@@ -58,7 +57,7 @@ def _pair(
 ) -> None:
     """Sort the files of one folder into pictures, their sidecars, and the rest."""
     exact = set(names)
-    folded = {name.casefold(): name for name in names}
+    folded = {_folded(name): name for name in names}
     used: set[str] = set()
     for name in names:
         if not is_image_name(name):
@@ -80,8 +79,12 @@ def _pair(
 
 
 def _match(wanted: str, exact: set[str], folded: Mapping[str, str]) -> str | None:
-    """Find a file by its name, else one that differs only in case."""
-    return wanted if wanted in exact else folded.get(wanted.casefold())
+    """Find a file by its name, else one that differs only in case or the encoding of accents."""
+    return wanted if wanted in exact else folded.get(_folded(wanted))
+
+
+def _folded(name: str) -> str:
+    return same_name(name).casefold()
 
 
 def _caption(

@@ -18,6 +18,8 @@ from prep.images import is_image_name, probe
 from prep.images.buckets import Fit, Size
 from prep.seeding import generator
 from prep.system.files import content_hash, text_hash
+from prep.system.names import existing
+from prep.system.walking import walk_folders
 from prep.training_set.plan.split import exposures, held_out
 from train.config import TrainSettings
 from train.data.dataset_file import DatasetPart, Subset, read_dataset_file
@@ -127,12 +129,14 @@ class _NoCaptionError(Exception):
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return the images right inside a folder, in name order, like sd-scripts."""
+    """Return the images right inside a folder, in natural order, each once and without litter."""
     try:
-        files = sorted(path for path in folder.iterdir() if path.is_file())
-    except OSError as error:
-        raise UserError(f"The image folder {folder} cannot be read: {error.strerror}.") from error
-    return [path for path in files if is_image_name(path.name)]
+        found = next(walk_folders(folder, is_image_name))
+    except UserError as error:
+        raise UserError(f"The image folder {folder} cannot be read: {error.message}") from error
+    return [
+        folder / name for name in found.names if is_image_name(name) and name not in found.repeated
+    ]
 
 
 def _image(
@@ -140,7 +144,7 @@ def _image(
 ) -> TrainImage:
     info = probe(file)
     size = (info.width, info.height)
-    text = read_caption(file.with_suffix(subset.caption_extension)) or ""
+    text = read_caption(existing(file.with_suffix(subset.caption_extension))) or ""
     caption = first_line(text) or subset.class_tokens
     if not caption:
         raise _NoCaptionError

@@ -8,9 +8,13 @@ from pathlib import Path
 from prep.errors import UserError
 from prep.project import Project
 from prep.system import jobs
+from prep.system.names import shortened
 from train.config import RunConfig
 
 KIND = "train"
+_ROOM = 40
+"""Bytes that the name of a run leaves for the rest of its files' names: a number that tells it from
+others, and ``-step00000010.safetensors``."""
 _ENDING = r"(-\d{6}|-step\d{8})?\.safetensors"
 """What follows the name of a run in the names of its files."""
 
@@ -22,7 +26,7 @@ def safe_name(text: str) -> str:
         >>> safe_name("My bear/v2"), safe_name("..")
         ('My_bear_v2', 'lora')
     """
-    return re.sub(r"[^\w.+-]+", "_", text).strip("._") or "lora"
+    return shortened(re.sub(r"[^\w.+-]+", "_", text).strip("._") or "lora", _ROOM)
 
 
 def free_name(project: Project, wanted: str) -> str:

@@ -29,6 +29,7 @@ _USUAL = re.compile(
 _SIZE = struct.Struct(">HH")
 _END = b"\xff\xd9"
 _TAIL = 64 * 1024
+_ICC = b"ICC_PROFILE\0"
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
@@ -46,6 +47,7 @@ def read(source: HeaderBytes) -> ImageHeader:
         raise UnsupportedHeaderError
     turn: int | None = None
     found, xmp = False, b""
+    profile: list[bytes] = []
     while True:
         if place + 4 > known:
             head = source.longer(place + 4)
@@ -83,6 +85,8 @@ def read(source: HeaderBytes) -> ImageHeader:
             break
         elif _APP <= marker <= _APP15:
             _check_application(marker - _APP, head[data:place])
+            if head.startswith(_ICC, data):
+                profile.append(head[data:place])
         else:
             raise UnsupportedHeaderError
         if length < 2:
@@ -91,7 +95,13 @@ def read(source: HeaderBytes) -> ImageHeader:
         raise UnsupportedHeaderError
     if turn is None:
         turn = exif.upright(turn, xmp)
-    return ImageHeader(width, height, "JPEG", turn, False, 1, _is_whole(source))
+    whole, coloured = _is_whole(source), bool(profile) and _is_profile(profile)
+    return ImageHeader(width, height, "JPEG", turn, False, 1, whole, coloured)
+
+
+def _is_profile(segments: list[bytes]) -> bool:
+    """Return whether a profile has bytes, or lacks segments: the first one says how many it has."""
+    return min(segments)[13] != len(segments) or any(len(data) > 14 for data in segments)
 
 
 def _frame(data: bytes) -> tuple[int, int]:
@@ -122,7 +132,7 @@ def _check_application(number: int, data: bytes) -> None:
     least = 0
     if number == 0 and data.startswith(b"JFIF"):
         least = 12
-    elif number == 2 and data.startswith(b"ICC_PROFILE\0"):
+    elif number == 2 and data.startswith(_ICC):
         least = 14
     elif number == 2 and data.startswith(b"MPF\0"):
         raise UnsupportedHeaderError  # several pictures in one file
