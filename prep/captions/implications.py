@@ -11,7 +11,6 @@ transitively. Cycles, which exports do contain, end where they close.
 """
 
 import csv
-import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +20,7 @@ from pathlib import Path
 from prep import captions
 from prep.captions.tag_lists import read_list
 from prep.errors import UserError
-from prep.texts import decoded
+from prep.texts import decoded, read_bytes, unzipped
 
 _OLD = ("antecedent_name", "antecedent", "from", "alias", "old")
 _NEW = ("consequent_name", "consequent", "to", "tag", "new")
@@ -221,9 +220,9 @@ def _place(columns: Sequence[str], names: Sequence[str]) -> int | None:
 
 def _text(file: Path) -> str:
     try:
-        data = file.read_bytes()
+        data = read_bytes(file)
         if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
+            data = unzipped(data)
         return decoded(data)
     except FileNotFoundError as error:
         raise UserError(f"There is no file {file}.", "Check the spelling of the path.") from error

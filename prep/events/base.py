@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
+from prep.texts import parse_json
+
 VERSION = 1
 
 KINDS: dict[str, type["Event"]] = {}
@@ -149,7 +151,7 @@ def _finite(value: Any) -> Any:
 def from_json(line: str) -> Event | None:
     """Parse one line; ``None`` for anything that is not an event (a library's stray print)."""
     try:
-        data = json.loads(line)
+        data = parse_json(line)
     except ValueError:
         return None
     if not isinstance(data, dict) or not isinstance(kind := data.pop("kind", None), str):

@@ -1,7 +1,6 @@
 """Names of runs: each run has files of its own, and never writes over those of another."""
 
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from prep.errors import UserError
 from prep.project import Project
 from prep.system import jobs
 from prep.system.names import shortened
+from prep.texts import parse_toml, read_text
 from train.config import RunConfig
 
 KIND = "train"
@@ -95,7 +95,7 @@ def _runs_named(project: Project, name: str) -> Iterator[jobs.Job]:
 def _name_in(job: jobs.Job) -> str:
     """Return the name of a run; empty when its configuration cannot be read."""
     try:
-        table = tomllib.loads((job.directory / "config.toml").read_text("utf-8"))
+        table = parse_toml(read_text(job.directory / "config.toml"))
     except (OSError, ValueError):
         return ""
     return str(table.get("name", ""))

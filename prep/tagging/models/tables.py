@@ -1,7 +1,6 @@
 """Names and categories of a tagger's outputs, from tag lists in any format that taggers use."""
 
 import csv
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep.errors import UserError
+from prep.texts import parse_json, read_text
 
 GENERAL, ARTIST, COPYRIGHT, CHARACTER, META, RATING = 0, 1, 3, 4, 5, 9
 """Category names by danbooru's numbers; 9 for ratings is from the WD taggers."""
@@ -87,7 +87,7 @@ def read_table(path: Path, skip: Collection[int] = ()) -> TagTable:
     read = {".csv": _csv_entries, ".json": _json_entries}.get(path.suffix.lower(), _line_entries)
     try:
         entries = list(read(path))
-    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}.") from error
     if not entries:
         raise UserError(f"{path} does not list any tags.")
@@ -137,13 +137,13 @@ def _threshold(path: Path, line: int, text: str | None) -> float:
 
 def _line_entries(path: Path) -> Iterator[TableEntry]:
     """Read one tag per line; DeepDanbooru's lists have ratings as ``rating:safe``."""
-    for line in path.read_text("utf-8-sig").splitlines():
+    for line in read_text(path).splitlines():
         if name := line.strip():
             yield _entry(name, "rating" if name.startswith("rating:") else "general")
 
 
 def _json_entries(path: Path) -> Iterator[TableEntry]:
-    data = json.loads(path.read_text("utf-8-sig"))
+    data = parse_json(read_text(path))
     if isinstance(data, dict) and isinstance(data.get("dataset_info"), dict):
         data = data["dataset_info"].get("tag_mapping")  # Camie's metadata
     try:
