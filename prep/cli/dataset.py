@@ -8,6 +8,7 @@ from prep import events
 from prep.cli import console
 from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.examples import examples
+from prep.cli.recovery import with_sound_cache
 from prep.dataset.index import Index
 from prep.errors import UserError
 from prep.ops import concept as concept_op
@@ -32,13 +33,15 @@ def operate(
 ) -> int:
     """Open the project, bring the index up to date, run an operation and show it."""
 
-    def stream() -> Iterator[events.Event]:
-        project = Project.open(path)
+    def work(project: Project) -> Iterator[events.Event]:
         if rescan:
             for event in scan_op.run(project):
                 if isinstance(event, events.Progress):
                     yield event
         yield from start(project)
+
+    def stream() -> Iterator[events.Event]:
+        yield from with_sound_cache(Project.open(path), work)
 
     return console.show(stream(), json=json, printer=printer, summary=summary)
 

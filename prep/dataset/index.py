@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 from prep import captions
 from prep.dataset import work_db
 from prep.dataset.cache_db import open_cache
+from prep.dataset.database_faults import explain
 from prep.dataset.query import Query
 from prep.dataset.query.evaluate import Evaluator
 from prep.dataset.query.sets import ids_of, in_order, numbers, set_of
@@ -144,7 +145,15 @@ class Index:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Close the databases.
+
+        Raises:
+            UserError: Work with them failed because of their state; see ``database_faults``.
+        """
         self.close()
+        fault = explain(error, self.project.state) if isinstance(error, Exception) else None
+        if fault is not None:
+            raise fault from error
 
     def close(self) -> None:
         """Close the databases."""

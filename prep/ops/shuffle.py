@@ -5,6 +5,7 @@ follow sd-scripts. A run draws other random numbers, so that shares are valid, n
 epochs.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -132,12 +133,13 @@ class _Simulation:
         each = sum(plan.turns for plan in plans)
         self._captions = len(plans)
         self._epochs = min(self._options.epochs, max(1, _MOST // max(1, each)))
+        share = min(1.0, _MOST / max(1, each))
         seed = _chosen(self._options.seed, self._project.settings.train.get("seed"), _SEED)
         throttle = events.Throttle()
         samples = self._longest_of(plans)
         for epoch in range(self._epochs):
             for plan in plans:
-                for turn in range(plan.turns):
+                for turn in range(math.ceil(share * plan.turns)):
                     tags = varied_tags(plan.text, plan.rules, seed, epoch, plan.path, turn)
                     count = self._expose(tags, plan)
                     if plan.path in samples and tags:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 FILE_NAME = "shikomi.toml"
 STATE_NAME = ".shikomi"
 
+MOST_REPEATS = 100_000
+"""Maximum of repeats of a folder; an epoch is a list of all exposures."""
 _FOLDER = re.compile(r"(\d+)_(.*)", re.DOTALL)
 
 
@@ -63,7 +65,7 @@ class ConceptSection(Section):
 
     trigger: str = ""
     """Trigger word; comes first in every caption of the folder."""
-    repeats: int | None = Field(None, ge=1)
+    repeats: int | None = Field(None, ge=1, le=MOST_REPEATS)
     """How often each image is seen per epoch; by default the number before `_` in the folder's
     name, else 1."""
     prune: tuple[str, ...] = ()
@@ -263,12 +265,16 @@ class Project:
 def parse_folder(name: str) -> tuple[int | None, str]:
     """Split ``10_mychara`` into its repeats and its name, as sd-scripts does.
 
+    A number over ``MOST_REPEATS`` is not one of repeats: ``20240101_party`` is a date.
+
     Example:
-        >>> parse_folder("10_mychara"), parse_folder("photos")
-        ((10, 'mychara'), (None, 'photos'))
+        >>> parse_folder("10_mychara"), parse_folder("photos"), parse_folder("20240101_party")
+        ((10, 'mychara'), (None, 'photos'), (None, '20240101_party'))
     """
     match = _FOLDER.fullmatch(name)
-    return (int(match[1]), match[2]) if match else (None, name)
+    if match is None or int(match[1]) > MOST_REPEATS:
+        return None, name
+    return int(match[1]), match[2]
 
 
 def read_settings(file: Path) -> Settings:

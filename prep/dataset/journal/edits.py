@@ -324,6 +324,11 @@ class Journal:
             self._connection.execute("INSERT INTO work.home VALUES(?)", (place,))
 
 
+def states(index: Index) -> list[tuple[int, str]]:
+    """Return the number and state of every edit: equal lists mean that nothing was changed."""
+    return index.connection.execute("SELECT id, state FROM work.edits ORDER BY id").fetchall()
+
+
 def check_found(outcome: Outcome, verb: str) -> Outcome:
     """Return the outcome, or raise if there was nothing to do.
 
