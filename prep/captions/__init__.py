@@ -13,6 +13,7 @@ from typing import TypeVar
 from prep.captions import rewrite_tags, structure
 from prep.captions.structure import SEPARATOR as SEPARATOR
 from prep.errors import UnreadableError
+from prep.system.files import read_regular
 
 T = TypeVar("T")
 
@@ -35,7 +36,7 @@ def read(path: Path) -> str | None:
         UnreadableError: It is not UTF-8 or not readable.
     """
     try:
-        return path.read_bytes().decode("utf-8")
+        return read_regular(path).decode("utf-8")
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:

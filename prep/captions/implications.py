@@ -21,6 +21,7 @@ from pathlib import Path
 from prep import captions
 from prep.captions.tag_lists import read_list, tag_name
 from prep.errors import UserError
+from prep.system.files import read_regular
 
 _OLD = ("antecedent_name", "antecedent", "from", "alias", "old")
 _NEW = ("consequent_name", "consequent", "to", "tag", "new")
@@ -230,7 +231,7 @@ def _decompressed(file: Path, data: bytes) -> bytes:
 
 def _text(file: Path) -> str:
     try:
-        data = file.read_bytes()
+        data = read_regular(file)
         if data[:2] == b"\x1f\x8b":
             data = _decompressed(file, data)
         return data.decode("utf-8-sig")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from prep.errors import UserError
 from prep.printable import printable
+from prep.system.files import read_regular
 
 KINDS = (
     "general", "artist", "copyright", "character", "meta", "species", "rating", "lore", "invalid",
@@ -59,7 +60,7 @@ def read_list(file: Path) -> list[TagEntry]:
         UserError: It is missing, not UTF-8 text, or does not list any tags.
     """
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = read_regular(file).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise UserError(
             f"There is no tag list {file}.", "Check files in [vocabulary] of shikomi.toml."

@@ -23,7 +23,7 @@ from prep.images.quality.thresholds import QualitySection
 from prep.project.captioner import CaptionerSection as CaptionerSection
 from prep.project.tagger import TaggerSection as TaggerSection
 from prep.section import Section as Section
-from prep.system.files import write_text
+from prep.system.files import read_regular, write_text
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -288,7 +288,7 @@ def read_settings(file: Path) -> Settings:
 
 def _parse(file: Path) -> tomlkit.TOMLDocument:
     try:
-        return tomlkit.parse(file.read_text("utf-8"))
+        return tomlkit.parse(read_regular(file).decode("utf-8").replace("\r\n", "\n"))
     except FileNotFoundError:
         return tomlkit.document()
     except UnicodeDecodeError as error:

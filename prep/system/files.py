@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 from prep.errors import UserError
 from prep.system.leftovers import PREFIX, unfinished_name
@@ -56,12 +57,31 @@ def read_small(path: str) -> bytes:
     Raises:
         OSError: It cannot be read.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    # Opening a pipe would wait for somebody who writes.
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags)
     try:
         data = b""
         while more := os.read(descriptor, _SMALL):
             data += more
         return data
+    finally:
+        os.close(descriptor)
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the bytes of a file that others name; never waits, and always ends.
+
+    Raises:
+        OSError: It cannot be read, or is a pipe or a device, which may have no end.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not S_ISREG(mode) and not S_ISDIR(mode):  # of a folder, reading says what it is
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return b"".join(iter(lambda: os.read(descriptor, _CHUNK), b""))
     finally:
         os.close(descriptor)
 

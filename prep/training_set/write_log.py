@@ -10,6 +10,8 @@ from pathlib import Path
 from threading import Lock
 from typing import IO
 
+from prep.system.files import read_regular
+
 LOG_NAME = ".shikomi-exporting.json"
 
 Announced = tuple[str, str, int, str]
@@ -29,7 +31,7 @@ class WriteLog:
         """Return what earlier exports announced and did not finish, newest first, by name."""
         found: dict[str, list[Announced]] = defaultdict(list)
         try:
-            lines = self._file.read_text("utf-8").splitlines()
+            lines = read_regular(self._file).decode("utf-8").split("\n")
         except (OSError, ValueError):
             return {}
         for line in reversed(lines):

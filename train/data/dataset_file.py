@@ -16,6 +16,7 @@ from typing import Any
 from prep.captions.shuffle import CaptionRules
 from prep.errors import ConfigError
 from prep.images.buckets import Buckets, Fit, Size
+from prep.system.files import read_regular
 
 _DATASET_KEYS: dict[str, type | tuple[type, ...]] = {
     "batch_size": int,
@@ -103,7 +104,7 @@ def read_dataset_file(path: Path) -> tuple[DatasetPart, ...]:
         ConfigError: It is missing, no TOML, or has unknown or unsupported keys; all are named.
     """
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(read_regular(path).decode("utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(
             f"There is no dataset file {path}.", "Make one with: shikomi export"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import get_args
 
 from prep.errors import ConfigError
+from prep.system.files import read_regular
 from train.config import SamplerName
 from train.families.base_model import BaseModel
 
@@ -124,7 +125,7 @@ def read_prompts(entries: tuple[str, ...] | list[str], home: Path) -> list[str]:
 
 def _file(path: Path) -> list[str]:
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = read_regular(path).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"The prompt file {path} cannot be read.", "It is a text file, one prompt a line."

@@ -120,6 +120,23 @@ def test_small_files_are_read_whole(tmp_path: Path) -> None:
         assert files.read_small(str(tmp_path / "a")) == b"x" * size
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "missing"])
+def test_what_has_no_end_is_not_read(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / kind
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    reasons = {"folder": "Is a directory", "missing": "No such file or directory"}
+    with pytest.raises(OSError, match=reasons.get(kind, "not a regular file")):
+        files.read_regular(path)
+    whole = tmp_path / "a"
+    whole.write_bytes(b"x" * (3 << 20))
+    assert files.read_regular(whole) == whole.read_bytes()
+
+
 def test_a_file_that_changes_while_it_is_replaced_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
