@@ -67,7 +67,7 @@ def read_bytes(file: Path) -> bytes:
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "Not a regular file", str(file))
+            raise OSError(errno.EINVAL, "not a regular file", str(file))
         if found.st_size > _LARGEST:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(file))
         return stream.read()

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prep import captions
-from prep.captions.tag_lists import read_list
+from prep.captions.tag_lists import read_list, tag_name
 from prep.errors import UserError
 from prep.texts import decoded, read_bytes, unzipped
 
@@ -209,7 +209,7 @@ def _columns(
             continue
         if status is not None and row[status].strip().casefold() not in _ACTIVE:
             continue
-        pair = row[old].strip(), row[new].strip()
+        pair = tag_name(row[old]), tag_name(row[new])
         if all(pair):
             yield pair
 

@@ -31,7 +31,7 @@ class WriteLog:
         """Return what earlier exports announced and did not finish, newest first, by name."""
         found: dict[str, list[Announced]] = defaultdict(list)
         try:
-            lines = read_text(self._file).splitlines()
+            lines = read_text(self._file).split("\n")
         except (OSError, ValueError):
             return {}
         for line in reversed(lines):
