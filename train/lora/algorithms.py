@@ -78,7 +78,12 @@ _FOREIGN = (
     (r"bundle_emb\.(?P<name>[^.]+)\.", "an embedded textual inversion (the embedding {name})"),
     (r"(?P<name>emb_params|string_to_param.*|clip_[lg])$", "a textual inversion (an embedding)"),
     (r"lora_te[123]_|text_encoder_[23]\.", "a LoRA for SDXL or another model of two text encoders"),
-    (r"lora_unet_(input|output|middle)_block", "a LoRA for SDXL"),
+    (r"lora_unet_(input|output|middle)_block", "a LoRA with the UNet names of SDXL"),
+    (r"base_model\..*\.oft_", "OFT of PEFT"),
+    (r"base_model\..*\.boft_", "BOFT of PEFT"),
+    (r"base_model\..*\.ia3_", "IA3 of PEFT"),
+    (r"base_model\..*\.vera_", "VeRA of PEFT"),
+    (r"base_model\.", "an adapter of PEFT that shikomi does not apply, or for another model"),
     (r".*(double_blocks|single_blocks|single_transformer_blocks)[._]", "a LoRA for Flux"),
     (
         r".*joint_blocks[._]|(lora_)?transformer[._]",
