@@ -114,6 +114,21 @@ def algorithm_of(leaves: Collection[str]) -> Algorithm | None:
     return next((known for known in (*APPLIED, *OTHERS) if known.fits(leaves)), None)
 
 
+def describe_unknown(leaves: Collection[str]) -> str:
+    """Return what tensors of one module that belong to no algorithm are, as far as it is known.
+
+    Example:
+        >>> describe_unknown(["lora_down.weight", "lora_up.weight", "oft_blocks", "alpha"])
+        'a mixture of LoRA, OFT (alpha, lora_down.weight, lora_up.weight, oft_blocks)'
+    """
+    found = frozenset(leaves)
+    known = [a for a in (*APPLIED, *OTHERS) if a is not SCALED and a.required]
+    titles = [a.title for a in known if a.required <= found]
+    titles += [LOKR.title] if found & _LOKR else []
+    kind = f"a mixture of {', '.join(dict.fromkeys(titles))}" if len(set(titles)) > 1 else ""
+    return f"{kind or 'tensors that shikomi does not know'} ({', '.join(sorted(found))})"
+
+
 def foreign_content(keys: Iterable[str]) -> list[str]:
     """Return what a file holds that is no LoRA for SD 1.5, each named once, in order.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from prep.errors import UnreadableError
-from train.lora.algorithms import APPLIED, algorithm_of, foreign_content
+from train.lora.algorithms import APPLIED, algorithm_of, describe_unknown, foreign_content
 from train.lora.file import SafetensorsHeader, read_header
 from train.lora.fitting import Leaves, misfit
 from train.lora.keys import canonical, is_peft_key, is_sd15_module
@@ -136,8 +136,7 @@ def faults(
     for name in sorted(modules.keys() & model.keys()):
         algorithm = algorithm_of(modules[name])
         if algorithm is None:
-            unknown = ", ".join(sorted(modules[name]))
-            found.append(f"{name} of this file has tensors that shikomi does not know: {unknown}.")
+            found.append(f"{name} of this file has {describe_unknown(modules[name])}.")
         elif algorithm not in APPLIED:
             found.append(
                 f"{name} of this file uses {algorithm.title}, which shikomi does not apply."
