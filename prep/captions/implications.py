@@ -19,12 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prep import captions
-from prep.captions.tag_lists import read_list
+from prep.captions.tag_lists import read_list, tag_name
 from prep.errors import UserError
 
 _OLD = ("antecedent_name", "antecedent", "from", "alias", "old")
 _NEW = ("consequent_name", "consequent", "to", "tag", "new")
 _ACTIVE = ("", "active")
+_MOST = 1 << 28
+"""Maximum of bytes of an unpacked file; exports of the largest booru have a tenth of it."""
 
 TagPair = tuple[str, str]
 
@@ -209,7 +211,7 @@ def _columns(
             continue
         if status is not None and row[status].strip().casefold() not in _ACTIVE:
             continue
-        pair = row[old].strip(), row[new].strip()
+        pair = tag_name(row[old]), tag_name(row[new])
         if all(pair):
             yield pair
 
@@ -218,11 +220,19 @@ def _place(columns: Sequence[str], names: Sequence[str]) -> int | None:
     return next((columns.index(name) for name in names if name in columns), None)
 
 
+def _decompressed(file: Path, data: bytes) -> bytes:
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+        found = stream.read(_MOST + 1)
+    if len(found) > _MOST:
+        raise UserError(f"{file} unpacks to more than {_MOST >> 20} MiB (a bomb?).")
+    return found
+
+
 def _text(file: Path) -> str:
     try:
         data = file.read_bytes()
         if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
+            data = _decompressed(file, data)
         return data.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise UserError(f"There is no file {file}.", "Check the spelling of the path.") from error

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prep.errors import UserError
+from prep.printable import printable
 
 KINDS = (
     "general", "artist", "copyright", "character", "meta", "species", "rating", "lore", "invalid",
@@ -85,8 +86,18 @@ def _entries(text: str, name: str) -> list[TagEntry]:
         return list(_checked(_table(csv.reader(io.StringIO(text, newline="")), columns), name))
     if len(head) > 1 and _number(head[1]) is not None:
         return list(_checked(_booru(csv.reader(io.StringIO(text, newline=""))), name))
-    lines = (line.strip() for line in text.splitlines())
+    lines = map(tag_name, text.splitlines())
     return [TagEntry(line) for line in lines if line and "," not in line]
+
+
+def tag_name(text: str) -> str:
+    r"""Return the name of a tag in a list of somebody else, which will get into captions.
+
+    Example:
+        >>> tag_name(" red hat\x1b[31m\r\n")
+        'red hat[31m'
+    """
+    return " ".join(printable(text, "").split())
 
 
 def _booru(rows: Iterable[Sequence[str]]) -> list[TagRow]:
@@ -131,9 +142,9 @@ def _checked(rows: Sequence[TagRow], title: str) -> Iterator[TagEntry]:
     """Yield the entries that can be tags in captions; ``title`` is the file's name."""
     kinds = _kinds({row[1] for row in rows}, title)
     for name, kind, count, aliases in rows:
-        name = name.strip()
-        if name and "," not in name and "\n" not in name:
-            others = tuple(part for alias in aliases.split(",") if (part := alias.strip()))
+        name = tag_name(name)
+        if name and "," not in name:
+            others = tuple(part for alias in aliases.split(",") if (part := tag_name(alias)))
             yield TagEntry(name, kinds.get(kind, 0), max(0, count), others if aliases else ())
 
 

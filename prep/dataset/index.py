@@ -22,6 +22,7 @@ from prep.dataset.values.token_counts import ensure_counts
 from prep.dataset.writer import CAPTIONS, ScannedCaption, ScannedImage, Writer, batches, chunks
 from prep.errors import UserError
 from prep.project import Project
+from prep.project.boundary import refuse_links
 
 __all__ = ["ImageRow", "Index", "ScannedCaption", "ScannedImage"]
 
@@ -116,8 +117,11 @@ class Index:
 
         Raises:
             UserError: ``.shikomi`` is not writable, or ``work.db`` is damaged.
+            ConfigError: A link leads out of the project.
         """
         self.project = project
+        for name in ("work.db", "cache.db"):
+            refuse_links(project, project.state / name)
         try:
             work_db.prepare(project.state / "work.db")
             self.connection = open_cache(project.state / "cache.db")

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -69,9 +69,11 @@ class Job:
         Raises:
             UserError: The directory is not a job.
         """
+        file = self.directory / "job.json"
         try:
-            data = json.loads((self.directory / "job.json").read_text("utf-8"))
-            return JobSettings(**data)
+            if not file.is_file():  # reading a pipe would never end
+                raise FileNotFoundError
+            return _settings(json.loads(file.read_text("utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise UserError(f"{self.directory} is not a job.", "See: shikomi jobs") from error
 
@@ -94,6 +96,19 @@ class JobSettings:
     title: str = ""
 
 
+def _settings(data: Mapping[str, Any]) -> JobSettings:
+    """Return settings of the right types.
+
+    Raises:
+        TypeError: They are not.
+    """
+    found = JobSettings(**data)
+    texts = [found.kind, found.title, *found.argv]
+    if not isinstance(found.argv, list) or not all(isinstance(text, str) for text in texts):
+        raise TypeError("not what shikomi writes")
+    return found
+
+
 @dataclass(frozen=True)
 class Status:
     """State of a job: running, done, stopped, failed or lost (died without a last event)."""
@@ -114,6 +129,8 @@ class Follower:
     def poll(self) -> list[events.Event]:
         """Return the events that have arrived since the last call."""
         try:
+            if not self.job.events_file.is_file():
+                return []
             with self.job.events_file.open("rb") as file:
                 file.seek(self.offset)
                 data = file.read()
@@ -153,12 +170,14 @@ def save_settings(job: Job, settings: JobSettings) -> None:
 def start(job: Job) -> None:
     """Run the job detached: closing the terminal or losing SSH does not stop it.
 
-    Starting a job that has ended runs its command again, which resumes.
+    Starting a job that has ended runs its command again, which resumes; of a job that this process
+    did not create, see ``restart``.
 
     Raises:
-        UserError: It is already running, or did not start.
+        UserError: It is already running, contains links, or did not start.
     """
     refuse_running(job)
+    _refuse_links(job)
     job.commands_file.unlink(missing_ok=True)
     (job.directory / "began").unlink(missing_ok=True)
     with job.log_file.open("ab") as log:
@@ -174,6 +193,19 @@ def start(job: Job) -> None:
     _wait_until_up(job)
 
 
+def restart(job: Job, settings: JobSettings, config: str) -> None:
+    """Run a job again that may have come from elsewhere: with this command, not its own.
+
+    Raises:
+        UserError: As in ``start``.
+    """
+    refuse_running(job)
+    _refuse_links(job)
+    write_text(job.directory / "config.toml", config)
+    save_settings(job, settings)
+    start(job)
+
+
 def refuse_running(job: Job) -> None:
     """Check that a job is not running.
 
@@ -186,13 +218,25 @@ def refuse_running(job: Job) -> None:
         )
 
 
+def _refuse_links(job: Job) -> None:
+    """Refuse a directory with links, which jobs never make: they append to files in it."""
+    for path in (job.directory, *job.directory.iterdir()):
+        if path.is_symlink():
+            raise UserError(f"{path} is a link, which is not shikomi's.", "Remove it.")
+
+
 def child_environment() -> dict[str, str]:
-    """Return the environment for child processes, with this installation on PYTHONPATH."""
+    """Return the environment for child processes, with this installation on PYTHONPATH.
+
+    Python puts the current folder on the path of ``python -m``. It may be anybody's project, and a
+    ``random.py`` in it would be run: so all descendants are told not to.
+    """
     root = str(Path(__file__).resolve().parents[2])
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -211,6 +255,8 @@ def _wait_until_up(job: Job, limit: float = 30.0) -> None:
 def send(job: Job, command: str, **extra: Any) -> None:
     """Send a running job a command: ``stop``, ``kill``, ``save``, ``sample``."""
     line = json.dumps({"t": round(time.time(), 3), "command": command, **extra})
+    if job.commands_file.is_symlink():  # appending would change another file
+        raise UserError(f"{job.commands_file} is a link, which is not shikomi's.", "Remove it.")
     with job.commands_file.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 

@@ -12,14 +12,13 @@ from prep.events import Event, Finished, Warned, Written
 from prep.ops import export, scan
 from prep.project import Project
 from prep.system import jobs
-from prep.system.files import write_text
 from train.config import RunConfig, TrainSettings
 from train.data.dataset_file import DatasetPart, read_dataset_file
 from train.extra import require_training
 from train.families.base_model import BaseModel
 from train.job.changes import Changes, changed_run, describe_changes, read_run
 from train.job.names import KIND, refuse_foreign_files
-from train.job.start import run_config, start_run
+from train.job.start import restart_run, run_config, start_run
 from train.sampling.prompts import training_prompts
 
 
@@ -142,21 +141,20 @@ def resume(
 
     Raises:
         MissingExtraError: The training extra is not installed.
-        UserError: There is no such job, it is running, it would write over files of another run,
-            its base model is gone, or the changes cannot be made.
+        UserError: There is no such job, it is running, it has no valid settings, it would write
+            over files of another run, its base model is gone, or the changes cannot be made.
     """
     require_training()
     job = find_training(project, name)
     jobs.refuse_running(job)
-    before = read_run(job)
+    before = read_run(project, job)
     run = changed_run(project, before, changes or Changes())
     base = BaseModel.open(run.base)
     training_prompts(run.train.sample_prompts, base)
     refuse_foreign_files(project, job, run)
+    restart_run(project, job, run)
     if run != before:
-        write_text(job.directory / "config.toml", run.to_toml())
         yield Warned(f"The run continues with {describe_changes(before, run)}.", "")
-    jobs.start(job)
     return job
 
 

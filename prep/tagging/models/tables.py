@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from prep.captions.tag_lists import tag_name
 from prep.errors import UserError
 
 GENERAL, ARTIST, COPYRIGHT, CHARACTER, META, RATING = 0, 1, 3, 4, 5, 9
@@ -94,10 +95,10 @@ def _csv_entries(path: Path) -> Iterator[TableEntry]:
 
 
 def _csv_entry(path: Path, line: int, row: Mapping[str, str | None]) -> TableEntry:
-    name, category = row["name"], row["category"]
+    name, category = tag_name(row["name"] or ""), row["category"]
     if not name or category is None or not category.strip().lstrip("-").isdecimal():
         raise UserError(f"{path}, line {line}: the name or the category number is missing.")
-    if "," in name or "\n" in name:
+    if "," in name:
         raise UserError(f"{path}, line {line}: {name!r} cannot be a tag in a caption.")
     return name, int(category)
 
@@ -156,7 +157,7 @@ def _entry(name: str, category: str | int) -> TableEntry:
     if number == RATING:
         for prefix in _RATING_PREFIXES:
             name = name.removeprefix(prefix)
-    name = name.replace(",", "").strip()
-    if not name or "\n" in name:
+    name = tag_name(name.replace(",", ""))
+    if not name:
         raise ValueError(f"{name!r} cannot be a tag")
     return name, number
