@@ -120,6 +120,12 @@ class BaseModel:
         files = sorted(p for p in (self.folder / "vae").iterdir() if p.is_file())
         return text_hash(" ".join(f"{p.name} {content_hash(p)}" for p in files))
 
+    def fitting_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return the largest possible size of a picture that is not larger, in pixels."""
+        multiple = self.pixel_multiple
+        wide, high = (max(side - side % multiple, multiple) for side in (width, height))
+        return wide, high
+
     def check_size(self, width: int, height: int) -> None:
         """Check that pictures of this size, in pixels, are possible.
 
@@ -127,7 +133,7 @@ class BaseModel:
             UserError: They are not.
         """
         multiple = self.pixel_multiple
-        if width % multiple or height % multiple:
+        if width % multiple or height % multiple or width < 0 or height < 0:
             raise UserError(
                 f"{width}x{height} does not fit the base model.",
                 f"Width and height must be multiples of {multiple}.",

@@ -13,12 +13,12 @@ from prep.ops import export, scan
 from prep.project import Project
 from prep.system import jobs
 from train.config import RunConfig, TrainSettings
-from train.data.dataset_file import read_dataset_file
+from train.data.dataset_file import DatasetPart, read_dataset_file
 from train.extra import require_training
 from train.families.base_model import BaseModel
 from train.job.changes import Changes, changed_run, describe_changes, read_run
 from train.job.names import KIND, refuse_foreign_files
-from train.job.start import restart_run, run_config, start_run, within
+from train.job.start import restart_run, run_config, start_run
 from train.sampling.prompts import training_prompts
 
 
@@ -75,13 +75,31 @@ def check(project: Project, settings: TrainSettings, dataset: Path | None = None
         )
     training_prompts(run.train.sample_prompts, base)
     if dataset is not None:
-        read_dataset_file(run.dataset)
+        for part in read_dataset_file(run.dataset):
+            _check_part(part, base)
     elif project.buckets.step % base.pixel_multiple:
         raise ConfigError(
             f"Buckets in steps of {project.buckets.step} pixels do not fit the base model.",
             f"Make step in [buckets] a multiple of {base.pixel_multiple}.",
         )
     return run
+
+
+def _check_part(part: DatasetPart, base: BaseModel) -> None:
+    """Refuse buckets that the base model cannot train on.
+
+    Raises:
+        ConfigError: They do not fit.
+    """
+    sides = (part.buckets.step,) if part.buckets else part.resolution
+    if any(side % base.pixel_multiple for side in sides):
+        what = (
+            f"Buckets in steps of {sides[0]} pixels" if part.buckets else f"{sides[0]}x{sides[-1]}"
+        )
+        raise ConfigError(
+            f"{what} of the dataset file cannot be trained with {base.name}.",
+            f"Make resolution and bucket_reso_steps multiples of {base.pixel_multiple}.",
+        )
 
 
 def find_training(project: Project, name: str) -> jobs.Job:
@@ -123,20 +141,20 @@ def resume(
 
     Raises:
         MissingExtraError: The training extra is not installed.
-        UserError: There is no such job, it is running, it would write over files of another run,
-            its base model is gone, or the changes cannot be made.
+        UserError: There is no such job, it is running, it has no valid settings, it would write
+            over files of another run, its base model is gone, or the changes cannot be made.
     """
     require_training()
     job = find_training(project, name)
     jobs.refuse_running(job)
-    before = within(project, read_run(job))
+    before = read_run(project, job)
     run = changed_run(project, before, changes or Changes())
     base = BaseModel.open(run.base)
     training_prompts(run.train.sample_prompts, base)
     refuse_foreign_files(project, job, run)
+    restart_run(project, job, run)
     if run != before:
         yield Warned(f"The run continues with {describe_changes(before, run)}.", "")
-    restart_run(project, job, run)
     return job
 
 

@@ -11,6 +11,7 @@ from prep.errors import UserError
 from prep.project import Project
 from prep.system import jobs
 from train.config import RunConfig, TrainSettings, load_preset, parse_override, validated
+from train.job.names import places
 from train.sampling.prompts import read_prompts
 
 CHANGEABLE = (
@@ -45,8 +46,8 @@ class Changes:
     dataset: Path | None = None
 
 
-def read_run(job: jobs.Job) -> RunConfig:
-    """Return how a run was begun.
+def read_run(project: Project, job: jobs.Job) -> RunConfig:
+    """Return how a run was begun; its files stay in this project, wherever the job came from.
 
     Raises:
         UserError: Its configuration is missing or broken.
@@ -57,7 +58,8 @@ def read_run(job: jobs.Job) -> RunConfig:
         raise UserError(
             f"{job.directory} has no readable config.toml.", "Start a new run."
         ) from error
-    return RunConfig.from_toml(text)
+    run = RunConfig.from_toml(text)
+    return run.model_copy(update=places(project, run.name))
 
 
 def changed_run(project: Project, run: RunConfig, changes: Changes) -> RunConfig:

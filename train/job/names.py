@@ -1,8 +1,11 @@
 """Names of runs: each run has files of its own, and never writes over those of another."""
 
 import re
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from prep.errors import UserError
 from prep.project import Project
@@ -19,14 +22,16 @@ _ENDING = r"(-\d{6}|-step\d{8})?\.safetensors"
 """What follows the name of a run in the names of its files."""
 
 
-def safe_name(text: str) -> str:
-    """Return a text as the name of a run, usable in the names of files.
-
-    Example:
-        >>> safe_name("My bear/v2"), safe_name("..")
-        ('My_bear_v2', 'lora')
-    """
-    return shortened(re.sub(r"[^\w.+-]+", "_", text).strip("._") or "lora", _ROOM)
+def places(project: Project, name: str) -> dict[str, Any]:
+    """Return the name of a run's LoRA, safe as that of a file, and where its files go."""
+    name = shortened(re.sub(r"[^\w.+-]+", "_", name).strip("._") or "lora", _ROOM)
+    return {
+        "name": name,
+        "project": project.root,
+        "output": project.output / "lora",
+        "samples": project.output / "samples" / name,
+        "cache": project.state / "latents",
+    }
 
 
 def free_name(project: Project, wanted: str) -> str:
@@ -56,10 +61,17 @@ def refuse_foreign_files(project: Project, job: jobs.Job, run: RunConfig) -> Non
     for other in _runs_named(project, run.name):
         if other.name != job.name and (jobs.alive(other) or _later_with_state(other, job)):
             raise _name_taken(run, f"the run {other.name}")
-    began = (job.directory / "job.json").stat().st_mtime
+    began = _created(job)
     older = [f for f in lora_files(run.output, run.name) if f.stat().st_mtime < began]
     if older and not has_state(job):
         raise _name_taken(run, older[0].name)
+
+
+def _created(job: jobs.Job) -> float:
+    """Return the time that the name of a job begins with, as Unix time; 0 for other names."""
+    with suppress(ValueError, OverflowError):
+        return time.mktime(time.strptime(job.name[:15], "%Y%m%d-%H%M%S"))
+    return 0.0
 
 
 def _later_with_state(other: jobs.Job, job: jobs.Job) -> bool:

@@ -1,7 +1,6 @@
 """Starting the process of a run; only ``train.job.begin`` calls this, after its checks."""
 
 from pathlib import Path
-from typing import Any
 
 from prep.errors import RetryError
 from prep.project import Project
@@ -10,7 +9,7 @@ from prep.system import jobs
 from prep.system.locks import exclusive
 from train.config import RunConfig, TrainSettings
 from train.job.command import training_argv
-from train.job.names import KIND, free_name, safe_name
+from train.job.names import KIND, free_name, places
 from train.sampling.prompts import read_prompts
 
 _WAIT = 30.0
@@ -18,9 +17,9 @@ _WAIT = 30.0
 
 
 def run_config(project: Project, settings: TrainSettings, dataset_toml: Path) -> RunConfig:
-    """Return the settings of a run, with every path absolute.
+    """Return the complete configuration of a run in a project.
 
-    Prompt files are read once, so that a resumed run draws the same prompts.
+    Prompt files are read now, so that the configuration is complete.
 
     Raises:
         ConfigError: A prompt file is missing, or a prompt has faults.
@@ -30,25 +29,8 @@ def run_config(project: Project, settings: TrainSettings, dataset_toml: Path) ->
         family=project.settings.project.family,
         dataset=dataset_toml.expanduser().resolve(),
         train=settings.model_copy(update={"sample_prompts": tuple(prompts)}),
-        **_places(project, project.name),
+        **places(project, project.name),
     )
-
-
-def within(project: Project, run: RunConfig) -> RunConfig:
-    """Return a run that writes nowhere but into this project, whatever its file says."""
-    return run.model_copy(update=_places(project, run.name))
-
-
-def _places(project: Project, name: str) -> dict[str, Any]:
-    """Return the name of a run, safe as that of a file, and where its files go."""
-    name = safe_name(name)
-    return {
-        "name": name,
-        "project": project.root,
-        "output": project.output / "lora",
-        "samples": project.output / "samples" / name,
-        "cache": project.state / "latents",
-    }
 
 
 def start_run(project: Project, run: RunConfig) -> tuple[jobs.Job, RunConfig]:
@@ -74,18 +56,13 @@ def start_run(project: Project, run: RunConfig) -> tuple[jobs.Job, RunConfig]:
 
 
 def restart_run(project: Project, job: jobs.Job, run: RunConfig) -> None:
-    """Start the process of a run again, which continues it.
+    """Start the command of a run again, which continues it.
 
     The directory of the job may have come with a project of somebody else. So the command is made
-    anew, from settings that were checked.
-
-    Args:
-        project: Its project.
-        job: Its job.
-        run: From ``within``.
+    anew, from settings that are checked, and all of it stays in this project.
 
     Raises:
-        UserError: It is running, or contains links.
+        UserError: It is running, contains links, or would write through links.
     """
     _refuse_links(project, run)
     jobs.restart(job, _command(run), run.to_toml())

@@ -78,7 +78,12 @@ _FOREIGN = (
     (r"bundle_emb\.(?P<name>[^.]+)\.", "an embedded textual inversion (the embedding {name})"),
     (r"(?P<name>emb_params|string_to_param.*|clip_[lg])$", "a textual inversion (an embedding)"),
     (r"lora_te[123]_|text_encoder_[23]\.", "a LoRA for SDXL or another model of two text encoders"),
-    (r"lora_unet_(input|output|middle)_block", "a LoRA for SDXL"),
+    (r"lora_unet_(input|output|middle)_block", "a LoRA with the UNet names of SDXL"),
+    (r"base_model\..*\.oft_", "OFT of PEFT"),
+    (r"base_model\..*\.boft_", "BOFT of PEFT"),
+    (r"base_model\..*\.ia3_", "IA3 of PEFT"),
+    (r"base_model\..*\.vera_", "VeRA of PEFT"),
+    (r"base_model\.", "an adapter of PEFT that shikomi does not apply, or for another model"),
     (r".*(double_blocks|single_blocks|single_transformer_blocks)[._]", "a LoRA for Flux"),
     (
         r".*joint_blocks[._]|(lora_)?transformer[._]",
@@ -107,6 +112,21 @@ def algorithm_of(leaves: Collection[str]) -> Algorithm | None:
         'LoHa'
     """
     return next((known for known in (*APPLIED, *OTHERS) if known.fits(leaves)), None)
+
+
+def describe_unknown(leaves: Collection[str]) -> str:
+    """Return what tensors of one module that belong to no algorithm are, as far as it is known.
+
+    Example:
+        >>> describe_unknown(["lora_down.weight", "lora_up.weight", "oft_blocks", "alpha"])
+        'a mixture of LoRA, OFT (alpha, lora_down.weight, lora_up.weight, oft_blocks)'
+    """
+    found = frozenset(leaves)
+    known = [a for a in (*APPLIED, *OTHERS) if a is not SCALED and a.required]
+    titles = [a.title for a in known if a.required <= found]
+    titles += [LOKR.title] if found & _LOKR else []
+    kind = f"a mixture of {', '.join(dict.fromkeys(titles))}" if len(set(titles)) > 1 else ""
+    return f"{kind or 'tensors that shikomi does not know'} ({', '.join(sorted(found))})"
 
 
 def foreign_content(keys: Iterable[str]) -> list[str]:

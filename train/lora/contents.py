@@ -6,17 +6,17 @@ what ``shikomi lora verify`` reports and what drawing with the file raises.
 
 import struct
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from prep.errors import UnreadableError
 from prep.texts import parse_json, read_text
-from train.lora.algorithms import APPLIED, algorithm_of, foreign_content
+from train.lora.algorithms import APPLIED, algorithm_of, describe_unknown, foreign_content
 from train.lora.file import SafetensorsHeader, read_header
 from train.lora.fitting import Leaves, misfit
-from train.lora.keys import is_peft_key, is_sd15_module, split_key
+from train.lora.keys import canonical, is_peft_key, is_sd15_module
 from train.lora.layout import Shape, Shapes
 
 T = TypeVar("T")
@@ -80,9 +80,21 @@ def inspect(path: Path, model: Shapes | None = None) -> LoraInfo:
         _alpha(header, path),
         _parts(names),
         tuple(name for name, has in zip(names, known, strict=True) if not has),
-        tuple(faults(modules, model, header.metadata)) if model is not None else (),
+        ()
+        if model is None
+        else (*faults(modules, model, header.metadata), *_faults_of(path, header)),
         header.metadata,
     )
+
+
+def _faults_of(path: Path, header: SafetensorsHeader) -> Iterator[str]:
+    """Yield why a file cannot be applied to any model."""
+    try:
+        peft_scale(path, list(header.tensors), header.metadata)
+    except UnreadableError as error:
+        yield error.message
+    if broken := header.not_finite(path):
+        yield f"It has weights that are NaN or infinite, for example in {broken[0]}."
 
 
 def by_module(tensors: Mapping[str, T]) -> dict[str, dict[str, T]]:
@@ -91,9 +103,8 @@ def by_module(tensors: Mapping[str, T]) -> dict[str, dict[str, T]]:
     Names of diffusers, PEFT and LyCORIS become kohya's.
     """
     found: dict[str, dict[str, T]] = {}
-    for key, tensor in tensors.items():
-        name, leaf = split_key(key)
-        found.setdefault(name, {})[leaf] = tensor
+    for key, (name, leaf) in canonical(tensors).items():
+        found.setdefault(name, {})[leaf] = tensors[key]
     return found
 
 
@@ -125,8 +136,7 @@ def faults(
     for name in sorted(modules.keys() & model.keys()):
         algorithm = algorithm_of(modules[name])
         if algorithm is None:
-            unknown = ", ".join(sorted(modules[name]))
-            found.append(f"{name} of this file has tensors that shikomi does not know: {unknown}.")
+            found.append(f"{name} of this file has {describe_unknown(modules[name])}.")
         elif algorithm not in APPLIED:
             found.append(
                 f"{name} of this file uses {algorithm.title}, which shikomi does not apply."

@@ -24,6 +24,13 @@ _BYTES = {
     **dict.fromkeys(("U64", "I64", "F64"), 8),
 }
 """Bytes of one number, by safetensors' name of its type."""
+_EXPONENTS = {
+    "F16": ("<u2", 0x7C00),
+    "BF16": ("<u2", 0x7F80),
+    "F32": ("<u4", 0x7F80_0000),
+    "F64": ("<u8", 0x7FF0_0000_0000_0000),
+}
+"""Bits of the exponent, all of which are set in NaN and in infinite values."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,23 @@ class SafetensorsHeader:
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor."""
         return tuple(self.tensors[name]["shape"])
+
+    def not_finite(self, path: Path) -> list[str]:
+        """Return the names of the tensors of this file that hold NaN or infinite values."""
+        import numpy as np
+
+        found = []
+        with path.open("rb") as file:
+            for name, entry in sorted(self.tensors.items()):
+                kind = _EXPONENTS.get(entry["dtype"])
+                if kind is None:
+                    continue
+                start, end = entry["data_offsets"]
+                file.seek(self.data_start + start)
+                bits = np.frombuffer(file.read(end - start), kind[0])
+                if ((bits & kind[1]) == kind[1]).any():
+                    found.append(name)
+        return found
 
 
 def serialise(tensors: Mapping[str, RawTensor], metadata: Mapping[str, str]) -> bytes:

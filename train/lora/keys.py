@@ -5,6 +5,7 @@ key is the name of a module and, after the first dot, of one of its tensors, the
 """
 
 import re
+from collections.abc import Iterable
 
 from train.lora.layout import (
     SD15_LAYOUT,
@@ -21,6 +22,7 @@ TEXT_PREFIX = "lora_te_text_model_"
 
 _PEFT = "base_model.model."
 _UNET_BLOCKS = ("down_blocks.", "mid_block.", "up_blocks.", "conv_in.", "conv_out.")
+_UNET_STARTS = tuple(f"{UNET_PREFIX}{part}" for part in ("down_", "mid_", "up_"))
 _LEAVES = (
     ("lora_A.weight", "lora_down.weight"),
     ("lora_B.weight", "lora_up.weight"),
@@ -83,6 +85,22 @@ def module_shapes(unet: UNetLayout, text: TextLayout) -> Shapes:
 def sd15_shapes() -> Shapes:
     """Return ``module_shapes`` of Stable Diffusion 1.5."""
     return module_shapes(SD15_LAYOUT, SD15_TEXT)
+
+
+def canonical(keys: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return module and leaf of each key of a file, as ``split_key``.
+
+    diffusers calls the only text encoder the first one when it writes kohya's names.
+    """
+    found = {key: split_key(key) for key in keys}
+    names = {module for module, _ in found.values()}
+    only = not any(name.startswith("lora_te2_") for name in names)
+    if only and any(name.startswith(_UNET_STARTS) for name in names):
+        return {
+            key: (re.sub("^lora_te1_", "lora_te_", module), leaf)
+            for key, (module, leaf) in found.items()
+        }
+    return found
 
 
 def split_key(key: str) -> tuple[str, str]:

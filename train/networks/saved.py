@@ -10,7 +10,7 @@ from prep.errors import EXIT_PROBLEMS, UnreadableError, UserError
 from prep.system.files import write_bytes
 from train.lora.contents import by_module, peft_scale
 from train.lora.file import RawTensor, SafetensorsHeader, read_header, with_hashes
-from train.lora.keys import split_key
+from train.lora.keys import canonical
 from train.networks.base import Network
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
@@ -77,7 +77,8 @@ def load_lora(path: Path) -> dict[str, Tensor]:
         stored = load(path.read_bytes())
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise UnreadableError(f"{path} cannot be read: {error}.") from error
-    tensors = {".".join(split_key(key)): tensor.float() for key, tensor in stored.items()}
+    names = canonical(stored)
+    tensors = {".".join(names[key]): tensor.float() for key, tensor in stored.items()}
     broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise UnreadableError(

@@ -114,7 +114,7 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
         scaler,
         counters,
         _facts(model, counters, len(held_out)),
-        _pictures(prompts, settings, data),
+        _pictures(prompts, settings, data, base),
         ImageGenerator(model),
     )
 
@@ -231,10 +231,10 @@ def _warnings(data: Dataset, texts: Texts, settings: TrainSettings) -> Generator
 
 
 def _pictures(
-    prompts: Sequence[Prompt], settings: TrainSettings, data: Dataset
+    prompts: Sequence[Prompt], settings: TrainSettings, data: Dataset, base: BaseModel
 ) -> tuple[ImageSpec, ...]:
     """Return what is drawn during training; the resolution of the dataset is the usual size."""
-    width, height = data.parts[0].resolution
+    width, height = base.fitting_size(*data.parts[0].resolution)
     defaults = ImageSpec(
         "",
         "",

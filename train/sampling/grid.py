@@ -44,7 +44,8 @@ def run(project: Project, options: GridOptions) -> Iterator[Event]:
     """
     settings = TrainSettings.from_project(project)
     files = _files(project, options)
-    defaults = default_picture(project, options, settings)
+    base = opened_base(project, options, settings)
+    defaults = default_picture(project, options, settings, base)
     lines = prompt_lines(project, options, settings)
     pictures = [ImageSpec.of(parse(line), defaults, i) for i, line in enumerate(lines)]
     if any(picture.loras for picture in pictures):
@@ -52,7 +53,6 @@ def run(project: Project, options: GridOptions) -> Iterator[Event]:
             "Prompts of a grid cannot load LoRAs themselves.", "Remove the <lora:…> tags."
         )
     names = distinct_names(dict.fromkeys(files))
-    base = opened_base(project, options, settings)
     check_sizes(base, pictures)
     yield Stage("load")
     began = time.monotonic()

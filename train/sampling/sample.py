@@ -93,8 +93,8 @@ def run(project: Project, options: SampleOptions) -> Iterator[Event]:
         UserError: No prompt, no base model, or a LoRA that does not fit.
     """
     settings = TrainSettings.from_project(project)
-    pictures, names = _pictures(project, options, settings)
     base = opened_base(project, options, settings)
+    pictures, names = _pictures(project, options, settings, base)
     check_sizes(base, pictures)
     yield Stage("load")
     began = time.monotonic()
@@ -113,11 +113,11 @@ def run(project: Project, options: SampleOptions) -> Iterator[Event]:
 
 
 def _pictures(
-    project: Project, options: SampleOptions, settings: TrainSettings
+    project: Project, options: SampleOptions, settings: TrainSettings, base: BaseModel
 ) -> tuple[list[ImageSpec], dict[Path, str]]:
     """Return what to draw, and the LoRA files that it takes with the names they have in it."""
     given = dict(find_with_strength(text, project) for text in options.lora)
-    defaults = default_picture(project, options, settings)
+    defaults = default_picture(project, options, settings, base)
     pictures, loras = [], []
     for index, line in enumerate(prompt_lines(project, options, settings)):
         prompt = parse(line)
@@ -167,9 +167,11 @@ def prompt_lines(project: Project, options: DrawOptions, settings: TrainSettings
     return lines
 
 
-def default_picture(project: Project, options: DrawOptions, settings: TrainSettings) -> ImageSpec:
-    """Return what a prompt that says nothing gets."""
-    side = project.settings.project.resolution
+def default_picture(
+    project: Project, options: DrawOptions, settings: TrainSettings, base: BaseModel
+) -> ImageSpec:
+    """Return what a prompt that says nothing gets; the training resolution, as far as it fits."""
+    side, _ = base.fitting_size(*project.buckets.resolution)
     return ImageSpec(
         "",
         options.negative,

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from prep import demo_world
 from prep.errors import UserError
 from prep.events import Failed
 from prep.project import Project
@@ -20,12 +19,13 @@ from tests.waiting import wait_for
 from train.config import RunConfig, TrainSettings
 from train.job import begin, start
 from train.job.command import training_argv
+from train.job.names import places
 
 NAME = "20250101-000000-train"
 
 
 @pytest.fixture
-def job(project: Project, tmp_path: Path) -> jobs.Job:
+def job(project: Project, tmp_path: Path, base: Path) -> jobs.Job:
     """Return a job that would touch a file, and write everywhere else."""
     directory = project.jobs / NAME
     directory.mkdir(parents=True)
@@ -38,7 +38,7 @@ def job(project: Project, tmp_path: Path) -> jobs.Job:
         output=tmp_path / "elsewhere",
         samples=tmp_path / "elsewhere",
         cache=tmp_path / "elsewhere",
-        train=TrainSettings(epochs=7, base=str(demo_world.base())),
+        train=TrainSettings(epochs=7, base=str(base)),
     )
     (directory / "config.toml").write_text(run.to_toml())
     return jobs.Job(directory)
@@ -103,7 +103,7 @@ def test_results_are_not_written_through_links(
         list(begin.resume(project, NAME))
     assert no.value.hint.startswith("If that is yours, run: shikomi allow")
     run = RunConfig.from_toml((job.directory / "config.toml").read_text())
-    run = start.within(project, run)
+    run = run.model_copy(update=places(project, "x"))
     with pytest.raises(UserError, match="outside of the project"):
         start.start_run(project, run)
     assert not list(elsewhere.iterdir())

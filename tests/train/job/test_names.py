@@ -16,7 +16,7 @@ from train.config import RunConfig
 from train.job import begin as beginning
 from train.job import start
 from train.job.changes import Changes, changed_run, read_run
-from train.job.names import free_name, lora_files, refuse_foreign_files, safe_name
+from train.job.names import free_name, lora_files, places, refuse_foreign_files
 from train.job.start import start_run
 
 
@@ -72,9 +72,8 @@ def test_a_name_is_kept_for_a_run_that_can_go_on(project: Project, run: RunConfi
 
 
 @pytest.mark.parametrize("name", ["a [1-9] b", "x*", "é"])
-def test_names_are_no_patterns(project: Project, run: RunConfig, name: str) -> None:
-    (project.root / "shikomi.toml").write_text(f'[project]\nname = "{name}"\n')
-    wanted = safe_name(Project.open(project.root).name)
+def test_names_are_no_patterns(project: Project, name: str) -> None:
+    wanted = places(project, name)["name"]
     touch(project.output / "lora" / f"{wanted}.safetensors")
     assert free_name(project, wanted) == f"{wanted}-2"
 
@@ -87,7 +86,7 @@ def test_a_second_run_has_files_of_its_own(
     )
     names = [start_run(project, run)[1].name for _ in range(3)]
     assert names == ["mochi", "mochi-2", "mochi-3"]
-    configs = [read_run(job) for job in jobs.listed(project.jobs)]
+    configs = [read_run(project, job) for job in jobs.listed(project.jobs)]
     assert sorted(config.name for config in configs) == names
     assert sorted(config.samples.name for config in configs) == names
 
@@ -197,6 +196,6 @@ def test_nothing_is_written_when_resuming_is_refused(
     (told,) = resumed(project, job, "epochs=9")
     assert isinstance(told, Warned)
     assert "epochs = 9 (was 2)" in told.message
-    assert read_run(job).train.epochs == 9
+    assert read_run(project, job).train.epochs == 9
     assert started == [job.name]
     assert resumed(project, job) == []

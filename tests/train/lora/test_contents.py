@@ -130,6 +130,9 @@ FITTING = full(LINEAR, LORA)
         ({"lora_unet_double_blocks_0_img_attn_qkv.lora_up.weight": (2, 2)}, "Flux"),
         ({"control_model.input_blocks.0.0.weight": (2, 2)}, "a ControlNet"),
         ({"ip_adapter.1.to_k_ip.weight": (2, 2)}, "an IP-Adapter"),
+        ({"base_model.model.mid_block.attentions.0.proj_in.oft_R.weight": (2, 2)}, "OFT of PEFT"),
+        ({"base_model.model.mid_block.attentions.0.proj_in.ia3_l": (2, 2)}, "IA3 of PEFT"),
+        ({"base_model.model.x.lora_A.weight": (2, 2)}, "an adapter of PEFT"),
         ({"strange": (2, 2)}, "1 of 2 modules of this LoRA do not exist"),
         (full("lora_unet_strange", LORA), "for example lora_unet_strange"),
         (
@@ -145,10 +148,13 @@ FITTING = full(LINEAR, LORA)
         (full(NAME, {**LORA, "lora_B.bias": (3,)}), "uses LoRA with a bias of its own"),
         (
             full(NAME, {**LORA, "scale": ()}),
-            "does not know: lora_down.weight, lora_up.weight, scale",
+            "does not know (lora_down.weight, lora_up.weight, scale)",
         ),
-        (full(NAME, {"lora_down.weight": (2, 3)}), "does not know: lora_down.weight."),
+        (full(NAME, {"lora_down.weight": (2, 3)}), "does not know (lora_down.weight)."),
         (full(NAME, LORA | {"lora_up.weight": (4, 2)}), "lora_up.weight is 4x2 instead of 3x2"),
+        (full(NAME, {**LORA, "oft_blocks": (1, 2, 2)}), "has a mixture of LoRA, OFT (lora_down"),
+        (full(NAME, {**LORA, "diff": (3, 3)}), "has a mixture of LoRA, full weight differences"),
+        (full(NAME, {**LORA, "lokr_w1": (1, 1)}), "has a mixture of LoRA, LoKr"),
         (full(NORM, LORA), "LoRA cannot change a norm"),
         (full(NAME, {"w_norm": (3,)}), "it is no norm"),
     ],
@@ -206,3 +212,29 @@ def test_diffusers_puts_alpha_into_the_metadata(tmp_path: Path) -> None:
     scale = peft_scale(tmp_path / "a.safetensors", [], {"lora_adapter_metadata": text})
     assert scale is not None
     assert (scale.alpha(NAME, 4), scale.alpha("lora_te_text_model_a", 4)) == (8.0, 2.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 60000.0, -1e-7])
+def test_weights_that_are_not_finite_are_found(
+    tmp_path: Path, dtype: torch.dtype, value: float
+) -> None:
+    up = torch.zeros(3, 2)
+    up[2, 1] = value
+    tensors = named(LORA) | {f"{NAME}.lora_up.weight": raw(up, dtype)}
+    found = inspect(written(tmp_path, tensors), MODEL).faults
+    finite = bool(torch.isfinite(up).all())
+    assert (found == ()) is finite
+    assert finite or f"NaN or infinite, for example in {NAME}.lora_up" in found[0]
+
+
+def test_verifying_says_that_peft_keeps_alpha_elsewhere(tmp_path: Path) -> None:
+    place = "base_model.model.mid_block.attentions.0.proj_in"
+    tensors = {
+        f"{place}.lora_A.weight": raw(torch.zeros(2, 3)),
+        f"{place}.lora_B.weight": raw(torch.zeros(3, 2)),
+    }
+    path = written(tmp_path, tensors)
+    assert "saved by PEFT" in inspect(path, MODEL).faults[0]
+    (tmp_path / "adapter_config.json").write_text('{"lora_alpha": 2}')
+    assert inspect(path, MODEL).faults == ()

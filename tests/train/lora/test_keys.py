@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.lora.keys import is_sd15_module, module_shapes, sd15_shapes, split_key
+from train.lora.keys import canonical, is_sd15_module, module_shapes, sd15_shapes, split_key
 from train.lora.layout import SD15_LAYOUT, SD15_TEXT, TextLayout, UNetLayout
 
 TO_OUT = "down_blocks.0.attentions.1.transformer_blocks.0.attn2.to_out.0"
@@ -101,3 +101,12 @@ def test_all_modules_of_stable_diffusion_are_recognised() -> None:
     assert all(map(is_sd15_module, names))
     assert TextLayout(12, 768, 3072) == SD15_TEXT
     assert not is_sd15_module("lora_unet_input_blocks_4_1_proj_in")
+
+
+def test_the_only_text_encoder_may_be_called_the_first() -> None:
+    key = "lora_te1_text_model_encoder_layers_0_mlp_fc1.alpha"
+    name = "lora_te_text_model_encoder_layers_0_mlp_fc1"
+    sd15, sdxl = f"{UNET}.alpha", "lora_unet_input_blocks_4_1_proj_in.alpha"
+    assert canonical([key, sd15])[key] == (name, "alpha")
+    for other in ([], [sdxl], [sd15, "lora_te2_text_model_encoder_layers_0_mlp_fc1.alpha"]):
+        assert canonical([key, *other])[key] == (key.removesuffix(".alpha"), "alpha")

@@ -188,6 +188,13 @@ def test_sizes_are_refused_before_the_model_is_loaded(trained: Project) -> None:
         assert seen == []
 
 
+def test_the_usual_size_is_made_to_fit(trained: Project) -> None:
+    odd = trained.saved({"project": {"resolution": 70}})
+    (event,) = (e for e in sample.run(odd, SampleOptions(prompt=("a",))) if isinstance(e, Sample))
+    with Image.open(odd.root / event.path) as image:
+        assert image.size == (64, 64)
+
+
 def test_drawing_needs_a_base(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No base model"):
         list(sample.run(Project.open(tmp_path), SampleOptions(prompt=("a",))))
