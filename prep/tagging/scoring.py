@@ -22,8 +22,8 @@ from prep.tagging.runtime.tagger import Embedding
 from prep.tagging.scores import taggers
 from prep.tagging.scores.store import Matrix, ScoreStore
 
-_STORE_EVERY, _STORE_AFTER = 128, 2.0
-"""Images, and seconds, whose scores a killed run may lose."""
+_STORE_EVERY = 32
+"""Images whose scores a killed run may lose."""
 
 
 @dataclass(frozen=True)
@@ -100,16 +100,14 @@ class _Waiting:
     def __init__(self, store: ScoreStore) -> None:
         self._store = store
         self._scores: list[tuple[str, Matrix]] = []
-        self._throttle = events.Throttle(_STORE_AFTER)
         self._embeddings: dict[str, Embedding] = {}
 
     def add(self, content: str, scores: Matrix, embedding: Embedding | None) -> None:
-        """Add the results of a content, and store all if they are many, or have waited long."""
+        """Add the results of a content, and store all if there are many."""
         self._scores.append((content, scores))
         if embedding is not None:
             self._embeddings[content] = embedding
-        few = len(self._scores) < _STORE_EVERY
-        if not few or self._throttle.ready():
+        if len(self._scores) >= _STORE_EVERY:
             self.store()
 
     def store(self) -> None:

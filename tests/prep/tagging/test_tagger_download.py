@@ -3,8 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,30 +16,13 @@ from prep.tagging.models import catalogue, download
 from prep.tagging.models.catalogue import HubTagger
 from prep.tagging.models.download import Repository
 from prep.tagging.models.obtain import TaggerFiles, at_hand, find, find_table, obtain
-from prep.tagging.models.recommended import recommended
-from prep.tagging.models.records import WD
 from prep.tagging.runtime.tagger import Tagger
-from tests.prep.model_hub import ModelHub, Request, serving, sha256
-from tests.prep.tagging.layouts import Graph, make, table, text
+from tests.prep.model_hub import ModelHub, Request, sha256
 from tests.prep.tiny_taggers import TAGS, make_tagger
 
 REPOSITORY = "somebody/wd-tiny-tagger"
 ROOT = Path(__file__).resolve().parents[3]
 BLOB = os.urandom(3_000_000)
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
-    """Serve a hub, with an empty cache and no waiting; nothing of the client is replaced."""
-    monkeypatch.setattr(download, "PAUSES", (0.0, 0.0, 0.0, 0.0))
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "token"))
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    # Tests run with HF_HUB_OFFLINE, which the client reads only once, when it is imported.
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    with serving() as served:
-        monkeypatch.setenv("HF_ENDPOINT", served.url)
-        yield served
 
 
 @pytest.fixture
@@ -301,17 +282,6 @@ def test_other_kinds_are_told_by_their_files(hub: ModelHub, tmp_path: Path) -> N
     assert hub.requests == []
 
 
-@pytest.fixture
-def known(hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HubTagger:
-    files = tagger_files(tmp_path / "made")
-    commit = hub.add("somebody/known-tagger", files)
-    record = WD.model_copy(update={"general": 0.21, "character": 0.6})
-    pinned = sha256(files["model.onnx"])
-    made = HubTagger("known-tagger", "somebody/known-tagger", commit, record, pinned)
-    monkeypatch.setattr(catalogue, "KNOWN", (made,))
-    return made
-
-
 def test_a_known_name_is_pinned(known: HubTagger, hub: ModelHub, tmp_path: Path) -> None:
     assert at_hand(known) is None
     hub.revisions["main"] = "f" * 40  # the repository has gone on since
@@ -376,48 +346,3 @@ def test_the_models_verb_downloads_beforehand(tiny: str, hub: ModelHub, tmp_path
     asked = len(hub.requests)
     assert find(tiny, tmp_path).model.is_file()
     assert len(hub.requests) == asked
-
-
-def test_size_and_licence_are_told_before_anything_is_transferred(
-    known: HubTagger, hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    licensed = replace(known, licence="GPL-3.0")
-    monkeypatch.setattr(catalogue, "KNOWN", (licensed,))
-    work = obtain(known.name, tmp_path)
-    event = next(work)
-    while not isinstance(event, events.Downloading):
-        event = next(work)
-    assert hub.transfers() == []
-    files = hub.files[known.repository]
-    assert event.bytes == sum(len(data) for data in files.values())
-    assert (event.name, event.licence) == (known.repository, "GPL-3.0")
-    assert event.source == f"{hub.url}/{known.repository}"
-    work.close()
-    hub.gated.add(known.repository)
-    with pytest.raises(UserError, match="requires that you accept its terms") as caught:
-        find(known.name, tmp_path)
-    assert "hf auth login" in caught.value.hint
-
-
-def test_a_tagger_with_sidecars_in_a_folder_of_its_repository(
-    hub: ModelHub, tmp_path: Path
-) -> None:
-    """OppaiOracle's repository has several models, each in a folder with all of its files."""
-    graph = Graph(64, "pixel_values", {"probabilities": "probabilities"}, mask="padding_mask")
-    made = make(
-        tmp_path / "made",
-        graph,
-        table([("<PAD>", 0), ("<UNK>", 0), ("smile", 0)]),
-        text("preprocessing.json", {"image_size": 64, "pad_color_rgb": [9, 9, 9]}),
-        text("pr_thresholds.json", {"smile": 0.75}),
-        tags=3,
-    )
-    hub.add("x/oracle", {f"V1/{path.name}": path.read_bytes() for path in made.iterdir()})
-    files = find("x/oracle/V1", tmp_path)
-    assert (files.record.side, files.record.background) == (64, (9, 9, 9))
-    assert files.thresholds is not None
-    assert recommended(files, files.tags()).columns[2] == 0.75
-    assert Tagger(files, "cpu", 1).side == 64
-    hub.requests.clear()
-    assert find("x/oracle/V1", tmp_path) == files
-    assert hub.requests == []
