@@ -6,7 +6,7 @@ shares of the picture's height, so that a kind is the same at every resolution.
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class Writer:
         rng: Chooses font, size, place, ink and words.
     """
 
-    fonts: dict[str, Sequence[Path]]
+    fonts: Mapping[str, Sequence[Path]]
     rng: random.Random
 
     def font(self, script: str, size: float) -> ImageFont.FreeTypeFont:

@@ -97,7 +97,7 @@ def _components(
     depth = cv2.distanceTransform(ink, cv2.DIST_L2, 3)
     owners = renamed[labels].ravel()
     where = np.flatnonzero(owners)
-    owner = owners[where] - 1
+    owner = owners[where].astype(np.int64) - 1
     deep = depth.ravel()[where]
 
     # Along the middle of a stroke, the depth is half its width.
@@ -113,8 +113,20 @@ def _components(
     ninth = (y - top[owner]) * 3 // height[owner] * 3 + (x - left[owner]) * 3 // width[owner]
     zones = np.bincount(owner * 9 + ninth, minlength=9 * number).reshape(number, 9)
     shares = zones * 9 / (width * height)[:, None]
-    box = (side.astype(np.float64) for side in (left, top, width, height, area))
-    return Letters(*box, stroke, level, level_spread, outside, outside_spread, steps, shares)
+    return Letters(
+        left=left.astype(np.float64),
+        top=top.astype(np.float64),
+        width=width.astype(np.float64),
+        height=height.astype(np.float64),
+        area=area.astype(np.float64),
+        stroke=stroke,
+        ink=level,
+        ink_spread=level_spread,
+        paper=outside,
+        paper_spread=outside_spread,
+        step=steps,
+        zones=shares,
+    )
 
 
 def _sized(facts: NDArray[np.int32], lowest: int, highest: float) -> NDArray[np.int64]:
@@ -131,8 +143,8 @@ def _spread(
     values: NDArray[np.generic], owner: NDArray[np.int64], number: int
 ) -> tuple[Numbers, Numbers]:
     """Return mean and standard deviation of the values of each component."""
-    values = values.astype(np.float64)
+    exact = values.astype(np.float64)
     count = np.maximum(np.bincount(owner, minlength=number), 1)
-    mean = np.bincount(owner, values, number) / count
-    square = np.bincount(owner, values * values, number) / count
+    mean = np.bincount(owner, exact, number) / count
+    square = np.bincount(owner, exact * exact, number) / count
     return mean, np.sqrt(np.maximum(square - mean * mean, 0))

@@ -37,7 +37,7 @@ times its weight, plus ``_BIAS``. A line with any feature below or above the oth
 which hold 99 % of the writing, is none. Fitted by ``python -m benchmarks.text --fit``."""
 _BIAS = -16.89
 _WEIGHTS, _LEAST, _MOST = np.array([_MODEL[name] for name in FEATURES]).T
-_SURE, _LIKELY = 1.25, -0.5
+_SURE, _LIKELY = 0.75, -1.0
 """Logarithm of the odds from which a line counts: by itself; beside one that counts."""
 _REACH, _ALIKE = 1.5, 1.7
 """Distance of lines beside each other, in heights of a letter; most that their letters' heights
@@ -85,7 +85,7 @@ def _writing(found: Lines) -> NDArray[np.bool_]:
     counts, likely = usual & (odds > _SURE), usual & (odds > _LIKELY)
     beside = found.beside(_REACH, _ALIKE)
     while True:
-        more = counts | (likely & beside[:, counts].any(axis=1))
+        more = np.asarray(counts | (likely & beside[:, counts].any(axis=1)))
         if np.array_equal(more, counts):
             return counts
         counts = more
