@@ -97,7 +97,7 @@ def read(mask: Mask, row: ImageRow) -> Image.Image:
     """
     if mask.source == "alpha":
         return decode_alpha(mask.file)
-    grey = decode_data(mask.file)
+    grey = decode_data(mask.file).convert("L")
     size = (row.width, row.height)
     if grey.size == size[::-1] and row.orientation in _SIDEWAYS and size[0] != size[1]:
         # Painted on the stored picture, by a tool that ignores EXIF.

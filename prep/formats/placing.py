@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from prep.errors import UnreadableError
 from prep.formats.collection import SourceImage, same_content
 from prep.formats.sidecars import CAPTION_SUFFIXES
-from prep.images import MASK_SUFFIXES, decode, is_image_name
+from prep.images import MASK_SUFFIXES, decode, decode_data, is_image_name
 from prep.system.names import is_there, shortened
 
 
@@ -184,7 +184,8 @@ def _sidecar(suffix: str, file: Path) -> PlacedFile:
         return PlacedFile(file, file)
     buffer = io.BytesIO()
     # sd-scripts reads the red channel of a coloured mask.
-    mask = decode(file).getchannel("R") if suffix == MASK_SUFFIXES[0] else decode(file)
+    is_mask = suffix == MASK_SUFFIXES[0]
+    mask = decode_data(file).getchannel("R") if is_mask else decode(file)
     mask.save(buffer, "PNG")
     return PlacedFile(file, None, buffer.getvalue())
 

@@ -1,13 +1,13 @@
 """Pictures in a folder, each with the captions and masks beside it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from prep.formats.collection import SourceCaption, SourceImage
 from prep.images import MASK_SUFFIXES, is_image_name
 from prep.system.names import same_name
-from prep.system.walking import walk_folders
+from prep.system.walking import REPEATED, walk_folders
 
 CAPTION_SUFFIXES = (".txt", ".caption")
 # fmt: off
@@ -40,16 +40,12 @@ def below(folder: Path, concept: str, extension: str = "", *, deep: bool = True)
         UserError: The folder is missing or not readable.
     """
     found = FolderFiles()
-    for place, names in _by_folder(folder, deep=deep):
+    for each in walk_folders(folder, is_image_name, deep=deep):
+        place = Path(each.path)
+        names = [name for name in each.names if name not in each.repeated]
         _pair(found, folder, place, names, concept, extension)
+        found.skipped += [(str(place / name), REPEATED) for name in each.repeated]
     return found
-
-
-def _by_folder(folder: Path, *, deep: bool) -> Iterator[tuple[Path, list[str]]]:
-    for found in walk_folders(folder, is_image_name):
-        place = Path(found.path)
-        if deep or place == folder:
-            yield place, [name for name in found.names if name not in found.repeated]
 
 
 def _pair(

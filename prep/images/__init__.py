@@ -143,7 +143,7 @@ def decode_alpha(path: Path) -> Image.Image:
 
 
 def decode_data(path: Path) -> Image.Image:
-    """Return the numbers of a mask, grey, 8 bits, rotated by EXIF; no profile applies to them.
+    """Return the numbers of a mask as RGB, rotated by EXIF; colour profiles do not apply to them.
 
     Raises:
         UnreadableError: As ``decode``.
@@ -154,7 +154,7 @@ def decode_data(path: Path) -> Image.Image:
             turned = _orientation(image)
             numbers = in_bytes(image)
             numbers.info = {}
-            return _turn(flatten(numbers).convert("L"), turned)
+            return _turn(flatten(numbers), turned)
         except Exception as error:
             raise UnreadableError(f"{path.name}: {_reason(error)}") from error
 

@@ -25,14 +25,13 @@ from prep.project.tagger import TaggerSection as TaggerSection
 from prep.section import Section as Section
 from prep.system.files import write_text
 from prep.system.names import existing
-from prep.texts import read_text
+from prep.texts import composed, read_text
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 FILE_NAME = "shikomi.toml"
 STATE_NAME = ".shikomi"
-
 MOST_REPEATS = 100_000
 """Maximum of repeats of a folder; an epoch is a list of all exposures."""
 _FOLDER = re.compile(r"(\d+)_(.*)", re.DOTALL)
@@ -146,8 +145,8 @@ class Concept:
 
     @property
     def trigger(self) -> str:
-        """The trigger word, or an empty string."""
-        return self.settings.trigger
+        """The trigger word, or an empty string; its accents are parts of the letters (NFC)."""
+        return composed(self.settings.trigger)
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ def existing(path: Path) -> Path:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether there is a file at ``path``; a name that is too long, or hidden, is none."""
+    """Return whether there is a file at ``path``; a name that is too long is none."""
     return os.path.isfile(path)  # noqa: PTH113  (Path.is_file raises for names that are too long)
 
 

@@ -9,6 +9,9 @@ from prep.errors import UserError
 from prep.system.leftovers import PREFIX
 from prep.system.names import is_litter_file, is_litter_folder, is_litter_path, natural_key
 
+REPEATED = "a link to a picture that is taken already"
+"""Why a file in ``Folder.repeated`` is left out."""
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -40,6 +43,7 @@ def walk_folders(
     once: Callable[[str], bool] | None = None,
     *,
     without: Collection[Path] = (),
+    deep: bool = True,
 ) -> Iterator[Folder]:
     """Yield ``root`` and the folders below it, parents first, in natural order.
 
@@ -52,11 +56,12 @@ def walk_folders(
         once: Tests names. Files with such names are found once: all further links to them, hard
             or symbolic, are in ``repeated``. A file below ``root`` is preferred to links to it.
         without: Folders to leave out.
+        deep: Visit the folders below ``root``, too.
 
     Raises:
         UserError: ``root`` is missing, not a folder, or not readable.
     """
-    walked = _Walk(root, once, frozenset(map(str, without)))
+    walked = _Walk(root, once, frozenset(map(str, without)), deep=deep)
     stack = [str(root)]
     while stack:
         path = stack.pop()
@@ -74,16 +79,21 @@ def walk_folders(
         for entry in entries:
             walked.sort_in(entry, folder, below)
         yield folder
-        stack.extend(reversed(below))
+        stack.extend(reversed(below) if deep else ())
 
 
 class _Walk:
     """What a walk remembers: the folders and files it has seen."""
 
     def __init__(
-        self, root: Path, once: Callable[[str], bool] | None, without: frozenset[str]
+        self,
+        root: Path,
+        once: Callable[[str], bool] | None,
+        without: frozenset[str] = frozenset(),
+        *,
+        deep: bool = True,
     ) -> None:
-        self._once, self._without = once, without
+        self._once, self._without, self._deep = once, without, deep
         self._real_root = os.path.realpath(root)
         self._real_without = [f"{os.path.realpath(path)}{os.sep}" for path in without]
         self._folders: set[tuple[int, int]] = set()
@@ -167,6 +177,7 @@ class _Walk:
         inside = _inside(real, self._real_root)
         return (
             inside is not None
+            and (self._deep or "/" not in inside)
             and not is_litter_path(inside)
             and (self._once is None or self._once(inside.rpartition("/")[2]))
             and not real.startswith(tuple(self._real_without))

@@ -127,6 +127,15 @@ def test_a_link_to_a_picture_that_is_not_walked_counts(tmp_path: Path) -> None:
     assert names == {tmp_path.name: (["a.png", "b.png", "c.png", "raw.bin"], {})}
 
 
+def test_only_the_files_of_the_root_itself_can_be_walked(tmp_path: Path) -> None:
+    make(tmp_path, "1.png", "originals/2.png")
+    (tmp_path / "a.png").symlink_to("originals/2.png")
+    (tmp_path / "b.png").symlink_to("1.png")
+    (found,) = walk_folders(tmp_path, is_image_name, deep=False)
+    assert found.names == ["1.png", "a.png", "b.png"]
+    assert list(found.repeated) == ["b.png"]
+
+
 def test_a_root_behind_a_link_is_walked(tmp_path: Path) -> None:
     make(tmp_path, "real/1.png")
     (tmp_path / "root").symlink_to("real")
@@ -139,7 +148,7 @@ def test_numbers_that_all_files_of_a_network_share_have_prove_nothing(
 ) -> None:
     make(tmp_path, "a.png", "b.png")
     folder = Folder(str(tmp_path), [])
-    walked = walking._Walk(tmp_path, is_image_name, frozenset())
+    walked = walking._Walk(tmp_path, is_image_name)
     walked.enter(str(tmp_path))
 
     class Entry:
