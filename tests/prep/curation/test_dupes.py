@@ -9,16 +9,16 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from prep import events
+from prep.curation.duplicates import comparer, hash_store
 from prep.curation.duplicates import groups as duplicate_groups
-from prep.curation.duplicates import hash_store
-from prep.curation.duplicates.similarity import Comparison
+from prep.curation.duplicates.comparison import Comparison
 from prep.dataset import contents
 from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
 from prep.ops import dupes, scan
 from prep.ops.dupes import DupesOptions
 from prep.project import Project, initialise
-from tests.prep.curation.test_similarity import marked
+from tests.prep.curation.duplicate_pictures import marked
 from tests.prep.pictures import busy, scene
 
 MASCOT = Path(__file__).parents[3] / "sample_data" / "mascot"
@@ -129,12 +129,12 @@ def test_groups_are_no_chains(
         for row, value in zip(index.usable(), (0x0000, 0x00FF, 0xFFFF), strict=True):
             with index.connection:
                 index.connection.execute(
-                    "INSERT INTO perceptual_hashes"
-                    "(content, upright, mirrored, flipped, turned, sharpness)"
-                    " VALUES(?, ?, -1, -1, -1, 1.0)",
-                    (row.content, value),
+                    "INSERT INTO perceptual_hashes(content, upright, mirrored, flipped, turned,"
+                    " middle, middle_mirrored, middle_flipped, middle_turned, sharpness)"
+                    " VALUES(?, ?, -1, -1, -1, ?, -1, -1, -1, 1.0)",
+                    (row.content, value, value),
                 )
-    monkeypatch.setattr(duplicate_groups, "compare", lambda _a, _b: Comparison(0.0))
+    monkeypatch.setattr(comparer, "compare", lambda _a, _b, _details: Comparison(0.0))
     found = groups(run(project, mirrored=False, rotated=False))
     assert found == {("near", "a.png"): ["b.png"]}
 
@@ -229,7 +229,7 @@ def test_turned_pictures_and_equal_pixels_are_found(project: Project, save: Save
 
 def test_the_clean_version_is_kept_before_the_one_with_words(project: Project, save: Save) -> None:
     picture = ImageEnhance.Brightness(scene(3, (640, 480))).enhance(0.6)
-    signed = marked(picture, (330, 440), 28, "(c) somebody.example")
+    signed = marked(picture, "(c) somebody.example", (0.5, 0.92), 0.06, (255, 255, 255, 60))
     save("signed.png", signed)
     save("plain.jpg", picture, quality=92)
     (group,) = [event for event in run(project) if isinstance(event, events.Group)]
@@ -290,7 +290,8 @@ def test_many_pictures_with_one_hash_are_told_apart(
         list(hash_store.hash_pictures(index, index.usable()))
         with index.connection:
             index.connection.execute(
-                "UPDATE perceptual_hashes SET upright=7, mirrored=-1, flipped=-1, turned=-1"
+                "UPDATE perceptual_hashes SET upright=7, mirrored=-1, flipped=-1, turned=-1,"
+                " middle=7, middle_mirrored=-1, middle_flipped=-1, middle_turned=-1"
             )
     assert groups(run(project)) == {("near", f"{n}.png"): [f"{n}s.png"] for n in range(8)}
 
@@ -311,7 +312,7 @@ def test_a_second_run_decodes_nothing(
         (contents, "content_hash"),
     ):
         monkeypatch.setattr(module, name, never)
-    monkeypatch.setattr(duplicate_groups, "compare", never)
+    monkeypatch.setattr(comparer, "compare", never)
     assert groups(run(project)) == before
     monkeypatch.undo()
     # A renamed copy is known by its content; a new picture is looked at.
