@@ -1,6 +1,6 @@
 """Learn what tells marks from changes of content, and write ``overlay_model.json``.
 
-    python -m benchmarks.marks_fit FOLDER [--pairs 3000] [--seed 1] [--features FILE]
+    python -m benchmarks.marks_fit FOLDER [--pairs 1750] [--seed 1] [--features FILE]
 
 FOLDER is that of ``benchmarks.foreign``, whose half ``tuning`` gives the pictures. A third of the
 pairs are pictures with and without a mark, a third are pictures with a changed detail, and the
@@ -173,7 +173,7 @@ def main() -> None:
     """Make pairs, print what is recognised, and write the model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pairs", type=int, default=3000)
+    parser.add_argument("--pairs", type=int, default=1750)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     examples = [
