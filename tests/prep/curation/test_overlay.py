@@ -24,10 +24,10 @@ COLOUR = st.tuples(*[st.integers(0, 255)] * 3)
 STILL = np.eye(2, 3, dtype=np.float32)
 
 
-def planes(
-    seed: int, size: tuple[int, int] = (200, 160)
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return np.ascontiguousarray(np.asarray(photograph(seed, size), np.float32).transpose(2, 0, 1))
+def planes(seed: int, size: tuple[int, int] = (200, 160)) -> NDArray[np.float32]:
+    """A picture as red, green and blue, shape (3, height, width)."""
+    pixels = np.asarray(photograph(seed, size), np.float32)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 @settings(max_examples=60, deadline=None)
