@@ -15,7 +15,7 @@ from prep.captions import rewrite_tags, structure
 from prep.captions.faces import is_face as is_face
 from prep.captions.structure import SEPARATOR as SEPARATOR
 from prep.errors import UnreadableError
-from prep.texts import composed
+from prep.texts import composed, read_bytes
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ def read(path: Path) -> str | None:
         UnreadableError: It is not UTF-8 or not readable.
     """
     try:
-        return path.read_bytes().decode("utf-8")
+        return read_bytes(path).decode("utf-8")
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:

@@ -33,7 +33,7 @@ from prep.system.names import (
     natural_key,
     shortened_name,
 )
-from prep.texts import decoded
+from prep.texts import parse_json, read_text
 
 NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 _CAPTIONS = ("text", "caption", "prompt", "captions", "description", "tags")
@@ -166,7 +166,7 @@ def _rows(file: Path) -> Iterator[MetadataRow]:
         yield from _parquet(file)
         return
     try:
-        text = decoded(file.read_bytes())
+        text = read_text(file)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} cannot be read: {error}.") from error
     if file.suffix.lower() == ".csv":
@@ -175,7 +175,7 @@ def _rows(file: Path) -> Iterator[MetadataRow]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                row = json.loads(line)
+                row = parse_json(line)
             except ValueError as error:
                 raise ConfigError(f"{file}, line {number}: {error}.") from error
             if isinstance(row, dict):

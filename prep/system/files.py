@@ -59,7 +59,9 @@ def read_small(path: str) -> bytes:
     Raises:
         OSError: It cannot be read.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    # Opening a pipe would wait for somebody who writes.
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags)
     try:
         data = b""
         while more := os.read(descriptor, _SMALL):

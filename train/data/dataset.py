@@ -180,9 +180,9 @@ def _rules(rules: CaptionRules, settings: TrainSettings) -> CaptionRules:
         rules = replace(rules, shuffle=settings.shuffle_caption)
     if settings.keep_tokens is not None:
         rules = replace(rules, keep_tokens=settings.keep_tokens)
-    if settings.caption_dropout:
+    if settings.caption_dropout is not None:
         rules = replace(rules, dropout=settings.caption_dropout)
-    if settings.tag_dropout:
+    if settings.tag_dropout is not None:
         rules = replace(rules, tag_dropout=settings.tag_dropout)
     return rules
 

@@ -6,7 +6,6 @@ that sd-scripts knows and shikomi does not support is an error too, unless it ha
 changes nothing. Nothing is ignored silently.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from prep.captions.shuffle import CaptionRules
 from prep.errors import ConfigError
 from prep.images.buckets import Buckets, Fit, Size
-from prep.texts import read_text
+from prep.texts import parse_toml, read_text
 from train.data.dataset_keys import faults_of, resolution_of
 
 
@@ -54,12 +53,12 @@ def read_dataset_file(path: Path) -> tuple[DatasetPart, ...]:
             unsupported keys, or values that are out of range; all are named.
     """
     try:
-        data = tomllib.loads(read_text(path))
+        data = parse_toml(read_text(path))
     except FileNotFoundError as error:
         raise ConfigError(
             f"There is no dataset file {path}.", "Make one with: shikomi export"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error

@@ -9,6 +9,7 @@ from prep.dataset import overlooked, stored_crops
 from prep.dataset.index import ImageRow
 from prep.events import Advice
 from prep.images import crops
+from prep.images.buckets import enlargement
 from prep.project import FILE_NAME, Concept, Project
 from prep.system.names import natural_key
 
@@ -132,7 +133,7 @@ def _resolution(project: Project, rows: Sequence[ImageRow]) -> Iterator[Advice]:
             f"Set resolution = {least} in [project], unless your base model differs.",
         )
     scales = _scales(project, rows)
-    enlarged = [path for path, scale in scales if scale > 1.0]
+    enlarged = [path for path, scale in scales if enlargement(scale)]
     if enlarged:
         yield Advice(
             "warning",

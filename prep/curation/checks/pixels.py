@@ -16,6 +16,7 @@ from prep.dataset.values import transparency_values
 from prep.dataset.values.transparency_values import Transparency
 from prep.errors import UnreadableError
 from prep.images import profile_of
+from prep.images.buckets import enlargement
 
 CODES = (
     CheckCode(
@@ -119,7 +120,7 @@ def find(view: DatasetView) -> Iterator[Problem]:
         if size not in scales:
             scales[size] = buckets.fit(size).scale
         if scales[size] >= MUCH:
-            message = f"{row.width}x{row.height}, enlarged {scales[size]:.1f} times"
+            message = f"{row.width}x{row.height}, enlarged {enlargement(scales[size])}"
             yield Problem("image-small", picture.path, message)
 
 

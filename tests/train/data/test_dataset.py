@@ -202,6 +202,17 @@ def test_settings_go_over_the_dataset_file(tmp_path: Path) -> None:
     assert (rules.dropout, rules.tag_dropout) == (0.5, 0.25)
 
 
+@pytest.mark.parametrize(("setting", "expected"), [(None, (0.5, 0.25)), (0.0, (0.0, 0.0))])
+def test_no_dropout_goes_over_the_dataset_file_as_well(
+    tmp_path: Path, setting: float | None, expected: tuple[float, float]
+) -> None:
+    make_images(tmp_path / "images", 1)
+    text = dataset_text(caption_dropout_rate=0.5, caption_tag_dropout_rate=0.25)
+    settings = TrainSettings(caption_dropout=setting, tag_dropout=setting)
+    rules = read_dataset(write(tmp_path, text), settings).images[0].rules
+    assert (rules.dropout, rules.tag_dropout) == expected
+
+
 def test_without_buckets_every_image_gets_the_resolution(tmp_path: Path) -> None:
     make_images(tmp_path / "images", 2, (100, 60))
     text = dataset_text().replace("enable_bucket = true", "enable_bucket = false")
