@@ -80,8 +80,8 @@ def test_a_damaged_cache_is_made_anew_while_a_verb_runs(full: Project) -> None:
         told += len(warnings)
         with Index(full) as index:
             index.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    # Some damage is noticed on opening, and nothing has to be started again.
-    assert 6 <= told <= 12
+    # Damage to the schema, which has several pages, is noticed on opening: nothing is started again.
+    assert 3 <= told <= 12
 
 
 def test_what_has_changed_something_is_not_repeated(full: Project) -> None:
