@@ -80,7 +80,7 @@ def test_a_damaged_cache_is_made_anew_while_a_verb_runs(full: Project) -> None:
         told += len(warnings)
         with Index(full) as index:
             index.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    # Damage to the schema, which has several pages, is noticed on opening: nothing is started again.
+    # Damage to the schema, which has several pages, is noticed on opening, before the work starts.
     assert 3 <= told <= 12
 
 
