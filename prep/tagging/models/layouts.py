@@ -3,8 +3,6 @@
 A record that names a file with preprocessing gets what that file says.
 """
 
-import json
-import tomllib
 from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
@@ -30,6 +28,7 @@ from prep.tagging.models.records import (
     Record,
 )
 from prep.tagging.models.stages import Pipeline, Resize, understand
+from prep.texts import parse_json, parse_toml, read_text
 
 _LAYOUTS: tuple[tuple[tuple[str, ...], Record], ...] = (
     (("model.onnx", "selected_tags.csv", "preprocess.json"), TIMM),
@@ -109,7 +108,7 @@ def resolved(record: Record, folder: Path) -> Record:
         return record
     file = folder / record.preprocess
     try:
-        data = json.loads(file.read_text("utf-8-sig"))
+        data = parse_json(read_text(file))
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read: {error}.") from error
     if isinstance(data, dict) and _LETTERBOX.keys() & data.keys():
@@ -156,8 +155,8 @@ def read_record(file: Path) -> Record:
         UserError: It is not valid TOML or JSON, or has faults; all of them are named.
     """
     try:
-        text = file.read_text("utf-8-sig")
-        data: Any = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+        text = read_text(file)
+        data: Any = parse_json(text) if file.suffix == ".json" else parse_toml(text)
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read: {error}.") from error
     try:

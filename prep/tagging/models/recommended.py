@@ -6,7 +6,6 @@ a CSV by category (deepghs's ``thresholds.csv``), or JSON by tag (OppaiOracle's
 """
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import nan
@@ -16,6 +15,7 @@ from typing import Any
 from prep.errors import UserError
 from prep.tagging.models.obtain import TaggerFiles
 from prep.tagging.models.tables import CATEGORIES, CHARACTER, GENERAL, RATING, TagTable
+from prep.texts import parse_json, read_text
 
 _NAMES = {number: name for name, number in reversed(CATEGORIES.items())}
 _OF_A_TAG = ("pr_threshold", "threshold", "best_threshold")
@@ -85,7 +85,7 @@ def _by_tag(file: Path, table: TagTable) -> tuple[float, ...]:
     It is a mapping of tags, possibly below ``per_tag``; a tag has a number, or several figures.
     """
     try:
-        data = json.loads(file.read_text("utf-8-sig"))
+        data = parse_json(read_text(file))
         while isinstance(data, dict) and isinstance(data.get("per_tag"), dict):
             data = data["per_tag"]
         known = {name: _figure(data[name]) for name in table.names if name in data}

@@ -1,7 +1,6 @@
 """Names and categories of a tagger's outputs, from tag lists in any format that taggers use."""
 
 import csv
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from prep.captions.tag_lists import tag_name
 from prep.errors import UserError
+from prep.texts import parse_json, read_text
 
 GENERAL, ARTIST, COPYRIGHT, CHARACTER, META, RATING = 0, 1, 3, 4, 5, 9
 """Category names by danbooru's numbers; 9 for ratings is from the WD taggers."""
@@ -87,7 +88,7 @@ def read_table(path: Path, skip: Collection[int] = ()) -> TagTable:
     read = {".csv": _csv_entries, ".json": _json_entries}.get(path.suffix.lower(), _line_entries)
     try:
         entries = list(read(path))
-    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}.") from error
     if not entries:
         raise UserError(f"{path} does not list any tags.")
@@ -112,10 +113,10 @@ def _csv_entries(path: Path) -> Iterator[TableEntry]:
 
 
 def _csv_entry(path: Path, line: int, row: Mapping[str, str | None]) -> TableEntry:
-    name, category = row["name"], row["category"]
+    name, category = tag_name(row["name"] or ""), row["category"]
     if not name or category is None or not category.strip().lstrip("-").isdecimal():
         raise UserError(f"{path}, line {line}: the name or the category number is missing.")
-    if "," in name or "\n" in name:
+    if "," in name:
         raise UserError(f"{path}, line {line}: {name!r} cannot be a tag in a caption.")
     return TableEntry(name, int(category), _threshold(path, line, row.get(_THRESHOLD)))
 
@@ -137,13 +138,13 @@ def _threshold(path: Path, line: int, text: str | None) -> float:
 
 def _line_entries(path: Path) -> Iterator[TableEntry]:
     """Read one tag per line; DeepDanbooru's lists have ratings as ``rating:safe``."""
-    for line in path.read_text("utf-8-sig").splitlines():
+    for line in read_text(path).splitlines():
         if name := line.strip():
             yield _entry(name, "rating" if name.startswith("rating:") else "general")
 
 
 def _json_entries(path: Path) -> Iterator[TableEntry]:
-    data = json.loads(path.read_text("utf-8-sig"))
+    data = parse_json(read_text(path))
     if isinstance(data, dict) and isinstance(data.get("dataset_info"), dict):
         data = data["dataset_info"].get("tag_mapping")  # Camie's metadata
     try:
@@ -211,7 +212,7 @@ def _entry(name: str, category: str | int) -> TableEntry:
     if number == RATING:
         for prefix in _RATING_PREFIXES:
             name = name.removeprefix(prefix)
-    name = name.replace(",", "").strip()
-    if not name or "\n" in name:
+    name = tag_name(name.replace(",", ""))
+    if not name:
         raise ValueError(f"{name!r} cannot be a tag")
     return TableEntry(name, number)
