@@ -12,6 +12,7 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
+from prep.captions.tag_lists import tag_name
 from prep.errors import UserError
 from prep.tagging.models.obtain import TaggerFiles
 from prep.tagging.models.tables import CATEGORIES, CHARACTER, GENERAL, RATING, TagTable
@@ -83,12 +84,16 @@ def _by_tag(file: Path, table: TagTable) -> tuple[float, ...]:
     """Read JSON with a threshold for each tag.
 
     It is a mapping of tags, possibly below ``per_tag``; a tag has a number, or several figures.
+    Names are cleaned as those of the tag list are.
     """
     try:
         data = parse_json(read_text(file))
         while isinstance(data, dict) and isinstance(data.get("per_tag"), dict):
             data = data["per_tag"]
-        known = {name: _figure(data[name]) for name in table.names if name in data}
+        if not isinstance(data, dict):
+            raise TypeError("no mapping of tags")
+        given = {tag_name(name.replace(",", "")): value for name, value in data.items()}
+        known = {name: _figure(given[name]) for name in table.names if name in given}
     except (OSError, ValueError, TypeError) as error:
         raise UserError(
             f"{file} has no thresholds of tags ({error}).", "Take it from the model's repository."

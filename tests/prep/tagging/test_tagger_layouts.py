@@ -221,7 +221,7 @@ def test_thresholds_of_oppai_and_outputs_that_are_no_tags(tmp_path: Path) -> Non
     ("thresholds", "fault"),
     [
         ({"another": 0.5}, "of none of the tags"),
-        ([0.5], "of none of the tags"),
+        ([0.5], "no mapping of tags"),
         ({"tag_1": 7}, "7 is not a number from 0 to 1"),
         ({"tag_1": "high"}, "has no thresholds of tags"),
         ("{", "has no thresholds of tags"),
@@ -232,6 +232,14 @@ def test_broken_thresholds_are_refused(tmp_path: Path, thresholds: object, fault
     with pytest.raises(UserError, match=fault) as caught:
         recommended(files, files.tags())
     assert "pr_thresholds.json" in caught.value.message
+
+
+def test_names_of_thresholds_are_cleaned_as_the_tag_list_is(tmp_path: Path) -> None:
+    rows = [("<PAD>", 0), ("<UNK>", 0), ("red\x1b_hat", 0)]
+    files = oppai(tmp_path / "x", {"red\x1b_hat": 0.25}, rows)
+    found = files.tags()
+    assert found.names[2] == "red_hat"
+    assert recommended(files, found).columns[2] == 0.25
 
 
 @pytest.mark.parametrize(
