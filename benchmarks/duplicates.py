@@ -7,8 +7,8 @@ search with imagededup and faiss where they are installed. Times are of processo
 process and its children; both sides of a ratio run in turns, and the medians count.
 
 The constants of ``similarity.py`` in ``prep/curation/duplicates`` were chosen on seed 1 of an
-earlier ``planted.py`` with fixed edits; other seeds cut the photographs elsewhere, draw other scenes
-and edit by other amounts. Pictures that nothing was chosen on are those of ``benchmarks.foreign``.
+earlier ``planted.py`` with fixed edits; other seeds cut the photographs elsewhere, draw other
+scenes and edit by other amounts. What nothing was chosen on is in ``benchmarks.foreign``.
 """
 
 import argparse
