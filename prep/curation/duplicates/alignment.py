@@ -14,7 +14,7 @@ Warp = NDArray[np.float32]
 
 _STAGES = ((2.0, 5), (0.8, 5))
 """Softening, pixels, and maximum of steps at it."""
-_CELL, _PLACES, _FEWEST = 4, 6000, 150
+_CELL, _PLACES, _FEWEST = 4, 4000, 150
 """Side of the cells that give one place each; most and fewest places."""
 _STEEP = 0.7
 """Minimum slope of a place, levels per pixel."""
@@ -119,10 +119,11 @@ def _step(
     rows, levels = rows[there], levels[there]
     weights = np.ones(len(levels))
     for _ in range(_ROUNDS):
+        # Not by BLAS, whose threads cost more than these few numbers.
         weighted = rows * weights[:, None]
-        square = weighted.T @ rows + 1e-3 * np.eye(rows.shape[1])
-        found = np.linalg.solve(square, weighted.T @ levels)
-        off = levels - rows @ found
+        square = np.einsum("ni,nj->ij", weighted, rows) + 1e-3 * np.eye(rows.shape[1])
+        found = np.linalg.solve(square, np.einsum("ni,n->i", weighted, levels))
+        off = levels - np.einsum("ni,i->n", rows, found)
         spread = 1.5 * float(np.median(np.abs(off))) + 0.5
         weights = (1 + (off / (_SPREADS * spread)) ** 2) ** -2.0
     move = found[:6] / max(0.2, abs(float(found[6])))
