@@ -90,9 +90,8 @@ def _unit(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return places relative to the centre, in units of half the longer side."""
     half = max(shape) / 2
-    across: NDArray[np.float64] = (x - shape[1] / 2) / half
-    down: NDArray[np.float64] = (y - shape[0] / 2) / half
-    return across, down
+    across, down = x.astype(np.float64), y.astype(np.float64)
+    return (across - shape[1] / 2) / half, (down - shape[0] / 2) / half
 
 
 def _step(
