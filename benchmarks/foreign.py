@@ -23,6 +23,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from benchmarks.bench_prep import drain
@@ -141,7 +142,8 @@ def sources(folder: Path, half: Half, rng: random.Random) -> Iterator[tuple[str,
             if path.name not in half.known:
                 figure = _limited(_opened(path).convert("RGBA"), _SPRITE_HEIGHT)
                 yield f"{path.stem} plain", _over(plain, figure)
-                yield f"{path.stem} drawn", _over(ground, figure)
+                if np.asarray(figure.getchannel("A")).min() < 128:
+                    yield f"{path.stem} drawn", _over(ground, figure)
 
 
 def _files(folder: Path, wanted: Mapping[str, Sequence[str]]) -> Iterator[Path]:

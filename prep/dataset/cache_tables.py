@@ -48,6 +48,9 @@ CREATE TABLE IF NOT EXISTS perceptual_hashes(
     mirrored INTEGER NOT NULL, flipped INTEGER NOT NULL, turned INTEGER NOT NULL,
     middle INTEGER NOT NULL, middle_mirrored INTEGER NOT NULL, middle_flipped INTEGER NOT NULL,
     middle_turned INTEGER NOT NULL, sharpness REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS other_hashes(
+    content TEXT NOT NULL, kind TEXT NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY(content, kind)
+    ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS thumbnails(
     content TEXT PRIMARY KEY, picture BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pixel_digests(

@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import Field
 
 from prep import events
-from prep.curation.duplicates import families, hash_store
+from prep.curation.duplicates import families, hash_kinds, hash_store
 from prep.curation.duplicates.best import KeepRanking, KeepRule, full_order
 from prep.curation.duplicates.groups import (
     APART,
@@ -25,6 +25,7 @@ from prep.curation.duplicates.groups import (
     GroupMember,
     Search,
 )
+from prep.curation.duplicates.hash_kinds import HashKind
 from prep.curation.duplicates.merging import CaptionRule
 from prep.curation.duplicates.neighbours import (
     MIRRORED,
@@ -52,6 +53,8 @@ class DupesOptions(Section):
     distance: int | None = Field(None, ge=0, le=15)
     """Maximum number of bits by which the 64-bit hashes of near-duplicates differ; candidates are
     then compared in detail. Default: 12; 10 from 20,000 images on, 8 from 200,000."""
+    hash: HashKind = "phash"
+    """Kind of hash that finds candidates: phash, or ahash, dhash or whash, which take longer."""
     mirrored: bool = True
     """Also find mirror images."""
     rotated: bool = True
@@ -100,6 +103,8 @@ def run(project: Project, options: DupesOptions | None = None) -> Iterator[event
     with Index(project) as index:
         yield from contents.hash_contents(index, contents.unread(index))
         yield from hash_store.hash_pictures(index, hash_store.unseen(index))
+        if options.hash != hash_kinds.OWN:
+            yield from hash_kinds.make(index, index.usable(), options.hash)
         found = _Found(index, options)
         yield from found.duplicates()
         yield from found.apart(UNCERTAIN)
@@ -119,7 +124,10 @@ class _Found:
 
     def __init__(self, index: Index, options: DupesOptions) -> None:
         self._index, self._options = index, options
-        self._hashes = hash_store.usable_hashes(index)
+        if options.hash == hash_kinds.OWN:
+            self._hashes = hash_store.usable_hashes(index)
+        else:
+            self._hashes = hash_kinds.usable_hashes(index, options.hash)
         self.clusters: list[DuplicateGroup] = []
         self._groups = 0
         self._apart = dict.fromkeys(APART, 0)

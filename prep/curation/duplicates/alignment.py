@@ -14,7 +14,7 @@ Warp = NDArray[np.float32]
 
 _STAGES = ((2.0, 5), (0.8, 5))
 """Softening, pixels, and maximum of steps at it."""
-_CELL, _PLACES, _FEWEST = 4, 6000, 150
+_CELL, _PLACES, _FEWEST = 4, 4000, 150
 """Side of the cells that give one place each; most and fewest places."""
 _STEEP = 0.7
 """Minimum slope of a place, levels per pixel."""
@@ -90,9 +90,8 @@ def _unit(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return places relative to the centre, in units of half the longer side."""
     half = max(shape) / 2
-    across: NDArray[np.float64] = (x - shape[1] / 2) / half
-    down: NDArray[np.float64] = (y - shape[0] / 2) / half
-    return across, down
+    across, down = x.astype(np.float64), y.astype(np.float64)
+    return (across - shape[1] / 2) / half, (down - shape[0] / 2) / half
 
 
 def _step(
@@ -119,10 +118,11 @@ def _step(
     rows, levels = rows[there], levels[there]
     weights = np.ones(len(levels))
     for _ in range(_ROUNDS):
+        # Not by BLAS, whose threads cost more than these few numbers.
         weighted = rows * weights[:, None]
-        square = weighted.T @ rows + 1e-3 * np.eye(rows.shape[1])
-        found = np.linalg.solve(square, weighted.T @ levels)
-        off = levels - rows @ found
+        square = np.einsum("ni,nj->ij", weighted, rows) + 1e-3 * np.eye(rows.shape[1])
+        found = np.linalg.solve(square, np.einsum("ni,n->i", weighted, levels))
+        off = levels - np.einsum("ni,i->n", rows, found)
         spread = 1.5 * float(np.median(np.abs(off))) + 0.5
         weights = (1 + (off / (_SPREADS * spread)) ** 2) ** -2.0
     move = found[:6] / max(0.2, abs(float(found[6])))

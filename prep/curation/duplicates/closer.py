@@ -30,6 +30,8 @@ _RIM = 9
 """Side of the square that must be covered around each compared pixel."""
 _COVERED = 0.5
 """Minimum share of the first picture that the second must cover."""
+_COLOURLESS, _RARE = 8, 0.0005
+"""Largest difference of channels in grey pixels, and share of others in a grey picture."""
 _STILL = 0.06
 """Movement of the corners, pixels, up to which pictures are not resampled."""
 _SHARPER, _SOFTEST, _HALVINGS = 1.12, 2.2, 5
@@ -92,7 +94,7 @@ class AlignedPair:
             warp: About how to get from places of the first to places of the second, both in units
                 of their width and height, shape (2, 3).
         """
-        one, other = _equally_large(first, second)
+        one, other = _equally_colourful(*_equally_large(first, second))
         height, width = one.shape[:2]
         scale = np.diag((width, height, 1.0))
         full = scale @ np.vstack((warp, (0, 0, 1))) @ np.linalg.inv(scale)
@@ -188,6 +190,20 @@ def _equally_large(first: Pixels, second: Pixels) -> tuple[Pixels, Pixels]:
         for each in (first, second)
     )
     return one, other
+
+
+def _equally_colourful(first: Pixels, second: Pixels) -> tuple[Pixels, Pixels]:
+    """Make both grey if one is: no rule of tones takes a rare colour away."""
+    for each in (first, second):
+        colour = each.max(axis=2) - each.min(axis=2)
+        if (colour > _COLOURLESS).mean() > _RARE:
+            continue
+        one, other = (
+            np.asarray(cv2.merge([cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)] * 3), np.uint8)
+            for picture in (first, second)
+        )
+        return one, other
+    return first, second
 
 
 def _moved(pixels: NDArray[np.float32], warp: Warp) -> tuple[NDArray[np.float32], BoolPlane]:

@@ -1,9 +1,11 @@
 """Compares a picture with its candidates: each pair once ever, several at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import cv2
 from numpy.typing import NDArray
 
 from prep.curation.duplicates import hash_store
@@ -75,11 +77,11 @@ class PairComparer:
 
             return compare(pair.first, pair.second, details)
 
-        threads = min(_THREADS, workers(), len(work))
-        results = ordered(look, work, threads) if threads > 1 else ((w, look(w)) for w in work)
-        for pair, seen in results:
-            found[pair.candidate] = seen
-            self._memory.put(self._pair(position, pair.candidate), seen)
+        threads = max(1, min(_THREADS, workers(), len(work)))
+        with _one_thread_each(), closing(ordered(look, work, threads)) as results:
+            for pair, seen in results:
+                found[pair.candidate] = seen
+                self._memory.put(self._pair(position, pair.candidate), seen)
         return [found[each] or NOTHING_ALIKE for each in candidates]
 
     def save(self) -> None:
@@ -98,6 +100,17 @@ class PairComparer:
             return detailed(self._index.project.root / self._rows[position][0].path)
         except UnreadableError:
             return None
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Keep OpenCV from starting threads of its own in each of ours."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def turned_back(pixels: NDArray[Any], number: int) -> NDArray[Any]:

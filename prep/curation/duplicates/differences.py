@@ -111,7 +111,8 @@ def _energy(left: Planes) -> Plane:
         np.asarray(cv2.GaussianBlur(plane, (0, 0), softness), np.float32)
         for plane, softness in zip(left, _SOFTNESS, strict=True)
     )
-    return _box(luma * luma + np.float32(_COLOUR) * (red * red + blue * blue), _ENERGY)
+    squares = luma * luma + _COLOUR * (red * red + blue * blue)
+    return _box(squares.astype(np.float32, copy=False), _ENERGY)
 
 
 def _steepness(planes: Planes) -> Plane:

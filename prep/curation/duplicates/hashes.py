@@ -69,10 +69,11 @@ def perceptual_hash(path: Path) -> PerceptualHash:
     # Averaging whole blocks first is cheap and changes at most a bit or two.
     crisp = _averaged(grey, _SHARPNESS_SIDE)
     small = _averaged(crisp, _HASHED_SIDE)
-    return PerceptualHash(turned_hashes(small), turned_hashes(_middle(small)), sharpness(crisp))
+    return PerceptualHash(turned_hashes(small), turned_hashes(middle_of(small)), sharpness(crisp))
 
 
-def _middle(grey: Image.Image) -> Image.Image:
+def middle_of(grey: Image.Image) -> Image.Image:
+    """Return a picture without a tenth at each side."""
     across, down = round(_EDGE * grey.width), round(_EDGE * grey.height)
     return grey.crop((across, down, grey.width - across, grey.height - down))
 

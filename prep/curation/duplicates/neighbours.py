@@ -83,7 +83,8 @@ class Neighbours:
         """Search all pairs.
 
         Args:
-            hashes: Shape (4, n): upright, mirrored, flipped, rotated by 180 degrees.
+            hashes: Shape (8, n): in all ``TURNS``; or (4, n), the first four, if the hash of a
+                picture with rows and columns swapped is the ``transposed`` one.
             radius: Largest number of bits, 0 to 15.
             turns: Turns to search for; see ``TURNS``.
         """
@@ -93,8 +94,8 @@ class Neighbours:
         self._starts = _starts(self._of, len(upright))
         self._near = {}
         for number in turns:
-            mine = hashes[number % _ACROSS]
-            if number >= _ACROSS:
+            mine = hashes[number % len(hashes)]
+            if number >= len(hashes):
                 mine = transposed(mine)
             self._near[number] = _Near.search(mine, upright, radius, within=number == UPRIGHT)
         self.crowded = any(near.crowded for near in self._near.values())

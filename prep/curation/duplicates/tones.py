@@ -42,11 +42,16 @@ def in_tones_of(source: Planes, target: Planes, inside: NDArray[np.bool_]) -> Pl
                 used = weights * _open(wanted[channel], predicted[channel])
             if used.sum() < _FEWEST:
                 used = weights
+            # Not by BLAS, whose threads cost more than these few numbers.
             weighted = rows * used
-            square = weighted @ rows.T + used.sum() * _RIDGE
-            change[channel] = np.linalg.solve(square, weighted @ (wanted - given)[channel])
+            square = np.einsum("in,jn->ij", weighted, rows) + used.sum() * _RIDGE
+            towards = np.einsum("in,n->i", weighted, (wanted - given)[channel])
+            change[channel] = np.linalg.solve(square, towards)
         predicted = np.stack(
-            [given[c] + change[c].astype(np.float32) @ regressors[c] for c in range(3)]
+            [
+                given[c] + np.einsum("i,in->n", change[c].astype(np.float32), regressors[c])
+                for c in range(3)
+            ]
         )
         off = np.abs(predicted.clip(0, 255) - wanted).max(axis=0)
         spread = max(1.5, 1.5 * float(np.median(off))) * _SPREADS

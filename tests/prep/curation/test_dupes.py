@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from prep import events
-from prep.curation.duplicates import comparer, hash_store
+from prep.curation.duplicates import comparer, hash_kinds, hash_store
 from prep.curation.duplicates import groups as duplicate_groups
 from prep.curation.duplicates.comparison import Comparison
 from prep.curation.duplicates.resolving import KeepChoice, chosen
@@ -440,3 +440,18 @@ def test_no_expression_of_a_figure_is_left_out(project: Project, save: Save) -> 
     found = run(project, resolve="keep-best", rotated=False, mirrored=False)
     assert summary(found)["excluded"] == 0
     assert groups(found) == {}
+
+
+@pytest.mark.parametrize("kind", ["ahash", "dhash", "whash"])
+def test_other_hashes_find_turned_copies(
+    project: Project, save: Save, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = photograph(6, (300, 200))
+    save("a.png", picture)
+    save("left.png", picture.transpose(Image.Transpose.ROTATE_90))
+    save("flip.png", ImageOps.mirror(picture))
+    save("other.png", photograph(7, (300, 200)))
+    first = groups(run(project, hash=kind))
+    assert first == {("mirrored", "a.png"): ["flip.png"], ("rotated", "a.png"): ["left.png"]}
+    monkeypatch.setattr(hash_kinds, "turned_hashes", None)  # nothing is hashed again
+    assert groups(run(project, hash=kind)) == first

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import imagehash
@@ -7,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter, ImageOps
 
+from prep.curation.duplicates import hash_kinds
+from prep.curation.duplicates.hash_kinds import HashKind
 from prep.curation.duplicates.hashes import (
     distance,
     perceptual_hash,
@@ -15,7 +19,7 @@ from prep.curation.duplicates.hashes import (
     transposed,
     turned_hashes,
 )
-from prep.curation.duplicates.neighbours import TURNS, turn
+from prep.curation.duplicates.neighbours import MIRRORED, TURNS, turn
 from prep.errors import UnreadableError
 from tests.conftest import draw_numbered
 
@@ -115,3 +119,26 @@ def test_sharpness_falls_with_blur_and_not_with_light() -> None:
     assert blurred < crisp / 1.5
     assert paler == pytest.approx(crisp, rel=0.05)
     assert sharpness(Image.new("L", (64, 64), 9)) == 0
+
+
+@pytest.mark.parametrize("kind", ["ahash", "dhash", "whash"])
+def test_other_hashes_are_those_of_imagehash_in_all_turns(tmp_path: Path, kind: HashKind) -> None:
+    picture = noise(3, (160, 130)).convert("L")
+    picture.save(tmp_path / "a.png")
+    whole, middle = hash_kinds.turned_hashes(tmp_path / "a.png", kind).tolist()
+    peer = {"ahash": imagehash.average_hash, "dhash": imagehash.dhash, "whash": imagehash.whash}
+    assert whole[0] == as_number(peer[kind](picture))
+    assert whole[MIRRORED] == as_number(peer[kind](ImageOps.mirror(picture)))
+    left = picture.transpose(Image.Transpose.ROTATE_90)
+    assert whole[TURNS.index("rotated by 90° to the left")] == as_number(peer[kind](left))
+    assert middle[0] == as_number(peer[kind](picture.crop((16, 13, 144, 117))))
+
+
+def test_imagehash_is_imported_only_for_other_hashes() -> None:
+    # It brings scipy and PyWavelets along, which would slow every start.
+    code = (
+        "import sys, tui.cli, prep.cli.dupes, prep.ops.dupes, prep.ops.scan\n"
+        "print({'imagehash', 'scipy', 'pywt'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from prep.curation.duplicates import closer
+from prep.curation.duplicates import closer, overlay
 from prep.curation.duplicates.alignment import refined
 from prep.curation.duplicates.blend import explained
 from prep.curation.duplicates.closer import detailed_image
@@ -130,8 +130,8 @@ def test_traits_tell_a_signature_from_an_expression() -> None:
     assert mark.sign > 0.9
     assert mark.added > 0.6
     assert probability(mark) > 0.9
-    faces = (detailed_image(sprite(each)) for each in ("surprised", "asleep"))
-    other = closer.difference_traits(*faces, STILL)
+    faces = [detailed_image(sprite(each)) for each in ("surprised", "asleep")]
+    other = closer.difference_traits(faces[0], faces[1], STILL)
     assert other is not None
     assert max(map(probability, other)) < 0.5
 
@@ -147,7 +147,7 @@ def test_trees_follow_the_values_to_a_leaf(tmp_path: Path) -> None:
 
 
 def test_the_model_knows_its_traits_and_no_others() -> None:
-    text = Path(closer.overlay.__file__).with_name("overlay_model.json").read_text("utf-8")
+    text = Path(overlay.__file__ or "").with_name("overlay_model.json").read_text("utf-8")
     names = {part.split('"')[0] for part in text.split('["')[1:]}
     assert names <= set(Traits._fields)
     assert {"one", "edges", "added"} <= names
