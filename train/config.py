@@ -4,7 +4,6 @@ The same models give the ``[train]`` table of ``shikomi.toml``, the presets, ``-
 the terminal application and the documentation. Nothing here imports torch.
 """
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from prep.errors import ConfigError
 from prep.project import Project, Section, describe_faults
+from prep.texts import parse_toml, read_text
 from prep.training_set.plan import StepSettings
 
 PRESETS = Path(__file__).parent / "presets"
@@ -187,8 +187,8 @@ class RunConfig(Section):
             ConfigError: It is not what ``to_toml`` writes.
         """
         try:
-            return cls.model_validate(tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
+            return cls.model_validate(parse_toml(text))
+        except ValueError as error:
             raise ConfigError(f"config.toml is not valid TOML: {error}") from error
         except ValidationError as error:
             faults = "; ".join(describe_faults(error, cls))
@@ -224,7 +224,7 @@ def presets() -> dict[str, str]:
     """Return the names of the presets, each with its description."""
     found = {}
     for path in sorted(PRESETS.glob("*.toml")):
-        found[path.stem] = str(tomllib.loads(path.read_text("utf-8")).get("description", ""))
+        found[path.stem] = str(parse_toml(read_text(path)).get("description", ""))
     return found
 
 
@@ -237,7 +237,7 @@ def load_preset(name: str) -> dict[str, Any]:
     path = PRESETS / f"{name}.toml"
     if name not in presets():
         raise ConfigError(f"There is no preset {name}.", f"Presets: {', '.join(presets())}")
-    values = tomllib.loads(path.read_text("utf-8"))
+    values = parse_toml(read_text(path))
     values.pop("description", None)
     return values
 
@@ -256,6 +256,6 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not separator:
         raise ConfigError(f"--set {text} is not of the form key=value.", "Example: --set rank=16")
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        return key.strip(), parse_toml(f"value = {value}")["value"]
+    except ValueError:
         return key.strip(), value.strip()

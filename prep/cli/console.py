@@ -177,6 +177,10 @@ class _Human:
             self._skip(event.path, event.reason)
         elif isinstance(event, events.Warned):
             self._say(f"warning: {event.message} {event.hint}".rstrip())
+        elif isinstance(event, events.Downloading):
+            licence = event.licence or "not stated"
+            size = f"{event.bytes / 1e6:,.0f} MB"
+            self._say(f"downloading {size} from {event.source} (licence: {licence})")
         elif isinstance(event, events.Failed):
             self._say(
                 f"shikomi: {event.message}"

@@ -47,6 +47,7 @@ def prepare(file: Path) -> None:
     try:
         connection = sqlite3.connect(file, timeout=30)
         connection.execute("PRAGMA journal_mode=WAL")
+        _refuse_programs(connection, file)
         if _version(connection) != len(MIGRATIONS):
             with connection:
                 # Look again under the write lock, so that two front ends cannot both migrate.
@@ -64,6 +65,16 @@ def prepare(file: Path) -> None:
 
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _refuse_programs(connection: sqlite3.Connection, file: Path) -> None:
+    """Refuse triggers and views: they would act on what we write, and none of them is ours."""
+    found = "SELECT name FROM sqlite_schema WHERE type IN ('trigger', 'view')"
+    for (name,) in connection.execute(found):
+        raise UserError(
+            f"{file} contains the program {name}, which shikomi did not write.",
+            "Move the file away; the edits in it can then no longer be undone.",
+        )
 
 
 def _migrate(connection: sqlite3.Connection, file: Path) -> None:

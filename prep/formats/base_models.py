@@ -4,11 +4,12 @@ Source: ``scheduler_config.json`` of diffusers' layout; the keys ``v_pred`` and 
 ComfyUI looks for in single files, and ``modelspec.prediction_type`` of their metadata.
 """
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from prep.texts import parse_json, read_text
 
 _MAX_HEADER = 100_000_000
 
@@ -31,7 +32,7 @@ def noise_kind(base: str) -> NoiseKind:
     place = Path(base)
     with suppress(OSError, ValueError, AttributeError):
         if place.is_dir():
-            config = json.loads((place / "scheduler" / "scheduler_config.json").read_text("utf-8"))
+            config = parse_json(read_text(place / "scheduler" / "scheduler_config.json"))
             return NoiseKind(
                 config.get("prediction_type") == "v_prediction",
                 bool(config.get("rescale_betas_zero_snr")),
@@ -49,5 +50,5 @@ def _of_checkpoint(header: dict[str, Any]) -> NoiseKind:
 def _header(file: Path) -> dict[str, Any]:
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
-        header = json.loads(stream.read(min(length, _MAX_HEADER)))
+        header = parse_json(stream.read(min(length, _MAX_HEADER)))
     return header if isinstance(header, dict) else {}

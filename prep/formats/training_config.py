@@ -12,6 +12,7 @@ import tomlkit
 from prep.formats.base_models import noise_kind
 from prep.formats.train_table import TrainTable, base_model, step_limit, train_table
 from prep.project import Project
+from prep.texts import read_text
 
 NAME = "sd_scripts.toml"
 PROMPTS = "sample_prompts.txt"
@@ -173,7 +174,7 @@ def prompts_txt(project: Project) -> str:
     for entry in table.sample_prompts:
         file = project.root / entry
         if entry.endswith(".txt") and file.is_file():
-            text = file.read_text("utf-8", "replace")
+            text = read_text(file, "replace")
             lines += [line for line in text.splitlines() if line.strip() and line[0] != "#"]
         else:
             lines.append(entry)

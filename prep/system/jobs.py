@@ -20,6 +20,7 @@ from typing import IO, Any
 from prep import events
 from prep.errors import UserError
 from prep.system.files import write_text
+from prep.texts import parse_json, read_text
 
 ENVIRONMENT_KEY = "SHIKOMI_JOB"
 """Environment variable with the job directory that a command runs for."""
@@ -73,7 +74,7 @@ class Job:
         try:
             if not file.is_file():  # reading a pipe would never end
                 raise FileNotFoundError
-            return _settings(json.loads(file.read_text("utf-8")))
+            return _settings(parse_json(read_text(file)))
         except (OSError, ValueError, TypeError) as error:
             raise UserError(f"{self.directory} is not a job.", "See: shikomi jobs") from error
 
@@ -273,7 +274,7 @@ def commands(job: Job, offset: int = 0) -> tuple[list[str], int]:
     found = []
     for line in data[offset:end].splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            found.append(str(json.loads(line)["command"]))
+            found.append(str(parse_json(line)["command"]))
     return found, max(end, offset)
 
 

@@ -4,7 +4,6 @@ Today a base model is a folder in the diffusers layout; all numbers (channels, b
 schedule) come from its own configuration files.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from typing import Any
 
 from prep.errors import ConfigError, UserError
 from prep.system.files import content_hash, text_hash
+from prep.texts import parse_json, read_text
 from train.lora.file import file_hash, legacy_file_hash
 from train.lora.keys import module_shapes
 from train.lora.layout import Shapes, TextLayout, UNetLayout
@@ -165,7 +165,7 @@ def _read_config(folder: Path, component: str) -> dict[str, Any]:
     """
     name = "scheduler_config.json" if component == "scheduler" else "config.json"
     try:
-        data: dict[str, Any] = json.loads((folder / component / name).read_text("utf-8"))
+        data: dict[str, Any] = parse_json(read_text(folder / component / name))
     except (OSError, ValueError) as error:
         raise UserError(
             f"{folder} is not a model in the diffusers layout: {component}/{name} is missing or"

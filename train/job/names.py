@@ -2,7 +2,6 @@
 
 import re
 import time
-import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,16 +10,21 @@ from typing import Any
 from prep.errors import UserError
 from prep.project import Project
 from prep.system import jobs
+from prep.system.names import shortened
+from prep.texts import parse_toml, read_text
 from train.config import RunConfig
 
 KIND = "train"
+_ROOM = 40
+"""Bytes that the name of a run leaves for the rest of its files' names: a number that tells it from
+others, and ``-step00000010.safetensors``."""
 _ENDING = r"(-\d{6}|-step\d{8})?\.safetensors"
 """What follows the name of a run in the names of its files."""
 
 
 def places(project: Project, name: str) -> dict[str, Any]:
     """Return the name of a run's LoRA, safe as that of a file, and where its files go."""
-    name = re.sub(r"[^\w.+-]+", "_", name).strip("._") or "lora"
+    name = shortened(re.sub(r"[^\w.+-]+", "_", name).strip("._") or "lora", _ROOM)
     return {
         "name": name,
         "project": project.root,
@@ -103,7 +107,7 @@ def _runs_named(project: Project, name: str) -> Iterator[jobs.Job]:
 def _name_in(job: jobs.Job) -> str:
     """Return the name of a run; empty when its configuration cannot be read."""
     try:
-        table = tomllib.loads((job.directory / "config.toml").read_text("utf-8"))
+        table = parse_toml(read_text(job.directory / "config.toml"))
     except (OSError, ValueError):
         return ""
     return str(table.get("name", ""))

@@ -47,7 +47,8 @@ def start_run(project: Project, run: RunConfig) -> tuple[jobs.Job, RunConfig]:
     with exclusive(project.state / "runs.lock", _WAIT) as held:
         if not held:
             raise RetryError("Another run is being started in this project.", "Try again later.")
-        run = run.model_copy(update=places(project, free_name(project, run.name)))
+        name = free_name(project, run.name)
+        run = run.model_copy(update={"name": name, "samples": run.samples.with_name(name)})
         _refuse_links(project, run)
         job = jobs.create(project.jobs, _command(run), run.to_toml())
         jobs.start(job)  # from now on the name is taken

@@ -4,7 +4,6 @@ Whatever a file holds is applied, or named as the reason why the file is refused
 what ``shikomi lora verify`` reports and what drawing with the file raises.
 """
 
-import json
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from prep.errors import UnreadableError
+from prep.texts import parse_json, read_text
 from train.lora.algorithms import APPLIED, algorithm_of, describe_unknown, foreign_content
 from train.lora.file import SafetensorsHeader, read_header
 from train.lora.fitting import Leaves, misfit
@@ -166,7 +166,7 @@ def peft_scale(path: Path, keys: Sequence[str], metadata: Mapping[str, str]) -> 
         return None
     config = path.with_name(_CONFIG)
     try:
-        return PeftScale.read(config.read_text("utf-8"), str(config))
+        return PeftScale.read(read_text(config), str(config))
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableError(
             f"{path.name} was saved by PEFT, which keeps its alpha in {_CONFIG}; that file is not"
@@ -197,7 +197,7 @@ class PeftScale:
             UnreadableError: It is broken, or has settings that are not applied here.
         """
         try:
-            values = json.loads(text)
+            values = parse_json(text)
             tables: dict[str, dict[str, Any]] = {}
             for key, value in values.items():
                 prefix, dot, name = key.partition(".")

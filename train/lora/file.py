@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from prep.errors import UnreadableError
+from prep.texts import parse_json
 
 _LEGACY_START, _LEGACY_LENGTH = 0x100000, 0x10000
 _MAX_HEADER = 100_000_000
@@ -124,7 +125,7 @@ class _HeaderError(Exception):
 def _parse(text: bytes, available: int) -> SafetensorsHeader:
     """Read the JSON of a header whose file has ``available`` bytes of tensors."""
     try:
-        tensors = json.loads(text)
+        tensors = parse_json(text)
     except (ValueError, RecursionError) as error:
         raise _HeaderError("its header is not JSON") from error
     if not isinstance(tensors, dict):

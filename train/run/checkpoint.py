@@ -15,6 +15,7 @@ import torch
 
 from prep.errors import UnreadableError, UserError
 from prep.system.files import write_bytes
+from prep.texts import parse_json
 from train.lora.file import read_header, serialise
 from train.networks.base import Network
 from train.networks.saved import raw
@@ -81,7 +82,7 @@ def save_state(
 def checksum(data: bytes) -> str:
     """Return the SHA-256 of a safetensors file, of all but the checksum in its own metadata."""
     start = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:start])
+    header = parse_json(data[8:start])
     header["__metadata__"].pop(_CHECKSUM, None)
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     digest.update(memoryview(data)[start:])
@@ -159,6 +160,6 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], Counters
         known = metadata.keys() <= {"counters", "optimizer", _CHECKSUM}
         if not known or metadata.get(_CHECKSUM) not in (None, checksum(data)):
             raise UnreadableError(f"{path} is damaged: its checksum is another.")
-        return load(data), metadata, Counters(**json.loads(metadata["counters"]))
+        return load(data), metadata, Counters(**parse_json(metadata["counters"]))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise UnreadableError(f"{path} is damaged: {error}.") from error

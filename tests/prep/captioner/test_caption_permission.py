@@ -4,12 +4,13 @@ import io
 
 import pytest
 
-from prep.errors import ConfigError, RetryError
+from prep.errors import ConfigError, RetryError, UserError
 from prep.ops import allow, caption, scan
 from prep.ops.caption import CaptionOptions
 from prep.project import Project
 from prep.system.permissions import Permissions, save_permissions
 from tests.conftest import MakeImage
+from tests.prep.vision_server import BEHAVIOURS, _status, vision_server
 from tui.cli import app
 
 
@@ -67,3 +68,15 @@ def test_a_person_at_the_terminal_is_asked_once(
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))  # a pipe is nobody who decides
     monkeypatch.setattr("sys.stderr", io.StringIO())
     assert app(["caption", str(project.root)], exit_on_error=False) == code
+
+
+def test_a_key_does_not_follow_redirects(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHIKOMI_API_KEY", "k")
+    with vision_server() as there, vision_server() as here:
+        to_there = _status(307, "over there", Location=f"{there.url}/chat/completions")
+        monkeypatch.setitem(BEHAVIOURS, "redirect", to_there)
+        here.always = "redirect"
+        with pytest.raises(UserError, match="redirects"):
+            list(caption.run(project, CaptionOptions(url=here.url, retries=0)))
+        assert "Bearer k" in here.keys
+        assert there.keys == []

@@ -8,6 +8,7 @@ import pytest
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import CAPTION, CONTENT, MOVED, Change, content_change, move
 from prep.dataset.journal.edits import Journal
+from prep.errors import ConfigError, UserError
 from prep.ops import allow, scan
 from prep.project import Project
 from tests.conftest import MakeImage
@@ -120,3 +121,35 @@ def test_the_trash_and_what_comes_in_stay_reachable(project: Project, index: Ind
     ]
     outcome = Journal(index).apply("x", changes)
     assert (len(outcome.changed), outcome.conflicts) == (3, [])
+
+
+def test_programs_in_the_journal_are_refused(project: Project, index: Index) -> None:
+    with index.connection:
+        index.connection.execute(
+            "CREATE TRIGGER work.more AFTER INSERT ON edits BEGIN DELETE FROM changes; END"
+        )
+    with pytest.raises(UserError, match=r"contains the program more, which shikomi did not write"):
+        Index(project)
+
+
+@pytest.mark.parametrize("name", ["work.db", "cache.db"])
+def test_databases_behind_links_are_not_opened(project: Project, tmp_path: Path, name: str) -> None:
+    other = tmp_path / "bookmarks.db"
+    other.write_bytes(b"precious")
+    project.state.mkdir(exist_ok=True)
+    (project.state / name).symlink_to(other)
+    with pytest.raises(ConfigError, match="outside of the project"):
+        Index(project)
+    assert other.read_bytes() == b"precious"
+
+
+def test_records_behind_links_are_not_made(project: Project, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    project.state.symlink_to(elsewhere, target_is_directory=True)
+    with pytest.raises(ConfigError, match="outside of the project"):
+        Index(project)
+    assert not list(elsewhere.iterdir())
+    list(allow.run(str(elsewhere)))
+    Index(project).close()
+    assert (elsewhere / "work.db").exists()
