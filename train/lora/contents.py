@@ -132,6 +132,8 @@ def faults(
             f"{len(strange)} of {len(modules)} modules of this LoRA do not exist in the base "
             f"model, for example {name} ({', '.join(sorted(leaves))})."
         )
+    if not modules:
+        found.append("The file holds no weights.")
     wrong = []
     for name in sorted(modules.keys() & model.keys()):
         algorithm = algorithm_of(modules[name])

@@ -43,6 +43,9 @@ def misfit(algorithm: Algorithm, leaves: Leaves, module: Shape) -> str:
         return f"{algorithm.title} cannot change a norm"
     if len(module) > 1 and algorithm is NORM:
         return "it is no norm"
+    for leaf, shape in leaves.items():
+        if 0 in shape:
+            return f"{leaf} is empty"
     wanted = _WANTED[algorithm](leaves, module)
     if isinstance(wanted, str):
         return wanted

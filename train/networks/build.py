@@ -10,10 +10,12 @@ from prep.seeding import seed_of
 from train.families.base import Targets
 from train.lora.algorithms import algorithm_of
 from train.lora.contents import by_module, faults
-from train.networks.base import Network
+from train.networks.base import Adapter, Network
 from train.networks.delta import DeltaModule
 from train.networks.lora import LoraModule, Ranks
 
+ADAPTERS: tuple[type[Adapter], ...] = (LoraModule, DeltaModule)
+"""Each algorithm that is applied is one of these adapters' (``algorithms.APPLIED``)."""
 _HINT = "All that does not fit is listed by: shikomi lora verify FILE --base BASE_MODEL"
 
 
@@ -62,6 +64,6 @@ def network_of_file(
     adapters = {}
     for name in sorted(modules):
         algorithm = algorithm_of(modules[name])
-        kind = LoraModule if algorithm in LoraModule.ALGORITHMS else DeltaModule
+        kind = next(kind for kind in ADAPTERS if algorithm in kind.ALGORITHMS)
         adapters[name] = kind.of_file(targets[name], modules[name])
     return Network(adapters)

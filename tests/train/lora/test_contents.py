@@ -164,6 +164,10 @@ def test_what_is_not_applied_is_called_by_its_name(tensors: dict[str, Shape], re
     assert reason in told({**FITTING, **tensors})
 
 
+def test_a_file_without_weights_is_no_lora() -> None:
+    assert told({}) == "The file holds no weights."
+
+
 def test_a_file_that_is_no_lora_at_all_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, {"emb_params": raw(torch.zeros(2, 8))})
     with pytest.raises(UnreadableError, match=r"holds a textual inversion"):

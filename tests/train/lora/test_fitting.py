@@ -121,6 +121,7 @@ def test_magnitudes_of_peft_belong_to_outputs() -> None:
         ({**loha(4, 4, 2, ()), "hada_t1": (2, 2)}, "only one of its two Tucker cores"),
         ({**lora(4, 4, 2, ()), "alpha": (2,)}, "alpha is 2 instead of a single number"),
         ({**lora(4, 4, 2, ()), "diff_b": (3,)}, "diff_b is 3 instead of 4"),
+        ({"lora_down.weight": (0, 4), "lora_up.weight": (4, 0)}, "lora_down.weight is empty"),
         ({"lora_down.weight": (), "lora_up.weight": ()}, "lora_down.weight is a single number"),
     ],
 )

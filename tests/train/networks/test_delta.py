@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from prep.errors import UnreadableError, UserError
+from train.lora.algorithms import APPLIED
 from train.lora.file import serialise
-from train.networks.build import network_of_file
+from train.networks.build import ADAPTERS, network_of_file
 from train.networks.delta import DeltaModule, weight_change
 from train.networks.lora import LoraModule
 from train.networks.saved import load_lora, raw
@@ -171,6 +172,11 @@ def test_tensors_go_round_and_shapes_are_compared() -> None:
     assert all(torch.equal(other.file_tensors()[leaf], tensor) for leaf, tensor in PAIR.items())
     with pytest.raises(RuntimeError, match="lora_up"):
         other.load({**PAIR, "lora_up.weight": torch.zeros(8, 1, 1, 1)})
+
+
+def test_every_algorithm_that_is_applied_has_one_adapter() -> None:
+    for algorithm in APPLIED:
+        assert [algorithm in kind.ALGORITHMS for kind in ADAPTERS].count(True) == 1
 
 
 def test_one_sentence_says_what_does_not_fit() -> None:
