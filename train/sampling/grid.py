@@ -17,7 +17,7 @@ from prep.events import Event, Finished, Progress, Sample, Stage, Written
 from prep.project import Project
 from train.config import TrainSettings
 from train.sampling.draw import ImageSpec
-from train.sampling.options import GridOptions
+from train.sampling.options import GridOptions, folder_for
 from train.sampling.prompts import parse
 from train.sampling.sample import (
     LoraSampler,
@@ -51,11 +51,11 @@ def run(project: Project, options: GridOptions) -> Iterator[Event]:
         raise ConfigError(
             "Prompts of a grid cannot load LoRAs themselves.", "Remove the <lora:…> tags."
         )
+    folder = folder_for(project, options, "grids")
     yield Stage("load")
     began = time.monotonic()
     sampler = LoraSampler(opened_base(project, options, settings), settings)
     yield Stage("load", True, round(time.monotonic() - began, 2))
-    folder = (options.out or project.output / "grids").expanduser().resolve()
     cells: dict[tuple[int, str, float], Image.Image] = {}
     for key, picture, image in _draw_all(sampler, files, options.strengths, pictures):
         path = folder / "cells" / f"{key[0]:02d}-{key[1]}-{key[2]:g}.png"

@@ -19,7 +19,7 @@ from train.networks.base import Network
 from train.networks.build import network_of_file
 from train.networks.saved import load_lora
 from train.sampling.draw import ImageGenerator, ImageSpec, parameters, png_text
-from train.sampling.options import DrawOptions, SampleOptions
+from train.sampling.options import DrawOptions, SampleOptions, folder_for
 from train.sampling.prompts import parse, read_prompts
 
 
@@ -97,13 +97,13 @@ def run(project: Project, options: SampleOptions) -> Iterator[Event]:
     for picture in pictures:
         for name in picture.loras:
             files.setdefault(name, find_lora(name, project))
+    folder = folder_for(project, options, "samples/drawn")
     yield Stage("load")
     began = time.monotonic()
     sampler = LoraSampler(opened_base(project, options, settings), settings)
     for name, file in files.items():
         sampler.attach(name, file)
     yield Stage("load", True, round(time.monotonic() - began, 2))
-    folder = (options.out or project.output / "samples" / "drawn").expanduser().resolve()
     first = _next_number(folder)
     for index, picture in enumerate(pictures):
         path = folder / f"{first + index:05d}-{picture.seed}.png"
