@@ -4,8 +4,9 @@ Run: python -m benchmarks.similarity
 
 Draws scenes of the demo world; makes edited copies (which must be found) and variants (the same
 scene with one thing changed, which must not), and prints for each kind the distance of the hashes
-and, where that is within the radius, the difference of ``prep.curation.duplicates.similarity``,
-against ``SAME_BELOW``. The last columns count what the two steps together call the same picture.
+and, where that is within the radius, the difference of ``prep.curation.duplicates.comparison``,
+which is below 1 for copies. The last columns count what the two steps together call the same
+picture.
 """
 
 import argparse
@@ -15,12 +16,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-import cv2
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
+from prep.curation.duplicates.closer import Pixels, detailed_image
+from prep.curation.duplicates.comparison import Comparison, compare
 from prep.curation.duplicates.hashes import distance, phash
-from prep.curation.duplicates.similarity import SIDE, Comparison, Thumbnail, compare
+from prep.curation.duplicates.similarity import small_square
 from sample_data.make import world
 from sample_data.make.backgrounds import BACKGROUNDS
 from sample_data.make.faces import EXPRESSIONS
@@ -77,16 +79,14 @@ def variants(scene: world.Scene, rng: random.Random) -> dict[str, world.Scene]:
     }
 
 
-def small(image: Image.Image) -> Thumbnail:
-    """Make the thumbnail that ``prep.curation.duplicates.similarity`` makes of a file."""
-    pixels = np.asarray(image.convert("RGB"))
-    return np.asarray(cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def measured(first: Image.Image, second: Image.Image) -> tuple[int, Comparison]:
-    """Return bits and what the second look says."""
+    """Return bits and what the comparison says."""
     bits = distance(phash(first.convert("L")), phash(second.convert("L")))
-    return bits, compare(small(first), small(second))
+
+    def details() -> tuple[Pixels, Pixels]:
+        return detailed_image(first), detailed_image(second)
+
+    return bits, compare(small_square(first), small_square(second), details)
 
 
 def measure(scenes: int, seed: int) -> dict[tuple[str, str], list[tuple[int, Comparison]]]:

@@ -254,7 +254,7 @@ def _training(project: Project) -> Iterator[events.Event]:
     else:
         offset = job.events_file.stat().st_size if job.events_file.exists() else 0
         if not jobs.alive(job):
-            job = begin.resume(project, job.name)
+            job = yield from begin.resume(project, job.name)
     # To its very end, also when it was stopped: the next run must find the job at rest.
     for event in follow(job, offset):
         stopped |= isinstance(event, events.Finished) and event.reason != "done"

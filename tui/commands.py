@@ -103,7 +103,14 @@ COMMANDS: tuple[Command, ...] = (
     # ---- 2 duplicates --------------------------------------------------------------------
     Command("f", "find", "Find", "Compare all pictures again.", "dupes", True),
     Command("x", "exclude_group", "Exclude others", "Exclude all but the kept one.", "dupes", True),
-    Command("X", "exclude_all", "All groups", "Exclude all but the kept ones.", "dupes", True),
+    Command(
+        "X",
+        "exclude_all",
+        "All groups",
+        "Exclude others; unclear ones stay.",
+        "dupes",
+        True,
+    ),
     Command("b", "keep", "Keep this", "Keep the picture on the right instead.", "dupes", True),
     Command("n", "next_picture", "Next picture", "Show the next one of the group.", "dupes", True),
     # ---- 3 crop --------------------------------------------------------------------------

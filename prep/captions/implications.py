@@ -11,7 +11,6 @@ transitively. Cycles, which exports do contain, end where they close.
 """
 
 import csv
-import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,13 +20,11 @@ from pathlib import Path
 from prep import captions
 from prep.captions.tag_lists import read_list, tag_name
 from prep.errors import UserError
-from prep.system.files import read_regular
+from prep.texts import decoded, read_bytes, unzipped
 
 _OLD = ("antecedent_name", "antecedent", "from", "alias", "old")
 _NEW = ("consequent_name", "consequent", "to", "tag", "new")
 _ACTIVE = ("", "active")
-_MOST = 1 << 28
-"""Maximum of bytes of an unpacked file; exports of the largest booru have a tenth of it."""
 
 TagPair = tuple[str, str]
 
@@ -221,20 +218,12 @@ def _place(columns: Sequence[str], names: Sequence[str]) -> int | None:
     return next((columns.index(name) for name in names if name in columns), None)
 
 
-def _decompressed(file: Path, data: bytes) -> bytes:
-    with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-        found = stream.read(_MOST + 1)
-    if len(found) > _MOST:
-        raise UserError(f"{file} unpacks to more than {_MOST >> 20} MiB (a bomb?).")
-    return found
-
-
 def _text(file: Path) -> str:
     try:
-        data = read_regular(file)
+        data = read_bytes(file)
         if data[:2] == b"\x1f\x8b":
-            data = _decompressed(file, data)
-        return data.decode("utf-8-sig")
+            data = unzipped(data)
+        return decoded(data)
     except FileNotFoundError as error:
         raise UserError(f"There is no file {file}.", "Check the spelling of the path.") from error
     except UnicodeDecodeError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from prep.errors import UserError
 from prep.printable import printable
-from prep.system.files import read_regular
+from prep.texts import decoded, read_bytes
 
 KINDS = (
     "general", "artist", "copyright", "character", "meta", "species", "rating", "lore", "invalid",
@@ -30,6 +30,8 @@ _NAME_COLUMNS = ("name", "tag", "tag_name")
 _TYPE_COLUMNS = ("category", "type")
 _COUNT_COLUMNS = ("count", "post_count", "posts")
 _ALIAS_COLUMNS = ("aliases", "alias")
+_DIGITS = 18
+"""Digits of the largest number that is one: what SQLite and numpy hold."""
 _BOORU_COLUMNS = 3
 
 TagRow = tuple[str, int, int, str]
@@ -60,7 +62,7 @@ def read_list(file: Path) -> list[TagEntry]:
         UserError: It is missing, not UTF-8 text, or does not list any tags.
     """
     try:
-        text = read_regular(file).decode("utf-8-sig")
+        text = decoded(read_bytes(file))
     except FileNotFoundError as error:
         raise UserError(
             f"There is no tag list {file}.", "Check files in [vocabulary] of shikomi.toml."
@@ -163,4 +165,5 @@ def _kinds(numbers: set[int], title: str) -> dict[int, int]:
 
 def _number(text: str) -> int | None:
     text = text.strip()
-    return int(text) if text.removeprefix("-").isdecimal() else None
+    digits = text.removeprefix("-")
+    return int(text) if digits.isdecimal() and len(digits) <= _DIGITS else None

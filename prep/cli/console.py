@@ -177,6 +177,10 @@ class _Human:
             self._skip(event.path, event.reason)
         elif isinstance(event, events.Warned):
             self._say(f"warning: {event.message} {event.hint}".rstrip())
+        elif isinstance(event, events.Downloading):
+            licence = event.licence or "not stated"
+            size = f"{event.bytes / 1e6:,.0f} MB"
+            self._say(f"downloading {size} from {event.source} (licence: {licence})")
         elif isinstance(event, events.Failed):
             self._say(
                 f"shikomi: {event.message}"
@@ -218,7 +222,8 @@ class _Human:
             sys.stderr.write(f"{printable(event.reason)}: what was finished by then is kept.\n")
         # Of what was interrupted there are only the counts of ``partial``.
         text = _plain_summary if event.reason == "interrupted" else self._summary
-        self._print(text(event.summary))
+        if event.summary:  # a job that was killed has none
+            self._print(text(event.summary))
 
     def _print(self, text: str | None) -> None:
         if text:

@@ -65,7 +65,9 @@ def _summary(options: DupesOptions) -> Callable[[dict[str, Any]], str]:
 def _sentences(summary: dict[str, Any], options: DupesOptions) -> Iterator[str]:
     found = summary["duplicates"]
     yield f"{summary['images']} images, {found} of them duplicates, in {summary['groups']} groups"
-    apart = [f"{summary[f'{reason}s']} groups of {reason}s" for reason in APART]
+    if summary["uncertain"]:
+        yield f"{summary['uncertain']} groups may be variants or marked copies: look at them"
+    apart = [f"{summary[f'{reason}s']} groups of {reason}s" for reason in APART[1:]]
     if summary["variants"] or summary["crops"]:
         yield ", ".join(apart) + " (shown only: they are no duplicates)"
     done = summary["excluded"] + summary["trashed"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from prep.dataset import cache_tables
 from prep.dataset.cache_tables import SCHEMA_VERSION
-from prep.dataset.database_faults import discard, disk_full, is_disk_full
+from prep.dataset.database_faults import discard, explain
 from prep.errors import UserError
 
 PAGES_KIB = 32 * 1024
@@ -44,9 +44,7 @@ def open_cache(file: Path) -> sqlite3.Connection:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError) or attempt == 2:
                 connection.close()
-                if is_disk_full(error):
-                    raise disk_full(file.parent) from error
-                raise UserError(
+                raise explain(error, file.parent) or UserError(
                     f"{file} cannot be opened: {error}.", "Check that it is writable."
                 ) from error
         connection.close()

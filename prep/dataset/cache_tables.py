@@ -11,21 +11,23 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-SCHEMA_VERSION = 4
-INDEX_VERSION = 3
+SCHEMA_VERSION = 5
+INDEX_VERSION = 5
 """The version since which the tables of ``INDEX`` have their current meaning."""
 
 INDEX = """
 CREATE TABLE IF NOT EXISTS images(
-    id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, folder TEXT NOT NULL,
-    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, natural TEXT NOT NULL,
+    folder TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     width INTEGER NOT NULL DEFAULT 0, height INTEGER NOT NULL DEFAULT 0,
     format TEXT NOT NULL DEFAULT '', orientation INTEGER NOT NULL DEFAULT 1,
     alpha INTEGER NOT NULL DEFAULT 0, frames INTEGER NOT NULL DEFAULT 1,
-    mask INTEGER NOT NULL DEFAULT 0, error TEXT, faulty INTEGER NOT NULL DEFAULT 0, content TEXT,
+    mask INTEGER NOT NULL DEFAULT 0, profile INTEGER NOT NULL DEFAULT 0,
+    error TEXT, faulty INTEGER NOT NULL DEFAULT 0, content TEXT,
     captioned INTEGER NOT NULL DEFAULT 0, tag_count INTEGER NOT NULL DEFAULT 0,
     more INTEGER NOT NULL DEFAULT 0, tags BLOB NOT NULL DEFAULT x'', caption_hash TEXT,
     caption_size INTEGER, caption_mtime_ns INTEGER, caption_error TEXT, caption TEXT);
+CREATE INDEX IF NOT EXISTS images_natural ON images(natural, path);
 CREATE INDEX IF NOT EXISTS images_folder ON images(folder);
 CREATE INDEX IF NOT EXISTS images_facts ON images(width, height, folder, size, format, orientation,
     alpha, frames, mask, faulty, captioned, tag_count, more);
@@ -44,7 +46,8 @@ COMPUTED = """
 CREATE TABLE IF NOT EXISTS perceptual_hashes(
     id INTEGER PRIMARY KEY, content TEXT NOT NULL UNIQUE, upright INTEGER NOT NULL,
     mirrored INTEGER NOT NULL, flipped INTEGER NOT NULL, turned INTEGER NOT NULL,
-    sharpness REAL NOT NULL);
+    middle INTEGER NOT NULL, middle_mirrored INTEGER NOT NULL, middle_flipped INTEGER NOT NULL,
+    middle_turned INTEGER NOT NULL, sharpness REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS thumbnails(
     content TEXT PRIMARY KEY, picture BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pixel_digests(
@@ -52,7 +55,8 @@ CREATE TABLE IF NOT EXISTS pixel_digests(
 CREATE TABLE IF NOT EXISTS comparisons(
     first TEXT NOT NULL, second TEXT NOT NULL, turn INTEGER NOT NULL, difference REAL NOT NULL,
     area REAL NOT NULL, overlay INTEGER NOT NULL, recoloured INTEGER NOT NULL,
-    version TEXT NOT NULL, PRIMARY KEY(first, second, turn)) WITHOUT ROWID;
+    uncertain INTEGER NOT NULL, version TEXT NOT NULL, PRIMARY KEY(first, second, turn)
+    ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS overlaps(
     first TEXT NOT NULL, second TEXT NOT NULL, boxes BLOB NOT NULL, version TEXT NOT NULL,
     PRIMARY KEY(first, second)) WITHOUT ROWID;
@@ -85,6 +89,11 @@ CREATE TABLE IF NOT EXISTS taggers(
 CREATE TABLE IF NOT EXISTS tagger_names(
     key TEXT PRIMARY KEY, name TEXT NOT NULL, model TEXT NOT NULL, general REAL, character REAL,
     used REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tagger_thresholds(
+    key TEXT PRIMARY KEY, more TEXT NOT NULL, columns BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS embeddings(
+    tagger INTEGER NOT NULL, content TEXT NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY(tagger, content)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS scores(
     tagger INTEGER NOT NULL, content TEXT NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY(tagger, content)) WITHOUT ROWID;
@@ -126,19 +135,16 @@ class FormerTable(NamedTuple):
 
 
 FORMER_TABLES = (
-    FormerTable("looks", "perceptual_hashes"),
     FormerTable("small_pictures", "thumbnails"),
     FormerTable("pixels", "pixel_digests"),
-    FormerTable("compared_1", "comparisons", "1"),
-    FormerTable("overlaps_1_1", "overlaps", "1 1"),
     FormerTable("marks_384_64", "patches", "384 64"),
     FormerTable("dupes", "duplicates"),
 )
 """Tables up to version 3."""
-DROPPED_TABLES = ("hashes",)
-"""Tables of version 1 only."""
+DROPPED_TABLES = ("hashes", "looks", "compared_1", "overlaps_1_1")
+"""Tables up to version 3 whose contents are computed in another way now."""
 
-_OF_SCORES = ("scores", "scored", "score_tops", "score_values", "score_columns")
+_OF_SCORES = ("scores", "scored", "score_tops", "score_values", "score_columns", "embeddings")
 DEPENDENT_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         **dict.fromkeys(INDEX_TABLES, INDEX_TABLES),

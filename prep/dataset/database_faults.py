@@ -5,6 +5,7 @@ all pages of every project at every start would cost too much. So the question i
 something fails.
 """
 
+import shutil
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -13,6 +14,8 @@ from prep.errors import RetryError, UserError
 
 _BYTES_OF_CODE = 0xFF
 """An extended result code holds the primary one in its lowest byte (sqlite.org/rescode.html)."""
+_LOGS = 1 << 20
+"""Bytes of free space that SQLite's logs surely fit into at first."""
 _DISK_FULL = frozenset({sqlite3.SQLITE_FULL})
 _UNREADABLE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _NOT_WRITABLE = frozenset(
@@ -35,8 +38,8 @@ def explain(error: Exception, state: Path) -> UserError | None:
     if isinstance(error, UserError | OSError):
         return None
     code = _code(error)
-    if code in _DISK_FULL:
-        return disk_full(state)
+    if code in _DISK_FULL or (code in _NOT_WRITABLE and _is_nearly_full(state)):
+        return _disk_full(state)
     if code in _NOT_WRITABLE:
         return UserError(
             f"The databases in {state} cannot be used: {error}.", "Check that they are writable."
@@ -62,17 +65,12 @@ def explain(error: Exception, state: Path) -> UserError | None:
     return None
 
 
-def disk_full(state: Path) -> UserError:
+def _disk_full(state: Path) -> UserError:
     """Return the fault of a disk with no space left for the databases."""
     return UserError(
         f"The disk is full: nothing could be written to {state}.",
         "Free some space, then run the same command again.",
     )
-
-
-def is_disk_full(error: sqlite3.Error) -> bool:
-    """Return whether SQLite had no space to write to."""
-    return _code(error) in _DISK_FULL
 
 
 def damaged(file: Path) -> bool:
@@ -84,7 +82,7 @@ def damaged(file: Path) -> bool:
             answer = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
         return _code(error) in _UNREADABLE
-    return answer != ("ok",)
+    return bool(answer != ("ok",))
 
 
 def discard(file: Path) -> None:
@@ -92,6 +90,17 @@ def discard(file: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):
             Path(f"{file}{suffix}").unlink()
+
+
+def _is_nearly_full(folder: Path) -> bool:
+    """Return whether there is so little space that SQLite cannot grow its logs.
+
+    It then reports an error of input or output, since it maps one of them into memory.
+    """
+    try:
+        return shutil.disk_usage(folder).free < _LOGS
+    except OSError:
+        return False
 
 
 def _code(error: Exception) -> int | None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 from prep.printable import json_printable
+from prep.texts import parse_json
 
 VERSION = 1
 
@@ -151,7 +152,7 @@ def _finite(value: Any) -> Any:
 def from_json(line: str) -> Event | None:
     """Parse one line; ``None`` for anything that is not an event (a library's stray print)."""
     try:
-        data = json.loads(line)
+        data = parse_json(line)
     except ValueError:
         return None
     if not isinstance(data, dict) or not isinstance(kind := data.pop("kind", None), str):

@@ -35,6 +35,7 @@ from prep.project.captioner import (
     Temperature,
     Tokens,
 )
+from prep.texts import read_text
 
 
 class CaptionOptions(Section):
@@ -115,7 +116,7 @@ def _section(project: Project, options: CaptionOptions) -> CaptionerSection:
     given = {name: getattr(options, name) for name in _SET if getattr(options, name) is not None}
     if options.prompt_file is not None:
         try:
-            given["prompt"] = options.prompt_file.read_text(encoding="utf-8")
+            given["prompt"] = read_text(options.prompt_file)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"{options.prompt_file} is not readable as a prompt.", "Give a UTF-8 text file."

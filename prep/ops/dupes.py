@@ -3,8 +3,9 @@
 Nothing is ever deleted: ``resolve`` excludes all but the best of each group (or moves them to the
 trash of the project), as one edit that ``undo`` reverts. Every image of a group was compared
 with the kept one, so chains of small differences never join pictures that differ much.
-Related pictures (variants and crops of one source) are shown
-on request, and are never excluded.
+Pictures that may be copies with a mark over
+them or variants are shown, and related ones (variants and crops of one source) on request; they are
+never excluded.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -15,9 +16,23 @@ from pydantic import Field
 from prep import events
 from prep.curation.duplicates import families, hash_store
 from prep.curation.duplicates.best import KeepRanking, KeepRule, full_order
-from prep.curation.duplicates.groups import APART, REASONS, DuplicateGroup, GroupMember, Search
+from prep.curation.duplicates.groups import (
+    APART,
+    REASONS,
+    UNCERTAIN,
+    VARIANT,
+    DuplicateGroup,
+    GroupMember,
+    Search,
+)
 from prep.curation.duplicates.merging import CaptionRule
-from prep.curation.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, Neighbours
+from prep.curation.duplicates.neighbours import (
+    MIRRORED,
+    TURNS,
+    UPRIGHT,
+    EitherNeighbours,
+    Neighbours,
+)
 from prep.curation.duplicates.resolving import hand_made, resolution
 from prep.dataset import contents
 from prep.dataset.index import ImageRow, Index
@@ -59,14 +74,18 @@ class DupesOptions(Section):
     """Only show what would change."""
 
 
+_LOOK = "variants, or copies with a mark over them: please look"
+
+
 def run(project: Project, options: DupesOptions | None = None) -> Iterator[events.Event]:
     """Group the duplicates among the images that are readable and not excluded.
 
     Yields:
         Progress; Skipped for each image that cannot be decoded; Group per group, the image to
         keep first; a Change per merged caption; Finished with ``images`` (looked at),
-        ``groups``, ``duplicates`` (all but the kept ones), ``variants``, ``crops``, ``excluded``,
-        ``trashed``, ``captions`` (merged) and ``edit`` (its number in the history, 0 for none).
+        ``groups``, ``duplicates`` (all but the kept ones), ``uncertain``, ``variants``, ``crops``
+        (groups of each), ``excluded``, ``trashed``, ``captions`` (merged) and ``edit``
+        (its number in the history, 0 for none).
 
     Raises:
         ConfigError: Options contradict each other.
@@ -83,8 +102,9 @@ def run(project: Project, options: DupesOptions | None = None) -> Iterator[event
         yield from hash_store.hash_pictures(index, hash_store.unseen(index))
         found = _Found(index, options)
         yield from found.duplicates()
+        yield from found.apart(UNCERTAIN)
         if options.variants:
-            yield from found.variants()
+            yield from found.apart(VARIANT)
         if options.crops:
             yield from found.crops()
         found.remember()
@@ -102,13 +122,16 @@ class _Found:
         self._hashes = hash_store.usable_hashes(index)
         self.clusters: list[DuplicateGroup] = []
         self._groups = 0
-        self._apart = {"variant": 0, "crop": 0}
+        self._apart = dict.fromkeys(APART, 0)
         self._told: list[tuple[str, str, str]] = []
         self.ranking = KeepRanking(index.project, order=full_order(options.prefer))
 
     def duplicates(self) -> Iterator[events.Event]:
         """Search, compare, and yield the groups."""
-        neighbours = Neighbours(self._hashes.hashes, self._radius(), self._turns())
+        hashes = (self._hashes.hashes, self._hashes.middle)
+        neighbours = EitherNeighbours(
+            [Neighbours(each, self._radius(), self._turns()) for each in hashes]
+        )
         if neighbours.crowded:
             yield events.Warned(
                 "Very many pictures have nearly the same hash, like frames of one film; those were"
@@ -132,9 +155,9 @@ class _Found:
             yield from events.tick("comparing", total, throttle, min(done, total))
         self._search = search
 
-    def variants(self) -> Iterator[events.Event]:
-        """Yield the groups of variants."""
-        for cluster in self._search.variants():
+    def apart(self, reason: str) -> Iterator[events.Event]:
+        """Yield the groups of variants, or of what is uncertain."""
+        for cluster in self._search.apart(reason):
             yield from self._events(cluster)
 
     def crops(self) -> Iterator[events.Event]:
@@ -157,7 +180,8 @@ class _Found:
             "images": self._images(),
             "groups": self._groups,
             "duplicates": len(gone),
-            "variants": self._apart["variant"],
+            "uncertain": self._apart[UNCERTAIN],
+            "variants": self._apart[VARIANT],
             "crops": self._apart["crop"],
             "excluded": 0,
             "trashed": 0,
@@ -181,7 +205,7 @@ class _Found:
         others = range(MIRRORED + 1, len(TURNS))
         return turns + (list(others) if self._options.rotated else [])
 
-    def _rows(self, neighbours: Neighbours) -> dict[int, list[ImageRow]]:
+    def _rows(self, neighbours: EitherNeighbours) -> dict[int, list[ImageRow]]:
         """Return the images of all pictures that have candidates or copies, by position."""
         places = {int(number): place for place, number in enumerate(self._hashes.ids.tolist())}
         wanted = [int(self._hashes.ids[place]) for place in neighbours.doubtful().tolist()]
@@ -211,6 +235,8 @@ class _Found:
         rows = [cluster.keep, *(member.row for member in members)]
         self._told += ((row.path, reason, cluster.keep.path) for row in rows)
         why = cluster.why
+        if reason == UNCERTAIN:
+            why = _LOOK
         if reason in REASONS and not why:
             why = self.ranking.why_kept([cluster.keep, *self.ranking.best_first(rows[1:])])
         return events.Group(

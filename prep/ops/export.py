@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import Field
 
 from prep import events
-from prep.dataset import contents
+from prep.dataset import contents, overlooked
 from prep.dataset.index import ImageRow, Index
 from prep.errors import ConfigError, UnreadableError, UserError
 from prep.formats.collection import safe_folder
@@ -27,6 +27,7 @@ from prep.project import Project, Section
 from prep.project.boundary import refuse_links
 from prep.system.files import bytes_hash, text_hash, write_bytes
 from prep.system.leftovers import sweep
+from prep.system.names import natural_key
 from prep.system.parallel import ordered
 from prep.training_set import Format, OutputFile, TrainingSet, kohya, leftovers
 from prep.training_set.manifest import FileState, Manifest, ManifestEntry, entry_of
@@ -129,6 +130,9 @@ def run(project: Project, options: ExportOptions | None = None) -> Iterator[even
     finally:
         manifest.close()
     yield from export.warnings(wanted)
+    if others := list(overlooked.overlooked(project, rows).values()):
+        text = overlooked.message(others, f"{len(others)} exported images")
+        yield events.Warned(text, overlooked.hint(project))
     yield from (events.Warned(message, hint) for message, hint in files.notes)
     carries = options.layout in _WITH_MASKS
     if not carries:
@@ -343,7 +347,7 @@ class _Export:
     def warnings(self, wanted: TrainingSet) -> Iterator[events.Event]:
         """Warn of unexpected behaviour of trainers on this folder."""
         bare = Counter(example.folder for example in wanted.examples if example.caption is None)
-        for folder, count in sorted(bare.items()):
+        for folder, count in sorted(bare.items(), key=lambda item: natural_key(item[0])):
             yield events.Warned(
                 f"{count} images in {folder} have neither caption nor trigger word.",
                 "The trainer will use the name of the folder. Caption them with: shikomi tag",

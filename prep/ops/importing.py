@@ -26,8 +26,9 @@ from prep.formats.collection import Collection, SourceImage, safe_folder
 from prep.formats.fetching import INCOMING, Fetcher
 from prep.formats.placing import Placement, Placer
 from prep.images import headers, probe
-from prep.project import Project, Section, Settings, initialise, parse_folder
+from prep.project import FILE_NAME, STATE_NAME, Project, Section, Settings, initialise, parse_folder
 from prep.system.leftovers import PREFIX, sweep, unfinished_folder
+from prep.system.names import natural_key
 from prep.system.parallel import ordered
 
 STAGING = "unpacked"
@@ -74,6 +75,12 @@ def run(
         UserError: The disk is full, or something is not readable or writable.
     """
     options = options or ImportOptions()
+    if _is_reversed(project, source):
+        project, source = source, project
+        yield events.Warned(
+            f"{project} does not exist, so it becomes the project and {source} its source.",
+            "Name the project first: shikomi import PROJECT SOURCE",
+        )
     opened, new = _opened(project)
     _check_apart(opened, source)
     place = Path(tempfile.gettempdir()) if options.dry_run else _existing(opened.state)
@@ -86,6 +93,13 @@ def run(
         if new and not options.dry_run:
             opened = initialise(project)
         yield from _Import(opened, new, source, found, options).run()
+
+
+def _is_reversed(project: Path, source: Path) -> bool:
+    """Return whether the source is missing and the project is a folder that was never a project."""
+    place, root = source.expanduser(), project.expanduser()
+    opened = (root / FILE_NAME).exists() or (root / STATE_NAME).exists()
+    return not place.exists() and place.parent.is_dir() and root.is_dir() and not opened
 
 
 def _opened(path: Path) -> tuple[Project, bool]:
@@ -273,7 +287,7 @@ class _Import:
                 )
 
     def _concepts(self) -> Iterator[events.Event]:
-        for folder, images in sorted(self._taken.items()):
+        for folder, images in sorted(self._taken.items(), key=lambda item: natural_key(item[0])):
             found = self._found.concepts.get(folder)
             if self._options.dry_run:
                 repeats = (found.repeats if found else None) or parse_folder(folder)[0] or 1

@@ -139,7 +139,7 @@ def _look(index: Index, concept: Concept, share: float) -> _Found:
 def _seen(index: Index, contents: Sequence[str | None]) -> dict[str, float]:
     """Return the share of scored images with each tag that the tagger knows."""
     scores = MainTaggerScores(index)
-    limits = scores.limits(*index.project.settings.tagger.pair(*scores.advice))
+    limits = scores.limits(index.project.settings.tagger)
     counts, images = np.zeros(len(scores.names), np.int64), 0
     for _, values in scores.load(contents):
         counts += values >= limits

@@ -17,6 +17,7 @@ from prep.ops import export
 from prep.ops.export import ExportOptions
 from prep.project import Project, Section
 from prep.system.boundary import Boundary
+from prep.system.names import natural_key
 from prep.training_set.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -117,7 +118,10 @@ class _Upload:
                 return []
             raise
         wanted = set(self._names)
-        return sorted(name for name in there if is_image_name(name) and name not in wanted)
+        return sorted(
+            (name for name in there if is_image_name(name) and name not in wanted),
+            key=natural_key,
+        )
 
     def _commit(self, names: Sequence[str], gone: Sequence[str]) -> None:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete

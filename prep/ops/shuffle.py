@@ -14,7 +14,7 @@ from typing import TypeVar
 from pydantic import Field
 
 from prep import captions, events
-from prep.captions.shuffle import CaptionRules, first_line, plain, varied_tags
+from prep.captions.shuffle import CaptionRules, first_line, tags_of, varied_tags
 from prep.captions.tokens import LIMITS, ClipTokenizer, clip_tokenizer
 from prep.dataset.index import ImageRow, Index
 from prep.events.words import Encoded, TagPlace
@@ -168,7 +168,7 @@ class _Simulation:
         if options.wildcards:  # the tags themselves are drawn
             return _Plan(row.path, text, rules, concept.repeats, ())
         text = first_line(text)
-        tags = captions.keys(plain(text, rules).split(", "))
+        tags = captions.keys(tags_of(text, rules))
         return _Plan(row.path, text, rules, concept.repeats, tuple(dict.fromkeys(tags)))
 
     def _expose(self, tags: Sequence[str], plan: _Plan) -> int:

@@ -23,14 +23,15 @@ from prep.images.quality.thresholds import QualitySection
 from prep.project.captioner import CaptionerSection as CaptionerSection
 from prep.project.tagger import TaggerSection as TaggerSection
 from prep.section import Section as Section
-from prep.system.files import read_regular, write_text
+from prep.system.files import write_text
+from prep.system.names import existing
+from prep.texts import composed, read_text
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 FILE_NAME = "shikomi.toml"
 STATE_NAME = ".shikomi"
-
 MOST_REPEATS = 100_000
 """Maximum of repeats of a folder; an epoch is a list of all exposures."""
 _FOLDER = re.compile(r"(\d+)_(.*)", re.DOTALL)
@@ -144,8 +145,8 @@ class Concept:
 
     @property
     def trigger(self) -> str:
-        """The trigger word, or an empty string."""
-        return self.settings.trigger
+        """The trigger word, or an empty string; its accents are parts of the letters (NFC)."""
+        return composed(self.settings.trigger)
 
 
 @dataclass(frozen=True)
@@ -221,8 +222,8 @@ class Project:
         return path.relative_to(self.root).as_posix()
 
     def caption_file(self, path: str) -> Path:
-        """Return the caption file of the image ``path``."""
-        return (self.root / path).with_suffix(self.settings.captions.extension)
+        """Return the caption file of the image ``path``, whatever form its accents have."""
+        return existing((self.root / path).with_suffix(self.settings.captions.extension))
 
     def concept_folder(self, path: str) -> str:
         """Return the concept folder, below the dataset folder, of the image ``path``.
@@ -288,7 +289,7 @@ def read_settings(file: Path) -> Settings:
 
 def _parse(file: Path) -> tomlkit.TOMLDocument:
     try:
-        return tomlkit.parse(read_regular(file).decode("utf-8").replace("\r\n", "\n"))
+        return tomlkit.parse(read_text(file))
     except FileNotFoundError:
         return tomlkit.document()
     except UnicodeDecodeError as error:

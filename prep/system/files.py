@@ -1,4 +1,4 @@
-"""Atomic writes, fingerprints, a safe directory walk, and a trash folder.
+"""Atomic writes and fingerprints of files.
 
 Everything shikomi writes goes through here, so that a crash, a full disk or a second editor
 leaves either the old file or the new one, never half of one.
@@ -7,15 +7,13 @@ leaves either the old file or the new one, never half of one.
 import errno
 import hashlib
 import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
 
 from prep.errors import UserError
-from prep.system.leftovers import PREFIX, unfinished_name
+from prep.system.leftovers import unfinished_name
 
 _CHUNK = 1 << 20
 _SMALL = 1 << 14
@@ -39,6 +37,10 @@ def fingerprint(path: Path) -> Fingerprint | None:
         stat = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        raise
     return Fingerprint(stat.st_size, stat.st_mtime_ns)
 
 
@@ -65,23 +67,6 @@ def read_small(path: str) -> bytes:
         while more := os.read(descriptor, _SMALL):
             data += more
         return data
-    finally:
-        os.close(descriptor)
-
-
-def read_regular(path: Path) -> bytes:
-    """Return the bytes of a file that others name; never waits, and always ends.
-
-    Raises:
-        OSError: It cannot be read, or is a pipe or a device, which may have no end.
-    """
-    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-    descriptor = os.open(path, flags)
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not S_ISREG(mode) and not S_ISDIR(mode):  # of a folder, reading says what it is
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
-        return b"".join(iter(lambda: os.read(descriptor, _CHUNK), b""))
     finally:
         os.close(descriptor)
 
@@ -204,136 +189,3 @@ def writing_failed(path: Path, error: OSError) -> UserError:
             f"No permission to write {path}.", "Check the owner and the permissions of its folder."
         )
     return UserError(f"{path} was not written: {error.strerror or error}.")
-
-
-@dataclass(frozen=True)
-class Folder:
-    """The files of one folder, by name.
-
-    Attributes:
-        path: Spelled as the root that was walked.
-        names: Regular files and links to them, in name order, without hidden ones.
-        faults: (name, reason) of entries that are not files, and ``("", reason)`` if the folder
-            itself cannot be read.
-        unfinished: Names of what shikomi was, or is, writing; see ``prep.system.leftovers``.
-    """
-
-    path: str
-    names: list[str]
-    faults: list[tuple[str, str]]
-    unfinished: list[str]
-
-
-def walk_folders(root: Path) -> Iterator[Folder]:
-    """Yield ``root`` and the folders below it, in the order of ``walk``.
-
-    Only names are kept, so that a folder of a million files takes about 100 MB, not 700.
-
-    Raises:
-        UserError: ``root`` is missing, not a folder, or not readable.
-    """
-    seen: set[tuple[int, int]] = set()
-    stack = [str(root)]
-    while stack:
-        path = stack.pop()
-        folder, below = Folder(path, [], [], []), list[str]()
-        try:
-            stat = os.stat(path)  # noqa: PTH116  (plain strings: a Path for each costs more)
-            if (stat.st_dev, stat.st_ino) in seen:
-                continue
-            seen.add((stat.st_dev, stat.st_ino))
-            with os.scandir(path) as scan:
-                for entry in scan:
-                    if not entry.name.startswith("."):
-                        _sort_in(entry, folder, below)
-                    elif entry.name.startswith(PREFIX):
-                        folder.unfinished.append(entry.name)
-        except OSError as error:
-            if path == str(root):
-                raise _reading_failed(root, error) from error
-            folder.faults.append(("", f"the folder cannot be read: {error.strerror or error}"))
-        folder.names.sort()
-        yield folder
-        stack.extend(os.path.join(path, name) for name in sorted(below, reverse=True))  # noqa: PTH118
-
-
-def _sort_in(entry: os.DirEntry[str], folder: Folder, below: list[str]) -> None:
-    try:
-        if entry.is_file():
-            folder.names.append(entry.name)
-        elif entry.is_dir():
-            below.append(entry.name)
-        elif entry.is_symlink():
-            folder.faults.append((entry.name, "a broken link"))
-        else:
-            folder.faults.append((entry.name, "not a regular file"))
-    except OSError as error:  # a link to itself
-        folder.faults.append((entry.name, f"a broken link ({error.strerror})"))
-
-
-def walk(root: Path) -> Iterator[os.DirEntry[str]]:
-    """Yield the regular files below ``root``, folder by folder, in name order.
-
-    Hidden folders and files are left out; each real folder is visited once, so that loops of
-    symbolic links end. An unreadable folder raises if it is ``root`` and is skipped below.
-
-    Raises:
-        UserError: ``root`` is missing, not a folder, or not readable.
-    """
-    seen: set[tuple[int, int]] = set()
-    stack = [root]
-    while stack:
-        folder = stack.pop()
-        try:
-            stat = folder.stat()
-            if (stat.st_dev, stat.st_ino) in seen:
-                continue
-            seen.add((stat.st_dev, stat.st_ino))
-            with os.scandir(folder) as scan:
-                entries = sorted(scan, key=lambda entry: entry.name)
-        except OSError as error:
-            if folder == root:
-                raise _reading_failed(root, error) from error
-            continue
-        folders = []
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            try:
-                if entry.is_dir():
-                    folders.append(Path(entry.path))
-                elif entry.is_file():
-                    yield entry
-            except OSError:
-                continue
-        stack.extend(reversed(folders))
-
-
-def _reading_failed(path: Path, error: OSError) -> UserError:
-    if isinstance(error, FileNotFoundError):
-        return UserError(f"There is no folder {path}.", "Check the spelling of the path.")
-    if isinstance(error, NotADirectoryError):
-        return UserError(
-            f"{path} is a file, not a folder.", "Give the folder that holds the images."
-        )
-    if isinstance(error, PermissionError):
-        return UserError(
-            f"No permission to read {path}.", "Check the owner and the permissions of the folder."
-        )
-    return UserError(f"{path} cannot be read: {error.strerror or error}.")
-
-
-def move_to_trash(path: Path, root: Path, trash: Path) -> Path:
-    """Move ``path`` (below ``root``) into ``trash``, keeping its place in the tree.
-
-    Returns:
-        Its new path; a number is added if the name is taken.
-    """
-    target = trash / path.relative_to(root)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    number = 1
-    while target.exists():
-        target = target.with_name(f"{path.stem}.{number}{path.suffix}")
-        number += 1
-    shutil.move(path, target)
-    return target

@@ -2,8 +2,8 @@
 
 A job directory holds ``job.json`` (what runs), ``config.toml`` (complete and frozen, if the
 work has one), ``events.jsonl`` (the command's stdout: one event a line), ``log.txt`` (its
-stderr), ``commands.jsonl`` (requests of front ends) and ``lock``, which the supervisor holds
-for life: *alive* means *locked*, whatever happens to process numbers.
+stderr), ``commands.jsonl`` (requests of front ends), and the locks that the supervisor and the
+command hold for life: *alive* means *locked*, whatever happens to process numbers.
 """
 
 import contextlib
@@ -15,11 +15,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from prep import events
 from prep.errors import UserError
 from prep.system.files import write_text
+from prep.texts import parse_json, read_text
 
 ENVIRONMENT_KEY = "SHIKOMI_JOB"
 """Environment variable with the job directory that a command runs for."""
@@ -53,6 +54,16 @@ class Job:
         """The file with the standard error of the command."""
         return self.directory / "log.txt"
 
+    @property
+    def lock_file(self) -> Path:
+        """The file that the supervisor locks for life."""
+        return self.directory / "lock"
+
+    @property
+    def command_lock_file(self) -> Path:
+        """The file that the command locks for life (``prep.system.supervised``)."""
+        return self.directory / "command.lock"
+
     def settings(self) -> "JobSettings":
         """Read ``job.json``.
 
@@ -63,7 +74,7 @@ class Job:
         try:
             if not file.is_file():  # reading a pipe would never end
                 raise FileNotFoundError
-            return _settings(json.loads(file.read_text("utf-8")))
+            return _settings(parse_json(read_text(file)))
         except (OSError, ValueError, TypeError) as error:
             raise UserError(f"{self.directory} is not a job.", "See: shikomi jobs") from error
 
@@ -166,7 +177,7 @@ def start(job: Job) -> None:
     Raises:
         UserError: It is already running, contains links, or did not start.
     """
-    _refuse_running(job)
+    refuse_running(job)
     _refuse_links(job)
     job.commands_file.unlink(missing_ok=True)
     (job.directory / "began").unlink(missing_ok=True)
@@ -189,14 +200,19 @@ def restart(job: Job, settings: JobSettings, config: str) -> None:
     Raises:
         UserError: As in ``start``.
     """
-    _refuse_running(job)
+    refuse_running(job)
     _refuse_links(job)
     write_text(job.directory / "config.toml", config)
     save_settings(job, settings)
     start(job)
 
 
-def _refuse_running(job: Job) -> None:
+def refuse_running(job: Job) -> None:
+    """Check that a job is not running.
+
+    Raises:
+        UserError: It is.
+    """
     if alive(job):
         raise UserError(
             f"The job {job.name} is already running.", "Follow it with: shikomi jobs follow"
@@ -258,41 +274,49 @@ def commands(job: Job, offset: int = 0) -> tuple[list[str], int]:
     found = []
     for line in data[offset:end].splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            found.append(str(json.loads(line)["command"]))
+            found.append(str(parse_json(line)["command"]))
     return found, max(end, offset)
 
 
 def alive(job: Job) -> bool:
-    """Return whether the job is running, that is, whether its lock is held."""
+    """Return whether the job is running: its supervisor or its command holds a lock."""
+    return is_locked(job.lock_file) or is_locked(job.command_lock_file)
+
+
+def is_locked(file: Path) -> bool:
+    """Return whether another process has locked a file; ``False`` for one that is missing."""
+    try:
+        with file.open("r+b") as stream:
+            return not take_lock(stream)
+    except FileNotFoundError:
+        return False
+
+
+def take_lock(stream: IO[bytes]) -> bool:
+    """Lock an open file until it is closed; return whether nobody else has.
+
+    A POSIX record lock: an flock would outlive this process in a forked data-loader worker.
+    """
     try:
         import fcntl
-    except ImportError:  # Windows
-        return _alive_windows(job)
+    except ImportError:
+        return _take_lock_windows(stream)
     try:
-        with (job.directory / "lock").open("r+b") as file:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return True
-            return False
-    except FileNotFoundError:
+        fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
         return False
+    return True
 
 
-def _alive_windows(job: Job) -> bool:
-    """On Windows a file that another process has locked cannot be locked again."""
+def _take_lock_windows(stream: IO[bytes]) -> bool:
     import msvcrt
 
+    locking: Any = msvcrt
     try:
-        with (job.directory / "lock").open("r+b") as file:
-            locking: Any = msvcrt
-            try:
-                locking.locking(file.fileno(), locking.LK_NBLCK, 1)
-            except OSError:
-                return True
-            return False
-    except FileNotFoundError:
+        locking.locking(stream.fileno(), locking.LK_NBLCK, 1)
+    except OSError:
         return False
+    return True
 
 
 def status(job: Job) -> Status:

@@ -10,6 +10,7 @@ from dataclasses import astuple, dataclass, replace
 from prep.errors import UserError
 from prep.system.files import write_text
 from prep.system.user_folder import user_folder
+from prep.texts import parse_json, read_text
 
 FILE_NAME = "permissions.json"
 
@@ -48,7 +49,7 @@ def read_permissions() -> Permissions:
     """
     file = user_folder() / FILE_NAME
     try:
-        data = json.loads(file.read_text("utf-8"))
+        data = parse_json(read_text(file))
         parts = [tuple(str(each) for each in data[name]) for name in ("hosts", "folders")]
     except FileNotFoundError:
         return Permissions()

@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 
 from prep.errors import ConfigError, UserError
 from prep.system.boundary import Boundary
-from prep.system.files import content_hash, fingerprint, read_regular, write_text, writing_failed
+from prep.system.files import content_hash, fingerprint, write_text, writing_failed
+from prep.texts import parse_json, read_text
 from prep.training_set.snapshot import Snapshot
 from prep.training_set.write_log import WriteLog
 
@@ -200,7 +201,7 @@ class Manifest:
 def _data(file: Path) -> Mapping[str, Any]:
     """Return the content of a manifest; empty for a missing or damaged one."""
     try:
-        data: Mapping[str, Any] = json.loads(read_regular(file))
+        data: Mapping[str, Any] = parse_json(read_text(file))
         if data["version"] > _VERSION:
             raise UserError(f"{file} was created by a newer version of shikomi.", "Update shikomi.")
     except (OSError, ValueError, TypeError, KeyError):

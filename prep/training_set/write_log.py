@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO
 
-from prep.system.files import read_regular
+from prep.texts import parse_json, read_text
 
 LOG_NAME = ".shikomi-exporting.json"
 
@@ -31,7 +31,7 @@ class WriteLog:
         """Return what earlier exports announced and did not finish, newest first, by name."""
         found: dict[str, list[Announced]] = defaultdict(list)
         try:
-            lines = read_regular(self._file).decode("utf-8").split("\n")
+            lines = read_text(self._file).split("\n")
         except (OSError, ValueError):
             return {}
         for line in reversed(lines):
@@ -77,7 +77,7 @@ class WriteLog:
 def _entry(line: str) -> Announced | None:
     """Return a line of the log; ``None`` for what no export writes."""
     try:
-        name, recipe, size, content = json.loads(line)
+        name, recipe, size, content = parse_json(line)
     except (ValueError, TypeError):
         return None
     texts = all(isinstance(text, str) for text in (name, recipe, content))

@@ -4,15 +4,20 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input, Static
 
+from prep.curation.duplicates import comparer
+from prep.curation.duplicates.comparison import Comparison
 from prep.dataset.index import Index
+from prep.ops import scan
 from prep.project import Project
 from prep.system import jobs
 from tests.tui.driving import running
+from tui.about import fit_text
 from tui.commands import STAGE_KEYS
 from tui.dialogs.edit_tags import EditTags
 from tui.dialogs.fields import Fields
 from tui.dialogs.help import Help
 from tui.screens import SCREENS
+from tui.stages import survey
 from tui.widgets.line_list import ItemList
 from tui.widgets.picture import Picture
 from tui.widgets.rail import StageItem
@@ -70,6 +75,34 @@ async def test_duplicates_are_grouped_excluded_and_taken_back(twins: Project) ->
         await opened.until(lambda: "0 to decide" in str(status.content))
         await opened.press("u")
         await opened.until(lambda: excluded() == 0)
+
+
+async def test_what_is_unclear_is_excluded_only_by_its_own_key(
+    project: Project, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_image("10_mochi/a.png", 1, (400, 300))
+    make_image("10_mochi/b.jpg", 1, (200, 150))
+    seen = Comparison(2.0, 0.02, overlay=2, uncertain=True)
+    monkeypatch.setattr(comparer, "compare", lambda _first, _second, _details: seen)
+
+    def excluded() -> list[str | None]:
+        with Index(project) as index:
+            return [row.excluded for row in index.select("excluded:yes")]
+
+    async with running(project) as opened:
+        await opened.go("dupes")
+        groups = opened.app.screen.query_one("#groups", ItemList)
+        await opened.until(lambda: groups.count == 1)
+        status = opened.app.screen.query_one("#groups-status", Static)
+        await opened.until(lambda: "0 to decide, 1 unclear" in str(status.content))
+        title = opened.app.screen.query_one("#other-title", Static)
+        await opened.until(lambda: "possibly text or a watermark" in str(title.content))
+        await opened.press("X")
+        await opened.settled()
+        assert excluded() == []
+        await opened.press("x")
+        await opened.until(lambda: len(excluded()) == 1)
+        assert excluded() == ["duplicate of dataset/10_mochi/a.png (near)"]
 
 
 async def test_the_other_picture_can_be_kept(twins: Project) -> None:
@@ -167,3 +200,15 @@ async def test_faults_in_the_settings_are_told_not_fatal(twins: Project) -> None
         twins.file.write_text("[project]\nresolutoin = 5\n", "utf-8")
         await opened.press("r")
         await opened.until(lambda: any("resolution" in text for text in opened.notices))
+
+
+def test_an_enlargement_that_does_not_show_is_not_told(
+    project: Project, make_image: MakeImage
+) -> None:
+    make_image("10_mochi/near.png", 1, (500, 500))
+    make_image("10_mochi/small.png", 2, (400, 400))
+    list(scan.run(project))
+    with Index(project) as index:
+        assert survey(index).enlarged == 1
+    fits = [fit_text(project.buckets.fit((side, side))) for side in (500, 400)]
+    assert fits == ["bucket 512x512", "bucket 512x512 · enlarged 1.3 times"]

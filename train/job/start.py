@@ -1,18 +1,19 @@
 """Starting the process of a run; only ``train.job.begin`` calls this, after its checks."""
 
-import re
 from pathlib import Path
-from typing import Any
 
-from prep.errors import UserError
+from prep.errors import RetryError
 from prep.project import Project
 from prep.project.boundary import refuse_links
 from prep.system import jobs
+from prep.system.locks import exclusive
 from train.config import RunConfig, TrainSettings
 from train.job.command import training_argv
+from train.job.names import KIND, free_name, places
 from train.sampling.prompts import read_prompts
 
-KIND = "train"
+_WAIT = 30.0
+"""Seconds to wait while another front end starts a run."""
 
 
 def run_config(project: Project, settings: TrainSettings, dataset_toml: Path) -> RunConfig:
@@ -28,49 +29,41 @@ def run_config(project: Project, settings: TrainSettings, dataset_toml: Path) ->
         family=project.settings.project.family,
         dataset=dataset_toml.expanduser().resolve(),
         train=settings.model_copy(update={"sample_prompts": tuple(prompts)}),
-        **_places(project, project.name),
+        **places(project, project.name),
     )
 
 
-def _places(project: Project, name: str) -> dict[str, Any]:
-    """Return the name of a run's LoRA, safe as that of a file, and where its files go."""
-    name = re.sub(r"[^\w.+-]+", "_", name).strip("._") or "lora"
-    return {
-        "name": name,
-        "project": project.root,
-        "output": project.output / "lora",
-        "samples": project.output / "samples" / name,
-        "cache": project.state / "latents",
-    }
+def start_run(project: Project, run: RunConfig) -> tuple[jobs.Job, RunConfig]:
+    """Start a run as a detached job, under a name that no other run has.
 
-
-def start_run(project: Project, run: RunConfig) -> jobs.Job:
-    """Start a run as a detached job.
+    Returns:
+        The job, and its configuration with that name.
 
     Raises:
         ConfigError: It would write through links that lead out of the project.
+        RetryError: Another front end is starting a run and does not get done.
     """
     _refuse_links(project, run)
-    job = jobs.create(project.jobs, _command(run), run.to_toml())
-    jobs.start(job)
-    return job
+    with exclusive(project.state / "runs.lock", _WAIT) as held:
+        if not held:
+            raise RetryError("Another run is being started in this project.", "Try again later.")
+        name = free_name(project, run.name)
+        run = run.model_copy(update={"name": name, "samples": run.samples.with_name(name)})
+        _refuse_links(project, run)
+        job = jobs.create(project.jobs, _command(run), run.to_toml())
+        jobs.start(job)  # from now on the name is taken
+    return job, run
 
 
-def restart_run(project: Project, job: jobs.Job) -> None:
+def restart_run(project: Project, job: jobs.Job, run: RunConfig) -> None:
     """Start the command of a run again, which continues it.
 
     The directory of the job may have come with a project of somebody else. So the command is made
     anew, from settings that are checked, and all of it stays in this project.
 
     Raises:
-        UserError: It has no valid ``config.toml``, is running, or contains links.
+        UserError: It is running, contains links, or would write through links.
     """
-    file = job.directory / "config.toml"
-    try:
-        run = RunConfig.from_toml(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read.", "Start a new run: shikomi train") from error
-    run = run.model_copy(update=_places(project, run.name))
     _refuse_links(project, run)
     jobs.restart(job, _command(run), run.to_toml())
 

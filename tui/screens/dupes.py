@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from prep import events
 from prep.curation.duplicates import resolving
+from prep.curation.duplicates.groups import UNCERTAIN
 from prep.curation.duplicates.neighbours import relative
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import EXCLUDED
@@ -34,6 +35,7 @@ _REASONS = {
     "near": "nearly the same",
     "mirrored": "mirror images",
     "rotated": "turned",
+    UNCERTAIN: "unclear",
 }
 
 
@@ -138,9 +140,12 @@ class DupesScreen(StageScreen):
     def _show_groups(self) -> None:
         groups = self.query_one("#groups", ItemList)
         groups.show([self._line(number) for number in range(len(self._groups))])
-        open_ = sum(len(self._others(number)) > 0 for number in range(len(self._groups)))
+        undecided = [n for n in range(len(self._groups)) if self._others(n)]
+        unclear = sum(self._groups[number].reason == UNCERTAIN for number in undecided)
+        open_ = len(undecided) - unclear
         if self._groups:
-            self._status(f"{count_of(len(self._groups), 'group')}, {open_} to decide")
+            status = f"{count_of(len(self._groups), 'group')}, {open_} to decide"
+            self._status(f"{status}, {unclear} unclear" if unclear else status)
         else:
             self._status("no duplicates found")
             self._show_side("kept", "", None)
@@ -151,6 +156,8 @@ class DupesScreen(StageScreen):
     def _line(self, number: int) -> list[Piece]:
         group = self._groups[number]
         mark: Piece = ("! ", "warn") if self._others(number) else ("✓ ", "good")
+        if group.reason == UNCERTAIN and self._others(number):
+            mark = ("? ", "dim")
         name = self._kept(number).rpartition("/")[2]
         reason = _REASONS.get(group.reason, group.reason)
         return [mark, (cell(name, 16), ""), (f" {len(group.images)} {reason}", "dim")]
@@ -174,7 +181,8 @@ class DupesScreen(StageScreen):
         place = self._shown.get(number, 0) % len(others)
         bits = group.distances[group.images.index(others[place])]
         reason = _REASONS.get(group.reason, group.reason)
-        self._show_side("kept", f"✓ kept{f' · {group.why}' if group.why else ''}", kept)
+        first = "?" if group.reason == UNCERTAIN else "✓ kept"
+        self._show_side("kept", f"{first}{f' · {group.why}' if group.why else ''}", kept)
         row = self._rows.get(others[place])
         detail = group.details[group.images.index(others[place])] if group.details else ""
         state = ", ".join(filter(None, (reason, f"{bits} bits off", detail)))
@@ -222,8 +230,9 @@ class DupesScreen(StageScreen):
             self._exclude([self.query_one("#groups", ItemList).cursor])
 
     def action_exclude_all(self) -> None:
-        """Exclude all but the kept pictures of all groups."""
-        self._exclude(range(len(self._groups)))
+        """Exclude all but the kept pictures of all groups, except those that are unclear."""
+        numbers = range(len(self._groups))
+        self._exclude([n for n in numbers if self._groups[n].reason != UNCERTAIN])
 
     @work(group="exclude", exit_on_error=False)
     async def _exclude(self, numbers: Iterable[int]) -> None:

@@ -8,9 +8,9 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
-from prep.curation.duplicates import overlaps, similarity
+from prep.curation.duplicates import comparison, overlaps, similarity
+from prep.curation.duplicates.comparison import Comparison
 from prep.curation.duplicates.overlaps import Overlap, OverlapBox
-from prep.curation.duplicates.similarity import Comparison
 from prep.dataset.index import Index
 
 _BATCH = 256
@@ -31,7 +31,7 @@ class ComparisonStore:
     def __init__(self, index: Index) -> None:
         """Open the store."""
         self._connection = index.connection
-        self._version = str(similarity.VERSION)
+        self._version = f"{similarity.VERSION} {comparison.VERSION}"
         self._new: dict[ContentPair, Comparison] = {}
 
     def get(self, pair: ContentPair) -> Comparison | None:
@@ -39,14 +39,14 @@ class ComparisonStore:
         if pair in self._new:
             return self._new[pair]
         row = self._connection.execute(
-            "SELECT difference, area, overlay, recoloured FROM comparisons"
+            "SELECT difference, area, overlay, recoloured, uncertain FROM comparisons"
             " WHERE first = ? AND second = ? AND turn = ? AND version = ?",
             (*pair, self._version),
         ).fetchone()
         if row is None:
             return None
-        difference, area, overlay, recoloured = row
-        return Comparison(difference, area, overlay, bool(recoloured))
+        difference, area, overlay, recoloured, uncertain = row
+        return Comparison(difference, area, overlay, bool(recoloured), bool(uncertain))
 
     def put(self, pair: ContentPair, seen: Comparison) -> None:
         """Store a comparison; ``save`` flushes the last ones."""
@@ -58,7 +58,7 @@ class ComparisonStore:
         """Flush comparisons that are not written yet."""
         with self._connection:
             self._connection.executemany(
-                "INSERT OR REPLACE INTO comparisons VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO comparisons VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     (
                         *pair,
@@ -66,6 +66,7 @@ class ComparisonStore:
                         seen.area,
                         seen.overlay,
                         seen.recoloured,
+                        seen.uncertain,
                         self._version,
                     )
                     for pair, seen in self._new.items()

@@ -4,55 +4,41 @@ Every member of a group was compared with the kept picture itself, so that chain
 differences never join pictures that differ much.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prep.curation.duplicates import hash_store
 from prep.curation.duplicates.best import KeepRanking
-from prep.curation.duplicates.compared import ComparisonStore, ContentPair
+from prep.curation.duplicates.comparer import Candidate, PairComparer, turned_back
+from prep.curation.duplicates.comparison import Comparison
 from prep.curation.duplicates.neighbours import (
     MIRRORED,
     TURNS,
     UPRIGHT,
     Candidates,
-    Neighbours,
-    turn,
+    EitherNeighbours,
 )
-from prep.curation.duplicates.similarity import NOTHING_ALIKE, Comparison, Thumbnail, compare
 from prep.dataset.index import ImageRow, Index
 
 REASONS = ("exact", "near", "mirrored", "rotated")
 """Reasons for duplicates, in the order in which groups are reported."""
-APART = ("variant", "crop")
-"""Reasons for related pictures that are not duplicates: never excluded automatically."""
+UNCERTAIN, VARIANT = "uncertain", "variant"
+APART = (UNCERTAIN, VARIANT, "crop")
+"""Reasons for pictures that are not, or not surely, duplicates: never excluded automatically."""
 
 _MANY, _NEAREST = 64, 8
 """Maximum of candidates that are compared, the most similar ones."""
-_REMEMBERED = 1024
 _COARSE, _EQUAL = 8, 1e-3
 """Side of the pictures that rank many candidates, and the difference below which they are equal."""
-_MAYBE_EQUAL_BITS, _MAYBE_EQUAL = 6, 0.08
+_MAYBE_EQUAL_BITS, _MAYBE_EQUAL = 6, 0.3
 """Maximum difference at which pixels may be identical."""
-_TURNED_BELOW = 0.2
-"""Maximum difference of mirrored or rotated copies."""
-_WITNESSES = 4
-"""Maximum of upright versions with which a rotated one is compared if it differs too much."""
 _ENOUGH_TO_VOTE = 3
 _CUT = 0.03
 """Difference of aspect ratios from which a copy shows another part of the picture."""
-
-
-class Candidate(NamedTuple):
-    """A picture that may be the same: its position, the transform, and the Hamming distance."""
-
-    position: int
-    turn: int
-    bits: int
 
 
 class GroupMember(NamedTuple):
@@ -60,7 +46,7 @@ class GroupMember(NamedTuple):
 
     Attributes:
         row: The image.
-        reason: exact, near, mirrored, rotated, variant or crop.
+        reason: exact, near, mirrored, rotated, uncertain, variant or crop.
         bits: Hamming distance of the hashes.
         detail: How it differs from the kept one.
         turn: Transform from the kept picture to this one; an index into ``TURNS``.
@@ -92,7 +78,7 @@ class Search:
         self,
         index: Index,
         rows: Mapping[int, Sequence[ImageRow]],
-        neighbours: Neighbours,
+        neighbours: EitherNeighbours,
         ranking: KeepRanking,
         *,
         variants: bool = False,
@@ -108,8 +94,7 @@ class Search:
         """
         self._index, self._rows, self._neighbours = index, rows, neighbours
         self._ranking, self._variants = ranking, variants
-        self._memory = ComparisonStore(index)
-        self._pictures: OrderedDict[int, Thumbnail | None] = OrderedDict()
+        self._comparer = PairComparer(index, rows)
         self._coarse: NDArray[np.float32] | None = None
         firsts = ranking.best_first(images[0] for images in rows.values())
         by_path = {images[0].path: position for position, images in rows.items()}
@@ -117,7 +102,7 @@ class Search:
         self._rank = {position: rank for rank, position in enumerate(self._order)}
         self._free = np.zeros(max(self._order, default=-1) + 1, np.bool_)
         self._free[self._order] = True
-        self._variant_pairs: list[tuple[int, Candidate, Comparison]] = []
+        self._apart: list[tuple[int, Candidate, Comparison]] = []
         self.kept: set[int] = set()
 
     def __len__(self) -> int:
@@ -137,7 +122,7 @@ class Search:
                     cluster = self._around(position)
                 yield cluster
         finally:
-            self._memory.save()
+            self._comparer.save()
 
     def _around(self, position: int, *, anyhow: bool = False) -> DuplicateGroup | None:
         """Return the group of a picture, or of a version without an overlay."""
@@ -166,12 +151,19 @@ class Search:
         ranked = [by_path[row.path] for row in best]
         return sorted(ranked, key=lambda member: REASONS.index(member.reason))
 
-    def variants(self) -> Iterator[DuplicateGroup]:
-        """Yield kept pictures with their variants; call it after ``clusters``."""
+    def apart(self, reason: str) -> Iterator[DuplicateGroup]:
+        """Yield kept pictures with those that may be copies of them, or are variants.
+
+        Call it after ``clusters``.
+
+        Args:
+            reason: ``UNCERTAIN`` or ``VARIANT``.
+        """
         shown: set[int] = set()
         found: dict[int, list[tuple[Candidate, Comparison]]] = {}
-        for position, candidate, seen in self._variant_pairs:
-            if position in self.kept and candidate.position in self.kept:
+        for position, candidate, seen in self._apart:
+            kept = position in self.kept and candidate.position in self.kept
+            if kept and seen.uncertain == (reason == UNCERTAIN):
                 found.setdefault(position, []).append((candidate, seen))
         for position, pairs in found.items():
             new = [pair for pair in pairs if pair[0].position not in shown]
@@ -181,9 +173,9 @@ class Search:
             members = [
                 GroupMember(
                     self._rows[candidate.position][0],
-                    "variant",
+                    reason,
                     candidate.bits,
-                    f"{100 * seen.area:.1f} % of it differs{_how(candidate.turn)}",
+                    _differing(candidate.turn, seen),
                     candidate.turn,
                 )
                 for candidate, seen in new
@@ -193,37 +185,17 @@ class Search:
     def _same(self, position: int) -> list[tuple[Candidate, Comparison]]:
         """Return the free candidates that are the same picture, and claim them."""
         found: list[tuple[Candidate, Comparison]] = []
-        doubtful: list[tuple[Candidate, Comparison]] = []
-        for candidate in self._worth_a_look(position):
+        candidates = self._worth_a_look(position)
+        compared = self._comparer.compare(position, candidates)
+        for candidate, seen in zip(candidates, compared, strict=True):
             if not self._free[candidate.position]:
                 continue  # already found, in another transform
-            seen = self._compare(position, candidate)
-            if _is_same(seen, candidate.turn):
+            if seen.same:
                 self._free[candidate.position] = False
                 found.append((candidate, seen))
-            elif seen.same:
-                doubtful.append((candidate, seen))
-            elif self._variants and seen.variant:
-                self._variant_pairs.append((position, candidate, seen))
-        return found + self._vouched_for(doubtful, found)
-
-    def _vouched_for(
-        self,
-        doubtful: Sequence[tuple[Candidate, Comparison]],
-        found: Sequence[tuple[Candidate, Comparison]],
-    ) -> list[tuple[Candidate, Comparison]]:
-        """Return the rotated pictures that match an upright version well enough, if not this one.
-
-        The kept version may have other colours, or text over it.
-        """
-        upright = [each.position for each, _ in found if each.turn == UPRIGHT][:_WITNESSES]
-        agreed = []
-        for candidate, seen in doubtful:
-            pairs = (self._compare(version, candidate) for version in upright)
-            if self._free[candidate.position] and any(_is_same(p, candidate.turn) for p in pairs):
-                self._free[candidate.position] = False
-                agreed.append((candidate, seen))
-        return agreed
+            elif seen.uncertain or (self._variants and seen.variant):
+                self._apart.append((position, candidate, seen))
+        return found
 
     def _worth_a_look(self, position: int) -> list[Candidate]:
         found = self._neighbours.of(position)
@@ -242,7 +214,7 @@ class Search:
             # Transformed back to the orientation of the kept picture.
             places = np.arange(_COARSE * _COARSE).reshape(_COARSE, _COARSE)
             these = found.turns == number
-            others[these] = others[these][:, _back(places, number).ravel()]
+            others[these] = others[these][:, turned_back(places, number).ravel()]
         off = ((others - self._coarse[position]) ** 2).mean(axis=1)
         equal = int((off < _EQUAL).sum())
         return found.only(np.argsort(off, kind="stable")[: equal + _NEAREST])
@@ -251,36 +223,13 @@ class Search:
         """Return tiny grey pictures, normalised against brightness."""
         coarse = np.zeros((len(self._free), _COARSE * _COARSE), np.float32)
         for position in self._order:
-            picture = self._picture(position)
+            picture = self._comparer.thumbnail(position)
             if picture is not None:
                 side = len(picture) // _COARSE
                 blocks = picture.reshape(_COARSE, side, _COARSE, side, 3)
                 grey = blocks.mean(axis=(1, 3, 4), dtype=np.float32).ravel()
                 coarse[position] = (grey - grey.mean()) / max(float(grey.std()), 4.0)
         return coarse
-
-    def _compare(self, position: int, candidate: Candidate) -> Comparison:
-        rows = self._rows[position][0], self._rows[candidate.position][0]
-        pair = ContentPair(rows[0].content or "", rows[1].content or "", candidate.turn)
-        known = self._memory.get(pair)
-        if known is not None:
-            return known
-        first, second = self._picture(position), self._picture(candidate.position)
-        if first is None or second is None:
-            return NOTHING_ALIKE
-        seen = compare(first, _back(second, candidate.turn))
-        self._memory.put(pair, seen)
-        return seen
-
-    def _picture(self, position: int) -> Thumbnail | None:
-        if position in self._pictures:
-            self._pictures.move_to_end(position)
-            return self._pictures[position]
-        content = self._rows[position][0].content or ""
-        self._pictures[position] = hash_store.read_thumbnail(self._index, content)
-        if len(self._pictures) > _REMEMBERED:
-            self._pictures.popitem(last=False)
-        return self._pictures[position]
 
     def _versions(
         self, keep: ImageRow, candidate: Candidate, seen: Comparison
@@ -329,20 +278,12 @@ def _cleaner(found: Sequence[tuple[Candidate, Comparison]]) -> list[int]:
     return [candidate.position for candidate, seen in differing if seen.overlay == 1]
 
 
-def _is_same(seen: Comparison, number: int) -> bool:
-    """Return whether it is the same picture; rotated ones must match better, to avoid chance."""
-    if number == UPRIGHT:
-        return seen.same
-    return seen.difference < _TURNED_BELOW or (number == MIRRORED and seen.overlay > 0)
-
-
-def _back(pixels: NDArray[Any], number: int) -> NDArray[Any]:
-    """Undo a transform: all except the quarter turns are their own inverse."""
-    return turn(pixels, {5: 6, 6: 5}.get(number, number))
-
-
-def _how(number: int) -> str:
-    return f", {TURNS[number]}" if number else ""
+def _differing(number: int, seen: Comparison) -> str:
+    words = [TURNS[number]] if number else []
+    words.append(f"{100 * seen.area:.1f} % of it differs")
+    if seen.uncertain and seen.overlay:
+        words.append("possibly text or a watermark")
+    return ", ".join(words)
 
 
 def _described(keep: ImageRow, row: ImageRow, candidate: Candidate, seen: Comparison) -> str:

@@ -25,15 +25,22 @@ from prep.images import decode
 _SIGN, _MODULUS = 1 << 63, 1 << 64
 _JPEG = b"\xff\xd8"
 """SQLite's integers are signed."""
+_HASHES = (
+    "upright, mirrored, flipped, turned, middle, middle_mirrored, middle_flipped, middle_turned"
+)
 _USABLE = f"FROM images i {USABLE}"
 _HASHED = f"FROM images i JOIN perceptual_hashes h ON h.content = i.content {USABLE}"
 
 
 class PerceptualHashes(NamedTuple):
-    """The hashes of n contents: ``ids``, shape (n,), and upright to turned, shape (4, n)."""
+    """The hashes of n contents: ``ids``, shape (n,), and upright to turned, shape (4, n).
+
+    ``middle`` are those of the middle of the pictures, see ``PerceptualHash``.
+    """
 
     ids: NDArray[np.int64]
     hashes: Hashes
+    middle: Hashes
 
 
 def unseen(index: Index) -> list[ImageRow]:
@@ -55,11 +62,11 @@ def hash_pictures(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Eve
         with index.connection:
             index.connection.executemany(
                 "INSERT OR REPLACE INTO perceptual_hashes"
-                "(content, upright, mirrored, flipped, turned, sharpness) VALUES(?,?,?,?,?,?)",
+                f"(content, {_HASHES}, sharpness) VALUES(?,?,?,?,?,?,?,?,?,?)",
                 (
                     (
                         row.content,
-                        *map(_signed, (seen.phash, seen.mirrored, seen.flipped, seen.turned)),
+                        *map(_signed, (*seen.whole, *seen.middle)),
                         seen.sharpness,
                     )
                     for row, seen in found
@@ -96,16 +103,17 @@ def phashes(index: Index) -> dict[str, int]:
 def usable_hashes(index: Index) -> PerceptualHashes:
     """Return the perceptual hashes of all images that are readable and not excluded, as arrays."""
     count = index.connection.execute("SELECT count(*) FROM perceptual_hashes").fetchone()[0]
-    table = np.empty((count, 5), np.int64)
+    table = np.empty((count, 9), np.int64)
     rows = index.connection.execute(
-        f"""SELECT id, upright, mirrored, flipped, turned FROM perceptual_hashes
+        f"""SELECT id, {_HASHES} FROM perceptual_hashes
         WHERE content IN (SELECT i.content {_USABLE}) ORDER BY id"""
     )
     found = 0
     for found, row in enumerate(rows, 1):
         table[found - 1] = row
     table = table[:found]
-    return PerceptualHashes(table[:, 0].copy(), table[:, 1:].T.copy().view(np.uint64))
+    hashes = table[:, 1:].T.copy().view(np.uint64)
+    return PerceptualHashes(table[:, 0].copy(), hashes[:4], hashes[4:])
 
 
 def copied(index: Index) -> list[int]:
@@ -127,7 +135,8 @@ def images_of(index: Index, ids: Iterable[int]) -> dict[int, list[ImageRow]]:
         connection.execute("DELETE FROM wanted")
         connection.executemany("INSERT INTO wanted VALUES(?)", ((int(each),) for each in set(ids)))
     pairs = connection.execute(
-        f"SELECT h.id, i.id {_HASHED} AND h.id IN (SELECT id FROM wanted) ORDER BY i.path"
+        f"SELECT h.id, i.id {_HASHED} AND h.id IN (SELECT id FROM wanted)"
+        " ORDER BY i.natural, i.path"
     ).fetchall()
     rows = index.rows([image for _, image in pairs])
     found: dict[int, list[ImageRow]] = defaultdict(list)

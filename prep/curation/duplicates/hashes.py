@@ -25,6 +25,8 @@ GreyDoubles = NDArray[np.float64]
 BITS = 64
 _SIDE, _KEPT = 32, 8
 _HASHED_SIDE = 4 * _SIDE
+_EDGE = 0.1
+"""Share of the width and height at each side that is not part of the middle."""
 _SHARPNESS_SIDE = 256
 """Minimum width and height, pixels, of the decoded picture for both measures."""
 
@@ -46,17 +48,14 @@ class PerceptualHash:
     """Perceptual hashes of a picture, in four orientations, and its sharpness.
 
     Attributes:
-        phash: Perceptual hash, unsigned 64 bits.
-        mirrored: The hash of its mirror image.
-        flipped: The hash of the picture flipped top to bottom.
-        turned: The hash of the picture rotated by 180 degrees.
+        whole: The hashes of the picture, unsigned 64 bits: upright, mirrored, flipped top to
+            bottom, and rotated by 180 degrees.
+        middle: The same of its middle, without a tenth at each side, where marks are.
         sharpness: See ``sharpness``.
     """
 
-    phash: int
-    mirrored: int
-    flipped: int
-    turned: int
+    whole: tuple[int, int, int, int]
+    middle: tuple[int, int, int, int]
     sharpness: float
 
 
@@ -69,7 +68,13 @@ def perceptual_hash(path: Path) -> PerceptualHash:
     grey = _plain_webp(path) or decode_grey(path, _SHARPNESS_SIDE)
     # Averaging whole blocks first is cheap and changes at most a bit or two.
     crisp = _averaged(grey, _SHARPNESS_SIDE)
-    return PerceptualHash(*turned_hashes(_averaged(crisp, _HASHED_SIDE)), sharpness(crisp))
+    small = _averaged(crisp, _HASHED_SIDE)
+    return PerceptualHash(turned_hashes(small), turned_hashes(_middle(small)), sharpness(crisp))
+
+
+def _middle(grey: Image.Image) -> Image.Image:
+    across, down = round(_EDGE * grey.width), round(_EDGE * grey.height)
+    return grey.crop((across, down, grey.width - across, grey.height - down))
 
 
 def _averaged(grey: Image.Image, side: int) -> Image.Image:
@@ -83,7 +88,8 @@ def _plain_webp(path: Path) -> Image.Image | None:
     if path.suffix.lower() != ".webp":
         return None
     found = probe(path)
-    if found.format != "WEBP" or found.alpha or found.frames != 1 or found.orientation != 1:
+    plain = not (found.alpha or found.profile) and found.frames == 1 and found.orientation == 1
+    if found.format != "WEBP" or not plain:
         return None
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)

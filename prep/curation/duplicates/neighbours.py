@@ -1,7 +1,7 @@
 """Candidate pairs: pictures whose hashes are close, in any orientation.
 
 Works on arrays of hashes, so that a million pictures fit in memory;
-``prep.curation.duplicates.similarity`` decides which candidates really are the same.
+``prep.curation.duplicates.comparison`` decides which candidates really are the same.
 """
 
 from collections.abc import Iterable, Sequence
@@ -143,6 +143,32 @@ class Neighbours:
                 reasons.clear()
         marked |= wanted[self._of]
         return np.nonzero(marked)[0].astype(np.int32)
+
+
+class EitherNeighbours:
+    """The candidates of each picture by any of several hashes, such as that of its middle.
+
+    Attributes:
+        crowded: As of ``Neighbours``.
+    """
+
+    def __init__(self, searches: Sequence[Neighbours]) -> None:
+        self._searches = searches
+        self.crowded = any(search.crowded for search in searches)
+
+    def of(self, position: int) -> Candidates:
+        """Return the candidates of one picture, by turn, each with its smallest distance."""
+        found = [search.of(position) for search in self._searches]
+        together = Candidates(*(np.concatenate(part) for part in zip(*found, strict=True)))
+        order = np.lexsort((together.bits, together.positions, together.turns))
+        together = together.only(order)
+        keys = together.turns.astype(np.int64) << 32 | together.positions
+        return together.only(np.unique(keys, return_index=True)[1])
+
+    def doubtful(self) -> Positions:
+        """Return the positions of all pictures that have a candidate or are one."""
+        found = [search.doubtful() for search in self._searches]
+        return np.unique(np.concatenate(found)).astype(np.int32)
 
 
 @dataclass(frozen=True)

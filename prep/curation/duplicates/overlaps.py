@@ -16,7 +16,7 @@ from PIL import Image
 
 from prep.curation.duplicates.patches import MATCHED_BITS, Marks, Patches
 from prep.curation.duplicates.patches import SIDE as PATCHES_SIDE
-from prep.curation.duplicates.similarity import SIDE, compare
+from prep.curation.duplicates.similarity import SIDE, same_part
 from prep.dataset.index import ImageRow, Index
 from prep.errors import UnreadableError
 from prep.images import decode_small
@@ -150,7 +150,7 @@ class OverlapSearch:
             cuts.append(_cut(image, box, SIDE))
         if min(float(cut.mean(axis=2).std()) for cut in cuts) < _PLAIN:
             return False
-        return compare(cuts[0], cuts[1]).same
+        return same_part(cuts[0], cuts[1])
 
     def _decode(self, path: str) -> Image.Image | None:
         try:

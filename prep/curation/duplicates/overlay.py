@@ -1,98 +1,211 @@
-"""Detect whether two pictures differ only by an overlay on one of them, such as a watermark.
+"""Is the difference of two pictures a mark that was put over one of them?
 
-A line of text makes a picture lighter along a line (or darker, at its edge or faintly), and
-changes nothing else. A changed mouth or hand makes some pixels lighter and some darker, is small,
-or is as high as it is wide.
+A signature, an address or a logo is a blend: ``marked = base + opacity * (colour - base)`` with
+one colour (two, if text has an outline or a bar behind it) and one opacity along its strokes. It
+adds edges where it lies and removes none, is made of strokes of one width, and covers little.
+Another expression changes some places to skin and others to ink, and removes edges as well as it
+adds some. These traits are measured; what they say together was learned from marks and changes of
+many pictures (``benchmarks/marks_fit.py``).
 """
+
+import math
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Plane = NDArray[np.float32]
-BoolPlane = NDArray[np.bool_]
+from prep.curation.duplicates.blend import explained
+from prep.curation.duplicates.differences import BoolPlane, Plane, luma_of
+from prep.curation.duplicates.tones import Planes
+from prep.curation.duplicates.trees import BoostedTrees
 
-_PARTS = (0.5, 0.67, 1.0)
-"""Shares of the threshold from which a pixel may belong to the overlay."""
-_AROUND, _ELSEWHERE = 13, 0.67
-"""Beyond this distance, pixels, nothing may differ by more than this share of it."""
-_FEW, _MUCH = 4, 0.12
-"""Minimum of pixels, and maximum share of the picture, that may differ."""
-_ONE_SIGN, _MOSTLY = 0.93, 0.8
-"""Share of the difference with one sign (0: balanced): of the line, and of everything."""
-_OPAQUE, _FAINT = 1.25, 0.7
-"""Maximum difference of a translucent overlay, and of a dark one anywhere."""
-_LONG, _WIDE = 3.8, 0.15
-"""At the edge: minimum ratio of length to height, and minimum length as a share of the picture."""
-_LONG_INSIDE, _WIDE_INSIDE = 3.0, 0.3
-"""The same elsewhere."""
-_MARGIN = 0.2
-"""Share of the height at the top and the bottom where signatures and stamps go."""
+DIFFERENT_FROM = 5.0
+"""Significance from which a pixel belongs to the difference."""
+SURE, POSSIBLE = 0.9, 0.5
+"""Probabilities from which a difference is a mark, and from which it may be one."""
+_MOST = 0.6
+"""Share of the picture above which the difference is no mark."""
+_FEWEST = 4
+_CORE = 0.55
+"""Share of the opacity from which a pixel belongs to the strokes, not to their edges."""
+_NO_INNER = 15
+_AROUND = 12
+"""Pixels around a difference that are looked at, too."""
 
 
-def written_over(
-    first: Plane, second: Plane, patches: Plane, within: BoolPlane, threshold: float
-) -> int:
-    """Determine whether two pictures differ only by an overlay on one of them.
+class Traits(NamedTuple):
+    """What a difference is like if one picture is the other with a mark over it.
+
+    Attributes:
+        one: Share of its energy that a blend of one colour explains.
+        two: The same for two colours.
+        flat: The same, inside strokes, if each colour has one opacity.
+        texture: Share of the variation of the change, inside strokes, that this explains, -1 to 1.
+        opacity: That of the first colour.
+        sign: How far all of it is lighter, or all darker.
+        edges: Logarithm of the energy of edges in the marked picture over that in the base.
+        added: Share of the edges that the marked picture has and the base has not.
+        area: Logarithm of the share of the picture.
+        power: Logarithm of the mean change of levels.
+        inner: Share of pixels that have only strokes around them.
+        strokes: Logarithm of the length of strokes over the diagonal of what they fill.
+        width: Logarithm of the width of strokes, over the side of the picture.
+        long: Logarithm of the ratio of length to height.
+        extent: Logarithm of the length, over the side of the picture.
+        fill: Share of the rectangle around it that the strokes cover.
+        rhythm: Logarithm of the number of gaps along the length.
+        even: Logarithm of the number of parts, large ones counting more.
+        margin: Distance from the edge of the picture, up to a tenth.
+    """
+
+    one: float
+    two: float
+    flat: float
+    texture: float
+    opacity: float
+    sign: float
+    edges: float
+    added: float
+    area: float
+    power: float
+    inner: float
+    strokes: float
+    width: float
+    long: float
+    extent: float
+    fill: float
+    rhythm: float
+    even: float
+    margin: float
+
+
+def traits(base: Planes, marked: Planes, different: Plane, inside: BoolPlane) -> Traits | None:
+    """Measure a difference on the assumption that ``marked`` is ``base`` with a mark over it.
 
     Args:
-        first: Luma.
-        second: Luma of the other one, aligned and with matched tones.
-        patches: Difference at each place.
-        within: Mask of the pixels to compare.
-        threshold: Difference above which a place counts.
+        base: Red, green and blue, in the tones of the other.
+        marked: Red, green and blue.
+        different: Significance of the difference at each place.
+        inside: The pixels that are compared.
 
     Returns:
-        Which has the overlay, 1 or 2; 0 if that is not the difference.
+        ``None`` if the difference is too small or too large to say.
     """
-    masks = [(patches > part * threshold) & within for part in _PARTS]
-    largest = float(patches[within].max())
-    if largest > _OPAQUE or _one_sign(first, second, masks[0]) < _MOSTLY:
-        return 0
-    for different in masks:
-        around = cv2.dilate(different.astype(np.uint8), np.ones((_AROUND, _AROUND), np.uint8)) > 0
-        if (patches[within & ~around] > _ELSEWHERE * threshold).any():
-            continue
-        written = _inked(first, second, different)
-        lighter = _lightens(first, second, different, written)
-        if _is_line(first, second, different, anywhere=lighter, faint=largest < _FAINT):
-            return written
-    return 0
+    everywhere = different > DIFFERENT_FROM
+    if not _FEWEST <= everywhere.sum() <= _MOST * inside.sum():
+        return None
+    part = _part_around(everywhere)
+    base, marked, where = base[:, *part], marked[:, *part], everywhere[part]
+    change = np.stack([cv2.GaussianBlur(plane, (0, 0), 0.6) for plane in marked - base])
+    blend = explained(base[:, where], change[:, where])
+    opacity = np.zeros(where.shape, np.float32)
+    opacity[where] = blend.relative
+    core = opacity > _CORE
+    if core.sum() < _FEWEST:
+        core = where
+    inner = cv2.erode(core.astype(np.uint8), np.ones((3, 3), np.uint8))[where] > 0
+    luma = luma_of(change)[where]
+    sizes = np.sqrt((change[:, where] ** 2).sum(axis=0))
+    return Traits(
+        blend.one,
+        blend.two,
+        blend.at_one_opacity(inner) if inner.sum() > _NO_INNER else 0.7,
+        blend.of_texture(inner) if inner.sum() > _NO_INNER else 0.0,
+        blend.opacity,
+        float(abs(luma.sum()) / max(float(np.abs(luma).sum()), 1e-6)),
+        *_edges(base, marked, where),
+        math.log(float(where.sum() / inside.sum())),
+        math.log(float(sizes.mean()) + 1),
+        float(inner.mean()),
+        *_shape(core, math.sqrt(everywhere.size)),
+        _parts(core),
+        min(0.1, _margin(everywhere)),
+    )
 
 
-def _one_sign(first: Plane, second: Plane, different: BoolPlane) -> float:
-    gain = (second - first)[different]
-    return float(abs(gain.sum()) / max(float(np.abs(gain).sum()), 1e-6))
+def probability(found: Traits | None) -> float:
+    """Return how likely it is that a difference with these traits is a mark."""
+    return 0.0 if found is None else _model().probability(found._asdict())
 
 
-def _is_line(
-    first: Plane, second: Plane, different: BoolPlane, *, anywhere: bool, faint: bool
-) -> bool:
-    down, across = np.nonzero(different)
-    if not _FEW <= len(down) <= _MUCH * different.size:
-        return False
-    if _one_sign(first, second, different) < _ONE_SIGN:
-        return False
-    spread, axes = np.linalg.eigh(np.cov(np.stack((across, down))))
-    long = float(np.sqrt(spread[1] / max(float(spread[0]), 0.5)))
-    along = np.stack((across, down), axis=1) @ axes[:, 1]
-    height = len(different)
-    wide = float(along.max() - along.min()) / height
-    if down.max() < _MARGIN * height or down.min() >= (1 - _MARGIN) * height:
-        return long >= _LONG and wide >= _WIDE
-    if long < _LONG_INSIDE or wide < _WIDE_INSIDE:
-        return False
-    return anywhere or (faint and long >= _LONG)
+@cache
+def _model() -> BoostedTrees:
+    return BoostedTrees(Path(__file__).with_name("overlay_model.json"))
 
 
-def _inked(first: Plane, second: Plane, different: BoolPlane) -> int:
-    """Return which picture, 1 or 2, has the overlay: the one with the edges of the difference."""
-    around = cv2.dilate(different.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    ink = cv2.Laplacian(second - first, cv2.CV_32F)[around]
-    edges = [cv2.Laplacian(plane, cv2.CV_32F)[around] for plane in (first, second)]
-    return 2 if float((edges[1] * ink).sum()) > -float((edges[0] * ink).sum()) else 1
+def _edges(base: Planes, marked: Planes, where: BoolPlane) -> tuple[float, float]:
+    """Return the traits ``edges`` and ``added``."""
+    around = cv2.dilate(where.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    fine = [_fine(luma_of(picture)) for picture in (base, marked)]
+    before, after = (plane[around] for plane in fine)
+    ratio = math.log(float((after**2).sum()) + 1) - math.log(float((before**2).sum()) + 1)
+    count, labels = cv2.connectedComponents(around.astype(np.uint8))
+    of = labels[around]
+    new, old = (
+        np.bincount(of, weights, count)[1:].clip(0).sum()
+        for weights in ((after - before) * after, (before - after) * before)
+    )
+    return ratio, float(new / (new + old + 1))
 
 
-def _lightens(first: Plane, second: Plane, different: BoolPlane, written: int) -> bool:
-    gain = float((second - first)[different].sum())
-    return gain > 0 if written == 2 else gain < 0
+def _fine(luma: Plane) -> Plane:
+    soft = cv2.GaussianBlur(luma, (0, 0), 0.8)
+    return np.asarray(soft - cv2.GaussianBlur(luma, (0, 0), 3.0), np.float32)
+
+
+def _shape(core: BoolPlane, side: float) -> tuple[float, float, float, float, float, float]:
+    """Return the traits ``strokes``, ``width``, ``long``, ``extent``, ``fill``, ``rhythm``."""
+    down, across = np.nonzero(core)
+    points = np.stack((across, down), axis=1) - (across.mean(), down.mean())
+    _, axes = np.linalg.eigh(np.cov(points.T) + 0.1 * np.eye(2))
+    along = points @ axes
+    low, high = np.quantile(along, (0.01, 0.99), axis=0)
+    height, length = (high - low + 1).tolist()
+    rim = sum(int((core[1:] != core[:-1]).sum()) for core in (core, core.T))
+    area = len(points)
+    width = 2 * area / max(0.8 * rim, 1.0)  # on average, a slanted rim crosses 5/4 as many pixels
+    return (
+        math.log(area / width / math.hypot(height, length)),
+        math.log(100 * width / side),
+        math.log(length / height),
+        math.log(length / side),
+        area / (length * height),
+        math.log(1 + _gaps(along[:, 1])),
+    )
+
+
+def _gaps(along: NDArray[np.float64]) -> int:
+    """Return how often there is much less than usual along a line, as between letters."""
+    places = (along - along.min()).astype(np.intp)
+    profile = np.bincount(places).astype(np.float32)
+    dense = profile > 0.5 * float(np.median(profile))
+    return int((dense[1:] & ~dense[:-1]).sum())
+
+
+def _parts(core: BoolPlane) -> float:
+    """Return the trait ``even``: the number of equal parts of the same spread of areas."""
+    _, _, about, _ = cv2.connectedComponentsWithStats(core.astype(np.uint8))
+    areas = about[1:, cv2.CC_STAT_AREA].astype(np.float64)
+    areas = areas[areas >= _FEWEST]
+    return math.log(1 + (areas.sum() ** 2 / (areas**2).sum() if len(areas) else 0))
+
+
+def _margin(where: BoolPlane) -> float:
+    """Return the distance from the nearest edge, as a share of the width or height."""
+    margins = []
+    for axis in (0, 1):
+        places, length = np.flatnonzero(where.any(axis=axis)), where.shape[1 - axis]
+        margins += [places[0] / length, 1 - (places[-1] + 1) / length]
+    return float(min(margins))
+
+
+def _part_around(where: BoolPlane) -> tuple[slice, slice]:
+    """Return the rows and columns of a part with all that is true, and some pixels around it."""
+    parts = []
+    for axis in (1, 0):
+        places = np.flatnonzero(where.any(axis=axis))
+        parts.append(slice(max(0, places[0] - _AROUND), places[-1] + 1 + _AROUND))
+    return parts[0], parts[1]

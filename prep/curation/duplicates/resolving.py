@@ -6,7 +6,13 @@ from typing import NamedTuple
 from prep.captions.layers import infer_manual_edits
 from prep.captions.rules import Rules
 from prep.curation.duplicates.best import KeepRanking
-from prep.curation.duplicates.groups import APART, DuplicateGroup, GroupMember, shows_all
+from prep.curation.duplicates.groups import (
+    APART,
+    UNCERTAIN,
+    DuplicateGroup,
+    GroupMember,
+    shows_all,
+)
 from prep.curation.duplicates.merging import (
     CaptionRule,
     MergedDuplicate,
@@ -39,7 +45,7 @@ def resolution(
 ) -> Resolution:
     """Return the changes that leave one image of each cluster.
 
-    Variants and crops are not duplicates and stay.
+    Variants, crops, and what is uncertain stay.
 
     Args:
         project: The project.
@@ -92,7 +98,9 @@ def chosen(
             row = index.get(path)
             if row is not None and row.excluded is None and path not in decided:
                 decided.add(path)
-                members.append(GroupMember(row, reason, 0, "", turn))
+                # What was uncertain, a person has seen to be a copy.
+                known = "near" if reason == UNCERTAIN else reason
+                members.append(GroupMember(row, known, 0, "", turn))
         if keep is not None and members:
             clusters.append(DuplicateGroup(keep, members))
             rows += [keep, *(member.row for member in members)]

@@ -1,33 +1,33 @@
-"""Compare two pictures in detail, after their hashes nearly agreed.
+"""Compare two pictures at a small size, after their hashes nearly agreed: the first look.
 
-A 64-bit hash cannot tell a re-encoded copy from the same character with another expression: both
-differ in a bit or two. Here two small colour versions are aligned (shifted, scaled
-and sheared as by a crop or a resize), matched in tones and colours, and compared
-patch by patch: a copy differs little everywhere, another picture differs much somewhere. Text
-over a picture is distinguished from changes in it by its shape. The constants were chosen by
-measurement (``benchmarks/similarity.py``, ``benchmarks/duplicates.py``).
+A 64-bit hash cannot tell a copy from another picture of the same composition. Here two small
+colour versions are aligned (shifted, scaled and sheared as by a crop or a resize), matched in
+tones and colours, and compared patch by patch. Most candidates are ruled out by that; faces and
+marks are too small to be seen, which ``closer`` looks at. The constants were chosen by measurement
+(``benchmarks/similarity.py``, ``benchmarks/duplicates.py``).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from prep.curation.duplicates.overlay import BoolPlane, Plane, written_over
+from prep.curation.duplicates.differences import BoolPlane, Plane
 from prep.images import decode_small
 
-VERSION = 1
+VERSION = 2
 """Version of the comparison: raise it when results may change."""
 SIDE = 128
 """Thumbnails are squares of this many pixels, whatever its aspect ratio."""
 Thumbnail = NDArray[np.uint8]
 Warp = NDArray[np.float32]
 
-_ALIGNED_AT = (64, SIDE)
-"""Pictures are aligned at the first size, and at the second if that is not conclusive."""
+_ALIGNED_AT = 64
+"""Size at which pictures are aligned; parts of pictures again at full size."""
 _ITERATIONS, _ENOUGH, _SMOOTHING = 60, 1e-4, 3
 _PATCH = 4
 """Side of the patches compared: 1/32 of the picture, about an eye of a full figure."""
@@ -39,13 +39,13 @@ _RIM = 4
 """Margin of the overlap that is not compared, pixels."""
 _HOPELESS = 0.9
 """Difference after the first alignment above which pictures are not aligned again."""
-_AROUND = 11
 _COVERED = 0.5
 """Minimum share of the first picture that the second must cover."""
 _FLAT = 1.0
 """Spread of grey levels below which there is nothing to align."""
-_EXPLAINED = 0.6
-"""Share of the variance of the first picture's luma that the second must explain."""
+_EXPLAINED, _TRIMMED = 0.6, 0.9
+"""Share of the variance of the first picture's luma that the second must explain, at the places
+that are explained best, which are this share: others may have a mark over them."""
 _CONTRAST = 20.0
 """Differences are in units of the spread of grey levels, at least this: noise is not content."""
 _AREA, _AREA_SHARE = 32, 0.8
@@ -64,43 +64,37 @@ _RIDGES = (
 )
 """Regularisation of the fit of luma and colours on each power of luma and each colour."""
 SAME_BELOW = 0.30
-"""Maximum ``difference`` of copies."""
-_VARIANT_AREA = 0.35
-"""Maximum share of a variant that differs."""
+"""Maximum ``difference`` of parts of pictures that show the same."""
+_MOSTLY_ALIKE = 0.5
+"""Maximum share that may differ in pictures that are worth a closer look."""
 _UNLIKE = float("inf")
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """The result of comparing two pictures.
+class FirstLook:
+    """The result of comparing two thumbnails.
 
     Attributes:
         difference: Difference of the most different patch, in units of the spread of the first's
-            grey levels: 0 for the same picture, below ``SAME_BELOW`` for copies, infinite when
-            they cannot be aligned.
+            grey levels: 0 for the same picture, infinite when they cannot be aligned.
         area: Share of the picture that differs by more than ``SAME_BELOW``, 0 to 1.
-        overlay: Which of the two, 1 or 2, has text or a watermark over it as the only difference;
-            0 for none.
         recoloured: One has other colours, or is grey.
+        warp: Maps places of the first to places of the second, both in units of their width and
+            height; shape (2, 3).
     """
 
     difference: float
     area: float = 0.0
-    overlay: int = 0
     recoloured: bool = False
+    warp: Warp = field(default_factory=lambda: np.eye(2, 3, dtype=np.float32))
 
     @property
-    def same(self) -> bool:
-        """Return whether they are the same picture."""
-        return self.difference < SAME_BELOW or self.overlay > 0
-
-    @property
-    def variant(self) -> bool:
-        """Return whether they differ only in a detail, such as a facial expression."""
-        return not self.same and self.difference < _UNLIKE and self.area <= _VARIANT_AREA
+    def alike(self) -> bool:
+        """Return whether they may be the same picture, or variants of one."""
+        return self.difference < _UNLIKE and self.area <= _MOSTLY_ALIKE
 
 
-NOTHING_ALIKE = Comparison(_UNLIKE, 1.0)
+UNLIKE = FirstLook(_UNLIKE, 1.0)
 
 
 def thumbnail(path: Path) -> Thumbnail:
@@ -109,32 +103,45 @@ def thumbnail(path: Path) -> Thumbnail:
     Raises:
         UnreadableError: The file cannot be decoded.
     """
-    pixels = np.asarray(decode_small(path, 2 * SIDE))
+    return small_square(decode_small(path, 2 * SIDE))
+
+
+def small_square(image: Image.Image) -> Thumbnail:
+    """Reduce a picture to the square that ``first_look`` compares."""
+    pixels = np.asarray(image.convert("RGB"))
     small: Any = cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)
 
 
-def compare(first: Thumbnail, second: Thumbnail) -> Comparison:
-    """Align two thumbnails and measure their differences."""
+def same_part(first: Thumbnail, second: Thumbnail) -> bool:
+    """Return whether two thumbnails, which may be slightly out of line, show the same."""
+    return _look(first, second, (_ALIGNED_AT, SIDE)).difference < SAME_BELOW
+
+
+def first_look(first: Thumbnail, second: Thumbnail) -> FirstLook:
+    """Align two thumbnails roughly, and measure their differences."""
+    return _look(first, second, (_ALIGNED_AT,))
+
+
+def _look(first: Thumbnail, second: Thumbnail, sizes: tuple[int, ...]) -> FirstLook:
     a, b = map(_Picture, _equally_soft(_planes(first), _planes(second)))
     if a.spread < _FLAT or b.spread < _FLAT:
         # Plain areas: equal if their tones are.
         apart = float(np.abs(a.planes - b.planes).max())
-        return Comparison(0.0) if apart < 2 * _FLAT else NOTHING_ALIKE
-    everywhere = np.ones((SIDE, SIDE), np.bool_)
-    found = _compared(a, b, everywhere)
+        return FirstLook(0.0) if apart < 2 * _FLAT else UNLIKE
+    warp: Warp = np.eye(2, 3, dtype=np.float32)
+    found = _compared(a, b, np.ones((SIDE, SIDE), np.bool_), warp)
     if found.difference < SAME_BELOW / 2:
         return found
-    warp: Warp = np.eye(2, 3, dtype=np.float32)
-    for side in _ALIGNED_AT:
+    for side in sizes:
         aligned = _aligned(a.planes, b.planes, warp, side)
         if aligned is None:
-            return found if found.same else NOTHING_ALIKE
+            return found
         warp = aligned
         moved, covered = _moved(b.planes, warp)
-        better = _compared(a, _Picture(moved), covered)
-        found = min(found, better, key=lambda each: (not each.same, each.difference))
-        if found.same or found.difference > _HOPELESS:
+        better = _compared(a, _Picture(moved), covered, warp)
+        found = min(found, better, key=lambda each: each.difference)
+        if found.difference < SAME_BELOW or found.difference > _HOPELESS:
             return found
     return found
 
@@ -176,29 +183,27 @@ def _detail(picture: Plane) -> float:
     return float(cv2.Laplacian(np.ascontiguousarray(picture[..., 0]), cv2.CV_32F).std())
 
 
-def _compared(a: _Picture, b: _Picture, inside: BoolPlane) -> Comparison:
+def _compared(a: _Picture, b: _Picture, inside: BoolPlane, warp: Warp) -> FirstLook:
     """Compare aligned pictures where ``b`` covers ``a``."""
     within = inside.copy()
     within[:_RIM], within[-_RIM:], within[:, :_RIM], within[:, -_RIM:] = (False,) * 4
     if inside.mean() < _COVERED:
-        return NOTHING_ALIKE
+        return UNLIKE
     pair = _Pair(a, b, inside)
     others = pair.in_tones(inside)
     if not _explains(a.soft[0], others[0], inside):
-        return NOTHING_ALIKE
+        return UNLIKE
     patches = pair.patches(others)
-    different = (patches > SAME_BELOW) & within
-    overlay = 0
-    if different.any():
-        # The overlay must not affect the tones of the rest.
-        around = cv2.dilate(different.astype(np.uint8), np.ones((_AROUND, _AROUND), np.uint8)) > 0
-        if (inside & ~around).mean() > _COVERED:
-            others = pair.in_tones(inside & ~around)
-            again = pair.patches(others)
-            overlay = written_over(a.soft[0], others[0], again, within, SAME_BELOW)
     shift = float(np.abs(a.planes[..., 1:] - b.planes[..., 1:])[inside].mean())
-    area = float(different.sum() / within.sum())
-    return Comparison(float(patches[within].max()), area, overlay, shift > _RECOLOURED)
+    area = float(((patches > SAME_BELOW) & within).sum() / within.sum())
+    return FirstLook(float(patches[within].max()), area, shift > _RECOLOURED, _in_units(warp))
+
+
+def _in_units(warp: Warp) -> Warp:
+    """Return a map of pixels as a map of shares of the width and height."""
+    result = warp.copy()
+    result[:, 2] = (warp[:, 2] + 0.5 * (1 - warp[:, :2].sum(axis=1))) / SIDE
+    return result
 
 
 class _Pair:
@@ -244,8 +249,11 @@ class _Pair:
 
 def _explains(a: Plane, other: Plane, inside: BoolPlane) -> bool:
     """Return whether the second picture, matched in tones, explains the first at all."""
-    spread = float(a[inside].var())
-    return float((a - other)[inside].var()) <= (1 - _EXPLAINED) * spread or spread < _FLAT
+    off = (a - other)[inside]
+    kept = np.abs(off - off.mean())
+    kept = kept <= np.quantile(kept, _TRIMMED)
+    spread = float(a[inside][kept].var())
+    return float(off[kept].var()) <= (1 - _EXPLAINED) * spread or spread < _FLAT
 
 
 def _split(picture: Plane) -> Plane:

@@ -29,6 +29,7 @@ from prep.system.files import (
     write_bytes,
     write_text,
 )
+from prep.system.names import fits, is_there
 
 CAPTION = "caption"
 EXCLUDED = "excluded"
@@ -184,6 +185,8 @@ class ChangeApplier:
             return _CAPTION_CHANGED
         elif change.after is None:
             _remove(file)
+        elif not fits(file.name):
+            return f"the name of its caption would be too long ({file.suffix}): rename the image"
         else:
             try:
                 mark = write_text(file, change.after, lambda: _read(file) == present)
@@ -238,8 +241,8 @@ class ChangeApplier:
         source, target = self._root / before, self._root / after
         if source.is_dir():
             return "it is a folder"
-        if not source.exists():
-            if not target.exists():
+        if not is_there(source):
+            if not is_there(target):
                 return "the file no longer exists"
         elif _taken(source, target):
             return f"{after} already exists"
@@ -295,15 +298,29 @@ def _remove(file: Path) -> None:
 
 def _taken(source: Path, target: Path) -> bool:
     """Return whether another file is at ``target`` (a name in other case may be the same)."""
-    return target.exists() and not target.samefile(source)
+    if not is_there(target):
+        return False
+    return source.is_symlink() or target.is_symlink() or not target.samefile(source)
 
 
 def _rename(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_symlink() and source.parent != target.parent:
+        _move_link(source, target)
+        return
     try:
         os.rename(source, target)  # noqa: PTH104  (also if only the case differs)
     except OSError:  # another file system
         shutil.move(source, target)
+
+
+def _move_link(source: Path, target: Path) -> None:
+    """Move a symbolic link so that it still leads to the same file."""
+    leads = os.readlink(source)  # noqa: PTH115  (as written, not normalised)
+    if not os.path.isabs(leads):  # noqa: PTH117
+        leads = os.path.relpath(source.parent / leads, target.parent)
+    target.symlink_to(leads)
+    source.unlink()
 
 
 def crop_change(path: str, before: Sequence[Box], after: Sequence[Box]) -> Change:

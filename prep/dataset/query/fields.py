@@ -30,7 +30,7 @@ class FilterField:
     unit: str = "a number"
 
 
-REASONS = ("exact", "near", "mirrored", "rotated", "crop", "variant")
+REASONS = ("exact", "near", "mirrored", "rotated", "crop", "variant", "uncertain")
 """Kinds of groups that ``shikomi dupes`` finds."""
 MEASURES: tuple[str, ...] = get_args(Measure)
 """The measures of ``shikomi quality``."""

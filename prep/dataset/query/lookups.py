@@ -70,8 +70,12 @@ def _dup(term: Term, context: Context) -> Condition:
             raise context.fault(
                 term, "duplicates have not been searched yet", "Run: shikomi dupes PROJECT"
             )
-        return Condition(select=_BY_PATH.format("(SELECT DISTINCT keep AS path FROM duplicates)"))
-    reasons = tuple(r for r in fields.REASONS if r not in ("crop", "variant"))
+        return Condition(
+            select=_BY_PATH.format(
+                "(SELECT DISTINCT keep AS path FROM duplicates WHERE reason != 'uncertain')"
+            )
+        )
+    reasons = tuple(r for r in fields.REASONS if r not in ("crop", "variant", "uncertain"))
     excluded = "SELECT path FROM work.exclusions WHERE reason GLOB 'duplicate of *'"
     values: tuple[str, ...] = ()
     if term.value != "yes":

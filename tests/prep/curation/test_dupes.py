@@ -9,16 +9,17 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from prep import events
+from prep.curation.duplicates import comparer, hash_store
 from prep.curation.duplicates import groups as duplicate_groups
-from prep.curation.duplicates import hash_store
-from prep.curation.duplicates.similarity import Comparison
+from prep.curation.duplicates.comparison import Comparison
+from prep.curation.duplicates.resolving import KeepChoice, chosen
 from prep.dataset import contents
 from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
 from prep.ops import dupes, scan
 from prep.ops.dupes import DupesOptions
 from prep.project import Project, initialise
-from tests.prep.curation.test_similarity import marked
+from tests.prep.curation.duplicate_pictures import SPRITE, marked, photograph, sprite
 from tests.prep.pictures import busy, scene
 
 MASCOT = Path(__file__).parents[3] / "sample_data" / "mascot"
@@ -129,12 +130,12 @@ def test_groups_are_no_chains(
         for row, value in zip(index.usable(), (0x0000, 0x00FF, 0xFFFF), strict=True):
             with index.connection:
                 index.connection.execute(
-                    "INSERT INTO perceptual_hashes"
-                    "(content, upright, mirrored, flipped, turned, sharpness)"
-                    " VALUES(?, ?, -1, -1, -1, 1.0)",
-                    (row.content, value),
+                    "INSERT INTO perceptual_hashes(content, upright, mirrored, flipped, turned,"
+                    " middle, middle_mirrored, middle_flipped, middle_turned, sharpness)"
+                    " VALUES(?, ?, -1, -1, -1, ?, -1, -1, -1, 1.0)",
+                    (row.content, value, value),
                 )
-    monkeypatch.setattr(duplicate_groups, "compare", lambda _a, _b: Comparison(0.0))
+    monkeypatch.setattr(comparer, "compare", lambda _a, _b, _details: Comparison(0.0))
     found = groups(run(project, mirrored=False, rotated=False))
     assert found == {("near", "a.png"): ["b.png"]}
 
@@ -229,7 +230,7 @@ def test_turned_pictures_and_equal_pixels_are_found(project: Project, save: Save
 
 def test_the_clean_version_is_kept_before_the_one_with_words(project: Project, save: Save) -> None:
     picture = ImageEnhance.Brightness(scene(3, (640, 480))).enhance(0.6)
-    signed = marked(picture, (330, 440), 28, "(c) somebody.example")
+    signed = marked(picture, "(c) somebody.example", (0.5, 0.92), 0.06, (255, 255, 255, 60))
     save("signed.png", signed)
     save("plain.jpg", picture, quality=92)
     (group,) = [event for event in run(project) if isinstance(event, events.Group)]
@@ -290,7 +291,8 @@ def test_many_pictures_with_one_hash_are_told_apart(
         list(hash_store.hash_pictures(index, index.usable()))
         with index.connection:
             index.connection.execute(
-                "UPDATE perceptual_hashes SET upright=7, mirrored=-1, flipped=-1, turned=-1"
+                "UPDATE perceptual_hashes SET upright=7, mirrored=-1, flipped=-1, turned=-1,"
+                " middle=7, middle_mirrored=-1, middle_flipped=-1, middle_turned=-1"
             )
     assert groups(run(project)) == {("near", f"{n}.png"): [f"{n}s.png"] for n in range(8)}
 
@@ -311,7 +313,7 @@ def test_a_second_run_decodes_nothing(
         (contents, "content_hash"),
     ):
         monkeypatch.setattr(module, name, never)
-    monkeypatch.setattr(duplicate_groups, "compare", never)
+    monkeypatch.setattr(comparer, "compare", never)
     assert groups(run(project)) == before
     monkeypatch.undo()
     # A renamed copy is known by its content; a new picture is looked at.
@@ -372,3 +374,69 @@ def test_filters_know_the_groups_that_were_found_last(project: Project, save: Sa
     run(project)
     with Index(project) as index:
         assert index.select("dup:yes") == []
+
+
+def test_what_is_uncertain_is_shown_and_never_resolved(
+    project: Project, save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = Comparison(2.0, 0.02, overlay=2, uncertain=True)
+    monkeypatch.setattr(comparer, "compare", lambda _a, _b, _details: seen)
+    save("a.png", scene(1), "hat")
+    save("b.png", scene(1).resize((160, 120)), "cap")
+    found = run(project, resolve="keep-best", captions="union")
+    assert groups(found) == {("uncertain", "a.png"): ["b.png"]}
+    (group,) = [event for event in found if isinstance(event, events.Group)]
+    assert group.details[1] == "2.0 % of it differs, possibly text or a watermark"
+    assert "please look" in group.why
+    numbers = {"groups": 0, "duplicates": 0, "uncertain": 1, "variants": 0, "excluded": 0}
+    assert summary(found).items() >= (numbers | {"captions": 0, "edit": 0}).items()
+    with Index(project) as index:
+        names = {
+            value: [Path(row.path).name for row in index.select(f"dup:{value}")]
+            for value in ("uncertain", "yes", "kept")
+        }
+        assert names == {"uncertain": ["b.png"], "yes": [], "kept": []}
+        # A person who has looked decides.
+        choice = KeepChoice("dataset/10_mochi/a.png", [("dataset/10_mochi/b.png", "uncertain", 0)])
+        Journal(index).apply("exclude duplicates", chosen(index, [choice]))
+        assert [Path(row.path).name for row in index.select("dup:near")] == ["b.png"]
+
+
+@pytest.mark.parametrize("edit", ["crop", "darker", "signed"])
+def test_edited_mirror_images_are_found(project: Project, save: Save, edit: str) -> None:
+    picture = photograph(3, (600, 400))
+    mirrored = ImageOps.mirror(picture)
+    save("a.png", picture)
+    if edit == "crop":
+        mirrored = mirrored.crop((9, 6, 591, 394))
+    elif edit == "darker":
+        mirrored = ImageEnhance.Brightness(mirrored).enhance(0.8)
+    else:
+        mirrored = marked(mirrored, "M. Kowalski", (0.03, 0.03), 0.07, (20, 20, 20, 60))
+    save("b.jpg", mirrored, quality=88)
+    found = groups(run(project, rotated=False))
+    assert found == {("mirrored", "a.png"): ["b.jpg"]}
+
+
+def test_a_bar_that_changes_the_hash_of_the_whole_picture_hides_no_copy(
+    project: Project, save: Save
+) -> None:
+    picture = photograph(2, (600, 400))
+    save("a.png", picture)
+    barred = picture.copy()
+    ImageDraw.Draw(barred).rectangle((0, 366, 600, 400), (250, 250, 250))
+    barred = marked(barred, "www.board.example/123", (0.05, 0.93), 0.05, (10, 10, 10, 100))
+    save("b.png", barred)
+    (group,) = [e for e in run(project, distance=2) if isinstance(e, events.Group)]
+    assert (group.reason, Path(group.keep).name) == ("near", "a.png")
+    assert "with an overlay" in group.details[1]
+
+
+def test_no_expression_of_a_figure_is_left_out(project: Project, save: Save) -> None:
+    grounds = {"plain": None, "drawn": photograph(4, SPRITE)}
+    for ground, picture in grounds.items():
+        for each in ("neutral", "angry", "sad", "asleep"):
+            save(f"{ground} {each}.png", sprite(each, ground=picture))
+    found = run(project, resolve="keep-best", rotated=False, mirrored=False)
+    assert summary(found)["excluded"] == 0
+    assert groups(found) == {}

@@ -1,14 +1,15 @@
 """How comparisons become groups; what is alike is given as a table here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
 
 from prep.curation.duplicates.best import KeepRanking
-from prep.curation.duplicates.groups import Candidate, DuplicateGroup, Search
+from prep.curation.duplicates.comparer import Candidate, PairComparer
+from prep.curation.duplicates.comparison import NOTHING_ALIKE, Comparison
+from prep.curation.duplicates.groups import DuplicateGroup, Search
 from prep.curation.duplicates.neighbours import Candidates
-from prep.curation.duplicates.similarity import NOTHING_ALIKE, Comparison
 from prep.dataset.index import ImageRow, Index
 from prep.project import Project
 
@@ -35,10 +36,12 @@ def clusters(
     """Return the members of each kept picture; of equals the one with the lower number is best."""
     both = {(b, a, turn): swapped(seen) for (a, b, turn), seen in alike.items()} | dict(alike)
 
-    def compared(_search: Search, position: int, candidate: Candidate) -> Comparison:
-        return both.get((position, candidate.position, candidate.turn), NOTHING_ALIKE)
+    def compared(
+        _comparer: PairComparer, position: int, candidates: Sequence[Candidate]
+    ) -> list[Comparison]:
+        return [both.get((position, c.position, c.turn), NOTHING_ALIKE) for c in candidates]
 
-    monkeypatch.setattr(Search, "_compare", compared)
+    monkeypatch.setattr(PairComparer, "compare", compared)
     rows = {n: [picture(f"{n}.png", 9 - n)] for n in range(count)}
     with Index(project) as index:
         search = Search(index, rows, Everybody(both), KeepRanking(project))  # type: ignore[arg-type]
@@ -64,14 +67,3 @@ def test_another_clean_version_is_kept_when_the_first_is_too_far(
     assert clusters(project, monkeypatch, 4, alike) == {"2.png": ["0.png", "3.png"]}
     alone = {(0, 1, 0): signed, (1, 0, 0): NOTHING_ALIKE}
     assert clusters(project, monkeypatch, 2, alone) == {}
-
-
-def test_a_turned_copy_is_found_by_a_version_that_it_agrees_with(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # 0 is kept, in other colours; 2 is 1, turned, and too different from 0 to be sure of.
-    far, near = Comparison(0.29), Comparison(0.02)
-    alike = {(0, 1, 0): far, (0, 2, 6): far, (1, 2, 6): near}
-    assert clusters(project, monkeypatch, 3, alike) == {"0.png": ["1.png", "2.png"]}
-    alike = {(0, 1, 0): far, (0, 2, 6): far, (1, 2, 6): far}
-    assert clusters(project, monkeypatch, 3, alike) == {"0.png": ["1.png"]}

@@ -65,10 +65,26 @@ def test_a_file_is_hashed_as_people_see_it(tmp_path: Path) -> None:
     picture.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.jpg", exif=exif)
     ImageOps.mirror(picture).save(tmp_path / "mirrored.webp", quality=90)
     first = perceptual_hash(tmp_path / "a.png")
-    assert distance(first.phash, perceptual_hash(tmp_path / "turned.jpg").phash) <= 4
+    turned = perceptual_hash(tmp_path / "turned.jpg")
     mirrored = perceptual_hash(tmp_path / "mirrored.webp")
-    assert distance(first.mirrored, mirrored.phash) <= 4
-    assert distance(first.phash, mirrored.mirrored) <= 4
+    for part in ("whole", "middle"):
+        upright, other = getattr(first, part), getattr(mirrored, part)
+        assert distance(upright[0], getattr(turned, part)[0]) <= 4
+        assert distance(upright[1], other[0]) <= 4
+        assert distance(upright[0], other[1]) <= 4
+
+
+def test_the_middle_does_not_see_a_bar_at_the_edge(tmp_path: Path) -> None:
+    picture = noise(5, (640, 480)).convert("RGB")
+    picture.save(tmp_path / "a.png")
+    picture.paste((0, 0, 0), (0, 440, 640, 480))
+    picture.save(tmp_path / "b.png")
+    first, second = (perceptual_hash(tmp_path / name) for name in ("a.png", "b.png"))
+    assert distance(first.middle[0], second.middle[0]) == 0
+    assert distance(first.whole[0], second.whole[0]) > 6
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UnreadableError):
         perceptual_hash(tmp_path / "missing.png")
 

@@ -94,7 +94,7 @@ def test_hashes_and_scores_outlive_a_new_form_of_the_index(library: Project) -> 
     with Index(library) as index, index.connection:
         execute = index.connection.execute
         assert hash_store.phashes(index) == {}
-        execute("INSERT INTO perceptual_hashes VALUES(7, 'abc', -1, 2, 3, 4, 0.5)")
+        execute("INSERT INTO perceptual_hashes VALUES(7, 'abc', -1, 2, 3, 4, 5, 6, 7, 8, 0.5)")
         execute("INSERT INTO taggers(key, tags) VALUES('t', '[[\"smile\", 0]]')")
         execute("INSERT INTO scores VALUES(1, 'abc', x'003c')")
         execute("DROP TABLE scored")

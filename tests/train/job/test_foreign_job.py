@@ -19,12 +19,13 @@ from tests.waiting import wait_for
 from train.config import RunConfig, TrainSettings
 from train.job import begin, start
 from train.job.command import training_argv
+from train.job.names import places
 
 NAME = "20250101-000000-train"
 
 
 @pytest.fixture
-def job(project: Project, tmp_path: Path) -> jobs.Job:
+def job(project: Project, tmp_path: Path, base: Path) -> jobs.Job:
     """Return a job that would touch a file, and write everywhere else."""
     directory = project.jobs / NAME
     directory.mkdir(parents=True)
@@ -37,7 +38,7 @@ def job(project: Project, tmp_path: Path) -> jobs.Job:
         output=tmp_path / "elsewhere",
         samples=tmp_path / "elsewhere",
         cache=tmp_path / "elsewhere",
-        train=TrainSettings(epochs=7),
+        train=TrainSettings(epochs=7, base=str(base)),
     )
     (directory / "config.toml").write_text(run.to_toml())
     return jobs.Job(directory)
@@ -48,7 +49,7 @@ def test_the_command_is_made_anew_and_stays_in_the_project(
 ) -> None:
     started: list[JobSettings] = []
     monkeypatch.setattr(jobs, "start", lambda job: started.append(job.settings()))
-    begin.resume(project, "2025")
+    list(begin.resume(project, "2025"))
     run = RunConfig.from_toml((job.directory / "config.toml").read_text())
     assert started == [JobSettings("train", training_argv(run), True, "train x")]
     assert (run.name, run.project, run.train.epochs) == ("x", project.root, 7)
@@ -65,7 +66,7 @@ def test_without_valid_settings_nothing_runs(
     if text is not None:
         config.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UserError):
-        begin.resume(project, NAME)
+        list(begin.resume(project, NAME))
     assert not (tmp_path / "ran").exists()
     assert not (job.directory / "began").exists()
 
@@ -81,7 +82,7 @@ def test_nothing_is_written_through_links_in_it(
     before = target.read_bytes()
     (job.directory / name).symlink_to(target)
     with pytest.raises(UserError, match="is a link"):
-        begin.resume(project, NAME)
+        list(begin.resume(project, NAME))
     if name == "commands.jsonl":
         with pytest.raises(UserError, match="is a link"):
             jobs.send(job, "stop")
@@ -99,10 +100,10 @@ def test_results_are_not_written_through_links(
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(elsewhere, target_is_directory=True)
     with pytest.raises(UserError, match="outside of the project") as no:
-        begin.resume(project, NAME)
+        list(begin.resume(project, NAME))
     assert no.value.hint.startswith("If that is yours, run: shikomi allow")
     run = RunConfig.from_toml((job.directory / "config.toml").read_text())
-    run = run.model_copy(update=start._places(project, "x"))
+    run = run.model_copy(update=places(project, "x"))
     with pytest.raises(UserError, match="outside of the project"):
         start.start_run(project, run)
     assert not list(elsewhere.iterdir())
