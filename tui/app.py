@@ -93,6 +93,7 @@ class ShikomiApp(App[None]):
         self.session.jobs_changed.subscribe(self, self._job_changed)
         self.session.remarked.subscribe(self, lambda _: self.show_states())
         self._follow_jobs()
+        self._show_unfinished()
         self.action_rescan()
 
     def on_unmount(self) -> None:
@@ -200,6 +201,12 @@ class ShikomiApp(App[None]):
         self.notify(escape(running[0].stop()) if running else "No job is running.")
 
     # ---- edits ---------------------------------------------------------------------------
+
+    @work(group="unfinished", exit_on_error=False)
+    async def _show_unfinished(self) -> None:
+        """Finish edits that were interrupted, and tell of them."""
+        for told in await self.session.unfinished():
+            self.notify(escape(f"{told.message}\n{told.hint}"), severity="warning", timeout=SECONDS)
 
     @work(group="undo", exit_on_error=False)
     async def action_undo(self) -> None:

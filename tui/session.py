@@ -18,6 +18,8 @@ from prep import captions
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change
 from prep.dataset.journal.edits import Journal, Outcome
+from prep.events import Warned
+from prep.ops import edit
 from prep.project import FILE_NAME, Project
 from tui.jobs.follow import JobBoard, JobView
 from tui.stages import StageState
@@ -118,6 +120,19 @@ class Session:
         """Make changes as one edit and notify subscribers."""
         wanted = list(changes)
         return await self._journal(lambda journal: journal.apply(title, wanted))
+
+    async def unfinished(self) -> list[Warned]:
+        """Finish edits that were interrupted; return what to tell of those and of others."""
+
+        def open_journal(index: Index) -> tuple[bool, list[Warned]]:
+            journal = Journal(index)
+            told = [event for event in edit.unfinished(journal) if isinstance(event, Warned)]
+            return bool(journal.recovered), told
+
+        changed, told = await self._writer.run(open_journal)
+        if changed:
+            self.dataset_changed.publish("edit")
+        return told
 
     async def undo(self) -> Outcome:
         """Undo the newest edit."""

@@ -24,6 +24,8 @@ from prep.system.names import is_litter_path, shortened
 _WANTED = SUFFIXES | set(CAPTION_SUFFIXES) | {".toml", ".json", ".jsonl", ".csv", ".parquet"}
 _MAX_RATIO, _SMALL = 200, 50 << 20
 """Maximum ratio of unpacked to packed size, unless the member is small."""
+_MAX_TOTAL_RATIO = 1100
+"""More than deflate can do, 1032: members overlap."""
 _MAX_MEMBER = 2 << 30
 _ROOM = 16
 """Bytes that a stem leaves for the suffixes of captions and masks."""
@@ -47,7 +49,7 @@ def unpack(archive: Path, target: Path) -> Unpacked:
     """Unpack the images, captions and metadata of a zip or tar into an empty folder.
 
     Raises:
-        ConfigError: It is not an archive, or broken from the start.
+        ConfigError: It is not an archive, broken from the start, or a bomb.
         UserError: It does not fit on the disk.
     """
     done = Unpacked()
@@ -77,6 +79,12 @@ def _check_room(archive: Path, size: int, target: Path) -> None:
         raise UserError(
             f"{archive} unpacks to {size >> 20:,} MiB, but only {free >> 20:,} MiB are free.",
             "Free some space, or unpack only the files you need by hand.",
+        )
+    packed = archive.stat().st_size
+    if size > _SMALL and size > _MAX_TOTAL_RATIO * packed:
+        raise ConfigError(
+            f"{archive} unpacks to {size >> 20:,} MiB from {packed >> 10:,} KiB (a bomb?).",
+            "Unpack only the files you need by hand.",
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from prep.errors import UserError
 from prep.formats.placing import PlacedFile
 from prep.project import Project
+from prep.system.boundary import Boundary
 from prep.system.files import write_bytes
 from prep.system.leftovers import unfinished_name
 
@@ -27,6 +28,7 @@ class Fetcher:
             link: Create hard links instead of copies.
         """
         self._project, self._staging, self._link = project, staging, link
+        self._boundary = Boundary(project.root)
 
     def fetch(self, copy: PlacedFile) -> Path | str:
         """Copy one file; return its new path, or why it failed.
@@ -35,6 +37,8 @@ class Fetcher:
             UserError: The disk is full.
         """
         place = self._place(copy)
+        if not self._boundary.holds(self._project.relative(place)):
+            return f"a link leads to {place.parent.resolve()}, outside of the project"
         if place.exists():
             return place
         try:

@@ -17,6 +17,7 @@ from prep.errors import UnreadableError
 from prep.formats.collection import SourceImage, same_content
 from prep.formats.sidecars import CAPTION_SUFFIXES
 from prep.images import MASK_SUFFIXES, decode, decode_data, is_image_name
+from prep.system.boundary import is_plain_name
 from prep.system.names import is_there, shortened
 
 
@@ -82,7 +83,9 @@ class Placer:
         Raises:
             OSError: Its caption cannot be read.
         """
-        inside = PurePosixPath(picture.name)
+        # Metadata of others may name pictures anywhere; what is placed stays in its concept.
+        plain = is_plain_name(picture.name)
+        inside = PurePosixPath(picture.name if plain else picture.file.name)
         folder = self._dataset / picture.concept / inside.parent
         sidecars = self._sidecars(picture)
         mark = _mark(sidecars)

@@ -69,6 +69,12 @@ def run(project: Project, options: EditOptions) -> Iterator[events.Event]:
 def _journal(index: Index) -> Generator[events.Event, None, Journal]:
     """Open the journal before captions are read: it may finish an interrupted edit."""
     journal = Journal(index)
+    yield from unfinished(journal)
+    return journal
+
+
+def unfinished(journal: Journal) -> Iterator[events.Event]:
+    """Yield what to tell of edits that were not finished when the journal was opened."""
     for outcome in journal.recovered:
         what, back = ("An undo", "redo") if outcome.undone else ("An edit", "undo")
         yield events.Warned(
@@ -89,7 +95,6 @@ def _journal(index: Index) -> Generator[events.Event, None, Journal]:
             f" ({sum(edit.kinds.values())} changes).",
             "Finish it with: shikomi redo. Take it back with: shikomi undo",
         )
-    return journal
 
 
 def _applied(editor: Editor, journal: Journal) -> Outcome:

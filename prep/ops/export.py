@@ -24,6 +24,7 @@ from prep.formats.shards import Packer, samples
 from prep.images import is_image_name
 from prep.ops.plan import plan_of, step_settings
 from prep.project import Project, Section
+from prep.project.boundary import refuse_links
 from prep.system.files import bytes_hash, text_hash, write_bytes
 from prep.system.leftovers import sweep
 from prep.system.names import natural_key
@@ -97,10 +98,13 @@ def run(project: Project, options: ExportOptions | None = None) -> Iterator[even
         kohya, ``dataset_toml`` (its path).
 
     Raises:
-        ConfigError: The folder cannot hold a training set, or there is nothing to export.
+        ConfigError: The folder cannot hold a training set, or a link leads to it, out of the
+            project, or there is nothing to export.
         UserError: The disk is full, or the folder is not writable.
     """
     options = options or ExportOptions()
+    if options.out is None:
+        refuse_links(project, default_folder(project, options.layout))
     folder = export_target(project, options.out or default_folder(project, options.layout))
     with Index(project) as index:
         rows = yield from _usable(index)

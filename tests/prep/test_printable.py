@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import events
-from prep.captions import implications
 from prep.captions.implications import Implications
 from prep.captions.tag_lists import read_list
 from prep.cli.console import print_error, show
@@ -105,8 +104,8 @@ def test_vocabularies_and_aliases_are_cleaned(tmp_path: Path) -> None:
 
 def test_a_packed_list_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.csv.gz"
-    file.write_bytes(gzip.compress(b"cap,hat\n"))
+    file.write_bytes(gzip.compress(b"cap,hat\n" * 1000))
     assert Implications.read([file], []).aliases == {"cap": "hat"}
-    monkeypatch.setattr(implications, "_MOST", 7)
-    with pytest.raises(UserError, match="a bomb"):
+    monkeypatch.setattr("prep.texts._LARGEST", 1000)
+    with pytest.raises(UserError, match="File too large"):
         Implications.read([file], [])

@@ -18,7 +18,7 @@ from prep.project import Project
 from train.config import TrainSettings
 from train.sampling.draw import ImageSpec
 from train.sampling.loras import distinct_names, file_names, find_lora, shown
-from train.sampling.options import GridOptions
+from train.sampling.options import GridOptions, folder_for
 from train.sampling.prompts import parse
 from train.sampling.sample import (
     LoraSampler,
@@ -54,11 +54,11 @@ def run(project: Project, options: GridOptions) -> Iterator[Event]:
         )
     names = distinct_names(dict.fromkeys(files))
     check_sizes(base, pictures)
+    folder = folder_for(project, options, "grids")
     yield Stage("load")
     began = time.monotonic()
     sampler = LoraSampler(base, settings)
     yield Stage("load", True, round(time.monotonic() - began, 2))
-    folder = (options.out or project.output / "grids").expanduser().resolve()
     cells: dict[tuple[int, str, float], Image.Image] = {}
     plain = {"": "", **file_names(list(names.values()))}
     for key, picture, image in _draw_all(sampler, names, options.strengths, pictures):

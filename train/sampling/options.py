@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from prep.project import Section
+from prep.project import Project, Section
+from prep.project.boundary import refuse_links
 from train.config import SamplerName
 
 
@@ -51,3 +52,19 @@ class GridOptions(DrawOptions):
     """LoRA file, a row of the sheet; repeatable. Default: all files in output/lora."""
     strengths: tuple[float, ...] = (0.0, 0.6, 0.8, 1.0)
     """Strength, a column of the sheet; 0 is the base model alone; repeatable."""
+
+
+def folder_for(project: Project, options: DrawOptions, usual: str) -> Path:
+    """Return the absolute folder for the images.
+
+    Args:
+        project: The project.
+        options: A folder that is given may be anywhere.
+        usual: The folder below ``output`` otherwise.
+
+    Raises:
+        ConfigError: A link leads to the usual folder, out of the project.
+    """
+    if options.out is None:
+        refuse_links(project, project.output / usual)
+    return (options.out or project.output / usual).expanduser().resolve()

@@ -20,7 +20,7 @@ from train.networks.build import network_of_file
 from train.networks.saved import load_lora
 from train.sampling.draw import ImageGenerator, ImageSpec, parameters, png_text
 from train.sampling.loras import distinct_names, find_lora, find_with_strength, shown
-from train.sampling.options import DrawOptions, SampleOptions
+from train.sampling.options import DrawOptions, SampleOptions, folder_for
 from train.sampling.prompts import parse, read_prompts
 
 
@@ -96,13 +96,13 @@ def run(project: Project, options: SampleOptions) -> Iterator[Event]:
     base = opened_base(project, options, settings)
     pictures, names = _pictures(project, options, settings, base)
     check_sizes(base, pictures)
+    folder = folder_for(project, options, "samples/drawn")
     yield Stage("load")
     began = time.monotonic()
     sampler = LoraSampler(base, settings)
     for file, name in names.items():
         sampler.attach(name, file)
     yield Stage("load", True, round(time.monotonic() - began, 2))
-    folder = (options.out or project.output / "samples" / "drawn").expanduser().resolve()
     first = _next_number(folder)
     for index, picture in enumerate(pictures):
         path = folder / f"{first + index:05d}-{picture.seed}.png"

@@ -13,6 +13,7 @@ from textual.widgets import Button, Static
 from prep import events
 from prep.images import decode
 from prep.ops.tag import TagOptions
+from prep.project.boundary import refuse_links
 from prep.system import jobs
 from prep.tagging.models.obtain import DEMO
 from tui import commands
@@ -108,6 +109,7 @@ class TagScreen(StageScreen):
         title = f"{'dry run: ' if dry else ''}tag with {options.model or 'the set tagger'}"
         argv = command("tag", str(self.session.project.root), options, dry=dry)
         settings = jobs.JobSettings("tag", argv, title=title)
+        refuse_links(self.session.project, self.session.project.jobs)
         job = jobs.create(self.session.project.jobs, settings)
         await asyncio.to_thread(jobs.start, job)
         self.query_one("#tagged").focus()

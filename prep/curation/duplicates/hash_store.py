@@ -23,6 +23,7 @@ from prep.errors import UnreadableError
 from prep.images import decode
 
 _SIGN, _MODULUS = 1 << 63, 1 << 64
+_JPEG = b"\xff\xd8"
 """SQLite's integers are signed."""
 _HASHES = (
     "upright, mirrored, flipped, turned, middle, middle_mirrored, middle_flipped, middle_turned"
@@ -155,7 +156,7 @@ def read_thumbnail(index: Index, content: str) -> Thumbnail | None:
     row = index.connection.execute(
         "SELECT picture FROM thumbnails WHERE content = ?", (content,)
     ).fetchone()
-    if row is None:
+    if row is None or not row[0].startswith(_JPEG):  # nothing else is decoded
         return None
     decoded: Any = cv2.imdecode(np.frombuffer(row[0], np.uint8), cv2.IMREAD_COLOR)
     return None if decoded is None else np.ascontiguousarray(decoded[..., ::-1])

@@ -195,6 +195,21 @@ def test_what_does_not_fit_is_refused(
     assert files(out) == {}
 
 
+def test_overlapping_members_are_a_bomb(tmp_path: Path, image: bytes) -> None:
+    """Every entry of the directory may point to the same megabytes."""
+    file = zipped(tmp_path / "x.zip", {"000.bmp": bytes(40 << 20)})
+    data = file.read_bytes()
+    start, end = data.rindex(b"PK\x01\x02"), data.rindex(b"PK\x05\x06")
+    entry, count = data[start:end], 60
+    entries = b"".join(entry.replace(b"000.bmp", f"{n:03}.bmp".encode()) for n in range(count))
+    size = len(entries).to_bytes(4, "little")
+    numbers = count.to_bytes(2, "little") * 2
+    tail = data[end : end + 8] + numbers + size + data[end + 16 :]
+    file.write_bytes(data[:start] + entries + tail)
+    with pytest.raises(UserError, match=r"2,400 MiB from .* KiB \(a bomb"):
+        unpack(file, tmp_path)
+
+
 def test_shards_of_webdataset(tmp_path: Path, image: bytes) -> None:
     place = tmp_path / "shards"
     place.mkdir()
