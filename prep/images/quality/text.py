@@ -82,6 +82,7 @@ def _writing(found: Lines) -> NDArray[np.bool_]:
     """Return which lines count: those that are sure, and likely ones beside one that counts."""
     odds = found.features @ _WEIGHTS + _BIAS
     usual = ((found.features >= _LEAST) & (found.features <= _MOST)).all(axis=1)
+    counts: NDArray[np.bool_]
     counts, likely = usual & (odds > _SURE), usual & (odds > _LIKELY)
     beside = found.beside(_REACH, _ALIKE)
     while True:
