@@ -191,7 +191,10 @@ class ChangeApplier:
             try:
                 mark = write_text(file, change.after, lambda: _read(file) == present)
             except FileChangedError:
-                return _CAPTION_CHANGED
+                # An image of the same name shares the caption, and another thread was quicker.
+                if _read(file) != change.after:
+                    return _CAPTION_CHANGED
+                mark = fingerprint(file)
         size, mtime = (mark.size, mark.mtime_ns) if mark else (None, None)
         self._written.append(ScannedCaption(change.path, change.after, size, mtime))
         self._folders.add(str(file.parent))
@@ -225,7 +228,8 @@ class ChangeApplier:
             try:
                 write_bytes(file, data, lambda: _read_bytes(file) == present)
             except FileChangedError:
-                return _FILE_CHANGED
+                if _read_bytes(file) != change.after:
+                    return _FILE_CHANGED
         self._folders.add(str(file.parent))
         return ""
 

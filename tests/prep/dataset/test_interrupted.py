@@ -201,6 +201,22 @@ def test_what_an_editor_saves_meanwhile_stays(
     assert len(list(file.parent.glob(".shikomi-*"))) == 0
 
 
+def test_images_that_share_a_caption_are_changed_at_once(
+    opened: Project, index: Index, make_image: MakeImage
+) -> None:
+    """``a.png`` and ``a.jpg`` have one caption file; threads get to both at the same time."""
+    for number in range(COUNT):
+        make_image(f"10_mochi/{number:02}.jpg", number, (16, 16))
+    list(scan.run(opened))
+    paths = [row.path for row in index.usable()]
+    assert len(paths) == 2 * COUNT
+    for _ in range(5):
+        done = Journal(index).apply("3", [Change(path, CAPTION, "2", "3") for path in paths])
+        undone = Journal(index).undo()
+        assert (len(done.changed), len(undone.changed)) == (2 * COUNT, 2 * COUNT)
+        assert texts(opened) == ["2"] * COUNT
+
+
 @pytest.fixture
 def copied(opened: Project, tmp_path: Path) -> Project:
     """Return a copy of the project elsewhere, with an edit that was interrupted."""
