@@ -147,7 +147,7 @@ def tagging(folder: Path, images: int) -> None:
     for width, blocks in ((384, 12), (1152, 14)):
         model = str(stand_in.make_tagger(folder / f"tagger{width}", width, blocks))
         tagger = Tagger(find(model, project.root))
-        blank = tagger.tensor(np.full((tagger.batch, 448, 448, 3), 127, np.uint8))
+        blank = tagger.inputs(np.full((tagger.batch, 448, 448, 3), 127, np.uint8))
         tagger.run(blank)
         began = time.perf_counter()
         for _ in range(10):

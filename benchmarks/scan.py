@@ -20,7 +20,7 @@ from benchmarks import corpus
 from prep.images import headers
 from prep.ops import scan
 from prep.project import Project, initialise
-from prep.system.files import walk_folders
+from prep.system.walking import walk_folders
 
 SIDES = (64, 128, 224, 320)
 FORMATS = ("jpg", "jpg", "png", "webp")

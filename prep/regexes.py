@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from prep.errors import ConfigError
+from prep.texts import composed
 
 T = TypeVar("T")
 
@@ -22,6 +23,8 @@ _SLOW = 0.02
 
 class Expression:
     r"""A regular expression with a time limit, optionally case-insensitive.
+
+    Accents match in either Unicode form.
 
     Example:
         >>> Expression(r"(\w+) hat").sub(r"hat, \1", "red hat")
@@ -39,7 +42,9 @@ class Expression:
         self.pattern = pattern
         self._left = PATIENCE
         try:
-            self._compiled = regex.compile(pattern, regex.IGNORECASE if ignore_case else 0)
+            self._compiled = regex.compile(
+                composed(pattern), regex.IGNORECASE if ignore_case else 0
+            )
         except regex.error as error:
             raise _fault(pattern, error) from error
         except (OverflowError, RecursionError) as error:
@@ -65,8 +70,9 @@ class Expression:
         Raises:
             ConfigError: It takes too long.
         """
+        form = composed(text)
         return self._bounded(
-            lambda left: self._compiled.search(text, timeout=left, concurrent=True) is not None
+            lambda left: self._compiled.search(form, timeout=left, concurrent=True) is not None
         )
 
     def sub(self, new: str, text: str) -> str:
@@ -75,9 +81,11 @@ class Expression:
         Raises:
             ConfigError: It takes too long.
         """
-        return self._bounded(
-            lambda left: str(self._compiled.sub(new, text, timeout=left, concurrent=True))
+        form = composed(text)
+        result = self._bounded(
+            lambda left: str(self._compiled.sub(new, form, timeout=left, concurrent=True))
         )
+        return text if result == form else result
 
     def found(self, text: str) -> list[str]:
         """Return all matches in the text.
@@ -85,9 +93,10 @@ class Expression:
         Raises:
             ConfigError: It takes too long.
         """
+        form = composed(text)
         return self._bounded(
             lambda left: [
-                match[0] for match in self._compiled.finditer(text, timeout=left, concurrent=True)
+                match[0] for match in self._compiled.finditer(form, timeout=left, concurrent=True)
             ]
         )
 

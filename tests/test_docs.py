@@ -70,6 +70,7 @@ def test_every_command_in_the_documents_exists() -> None:
         "docs/cli.md",
         "docs/decisions.md",
         "docs/glossary.md",
+        "docs/security.md",
     ],
 )
 def test_links_lead_somewhere(name: str) -> None:
@@ -130,3 +131,15 @@ def is_defined(parts: list[str]) -> bool:
             for name in rest
         )
     return True
+
+
+def test_the_tests_of_the_threat_model_exist() -> None:
+    """Each rule names at least one, and a renamed test takes its line along."""
+    text = (ROOT / "docs" / "security.md").read_text("utf-8")
+    rules = [line for line in text.splitlines() if line.startswith("| ")][2:]
+    named = [re.findall(r"`(test_\w+)`", rule.rpartition(" | ")[2]) for rule in rules]
+    assert len(rules) > 20
+    assert all(named)
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    known = set(re.findall(r"^(?:async )?def (test_\w+)\(", sources, re.MULTILINE))
+    assert {name for names in named for name in names} <= known

@@ -14,6 +14,7 @@ from typing import IO
 from prep import events
 from prep.errors import EXIT_OK, EXIT_PROBLEMS, EXIT_USAGE, UserError
 from prep.system import jobs
+from prep.system.supervised import end_with_supervisor, join_job
 
 
 def main() -> int:
@@ -48,6 +49,10 @@ def _run(job: jobs.Job) -> Iterator[events.Event]:
         raise UserError(f"{job.directory} has no config.toml.", "See: shikomi jobs") from error
     run = RunConfig.from_toml(text)
     configure_libraries()
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        join_job(job)
+    else:  # the first process holds the lock for all
+        end_with_supervisor(job)
     from train.run.loop import train
     from train.run.processes import ProcessGroup
 

@@ -18,8 +18,10 @@ from train.config import TrainSettings
 from train.extra import configure_libraries, require_training
 from train.families.base_model import BaseModel
 from train.job import begin
+from train.job.changes import Changes
 from train.job.follow import follow
-from train.lora.file import LoraInfo, inspect
+from train.lora.contents import LoraInfo, inspect
+from train.lora.keys import sd15_shapes
 from train.sampling.options import GridOptions, SampleOptions
 
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
@@ -56,7 +58,8 @@ def train(
             quick-cpu.
         set_: A setting that overrides all others, as KEY=VALUE; repeatable.
         dataset: Dataset file of sd-scripts to train on. Default: the project is exported.
-        resume: Continue this job; its name, or the beginning of it.
+        resume: Continue this job; its name, or the beginning of it. --set and --preset may change
+            how long it goes on, what it saves and what it draws.
         detach: Start the job and return at once.
     """
 
@@ -65,7 +68,8 @@ def train(
         offset = 0
         if resume:
             offset = _events_size(begin.find_training(opened, resume))
-            job = begin.resume(opened, resume)
+            changes = Changes(preset, set_, dataset)
+            job = yield from begin.resume(opened, resume, changes)
         else:
             settings = TrainSettings.from_project(opened, preset, set_)
             job = yield from begin.begin(opened, settings, dataset)
@@ -187,7 +191,7 @@ def lora_info(
     """
 
     def stream() -> Iterator[events.Event]:
-        yield events.Finished(_described(inspect(file)))
+        yield events.Finished(_described(inspect(file.expanduser())))
 
     return console.show(stream(), json=json, summary=lambda s: _info_text(s, metadata=metadata))
 
@@ -195,7 +199,7 @@ def lora_info(
 @examples(
     (
         "shikomi lora verify my_project/output/lora/my_project.safetensors",
-        "Check the file against all modules that Stable Diffusion 1.5 has.",
+        "Check the file against Stable Diffusion 1.5 at full size.",
     ),
     (
         "shikomi lora verify other.safetensors --base my_project/model/my-sd15-model",
@@ -203,19 +207,19 @@ def lora_info(
     ),
 )
 def lora_verify(file: Path, /, *, base: Path | None = None, json: Json = False) -> int:
-    """Check that every module of a LoRA exists in the base model; the exit code is 1 if not.
+    """Check that a LoRA fits the base model: names and shapes; the exit code is 1 if not.
 
     Args:
         file: LoRA file (.safetensors).
-        base: Base model folder to check against. Default: everything that SD 1.5 has.
+        base: Base model folder to check against. Default: Stable Diffusion 1.5.
     """
     problems = 0
 
     def stream() -> Iterator[events.Event]:
         nonlocal problems
-        known = BaseModel.open(base).modules() if base else None
-        found = inspect(file, known)
-        problems = len(found.unmatched)
+        model = BaseModel.open(base).module_shapes() if base else sd15_shapes()
+        found = inspect(file.expanduser(), model)
+        problems = len(found.faults)
         yield events.Finished(_described(found))
 
     code = console.show(stream(), json=json, summary=lambda s: _info_text(s, metadata=False))
@@ -232,6 +236,7 @@ def _described(found: LoraInfo) -> dict[str, Any]:
         "alpha": found.alpha,
         "modules": found.modules,
         "unmatched": list(found.unmatched),
+        "faults": list(found.faults),
         "metadata": found.metadata,
     }
 
@@ -246,6 +251,7 @@ def _info_text(summary: dict[str, Any], *, metadata: bool) -> str:
         f"modules    {modules}",
         f"unmatched  {len(summary['unmatched'])}",
         *(f"           {name}" for name in summary["unmatched"]),
+        *(f"fault      {fault}" for fault in summary["faults"]),
     ]
     if metadata:
         lines += [f"{key} = {value}" for key, value in sorted(summary["metadata"].items())]

@@ -4,7 +4,6 @@ The same models give the ``[train]`` table of ``shikomi.toml``, the presets, ``-
 the terminal application and the documentation. Nothing here imports torch.
 """
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from prep.errors import ConfigError
 from prep.project import Project, Section, describe_faults
+from prep.texts import parse_toml, read_text
 from prep.training_set.plan import StepSettings
 
 PRESETS = Path(__file__).parent / "presets"
@@ -26,7 +26,8 @@ class TrainSettings(StepSettings):
     """The ``[train]`` table: what a run does. The defaults suit 10 to 100 images on SD 1.5."""
 
     base: str = ""
-    """Base model: a folder in the diffusers layout, absolute or relative to the project."""
+    """Base model: a folder in the diffusers layout, absolute, from the home folder (~), or relative
+    to the project."""
 
     rank: int = Field(32, ge=1, le=1024)
     """Rank of the LoRA: how much it can hold. 8 to 32 for a character, 32 to 64 for a style."""
@@ -45,8 +46,8 @@ class TrainSettings(StepSettings):
 
     learning_rate: float = Field(1e-4, gt=0)
     """Learning rate of the UNet."""
-    text_encoder_learning_rate: float = Field(5e-5, ge=0)
-    """Learning rate of the text encoder; 0 means the same as learning_rate."""
+    text_encoder_learning_rate: float | None = Field(None, ge=0)
+    """Learning rate of the text encoder; when absent, that of the UNet. 0 does not train it."""
     optimizer: Literal["adamw"] = "adamw"
     """The optimiser."""
     weight_decay: float = Field(0.01, ge=0)
@@ -74,11 +75,12 @@ class TrainSettings(StepSettings):
     """Shuffle the tags of captions; when absent, the dataset file decides."""
     keep_tokens: int | None = Field(None, ge=0)
     """This many first tags stay in place when shuffling; when absent, the dataset file decides."""
-    caption_dropout: float = Field(0.0, ge=0.0, le=1.0)
-    """Share of images seen without any caption; 0.05 to 0.1 helps styles."""
-    tag_dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    caption_dropout: float | None = Field(None, ge=0.0, le=1.0)
+    """Share of images seen without any caption; 0.05 to 0.1 helps styles. When absent, the dataset
+    file decides."""
+    tag_dropout: float | None = Field(None, ge=0.0, lt=1.0)
     """Share of tags left out of each caption, kept tokens excepted: the trigger word then works
-    on its own as well; 0.1 to 0.5."""
+    on its own as well; 0.1 to 0.5. When absent, the dataset file decides."""
     clip_skip: int = Field(1, ge=1, le=12)
     """Which layer of the text encoder is read, counted from the end: 1, or 2 for anime models."""
     max_token_length: Literal[75, 150, 225] = 75
@@ -115,6 +117,14 @@ class TrainSettings(StepSettings):
 
     devices: int = Field(1, ge=1, le=64)
     """Processes, one per GPU."""
+
+    @property
+    def text_encoder_rate(self) -> float:
+        """The learning rate of the text encoder; 0 when it is not trained."""
+        if not self.train_text_encoder:
+            return 0.0
+        rate = self.text_encoder_learning_rate
+        return self.learning_rate if rate is None else rate
 
     @classmethod
     def from_project(
@@ -163,7 +173,7 @@ class RunConfig(Section):
         """
         if not self.train.base:
             raise ConfigError("No base model is set.", "Set base in [train], or: --set base=FOLDER")
-        return self.project / self.train.base
+        return base_folder(self.train.base, self.project)
 
     def to_toml(self) -> str:
         """Return the text of ``config.toml``."""
@@ -177,12 +187,24 @@ class RunConfig(Section):
             ConfigError: It is not what ``to_toml`` writes.
         """
         try:
-            return cls.model_validate(tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
+            return cls.model_validate(parse_toml(text))
+        except ValueError as error:
             raise ConfigError(f"config.toml is not valid TOML: {error}") from error
         except ValidationError as error:
             faults = "; ".join(describe_faults(error, cls))
             raise ConfigError(f"config.toml: {faults}") from error
+
+
+def base_folder(base: str, project: Path) -> Path:
+    """Return the folder of a base model as the setting names it.
+
+    Raises:
+        ConfigError: It begins with ``~`` and a user that does not exist.
+    """
+    try:
+        return project / Path(base).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"There is no home folder for {base}.", "Write its path out.") from error
 
 
 def validated(values: Mapping[str, Any], place: str) -> TrainSettings:
@@ -202,7 +224,7 @@ def presets() -> dict[str, str]:
     """Return the names of the presets, each with its description."""
     found = {}
     for path in sorted(PRESETS.glob("*.toml")):
-        found[path.stem] = str(tomllib.loads(path.read_text("utf-8")).get("description", ""))
+        found[path.stem] = str(parse_toml(read_text(path)).get("description", ""))
     return found
 
 
@@ -215,7 +237,7 @@ def load_preset(name: str) -> dict[str, Any]:
     path = PRESETS / f"{name}.toml"
     if name not in presets():
         raise ConfigError(f"There is no preset {name}.", f"Presets: {', '.join(presets())}")
-    values = tomllib.loads(path.read_text("utf-8"))
+    values = parse_toml(read_text(path))
     values.pop("description", None)
     return values
 
@@ -234,6 +256,6 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not separator:
         raise ConfigError(f"--set {text} is not of the form key=value.", "Example: --set rank=16")
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        return key.strip(), parse_toml(f"value = {value}")["value"]
+    except ValueError:
         return key.strip(), value.strip()

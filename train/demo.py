@@ -17,6 +17,7 @@ from prep.errors import UnreadableError, UserError
 from prep.ops import buckets, dupes, edit, export, plan, scan, tag
 from prep.project import FILE_NAME, Project
 from prep.system import jobs
+from prep.system.leftovers import unfinished_name
 from prep.tagging.models import obtain
 from prep.tagging.runtime.tagger import Tagger, score_files
 from train.config import TrainSettings
@@ -157,7 +158,7 @@ def _copy_missing(source: Path, target: Path) -> None:
         if file.is_dir() or file.name == "truth.json" or copy.exists():
             continue
         copy.parent.mkdir(parents=True, exist_ok=True)
-        part = copy.with_name(f".{copy.name}.part")
+        part = copy.with_name(unfinished_name())
         shutil.copyfile(file, part)
         part.replace(copy)
 
@@ -253,7 +254,7 @@ def _training(project: Project) -> Iterator[events.Event]:
     else:
         offset = job.events_file.stat().st_size if job.events_file.exists() else 0
         if not jobs.alive(job):
-            job = begin.resume(project, job.name)
+            job = yield from begin.resume(project, job.name)
     # To its very end, also when it was stopped: the next run must find the job at rest.
     for event in follow(job, offset):
         stopped |= isinstance(event, events.Finished) and event.reason != "done"

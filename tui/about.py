@@ -1,7 +1,7 @@
 """Short descriptions of an image."""
 
 from prep.dataset.index import ImageRow
-from prep.images.buckets import Fit
+from prep.images.buckets import Fit, enlargement
 from prep.project import Project
 
 _TURNS = {
@@ -33,13 +33,13 @@ def fit_text(fit: Fit) -> str:
     Example:
         >>> from prep.images.buckets import Buckets
         >>> fit_text(Buckets((512, 512)).fit((256, 256)))
-        'bucket 512x512 · enlarged x2.00'
+        'bucket 512x512 · enlarged 2.0 times'
     """
     parts = [f"bucket {fit.bucket[0]}x{fit.bucket[1]}"]
     if fit.cut >= 0.005:
         parts.append(f"{fit.cut:.0%} cut off")
-    if fit.upscaled:
-        parts.append(f"enlarged x{fit.scale:.2f}")
+    if times := enlargement(fit.scale):
+        parts.append(f"enlarged {times}")
     return " · ".join(parts)
 
 

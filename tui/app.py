@@ -5,7 +5,7 @@ to the application, since workers die with the node that started them.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from rich.markup import escape
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
 from textual.worker import Worker
@@ -31,6 +32,7 @@ from tui.jobs.operations import watched
 from tui.notices import SECONDS, report_worker
 from tui.palette import TableProvider
 from tui.pictures import made
+from tui.printable_lines import PRINTABLE
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.widgets.job_strip import outcome
@@ -76,6 +78,10 @@ class ShikomiApp(App[None]):
         self._since_refresh = 0.0
         for mode, screen in screens.SCREENS.items():
             self.add_mode(mode, partial(screen, self.session))
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return what every line of every widget goes through on its way to the terminal."""
+        return [*super().get_line_filters(), PRINTABLE]
 
     # ---- life ----------------------------------------------------------------------------
 

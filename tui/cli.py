@@ -18,6 +18,7 @@ from prep.cli.console import print_error
 from prep.cli.help_format import HelpFormatter, shown_default
 from prep.cli.usage import format_error
 from prep.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
+from prep.system.supervised import join_job, own_job
 
 _EPILOGUE = """\
 Help for a verb: shikomi VERB --help
@@ -46,6 +47,7 @@ STAGES: dict[str, tuple[Verb, ...]] = {
     "Start": (
         Verb("demo", "tui.demo_cli:demo", "Run the whole workflow on a small example dataset."),
         Verb("init", "prep.cli.dataset:init", "Create a project."),
+        Verb("allow", "prep.cli.allow:allow", "Allow servers, and folders outside of projects."),
     ),
     "Take over": (
         Verb("import", "prep.cli.formats:import_", "Import a dataset made with another tool."),
@@ -195,6 +197,8 @@ def open_application(
 def main() -> int:
     """Run the command line; no verb ends with a traceback."""
     try:
+        if (job := own_job()) is not None:
+            join_job(job)
         result = app(sys.argv[1:], exit_on_error=False, print_error=True)
     except UserError as error:
         print_error(error)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from prep.errors import UserError
 from prep.images import is_image_name
+from prep.images.opening import open_image
 from prep.project import Project
-from prep.system.files import walk
+from prep.system.names import natural_key
+from prep.system.walking import files_below
 
 FOLDERS = ("samples", "grid")
 """Folders below the output folder."""
@@ -32,19 +32,17 @@ def made(project: Project) -> list[Made]:
             continue
         try:
             found += [
-                Made(Path(entry.path), entry.stat().st_mtime_ns)
-                for entry in walk(root)
-                if is_image_name(entry.name)
+                Made(path, path.stat().st_mtime_ns) for path in files_below(root, is_image_name)
             ]
         except (OSError, UserError):
             continue  # pictures may be moved away meanwhile
-    return sorted(found, key=lambda one: (-one.mtime_ns, one.path))
+    return sorted(found, key=lambda one: (-one.mtime_ns, natural_key(str(one.path))))
 
 
 def parameters(path: Path) -> str:
     """Return the text stored in a PNG: prompt, seed and settings; empty for none."""
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return str(image.info.get("parameters", ""))
     except OSError:
         return ""

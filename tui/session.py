@@ -18,7 +18,7 @@ from prep import captions
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change
 from prep.dataset.journal.edits import Journal, Outcome
-from prep.project import Project
+from prep.project import FILE_NAME, Project
 from tui.jobs.follow import JobBoard, JobView
 from tui.stages import StageState
 
@@ -133,7 +133,9 @@ class Session:
 
     async def _journal(self, work: Callable[[Journal], Outcome]) -> Outcome:
         outcome = await self._writer.run(lambda index: work(Journal(index)))
-        if outcome.changed:
+        if any(change.path == FILE_NAME for change in outcome.changed):
+            self.reopen(await asyncio.to_thread(Project.open, self.project.root))
+        elif outcome.changed:
             self.dataset_changed.publish("edit")
         self.edited.publish(outcome)
         return outcome

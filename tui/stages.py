@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from prep.dataset.index import Index
+from prep.images.buckets import enlargement
 from tui.jobs.follow import JobBoard
 
 GLYPHS = {"done": "✓", "needs you": "!", "running": "▶", "open": "○"}
@@ -36,7 +37,7 @@ class Survey:
         images: Usable images.
         captioned: Usable images that have a caption.
         broken: Files that cannot be used.
-        enlarged: Usable images smaller than their bucket.
+        enlarged: Usable images that are noticeably smaller than their bucket.
         untriggered: Concept folders without a trigger word.
         samples: Generated pictures.
     """
@@ -59,7 +60,8 @@ def survey(index: Index) -> Survey:
         else:
             images += size.images
             captioned += size.captioned
-            enlarged += size.images * buckets.fit((size.width, size.height)).upscaled
+            if enlargement(buckets.fit((size.width, size.height)).scale):
+                enlarged += size.images
     untriggered = sum(not project.concept(folder).trigger for folder, _ in index.folders())
     return Survey(images, captioned, broken, enlarged, untriggered)
 

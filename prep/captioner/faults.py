@@ -1,9 +1,10 @@
 """Faults of requests to a captioner: messages, and whether a retry may help."""
 
-import json
 import re
 from email.message import Message
 from http.client import HTTPException
+
+from prep.texts import parse_json
 
 _BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _LONGEST_WAIT = 60.0
@@ -81,7 +82,7 @@ def hide(text: str, key: str) -> str:
 def _message_in(body: str) -> str:
     """Return the server's message: from its JSON, or its text."""
     try:
-        data = json.loads(body)
+        data = parse_json(body)
     except ValueError:
         data = None
     error = data.get("error", data) if isinstance(data, dict) else None

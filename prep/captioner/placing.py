@@ -11,6 +11,7 @@ from typing import Literal
 from prep import captions
 from prep.captions.sentences import is_sentence
 from prep.captions.structure import SEPARATOR, split_lines
+from prep.texts import composed
 
 DescriptionMode = Literal["merge", "missing", "overwrite", "none"]
 
@@ -35,7 +36,7 @@ def with_trigger(description: str, trigger: str) -> str:
         >>> with_trigger("A bear sits.", "mochi"), with_trigger("Here mochi sits.", "mochi")
         ('mochi, A bear sits.', 'Here mochi sits.')
     """
-    if not trigger or trigger.casefold() in description.casefold():
+    if not trigger or composed(trigger.casefold()) in composed(description.casefold()):
         return description
     return f"{trigger}{SEPARATOR}{description}"
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from prep.captioner.faults import NoAnswerError, not_http, of_status
 from prep.errors import ConfigError
+from prep.texts import parse_json
 
 _LONGEST_LINE = 1 << 20
 _LONGEST_BODY = 1 << 24
@@ -215,6 +216,6 @@ def _body(response: http.client.HTTPResponse) -> str:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError as error:
         raise NoAnswerError("the server sent broken JSON") from error

@@ -6,23 +6,18 @@ that follows, which is kept unchanged. Parsing and writing lines is in ``structu
 nothing returns exactly the same text.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import errno
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from prep.captions import rewrite_tags, structure
+from prep.captions.faces import is_face as is_face
 from prep.captions.structure import SEPARATOR as SEPARATOR
 from prep.errors import UnreadableError
+from prep.texts import composed, read_bytes
 
 T = TypeVar("T")
-
-# fmt: off
-KAOMOJI = frozenset({
-    "0_0", "(o)_(o)", "+_+", "+_-", "._.", "<o>_<o>", "<|>_<|>", "=_=", ">_<", "3_3", "6_9",
-    ">_o", "@_@", "^_^", "o_o", "u_u", "x_x", "|_|", "||_||",
-})
-# fmt: on
-"""Emoticon tags whose underscore is part of the face."""
 
 REMEMBERED = 200_000
 """Maximum of cached spellings; otherwise sentences would fill the memory."""
@@ -35,7 +30,7 @@ def read(path: Path) -> str | None:
         UnreadableError: It is not UTF-8 or not readable.
     """
     try:
-        return path.read_bytes().decode("utf-8")
+        return read_bytes(path).decode("utf-8")
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
@@ -43,6 +38,8 @@ def read(path: Path) -> str | None:
             f"{path.name}: the caption is not UTF-8 text", "Save it as UTF-8 in an editor."
         ) from error
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None  # no file can have this name
         raise UnreadableError(
             f"{path.name}: the caption cannot be read ({error.strerror})"
         ) from error
@@ -95,8 +92,8 @@ class TagCache(dict[str, T]):
 
 
 def _folded(tag: str) -> str:
-    folded = tag.strip().casefold()
-    if folded not in KAOMOJI:
+    folded = composed(composed(tag.strip()).casefold())
+    if not is_face(folded):
         folded = folded.replace("_", " ")
     return folded.replace("\\(", "(").replace("\\)", ")") if "\\" in folded else folded
 
@@ -106,7 +103,9 @@ _key = _keys.__getitem__
 
 
 def key(tag: str) -> str:
-    r"""Return a key that is equal for all spellings of a tag (case, underscores, escaped brackets).
+    r"""Return a key that is equal for all spellings of a tag.
+
+    Spellings differ in case, underscores, escaped brackets, or the Unicode form of accents.
 
     Example:
         >>> key("Long_Hair") == key("long hair"), key(r"saber \(fate\)"), key("^_^")
@@ -121,8 +120,8 @@ def keys(tags: Iterable[str]) -> list[str]:
 
 
 def spaced(tag: str) -> str:
-    """Return a booru tag as written in captions: spaces for underscores, except in emoticons."""
-    return tag if tag in KAOMOJI else tag.replace("_", " ")
+    """Return a booru tag as written in captions: spaces for underscores, except in faces."""
+    return tag if is_face(tag) else tag.replace("_", " ")
 
 
 def unique(tags: Iterable[str]) -> list[str]:
@@ -130,10 +129,20 @@ def unique(tags: Iterable[str]) -> list[str]:
     found = list(tags)
     if len(set(map(_key, found))) == len(found):  # nearly always
         return found
-    seen: dict[str, str] = {}
-    for tag in found:
-        seen.setdefault(_keys[tag], tag)
-    return list(seen.values())
+    return without_doubles(found, set(map(_key, found)))
+
+
+def without_doubles(tags: Iterable[str], wanted: Collection[str]) -> list[str]:
+    """Drop repetitions of the tags with the wanted keys; the first one of each stays."""
+    seen: set[str] = set()
+    result: list[str] = []
+    for tag in tags:
+        name = _keys[tag]
+        if name not in seen:
+            result.append(tag)
+        if name in wanted:
+            seen.add(name)
+    return result
 
 
 def add(tags: Sequence[str], new: Iterable[str], *, first: bool = False) -> list[str]:
@@ -157,6 +166,9 @@ def remove(tags: Sequence[str], unwanted: Iterable[str]) -> list[str]:
 def replace(tags: Sequence[str], old: str, new: str) -> list[str]:
     """Rename a tag in place; an empty ``new`` removes it.
 
+    Where the new tag is already there, the first of the two stays; other doubled tags are not
+    touched.
+
     Example:
         >>> replace(["cat", "hat"], "cat", "kitten")
         ['kitten', 'hat']
@@ -165,7 +177,9 @@ def replace(tags: Sequence[str], old: str, new: str) -> list[str]:
     if wanted not in keys(tags):
         return list(tags)
     renamed = [new if _keys[tag] == wanted else tag for tag in tags]
-    return unique(tag for tag in renamed if tag)
+    if renamed == list(tags):
+        return renamed
+    return without_doubles(filter(None, renamed), {_keys[new]})
 
 
 def move_first(tags: Sequence[str], leaders: Sequence[str]) -> list[str]:

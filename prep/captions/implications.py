@@ -11,7 +11,6 @@ transitively. Cycles, which exports do contain, end where they close.
 """
 
 import csv
-import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,8 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prep import captions
-from prep.captions.tag_lists import read_list
+from prep.captions.tag_lists import read_list, tag_name
 from prep.errors import UserError
+from prep.texts import decoded, read_bytes, unzipped
 
 _OLD = ("antecedent_name", "antecedent", "from", "alias", "old")
 _NEW = ("consequent_name", "consequent", "to", "tag", "new")
@@ -209,7 +209,7 @@ def _columns(
             continue
         if status is not None and row[status].strip().casefold() not in _ACTIVE:
             continue
-        pair = row[old].strip(), row[new].strip()
+        pair = tag_name(row[old]), tag_name(row[new])
         if all(pair):
             yield pair
 
@@ -220,10 +220,10 @@ def _place(columns: Sequence[str], names: Sequence[str]) -> int | None:
 
 def _text(file: Path) -> str:
     try:
-        data = file.read_bytes()
+        data = read_bytes(file)
         if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        return data.decode("utf-8-sig")
+            data = unzipped(data)
+        return decoded(data)
     except FileNotFoundError as error:
         raise UserError(f"There is no file {file}.", "Check the spelling of the path.") from error
     except UnicodeDecodeError as error:

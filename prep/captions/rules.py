@@ -21,6 +21,10 @@ from prep.regexes import Expression
 
 _ROUNDS = 20
 """Renames of renames that are followed; patterns that need more do not converge."""
+_SHOWN = 60
+"""Characters of a tag that an error shows."""
+_LONGEST = 100_000
+"""Characters up to which a pattern may make a tag longer: each round may multiply its length."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +190,10 @@ class Rules:
         new = self.known.resolved(tag)
         new = self._renames.get(captions.key(new), new)
         for pattern, replacement in self._patterns:
-            new = pattern.sub(replacement, new)
+            longer = pattern.sub(replacement, new)
+            if len(longer) > max(_LONGEST, len(new)):
+                raise _diverging((tag, new, longer))
+            new = longer
         return (tag,) if new == tag else separate([new])
 
     def _expanded(self, tags: list[str]) -> list[str]:
@@ -201,8 +208,12 @@ class Rules:
 
 def _diverging(passed: Sequence[str]) -> ConfigError:
     return ConfigError(
-        f"The caption rules do not converge: {passed[0]!r} becomes {passed[1]!r}, then"
-        f" {passed[2]!r}, and so on.",
+        f"The caption rules do not converge: {_short(passed[0])} becomes {_short(passed[1])}, then"
+        f" {_short(passed[2])}, and so on.",
         "Anchor the pattern in [captions.regex] with ^ and $: it must not match its own result. A"
         " tag that should add another belongs in implications, with expand = true.",
     )
+
+
+def _short(tag: str) -> str:
+    return repr(tag if len(tag) <= _SHOWN else f"{tag[:_SHOWN]}…")

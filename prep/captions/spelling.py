@@ -8,7 +8,7 @@ PLAIN_BRACKET = re.compile(r"(?<!\\)([()])")
 
 
 def spelled(tag: str, words: str = "spaces", brackets: str = "plain") -> str:
-    r"""Return a tag in a given spelling; emoticons such as ``^_^`` and ``(o)_(o)`` stay.
+    r"""Return a tag in a given spelling; faces such as ``^_^`` and ``(o)_(o)`` stay.
 
     Args:
         tag: A tag with spaces or underscores, its brackets plain or escaped.
@@ -21,7 +21,7 @@ def spelled(tag: str, words: str = "spaces", brackets: str = "plain") -> str:
         >>> spelled("^_^"), spelled(";)", brackets="escaped"), spelled("\\m/", brackets="escaped")
         ('^_^', ';\\)', '\\m/')
     """
-    if tag.casefold() in captions.KAOMOJI:
+    if captions.is_face(tag):
         return tag
     tag = tag.replace("_", " ") if words == "spaces" else tag.replace(" ", "_")
     return PLAIN_BRACKET.sub(r"\\\1", tag) if brackets == "escaped" else tag

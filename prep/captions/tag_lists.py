@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prep.errors import UserError
+from prep.printable import printable
+from prep.texts import decoded, read_bytes
 
 KINDS = (
     "general", "artist", "copyright", "character", "meta", "species", "rating", "lore", "invalid",
@@ -28,6 +30,8 @@ _NAME_COLUMNS = ("name", "tag", "tag_name")
 _TYPE_COLUMNS = ("category", "type")
 _COUNT_COLUMNS = ("count", "post_count", "posts")
 _ALIAS_COLUMNS = ("aliases", "alias")
+_DIGITS = 18
+"""Digits of the largest number that is one: what SQLite and numpy hold."""
 _BOORU_COLUMNS = 3
 
 TagRow = tuple[str, int, int, str]
@@ -58,7 +62,7 @@ def read_list(file: Path) -> list[TagEntry]:
         UserError: It is missing, not UTF-8 text, or does not list any tags.
     """
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = decoded(read_bytes(file))
     except FileNotFoundError as error:
         raise UserError(
             f"There is no tag list {file}.", "Check files in [vocabulary] of shikomi.toml."
@@ -85,8 +89,18 @@ def _entries(text: str, name: str) -> list[TagEntry]:
         return list(_checked(_table(csv.reader(io.StringIO(text, newline="")), columns), name))
     if len(head) > 1 and _number(head[1]) is not None:
         return list(_checked(_booru(csv.reader(io.StringIO(text, newline=""))), name))
-    lines = (line.strip() for line in text.splitlines())
+    lines = map(tag_name, text.splitlines())
     return [TagEntry(line) for line in lines if line and "," not in line]
+
+
+def tag_name(text: str) -> str:
+    r"""Return the name of a tag in a list of somebody else, which will get into captions.
+
+    Example:
+        >>> tag_name(" red hat\x1b[31m\r\n")
+        'red hat[31m'
+    """
+    return " ".join(printable(text, "").split())
 
 
 def _booru(rows: Iterable[Sequence[str]]) -> list[TagRow]:
@@ -131,9 +145,9 @@ def _checked(rows: Sequence[TagRow], title: str) -> Iterator[TagEntry]:
     """Yield the entries that can be tags in captions; ``title`` is the file's name."""
     kinds = _kinds({row[1] for row in rows}, title)
     for name, kind, count, aliases in rows:
-        name = name.strip()
-        if name and "," not in name and "\n" not in name:
-            others = tuple(part for alias in aliases.split(",") if (part := alias.strip()))
+        name = tag_name(name)
+        if name and "," not in name:
+            others = tuple(part for alias in aliases.split(",") if (part := tag_name(alias)))
             yield TagEntry(name, kinds.get(kind, 0), max(0, count), others if aliases else ())
 
 
@@ -151,4 +165,5 @@ def _kinds(numbers: set[int], title: str) -> dict[int, int]:
 
 def _number(text: str) -> int | None:
     text = text.strip()
-    return int(text) if text.removeprefix("-").isdecimal() else None
+    digits = text.removeprefix("-")
+    return int(text) if digits.isdecimal() and len(digits) <= _DIGITS else None

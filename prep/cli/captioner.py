@@ -1,13 +1,20 @@
 """The command line of descriptions."""
 
+import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from prep import events
+from prep.captioner.permission import host_of, is_allowed
 from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
+from prep.errors import UserError
 from prep.ops import caption as caption_op
 from prep.ops.caption import CaptionOptions
+from prep.project import Project
+from prep.system.permissions import read_permissions, save_permissions
 
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
 
@@ -34,6 +41,8 @@ def caption(
     What is not given as an option is taken from [captioner] in shikomi.toml. Descriptions that
     were written by hand stay, and a run that was stopped continues.
     """
+    if not json and options.url is None:
+        _ask(project)
     printer = _Printer(options.show)
     return operate(
         project,
@@ -42,6 +51,21 @@ def caption(
         printer=printer,
         summary=lambda found: printer.rest() + _summary(found, options),
     )
+
+
+def _ask(project: Path) -> None:
+    """Ask a person at the terminal, once for each server, whether a project may use it."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    with suppress(UserError):  # the operation reports it
+        url = Project.open(project).settings.captioner.url
+        if is_allowed(url):
+            return
+        host = host_of(url)
+        sys.stderr.write(f"This project sends its images to {host}. Allow that? [y/N] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().casefold() in ("y", "yes"):
+            save_permissions(read_permissions().with_host(host))
 
 
 class _Printer:

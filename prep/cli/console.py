@@ -3,7 +3,6 @@
 stdout is data, stderr is narration, exit codes are an interface; every verb goes through ``show``.
 """
 
-import re
 import signal
 import sys
 from collections import Counter
@@ -17,11 +16,10 @@ from typing import Any
 from prep import events
 from prep.cli import crash
 from prep.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEMS, UserError
+from prep.printable import printable
 
 Printer = Callable[[events.Event], str | None]
 
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""All but tabs and line ends."""
 _NAMES = ("path", "source", "keep", "images")
 """Fields of events that hold names of files."""
 _SHOWN = 20
@@ -82,10 +80,10 @@ def guarded(action: Callable[[], int]) -> int:
 
 def print_error(error: UserError) -> None:
     """Print a fault and its fix to stderr."""
-    sys.stderr.write(f"shikomi: {error.message}\n")
+    sys.stderr.write(printable(f"shikomi: {error.message}\n"))
     if error.hint:
         # A hint may draw several lines that belong below each other.
-        sys.stderr.write(indent(error.hint, "  ") + "\n")
+        sys.stderr.write(indent(printable(error.hint), "  ") + "\n")
 
 
 def _close(stream: Iterator[events.Event]) -> None:
@@ -179,10 +177,14 @@ class _Human:
             self._skip(event.path, event.reason)
         elif isinstance(event, events.Warned):
             self._say(f"warning: {event.message} {event.hint}".rstrip())
+        elif isinstance(event, events.Downloading):
+            licence = event.licence or "not stated"
+            size = f"{event.bytes / 1e6:,.0f} MB"
+            self._say(f"downloading {size} from {event.source} (licence: {licence})")
         elif isinstance(event, events.Failed):
             self._say(
                 f"shikomi: {event.message}"
-                + (f"\n{indent(event.hint, '  ')}" if event.hint else "")
+                + (f"\n{indent(printable(event.hint), '  ')}" if event.hint else "")
             )
         elif isinstance(event, events.Finished):
             self._finish(event)
@@ -203,6 +205,10 @@ class _Human:
 
     def _progress(self, what: str, done: int, total: int, note: str) -> None:
         self._done[what] = done
+        from rich.markup import escape
+
+        # The columns of the bar understand markup.
+        what, note = escape(printable(what)), escape(printable(note))
         if what not in self._tasks:
             self._tasks[what] = self._bar.add_task(what, total=total or None, note=note)
         self._bar.update(self._tasks[what], completed=done, total=total or None, note=note)
@@ -213,24 +219,20 @@ class _Human:
             if count > _SHOWN:
                 self._say(f"skipped {count - _SHOWN} more (--json has all): {kind}")
         if event.reason != "done":
-            sys.stderr.write(f"{event.reason}: what was finished by then is kept.\n")
+            sys.stderr.write(f"{printable(event.reason)}: what was finished by then is kept.\n")
         # Of what was interrupted there are only the counts of ``partial``.
         text = _plain_summary if event.reason == "interrupted" else self._summary
-        self._print(text(event.summary))
+        if event.summary:  # a job that was killed has none
+            self._print(text(event.summary))
 
     def _print(self, text: str | None) -> None:
         if text:
             self._bar.stop() if self._bar.finished else None
-            sys.stdout.write(_safe(text) + "\n")
+            sys.stdout.write(printable(text) + "\n")
             sys.stdout.flush()
 
     def _say(self, text: str) -> None:
-        self._bar.console.print(_safe(text), markup=False, soft_wrap=True)
-
-
-def _safe(text: str) -> str:
-    """Show control characters, which names of files may hold, instead of obeying them."""
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+        self._bar.console.print(printable(text), markup=False, soft_wrap=True)
 
 
 def _on_one_line(event: events.Event) -> events.Event:

@@ -8,13 +8,18 @@ from prep import events
 from prep.cli import console
 from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.examples import examples
+from prep.cli.recovery import with_sound_cache
 from prep.dataset.index import Index
 from prep.errors import UserError
+from prep.ops import concept as concept_op
 from prep.ops import edit as edit_op
 from prep.ops import scan as scan_op
+from prep.ops.concept import ConceptOptions
 from prep.ops.edit import ExcludeOptions
-from prep.project import ConceptSection, Project, initialise
+from prep.project import Project, initialise
 from prep.system import jobs
+
+# ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
 
 
 def operate(
@@ -28,13 +33,15 @@ def operate(
 ) -> int:
     """Open the project, bring the index up to date, run an operation and show it."""
 
-    def stream() -> Iterator[events.Event]:
-        project = Project.open(path)
+    def work(project: Project) -> Iterator[events.Event]:
         if rescan:
             for event in scan_op.run(project):
                 if isinstance(event, events.Progress):
                     yield event
         yield from start(project)
+
+    def stream() -> Iterator[events.Event]:
+        yield from with_sound_cache(Project.open(path), work)
 
     return console.show(stream(), json=json, printer=printer, summary=summary)
 
@@ -168,34 +175,17 @@ def concept(
     folder: str,
     /,
     *,
-    trigger: str | None = None,
-    repeats: int | None = None,
-    prune: tuple[str, ...] | None = None,
-    regularization: bool | None = None,
+    options: Options[ConceptOptions] = ConceptOptions(),
     json: Json = False,
 ) -> int:
     """Set the trigger word, repeats, pruned tags and kind of a concept in shikomi.toml.
 
     Args:
         folder: Concept folder below dataset/, e.g. 10_mychara.
-        trigger: Trigger word, the first tag of every caption; applied by shikomi edit --rules.
-        repeats: How many times each image is shown per epoch.
-        prune: Tag that describes the concept itself, to keep out of captions; repeatable.
-        regularization: Regularization images: they show the class of the concept (1girl), so
-            that the model does not forget it, and have no trigger word.
     """
-
-    def start(opened: Project) -> Iterator[events.Event]:
-        if not (opened.dataset / folder).is_dir():
-            raise UserError(f"There is no folder {folder} in {opened.dataset}.")
-        given = {"trigger": trigger, "repeats": repeats, "prune": prune}
-        given |= {"regularization": regularization}
-        wanted = {key: value for key, value in given.items() if value is not None}
-        saved = opened.saved({"concepts": {folder: wanted}}) if wanted else opened
-        settings = saved.settings.concepts.get(folder, ConceptSection())
-        yield events.Finished({"folder": folder, **settings.model_dump()})
-
-    return operate(project, start, json=json)
+    return operate(
+        project, lambda opened: concept_op.run(opened, folder, options), json=json, rescan=False
+    )
 
 
 @examples(

@@ -60,7 +60,11 @@ def models(
     options: Options[ModelOptions] = ModelOptions(),
     json: Json = False,
 ) -> int:
-    """List the taggers known by name, with their sizes and recommended thresholds."""
+    """List the taggers known by name: sizes, recommended thresholds, sources and licences.
+
+    A gated tagger is given only to those who have accepted its terms on its page and logged in with
+    `hf auth login`.
+    """
     return console.show(
         models_op.run(options),
         json=json,
@@ -78,7 +82,9 @@ def _model_line(event: events.Event) -> str | None:
     size = f"{event.bytes / 1e6:,.0f} MB" if event.bytes else "size unknown"
     mark = "✓" if event.cached else " "
     limits = f"general {event.general:g}, character {event.character:g}"
-    return f"{mark} {event.name:<30} {size:>12}  {limits:<34}  {event.source}"
+    facts = [event.licence or "licence not stated", *(["gated"] if event.gated else [])]
+    told = "; ".join([*facts, *([event.point] if event.point else [])])
+    return f"{mark} {event.name:<36} {size:>12}  {limits:<34}  {event.source} ({told})"
 
 
 def _summary(found: dict[str, Any], options: TagOptions) -> str:

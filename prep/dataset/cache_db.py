@@ -7,11 +7,12 @@ path, and survives new versions; its tables are declared in ``cache_tables``.
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 from prep.dataset import cache_tables
 from prep.dataset.cache_tables import SCHEMA_VERSION
+from prep.dataset.database_faults import discard, explain
 from prep.errors import UserError
 
 PAGES_KIB = 32 * 1024
@@ -43,13 +44,11 @@ def open_cache(file: Path) -> sqlite3.Connection:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError) or attempt == 2:
                 connection.close()
-                raise UserError(
+                raise explain(error, file.parent) or UserError(
                     f"{file} cannot be opened: {error}.", "Check that it is writable."
                 ) from error
         connection.close()
-        for suffix in ("", "-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                Path(f"{file}{suffix}").unlink()
+        discard(file)
     raise UserError(f"{file} cannot be created.", "Check that its folder is writable.")
 
 

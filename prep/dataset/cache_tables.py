@@ -12,20 +12,22 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 SCHEMA_VERSION = 5
-INDEX_VERSION = 3
+INDEX_VERSION = 5
 """The version since which the tables of ``INDEX`` have their current meaning."""
 
 INDEX = """
 CREATE TABLE IF NOT EXISTS images(
-    id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, folder TEXT NOT NULL,
-    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, natural TEXT NOT NULL,
+    folder TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     width INTEGER NOT NULL DEFAULT 0, height INTEGER NOT NULL DEFAULT 0,
     format TEXT NOT NULL DEFAULT '', orientation INTEGER NOT NULL DEFAULT 1,
     alpha INTEGER NOT NULL DEFAULT 0, frames INTEGER NOT NULL DEFAULT 1,
-    mask INTEGER NOT NULL DEFAULT 0, error TEXT, faulty INTEGER NOT NULL DEFAULT 0, content TEXT,
+    mask INTEGER NOT NULL DEFAULT 0, profile INTEGER NOT NULL DEFAULT 0,
+    error TEXT, faulty INTEGER NOT NULL DEFAULT 0, content TEXT,
     captioned INTEGER NOT NULL DEFAULT 0, tag_count INTEGER NOT NULL DEFAULT 0,
     more INTEGER NOT NULL DEFAULT 0, tags BLOB NOT NULL DEFAULT x'', caption_hash TEXT,
     caption_size INTEGER, caption_mtime_ns INTEGER, caption_error TEXT, caption TEXT);
+CREATE INDEX IF NOT EXISTS images_natural ON images(natural, path);
 CREATE INDEX IF NOT EXISTS images_folder ON images(folder);
 CREATE INDEX IF NOT EXISTS images_facts ON images(width, height, folder, size, format, orientation,
     alpha, frames, mask, faulty, captioned, tag_count, more);
@@ -90,6 +92,11 @@ CREATE TABLE IF NOT EXISTS taggers(
 CREATE TABLE IF NOT EXISTS tagger_names(
     key TEXT PRIMARY KEY, name TEXT NOT NULL, model TEXT NOT NULL, general REAL, character REAL,
     used REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tagger_thresholds(
+    key TEXT PRIMARY KEY, more TEXT NOT NULL, columns BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS embeddings(
+    tagger INTEGER NOT NULL, content TEXT NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY(tagger, content)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS scores(
     tagger INTEGER NOT NULL, content TEXT NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY(tagger, content)) WITHOUT ROWID;
@@ -140,7 +147,7 @@ FORMER_TABLES = (
 DROPPED_TABLES = ("hashes", "looks", "compared_1", "overlaps_1_1")
 """Tables up to version 3 whose contents are computed in another way now."""
 
-_OF_SCORES = ("scores", "scored", "score_tops", "score_values", "score_columns")
+_OF_SCORES = ("scores", "scored", "score_tops", "score_values", "score_columns", "embeddings")
 DEPENDENT_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         **dict.fromkeys(INDEX_TABLES, INDEX_TABLES),

@@ -50,13 +50,14 @@ def caption_rows(index: Index, where: str = "", paths: Sequence[str] = ()) -> It
 
 
 def _all(index: Index) -> Iterator[CaptionRow]:
-    return map(CaptionRow._make, index.connection.execute(f"{_SELECT} ORDER BY i.path"))
+    return map(CaptionRow._make, index.connection.execute(f"{_SELECT} ORDER BY i.natural, i.path"))
 
 
 def _chosen(index: Index, ids: Sequence[int]) -> Iterator[CaptionRow]:
     """Yield the images with these ids; ids are in path order, so parts are, too."""
     for places, part in chunks(ids):
-        found = index.connection.execute(f"{_SELECT} AND i.id IN ({places}) ORDER BY i.path", part)
+        select = f"{_SELECT} AND i.id IN ({places}) ORDER BY i.natural, i.path"
+        found = index.connection.execute(select, part)
         yield from map(CaptionRow._make, found)
 
 

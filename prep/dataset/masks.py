@@ -14,9 +14,10 @@ from PIL import Image, ImageOps
 
 from prep.dataset.index import ImageRow
 from prep.errors import UnreadableError
-from prep.images import decode, decode_alpha
+from prep.images import decode, decode_alpha, decode_data
 from prep.project import Project
 from prep.system.files import content_hash
+from prep.system.names import same_name
 
 MaskSource = Literal["label", "folder", "alpha"]
 
@@ -41,26 +42,25 @@ class Finder:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._listed: dict[Path, frozenset[str]] = {}
+        self._listed: dict[Path, dict[str, str]] = {}
 
     def mask(self, row: ImageRow) -> Mask | None:
         """Return the mask of an image, if there is one."""
         image = self._project.root / row.path
-        label = f"{image.stem}{_LABEL}"
-        if label in self._names(image.parent):
-            return Mask(image.with_name(label), "label")
+        label = self._find(image.parent, f"{image.stem}{_LABEL}")
+        if label is not None:
+            return Mask(label, "label")
         for place in self._places(row.path):
-            names = self._names(place)
             for suffix in _SUFFIXES:
-                if image.stem + suffix in names:
-                    return Mask(place / (image.stem + suffix), "folder")
+                file = self._find(place, image.stem + suffix)
+                if file is not None:
+                    return Mask(file, "folder")
         return Mask(image, "alpha") if row.alpha else None
 
     def condition(self, row: ImageRow) -> Path | None:
         """Return the conditioning picture of an image (``a-condlabel.png``), if there is one."""
         image = self._project.root / row.path
-        name = f"{image.stem}{_CONDITION}"
-        return image.with_name(name) if name in self._names(image.parent) else None
+        return self._find(image.parent, f"{image.stem}{_CONDITION}")
 
     def _places(self, path: str) -> list[Path]:
         """Return the mask folders of an image; a plain folder of images has none."""
@@ -70,14 +70,15 @@ class Finder:
         inside = PurePosixPath(path).relative_to(project.relative(project.dataset)).parent
         return [project.root / name / inside for name in FOLDERS]
 
-    def _names(self, folder: Path) -> frozenset[str]:
+    def _find(self, folder: Path, name: str) -> Path | None:
+        """Return a file of a folder, whatever form the accents in its name have."""
         if folder not in self._listed:
             try:
-                names = frozenset(entry.name for entry in folder.iterdir())
+                self._listed[folder] = {same_name(e.name): e.name for e in folder.iterdir()}
             except OSError:
-                names = frozenset()
-            self._listed[folder] = names
-        return self._listed[folder]
+                self._listed[folder] = {}
+        found = self._listed[folder].get(same_name(name))
+        return folder / found if found else None
 
 
 def mark(file: Path) -> str:
@@ -96,7 +97,7 @@ def read(mask: Mask, row: ImageRow) -> Image.Image:
     """
     if mask.source == "alpha":
         return decode_alpha(mask.file)
-    grey = decode(mask.file).convert("L")
+    grey = decode_data(mask.file).convert("L")
     size = (row.width, row.height)
     if grey.size == size[::-1] and row.orientation in _SIDEWAYS and size[0] != size[1]:
         # Painted on the stored picture, by a tool that ignores EXIF.

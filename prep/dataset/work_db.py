@@ -1,13 +1,16 @@
 """``work.db``: data that cannot be recomputed, and must never be discarded.
 
-The journal of edits, exclusions, crops, and the manual edits behind captions. Its schema grows by
-migrations; the list below is only ever appended to.
+The journal of edits, exclusions, crops, and the manual edits behind captions; and where it was
+recorded (``home``: see ``prep.system.home``). Its schema grows by migrations; the list below is
+only ever appended to.
 """
 
 import sqlite3
 from pathlib import Path
 
+from prep.dataset.database_faults import explain
 from prep.errors import UserError
+from prep.system.home import home_of
 
 MIGRATIONS = (
     """
@@ -27,6 +30,9 @@ MIGRATIONS = (
     """
     CREATE TABLE answers(path TEXT PRIMARY KEY, answers TEXT NOT NULL) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE home(place TEXT NOT NULL);
+    """,
 )
 
 
@@ -41,23 +47,43 @@ def prepare(file: Path) -> None:
     try:
         connection = sqlite3.connect(file, timeout=30)
         connection.execute("PRAGMA journal_mode=WAL")
-        with connection:
-            # Take the write lock before looking, so that two front ends cannot both migrate.
-            connection.execute("BEGIN IMMEDIATE")
-            version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > len(MIGRATIONS):
-                raise UserError(
-                    f"{file} was created by a newer version of shikomi.", "Update shikomi."
-                )
-            for number, script in enumerate(MIGRATIONS[version:], version + 1):
-                for statement in filter(str.strip, script.split(";")):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version={number}")
+        _refuse_programs(connection, file)
+        if _version(connection) != len(MIGRATIONS):
+            with connection:
+                # Look again under the write lock, so that two front ends cannot both migrate.
+                connection.execute("BEGIN IMMEDIATE")
+                _migrate(connection, file)
     except sqlite3.Error as error:
-        raise UserError(
+        raise explain(error, file.parent) or UserError(
             f"{file} cannot be used: {error}.",
             "It contains the journal: restore it from a backup, or move it away.",
         ) from error
     finally:
         if connection is not None:
             connection.close()
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _refuse_programs(connection: sqlite3.Connection, file: Path) -> None:
+    """Refuse triggers and views: they would act on what we write, and none of them is ours."""
+    found = "SELECT name FROM sqlite_schema WHERE type IN ('trigger', 'view')"
+    for (name,) in connection.execute(found):
+        raise UserError(
+            f"{file} contains the program {name}, which shikomi did not write.",
+            "Move the file away; the edits in it can then no longer be undone.",
+        )
+
+
+def _migrate(connection: sqlite3.Connection, file: Path) -> None:
+    version = _version(connection)
+    if version > len(MIGRATIONS):
+        raise UserError(f"{file} was created by a newer version of shikomi.", "Update shikomi.")
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        for statement in filter(str.strip, script.split(";")):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={number}")
+    if version == 0:
+        connection.execute("INSERT INTO home VALUES(?)", (home_of(file.parent),))

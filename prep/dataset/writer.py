@@ -17,6 +17,7 @@ from prep import captions
 from prep.captions import sentences
 from prep.captions.structure import split_lines
 from prep.system.files import text_hash
+from prep.system.names import natural
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ class ScannedImage(NamedTuple):
     frames: int = 1
     error: str | None = None
     mask: bool = False
+    profile: bool = False
 
 
 class ScannedCaption(NamedTuple):
@@ -109,14 +111,15 @@ class Writer:
 
     def _put_images(self, found: Sequence[ScannedImage]) -> None:
         self._connection.executemany(
-            """INSERT INTO images(path, folder, size, mtime_ns, width, height, format, orientation,
-                alpha, frames, error, faulty, mask) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)
+            """INSERT INTO images(natural, path, folder, size, mtime_ns, width, height, format,
+                orientation, alpha, frames, error, mask, profile, faulty)
+            VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
             ON CONFLICT(path) DO UPDATE SET folder=excluded.folder, size=excluded.size,
                 mtime_ns=excluded.mtime_ns, width=excluded.width, height=excluded.height,
                 format=excluded.format, orientation=excluded.orientation, alpha=excluded.alpha,
                 frames=excluded.frames, error=excluded.error, faulty=excluded.faulty,
-                mask=excluded.mask, content=NULL""",
-            ((*each[:-1], each.error is not None, each.mask) for each in found),
+                mask=excluded.mask, profile=excluded.profile, content=NULL""",
+            ((natural(each.path), *each, each.error is not None) for each in found),
         )
 
     def _put_captions(self, written: Sequence[ScannedCaption]) -> None:
@@ -220,7 +223,8 @@ class Writer:
         with transaction(self._connection):
             self._remove([after])
             self._connection.execute(
-                "UPDATE images SET path=?, folder=? WHERE path=?", (after, folder, before)
+                "UPDATE images SET path=?, natural=?, folder=? WHERE path=?",
+                (after, natural(after), folder, before),
             )
 
     def remove(self, paths: Iterable[str]) -> None:

@@ -30,6 +30,7 @@ from prep.project import Project
 from prep.project.caption_rules import load_implications, rules_for
 from prep.regexes import Expression
 from prep.tagging.scores.stored_scores import MainTaggerScores
+from prep.texts import composed
 
 CaptionState = tuple[str, str | None, ManualEdits]
 """An image, the text of its caption, and the manual edits behind that text."""
@@ -181,7 +182,7 @@ class Editor:
 
     def _spelling(self, tag: str) -> str:
         new, options = tag, self.options
-        if not sentences.is_sentence(tag) and tag.casefold() not in captions.KAOMOJI:
+        if not sentences.is_sentence(tag) and not captions.is_face(tag):
             new = new.lower() if options.lower else new
             if options.words:
                 old, parting = ("_", " ") if options.words == "spaces" else (" ", "_")
@@ -199,7 +200,7 @@ class Editor:
     def _imply(self, tags: TagList, row: CaptionRow) -> TagList:
         known = self._known
         named = [known.resolved(tag) for tag in tags] if known.aliases else tags
-        named = tags if named == tags else captions.unique(named)
+        named = tags if named == tags else _without_new_doubles(named, tags)
         if not self.options.implications:
             return named
         if not self.options.expand:
@@ -251,7 +252,7 @@ class Editor:
     def _sub(self, tags: TagList, row: CaptionRow) -> TagList:
         del row
         new = self._substitutes(tags)
-        return tags if new is tags or new == tags else captions.unique(new)
+        return tags if new is tags or new == tags else _without_new_doubles(new, tags)
 
     @cached_property
     def _substitutes(self) -> TagMap:
@@ -311,6 +312,11 @@ class Editor:
         return MainTaggerScores(self.index)
 
 
+def _without_new_doubles(tags: TagList, before: TagList) -> TagList:
+    """Drop repetitions of tags that an edit has written; others are not its business."""
+    return captions.without_doubles(tags, set(captions.keys(set(tags).difference(before))))
+
+
 def _folded_keys(tags: Sequence[str]) -> tuple[str, ...] | None:
     """Return the texts one of which a caption with these tags contains; ``None`` for patterns."""
     keys = captions.keys(tags)
@@ -321,7 +327,7 @@ def _folded_keys(tags: Sequence[str]) -> tuple[str, ...] | None:
 
 def _may_hold(text: str, needles: Sequence[str]) -> bool:
     """Return whether a caption may have one of the tags (or a tag with the same letters)."""
-    folded = text.casefold().replace("_", " ")
+    folded = composed(composed(text).casefold()).replace("_", " ")
     if "\\" in folded:
         folded = folded.replace("\\(", "(").replace("\\)", ")")
     for needle in needles:  # noqa: SIM110  (a generator takes twice as long)

@@ -20,18 +20,18 @@ class Replace:
     """Replace a tag in place with one, several or no tags."""
 
     def __init__(self, old: str, new: Sequence[str]) -> None:
-        self._old, self._new, self._new_keys = captions.key(old), list(new), captions.keys(new)
+        self._old, self._new = captions.key(old), list(new)
+        self._new_keys = frozenset(captions.keys(new))
 
     def __call__(self, tags: TagList, _row: CaptionRow) -> TagList:
         """Return the tags with this one replaced."""
         old, keys = self._old, captions.keys(tags)
         if old not in keys:
             return tags
-        doubles = keys.count(old) > 1 or any(key in keys for key in self._new_keys)
         named: TagList = []
         for key, tag in zip(keys, tags, strict=True):
             named += self._new if key == old else (tag,)
-        return captions.unique(named) if doubles else named
+        return tags if named == tags else captions.without_doubles(named, self._new_keys)
 
 
 class Add:

@@ -45,6 +45,7 @@ from prep.events.jobs import Saved as Saved
 from prep.events.jobs import Score as Score
 from prep.events.scores import Agreement as Agreement
 from prep.events.scores import Doubt as Doubt
+from prep.events.scores import Downloading as Downloading
 from prep.events.scores import ImageAgreement as ImageAgreement
 from prep.events.scores import KnownTagger as KnownTagger
 from prep.events.scores import StoredScores as StoredScores

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
+from prep.printable import json_printable
+from prep.texts import parse_json
+
 VERSION = 1
 
 KINDS: dict[str, type["Event"]] = {}
@@ -123,7 +126,7 @@ def to_json(event: Event, now: float | None = None) -> str:
     """Return the event as one JSON line without its newline.
 
     Any JSON reader and any UTF-8 stream accepts it: numbers that JSON lacks (NaN, infinity)
-    become null, and bytes of a file name that are not UTF-8 become escapes.
+    become null; control characters, and bytes of a file name that are not UTF-8, become escapes.
     """
     stamp = round(time.time() if now is None else now, 3)
     if isinstance(event, Unknown):
@@ -135,7 +138,7 @@ def to_json(event: Event, now: float | None = None) -> str:
         text = json.dumps(line, ensure_ascii=False, allow_nan=False)
     except ValueError:
         text = json.dumps(_finite(line), ensure_ascii=False)
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return json_printable(text)
 
 
 def _finite(value: Any) -> Any:
@@ -149,7 +152,7 @@ def _finite(value: Any) -> Any:
 def from_json(line: str) -> Event | None:
     """Parse one line; ``None`` for anything that is not an event (a library's stray print)."""
     try:
-        data = json.loads(line)
+        data = parse_json(line)
     except ValueError:
         return None
     if not isinstance(data, dict) or not isinstance(kind := data.pop("kind", None), str):

@@ -8,7 +8,10 @@ from prep.events.base import Event
 
 @dataclass(frozen=True)
 class KnownTagger(Event):
-    """A tagger known by name; ``bytes`` is the size of its weights, 0 if not known."""
+    """A tagger known by name; ``bytes`` is the size of its weights, 0 if not known.
+
+    ``point`` says what its thresholds are; ``gated`` models require that their terms are accepted.
+    """
 
     kind: ClassVar[str] = "known_tagger"
     name: str
@@ -17,6 +20,20 @@ class KnownTagger(Event):
     cached: bool
     general: float
     character: float
+    licence: str = ""
+    gated: bool = False
+    point: str = ""
+
+
+@dataclass(frozen=True)
+class Downloading(Event):
+    """A download begins: ``bytes`` that are missing; ``licence`` is empty if it is not known."""
+
+    kind: ClassVar[str] = "downloading"
+    name: str
+    source: str
+    bytes: int
+    licence: str = ""
 
 
 @dataclass(frozen=True)

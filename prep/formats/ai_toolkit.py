@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prep import captions
+from prep.formats.base_models import noise_kind
 from prep.formats.train_table import TrainTable, base_model, train_table
 from prep.project import Project
 from prep.training_set.kohya import ExportSubset
@@ -78,8 +79,8 @@ def _dataset(
         "caption_ext": project.settings.captions.extension.lstrip("."),
         "num_repeats": concept.repeats,
         "resolution": [project.settings.project.resolution],
-        "caption_dropout_rate": table.caption_dropout,
-        "token_dropout_rate": table.tag_dropout,
+        "caption_dropout_rate": table.caption_dropout or 0.0,
+        "token_dropout_rate": table.tag_dropout or 0.0,
         # Protected only from dropping: shuffling also moves them.
         "keep_tokens": len(captions.split(concept.trigger)),
         "shuffle_tokens": shuffle,
@@ -96,7 +97,7 @@ def _train(table: TrainTable, steps: int) -> dict[str, Any]:
         "steps": steps,
         "gradient_accumulation_steps": table.gradient_accumulation,
         "train_unet": True,
-        "train_text_encoder": table.train_text_encoder,
+        "train_text_encoder": table.text_encoder_rate > 0,
         "gradient_checkpointing": table.gradient_checkpointing,
         "noise_scheduler": "ddpm",
         "optimizer": "adamw",
@@ -106,7 +107,7 @@ def _train(table: TrainTable, steps: int) -> dict[str, Any]:
         "max_grad_norm": table.max_grad_norm,
         "dtype": "fp16" if table.precision == "auto" else table.precision,
     }
-    if table.train_text_encoder:
+    if table.text_encoder_rate:
         found["text_encoder_lr"] = table.text_encoder_rate
     optional = {"min_snr_gamma": table.min_snr_gamma, "noise_offset": table.noise_offset}
     return found | {key: value for key, value in optional.items() if value}
@@ -114,7 +115,8 @@ def _train(table: TrainTable, steps: int) -> dict[str, Any]:
 
 def _model(project: Project, table: TrainTable) -> dict[str, Any]:
     found: dict[str, Any] = {"name_or_path": base_model(project, table)}
-    return found | ({"is_xl": True} if project.settings.project.family == "sdxl" else {})
+    found |= {"is_xl": True} if project.settings.project.family == "sdxl" else {}
+    return found | ({"is_v_pred": True} if noise_kind(found["name_or_path"]).v_prediction else {})
 
 
 def _sample(project: Project, table: TrainTable, steps: int) -> dict[str, Any]:

@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import IO
 
 from prep.errors import ConfigError, UserError
+from prep.formats.shards import SHARD_MASK
 from prep.formats.sidecars import CAPTION_SUFFIXES
-from prep.images import SUFFIXES
-from prep.system.files import text_hash
+from prep.images import MASK_SUFFIXES, SUFFIXES
+from prep.system.names import is_litter_path, shortened
 
 _WANTED = SUFFIXES | set(CAPTION_SUFFIXES) | {".toml", ".json", ".jsonl", ".csv", ".parquet"}
-_LITTER = ("__MACOSX",)
 _MAX_RATIO, _SMALL = 200, 50 << 20
 """Maximum ratio of unpacked to packed size, unless the member is small."""
 _MAX_MEMBER = 2 << 30
-_MAX_NAME = 200
-"""Maximum bytes of one part of a path; file systems allow 255, and sidecars need some."""
+_ROOM = 16
+"""Bytes that a stem leaves for the suffixes of captions and masks."""
 _CHUNK = 1 << 20
 
 
@@ -199,12 +199,10 @@ def safe_name(name: str) -> str | None:
 
 def _part(part: str) -> str:
     clean = re.sub(r"[\x00-\x1f\x7f]", "_", part).encode("utf-8", "replace").decode("utf-8")
-    if len(clean.encode()) <= _MAX_NAME:
-        return clean
-    stem, suffix = Path(clean).stem, Path(clean).suffix
-    # Only the stem is used, so that a picture and its caption stay together.
-    short = stem.encode()[: _MAX_NAME - 60].decode("utf-8", "ignore")
-    return f"{short}-{text_hash(stem)[:8]}{suffix}"
+    # By the stem alone, so that a picture, its caption and its mask stay together.
+    masks = (*MASK_SUFFIXES, SHARD_MASK)
+    ending = next((end for end in masks if clean.endswith(end)), Path(clean).suffix)
+    return shortened(clean.removesuffix(ending), _ROOM) + ending
 
 
 def _readable(info: zipfile.ZipInfo) -> str:
@@ -219,6 +217,4 @@ def _readable(info: zipfile.ZipInfo) -> str:
 
 def _is_litter(name: str) -> bool:
     parts = name.replace("\\", "/").split("/")
-    return parts[0] in _LITTER or any(
-        part.startswith(".") and part not in (".", "..") for part in parts
-    )
+    return is_litter_path("/".join(part for part in parts if part not in ("", ".", "..")))

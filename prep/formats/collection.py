@@ -8,6 +8,7 @@ from typing import Any
 from prep import captions
 from prep.project import parse_folder
 from prep.system.files import content_hash, text_hash
+from prep.system.names import shortened
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,10 @@ def free_folder(name: str, taken: set[str]) -> str:
     return choice
 
 
+_ROOM = 24
+"""Bytes that the name of a folder leaves, for a number, or the rest of a file's name."""
+
+
 def safe_folder(name: str) -> str:
     """Return ``name`` as the name of one visible folder.
 
@@ -136,7 +141,7 @@ def safe_folder(name: str) -> str:
         ('a-b', 'images', '10_mochi')
     """
     text = "".join("-" if sign in "/\\" or ord(sign) < 32 else sign for sign in name)
-    return text.strip().lstrip(".").strip() or "images"
+    return shortened(text.strip().lstrip(".").strip() or "images", _ROOM)
 
 
 def leading_tag(texts: list[str]) -> str:

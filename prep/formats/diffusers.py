@@ -7,20 +7,21 @@ imagefolder, scale the shorter side to the resolution and crop a square; they ha
 import shlex
 from collections.abc import Sequence
 
-from prep.formats.train_table import base_model, train_table
+from prep.formats.train_table import base_model, step_limit, train_table
 from prep.project import Project
 from prep.training_set.kohya import ExportSubset
 
 NAME = "train.sh"
 
 
-def train_sh(project: Project, folder: str, subsets: Sequence[ExportSubset]) -> str:
+def train_sh(project: Project, folder: str, subsets: Sequence[ExportSubset], steps: int) -> str:
     """Return a shell script with the command line.
 
     Args:
         project: The project, with its ``[train]`` table.
         folder: Path of the training set, as it should be written.
         subsets: Concepts of the training set.
+        steps: Optimiser steps of the plan.
 
     Raises:
         ConfigError: The ``[train]`` table is not valid.
@@ -46,15 +47,15 @@ def train_sh(project: Project, folder: str, subsets: Sequence[ExportSubset]) -> 
         "seed": table.seed,
         "dataloader_num_workers": 2,
     }
-    if table.max_steps:
-        options["max_train_steps"] = table.max_steps
+    if limit := step_limit(table, steps):
+        options["max_train_steps"] = limit
     else:
         options["num_train_epochs"] = table.epochs * repeats
     optional = {"snr_gamma": table.min_snr_gamma, "noise_offset": table.noise_offset}
     options |= {key: value for key, value in optional.items() if value}
     flags = ["center_crop"]
     flags += ["gradient_checkpointing"] if table.gradient_checkpointing else []
-    flags += ["train_text_encoder"] if sdxl and table.train_text_encoder else []
+    flags += ["train_text_encoder"] if sdxl and table.text_encoder_rate else []
     name = "train_text_to_image_lora_sdxl.py" if sdxl else "train_text_to_image_lora.py"
     lines = [f"--{key} {shlex.quote(str(value))}" for key, value in options.items()]
     command = " \\\n  ".join([f"accelerate launch {name}", *lines, *(f"--{f}" for f in flags)])

@@ -10,8 +10,9 @@ from prep.errors import UserError
 from prep.formats.placing import PlacedFile
 from prep.project import Project
 from prep.system.files import write_bytes
+from prep.system.leftovers import unfinished_name
 
-_INCOMING = "incoming"
+INCOMING = "incoming"
 
 
 class Fetcher:
@@ -56,7 +57,7 @@ class Fetcher:
         inside = copy.target.relative_to(self._project.root)
         number = 0
         while True:
-            name = f"{_INCOMING}-{number}" if number else _INCOMING
+            name = f"{INCOMING}-{number}" if number else INCOMING
             place = self._project.state / name / inside
             if not place.exists() or copy.same_as(place):
                 return place
@@ -67,7 +68,7 @@ class Fetcher:
             with suppress(OSError):  # another file system: it must be a copy
                 os.link(source, place)
                 return
-        temporary = place.with_name(f".{place.name}"[:200] + ".part")
+        temporary = place.with_name(unfinished_name())
         try:
             shutil.copyfile(source, temporary)
             shutil.copystat(source, temporary)

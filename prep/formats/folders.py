@@ -17,7 +17,9 @@ from prep.formats.collection import (
 from prep.formats.sidecars import FolderFiles, below
 from prep.images import is_image_name
 from prep.project import FILE_NAME, Project, parse_folder
-from prep.system.files import walk
+from prep.system.names import is_litter_folder, natural_key
+from prep.system.walking import files_below
+from prep.texts import decoded
 
 _TRAIN_NAMES = ("img", "image", "images", "train", "dataset")
 REG_NAMES = ("reg", "regularization", "regularisation")
@@ -75,7 +77,7 @@ def is_concept(folder: Path) -> bool:
 
 def has_images(folder: Path) -> bool:
     """Return whether there is any image below the folder."""
-    return any(is_image_name(entry.name) for entry in walk(folder))
+    return any(files_below(folder, is_image_name))
 
 
 def _numbered(folder: Path) -> list[Path]:
@@ -84,10 +86,10 @@ def _numbered(folder: Path) -> list[Path]:
 
 def _folders(folder: Path) -> list[Path]:
     try:
-        children = sorted(folder.iterdir(), key=lambda child: child.name)
+        children = sorted(folder.iterdir(), key=lambda child: natural_key(child.name))
     except OSError:
         return []
-    return [child for child in children if child.is_dir() and not child.name.startswith(".")]
+    return [child for child in children if child.is_dir() and not is_litter_folder(child.name)]
 
 
 def _tree(concepts: list[Path], root: Path) -> Collection:
@@ -129,7 +131,7 @@ def common_class_tokens(tokens: str, found: FolderFiles) -> str:
 def caption_text(caption: SourceCaption | None) -> str:
     """Return the text of a caption; empty if there is none or it cannot be read."""
     try:
-        return caption.data().decode("utf-8") if caption else ""
+        return decoded(caption.data()) if caption else ""
     except (OSError, UnicodeDecodeError):
         return ""
 

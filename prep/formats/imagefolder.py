@@ -25,6 +25,15 @@ from prep.formats.collection import (
 from prep.formats.folders import REG_NAMES
 from prep.formats.sidecars import below
 from prep.images import is_image_name
+from prep.system.names import (
+    existing,
+    is_file,
+    is_litter_file,
+    is_litter_folder,
+    natural_key,
+    shortened_name,
+)
+from prep.texts import parse_json, read_text
 
 NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 _CAPTIONS = ("text", "caption", "prompt", "captions", "description", "tags")
@@ -40,13 +49,20 @@ def metadata_files(folder: Path) -> list[Path]:
     here = [folder / name for name in NAMES if (folder / name).is_file()]
     if here:
         return here[:1]
-    deeper = [child / name for child in sorted(folder.glob("*")) for name in NAMES]
+    children = sorted(folder.glob("*"), key=lambda child: natural_key(child.name))
+    deeper = [
+        child / name for child in children if not is_litter_folder(child.name) for name in NAMES
+    ]
     return [file for file in deeper if file.is_file()]
 
 
 def parquet_files(folder: Path) -> list[Path]:
     """Return parquet files that could hold images: directly inside, or in ``data``."""
-    return sorted([*folder.glob("*.parquet"), *folder.glob("data/*.parquet")])
+    found = [*folder.glob("*.parquet"), *folder.glob("data/*.parquet")]
+    return sorted(
+        (file for file in found if not is_litter_file(file.name)),
+        key=lambda file: natural_key(str(file)),
+    )
 
 
 def read(files: Sequence[Path], label: str, staging: Path) -> Collection:
@@ -119,16 +135,17 @@ def _image(file: Path, value: Any, number: int, staging: Path) -> tuple[str, Pat
             return name, None
         if not is_image_name(name):
             name += ".png" if data.startswith(b"\x89PNG") else ".jpg"
+        name = shortened_name(name)
         target = staging / file.stem / name
         if target.exists():
-            name = f"{number:06}-{name}"
+            name = shortened_name(f"{number:06}-{name}")
             target = target.with_name(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
         return name, target
     name = str(value or "").replace("\\", "/")
-    place = file.parent / name
-    return name, place.resolve() if name and place.is_file() else None
+    place = existing(file.parent / name)
+    return name, place.resolve() if name and is_file(place) else None
 
 
 def _file_column(file: Path, row: MetadataRow) -> str:
@@ -149,7 +166,7 @@ def _rows(file: Path) -> Iterator[MetadataRow]:
         yield from _parquet(file)
         return
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = read_text(file)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} cannot be read: {error}.") from error
     if file.suffix.lower() == ".csv":
@@ -158,7 +175,7 @@ def _rows(file: Path) -> Iterator[MetadataRow]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                row = json.loads(line)
+                row = parse_json(line)
             except ValueError as error:
                 raise ConfigError(f"{file}, line {number}: {error}.") from error
             if isinstance(row, dict):

@@ -95,6 +95,7 @@ def _kohya(request: Request) -> Arranged:
         text = training_config.config_toml(
             project,
             request.folder / request.dataset_file.name,
+            request.steps(),
             masked=any(subset.masks for subset in request.wanted.subsets),
             regular=any(_is_regular(subset) for subset in request.wanted.subsets),
         )
@@ -108,7 +109,7 @@ def _onetrainer(request: Request) -> Arranged:
     sources = [(e.source, list(_onetrainer_files(e))) for e in request.wanted.examples]
     table = train_table(request.project)
     text = onetrainer.concepts_json(
-        request.subsets, shuffle=request.shuffle, tag_dropout=table.tag_dropout
+        request.subsets, shuffle=request.shuffle, tag_dropout=table.tag_dropout or 0.0
     )
     notes = [
         (
@@ -181,7 +182,7 @@ def _diffusers(request: Request) -> Arranged:
     sources, files = _described([e for e in request.wanted.examples if e.folder not in regular])
     subsets = [subset for subset in request.wanted.subsets if subset.folder not in regular]
     place = "." if request.relative else str(request.folder)
-    text = diffusers.train_sh(request.project, place, subsets)
+    text = diffusers.train_sh(request.project, place, subsets, request.steps())
     notes = [_left_out(folder) for folder in sorted(regular)]
     notes += _model_missing(request, diffusers.NAME)
     table = train_table(request.project)

@@ -24,6 +24,7 @@ from prep.formats.collection import (
 from prep.formats.folders import common_class_tokens
 from prep.formats.sidecars import FolderFiles, below
 from prep.project import parse_folder
+from prep.texts import parse_json, read_text
 from prep.training_set.kohya import ExportSubset
 
 _REG = "reg"
@@ -34,7 +35,7 @@ def is_concepts_file(file: Path) -> bool:
     if file.suffix.lower() != ".json":
         return False
     try:
-        data = json.loads(file.read_bytes().decode("utf-8-sig"))
+        data = parse_json(read_text(file))
     except (OSError, ValueError, RecursionError):
         return False
     if isinstance(data, dict):
@@ -55,7 +56,7 @@ def read(file: Path, home: Path | None = None) -> Collection:
         ConfigError: It is broken.
     """
     try:
-        data = json.loads(file.read_bytes().decode("utf-8-sig"))
+        data = parse_json(read_text(file))
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file} is broken: {error}.") from error
     items = data.get("concepts") if isinstance(data, dict) else data

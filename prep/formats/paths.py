@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from prep.system.names import existing
+
 
 def find(
     file: Path, text: str, home: Path | None, fits: Callable[[Path], bool] = Path.exists
@@ -22,7 +24,11 @@ def find(
         return None
     path, beside = Path(text.replace("\\", "/")).expanduser(), file.parent
     tails = [Path(*path.parts[-count:]) for count in (2, 1) if len(path.parts) >= count]
-    for choice in (beside / path, Path.cwd() / path, *(beside / tail for tail in tails)):
-        if (home is None or choice.resolve().is_relative_to(home)) and fits(choice):
-            return choice.resolve()
+    for place in (beside / path, Path.cwd() / path, *(beside / tail for tail in tails)):
+        choice = existing(place)
+        try:
+            if (home is None or choice.resolve().is_relative_to(home)) and fits(choice):
+                return choice.resolve()
+        except OSError:  # no path at all: too long, or a loop of links
+            continue
     return None

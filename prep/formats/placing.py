@@ -7,6 +7,7 @@ project therefore always gives the same places.
 
 import io
 import itertools
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -15,7 +16,8 @@ from pathlib import Path, PurePosixPath
 from prep.errors import UnreadableError
 from prep.formats.collection import SourceImage, same_content
 from prep.formats.sidecars import CAPTION_SUFFIXES
-from prep.images import MASK_SUFFIXES, decode, is_image_name
+from prep.images import MASK_SUFFIXES, decode, decode_data, is_image_name
+from prep.system.names import is_there, shortened
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,11 @@ class Placer:
         folder = self._dataset / picture.concept / inside.parent
         sidecars = self._sidecars(picture)
         mark = _mark(sidecars)
+        endings = (inside.suffix, self._extension, *sidecars)
+        room = max(len(os.fsencode(ending)) for ending in endings)
         for number in itertools.count(1):
-            stem = inside.stem if number == 1 else f"{inside.stem}-{number}"
+            mark_number = "" if number == 1 else f"-{number}"
+            stem = shortened(inside.stem, room + len(mark_number)) + mark_number
             target = folder / (stem + inside.suffix)
             copies = tuple(
                 PlacedFile(folder / (stem + suffix), copy.source, copy.data)
@@ -111,7 +116,7 @@ class Placer:
             if not same_content(picture.file, target):
                 return None
             missing = self._missing(copies)
-            kept = [copy for copy in copies if copy.target.exists()]
+            kept = [copy for copy in copies if is_there(copy.target)]
             differing = tuple(copy.target for copy in kept if not copy.same_as(copy.target))
             return Placement(picture, target, missing, True, differing)
         if claim is None and (near or self._sidecars_lie_there(target)):
@@ -125,7 +130,9 @@ class Placer:
     def _missing(self, copies: tuple[PlacedFile, ...]) -> tuple[PlacedFile, ...]:
         """Return the sidecars that neither exist nor are created for an image of the same name."""
         return tuple(
-            copy for copy in copies if copy.target not in self._planned and not copy.target.exists()
+            copy
+            for copy in copies
+            if copy.target not in self._planned and not is_there(copy.target)
         )
 
     def _only_ours(self, target: Path, copies: tuple[PlacedFile, ...]) -> bool:
@@ -134,11 +141,11 @@ class Placer:
         return all(
             file in wanted and wanted[file].same_as(file)
             for file in _sidecar_files(target)
-            if file.exists()
+            if is_there(file)
         )
 
     def _sidecars_lie_there(self, target: Path) -> bool:
-        return any(file.exists() for file in _sidecar_files(target))
+        return any(is_there(file) for file in _sidecar_files(target))
 
     def _names(self, folder: Path) -> Mapping[str, list[str]]:
         """Return the files of a folder by stem, as first listed."""
@@ -177,7 +184,8 @@ def _sidecar(suffix: str, file: Path) -> PlacedFile:
         return PlacedFile(file, file)
     buffer = io.BytesIO()
     # sd-scripts reads the red channel of a coloured mask.
-    mask = decode(file).getchannel("R") if suffix == MASK_SUFFIXES[0] else decode(file)
+    is_mask = suffix == MASK_SUFFIXES[0]
+    mask = decode_data(file).getchannel("R") if is_mask else decode(file)
     mask.save(buffer, "PNG")
     return PlacedFile(file, None, buffer.getvalue())
 

@@ -4,8 +4,6 @@ Source: ``library/config_util.py`` (keys, and inheritance of a subset from its d
 then from ``general``) and ``library/train_util.py`` (how metadata becomes captions).
 """
 
-import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,8 @@ from prep.formats.collection import (
 from prep.formats.folders import caption_text
 from prep.formats.sidecars import below
 from prep.images import SUFFIXES, is_image_name
+from prep.system.names import existing, is_file, is_litter_file
+from prep.texts import parse_json, parse_toml, read_text
 
 # fmt: off
 _CARRIED = frozenset({
@@ -163,7 +163,11 @@ class _Reader:
         if not isinstance(folder, str):
             return
         place = self._place(folder)
-        masks = {file.stem: file for file in sorted(place.glob("*")) if is_image_name(file.name)}
+        masks = {
+            file.stem: file
+            for file in sorted(place.glob("*"))
+            if is_image_name(file.name) and not is_litter_file(file.name)
+        }
         pictures = self._collection.pictures
         for number, picture in enumerate(pictures):
             if picture.concept == concept and picture.file.stem in masks:
@@ -207,7 +211,7 @@ def _entries(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if not line.strip():
             continue
         try:
-            entry = _table(json.loads(line))
+            entry = _table(parse_json(line))
         except ValueError as error:
             raise ConfigError(f"{file}, line {number}: {error}.") from error
         yield str(entry.get("image_path") or entry.get("file_name") or ""), entry
@@ -224,12 +228,12 @@ def _image(key: str, place: Path, beside: Path) -> Path | None:
     if not key or "\0" in key:
         return None
     for base in (place, beside):
-        direct = base / key
-        if direct.is_file():
+        direct = existing(base / key)
+        if is_file(direct):
             return direct.resolve()
         for suffix in sorted(SUFFIXES):
             for ending in (suffix, suffix.upper()):
-                if (named := direct.with_name(direct.name + ending)).is_file():
+                if is_file(named := direct.with_name(direct.name + ending)):
                     return named.resolve()
     return None
 
@@ -264,7 +268,7 @@ def _place(file: Path, text: str, home: Path | None) -> Path:
 def _load(file: Path) -> dict[str, Any]:
     text = _text(file)
     try:
-        data = tomllib.loads(text) if file.suffix.lower() == ".toml" else json.loads(text)
+        data = parse_toml(text) if file.suffix.lower() == ".toml" else parse_json(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file} is broken: {error}.") from error
     if not isinstance(data, dict):
@@ -274,7 +278,7 @@ def _load(file: Path) -> dict[str, Any]:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        return read_text(file)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8 text.", "Save it as UTF-8.") from error
     except OSError as error:

@@ -11,15 +11,16 @@ import json
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 from prep import events
-from prep.errors import UnreadableError, UserError
-from prep.system.files import content_hash, fingerprint, text_hash
+from prep.errors import UnreadableError
+from prep.system.files import content_hash, fingerprint, text_hash, writing_failed
+from prep.system.leftovers import unfinished_name
 from prep.system.parallel import ordered
 from prep.training_set import Example, TrainingSet
 from prep.training_set.kohya import ExportSubset
@@ -175,8 +176,10 @@ class Packer:
 
     def _members(self, name: str) -> "list[_Member]":
         """Return the samples in a shard that we wrote; nothing for others and changed ones."""
+        if self._manifest.state(name) is not FileState.OURS:
+            return []
         head, _, text = self._manifest.recipe(name).partition("\n")
-        if head != _RECIPE or self._manifest.state(name) is not FileState.OURS:
+        if head != _RECIPE:
             return []
         return [_Member(*line.split("\t", 2)) for line in text.split("\n")]
 
@@ -190,16 +193,18 @@ class Packer:
                 break
             number += 1
         self.wanted.add(name)
-        self._manifest.claim([name])
+        self._manifest.begin()
         return _Shard(self._folder / name, self._limit)
 
     def _closed(self, shard: "_Shard", shown: Callable[[str], str]) -> events.Event:
-        shard.close()
+        size, content = shard.complete()
+        name = shard.file.name
+        self._manifest.announce(name, shard.recipe, size, content)
+        shard.publish()
         self._hashes |= {member.key: member.picture for member in shard.members}
-        mark, name = fingerprint(shard.file), shard.file.name
-        size, mtime_ns = (mark.size, mark.mtime_ns) if mark else (0, 0)
-        entry = ManifestEntry(shard.recipe, size, mtime_ns, content_hash(shard.file))
-        self._manifest.record(name, entry)
+        mark = fingerprint(shard.file)
+        mtime_ns = mark.mtime_ns if mark else 0
+        self._manifest.record(name, ManifestEntry(shard.recipe, size, mtime_ns, content))
         self._manifest.save()
         self.count["written"] += 1
         return events.Written(shown(name))
@@ -225,14 +230,14 @@ class _Shard:
 
     def __init__(self, file: Path, limit: int) -> None:
         self.file, self._limit = file, limit
-        self._temporary = file.with_name(f".{file.name}.part")
+        self._temporary = file.with_name(unfinished_name("shard"))
         self._size = 2 * _BLOCK  # the end of a tar
         self.members: list[_Member] = []
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._stream: IO[bytes] = self._temporary.open("wb")
+            self._stream: IO[bytes] = self._temporary.open("xb")
         except OSError as error:
-            raise UserError(f"{file} cannot be written: {error.strerror or error}.") from error
+            raise writing_failed(file, error) from error
         # Records of one block: the file is no longer than its content requires.
         self._tar = tarfile.open(  # noqa: SIM115  (closed with the shard)
             fileobj=self._stream, mode="w", format=tarfile.PAX_FORMAT
@@ -251,29 +256,33 @@ class _Shard:
 
     def add(self, sample: ShardSample, files: Sequence[tuple[str, bytes]]) -> None:
         """Write one sample."""
-        try:
+        with self._told():
             for name, data in files:
                 info = tarfile.TarInfo(name)
                 info.size, info.mode, info.mtime = len(data), 0o644, 0
                 self._tar.addfile(info, io.BytesIO(data))
                 self._size += _tar_size((name, data))
-        except OSError as error:
-            raise UserError(
-                f"{self.file} was not written: {error.strerror or error}.", "Is the disk full?"
-            ) from error
         picture = sha256(files[0][1]).hexdigest()[:32]
         self.members.append(_Member(sample.digest, picture, sample.key))
 
-    def close(self) -> None:
-        """Complete it."""
-        try:
+    def complete(self) -> tuple[int, str]:
+        """Write the end; return the size in bytes and the content hash."""
+        with self._told():
             self._tar.close()
             self._stream.close()
+            return self._temporary.stat().st_size, content_hash(self._temporary)
+
+    def publish(self) -> None:
+        """Give the complete file its name."""
+        with self._told():
             self._temporary.replace(self.file)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
-            raise UserError(
-                f"{self.file} was not written: {error.strerror or error}.", "Is the disk full?"
-            ) from error
+            raise writing_failed(self.file, error) from error
 
     def drop(self) -> None:
         """Delete the unfinished file."""

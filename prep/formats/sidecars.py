@@ -1,12 +1,13 @@
 """Pictures in a folder, each with the captions and masks beside it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from prep.formats.collection import SourceCaption, SourceImage
 from prep.images import MASK_SUFFIXES, is_image_name
-from prep.system.files import walk
+from prep.system.names import same_name
+from prep.system.walking import REPEATED, walk_folders
 
 CAPTION_SUFFIXES = (".txt", ".caption")
 # fmt: off
@@ -27,7 +28,7 @@ class FolderFiles:
 
 
 def below(folder: Path, concept: str, extension: str = "", *, deep: bool = True) -> FolderFiles:
-    """Return the pictures below ``folder``, in name order.
+    """Return the pictures below ``folder``, in natural order.
 
     Args:
         folder: The folder to search.
@@ -39,18 +40,12 @@ def below(folder: Path, concept: str, extension: str = "", *, deep: bool = True)
         UserError: The folder is missing or not readable.
     """
     found = FolderFiles()
-    for place, names in _by_folder(folder, deep=deep):
+    for each in walk_folders(folder, is_image_name, deep=deep):
+        place = Path(each.path)
+        names = [name for name in each.names if name not in each.repeated]
         _pair(found, folder, place, names, concept, extension)
+        found.skipped += [(str(place / name), REPEATED) for name in each.repeated]
     return found
-
-
-def _by_folder(folder: Path, *, deep: bool) -> Iterator[tuple[Path, list[str]]]:
-    names: dict[Path, list[str]] = {}
-    for entry in walk(folder):
-        place = Path(entry.path).parent
-        if deep or place == folder:
-            names.setdefault(place, []).append(entry.name)
-    yield from names.items()
 
 
 def _pair(
@@ -58,7 +53,7 @@ def _pair(
 ) -> None:
     """Sort the files of one folder into pictures, their sidecars, and the rest."""
     exact = set(names)
-    folded = {name.casefold(): name for name in names}
+    folded = {_folded(name): name for name in names}
     used: set[str] = set()
     for name in names:
         if not is_image_name(name):
@@ -80,8 +75,12 @@ def _pair(
 
 
 def _match(wanted: str, exact: set[str], folded: Mapping[str, str]) -> str | None:
-    """Find a file by its name, else one that differs only in case."""
-    return wanted if wanted in exact else folded.get(wanted.casefold())
+    """Find a file by its name, else one that differs only in case or the encoding of accents."""
+    return wanted if wanted in exact else folded.get(_folded(wanted))
+
+
+def _folded(name: str) -> str:
+    return same_name(name).casefold()
 
 
 def _caption(

@@ -8,6 +8,7 @@ from prep.formats import archives, folders, imagefolder, onetrainer, sd_scripts
 from prep.formats.collection import Collection, safe_folder
 from prep.formats.shards import SHARD_MASK
 from prep.images import MASK_SUFFIXES, SUFFIXES
+from prep.system.names import is_litter_file, natural_key
 
 _KNOWN = (
     "a folder, a zip or tar, dataset.toml, concepts.json, metadata.jsonl, .csv or .parquet,"
@@ -52,7 +53,7 @@ def _file(path: Path, staging: Path) -> Collection:
 def _folder(path: Path, label: str, staging: Path) -> Collection:
     """Read a folder; a file that describes it takes precedence."""
     home = staging.resolve() if path.resolve().is_relative_to(staging.resolve()) else None
-    described = [path / "dataset.toml", *sorted(path.glob("*.toml"))]
+    described = [path / "dataset.toml", *_named(path, "*.toml")]
     for file in described:
         if sd_scripts.is_dataset_file(file):
             return sd_scripts.read_dataset(file, home)
@@ -60,11 +61,17 @@ def _folder(path: Path, label: str, staging: Path) -> Collection:
         return onetrainer.read(path / "concepts.json", home)
     if found := imagefolder.metadata_files(path):
         return imagefolder.read(found, label, staging)
-    if shards := sorted(path.glob("*.tar")):
+    if shards := _named(path, "*.tar"):
         return _shards(shards, label, staging)
     if (found := imagefolder.parquet_files(path)) and not folders.has_images(path):
         return imagefolder.read(found, label, staging)
     return folders.read(path, label)
+
+
+def _named(folder: Path, pattern: str) -> list[Path]:
+    """Return the files that a pattern matches, in natural order, without hidden ones."""
+    found = (file for file in folder.glob(pattern) if not is_litter_file(file.name))
+    return sorted(found, key=lambda file: natural_key(file.name))
 
 
 def _archive(path: Path, staging: Path) -> Collection:

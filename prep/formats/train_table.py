@@ -4,6 +4,7 @@
 counterpart elsewhere are read here. The defaults must be the same (a test compares them).
 """
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -32,8 +33,8 @@ class TrainTable(StepSettings):
     """Train the text encoder too."""
     learning_rate: float = 1e-4
     """Of the UNet."""
-    text_encoder_learning_rate: float = 5e-5
-    """0 means the same as learning_rate."""
+    text_encoder_learning_rate: float | None = None
+    """Absent: the same as learning_rate; 0 does not train it."""
     weight_decay: float = 0.01
     """Of AdamW."""
     max_grad_norm: float = 1.0
@@ -52,9 +53,9 @@ class TrainTable(StepSettings):
     """0 switches it off."""
     seed: int = 42
     """Decides what is random."""
-    caption_dropout: float = 0.0
+    caption_dropout: float | None = None
     """Share of images seen without caption."""
-    tag_dropout: float = 0.0
+    tag_dropout: float | None = None
     """Share of tags left out of each caption."""
     clip_skip: int = 1
     """Layer of the text encoder, from the end."""
@@ -80,13 +81,18 @@ class TrainTable(StepSettings):
     """Guidance scale."""
     sampler: str = "ddim"
     """Sampling method."""
+    validation_fraction: float = 0.0
+    """Share of the images held out."""
+    validate_every_epochs: int = 1
+    """How often the validation loss is measured."""
 
     @property
     def text_encoder_rate(self) -> float:
         """The learning rate of the text encoder, 0 if it is not trained."""
         if not self.train_text_encoder:
             return 0.0
-        return self.text_encoder_learning_rate or self.learning_rate
+        rate = self.text_encoder_learning_rate
+        return self.learning_rate if rate is None else rate
 
 
 def train_table(project: Project) -> TrainTable:
@@ -105,6 +111,20 @@ def train_table(project: Project) -> TrainTable:
 
 
 def base_model(project: Project, table: TrainTable) -> str:
-    """Return the base model: an absolute path if it is in the project, else as written."""
-    place = project.root / table.base
-    return str(place) if table.base and place.exists() else table.base
+    """Return the base model: an absolute path if it is on this computer, else as written."""
+    try:
+        given = Path(table.base).expanduser()
+    except RuntimeError:  # ~somebody who does not exist
+        return table.base
+    place = project.root / given
+    return str(place) if table.base and place.exists() else str(given) if table.base else ""
+
+
+def step_limit(table: TrainTable, steps: int) -> int:
+    """Return max_steps where it ends the run; 0 where the epochs do, as the plan counts them.
+
+    Args:
+        table: The settings.
+        steps: Of the plan, which takes the smaller number.
+    """
+    return table.max_steps if table.max_steps and steps >= table.max_steps else 0

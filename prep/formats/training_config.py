@@ -9,8 +9,10 @@ from typing import Any
 
 import tomlkit
 
-from prep.formats.train_table import TrainTable, base_model, train_table
+from prep.formats.base_models import noise_kind
+from prep.formats.train_table import TrainTable, base_model, step_limit, train_table
 from prep.project import Project
+from prep.texts import read_text
 
 NAME = "sd_scripts.toml"
 PROMPTS = "sample_prompts.txt"
@@ -26,12 +28,15 @@ def script(project: Project) -> str:
     return "sdxl_train_network.py" if sdxl else "train_network.py"
 
 
-def config_toml(project: Project, dataset_toml: Path, *, masked: bool, regular: bool) -> str:
+def config_toml(
+    project: Project, dataset_toml: Path, steps: int, *, masked: bool, regular: bool
+) -> str:
     """Return the text of the configuration.
 
     Args:
         project: The project, with its ``[train]`` table.
         dataset_toml: The dataset file, absolute.
+        steps: Optimiser steps of the plan.
         masked: The training set has masks in a separate folder.
         regular: It has regularisation images.
 
@@ -41,6 +46,7 @@ def config_toml(project: Project, dataset_toml: Path, *, masked: bool, regular: 
     table = train_table(project)
     values: dict[str, Any] = {
         "pretrained_model_name_or_path": base_model(project, table),
+        **_noise(base_model(project, table)),
         "dataset_config": str(dataset_toml),
         "output_dir": str(project.output / "lora"),
         "output_name": project.name,
@@ -48,7 +54,8 @@ def config_toml(project: Project, dataset_toml: Path, *, masked: bool, regular: 
         "network_module": "networks.lora",
         **_network(table),
         **_optimiser(table),
-        **_course(table),
+        **_course(table, steps),
+        **_validation(table),
         **_precision(project, table),
         **_samples(table, dataset_toml.parent),
     }
@@ -67,7 +74,7 @@ def _network(table: TrainTable) -> dict[str, Any]:
         found["network_dropout"] = table.dropout
     if table.conv_rank:
         found["network_args"] = [f"conv_dim={table.conv_rank}", f"conv_alpha={table.conv_alpha}"]
-    if not table.train_text_encoder:
+    if not table.text_encoder_rate:
         found["network_train_unet_only"] = True
     return found
 
@@ -82,7 +89,7 @@ def _optimiser(table: TrainTable) -> dict[str, Any]:
         "lr_scheduler": table.scheduler,
         "lr_warmup_steps": table.warmup_steps,
     }
-    if table.train_text_encoder:
+    if table.text_encoder_rate:
         found["text_encoder_lr"] = table.text_encoder_rate
     if table.scheduler == "constant" and table.warmup_steps:
         # Its plain "constant" has no warm-up.
@@ -90,13 +97,28 @@ def _optimiser(table: TrainTable) -> dict[str, Any]:
     return found
 
 
-def _course(table: TrainTable) -> dict[str, Any]:
+def _noise(base: str) -> dict[str, Any]:
+    """Return what sd-scripts cannot read off an SD 1.5 or SDXL model."""
+    kind = noise_kind(base)
+    found = {"v_parameterization": kind.v_prediction, "zero_terminal_snr": kind.zero_terminal_snr}
+    return {key: True for key, value in found.items() if value}
+
+
+def _validation(table: TrainTable) -> dict[str, Any]:
+    if not table.validation_fraction:
+        return {}
+    return {
+        "validation_split": table.validation_fraction,
+        # Without a seed, images that are trained on would be among those held out.
+        "validation_seed": table.seed,
+        "validate_every_n_epochs": table.validate_every_epochs,
+    }
+
+
+def _course(table: TrainTable, steps: int) -> dict[str, Any]:
     # Epochs take precedence over steps there.
-    length = (
-        {"max_train_steps": table.max_steps}
-        if table.max_steps
-        else {"max_train_epochs": table.epochs}
-    )
+    limit = step_limit(table, steps)
+    length = {"max_train_steps": limit} if limit else {"max_train_epochs": table.epochs}
     found: dict[str, Any] = {
         **length,
         "gradient_accumulation_steps": table.gradient_accumulation,
@@ -152,7 +174,7 @@ def prompts_txt(project: Project) -> str:
     for entry in table.sample_prompts:
         file = project.root / entry
         if entry.endswith(".txt") and file.is_file():
-            text = file.read_text("utf-8", "replace")
+            text = read_text(file, "replace")
             lines += [line for line in text.splitlines() if line.strip() and line[0] != "#"]
         else:
             lines.append(entry)

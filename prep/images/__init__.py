@@ -1,10 +1,9 @@
 """Image files: their properties (from the header only) and one safe way to decode them.
 
 All code that uses pixels (hashes, tagger, previews, export) decodes through ``decode``, so that
-it sees the same picture: rotated by EXIF, transparency composed on white, RGB, 8 bits.
+it sees the same picture: rotated by EXIF, transparency composed on white, sRGB, 8 bits.
 """
 
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,8 +12,13 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from prep.errors import UnreadableError
+from prep.images.colour import ProfileKind, has_profile, profile_kind
+from prep.images.modes import flatten, in_bytes, is_plain, opacity
+from prep.images.opening import open_image
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
+PIXELS_VERSION = 2
+"""Raise it when ``decode`` gives other pixels for the same file: caches of them are keyed by it."""
 MASK_SUFFIXES = ("-masklabel.png", "-condlabel.png")
 MAX_PIXELS = 256_000_000
 """Pixels above which an image is taken for a decompression bomb (16,000 x 16,000)."""
@@ -33,7 +37,9 @@ class ImageInfo:
         format: Pillow's name: PNG, JPEG, WEBP…
         orientation: EXIF orientation, 1 (upright) to 8.
         alpha: The file can hold transparency.
-        frames: More than 1 for animations; only the first is used.
+        frames: More than 1 for animations, of which only the first is used; pages of a TIFF and
+            the further pictures of a photograph (MPO) are none.
+        profile: The file says which colours its numbers stand for (ICC profile, gAMA, cICP).
     """
 
     width: int
@@ -42,8 +48,11 @@ class ImageInfo:
     orientation: int = 1
     alpha: bool = False
     frames: int = 1
+    profile: bool = False
 
 
+_ANIMATED = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
+"""Formats whose frames follow each other in time."""
 _TAIL = 64 * 1024
 
 
@@ -90,12 +99,23 @@ def probe(path: Path) -> ImageInfo:
             image.format or "?",
             orientation,
             "A" in image.getbands() or "transparency" in image.info,
-            getattr(image, "n_frames", 1),
+            getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1,
+            has_profile(image),
         )
 
 
+def profile_of(path: Path) -> ProfileKind:
+    """Return how the colour profile of an image is used: it is (that of) sRGB, other, or broken.
+
+    Raises:
+        UnreadableError: As ``probe``.
+    """
+    with _open(path) as image:
+        return profile_kind(image)
+
+
 def decode(path: Path) -> Image.Image:
-    """Return the picture as people see it: RGB, rotated by EXIF, transparency on white.
+    """Return the picture as people see it: sRGB, rotated by EXIF, transparency on white.
 
     Raises:
         UnreadableError: The file is not an image, is truncated or broken, or is far too large.
@@ -117,8 +137,24 @@ def decode_alpha(path: Path) -> Image.Image:
     with _open(path) as image:
         try:
             image.load()
-            upright = _turn(image, _orientation(image))
-            return upright.convert("RGBA").getchannel("A")
+            return _turn(opacity(image), _orientation(image))
+        except Exception as error:
+            raise UnreadableError(f"{path.name}: {_reason(error)}") from error
+
+
+def decode_data(path: Path) -> Image.Image:
+    """Return the numbers of a mask as RGB, rotated by EXIF; colour profiles do not apply to them.
+
+    Raises:
+        UnreadableError: As ``decode``.
+    """
+    with _open(path) as image:
+        try:
+            image.load()
+            turned = _orientation(image)
+            numbers = in_bytes(image)
+            numbers.info = {}
+            return _turn(flatten(numbers), turned)
         except Exception as error:
             raise UnreadableError(f"{path.name}: {_reason(error)}") from error
 
@@ -198,29 +234,13 @@ def decode_reduced(path: Path, side: int) -> tuple[Image.Image, tuple[int, int]]
 def _decode_small(path: Path, side: int, mode: str) -> Image.Image:
     with _open(path) as image:
         try:
-            image.draft(mode, (side, side))
+            image.draft("RGB" if has_profile(image) else mode, (side, side))
             image.load()
-            small = image
-            if image.mode not in ("L", "RGB"):
-                small = flatten(image)
+            small = image if is_plain(image) else flatten(image)
             turned = _turn(small, _orientation(image))
             return turned.convert(mode)
         except Exception as error:
             raise UnreadableError(f"{path.name}: {_reason(error)}") from error
-
-
-def flatten(image: Image.Image) -> Image.Image:
-    """Convert any mode to RGB, composing transparency on white.
-
-    16-bit grey is scaled to 8 bits instead of being clipped, as a plain conversion would do.
-    """
-    if image.mode.startswith("I") or image.mode == "F":
-        image = image.convert("F").point(lambda value: value / 257.0).convert("L")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        layered = image.convert("RGBA")
-        white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, layered)
-    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 @contextmanager
@@ -229,10 +249,7 @@ def _open(path: Path) -> Iterator[Image.Image]:
     with ExitStack() as stack:
         try:
             file = stack.enter_context(path.open("rb"))
-            with warnings.catch_warnings():
-                # Pillow warns from half of its limit; ours is checked below.
-                warnings.simplefilter("ignore")
-                image = stack.enter_context(Image.open(file))
+            image = stack.enter_context(open_image(file))
         except Exception as error:  # a hostile header may raise nearly anything
             raise UnreadableError(f"{path.name}: {_reason(error)}") from error
         if image.width * image.height > MAX_PIXELS:

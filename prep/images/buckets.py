@@ -11,6 +11,22 @@ from functools import cached_property
 
 Size = tuple[int, int]
 
+NOTICEABLE = 1.1
+"""Factor of enlargement below which nothing is said: it costs no visible detail."""
+
+
+def enlargement(scale: float) -> str | None:
+    """Return how often an image is enlarged, in words; ``None`` if it is not worth telling.
+
+    Args:
+        scale: Resized width over source width.
+
+    Example:
+        >>> enlargement(2.0), enlargement(1.04)
+        ('2.0 times', None)
+    """
+    return f"{scale:.1f} times" if scale >= NOTICEABLE else None
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -32,7 +48,7 @@ class Fit:
 
     @property
     def upscaled(self) -> bool:
-        """Return whether the image is enlarged."""
+        """Return whether the image is enlarged, however little."""
         return self.scale > 1.0
 
     @property

@@ -13,7 +13,9 @@ from prep.curation.advice.variety import variety
 from prep.dataset import contents
 from prep.dataset.index import ImageRow, Index
 from prep.project import Project, Section
+from prep.tagging.models.recommended import Recommended
 from prep.tagging.scores.taggers import StoredTagger
+from prep.tagging.scores.thresholds import configured
 
 Level = Literal["good", "note", "warning"]
 _ORDER: tuple[Level, ...] = ("warning", "note", "good")
@@ -93,7 +95,7 @@ def _concept(
         index,
         known if compare else rows,
         compare,
-        section.pair(*(compare.general, compare.character) if compare else ()),
+        configured(section, compare.recommended if compare else Recommended()),
         project.settings.captions.replace,
     )
     if compare is None:

@@ -11,7 +11,7 @@ from prep import events
 from prep.dataset import stored_crops
 from prep.dataset.index import ImageRow, Index
 from prep.images import crops
-from prep.images.buckets import Fit, Size
+from prep.images.buckets import Fit, Size, enlargement
 from prep.project import Project, Section
 from prep.training_set.plan.split import exposures
 from prep.training_set.trainers import Loss, Trainer, TrainerView, views
@@ -86,9 +86,9 @@ def run(project: Project, options: BucketsOptions | None = None) -> Iterator[eve
         With ``each`` a Seen for each training image; Bucket for each bucket in use, sorted by
         width and height; Warned about images that are alone in their bucket, enlarged, lose much or
         are not read, and about batches that are not full; Finished with ``images`` (training
-        images: several for an image with several crops), ``buckets``, ``upscaled`` (enlarged),
-        ``cut`` (lose over a tenth), ``unread`` and ``dropped`` (exposures that onetrainer drops
-        each epoch).
+        images: several for an image with several crops), ``buckets``, ``upscaled`` (enlarged,
+        however little), ``cut`` (lose over a tenth), ``unread`` and ``dropped`` (exposures that
+        onetrainer drops each epoch).
 
     Raises:
         ConfigError: The filter or the [train] table is not valid.
@@ -177,11 +177,12 @@ def _advice(
             f"{_images(lonely)} alone in a bucket, so its batches have one image.",
             "Crop them to a more usual shape (shikomi crop --bucket), or keep them.",
         )
-    upscaled = {row.path: view.fit.scale for row, view in pairs if view.fit and view.fit.upscaled}
-    if upscaled:
+    scales = {row.path: view.fit.scale for row, view in pairs if view.fit}
+    enlarged = [path for path, scale in scales.items() if enlargement(scale)]
+    if enlarged:
         yield events.Warned(
-            f"{_images(list(upscaled))} enlarged to fill the bucket, up to"
-            f" {max(upscaled.values()):.2g} times, and trained on with that blur.",
+            f"{_images(enlarged)} enlarged to fill the bucket, up to"
+            f" {enlargement(max(scales.values()))}, and trained on with that blur.",
             "Find larger versions, exclude them, or set no_upscale = true in [buckets].",
         )
     cut = [row.path for row, view in pairs if view.fit and view.fit.cut > _MUCH]

@@ -15,6 +15,7 @@ from prep.captioner import placing, prompts
 from prep.captioner.asking import Asker, CaptionRequest, Description
 from prep.captioner.files import Descriptions
 from prep.captioner.keys import key_for
+from prep.captioner.permission import require_permission
 from prep.captioner.placing import DescriptionMode
 from prep.captioner.server import Server
 from prep.captioner.store import DescriptionStore, question_key
@@ -34,6 +35,7 @@ from prep.project.captioner import (
     Temperature,
     Tokens,
 )
+from prep.texts import read_text
 
 
 class CaptionOptions(Section):
@@ -95,17 +97,14 @@ def run(project: Project, options: CaptionOptions) -> Iterator[events.Event]:
         ``edit`` (0 for a dry run) and ``conflicts``.
 
     Raises:
-        ConfigError: The filter, address or prompt is not valid.
+        ConfigError: The filter, address or prompt is not valid, or the server is not allowed.
         RetryError: The server cannot be reached or fails; finished answers are kept.
         UserError: The server refuses the request.
     """
     section = _section(project, options)
     prompts.check(section.prompt)
     server = Server(section.url, key_for(section.url), section.timeout)
-    if server.key and not server.is_private:
-        yield events.Warned(
-            f"The key is sent to {section.url} without encryption.", "Use https or a tunnel."
-        )
+    require_permission(server, named_by_user=options.url is not None)
     with Index(project) as index:
         work = _Captioning(project, options, section, index)
         yield from work.find_images()
@@ -117,7 +116,7 @@ def _section(project: Project, options: CaptionOptions) -> CaptionerSection:
     given = {name: getattr(options, name) for name in _SET if getattr(options, name) is not None}
     if options.prompt_file is not None:
         try:
-            given["prompt"] = options.prompt_file.read_text(encoding="utf-8")
+            given["prompt"] = read_text(options.prompt_file)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"{options.prompt_file} is not readable as a prompt.", "Give a UTF-8 text file."

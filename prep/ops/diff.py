@@ -14,6 +14,7 @@ from prep.formats import sources
 from prep.formats.snapshot import of_collection
 from prep.ops import scan
 from prep.project import FILE_NAME, STATE_NAME, Project
+from prep.system.leftovers import sweep, unfinished_folder
 from prep.training_set import comparison, manifest, training_set
 from prep.training_set.snapshot import Snapshot, of_training_set
 
@@ -101,9 +102,11 @@ def _present(project: Project) -> Generator[events.Event, None, Snapshot]:
 
 
 def _foreign(place: Path) -> Generator[events.Event, None, Snapshot]:
-    with tempfile.TemporaryDirectory(prefix=".shikomi-unpacked-") as staging:
+    temporary = Path(tempfile.gettempdir())
+    sweep(temporary)
+    with unfinished_folder(temporary, "unpacked") as staging:
         yield events.Progress("read", 0)
-        found = sources.read(place, Path(staging))
+        found = sources.read(place, staging)
         for path, reason in found.skipped:
             yield events.Skipped(path, reason)
         try:

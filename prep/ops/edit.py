@@ -77,6 +77,18 @@ def _journal(index: Index) -> Generator[events.Event, None, Journal]:
         )
         for path, reason in outcome.conflicts:
             yield events.Skipped(path, reason)
+    for left in journal.unfinished:
+        what = "An undo" if left.undone else "An edit"
+        yield events.Warned(
+            f"{what} that was interrupted cannot be finished: {left.title}. {left.error.message}",
+            left.error.hint,
+        )
+    for edit in journal.waiting:
+        yield events.Warned(
+            f"An edit that was begun elsewhere is not finished: {edit.title}"
+            f" ({sum(edit.kinds.values())} changes).",
+            "Finish it with: shikomi redo. Take it back with: shikomi undo",
+        )
     return journal
 
 
@@ -170,8 +182,7 @@ def undo(project: Project) -> Iterator[events.Event]:
     """Undo the newest edit, or finish an interrupted undo; events as in ``run``."""
     with Index(project) as index:
         journal = yield from _journal(index)
-        finished = next((outcome for outcome in journal.recovered if outcome.undone), None)
-        yield from report(finished or check_found(journal.undo(), "undo"))
+        yield from report(check_found(journal.undo(), "undo"))
 
 
 def redo(project: Project) -> Iterator[events.Event]:

@@ -5,7 +5,6 @@ several images. A second export writes only changes; files written or changed by
 left alone and reported. The next export finishes an interrupted one.
 """
 
-import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -16,7 +15,7 @@ from pathlib import Path
 from pydantic import Field
 
 from prep import events
-from prep.dataset import contents
+from prep.dataset import contents, overlooked
 from prep.dataset.index import ImageRow, Index
 from prep.errors import ConfigError, UnreadableError, UserError
 from prep.formats.collection import safe_folder
@@ -25,7 +24,9 @@ from prep.formats.shards import Packer, samples
 from prep.images import is_image_name
 from prep.ops.plan import plan_of, step_settings
 from prep.project import Project, Section
-from prep.system.files import text_hash, write_bytes
+from prep.system.files import bytes_hash, text_hash, write_bytes
+from prep.system.leftovers import sweep
+from prep.system.names import natural_key
 from prep.system.parallel import ordered
 from prep.training_set import Format, OutputFile, TrainingSet, kohya, leftovers
 from prep.training_set.manifest import FileState, Manifest, ManifestEntry, entry_of
@@ -117,12 +118,17 @@ def run(project: Project, options: ExportOptions | None = None) -> Iterator[even
         yield from export.remove_stale()
         hashes = manifest.hashes() | export.hashes
         manifest.finish(of_training_set(wanted, rows, export.missing(wanted), hashes))
-        manifest.save()
+        manifest.complete()
     except BaseException:
-        with suppress(UserError):  # the disk may be full; the claims are already on it
+        with suppress(UserError):  # the disk may be full; what was announced is on it
             manifest.save()
         raise
+    finally:
+        manifest.close()
     yield from export.warnings(wanted)
+    if others := list(overlooked.overlooked(project, rows).values()):
+        text = overlooked.message(others, f"{len(others)} exported images")
+        yield events.Warned(text, overlooked.hint(project))
     yield from (events.Warned(message, hint) for message, hint in files.notes)
     carries = options.layout in _WITH_MASKS
     if not carries:
@@ -216,7 +222,6 @@ class _Export:
         self._project, self._folder, self._manifest = project, folder, manifest
         self._wanted: set[str] = set()
         self._remade: list[str] = []
-        self._begun = time.time()
         self.count = Counter(written=0, unchanged=0, removed=0)
         self.failed = 0
         self.hashes: dict[str, str] = {}
@@ -233,9 +238,9 @@ class _Export:
             todo = [(output, state) for output, state in files if state is not FileState.CHANGED]
             tasks.append(_Task(source, [output.name for output in outputs], todo))
         tasks = [task for task in tasks if task.files]
-        ours = [w.name for task in tasks for w, s in task.files if s is not FileState.FOREIGN]
         if tasks:
-            self._manifest.claim(ours)
+            self._manifest.refuse_outside(w.name for task in tasks for w, _ in task.files)
+            self._manifest.begin()
         yield from self._carry_out(tasks)
 
     def pack(self, wanted: TrainingSet, limit: int) -> Iterator[events.Event]:
@@ -291,6 +296,7 @@ class _Export:
     def _made(self, output: OutputFile, state: FileState) -> _Result:
         data, file = output.make(), self._folder / output.name
         if state is not FileState.FOREIGN:
+            self._manifest.announce(output.name, output.recipe, len(data), bytes_hash(data))
             write_bytes(file, data)
         elif not file.is_file() or file.read_bytes() != data:
             return _Result(output, state, None)
@@ -331,19 +337,13 @@ class _Export:
             self._manifest.forget(name)
             with suppress(OSError):  # it contains other files
                 file.parent.rmdir()
-        self._sweep({(self._folder / name).parent for name in self._wanted})
-
-    def _sweep(self, folders: Iterable[Path]) -> None:
-        """Remove the hidden temporary files of a killed export."""
-        for file in (file for folder in folders for file in folder.glob(f".shikomi-{'?' * 8}")):
-            with suppress(OSError):
-                if file.stat().st_mtime < self._begun:
-                    file.unlink()
+        for folder in {self._folder, *((self._folder / name).parent for name in self._wanted)}:
+            sweep(folder)
 
     def warnings(self, wanted: TrainingSet) -> Iterator[events.Event]:
         """Warn of unexpected behaviour of trainers on this folder."""
         bare = Counter(example.folder for example in wanted.examples if example.caption is None)
-        for folder, count in sorted(bare.items()):
+        for folder, count in sorted(bare.items(), key=lambda item: natural_key(item[0])):
             yield events.Warned(
                 f"{count} images in {folder} have neither caption nor trigger word.",
                 "The trainer will use the name of the folder. Caption them with: shikomi tag",

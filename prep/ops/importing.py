@@ -6,6 +6,7 @@ can be undone. An interrupted import continues where it stopped; a second one of
 source changes nothing.
 """
 
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
@@ -16,18 +17,23 @@ from typing import Any, ClassVar
 
 from prep import events
 from prep.dataset.index import Index
-from prep.dataset.journal.changes import Change, content_change, move
+from prep.dataset.journal.changes import Change, move
 from prep.dataset.journal.edits import Journal, Outcome
+from prep.dataset.journal.settings_change import settings_change
 from prep.errors import ConfigError, UnreadableError
 from prep.formats import sources
 from prep.formats.collection import Collection, SourceImage, safe_folder
-from prep.formats.fetching import Fetcher
+from prep.formats.fetching import INCOMING, Fetcher
 from prep.formats.placing import Placement, Placer
 from prep.images import headers, probe
-from prep.project import FILE_NAME, Project, Section, Settings, initialise, parse_folder
+from prep.project import FILE_NAME, STATE_NAME, Project, Section, Settings, initialise, parse_folder
+from prep.system.leftovers import PREFIX, sweep, unfinished_folder
+from prep.system.names import natural_key
 from prep.system.parallel import ordered
 
-_STAGING = ".shikomi-unpacked-"
+STAGING = "unpacked"
+"""Kind of the unfinished folders that archives are unpacked into."""
+_STAGED = f"{PREFIX}{STAGING}-"
 
 
 class ImportOptions(Section):
@@ -69,17 +75,31 @@ def run(
         UserError: The disk is full, or something is not readable or writable.
     """
     options = options or ImportOptions()
+    if _is_reversed(project, source):
+        project, source = source, project
+        yield events.Warned(
+            f"{project} does not exist, so it becomes the project and {source} its source.",
+            "Name the project first: shikomi import PROJECT SOURCE",
+        )
     opened, new = _opened(project)
     _check_apart(opened, source)
-    place = None if options.dry_run else _existing(opened.state)
-    with tempfile.TemporaryDirectory(prefix=_STAGING, dir=place) as staging:
+    place = Path(tempfile.gettempdir()) if options.dry_run else _existing(opened.state)
+    _sweep(opened)
+    with unfinished_folder(place, STAGING) as staging:
         yield events.Progress("read", 0)
-        found = sources.read(source, Path(staging))
+        found = sources.read(source, staging)
         if options.concept:
             found = found.under(safe_folder(options.concept))
         if new and not options.dry_run:
             opened = initialise(project)
         yield from _Import(opened, new, source, found, options).run()
+
+
+def _is_reversed(project: Path, source: Path) -> bool:
+    """Return whether the source is missing and the project is a folder that was never a project."""
+    place, root = source.expanduser(), project.expanduser()
+    opened = (root / FILE_NAME).exists() or (root / STATE_NAME).exists()
+    return not place.exists() and place.parent.is_dir() and root.is_dir() and not opened
 
 
 def _opened(path: Path) -> tuple[Project, bool]:
@@ -93,6 +113,15 @@ def _opened(path: Path) -> tuple[Project, bool]:
 def _existing(path: Path) -> Path:
     """Return the folder itself, or the nearest one above it that exists."""
     return next(place for place in (path, *path.parents) if place.is_dir())
+
+
+def _sweep(project: Project) -> None:
+    """Remove what killed imports left: unpacked archives, and half of a file."""
+    for folder in (Path(tempfile.gettempdir()), project.root.parent, project.root, project.state):
+        sweep(folder)
+    for folder in project.state.glob(f"{INCOMING}*"):
+        for path, _, _ in os.walk(folder):
+            sweep(path)
 
 
 def _check_apart(project: Project, source: Path) -> None:
@@ -180,7 +209,7 @@ class _Import:
         moves: list[Change] = []
         copies = [copy for placement in placements for copy in placement.copies]
         fetcher, throttle = (
-            Fetcher(self._project, _STAGING, link=self._options.link),
+            Fetcher(self._project, _STAGED, link=self._options.link),
             events.Throttle(),
         )
         failed: set[Path] = set()
@@ -211,7 +240,7 @@ class _Import:
         return self._project.root.joinpath(*inside)
 
     def _settings(self) -> Generator[events.Event, None, list[Change]]:
-        """Write repeats, trigger words and settings of a new project to shikomi.toml."""
+        """Return the change of shikomi.toml: repeats, trigger words, settings of a new project."""
         concepts: dict[str, Any] = {}
         for folder, concept in sorted(self._found.concepts.items()):
             known = self._project.settings.concepts.get(folder)
@@ -230,15 +259,14 @@ class _Import:
             wanted |= self._found.settings
         if not wanted:
             return []
-        before = self._project.file.read_bytes() if self._project.file.exists() else None
         try:
-            self._project = self._project.saved(wanted)
+            change, self._project = settings_change(self._project, wanted)
         except ConfigError as error:
             yield events.Warned(f"Settings of the source were not imported. {error.message}")
-            if concepts:
-                self._project = self._project.saved({"concepts": concepts})
-        after = self._project.file.read_bytes() if self._project.file.exists() else None
-        return [content_change(FILE_NAME, before, after)]
+            if not concepts:
+                return []
+            change, self._project = settings_change(self._project, {"concepts": concepts})
+        return [change]
 
     def _report(self, placements: Sequence[Placement], failed: set[Path]) -> Iterator[events.Event]:
         for placement in placements:
@@ -259,7 +287,7 @@ class _Import:
                 )
 
     def _concepts(self) -> Iterator[events.Event]:
-        for folder, images in sorted(self._taken.items()):
+        for folder, images in sorted(self._taken.items(), key=lambda item: natural_key(item[0])):
             found = self._found.concepts.get(folder)
             if self._options.dry_run:
                 repeats = (found.repeats if found else None) or parse_folder(folder)[0] or 1
@@ -276,7 +304,7 @@ class _Import:
     def _from(self, path: Path) -> str:
         """Return a path of the source, as short as is unambiguous."""
         parts = path.parts
-        unpacked = next((n for n, part in enumerate(parts) if part.startswith(_STAGING)), None)
+        unpacked = next((n for n, part in enumerate(parts) if part.startswith(_STAGED)), None)
         if unpacked is not None:
             return Path(*parts[unpacked + 2 :]).as_posix()
         base = self._base if self._base.is_dir() else self._base.parent

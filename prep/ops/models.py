@@ -10,8 +10,9 @@ from prep.errors import ConfigError
 from prep.project.tagger import CHARACTER, GENERAL
 from prep.section import Section
 from prep.tagging.models import catalogue
-from prep.tagging.models.catalogue import HubTagger
+from prep.tagging.models.catalogue import APACHE, HubTagger
 from prep.tagging.models.obtain import DEMO, at_hand, find, obtain
+from prep.tagging.scores.presets import expanded
 
 
 class ModelOptions(Section):
@@ -27,8 +28,8 @@ def run(options: ModelOptions) -> Iterator[events.Event]:
     """List the known taggers; makes no request unless one is downloaded.
 
     Yields:
-        Progress of downloads; a KnownTagger for each; Finished with ``models``, ``cached`` and
-        ``downloaded``.
+        Downloading and Progress of downloads; a KnownTagger for each; Finished with ``models``,
+        ``cached`` and ``downloaded``.
 
     Raises:
         ConfigError: A name to download is that of a folder, or empty.
@@ -37,7 +38,8 @@ def run(options: ModelOptions) -> Iterator[events.Event]:
     for name in options.download:
         if not name or Path(name).expanduser().is_dir():
             raise ConfigError(f"{name or 'Nothing'} cannot be downloaded.", "Give a known name.")
-        yield from obtain(name, Path())
+        for each in expanded([name]):
+            yield from obtain(each, Path())
     listed = [_demo(), *map(_line, catalogue.KNOWN)]
     for line in listed:
         if line.cached or not options.cached:
@@ -53,7 +55,7 @@ def run(options: ModelOptions) -> Iterator[events.Event]:
 
 def _demo() -> events.KnownTagger:
     size = find(DEMO, Path()).model.stat().st_size
-    return events.KnownTagger(DEMO, "comes with shikomi", size, True, GENERAL, CHARACTER)
+    return events.KnownTagger(DEMO, "comes with shikomi", size, True, GENERAL, CHARACTER, APACHE)
 
 
 def _line(known: HubTagger) -> events.KnownTagger:
@@ -63,4 +65,14 @@ def _line(known: HubTagger) -> events.KnownTagger:
     record = known.record
     general = GENERAL if record.general is None else record.general
     character = general if record.character is None else record.character
-    return events.KnownTagger(known.name, known.repository, size, bool(paths), general, character)
+    return events.KnownTagger(
+        known.name,
+        known.repository,
+        size,
+        bool(paths),
+        general,
+        character,
+        known.licence,
+        known.gated,
+        record.point,
+    )

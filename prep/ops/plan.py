@@ -10,6 +10,8 @@ from prep.curation.advice.basics import basics
 from prep.dataset import stored_crops
 from prep.dataset.contents import hash_contents
 from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal.edits import Journal
+from prep.dataset.journal.settings_change import settings_change
 from prep.errors import ConfigError
 from prep.images import crops
 from prep.images.crops import Crops, Rect
@@ -227,7 +229,9 @@ def _balance(
             changes[concept.folder] = {"repeats": times}
     then = plan_of(_with_repeats(project, changes), rows, options, contents)
     if changes and options.apply:
-        project.saved({"concepts": changes})
+        change, _ = settings_change(project, {"concepts": changes})
+        with Index(project) as index:
+            Journal(index).apply("balance the repeats", [change])
     as_long = plan.settings.epochs * plan.steps_per_epoch / max(1, then.steps_per_epoch)
     return {
         "balanced_steps": then.steps,

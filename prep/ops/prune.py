@@ -12,13 +12,14 @@ from prep.captions.diff import DiffCounter
 from prep.captions.traits import SHARE
 from prep.dataset.caption_rows import CaptionRow, caption_rows
 from prep.dataset.index import Index
-from prep.dataset.journal.changes import CAPTION, Change, caption_change, content_change
+from prep.dataset.journal.changes import CAPTION, Change, caption_change
 from prep.dataset.journal.edits import Journal, Outcome
+from prep.dataset.journal.settings_change import settings_change
 from prep.editing.options import TagsOption
 from prep.editing.prune_advice import CommonTag, traits
 from prep.errors import ConfigError, UserError
 from prep.ops.edit import report
-from prep.project import FILE_NAME, Concept, Project, Section
+from prep.project import Concept, Project, Section
 from prep.tagging.scores.stored_scores import MainTaggerScores
 
 
@@ -138,7 +139,7 @@ def _look(index: Index, concept: Concept, share: float) -> _Found:
 def _seen(index: Index, contents: Sequence[str | None]) -> dict[str, float]:
     """Return the share of scored images with each tag that the tagger knows."""
     scores = MainTaggerScores(index)
-    limits = scores.limits(*index.project.settings.tagger.pair(*scores.advice))
+    limits = scores.limits(index.project.settings.tagger)
     counts, images = np.zeros(len(scores.names), np.int64), 0
     for _, values in scores.load(contents):
         counts += values >= limits
@@ -168,9 +169,7 @@ def _rule_change(project: Project, chosen: dict[str, list[str]]) -> Change:
         name: {"prune": captions.add(project.concept(name).settings.prune, tags)}
         for name, tags in chosen.items()
     }
-    before = project.file.read_bytes() if project.file.exists() else None
-    after = project.with_changes({"concepts": tables})[0]
-    return content_change(FILE_NAME, before, after.encode())
+    return settings_change(project, {"concepts": tables})[0]
 
 
 def _caption_changes(rows: Sequence[CaptionRow], tags: Sequence[str]) -> Iterator[Change]:

@@ -16,6 +16,8 @@ from prep.images import is_image_name
 from prep.ops import export
 from prep.ops.export import ExportOptions
 from prep.project import Project, Section
+from prep.system.boundary import Boundary
+from prep.system.names import natural_key
 from prep.training_set.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ def run(project: Project, options: PushOptions) -> Iterator[events.Event]:
             images = event.summary["images"]
         elif not isinstance(event, events.Written):
             yield event
-    names = sorted(Manifest(folder).names())
+    inside = Boundary(folder)  # a link could lead to a file that is nobody's business
+    names = sorted(filter(inside.holds_content, Manifest(folder).names()))
     try:
         yield from _Upload(folder, names, images, options).run()
     except UserError:
@@ -115,7 +118,10 @@ class _Upload:
                 return []
             raise
         wanted = set(self._names)
-        return sorted(name for name in there if is_image_name(name) and name not in wanted)
+        return sorted(
+            (name for name in there if is_image_name(name) and name not in wanted),
+            key=natural_key,
+        )
 
     def _commit(self, names: Sequence[str], gone: Sequence[str]) -> None:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete

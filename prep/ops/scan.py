@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from prep import captions, events
+from prep.dataset import overlooked
 from prep.dataset.index import Index, KnownFile, ScannedCaption, ScannedImage
 from prep.errors import UnreadableError
 from prep.images import MASK_SUFFIXES, SIDEWAYS, decode, has_its_end, headers, is_image_name, probe
 from prep.project import Project, Section
-from prep.system.files import Folder, read_small, walk_folders
+from prep.system.files import read_small
+from prep.system.leftovers import sweep_names
+from prep.system.names import same_name
 from prep.system.parallel import workers
+from prep.system.walking import Folder, walk_folders
 
 T = TypeVar("T")
 Out = TypeVar("Out")
@@ -38,8 +42,9 @@ def run(project: Project, options: ScanOptions | None = None) -> Iterator[events
     """Update the index from the files.
 
     Yields:
-        Progress; Skipped for each unreadable image or caption; Finished with ``images``
-        (usable files), ``unreadable``, ``concepts``.
+        Progress; Skipped for each unreadable image or caption; Warned of links and of captions
+        with another suffix; Finished with ``images`` (usable files), ``unreadable``,
+        ``concepts``.
 
     Raises:
         UserError: The dataset folder cannot be read.
@@ -56,6 +61,10 @@ def run(project: Project, options: ScanOptions | None = None) -> Iterator[events
             scan.flush()
         index.keep_only(scan.seen)
         yield events.Progress("scan", scan.count, scan.count)
+        yield from _repeated(project, scan.repeated)
+        if scan.overlooked:
+            text = overlooked.message(scan.overlooked, f"{len(scan.overlooked)} images")
+            yield events.Warned(text, overlooked.hint(project))
         yield from _report(index, scan.faults)
 
 
@@ -82,6 +91,8 @@ class _Scan:
         count: Number of image files found.
         seen: Marks the known ids whose files still exist.
         faults: (path, reason) of files that cannot be indexed.
+        repeated: (path, absolute path of the file if it is known) of further links to a picture.
+        overlooked: Paths of captions that have the other suffix.
     """
 
     def __init__(self, project: Project, index: Index, pool: ThreadPoolExecutor) -> None:
@@ -90,6 +101,9 @@ class _Scan:
         self.count = 0
         self.seen = bytearray(index.highest_id() + 1)
         self.faults: list[tuple[str, str]] = []
+        self.repeated: list[tuple[str, str]] = []
+        self.overlooked: list[str] = []
+        self._other = overlooked.other_suffix(project)
         self._texts: list[ScannedCaption] = []
 
     def batches(self) -> Iterator[None]:
@@ -116,45 +130,50 @@ class _Scan:
         """Yield the image files; without model/ and output/ of a bare folder."""
         project = self._project
         bare = project.dataset == project.root
-        own = tuple(f"{project.root / name}/" for name in _OWN_FOLDERS)
-        for folder in walk_folders(project.dataset):
-            if bare and f"{folder.path}/".startswith(own):
-                continue
+        own = [project.root / name for name in _OWN_FOLDERS if bare]
+        for folder in walk_folders(project.dataset, is_image_name, without=own):
+            sweep_names(folder.path, folder.unfinished)
             relative = os.path.relpath(folder.path, project.root).replace(os.sep, "/")
             yield from self._in_folder(folder, "" if relative == "." else f"{relative}/")
 
     def _in_folder(self, folder: Folder, prefix: str) -> Iterator[_File]:
         self._note_faults(folder, prefix)
         beside = {
-            name for name in folder.names if name.endswith((self._extension, MASK_SUFFIXES[0]))
+            same_name(name): name
+            for name in folder.names
+            if name.endswith((self._extension, self._other, MASK_SUFFIXES[0]))
         }
         concept = ""
         for name in folder.names:
             if not is_image_name(name):
                 continue
             path = prefix + name
+            if name in folder.repeated:
+                self.repeated.append((_printable(path), folder.repeated[name]))
+                continue
             if not _is_text(path):
-                printable = path.encode("utf-8", "backslashreplace").decode()
-                self.faults.append((printable, "its name is not UTF-8 text; rename it"))
+                self.faults.append((_printable(path), "its name is not UTF-8 text; rename it"))
                 continue
             concept = concept or self._project.concept_folder(path)
             stem = name[: name.rindex(".")]
-            sidecar = stem + self._extension
             self.count += 1
+            caption = beside.get(same_name(stem + self._extension))
+            if caption is None and (other := beside.get(same_name(stem + self._other))):
+                self.overlooked.append(prefix + other)
             yield _File(
                 path,
                 folder.path,
                 name,
                 concept,
-                sidecar if sidecar in beside else None,
-                stem + MASK_SUFFIXES[0] in beside,
+                caption,
+                same_name(stem + MASK_SUFFIXES[0]) in beside,
             )
 
     def _note_faults(self, folder: Folder, prefix: str) -> None:
         for name, reason in folder.faults:
             if not name or is_image_name(name):
                 path = (prefix + name).rstrip("/") or "."
-                self.faults.append((path.encode("utf-8", "backslashreplace").decode(), reason))
+                self.faults.append((_printable(path), reason))
 
     def _look_at(self, files: list[_File]) -> None:
         """Index one batch; only changed files are opened."""
@@ -196,6 +215,10 @@ class _Scan:
         return done + list(self._pool.map(work, rest))
 
 
+def _printable(path: str) -> str:
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
 def _is_text(name: str) -> bool:
     """Return whether a file name, which may be any bytes, is valid UTF-8."""
     if name.isascii():
@@ -228,7 +251,7 @@ def _found(file: _File, seen: headers.HeaderRead | None) -> ScannedImage | None:
         width, height = height, width
     return ScannedImage(
         *(file.path, file.concept, size, mtime_ns, width, height, header.format),
-        *(header.orientation, header.alpha, header.frames, None, file.mask),
+        *(header.orientation, header.alpha, header.frames, None, file.mask, header.profile),
     )
 
 
@@ -246,7 +269,7 @@ def _opened(file: _File) -> ScannedImage:
         return ScannedImage(*about, error=reason, mask=file.mask)
     return ScannedImage(
         *(file.path, file.concept, size or 0, mtime_ns or 0, info.width, info.height, info.format),
-        *(info.orientation, info.alpha, info.frames, None, file.mask),
+        *(info.orientation, info.alpha, info.frames, None, file.mask, info.profile),
     )
 
 
@@ -272,6 +295,22 @@ def _text(place: str) -> str | None:
         return read_small(place).decode()
     except (OSError, UnicodeDecodeError):
         return captions.read(Path(place))
+
+
+def _repeated(project: Project, found: Sequence[tuple[str, str]]) -> Iterator[events.Event]:
+    """Warn of links that lead to pictures that are counted elsewhere."""
+    if not found:
+        return
+    path, target = found[0]
+    inside = Path(target).is_relative_to(project.root)
+    leads = f" to {project.relative(Path(target)) if inside else target}" if target else ""
+    if len(found) == 1:
+        message = f"{path} is a link{leads}, and not counted: the picture is already counted."
+    else:
+        message = (
+            f"{len(found)} links ({path}{leads}, …) are not counted: their pictures are already."
+        )
+    yield events.Warned(message, "Replace a link by a copy to train the picture in both places.")
 
 
 def _report(index: Index, faults: Iterable[tuple[str, str]]) -> Iterator[events.Event]:

@@ -10,9 +10,11 @@ from prep.dataset.index import ImageRow, Index
 from prep.errors import ConfigError
 from prep.project import Project, Section
 from prep.project.tagger import ByCategory, ByTag, Threshold
+from prep.tagging.models.recommended import Recommended
 from prep.tagging.scores.ensemble import Combine, Ensemble, EnsembleMember
+from prep.tagging.scores.presets import PRESETS, expanded
 from prep.tagging.scores.taggers import StoredTagger, choose, stored
-from prep.tagging.scores.thresholds import Thresholds
+from prep.tagging.scores.thresholds import Thresholds, configured
 
 
 class ScoreOptions(Section):
@@ -22,12 +24,14 @@ class ScoreOptions(Section):
     """Only images that match this filter."""
     model: str = ""
     """Tagger: a name listed by shikomi models, a folder with a model, or a repository on the
-    Hugging Face hub. Default: the tagger of shikomi.toml."""
+    Hugging Face hub; or consensus: tags that two of three taggers find (WD swinv2, WD eva02 and
+    PixAI). Default: the tagger of shikomi.toml."""
     also: tuple[str, ...] = ()
     """Another tagger that also decides; repeatable."""
     combine: Combine = "union"
     """How several taggers decide about a tag: union (one of them is enough), intersection (all of
-    them), vote (more than half) or mean (of their scores and thresholds)."""
+    them), vote (more than half), mean (of their scores and thresholds) or consensus (two of them;
+    tags that only one of them knows are left out)."""
     general: Threshold | None = None
     """Threshold of general tags. Default: that of shikomi.toml, else what the tagger recommends."""
     character: Threshold | None = None
@@ -43,33 +47,35 @@ class ScoreOptions(Section):
     """Maximum number of tags per image, those with the best scores; 0 for all."""
 
 
-def thresholds(
-    project: Project, options: ScoreOptions, general: float | None, character: float | None
-) -> Thresholds:
+def thresholds(project: Project, options: ScoreOptions, recommended: Recommended) -> Thresholds:
     """Return the thresholds of one tagger: given, else configured, else recommended.
 
     Args:
         project: The project, with configured thresholds.
         options: The given options.
-        general: The tagger's recommendation, if any.
-        character: Like ``general``.
+        recommended: What the tagger recommends.
     """
-    section = project.settings.tagger
-    fixed = section.pair(general, character)
-    return Thresholds(
-        fixed[0] if options.general is None else options.general,
-        fixed[1] if options.character is None else options.character,
-        options.mcut,
-        {**section.categories, **options.categories},
-        {**section.tags, **options.tags},
-        options.top,
+    return configured(
+        project.settings.tagger,
+        recommended,
+        general=options.general,
+        character=options.character,
+        categories=options.categories,
+        tags=options.tags,
+        mcut=options.mcut,
+        top=options.top,
     )
 
 
 def names_of(project: Project, options: ScoreOptions) -> list[str]:
     """Return the names of the requested taggers, each once; the first may be empty."""
-    first = options.model or project.settings.tagger.model
-    return list(dict.fromkeys([first, *options.also]))
+    return expanded([options.model or project.settings.tagger.model, *options.also])
+
+
+def combined(project: Project, options: ScoreOptions) -> Combine:
+    """Return how the requested taggers decide: as given, else as their preset says."""
+    preset = PRESETS.get(options.model or project.settings.tagger.model)
+    return options.combine if preset is None or options.combine != "union" else preset.how
 
 
 def from_stored(project: Project, index: Index, options: ScoreOptions) -> Ensemble:
@@ -85,15 +91,25 @@ def from_stored(project: Project, index: Index, options: ScoreOptions) -> Ensemb
     if not names[0] and known:
         names[0] = known[0].name
     found = {one.key: one for one in (choose(known, name) for name in names)}
-    return Ensemble(
-        [_member(project, index, options, one) for one in found.values()], options.combine
-    )
+    members = [_member(project, index, options, one) for one in found.values()]
+    return ensemble_of(members, combined(project, options))
+
+
+def ensemble_of(members: Sequence[EnsembleMember], how: Combine) -> Ensemble:
+    """Return taggers that decide together.
+
+    Raises:
+        ConfigError: A consensus of one.
+    """
+    if how == "consensus" and len(members) < 2:
+        raise ConfigError("A consensus needs two taggers.", "Add another one with --also.")
+    return Ensemble(members, how)
 
 
 def _member(
     project: Project, index: Index, options: ScoreOptions, one: StoredTagger
 ) -> EnsembleMember:
-    chosen = thresholds(project, options, one.general, one.character)
+    chosen = thresholds(project, options, one.recommended)
     return EnsembleMember(one.name, one.store(index), one.table, chosen)
 
 

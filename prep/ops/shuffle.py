@@ -5,6 +5,7 @@ follow sd-scripts. A run draws other random numbers, so that shares are valid, n
 epochs.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import TypeVar
 from pydantic import Field
 
 from prep import captions, events
-from prep.captions.shuffle import CaptionRules, first_line, plain, varied_tags
+from prep.captions.shuffle import CaptionRules, first_line, tags_of, varied_tags
 from prep.captions.tokens import LIMITS, ClipTokenizer, clip_tokenizer
 from prep.dataset.index import ImageRow, Index
 from prep.events.words import Encoded, TagPlace
@@ -132,12 +133,13 @@ class _Simulation:
         each = sum(plan.turns for plan in plans)
         self._captions = len(plans)
         self._epochs = min(self._options.epochs, max(1, _MOST // max(1, each)))
+        share = min(1.0, _MOST / max(1, each))
         seed = _chosen(self._options.seed, self._project.settings.train.get("seed"), _SEED)
         throttle = events.Throttle()
         samples = self._longest_of(plans)
         for epoch in range(self._epochs):
             for plan in plans:
-                for turn in range(plan.turns):
+                for turn in range(math.ceil(share * plan.turns)):
                     tags = varied_tags(plan.text, plan.rules, seed, epoch, plan.path, turn)
                     count = self._expose(tags, plan)
                     if plan.path in samples and tags:
@@ -166,7 +168,7 @@ class _Simulation:
         if options.wildcards:  # the tags themselves are drawn
             return _Plan(row.path, text, rules, concept.repeats, ())
         text = first_line(text)
-        tags = captions.keys(plain(text, rules).split(", "))
+        tags = captions.keys(tags_of(text, rules))
         return _Plan(row.path, text, rules, concept.repeats, tuple(dict.fromkeys(tags)))
 
     def _expose(self, tags: Sequence[str], plan: _Plan) -> int:

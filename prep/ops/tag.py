@@ -15,13 +15,20 @@ from prep import events
 from prep.dataset.contents import hash_contents
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.edits import Journal, Outcome
-from prep.ops.score_options import ScoreOptions, names_of, thresholds, warnings
+from prep.ops.score_options import (
+    ScoreOptions,
+    combined,
+    ensemble_of,
+    names_of,
+    thresholds,
+    warnings,
+)
 from prep.project import Project
 from prep.tagging.captions import Compiler
 from prep.tagging.runtime.preprocess import Decode
 from prep.tagging.runtime.providers import Device
 from prep.tagging.runtime.running import EngineKind, Running
-from prep.tagging.scores.ensemble import Ensemble, EnsembleMember, seen
+from prep.tagging.scores.ensemble import EnsembleMember, seen
 from prep.tagging.scores.store import TaggerResult, TagOrder
 from prep.tagging.scores.writing import Writing
 from prep.tagging.scoring import Scoring, TaggerResolver
@@ -69,7 +76,7 @@ def run(project: Project, options: TagOptions) -> Iterator[events.Event]:
     """Tag the usable images of the index.
 
     Yields:
-        Progress; Tags for each image; Skipped for unreadable or changed files;
+        Progress; Downloading; Tags for each image; Skipped for unreadable or changed files;
         Warned for an idle GPU, for shared caption files and for thresholds of unknown tags; Change
         for each caption; Finished with ``images`` (with tags), ``model``, ``provider`` (empty when
         all scores were known) and ``provider_reason``, ``images_per_second`` (of inference),
@@ -114,11 +121,11 @@ class _Tagging:
         self._rows: list[ImageRow] = []
         members = [
             EnsembleMember(
-                one.name, one.store, one.table, thresholds(project, options, *one.advice)
+                one.name, one.store, one.table, thresholds(project, options, one.recommended)
             )
             for one in obtained.ready
         ]
-        self.ensemble = Ensemble(members, options.combine)
+        self.ensemble = ensemble_of(members, combined(project, options))
 
     def find_images(self) -> Iterator[events.Event]:
         """Select the images and hash their bytes; scores are keyed by content."""

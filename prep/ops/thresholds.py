@@ -83,7 +83,7 @@ def _sweep(ensemble: Ensemble, contents: list[str], top: int) -> Iterator[events
     throttle = events.Throttle()
     for done, step in enumerate(_STEPS, 1):
         members = [
-            replace(member, thresholds=replace(member.thresholds, general=step, mcut=False))
+            replace(member, thresholds=member.thresholds.with_general(step))
             for member in ensemble.members
         ]
         tags = empty = 0
@@ -107,10 +107,7 @@ def _instead(old: Ensemble, new: Ensemble) -> str:
 def _differences(old: Thresholds, new: Thresholds) -> str:
     if new.mcut and not old.mcut:
         return f"the widest gap instead of {old}" + (f", best {new.top}" if new.top else "")
-    before: dict[str, float] = {"general": old.general, "character": old.character}
-    after: dict[str, float] = {"general": new.general, "character": new.character}
-    before |= {**old.categories, **old.tags}
-    after |= {**new.categories, **new.tags}
+    before, after = old.named(), new.named()
     parts = [
         f"{name} {limit:g}" + (f" instead of {before[name]:g}" if name in before else "")
         for name, limit in after.items()

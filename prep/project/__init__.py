@@ -24,13 +24,16 @@ from prep.project.captioner import CaptionerSection as CaptionerSection
 from prep.project.tagger import TaggerSection as TaggerSection
 from prep.section import Section as Section
 from prep.system.files import write_text
+from prep.system.names import existing
+from prep.texts import composed, read_text
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 FILE_NAME = "shikomi.toml"
 STATE_NAME = ".shikomi"
-
+MOST_REPEATS = 100_000
+"""Maximum of repeats of a folder; an epoch is a list of all exposures."""
 _FOLDER = re.compile(r"(\d+)_(.*)", re.DOTALL)
 
 
@@ -63,7 +66,7 @@ class ConceptSection(Section):
 
     trigger: str = ""
     """Trigger word; comes first in every caption of the folder."""
-    repeats: int | None = Field(None, ge=1)
+    repeats: int | None = Field(None, ge=1, le=MOST_REPEATS)
     """How often each image is seen per epoch; by default the number before `_` in the folder's
     name, else 1."""
     prune: tuple[str, ...] = ()
@@ -142,8 +145,8 @@ class Concept:
 
     @property
     def trigger(self) -> str:
-        """The trigger word, or an empty string."""
-        return self.settings.trigger
+        """The trigger word, or an empty string; its accents are parts of the letters (NFC)."""
+        return composed(self.settings.trigger)
 
 
 @dataclass(frozen=True)
@@ -219,8 +222,8 @@ class Project:
         return path.relative_to(self.root).as_posix()
 
     def caption_file(self, path: str) -> Path:
-        """Return the caption file of the image ``path``."""
-        return (self.root / path).with_suffix(self.settings.captions.extension)
+        """Return the caption file of the image ``path``, whatever form its accents have."""
+        return existing((self.root / path).with_suffix(self.settings.captions.extension))
 
     def concept_folder(self, path: str) -> str:
         """Return the concept folder, below the dataset folder, of the image ``path``.
@@ -263,12 +266,16 @@ class Project:
 def parse_folder(name: str) -> tuple[int | None, str]:
     """Split ``10_mychara`` into its repeats and its name, as sd-scripts does.
 
+    A number over ``MOST_REPEATS`` is not one of repeats: ``20240101_party`` is a date.
+
     Example:
-        >>> parse_folder("10_mychara"), parse_folder("photos")
-        ((10, 'mychara'), (None, 'photos'))
+        >>> parse_folder("10_mychara"), parse_folder("photos"), parse_folder("20240101_party")
+        ((10, 'mychara'), (None, 'photos'), (None, '20240101_party'))
     """
     match = _FOLDER.fullmatch(name)
-    return (int(match[1]), match[2]) if match else (None, name)
+    if match is None or int(match[1]) > MOST_REPEATS:
+        return None, name
+    return int(match[1]), match[2]
 
 
 def read_settings(file: Path) -> Settings:
@@ -282,7 +289,7 @@ def read_settings(file: Path) -> Settings:
 
 def _parse(file: Path) -> tomlkit.TOMLDocument:
     try:
-        return tomlkit.parse(file.read_text("utf-8"))
+        return tomlkit.parse(read_text(file))
     except FileNotFoundError:
         return tomlkit.document()
     except UnicodeDecodeError as error:

@@ -14,6 +14,7 @@ from prep.captions.spelling import spelled
 from prep.errors import UserError
 from prep.project import Project
 from prep.system.files import fingerprint
+from prep.texts import read_text
 
 
 def rules_for(project: Project, folder: str, places: Mapping[str, int] | None = None) -> Rules:
@@ -76,7 +77,7 @@ def _files(root: Path, name: str) -> tuple[Path, ...]:
 
 def _listed(file: Path, kind: str) -> tuple[str, ...]:
     try:
-        lines = file.read_text("utf-8-sig").splitlines()
+        lines = read_text(file).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"The {kind} {file} cannot be read: {error}.",

@@ -38,7 +38,8 @@ class TaggerSection(Section):
     """The tagger: which one, its thresholds, and how its tags are written."""
 
     model: str = ""
-    """A folder with a model and its tag list, a known name, or a name on the Hugging Face hub."""
+    """A folder with a model and its tag list, a known name, a name on the Hugging Face hub, or
+    consensus (what two of three taggers find)."""
     general: Threshold | None = None
     """Threshold of general tags; by default the one that the tagger recommends."""
     character: Threshold | None = None

@@ -1,4 +1,4 @@
-"""Atomic writes, fingerprints, a safe directory walk, and a trash folder.
+"""Atomic writes and fingerprints of files.
 
 Everything shikomi writes goes through here, so that a crash, a full disk or a second editor
 leaves either the old file or the new one, never half of one.
@@ -6,23 +6,21 @@ leaves either the old file or the new one, never half of one.
 
 import errno
 import hashlib
-import itertools
 import os
-import secrets
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from prep.errors import UserError
+from prep.system.leftovers import unfinished_name
 
 _CHUNK = 1 << 20
 _SMALL = 1 << 14
-TEMPORARY = ".shikomi-"
-"""Prefix of the names of files that are being written."""
-_OWN_NAME = secrets.token_hex(4)
-_NUMBERS = itertools.count()
+
+
+class FileChangedError(Exception):
+    """A file was changed by another program while its replacement was being written."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,10 @@ def fingerprint(path: Path) -> Fingerprint | None:
         stat = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        raise
     return Fingerprint(stat.st_size, stat.st_mtime_ns)
 
 
@@ -57,7 +59,9 @@ def read_small(path: str) -> bytes:
     Raises:
         OSError: It cannot be read.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    # Opening a pipe would wait for somebody who writes.
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags)
     try:
         data = b""
         while more := os.read(descriptor, _SMALL):
@@ -77,35 +81,44 @@ def bytes_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def write_bytes(path: Path, data: bytes) -> Fingerprint:
+def write_bytes(
+    path: Path, data: bytes, unchanged: Callable[[], bool] | None = None
+) -> Fingerprint:
     """Write ``data`` so that ``path`` is always either the old file or the new one.
 
     The permissions of a replaced file are kept. The data is on disk before the new file takes
     the old one's place, so that a power cut cannot leave an empty file; the replacement itself
     survives a power cut only once ``sync_folders`` has been called.
 
+    Args:
+        path: The file; its folder is created if needed.
+        data: The new content.
+        unchanged: Asked right before the replacement, which takes milliseconds to get to the disk:
+            is the old file still what it was when the new content was made?
+
     Returns:
         The fingerprint of the new file.
 
     Raises:
+        FileChangedError: It is not; the old file stays.
         UserError: The disk is full, or the folder is not writable; nothing is left behind.
     """
     try:
         try:
-            return _replace(str(path), data)
+            return _replace(str(path), data, unchanged)
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
-            return _replace(str(path), data)
+            return _replace(str(path), data, unchanged)
     except OSError as error:
-        raise _writing_failed(path, error) from error
+        raise writing_failed(path, error) from error
 
 
-def write_text(path: Path, text: str) -> Fingerprint:
+def write_text(path: Path, text: str, unchanged: Callable[[], bool] | None = None) -> Fingerprint:
     """Write ``text`` as UTF-8 without translating newlines; see ``write_bytes``."""
-    return write_bytes(path, text.encode("utf-8"))
+    return write_bytes(path, text.encode("utf-8"), unchanged)
 
 
-def _replace(path: str, data: bytes) -> Fingerprint:
+def _replace(path: str, data: bytes, unchanged: Callable[[], bool] | None) -> Fingerprint:
     temporary, descriptor = _new_beside(path)
     try:
         try:
@@ -117,6 +130,8 @@ def _replace(path: str, data: bytes) -> Fingerprint:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        if unchanged is not None and not unchanged():
+            raise FileChangedError(path)
         os.replace(temporary, path)  # noqa: PTH105  (hundreds of thousands of times)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -130,7 +145,7 @@ def _new_beside(path: str) -> tuple[str, int]:
     folder = os.path.dirname(path)  # noqa: PTH120
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     while True:
-        name = os.path.join(folder, f"{TEMPORARY}{_OWN_NAME}-{next(_NUMBERS)}")  # noqa: PTH118
+        name = os.path.join(folder, unfinished_name())  # noqa: PTH118
         try:
             return name, os.open(name, flags, 0o666)
         except FileExistsError:
@@ -162,18 +177,8 @@ def sync_folders(folders: Iterable[str]) -> None:
             os.close(descriptor)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that a killed process left in a folder."""
-    try:
-        leftovers = [entry.path for entry in os.scandir(folder) if entry.name.startswith(TEMPORARY)]
-    except OSError:
-        return
-    for path in leftovers:
-        with suppress(OSError):
-            os.unlink(path)  # noqa: PTH108
-
-
-def _writing_failed(path: Path, error: OSError) -> UserError:
+def writing_failed(path: Path, error: OSError) -> UserError:
+    """Return what to tell of a file that could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
             f"The disk is full: {path} was not written.",
@@ -184,132 +189,3 @@ def _writing_failed(path: Path, error: OSError) -> UserError:
             f"No permission to write {path}.", "Check the owner and the permissions of its folder."
         )
     return UserError(f"{path} was not written: {error.strerror or error}.")
-
-
-@dataclass(frozen=True)
-class Folder:
-    """The files of one folder, by name.
-
-    Attributes:
-        path: Spelled as the root that was walked.
-        names: Regular files and links to them, in name order, without hidden ones.
-        faults: (name, reason) of entries that are not files, and ``("", reason)`` if the folder
-            itself cannot be read.
-    """
-
-    path: str
-    names: list[str]
-    faults: list[tuple[str, str]]
-
-
-def walk_folders(root: Path) -> Iterator[Folder]:
-    """Yield ``root`` and the folders below it, in the order of ``walk``.
-
-    Only names are kept, so that a folder of a million files takes about 100 MB, not 700.
-
-    Raises:
-        UserError: ``root`` is missing, not a folder, or not readable.
-    """
-    seen: set[tuple[int, int]] = set()
-    stack = [str(root)]
-    while stack:
-        path = stack.pop()
-        folder, below = Folder(path, [], []), list[str]()
-        try:
-            stat = os.stat(path)  # noqa: PTH116  (plain strings: a Path for each costs more)
-            if (stat.st_dev, stat.st_ino) in seen:
-                continue
-            seen.add((stat.st_dev, stat.st_ino))
-            with os.scandir(path) as scan:
-                for entry in scan:
-                    if not entry.name.startswith("."):
-                        _sort_in(entry, folder, below)
-        except OSError as error:
-            if path == str(root):
-                raise _reading_failed(root, error) from error
-            folder.faults.append(("", f"the folder cannot be read: {error.strerror or error}"))
-        folder.names.sort()
-        yield folder
-        stack.extend(os.path.join(path, name) for name in sorted(below, reverse=True))  # noqa: PTH118
-
-
-def _sort_in(entry: os.DirEntry[str], folder: Folder, below: list[str]) -> None:
-    try:
-        if entry.is_file():
-            folder.names.append(entry.name)
-        elif entry.is_dir():
-            below.append(entry.name)
-        elif entry.is_symlink():
-            folder.faults.append((entry.name, "a broken link"))
-        else:
-            folder.faults.append((entry.name, "not a regular file"))
-    except OSError as error:  # a link to itself
-        folder.faults.append((entry.name, f"a broken link ({error.strerror})"))
-
-
-def walk(root: Path) -> Iterator[os.DirEntry[str]]:
-    """Yield the regular files below ``root``, folder by folder, in name order.
-
-    Hidden folders and files are left out; each real folder is visited once, so that loops of
-    symbolic links end. An unreadable folder raises if it is ``root`` and is skipped below.
-
-    Raises:
-        UserError: ``root`` is missing, not a folder, or not readable.
-    """
-    seen: set[tuple[int, int]] = set()
-    stack = [root]
-    while stack:
-        folder = stack.pop()
-        try:
-            stat = folder.stat()
-            if (stat.st_dev, stat.st_ino) in seen:
-                continue
-            seen.add((stat.st_dev, stat.st_ino))
-            with os.scandir(folder) as scan:
-                entries = sorted(scan, key=lambda entry: entry.name)
-        except OSError as error:
-            if folder == root:
-                raise _reading_failed(root, error) from error
-            continue
-        folders = []
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            try:
-                if entry.is_dir():
-                    folders.append(Path(entry.path))
-                elif entry.is_file():
-                    yield entry
-            except OSError:
-                continue
-        stack.extend(reversed(folders))
-
-
-def _reading_failed(path: Path, error: OSError) -> UserError:
-    if isinstance(error, FileNotFoundError):
-        return UserError(f"There is no folder {path}.", "Check the spelling of the path.")
-    if isinstance(error, NotADirectoryError):
-        return UserError(
-            f"{path} is a file, not a folder.", "Give the folder that holds the images."
-        )
-    if isinstance(error, PermissionError):
-        return UserError(
-            f"No permission to read {path}.", "Check the owner and the permissions of the folder."
-        )
-    return UserError(f"{path} cannot be read: {error.strerror or error}.")
-
-
-def move_to_trash(path: Path, root: Path, trash: Path) -> Path:
-    """Move ``path`` (below ``root``) into ``trash``, keeping its place in the tree.
-
-    Returns:
-        Its new path; a number is added if the name is taken.
-    """
-    target = trash / path.relative_to(root)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    number = 1
-    while target.exists():
-        target = target.with_name(f"{path.stem}.{number}{path.suffix}")
-        number += 1
-    shutil.move(path, target)
-    return target

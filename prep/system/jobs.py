@@ -2,8 +2,8 @@
 
 A job directory holds ``job.json`` (what runs), ``config.toml`` (complete and frozen, if the
 work has one), ``events.jsonl`` (the command's stdout: one event a line), ``log.txt`` (its
-stderr), ``commands.jsonl`` (requests of front ends) and ``lock``, which the supervisor holds
-for life: *alive* means *locked*, whatever happens to process numbers.
+stderr), ``commands.jsonl`` (requests of front ends), and the locks that the supervisor and the
+command hold for life: *alive* means *locked*, whatever happens to process numbers.
 """
 
 import contextlib
@@ -12,14 +12,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from prep import events
 from prep.errors import UserError
 from prep.system.files import write_text
+from prep.texts import parse_json, read_text
 
 ENVIRONMENT_KEY = "SHIKOMI_JOB"
 """Environment variable with the job directory that a command runs for."""
@@ -53,15 +54,27 @@ class Job:
         """The file with the standard error of the command."""
         return self.directory / "log.txt"
 
+    @property
+    def lock_file(self) -> Path:
+        """The file that the supervisor locks for life."""
+        return self.directory / "lock"
+
+    @property
+    def command_lock_file(self) -> Path:
+        """The file that the command locks for life (``prep.system.supervised``)."""
+        return self.directory / "command.lock"
+
     def settings(self) -> "JobSettings":
         """Read ``job.json``.
 
         Raises:
             UserError: The directory is not a job.
         """
+        file = self.directory / "job.json"
         try:
-            data = json.loads((self.directory / "job.json").read_text("utf-8"))
-            return JobSettings(**data)
+            if not file.is_file():  # reading a pipe would never end
+                raise FileNotFoundError
+            return _settings(parse_json(read_text(file)))
         except (OSError, ValueError, TypeError) as error:
             raise UserError(f"{self.directory} is not a job.", "See: shikomi jobs") from error
 
@@ -84,6 +97,19 @@ class JobSettings:
     title: str = ""
 
 
+def _settings(data: Mapping[str, Any]) -> JobSettings:
+    """Return settings of the right types.
+
+    Raises:
+        TypeError: They are not.
+    """
+    found = JobSettings(**data)
+    texts = [found.kind, found.title, *found.argv]
+    if not isinstance(found.argv, list) or not all(isinstance(text, str) for text in texts):
+        raise TypeError("not what shikomi writes")
+    return found
+
+
 @dataclass(frozen=True)
 class Status:
     """State of a job: running, done, stopped, failed or lost (died without a last event)."""
@@ -104,6 +130,8 @@ class Follower:
     def poll(self) -> list[events.Event]:
         """Return the events that have arrived since the last call."""
         try:
+            if not self.job.events_file.is_file():
+                return []
             with self.job.events_file.open("rb") as file:
                 file.seek(self.offset)
                 data = file.read()
@@ -143,15 +171,14 @@ def save_settings(job: Job, settings: JobSettings) -> None:
 def start(job: Job) -> None:
     """Run the job detached: closing the terminal or losing SSH does not stop it.
 
-    Starting a job that has ended runs its command again, which resumes.
+    Starting a job that has ended runs its command again, which resumes; of a job that this process
+    did not create, see ``restart``.
 
     Raises:
-        UserError: It is already running, or did not start.
+        UserError: It is already running, contains links, or did not start.
     """
-    if alive(job):
-        raise UserError(
-            f"The job {job.name} is already running.", "Follow it with: shikomi jobs follow"
-        )
+    refuse_running(job)
+    _refuse_links(job)
     job.commands_file.unlink(missing_ok=True)
     (job.directory / "began").unlink(missing_ok=True)
     with job.log_file.open("ab") as log:
@@ -167,13 +194,50 @@ def start(job: Job) -> None:
     _wait_until_up(job)
 
 
+def restart(job: Job, settings: JobSettings, config: str) -> None:
+    """Run a job again that may have come from elsewhere: with this command, not its own.
+
+    Raises:
+        UserError: As in ``start``.
+    """
+    refuse_running(job)
+    _refuse_links(job)
+    write_text(job.directory / "config.toml", config)
+    save_settings(job, settings)
+    start(job)
+
+
+def refuse_running(job: Job) -> None:
+    """Check that a job is not running.
+
+    Raises:
+        UserError: It is.
+    """
+    if alive(job):
+        raise UserError(
+            f"The job {job.name} is already running.", "Follow it with: shikomi jobs follow"
+        )
+
+
+def _refuse_links(job: Job) -> None:
+    """Refuse a directory with links, which jobs never make: they append to files in it."""
+    for path in (job.directory, *job.directory.iterdir()):
+        if path.is_symlink():
+            raise UserError(f"{path} is a link, which is not shikomi's.", "Remove it.")
+
+
 def child_environment() -> dict[str, str]:
-    """Return the environment for child processes, with this installation on PYTHONPATH."""
+    """Return the environment for child processes, with this installation on PYTHONPATH.
+
+    Python puts the current folder on the path of ``python -m``. It may be anybody's project, and a
+    ``random.py`` in it would be run: so all descendants are told not to.
+    """
     root = str(Path(__file__).resolve().parents[2])
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -192,6 +256,8 @@ def _wait_until_up(job: Job, limit: float = 30.0) -> None:
 def send(job: Job, command: str, **extra: Any) -> None:
     """Send a running job a command: ``stop``, ``kill``, ``save``, ``sample``."""
     line = json.dumps({"t": round(time.time(), 3), "command": command, **extra})
+    if job.commands_file.is_symlink():  # appending would change another file
+        raise UserError(f"{job.commands_file} is a link, which is not shikomi's.", "Remove it.")
     with job.commands_file.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 
@@ -208,41 +274,49 @@ def commands(job: Job, offset: int = 0) -> tuple[list[str], int]:
     found = []
     for line in data[offset:end].splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            found.append(str(json.loads(line)["command"]))
+            found.append(str(parse_json(line)["command"]))
     return found, max(end, offset)
 
 
 def alive(job: Job) -> bool:
-    """Return whether the job is running, that is, whether its lock is held."""
+    """Return whether the job is running: its supervisor or its command holds a lock."""
+    return is_locked(job.lock_file) or is_locked(job.command_lock_file)
+
+
+def is_locked(file: Path) -> bool:
+    """Return whether another process has locked a file; ``False`` for one that is missing."""
+    try:
+        with file.open("r+b") as stream:
+            return not take_lock(stream)
+    except FileNotFoundError:
+        return False
+
+
+def take_lock(stream: IO[bytes]) -> bool:
+    """Lock an open file until it is closed; return whether nobody else has.
+
+    A POSIX record lock: an flock would outlive this process in a forked data-loader worker.
+    """
     try:
         import fcntl
-    except ImportError:  # Windows
-        return _alive_windows(job)
+    except ImportError:
+        return _take_lock_windows(stream)
     try:
-        with (job.directory / "lock").open("r+b") as file:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return True
-            return False
-    except FileNotFoundError:
+        fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
         return False
+    return True
 
 
-def _alive_windows(job: Job) -> bool:
-    """On Windows a file that another process has locked cannot be locked again."""
+def _take_lock_windows(stream: IO[bytes]) -> bool:
     import msvcrt
 
+    locking: Any = msvcrt
     try:
-        with (job.directory / "lock").open("r+b") as file:
-            locking: Any = msvcrt
-            try:
-                locking.locking(file.fileno(), locking.LK_NBLCK, 1)
-            except OSError:
-                return True
-            return False
-    except FileNotFoundError:
+        locking.locking(stream.fileno(), locking.LK_NBLCK, 1)
+    except OSError:
         return False
+    return True
 
 
 def status(job: Job) -> Status:

@@ -26,10 +26,11 @@ def ordered(
     items: Iterable[In],
     threads: int = 0,
     stop: Callable[[], None] | None = None,
+    ahead: int = 0,
 ) -> Generator[tuple[In, Out], None, None]:
     """Yield ``(item, function(item))`` in the order of ``items``.
 
-    At most twice as many calls are in flight as there are threads. Closing the generator drops
+    At most ``ahead`` calls are in flight or done before their turn. Closing the generator drops
     calls that have not begun and waits for those that have.
 
     Args:
@@ -38,17 +39,20 @@ def ordered(
         threads: 0 for one per core.
         stop: Called at the end, however it comes, before calls in flight are waited for; calls that
             may take long should then return.
+        ahead: 0 for twice as many as there are threads. More keep all threads at work while one
+            call takes long, or while the consumer is busy; their results wait in memory.
 
     Raises:
         Exception: Whatever ``function`` raises, when its turn comes.
     """
     count = threads or workers()
+    most = max(ahead, 2 * count)
     with ThreadPoolExecutor(count) as pool:
         running: deque[tuple[In, Future[Out]]] = deque()
         try:
             for item in items:
                 running.append((item, pool.submit(function, item)))
-                if len(running) >= 2 * count:
+                if len(running) >= most:
                     first, future = running.popleft()
                     yield first, future.result()
             while running:

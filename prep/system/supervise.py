@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from prep import events
 from prep.system import jobs
@@ -19,6 +19,8 @@ from prep.system import jobs
 _POLL = 0.1
 _GRACE = 10.0
 """Seconds between asking a process group to end and killing it."""
+_LEFTOVER_GRACE = 1.0
+"""The same, for processes whose command has ended."""
 _LOCK_WAIT = 2.0
 """Seconds to wait for the lock of a job."""
 _LOG_TAIL = 2000
@@ -34,7 +36,7 @@ def main() -> int:
     # the command must receive the one that stops it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     job = jobs.Job(Path(sys.argv[1]))
-    with (job.directory / "lock").open("a+b") as lock:
+    with job.lock_file.open("a+b") as lock:
         if not _take_patiently(lock):
             return 3
         (job.directory / "began").touch()
@@ -44,37 +46,10 @@ def main() -> int:
 def _take_patiently(lock: IO[bytes]) -> bool:
     """Take the lock, with retries: a front end that tests it holds it for a moment."""
     end = time.monotonic() + _LOCK_WAIT
-    while not _take(lock):
+    while not jobs.take_lock(lock):
         if time.monotonic() > end:
             return False
         time.sleep(0.01)
-    return True
-
-
-def _take(lock: IO[bytes]) -> bool:
-    """Lock the open file for the life of this process.
-
-    A POSIX record lock: an flock would outlive this process in a forked data-loader worker.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        return _take_windows(lock)
-    try:
-        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _take_windows(lock: IO[bytes]) -> bool:
-    import msvcrt
-
-    locking: Any = msvcrt
-    try:
-        locking.locking(lock.fileno(), locking.LK_NBLCK, 1)
-    except OSError:
-        return False
     return True
 
 
@@ -98,6 +73,7 @@ def _run(job: jobs.Job) -> int:
             _say(job, events.Failed(f"The command did not start: {error}"))
             return 2
         code, asked = _watch(job, child, settings.polls_commands)
+        _end_leftovers(child)
     _account_for(job, code, asked, jobs.Follower(job, before.offset))
     return code
 
@@ -137,6 +113,21 @@ def _kill(child: "subprocess.Popen[bytes]") -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_POLL)
     _signal(child, _SIGKILL)
+
+
+def _end_leftovers(child: "subprocess.Popen[bytes]") -> None:
+    """End what a command that has ended left behind, as a launcher that was killed does."""
+    if not hasattr(os, "killpg"):
+        return
+    end = time.monotonic() + _LEFTOVER_GRACE
+    try:
+        os.killpg(child.pid, signal.SIGTERM)
+        while time.monotonic() < end:
+            os.killpg(child.pid, 0)
+            time.sleep(_POLL)
+        os.killpg(child.pid, _SIGKILL)
+    except OSError:
+        return  # there is none left
 
 
 def _account_for(job: jobs.Job, code: int, asked: bool, run: jobs.Follower) -> None:

@@ -92,8 +92,7 @@ class Compiler:
         Yields:
             Skipped if the caption file cannot be read; it is not changed.
         """
-        extension = self._project.settings.captions.extension
-        file = (self._project.root / row.path).with_suffix(extension)
+        file = self._project.caption_file(row.path)
         owner = self._owners.setdefault(file, row.path)
         if owner != row.path:
             self._sharing.append((owner, row.path))

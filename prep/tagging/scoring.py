@@ -14,12 +14,13 @@ from prep.errors import UnreadableError, UserError
 from prep.project import Project
 from prep.tagging.models import obtain
 from prep.tagging.models.obtain import TaggerFiles
-from prep.tagging.models.tables import TagTable, read_table
+from prep.tagging.models.recommended import Recommended, recommended
+from prep.tagging.models.tables import TagTable
 from prep.tagging.runtime.engines import engine
 from prep.tagging.runtime.running import Engine, Running
-from prep.tagging.runtime.tagger import Scores
+from prep.tagging.runtime.tagger import Embedding
 from prep.tagging.scores import taggers
-from prep.tagging.scores.store import ScoreStore
+from prep.tagging.scores.store import Matrix, ScoreStore
 
 _STORE_EVERY = 32
 """Images whose scores a killed run may lose."""
@@ -33,7 +34,7 @@ class Ready:
         name: Display name.
         table: Tags of its scores.
         store: Its scores.
-        advice: The thresholds of general and character tags that it recommends, if any.
+        recommended: The thresholds that it recommends.
         files: Its files; ``None`` if only its scores are stored.
         fault: Why the files are missing.
     """
@@ -41,7 +42,7 @@ class Ready:
     name: str
     table: TagTable
     store: ScoreStore
-    advice: tuple[float | None, float | None]
+    recommended: Recommended
     files: TaggerFiles | None
     fault: UserError | None = None
 
@@ -76,10 +77,10 @@ class TaggerResolver:
         if key in self._keys:
             return
         self._keys.add(key)
-        table = read_table(files.table)
+        table = files.tags()
         store = ScoreStore(self._index, key, table)
-        taggers.note(self._index, files, name, key)
-        advice = (files.record.general, files.record.character)
+        advice = recommended(files, table)
+        taggers.note(self._index, files, name, key, advice)
         self.ready.append(Ready(files.name, table, store, advice, files))
 
     def _add_stored(self, name: str, fault: UserError) -> None:
@@ -89,9 +90,32 @@ class TaggerResolver:
         one = found[0]
         if one.key not in self._keys:
             self._keys.add(one.key)
-            advice = (one.general, one.character)
             store = one.store(self._index)
-            self.ready.append(Ready(one.name, one.table, store, advice, None, fault))
+            self.ready.append(Ready(one.name, one.table, store, one.recommended, None, fault))
+
+
+class _Waiting:
+    """Results that are not stored yet."""
+
+    def __init__(self, store: ScoreStore) -> None:
+        self._store = store
+        self._scores: list[tuple[str, Matrix]] = []
+        self._embeddings: dict[str, Embedding] = {}
+
+    def add(self, content: str, scores: Matrix, embedding: Embedding | None) -> None:
+        """Add the results of a content, and store all if there are many."""
+        self._scores.append((content, scores))
+        if embedding is not None:
+            self._embeddings[content] = embedding
+        if len(self._scores) >= _STORE_EVERY:
+            self.store()
+
+    def store(self) -> None:
+        """Store all; a content counts as scored only once its embedding is stored."""
+        self._store.embeddings.put(list(self._embeddings), list(self._embeddings.values()))
+        self._store.put(self._scores)
+        self._scores.clear()
+        self._embeddings.clear()
 
 
 class Scoring:
@@ -151,7 +175,7 @@ class Scoring:
         self, used: Engine, store: ScoreStore, todo: Mapping[str, list[str]]
     ) -> Iterator[events.Event]:
         throttle, done = events.Throttle(), 0
-        waiting: list[tuple[str, Scores]] = []
+        waiting = _Waiting(store)
         scored = used.run(todo, lambda content: self._project.root / todo[content][0])
         try:
             with closing(scored):
@@ -160,17 +184,13 @@ class Scoring:
                         yield item
                         continue
                     done += 1
-                    content, scores = item
-                    if isinstance(scores, UnreadableError):
-                        yield from self._skip(todo[content], scores)
+                    if isinstance(item.scores, UnreadableError):
+                        yield from self._skip(todo[item.content], item.scores)
                     else:
-                        waiting.append((content, scores))
-                    if len(waiting) >= _STORE_EVERY:
-                        store.put(waiting)
-                        waiting.clear()
+                        waiting.add(item.content, item.scores, item.embedding)
                     yield from events.tick("tag", len(todo), throttle, done, used.provider)
         finally:
-            store.put(waiting)
+            waiting.store()
             self.scored += done
 
     def _skip(self, paths: list[str], error: UnreadableError) -> Iterator[events.Event]:

@@ -12,6 +12,7 @@ from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import ConfigError
 from prep.project import Project
 from prep.project.caption_rules import rules_for
+from prep.system.names import shortened_name
 from prep.tagging.scores.store import TaggerResult
 from prep.tagging.scores.writing import Writing, places
 
@@ -81,7 +82,7 @@ class TextFileWriter:
             Skipped if another image has a file of that name.
         """
         path = PurePosixPath(row.path)
-        name = self._file_name(path.stem, path.suffix, row.content or "")
+        name = shortened_name(self._file_name(path.stem, path.suffix, row.content or ""))
         file = self._folder / PurePosixPath(row.folder) / name
         owner = self._owners.setdefault(file, row.path)
         if owner != row.path:

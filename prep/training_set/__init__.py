@@ -19,12 +19,13 @@ from prep.dataset import masks, stored_crops
 from prep.dataset.index import ImageRow
 from prep.dataset.masks import Mask
 from prep.errors import UnreadableError
-from prep.images import crops, decode
+from prep.images import PIXELS_VERSION, crops, decode
 from prep.images.buckets import Fit, Size
 from prep.images.crops import Rect
 from prep.images.pixels import Pixels, fitted
 from prep.project import Project
 from prep.system.files import text_hash
+from prep.system.names import natural_key, shortened
 from prep.training_set.kohya import ExportSubset, export_folder
 
 Format = Literal["webp", "png"]
@@ -34,7 +35,10 @@ MASKS_FOLDER = "masks"
 CONDITIONS_FOLDER = "conditions"
 """Folder of the conditioning pictures, likewise."""
 _KERNELS = 1
-"""Version of the pixels: raise it when the same source gives other pixels."""
+"""Version of the scaling: raise it when the same decoded picture gives other pixels."""
+_ROOM = 48
+"""Bytes that a stem leaves for what is appended: a number, and suffixes such as
+``_1024x1024_sdxl.npz`` of the caches that trainers write beside the images."""
 _EFFORT = 0
 """Effort of the lossless WebP encoder, 0 to 100. On 1 MP crops, 25 takes up to 28 % longer and
 50 twice as long, for files at most 1 % smaller."""
@@ -172,8 +176,8 @@ def _pieces(project: Project, rows: Sequence[ImageRow]) -> list[_Piece]:
 
 def _folders(project: Project, rows: Sequence[ImageRow]) -> dict[str, str]:
     """Return the export folder of each concept folder; ``10_a`` and ``a`` x 10 stay separate."""
-    names = sorted({row.folder for row in rows})
-    wanted = (export_folder(project.concept(name)) for name in names)
+    names = sorted({row.folder for row in rows}, key=natural_key)
+    wanted = (shortened(export_folder(project.concept(name)), _ROOM) for name in names)
     return dict(zip(names, _distinct(wanted), strict=True))
 
 
@@ -186,7 +190,7 @@ def _stems(project: Project, pieces: Sequence[_Piece]) -> list[str]:
     """
     stems = [""] * len(pieces)
     count = Counter(piece.row.path for piece in pieces)
-    for folder in sorted({piece.row.folder for piece in pieces}):
+    for folder in sorted({piece.row.folder for piece in pieces}, key=natural_key):
         base = PurePosixPath(project.relative(project.dataset)) / folder
         members = [number for number, piece in enumerate(pieces) if piece.row.folder == folder]
         wanted, seen = [], Counter[str]()
@@ -194,7 +198,8 @@ def _stems(project: Project, pieces: Sequence[_Piece]) -> list[str]:
             path = pieces[number].row.path
             seen[path] += 1
             name = "-".join(PurePosixPath(path).relative_to(base).with_suffix("").parts)
-            wanted.append(f"{name}-crop{seen[path]}" if count[path] > 1 else name)
+            crop = f"-crop{seen[path]}" if count[path] > 1 else ""
+            wanted.append(shortened(name, _ROOM + len(crop)) + crop)
         for number, stem in zip(members, _distinct(iter(wanted)), strict=True):
             stems[number] = stem
     return stems
@@ -230,7 +235,7 @@ def _caption_output(project: Project, row: ImageRow, base: str) -> OutputFile | 
 def _image_output(
     project: Project, piece: _Piece, base: str, image_format: Format, mask: Mask | None
 ) -> OutputFile:
-    recipe = f"image {_KERNELS} {piece.row.content} {image_format} {piece.cut}"
+    recipe = f"image {PIXELS_VERSION} {_KERNELS} {piece.row.content} {image_format} {piece.cut}"
     if mask is not None:
         recipe += f" mask {mask.source} {masks.mark(mask.file)}"
     file = project.root / piece.row.path

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from prep import captions
+from prep.system.names import natural_key
 from prep.training_set.snapshot import ConceptItem, Snapshot, SnapshotItem
 
 ItemPair = tuple[SnapshotItem | None, SnapshotItem | None]
@@ -63,7 +64,7 @@ def totals(differences: Sequence[SetDifference]) -> list[TagTotal]:
 
 
 def _concepts(before: Snapshot, after: Snapshot) -> Iterator[SetDifference]:
-    for name in sorted(before.concepts.keys() | after.concepts.keys()):
+    for name in sorted(before.concepts.keys() | after.concepts.keys(), key=natural_key):
         one, other = before.concepts.get(name), after.concepts.get(name)
         if one != other:
             yield SetDifference(name, "concept", _said(one), _said(other))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prep import events
 from prep.images import is_image_name
+from prep.system.names import is_litter_file, natural_key
 
 Shown = Callable[[str], str]
 """Maps a file name in the export to the path shown in events."""
@@ -23,16 +24,19 @@ def foreign_images(
         shown: Maps names to paths in warnings.
     """
     for folder in folders:
-        files = sorted(file.name for file in (root / folder).glob("*") if file.is_file())
-        others = [
-            name for name in files if is_image_name(name) and f"{folder}/{name}" not in wanted
-        ]
+        inside = (file.name for file in (root / folder).glob("*") if file.is_file())
+        files = sorted(inside, key=natural_key)
+        others = [name for name in files if _is_read(name) and f"{folder}/{name}" not in wanted]
         if others:
             yield events.Warned(
                 f"{shown(folder)} contains {len(others)} images that are not in this training"
                 f" set ({others[0]}, …), but trainers read them.",
                 "Move them away, or export to an empty folder.",
             )
+
+
+def _is_read(name: str) -> bool:
+    return is_image_name(name) and not is_litter_file(name)
 
 
 def old_caches(root: Path, remade: Iterable[str], shown: Shown) -> Iterator[events.Event]:

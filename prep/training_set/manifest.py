@@ -3,25 +3,31 @@
 It also stores the contents of the training set (``snapshot``), so that exports can be compared.
 
 Each file has a recipe, a text that describes its sources; the same recipe gives the same
-bytes. Files are claimed in the manifest before they are written, so files left by a killed
-export are known to be ours.
+bytes. Files are announced, with their content, before they are written, so that files left by a
+killed export are known to be ours.
+
+A manifest may come from somebody else. A file is ours only if it has the recorded content, and
+names that lead out of the folder are none of ours.
 """
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from enum import Enum
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from prep.errors import UserError
-from prep.system.files import content_hash, fingerprint, write_text
+from prep.errors import ConfigError, UserError
+from prep.system.boundary import Boundary
+from prep.system.files import content_hash, fingerprint, write_text, writing_failed
+from prep.texts import parse_json, read_text
 from prep.training_set.snapshot import Snapshot
+from prep.training_set.write_log import WriteLog
 
 FILE_NAME = ".shikomi-export.json"
 _VERSION = 1
-_CLAIMED = ""
+T = TypeVar("T")
 
 
 class FileState(Enum):
@@ -57,9 +63,12 @@ class Manifest:
         """Read the manifest of ``folder``; a missing or damaged one counts as empty."""
         self.folder = folder
         self._file = folder / FILE_NAME
+        self._boundary = Boundary(folder)
+        self._log = WriteLog(folder)
         data = _data(self._file)
-        self._saved = _entries(data)
+        self._saved = self._inside(_entries(data))
         self._entries = dict(self._saved)
+        self._announced = self._inside(self._log.read())
         self._snapshot = _snapshot(data)
         self._kept_snapshot = self._snapshot
 
@@ -73,8 +82,21 @@ class Manifest:
         self._snapshot = snapshot
 
     def names(self) -> list[str]:
-        """Return the files that we wrote or claimed."""
-        return list(self._entries)
+        """Return the files that we wrote or announced; the others may not be there."""
+        return list(self._entries | self._announced)
+
+    def refuse_outside(self, names: Iterable[str]) -> None:
+        """Refuse to write files by names that links lead out of the folder.
+
+        Raises:
+            ConfigError: There is one.
+        """
+        for name in names:
+            if not self._boundary.holds(name):
+                raise ConfigError(
+                    f"{self.folder / name} is outside of {self.folder}: a folder is a link.",
+                    "Remove the link, or export to another folder with --out.",
+                )
 
     def state(self, name: str) -> FileState:
         """Return the state of a file; reads its content if in doubt."""
@@ -82,14 +104,19 @@ class Manifest:
         mark = fingerprint(file)
         if mark is None:
             return FileState.ABSENT
-        if entry is None:
+        announced = self._announced.get(name, [])
+        if entry is None and not announced:
             return FileState.FOREIGN
-        if entry.recipe == _CLAIMED or (entry.size, entry.mtime_ns) == (mark.size, mark.mtime_ns):
+        if entry is not None and (entry.size, entry.mtime_ns) == (mark.size, mark.mtime_ns):
             return FileState.OURS
-        if entry.size != mark.size or content_hash(file) != entry.content:
+        candidates = [ManifestEntry(recipe, size, 0, hash_) for _, recipe, size, hash_ in announced]
+        candidates += [entry] if entry is not None else []
+        content = content_hash(file) if any(c.size == mark.size for c in candidates) else None
+        found = next((each for each in candidates if each.content == content), None)
+        if found is None:
             return FileState.CHANGED
-        # Copied or restored from a backup: only its time differs.
-        self._entries[name] = ManifestEntry(entry.recipe, mark.size, mark.mtime_ns, entry.content)
+        # Announced by a killed export, or restored from a backup: only its time differs.
+        self._entries[name] = replace(found, size=mark.size, mtime_ns=mark.mtime_ns)
         return FileState.OURS
 
     def has(self, name: str, recipe: str) -> bool:
@@ -100,7 +127,7 @@ class Manifest:
     def recipe(self, name: str) -> str:
         """Return the recipe that a file was made by; an empty string if it is not ours."""
         entry = self._entries.get(name)
-        return entry.recipe if entry else _CLAIMED
+        return entry.recipe if entry else ""
 
     def content(self, name: str, recipe: str) -> str:
         """Return the hash of the file that was made by this recipe; an empty string for none."""
@@ -110,15 +137,25 @@ class Manifest:
         """Return the hashes of the files that we wrote, by name."""
         return {name: entry.content for name, entry in self._entries.items() if entry.content}
 
-    def claim(self, names: Iterable[str]) -> None:
-        """Record, on disk, that these files are about to be written.
+    def begin(self) -> None:
+        """Record, on disk, that the export is not finished.
 
         Raises:
             UserError: The folder is not writable, or the disk is full.
         """
-        self._entries |= {name: ManifestEntry(_CLAIMED) for name in names}
         self._snapshot = None
         self.save()
+
+    def announce(self, name: str, recipe: str, size: int, content: str) -> None:
+        """Record, on disk, that a file is about to get this content; threads may call it.
+
+        Raises:
+            UserError: The folder is not writable, or the disk is full.
+        """
+        try:
+            self._log.announce((name, recipe, size, content))
+        except OSError as error:
+            raise writing_failed(self.folder / name, error) from error
 
     def record(self, name: str, entry: ManifestEntry) -> None:
         """Record that a file was written; ``save`` writes this to disk."""
@@ -127,6 +164,7 @@ class Manifest:
     def forget(self, name: str) -> None:
         """Record that a file is no longer there, or no longer ours."""
         self._entries.pop(name, None)
+        self._announced.pop(name, None)
 
     def save(self) -> None:
         """Write the manifest if it has changed.
@@ -143,11 +181,27 @@ class Manifest:
         write_text(self._file, json.dumps(data, ensure_ascii=False) + "\n")
         self._saved, self._kept_snapshot = dict(self._entries), self._snapshot
 
+    def complete(self) -> None:
+        """Save the manifest of an export that wrote all that it announced.
+
+        Raises:
+            UserError: The folder is not writable, or the disk is full.
+        """
+        self.save()
+        self._log.clear()
+
+    def close(self) -> None:
+        """Release the files of an interrupted export; what was announced stays on record."""
+        self._log.close()
+
+    def _inside(self, entries: Mapping[str, T]) -> dict[str, T]:
+        return {name: entry for name, entry in entries.items() if self._boundary.holds(name)}
+
 
 def _data(file: Path) -> Mapping[str, Any]:
     """Return the content of a manifest; empty for a missing or damaged one."""
     try:
-        data: Mapping[str, Any] = json.loads(file.read_text("utf-8"))
+        data: Mapping[str, Any] = parse_json(read_text(file))
         if data["version"] > _VERSION:
             raise UserError(f"{file} was created by a newer version of shikomi.", "Update shikomi.")
     except (OSError, ValueError, TypeError, KeyError):
@@ -157,9 +211,17 @@ def _data(file: Path) -> Mapping[str, Any]:
 
 def _entries(data: Mapping[str, Any]) -> Mapping[str, ManifestEntry]:
     try:
-        return {name: ManifestEntry(*values) for name, values in data["files"].items()}
+        entries = {name: ManifestEntry(*values) for name, values in data["files"].items()}
     except (TypeError, KeyError, AttributeError):
         return {}
+    return {name: entry for name, entry in entries.items() if _is_sound(entry)}
+
+
+def _is_sound(entry: ManifestEntry) -> bool:
+    """Return whether this says what a file was made from, in the types that we write."""
+    texts = isinstance(entry.recipe, str) and isinstance(entry.content, str)
+    numbers = isinstance(entry.size, int) and isinstance(entry.mtime_ns, int)
+    return texts and numbers and bool(entry.recipe)
 
 
 def _snapshot(data: Mapping[str, Any]) -> Snapshot | None:

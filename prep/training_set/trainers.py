@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from prep.dataset.index import ImageRow
-from prep.images.buckets import Buckets, Fit, Size
+from prep.images.buckets import Buckets, Fit, Size, enlargement
 from prep.images.crops import Rect
 from prep.project import Project
 
@@ -62,8 +62,8 @@ class TrainerView:
         said = [_SAYS[loss] for loss in self.losses]
         if self.flattened:
             said.append("transparency is composed on white")
-        if self.fit is not None and self.fit.upscaled:
-            said.append(f"enlarged {self.fit.scale:.2f} times")
+        if self.fit is not None and (times := enlargement(self.fit.scale)):
+            said.append(f"enlarged {times}")
         return tuple(said)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from prep.images.made_profiles import SRGB_PRIMARIES, WHITE, matrix_profile
 from prep.project import Project
 from prep.training_set.trainers import Trainer
 from tests.conftest import draw_numbered
@@ -95,6 +96,14 @@ def animation(box: Box, frames: int) -> None:
     images[0].save(data, "WEBP", save_all=True, append_images=images[1:], lossless=True, method=0)
     box.file(f"{C}/moving.webp", data.getvalue())
     box.file(f"{C}/moving.txt", "mochi, moving")
+
+
+WIDE = matrix_profile((0.68, 0.32, 0.265, 0.69, 0.15, 0.06), WHITE, 0.0)
+SRGB = matrix_profile(SRGB_PRIMARIES, WHITE, 0.0)
+
+
+def profiled(box: Box, profile: bytes) -> None:
+    box.image(f"{C}/x.png", icc_profile=profile)
 
 
 def hidden(box: Box, name: str) -> None:
@@ -309,6 +318,8 @@ CASES: dict[str, Case] = {
         lambda b: b.image(f"{C}/x.jpg", exif=turned(1)),
     ),
     "image-transparent": Case(lambda b: transparent(b, 90), lambda b: transparent(b, 255)),
+    "image-profile": Case(lambda b: profiled(b, WIDE), lambda b: profiled(b, SRGB)),
+    "profile-broken": Case(lambda b: profiled(b, WIDE[:-99]), lambda b: profiled(b, WIDE)),
     "image-animated": Case(lambda b: animation(b, 2), lambda b: animation(b, 1)),
     "image-small": Case(
         lambda b: b.image(f"{C}/x.png", size=(300, 300)),

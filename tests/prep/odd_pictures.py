@@ -2,10 +2,11 @@
 
 import io
 from collections.abc import Iterator
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from tests.conftest import draw_numbered
@@ -44,6 +45,15 @@ def odd_pictures(folder: Path) -> Iterator[Path]:
             path = folder / f"{number:03}{suffix}"
             _picture(number, size).save(path, exif=exif)
             yield path
+
+
+def thin_pictures(folder: Path) -> Iterator[Path]:
+    """Write pictures that are hardly there in one direction, of several modes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shapes = ((300, 1), (1, 300), (900, 3), (3, 900), (2000, 1), (1, 2000), (2, 1), (640, 2))
+    modes = ("RGB", "RGBA", "L", "P", "CMYK", "I;16")
+    for number, (size, mode) in enumerate(zip(shapes, cycle(modes), strict=False)):
+        yield _save(folder / f"thin{number}", _picture(number, size), mode)
 
 
 _FORMATS: dict[str, dict[str, object]] = {
@@ -85,3 +95,30 @@ def _save(stem: Path, image: Image.Image, mode: str) -> Path:
 def read_bytes(path: Path) -> Image.Image:
     """Open a picture without anything of ours."""
     return Image.open(io.BytesIO(path.read_bytes()))
+
+
+_TURNS = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a[::-1].swapaxes(0, 1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: a.swapaxes(0, 1)[::-1],
+}
+
+
+def upright_on_white(path: Path) -> NDArray[np.float64]:
+    """Return red, green, blue, 0 to 255, of shape (height, width, 3), without anything of ours."""
+    with read_bytes(path) as image:
+        turn = image.getexif().get(0x0112, 1)
+        if image.mode == "I;16":
+            grey = np.asarray(image, np.float64) / 257
+            layers = np.stack([grey] * 3 + [np.full_like(grey, 255)], axis=-1)
+        elif image.mode == "CMYK":
+            layers = np.asarray(image.convert("RGB").convert("RGBA"), np.float64)
+        else:
+            layers = np.asarray(image.convert("RGBA"), np.float64)
+    alpha = layers[..., 3:] / 255
+    flat = np.round(layers[..., :3] * alpha + 255 * (1 - alpha))
+    return np.asarray(_TURNS.get(turn, lambda a: a)(flat), np.float64)

@@ -1,13 +1,16 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from prep.errors import ConfigError
+from prep.formats.train_table import TrainTable
 from prep.project import Project
 from train.config import (
     PRESETS,
     RunConfig,
     TrainSettings,
+    base_folder,
     load_preset,
     parse_override,
     presets,
@@ -91,3 +94,31 @@ def test_run_config_survives_its_file(tmp_path: Path) -> None:
 def test_broken_config_file(text: str) -> None:
     with pytest.raises(ConfigError, match=r"config\.toml"):
         RunConfig.from_toml(text)
+
+
+# ---- what absent and zero mean -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "rate"),
+    [
+        ({}, 1e-4),
+        ({"learning_rate": 0.5}, 0.5),
+        ({"text_encoder_learning_rate": 0.25}, 0.25),
+        ({"text_encoder_learning_rate": 0}, 0.0),
+        ({"text_encoder_learning_rate": 0.25, "train_text_encoder": False}, 0.0),
+    ],
+)
+def test_the_rate_of_the_text_encoder(settings: dict[str, Any], rate: float) -> None:
+    assert TrainSettings(**settings).text_encoder_rate == rate
+    assert TrainTable(**settings).text_encoder_rate == rate
+
+
+def test_a_base_model_may_be_in_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert base_folder("~/model", Path("/project")) == tmp_path / "model"
+    assert base_folder("model", Path("/project")) == Path("/project/model")
+    with pytest.raises(ConfigError, match="home folder"):
+        base_folder("~nobody-at-all/model", Path("/project"))

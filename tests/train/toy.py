@@ -82,6 +82,9 @@ class ToyFamily:
     def targets(self, *, text: bool, conv: bool) -> Mapping[str, nn.Module]:
         return {"lora_unet_a": self.layer}
 
+    def modules(self) -> Mapping[str, nn.Module]:
+        return self.targets(text=True, conv=True)
+
     def token_count(self, text: str) -> int:
         return len(text.split())
 
@@ -221,7 +224,9 @@ def toy_training(
     job = jobs.Job(folder / "job")
     job.directory.mkdir(exist_ok=True)
     part = DatasetPart((64, 64), Buckets((64, 64)), None, (Subset(folder / "images"),))
-    facts = Facts("epsilon", False, "fp32", "", "sd_v1", "stable-diffusion-v1", 0.0, len(held_out))
+    facts = Facts(
+        "epsilon", False, "fp32", "", "", "sd_v1", "stable-diffusion-v1", 0.0, len(held_out)
+    )
     anything: Any = ToyCache(recorded, deviation)
     texts: Any = ToyTexts(model)
     generator: Any = ToyGenerator(failing)

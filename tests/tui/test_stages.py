@@ -7,14 +7,17 @@ from textual.widgets import Input, Static
 from prep.curation.duplicates import comparer
 from prep.curation.duplicates.comparison import Comparison
 from prep.dataset.index import Index
+from prep.ops import scan
 from prep.project import Project
 from prep.system import jobs
 from tests.tui.driving import running
+from tui.about import fit_text
 from tui.commands import STAGE_KEYS
 from tui.dialogs.edit_tags import EditTags
 from tui.dialogs.fields import Fields
 from tui.dialogs.help import Help
 from tui.screens import SCREENS
+from tui.stages import survey
 from tui.widgets.line_list import ItemList
 from tui.widgets.picture import Picture
 from tui.widgets.rail import StageItem
@@ -197,3 +200,15 @@ async def test_faults_in_the_settings_are_told_not_fatal(twins: Project) -> None
         twins.file.write_text("[project]\nresolutoin = 5\n", "utf-8")
         await opened.press("r")
         await opened.until(lambda: any("resolution" in text for text in opened.notices))
+
+
+def test_an_enlargement_that_does_not_show_is_not_told(
+    project: Project, make_image: MakeImage
+) -> None:
+    make_image("10_mochi/near.png", 1, (500, 500))
+    make_image("10_mochi/small.png", 2, (400, 400))
+    list(scan.run(project))
+    with Index(project) as index:
+        assert survey(index).enlarged == 1
+    fits = [fit_text(project.buckets.fit((side, side))) for side in (500, 400)]
+    assert fits == ["bucket 512x512", "bucket 512x512 · enlarged 1.3 times"]

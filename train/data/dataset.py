@@ -18,6 +18,8 @@ from prep.images import is_image_name, probe
 from prep.images.buckets import Fit, Size
 from prep.seeding import generator
 from prep.system.files import content_hash, text_hash
+from prep.system.names import existing, is_there
+from prep.system.walking import REPEATED, walk_folders
 from prep.training_set.plan.split import exposures, held_out
 from train.config import TrainSettings
 from train.data.dataset_file import DatasetPart, Subset, read_dataset_file
@@ -102,20 +104,22 @@ def read_dataset(path: Path, settings: TrainSettings) -> Dataset:
     parts = read_dataset_file(path)
     images: list[TrainImage] = []
     skipped: list[Skipped] = []
-    uncaptioned: list[str] = []
+    uncaptioned: list[tuple[Path, str]] = []
     for number, part in enumerate(parts):
         for subset in part.subsets:
-            for file in _files(subset.folder):
+            files, repeated = _files(subset.folder)
+            skipped += [Skipped(str(file), REPEATED) for file in repeated]
+            for file in files:
                 try:
                     images.append(_image(file, subset, part, number, settings))
                 except UnreadableError as error:
                     skipped.append(Skipped(str(file), error.message))
                 except _NoCaptionError:
-                    uncaptioned.append(file.name)
+                    uncaptioned.append((file, subset.caption_extension))
     if uncaptioned:
+        names = _some([file.name for file, _ in uncaptioned])
         raise UserError(
-            f"{len(uncaptioned)} images have no caption: {_some(uncaptioned)}.",
-            "Tag them (shikomi tag), or set class_tokens for their folder.",
+            f"{len(uncaptioned)} images have no caption: {names}.", _caption_hint(uncaptioned)
         )
     if not images:
         raise UserError(f"{path} leads to no usable image.", "Check its image_dir entries.")
@@ -126,13 +130,24 @@ class _NoCaptionError(Exception):
     """Neither a caption nor class tokens."""
 
 
-def _files(folder: Path) -> list[Path]:
-    """Return the images right inside a folder, in name order, like sd-scripts."""
+def _caption_hint(images: Sequence[tuple[Path, str]]) -> str:
+    """Return what to do about images without a caption of the given suffix."""
+    for suffix in (".txt", ".caption"):
+        others = (file.with_suffix(suffix) for file, read in images if read != suffix)
+        if any(is_there(existing(file)) for file in others):
+            return f'They have {suffix} files: set caption_extension = "{suffix}".'
+    return "Tag them (shikomi tag), or set class_tokens for their folder."
+
+
+def _files(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the images right inside a folder, in natural order, and further links to them."""
     try:
-        files = sorted(path for path in folder.iterdir() if path.is_file())
-    except OSError as error:
-        raise UserError(f"The image folder {folder} cannot be read: {error.strerror}.") from error
-    return [path for path in files if is_image_name(path.name)]
+        (found,) = walk_folders(folder, is_image_name, deep=False)
+    except UserError as error:
+        raise UserError(f"The image folder {folder} cannot be read: {error.message}") from error
+    images = [name for name in found.names if is_image_name(name)]
+    taken = [folder / name for name in images if name not in found.repeated]
+    return taken, [folder / name for name in found.repeated]
 
 
 def _image(
@@ -140,7 +155,7 @@ def _image(
 ) -> TrainImage:
     info = probe(file)
     size = (info.width, info.height)
-    text = read_caption(file.with_suffix(subset.caption_extension)) or ""
+    text = read_caption(existing(file.with_suffix(subset.caption_extension))) or ""
     caption = first_line(text) or subset.class_tokens
     if not caption:
         raise _NoCaptionError
@@ -165,9 +180,9 @@ def _rules(rules: CaptionRules, settings: TrainSettings) -> CaptionRules:
         rules = replace(rules, shuffle=settings.shuffle_caption)
     if settings.keep_tokens is not None:
         rules = replace(rules, keep_tokens=settings.keep_tokens)
-    if settings.caption_dropout:
+    if settings.caption_dropout is not None:
         rules = replace(rules, dropout=settings.caption_dropout)
-    if settings.tag_dropout:
+    if settings.tag_dropout is not None:
         rules = replace(rules, tag_dropout=settings.tag_dropout)
     return rules
 

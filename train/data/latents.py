@@ -32,7 +32,8 @@ class LatentCache:
 
     def _file(self, image: TrainImage, flipped: bool) -> Path:
         fit = image.fit
-        parts = (image.content, fit.resized, fit.bucket, fit.left, fit.top, flipped, self._vae_hash)
+        place = (fit.resized, fit.bucket, fit.left, fit.top, flipped)
+        parts = (image.content, images.PIXELS_VERSION, *place, self._vae_hash)
         return self._folder / f"{text_hash(repr(parts))}.npy"
 
     def fill(

@@ -4,7 +4,7 @@ A family owns everything that differs between base models: loading, the text pat
 shape of latents, the objective, the samplers, the multiple that sides must have, the token budget,
 and the key names of its modules. The training loop, the sampler and the caches talk to
 ``Family`` and name no family. A new one is a file beside this one, a line in
-``opening.FAMILIES`` and a key table in ``train.lora.keys``.
+``opening.FAMILIES`` and its modules in ``train.lora.layout``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -124,12 +124,16 @@ class Family(Protocol):
         ...
 
     def targets(self, *, text: bool, conv: bool) -> Targets:
-        """Return the modules that an adapter attaches to.
+        """Return the modules that are trained.
 
         Args:
             text: Include the text encoders.
             conv: Include the convolution blocks (LoCon).
         """
+        ...
+
+    def modules(self) -> Targets:
+        """Return all modules that a LoRA file can change, norms and others included."""
         ...
 
     # ---- text ----------------------------------------------------------------------------

@@ -4,7 +4,6 @@ Today a base model is a folder in the diffusers layout; all numbers (channels, b
 schedule) come from its own configuration files.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +12,10 @@ from typing import Any
 
 from prep.errors import ConfigError, UserError
 from prep.system.files import content_hash, text_hash
-from train.lora.file import file_hash
-from train.lora.keys import UNetLayout, text_key, text_modules, unet_key, unet_modules
+from prep.texts import parse_json, read_text
+from train.lora.file import file_hash, legacy_file_hash
+from train.lora.keys import module_shapes
+from train.lora.layout import Shapes, TextLayout, UNetLayout
 
 _WEIGHTS = "diffusion_pytorch_model"
 _INPAINTING_CHANNELS = 9
@@ -63,7 +64,7 @@ class BaseModel:
         base = cls(folder, "sd15", *(_read_config(folder, part) for part in names))
         _refuse_others(folder, base.unet)
         try:
-            base.modules()
+            base.module_shapes()
             base.pixel_multiple  # noqa: B018  (is it there?)
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
@@ -80,8 +81,9 @@ class BaseModel:
 
     @property
     def version(self) -> str:
-        """What kohya's metadata calls the family (``ss_base_model_version``)."""
-        return _VERSIONS[self.family][0]
+        """What kohya's metadata calls it (``ss_base_model_version``): sd_v1, or sd_v1_v."""
+        predicts_v = self.scheduler.get("prediction_type") == "v_prediction"
+        return _VERSIONS[self.family][0] + ("_v" if predicts_v else "")
 
     @property
     def architecture(self) -> str:
@@ -93,16 +95,13 @@ class BaseModel:
         """Both sides of a picture are multiples of this, pixels: 8 for SD 1.5."""
         return int(2 ** (len(self.vae["block_out_channels"]) - 1))
 
-    def modules(self) -> set[str]:
-        """Return the names, in a LoRA file, of everything that a LoRA for it can touch."""
-        layout = UNetLayout.from_config(self.unet)
-        names = {unet_key(path) for path in unet_modules(layout, conv=True)}
-        return names | {text_key(path) for path in text_modules(self.layers)}
+    def module_shapes(self) -> Shapes:
+        """Return all modules that a LoRA file can change, with the shapes of their weights."""
+        return module_shapes(*self.layouts())
 
-    @property
-    def layers(self) -> int:
-        """Number of layers of the text encoder: 12 for SD 1.5."""
-        return int(self.text_encoder["num_hidden_layers"])
+    def layouts(self) -> tuple[UNetLayout, TextLayout]:
+        """Return how UNet and text encoder are built."""
+        return UNetLayout.from_config(self.unet), TextLayout.from_config(self.text_encoder)
 
     @cached_property
     def weights_hash(self) -> str:
@@ -110,10 +109,22 @@ class BaseModel:
         file = _weights_file(self.folder / "unet")
         return file_hash(file) if file else ""
 
+    @cached_property
+    def legacy_hash(self) -> str:
+        """A1111's old short hash of the same file (``ss_sd_model_hash``); empty likewise."""
+        file = _weights_file(self.folder / "unet")
+        return legacy_file_hash(file) if file else ""
+
     def vae_hash(self) -> str:
         """Return a hash of the VAE's weights and configuration, for caches."""
         files = sorted(p for p in (self.folder / "vae").iterdir() if p.is_file())
         return text_hash(" ".join(f"{p.name} {content_hash(p)}" for p in files))
+
+    def fitting_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return the largest possible size of a picture that is not larger, in pixels."""
+        multiple = self.pixel_multiple
+        wide, high = (max(side - side % multiple, multiple) for side in (width, height))
+        return wide, high
 
     def check_size(self, width: int, height: int) -> None:
         """Check that pictures of this size, in pixels, are possible.
@@ -122,7 +133,7 @@ class BaseModel:
             UserError: They are not.
         """
         multiple = self.pixel_multiple
-        if width % multiple or height % multiple:
+        if width % multiple or height % multiple or width < 0 or height < 0:
             raise UserError(
                 f"{width}x{height} does not fit the base model.",
                 f"Width and height must be multiples of {multiple}.",
@@ -154,7 +165,7 @@ def _read_config(folder: Path, component: str) -> dict[str, Any]:
     """
     name = "scheduler_config.json" if component == "scheduler" else "config.json"
     try:
-        data: dict[str, Any] = json.loads((folder / component / name).read_text("utf-8"))
+        data: dict[str, Any] = parse_json(read_text(folder / component / name))
     except (OSError, ValueError) as error:
         raise UserError(
             f"{folder} is not a model in the diffusers layout: {component}/{name} is missing or"

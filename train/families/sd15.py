@@ -5,7 +5,7 @@ the text window) come from the model's own configuration.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +20,8 @@ from train.config import SamplerName
 from train.families.base import Conditioning, Frame
 from train.families.base_model import BaseModel
 from train.families.samplers import diffusion_sampler
-from train.lora.keys import (
-    TEXT_PREFIX,
-    UNET_PREFIX,
-    UNetLayout,
-    text_key,
-    text_modules,
-    unet_key,
-    unet_modules,
-)
+from train.lora.keys import TEXT_PREFIX, UNET_PREFIX, text_key, unet_key
+from train.lora.layout import text_modules, text_shapes, unet_modules, unet_shapes
 
 _PLAIN_BELOW = 32
 """On a CPU, attention over latents of at most this side is computed plainly: torch's fused kernel
@@ -82,16 +75,20 @@ class StableDiffusion15:
 
     def targets(self, *, text: bool, conv: bool) -> dict[str, nn.Module]:
         """As ``Family.targets``."""
-        unet: Any = self.unet
-        layout = UNetLayout.from_config(self.base.unet)
-        paths = unet_modules(layout, conv=conv)
-        found = {unet_key(path): unet.get_submodule(path) for path in paths}
-        if text:
-            encoder: Any = self.text_encoder
-            root = getattr(encoder, "text_model", encoder)  # gone since transformers 5
-            names = text_modules(self.base.layers)
-            found |= {text_key(path): root.get_submodule(path) for path in names}
-        return found
+        unet, encoder = self.base.layouts()
+        return self._named(unet_modules(unet, conv=conv), text_modules(encoder) if text else ())
+
+    def modules(self) -> dict[str, nn.Module]:
+        """As ``Family.modules``."""
+        unet, encoder = self.base.layouts()
+        return self._named(unet_shapes(unet), text_shapes(encoder))
+
+    def _named(self, unet_paths: Iterable[str], text_paths: Iterable[str]) -> dict[str, nn.Module]:
+        """Return the modules at these paths, by their names in a LoRA file."""
+        unet, encoder = self.unet, self.text_encoder
+        root: Any = getattr(encoder, "text_model", encoder)  # gone since transformers 5
+        found = {unet_key(path): unet.get_submodule(path) for path in unet_paths}
+        return found | {text_key(path): root.get_submodule(path) for path in text_paths}
 
     @property
     def _window(self) -> int:

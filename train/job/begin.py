@@ -8,15 +8,17 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from prep.errors import ConfigError, UserError
-from prep.events import Event, Finished, Written
+from prep.events import Event, Finished, Warned, Written
 from prep.ops import export, scan
 from prep.project import Project
 from prep.system import jobs
 from train.config import RunConfig, TrainSettings
-from train.data.dataset_file import read_dataset_file
+from train.data.dataset_file import DatasetPart, read_dataset_file
 from train.extra import require_training
 from train.families.base_model import BaseModel
-from train.job.start import KIND, run_config, start_run
+from train.job.changes import Changes, changed_run, describe_changes, read_run
+from train.job.names import KIND, refuse_foreign_files
+from train.job.start import restart_run, run_config, start_run
 from train.sampling.prompts import training_prompts
 
 
@@ -44,7 +46,13 @@ def begin(
     if dataset is None:
         written = yield from _export(project)
         run = run.model_copy(update={"dataset": written})
-    return start_run(project, run)
+    job, started = start_run(project, run)
+    if started.name != run.name:
+        yield Warned(
+            f"There are files of a run named {run.name} already; this one is named {started.name}.",
+            "Nothing is replaced. For another name, set name in [project].",
+        )
+    return job
 
 
 def check(project: Project, settings: TrainSettings, dataset: Path | None = None) -> RunConfig:
@@ -67,7 +75,8 @@ def check(project: Project, settings: TrainSettings, dataset: Path | None = None
         )
     training_prompts(run.train.sample_prompts, base)
     if dataset is not None:
-        read_dataset_file(run.dataset)
+        for part in read_dataset_file(run.dataset):
+            _check_part(part, base)
     elif project.buckets.step % base.pixel_multiple:
         raise ConfigError(
             f"Buckets in steps of {project.buckets.step} pixels do not fit the base model.",
@@ -76,14 +85,35 @@ def check(project: Project, settings: TrainSettings, dataset: Path | None = None
     return run
 
 
+def _check_part(part: DatasetPart, base: BaseModel) -> None:
+    """Refuse buckets that the base model cannot train on.
+
+    Raises:
+        ConfigError: They do not fit.
+    """
+    sides = (part.buckets.step,) if part.buckets else part.resolution
+    if any(side % base.pixel_multiple for side in sides):
+        what = (
+            f"Buckets in steps of {sides[0]} pixels" if part.buckets else f"{sides[0]}x{sides[-1]}"
+        )
+        raise ConfigError(
+            f"{what} of the dataset file cannot be trained with {base.name}.",
+            f"Make resolution and bucket_reso_steps multiples of {base.pixel_multiple}.",
+        )
+
+
 def find_training(project: Project, name: str) -> jobs.Job:
     """Return a training job by its name or the beginning of it.
 
     Raises:
         UserError: There is no such job.
     """
-    for job in jobs.listed(project.jobs):
-        if job.name.startswith(name) and is_training(job):
+    found = [job for job in jobs.listed(project.jobs) if is_training(job)]
+    for job in found:
+        if job.name == name:
+            return job
+    for job in found:
+        if job.name.startswith(name):
             return job
     raise UserError(f"There is no training job {name}.", "See: shikomi jobs list")
 
@@ -93,16 +123,38 @@ def is_training(job: jobs.Job) -> bool:
     return job.settings().kind == KIND
 
 
-def resume(project: Project, name: str) -> jobs.Job:
+def resume(
+    project: Project, name: str, changes: Changes | None = None
+) -> Generator[Event, None, jobs.Job]:
     """Continue a run that was stopped or died, from its newest state.
+
+    Args:
+        project: Its project.
+        name: Of the job, or the beginning of it.
+        changes: What is to differ from how it was begun.
+
+    Yields:
+        Warned, which says what differs.
+
+    Returns:
+        The job, running.
 
     Raises:
         MissingExtraError: The training extra is not installed.
-        UserError: There is no such job, or it is running.
+        UserError: There is no such job, it is running, it has no valid settings, it would write
+            over files of another run, its base model is gone, or the changes cannot be made.
     """
     require_training()
     job = find_training(project, name)
-    jobs.start(job)
+    jobs.refuse_running(job)
+    before = read_run(project, job)
+    run = changed_run(project, before, changes or Changes())
+    base = BaseModel.open(run.base)
+    training_prompts(run.train.sample_prompts, base)
+    refuse_foreign_files(project, job, run)
+    restart_run(project, job, run)
+    if run != before:
+        yield Warned(f"The run continues with {describe_changes(before, run)}.", "")
     return job
 
 

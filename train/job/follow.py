@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from prep.events import Event, Warned
+from prep.errors import EXIT_PROBLEMS
+from prep.events import Event, Failed, Finished, Warned
 from prep.system import jobs
 
 _POLL = 0.2
@@ -24,12 +25,17 @@ def follow(job: jobs.Job, offset: int = 0) -> Iterator[Event]:
     """
     follower = jobs.Follower(job, offset)
     with _interrupts() as count:
-        asked = False
+        asked = ended = False
         while True:
             running = jobs.alive(job)
-            yield from follower.poll()
+            found = follower.poll()
             if not running:
-                yield from follower.poll()
+                found += follower.poll()
+            ended |= any(isinstance(event, Finished | Failed) for event in found)
+            yield from found
+            if not running:
+                if not ended:
+                    yield _lost(job)
                 return
             if count and not asked:
                 asked = True
@@ -39,6 +45,14 @@ def follow(job: jobs.Job, offset: int = 0) -> Iterator[Event]:
                     "Ctrl+C again detaches; the run then ends by itself.",
                 )
             time.sleep(_POLL)
+
+
+def _lost(job: jobs.Job) -> Failed:
+    return Failed(
+        f"The job {job.name} ended without a word: its supervisor was killed.",
+        f"Continue it with: shikomi train --resume {job.name}",
+        EXIT_PROBLEMS,
+    )
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""LoRA files: reading and writing safetensors, their hashes, and what is in one. No torch.
+"""Safetensors files: reading their headers, writing them, and their hashes. No torch.
 
 Files are serialised here and not by the safetensors library, because the library writes its
 metadata in no fixed order, and the same run should give the same bytes.
@@ -6,18 +6,31 @@ metadata in no fixed order, and the same run should give the same bytes.
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from prep.errors import UnreadableError
-from train.lora.algorithms import algorithm_of
-from train.lora.keys import is_sd15_module, module_of
+from prep.texts import parse_json
 
 _LEGACY_START, _LEGACY_LENGTH = 0x100000, 0x10000
 _MAX_HEADER = 100_000_000
+_BYTES = {
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 1),
+    **dict.fromkeys(("U16", "I16", "F16", "BF16"), 2),
+    **dict.fromkeys(("U32", "I32", "F32"), 4),
+    **dict.fromkeys(("U64", "I64", "F64"), 8),
+}
+"""Bytes of one number, by safetensors' name of its type."""
+_EXPONENTS = {
+    "F16": ("<u2", 0x7C00),
+    "BF16": ("<u2", 0x7F80),
+    "F32": ("<u4", 0x7F80_0000),
+    "F64": ("<u8", 0x7FF0_0000_0000_0000),
+}
+"""Bits of the exponent, all of which are set in NaN and in infinite values."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,23 @@ class SafetensorsHeader:
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor."""
         return tuple(self.tensors[name]["shape"])
+
+    def not_finite(self, path: Path) -> list[str]:
+        """Return the names of the tensors of this file that hold NaN or infinite values."""
+        import numpy as np
+
+        found = []
+        with path.open("rb") as file:
+            for name, entry in sorted(self.tensors.items()):
+                kind = _EXPONENTS.get(entry["dtype"])
+                if kind is None:
+                    continue
+                start, end = entry["data_offsets"]
+                file.seek(self.data_start + start)
+                bits = np.frombuffer(file.read(end - start), kind[0])
+                if ((bits & kind[1]) == kind[1]).any():
+                    found.append(name)
+        return found
 
 
 def serialise(tensors: Mapping[str, RawTensor], metadata: Mapping[str, str]) -> bytes:
@@ -64,25 +94,79 @@ def serialise(tensors: Mapping[str, RawTensor], metadata: Mapping[str, str]) -> 
 
 
 def read_header(path: Path) -> SafetensorsHeader:
-    """Read metadata and shapes, not the weights.
+    """Read metadata and shapes, not the weights; the whole header is checked.
 
     Raises:
-        UnreadableError: The file is missing or no safetensors file.
+        UnreadableError: The file is missing, incomplete, or no safetensors file; the reason is
+            named.
     """
     try:
+        size = path.stat().st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if not 0 < length < _MAX_HEADER:
-                raise ValueError("no header")
-            tensors = json.loads(file.read(length))
-            metadata = {str(k): str(v) for k, v in tensors.pop("__metadata__", {}).items()}
-            if not all({"dtype", "shape", "data_offsets"} <= t.keys() for t in tensors.values()):
-                raise ValueError("no tensors")
+                raise _HeaderError("it does not begin with the length of a header")
+            text = file.read(length)
+            if len(text) < length:
+                raise _HeaderError("it ends inside its header; it was not copied completely")
+        return _parse(text, size - 8 - length)
     except FileNotFoundError as error:
         raise UnreadableError(f"There is no file {path}.") from error
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UnreadableError(f"{path} is not a safetensors file.") from error
-    return SafetensorsHeader(metadata, tensors, 8 + length)
+    except OSError as error:
+        raise UnreadableError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except _HeaderError as error:
+        raise UnreadableError(f"{path} is not a safetensors file: {error}.") from error
+
+
+class _HeaderError(Exception):
+    """What is wrong with a header, as the end of a sentence."""
+
+
+def _parse(text: bytes, available: int) -> SafetensorsHeader:
+    """Read the JSON of a header whose file has ``available`` bytes of tensors."""
+    try:
+        tensors = parse_json(text)
+    except (ValueError, RecursionError) as error:
+        raise _HeaderError("its header is not JSON") from error
+    if not isinstance(tensors, dict):
+        raise _HeaderError("its header is not a table")
+    metadata = tensors.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise _HeaderError("its metadata is not a table of texts")
+    spans = sorted((*_span(name, entry), name) for name, entry in tensors.items())
+    end = 0
+    for start, stop, name in spans:
+        if start != end:
+            raise _HeaderError(f"{name} does not begin where the tensor before it ends")
+        end = stop
+    if end > available:
+        raise _HeaderError(
+            f"it has {available} of the {end} bytes that its tensors take;"
+            " it was not copied completely"
+        )
+    if end < available:
+        raise _HeaderError(f"{available - end} bytes follow its last tensor")
+    return SafetensorsHeader(metadata, tensors, 8 + len(text))
+
+
+def _span(name: str, entry: Any) -> tuple[int, int]:
+    """Return where the bytes of a tensor begin and end."""
+    if not isinstance(entry, dict):
+        raise _HeaderError(f"{name} is not described by a table")
+    shape: Any = entry.get("shape")
+    dtype, span = entry.get("dtype"), entry.get("data_offsets", [])
+    if not isinstance(dtype, str) or dtype not in _BYTES:
+        raise _HeaderError(f"{name} has the unknown type {dtype!r}")
+    if not _is_counts(shape) or not _is_counts(span) or len(span) != 2:
+        raise _HeaderError(f"{name} has no valid shape or place")
+    if span[1] - span[0] != prod(shape) * _BYTES[dtype]:
+        raise _HeaderError(f"{name} has another size than its shape says")
+    return span[0], span[1]
+
+
+def _is_counts(value: Any) -> bool:
+    """Return whether this is a list of whole numbers, none of them negative."""
+    return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
 
 
 def model_hash(data: bytes) -> str:
@@ -107,6 +191,13 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def legacy_file_hash(path: Path) -> str:
+    """Return ``legacy_hash`` of a file, of which only the part that counts is read."""
+    with path.open("rb") as file:
+        file.seek(_LEGACY_START)
+        return hashlib.sha256(file.read(_LEGACY_LENGTH)).hexdigest()[:8]
+
+
 def with_hashes(tensors: Mapping[str, RawTensor], metadata: Mapping[str, str]) -> bytes:
     """Return the bytes of a LoRA file whose metadata holds its own hashes.
 
@@ -120,120 +211,3 @@ def with_hashes(tensors: Mapping[str, RawTensor], metadata: Mapping[str, str]) -
         "modelspec.hash_sha256": f"0x{weights}",
     }
     return serialise(tensors, {**metadata, **hashes})
-
-
-@dataclass(frozen=True)
-class LoraInfo:
-    """What ``shikomi lora info`` reports.
-
-    Attributes:
-        family: sd15, sdxl or unknown.
-        algorithm: Names of ``train.lora.algorithms``, joined by + where there are several; locon
-            for LoRA with 3x3 convolutions; unknown for modules of none of them.
-        ranks: Ranks that occur; the most frequent one first.
-        alphas: Alphas that metadata or tensors name.
-        modules: Number of modules, by part: unet, text_encoder…
-        unmatched: Modules that the model does not have.
-    """
-
-    path: Path
-    family: str
-    algorithm: str
-    ranks: tuple[int, ...]
-    alpha: float | None
-    modules: dict[str, int]
-    unmatched: tuple[str, ...]
-    metadata: dict[str, str] = field(repr=False)
-
-
-def inspect(path: Path, known: set[str] | None = None) -> LoraInfo:
-    """Look into a LoRA file.
-
-    Args:
-        path: The file.
-        known: Names of the base model's modules; without it, all that SD 1.5 can have.
-
-    Raises:
-        UnreadableError: No safetensors file, or nothing of a LoRA in it.
-    """
-    header = read_header(path)
-    leaves: dict[str, set[str]] = {}
-    for key in header.tensors:
-        leaves.setdefault(module_of(key), set()).add(key.partition(".")[2])
-    names = sorted(leaves)
-    algorithm = _algorithm(header, leaves.values())
-    if algorithm in ("", "unknown"):
-        raise UnreadableError(f"{path.name} does not contain a LoRA that shikomi knows.")
-    unmatched = [n for n in names if not (n in known if known is not None else is_sd15_module(n))]
-    return LoraInfo(
-        path,
-        _family(names),
-        algorithm,
-        _ranks(header),
-        _alpha(header, path),
-        _parts(names),
-        tuple(unmatched),
-        header.metadata,
-    )
-
-
-def _algorithm(header: SafetensorsHeader, modules: Iterable[set[str]]) -> str:
-    """Return the algorithm of a file, by the tensors of each module; joined where several occur."""
-    known = map(algorithm_of, modules)
-    found = {"unknown" if algorithm is None else algorithm.name for algorithm in known}
-    if found == {"lora"} and _has_wide_convolutions(header):
-        return "locon"
-    return "+".join(sorted(found))
-
-
-def _has_wide_convolutions(header: SafetensorsHeader) -> bool:
-    downs = (header.shape(k) for k in header.tensors if k.endswith("lora_down.weight"))
-    return any(len(shape) == 4 and shape[2:] != (1, 1) for shape in downs)
-
-
-def _family(names: list[str]) -> str:
-    if any(re.match(r"lora_te[12]_|lora_unet_(input|output|middle)_block", n) for n in names):
-        return "sdxl"
-    return "sd15" if any(is_sd15_module(name) for name in names) else "unknown"
-
-
-def _ranks(header: SafetensorsHeader) -> tuple[int, ...]:
-    counts: dict[int, int] = {}
-    for key in header.tensors:
-        if key.endswith("lora_down.weight"):
-            rank = header.shape(key)[0]
-            counts[rank] = counts.get(rank, 0) + 1
-    return tuple(sorted(counts, key=lambda rank: -counts[rank]))
-
-
-def _alpha(header: SafetensorsHeader, path: Path) -> float | None:
-    """Return the alpha of the first module, from its tensor."""
-    import struct
-
-    entries = [e for k, e in header.tensors.items() if k.endswith(".alpha")]
-    if not entries:
-        return None
-    entry = entries[0]
-    start, end = entry["data_offsets"]
-    with path.open("rb") as file:
-        file.seek(header.data_start + start)
-        data = file.read(end - start)
-    if entry["dtype"] == "BF16":
-        return float(struct.unpack("<f", b"\0\0" + data)[0])
-    code = {"F16": "<e", "F32": "<f", "F64": "<d"}.get(entry["dtype"])
-    return float(struct.unpack(code, data)[0]) if code else None
-
-
-def _parts(names: list[str]) -> dict[str, int]:
-    labels = {
-        "lora_unet_": "unet",
-        "lora_te_": "text_encoder",
-        "lora_te1_": "text_encoder",
-        "lora_te2_": "text_encoder_2",
-    }
-    counts: dict[str, int] = {}
-    for name in names:
-        prefix = next((p for p in labels if name.startswith(p)), "")
-        label = labels.get(prefix, "other")
-        counts[label] = counts.get(label, 0) + 1
-    return counts

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prep import __version__
 from prep.captions.shuffle import plain
 from train.config import RunConfig
 from train.data.dataset import Dataset, Schedule, TrainImage
@@ -26,6 +27,7 @@ class Facts:
         zero_terminal_snr: The base model's noise schedule ends in pure noise.
         precision: bf16, fp16 or fp32, as chosen.
         base_hash: SHA-256 of the base model's UNet file, or an empty text.
+        base_legacy_hash: kohya's short hash of the same file, or an empty text.
         base_version: Family of the base model, in kohya's words.
         architecture: The same, in the words of the metadata standard.
         started: Unix time of the first start, seconds.
@@ -36,6 +38,7 @@ class Facts:
     zero_terminal_snr: bool
     precision: str
     base_hash: str
+    base_legacy_hash: str
     base_version: str
     architecture: str
     started: float
@@ -52,7 +55,7 @@ def build(
         **_optimiser(run),
         **_network(run),
         **_model(run, facts),
-        **_loss(run, facts),
+        **_loss(run, data, facts),
     }
     texts = {f"ss_{key}": _text(value) for key, value in values.items()}
     return {**texts, **_modelspec(run, data, facts, finished)}
@@ -188,11 +191,10 @@ def _folders(images: list[TrainImage]) -> dict[str, dict[str, int]]:
 
 def _optimiser(run: RunConfig) -> dict[str, Any]:
     train = run.train
-    text_rate = train.text_encoder_learning_rate or train.learning_rate
     return {
         "learning_rate": train.learning_rate,
         "unet_lr": train.learning_rate,
-        "text_encoder_lr": text_rate if train.train_text_encoder else None,
+        "text_encoder_lr": train.text_encoder_rate or None,
         "lr_scheduler": train.scheduler,
         "lr_warmup_steps": train.warmup_steps,
         "optimizer": f"torch.optim.adamw.AdamW(weight_decay={train.weight_decay})",
@@ -223,6 +225,7 @@ def _model(run: RunConfig, facts: Facts) -> dict[str, Any]:
         "v2": False,
         "base_model_version": facts.base_version,
         "sd_model_name": run.base.name,
+        "sd_model_hash": facts.base_legacy_hash or None,
         "new_sd_model_hash": facts.base_hash or None,
         "vae_name": None,
         "clip_skip": run.train.clip_skip,
@@ -238,8 +241,8 @@ def _model(run: RunConfig, facts: Facts) -> dict[str, Any]:
     }
 
 
-def _loss(run: RunConfig, facts: Facts) -> dict[str, Any]:
-    train = run.train
+def _loss(run: RunConfig, data: Dataset, facts: Facts) -> dict[str, Any]:
+    train, rules = run.train, data.parts[0].subsets[0].captions
     return {
         "noise_offset": train.noise_offset or None,
         "noise_offset_random_strength": False,
@@ -256,15 +259,19 @@ def _loss(run: RunConfig, facts: Facts) -> dict[str, Any]:
         "huber_schedule": None,
         "huber_scale": None,
         "huber_c": None,
-        "caption_dropout_rate": train.caption_dropout,
+        "caption_dropout_rate": _chosen(train.caption_dropout, rules.dropout),
         "caption_dropout_every_n_epochs": 0,
-        "caption_tag_dropout_rate": train.tag_dropout,
+        "caption_tag_dropout_rate": _chosen(train.tag_dropout, rules.tag_dropout),
         "validation_split": train.validation_fraction,
         "validation_seed": train.seed,
         "validate_every_n_epochs": train.validate_every_epochs,
         "validate_every_n_steps": None,
         "max_validation_steps": None,
     }
+
+
+def _chosen(setting: float | None, of_dataset: float) -> float:
+    return of_dataset if setting is None else setting
 
 
 def _modelspec(run: RunConfig, data: Dataset, facts: Facts, finished: float) -> Mapping[str, str]:
@@ -275,6 +282,7 @@ def _modelspec(run: RunConfig, data: Dataset, facts: Facts, finished: float) -> 
         "sai_model_spec": "1.0.1",
         "architecture": f"{facts.architecture}/lora",
         "implementation": "diffusers",
+        "implementation_version": f"shikomi/{__version__}",
         "title": run.name,
         "resolution": f"{width}x{height}",
         "date": when.isoformat().replace("+00:00", "Z"),

@@ -14,25 +14,22 @@ from torch.utils.hooks import RemovableHandle
 
 from train.families.base import Targets
 from train.lora.algorithms import Algorithm
+from train.lora.contents import by_module
 
 
 class Adapter(Protocol):
     """What a network asks of its modules; implementations are ``nn.Module``s."""
 
-    ALGORITHM: ClassVar[Algorithm]
-    """What its tensors are called in a file."""
+    ALGORITHMS: ClassVar[tuple[Algorithm, ...]]
+    """What it reads."""
 
     @classmethod
-    def of_file(cls, base: nn.Module, tensors: Mapping[str, Tensor], name: str) -> "Adapter":
+    def of_file(cls, base: nn.Module, tensors: Mapping[str, Tensor]) -> "Adapter":
         """Make the adapter of a module from its tensors in a file.
 
         Args:
             base: The module of the model.
-            tensors: By their name after the module's name.
-            name: The module's name in the file, for messages.
-
-        Raises:
-            UserError: The shapes do not fit the module.
+            tensors: By leaf; they fit the module (``train.lora.fitting``).
         """
         ...
 
@@ -114,12 +111,3 @@ class Network(nn.Module):
         adapters: Iterable[tuple[str, nn.Module]] = self.adapters.items()
         chosen = [adapter for name, adapter in adapters if name.startswith(prefix)]
         return [parameter for adapter in chosen for parameter in adapter.parameters()]
-
-
-def by_module(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Group the tensors of a file: name of the module -> rest of the name -> tensor."""
-    found: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        name, _, leaf = key.partition(".")
-        found.setdefault(name, {})[leaf] = tensor
-    return found

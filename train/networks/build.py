@@ -1,6 +1,7 @@
 """Making networks: a fresh one to train, or the one of a file."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -8,11 +9,12 @@ from prep.errors import UserError
 from prep.seeding import seed_of
 from train.families.base import Targets
 from train.lora.algorithms import algorithm_of
-from train.networks.base import Adapter, Network, by_module
+from train.lora.contents import by_module, faults
+from train.networks.base import Network
+from train.networks.delta import DeltaModule
 from train.networks.lora import LoraModule, Ranks
 
-ADAPTERS: Mapping[str, type[Adapter]] = {LoraModule.ALGORITHM.title: LoraModule}
-"""The adapters that are loaded, by the title of their algorithm."""
+_HINT = "All that does not fit is listed by: shikomi lora verify FILE --base BASE_MODEL"
 
 
 def fresh_network(
@@ -35,43 +37,31 @@ def fresh_network(
     return Network(modules)
 
 
-def network_of_file(targets: Targets, tensors: Mapping[str, Tensor]) -> Network:
+def network_of_file(
+    targets: Targets, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> Network:
     """Make the network of a LoRA file.
 
     Args:
         targets: All modules that a LoRA for the base model can touch.
         tensors: Of the file.
+        metadata: Of the file; it may name the model that it was made for.
 
     Raises:
-        UserError: The file has modules that the model lacks, or uses an algorithm that is not
-            loaded here; it is named.
+        UserError: The file does not fit the model, or holds what is not applied here; it is named.
     """
     modules = by_module(tensors)
-    unknown = [name for name in sorted(modules) if name not in targets]
-    if unknown:
-        raise UserError(
-            f"{len(unknown)} of {len(modules)} modules of this LoRA do not exist in the base "
-            f"model, for example {unknown[0]}.",
-            "It was made for another model family; see: shikomi lora verify",
-        )
+    shapes = {
+        n: {leaf: tuple(t.shape) for leaf, t in found.items()} for n, found in modules.items()
+    }
+    weights: dict[str, Any] = dict(targets)
+    model = {name: tuple(weights[name].weight.shape) for name in shapes if name in targets}
+    if found := faults(shapes, model, metadata or {}):
+        more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
+        raise UserError(f"This LoRA does not fit: {found[0]}{more}", _HINT)
     adapters = {}
     for name in sorted(modules):
-        kind = _adapter_for(name, modules[name])
-        adapters[name] = kind.of_file(targets[name], modules[name], name)
+        algorithm = algorithm_of(modules[name])
+        kind = LoraModule if algorithm in LoraModule.ALGORITHMS else DeltaModule
+        adapters[name] = kind.of_file(targets[name], modules[name])
     return Network(adapters)
-
-
-def _adapter_for(name: str, tensors: Mapping[str, Tensor]) -> type[Adapter]:
-    algorithm = algorithm_of(tensors)
-    if algorithm is None:
-        raise UserError(
-            f"{name} of this file has tensors that shikomi does not know:"
-            f" {', '.join(sorted(tensors))}.",
-            "Convert the file to LoRA with the tool that made it.",
-        )
-    if algorithm.title not in ADAPTERS:
-        raise UserError(
-            f"{name} of this file uses {algorithm.title}, which shikomi does not load.",
-            "Convert the file to LoRA with the tool that made it.",
-        )
-    return ADAPTERS[algorithm.title]

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from prep.errors import UserError
 from train.lora.algorithms import LORA, Algorithm
 
 
@@ -38,7 +37,7 @@ class LoraModule(nn.Module):
     carries its kernel, stride and padding.
     """
 
-    ALGORITHM: ClassVar[Algorithm] = LORA
+    ALGORITHMS: ClassVar[tuple[Algorithm, ...]] = (LORA,)
 
     def __init__(self, base: nn.Module, rank: int, alpha: float, dropout: float = 0.0) -> None:
         super().__init__()
@@ -63,21 +62,19 @@ class LoraModule(nn.Module):
         self.dropout = dropout
 
     @classmethod
-    def of_file(cls, base: nn.Module, tensors: Mapping[str, Tensor], name: str) -> "LoraModule":
+    def of_file(cls, base: nn.Module, tensors: Mapping[str, Tensor]) -> "LoraModule":
         """As ``Adapter.of_file``; without an alpha, alpha equals the rank."""
         down, alpha = tensors["lora_down.weight"], tensors.get("alpha")
-        rank = down.shape[0]
+        rank = len(down)
         lora = cls(base, rank, rank if alpha is None else float(alpha))
         weights: Any = lora
-        if (weights.down.weight.shape, weights.up.weight.shape) != (
-            down.shape,
-            tensors["lora_up.weight"].shape,
-        ):
-            raise UserError(
-                f"{name} of this LoRA has other sizes than the base model.",
-                "It was made for another base model.",
-            )
-        lora.load(tensors)
+        # A 1x1 convolution may be saved as a matrix, and a linear layer as a 1x1 convolution.
+        lora.load(
+            {
+                "lora_down.weight": down.reshape(weights.down.weight.shape),
+                "lora_up.weight": tensors["lora_up.weight"].reshape(weights.up.weight.shape),
+            }
+        )
         return lora
 
     def initialise(self, seed: int) -> None:
@@ -109,5 +106,7 @@ class LoraModule(nn.Module):
         """As ``Adapter.load``."""
         weights: Any = self
         with torch.no_grad():
-            weights.down.weight.copy_(tensors["lora_down.weight"])
-            weights.up.weight.copy_(tensors["lora_up.weight"])
+            for own, leaf in ((weights.down, "lora_down.weight"), (weights.up, "lora_up.weight")):
+                if own.weight.shape != tensors[leaf].shape:  # copying would broadcast
+                    raise RuntimeError(f"{leaf} has another shape")
+                own.weight.copy_(tensors[leaf])

@@ -6,12 +6,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from prep.errors import EXIT_PROBLEMS, UnreadableError, UserError
 from prep.system.files import write_bytes
-from train.lora.file import RawTensor, read_header, with_hashes
+from train.lora.contents import by_module, peft_scale
+from train.lora.file import RawTensor, SafetensorsHeader, read_header, with_hashes
+from train.lora.keys import canonical
 from train.networks.base import Network
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
-
 """What ``save_precision`` may name."""
 _NAMES = {
     torch.float64: "F64",
@@ -34,20 +36,72 @@ def raw(tensor: Tensor, dtype: torch.dtype | None = None) -> RawTensor:
     return RawTensor(_NAMES[plain.dtype], tuple(plain.shape), data)
 
 
+class NotFiniteError(UserError):
+    """Weights are NaN or infinite."""
+
+    exit_code = EXIT_PROBLEMS
+
+
 def save_lora(path: Path, network: Network, metadata: Mapping[str, str], precision: str) -> None:
-    """Write a LoRA file with its hashes; fp16, bf16 or fp32."""
+    """Write a LoRA file with its hashes; fp16, bf16 or fp32.
+
+    Raises:
+        NotFiniteError: It would hold weights that are NaN or infinite; nothing is written.
+        UserError: It cannot be written.
+    """
     dtype = DTYPES[precision]
-    tensors = {name: raw(tensor, dtype) for name, tensor in network.tensors().items()}
+    tensors = {}
+    for name, tensor in network.tensors().items():
+        if not torch.isfinite(tensor.to(dtype)).all():
+            raise NotFiniteError(
+                f"{path.name} was not saved: {name} has weights that are NaN, infinite, or too"
+                f" large for {precision}.",
+                "Lower learning_rate. What was saved before is from before this step.",
+            )
+        tensors[name] = raw(tensor, dtype)
     write_bytes(path, with_hashes(tensors, metadata))
 
 
 def load_lora(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a LoRA file, in fp32.
+    """Read the tensors of a LoRA file, in fp32, under kohya's names.
 
     Raises:
-        UnreadableError: It is missing or no safetensors file.
+        UnreadableError: It is missing, no safetensors file, or has weights that are NaN or
+            infinite; or PEFT wrote it, and its configuration is not beside it.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
-    read_header(path)
-    return {name: tensor.to(torch.float32) for name, tensor in load(path.read_bytes()).items()}
+    header = read_header(path)
+    try:
+        stored = load(path.read_bytes())
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise UnreadableError(f"{path} cannot be read: {error}.") from error
+    names = canonical(stored)
+    tensors = {".".join(names[key]): tensor.float() for key, tensor in stored.items()}
+    broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+    if broken:
+        raise UnreadableError(
+            f"{path} has weights that are NaN or infinite, for example in {sorted(broken)[0]}.",
+            "Its training went wrong; take an earlier file of the run.",
+        )
+    return tensors | _scales_of_peft(path, header, tensors)
+
+
+def _scales_of_peft(
+    path: Path, header: SafetensorsHeader, tensors: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the alphas that a file of PEFT keeps elsewhere."""
+    scale = peft_scale(path, list(header.tensors), header.metadata)
+    if scale is None:
+        return {}
+    found: dict[str, float] = {}
+    for name, leaves in by_module(tensors).items():
+        sized = leaves.keys() & {"lora_down.weight", "hada_w1_b", "lokr_w1_b", "lokr_w2_b"}
+        if "alpha" in leaves:
+            continue
+        if sized:
+            found[f"{name}.alpha"] = scale.alpha(name, len(leaves[min(sized)]))
+        elif "lokr_w1" in leaves:  # two whole factors: elsewhere alpha does not count, here it does
+            found[f"{name}.scalar"] = scale.share(name)
+    return {name: torch.tensor(value) for name, value in found.items()}

@@ -2,17 +2,20 @@
 
 A state is one safetensors file, so that it is there whole or not at all: the network in fp32, the
 optimiser's whole state in its own types, and the counters as metadata. No random state is in it,
-since all randomness is a function of the step (``prep.seeding``).
+since all randomness is a function of the step (``prep.seeding``). A checksum over everything tells
+a damaged state; the run then continues from the one before.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 
-from prep.errors import UserError
+from prep.errors import UnreadableError, UserError
 from prep.system.files import write_bytes
+from prep.texts import parse_json
 from train.lora.file import read_header, serialise
 from train.networks.base import Network
 from train.networks.saved import raw
@@ -20,6 +23,7 @@ from train.optim.state import optimizer_state, restore_optimizer
 
 _KEPT_STATES = 2
 _NETWORK = "lora."
+_CHECKSUM = "checksum"
 
 
 @dataclass
@@ -67,6 +71,7 @@ def save_state(
     tensors = {f"{_NETWORK}{k}": raw(t, torch.float32) for k, t in network.tensors().items()}
     tensors |= {name: raw(tensor) for name, tensor in kept.items()}
     metadata = {"counters": json.dumps(asdict(counters)), "optimizer": values}
+    metadata[_CHECKSUM] = checksum(serialise(tensors, metadata))
     path = folder / f"step{counters.step:08d}.safetensors"
     write_bytes(path, serialise(tensors, metadata))
     for old in states(folder)[:-_KEPT_STATES]:
@@ -74,20 +79,65 @@ def save_state(
     return path
 
 
+def checksum(data: bytes) -> str:
+    """Return the SHA-256 of a safetensors file, of all but the checksum in its own metadata."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = parse_json(data[8:start])
+    header["__metadata__"].pop(_CHECKSUM, None)
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    digest.update(memoryview(data)[start:])
+    return digest.hexdigest()
+
+
 def states(folder: Path) -> list[Path]:
     """Return the states in a folder, oldest first."""
     return sorted(folder.glob("step*.safetensors"))
+
+
+def load_newest(
+    folder: Path, network: Network, optimizer: torch.optim.Optimizer
+) -> tuple[Counters, list[Path]] | None:
+    """Put network and optimiser back to where the newest undamaged state left them.
+
+    Returns:
+        The counters, and the damaged states that were passed over; ``None`` without any state.
+
+    Raises:
+        UserError: All states are damaged, or they belong to other settings.
+    """
+    saved = states(folder)
+    damaged: list[Path] = []
+    for path in reversed(saved):
+        try:
+            return load_state(path, network, optimizer), damaged
+        except UnreadableError:
+            damaged.append(path)
+    if saved:
+        raise UserError(
+            f"All states in {folder} are damaged.",
+            "Start a new run. The LoRA files that were saved before are still there.",
+        )
+    return None
+
+
+def set_aside(state: Path) -> Path:
+    """Rename a damaged state, so that it is neither read nor in the way of a new one."""
+    target = state.with_name(f"{state.name}.damaged")
+    number = 1
+    while target.exists():
+        number += 1
+        target = state.with_name(f"{state.name}.damaged{number}")
+    return state.rename(target)
 
 
 def load_state(path: Path, network: Network, optimizer: torch.optim.Optimizer) -> Counters:
     """Put network and optimiser back to where a state left them, bit for bit.
 
     Raises:
+        UnreadableError: The file is damaged; nothing is changed.
         UserError: The state belongs to other settings.
     """
-    from safetensors.torch import load
-
-    tensors, metadata = load(path.read_bytes()), read_header(path).metadata
+    tensors, metadata, counters = _read(path)
     own = {k.removeprefix(_NETWORK): t for k, t in tensors.items() if k.startswith(_NETWORK)}
     try:
         network.load(own)
@@ -96,4 +146,20 @@ def load_state(path: Path, network: Network, optimizer: torch.optim.Optimizer) -
         raise UserError(
             f"The state {path.name} was saved with other settings.", "Start a new run."
         ) from error
-    return Counters(**json.loads(metadata["counters"]))
+    return counters
+
+
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], Counters]:
+    """Read a state and check that it is undamaged; states of earlier versions have no checksum."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    metadata = read_header(path).metadata
+    try:
+        data = path.read_bytes()
+        known = metadata.keys() <= {"counters", "optimizer", _CHECKSUM}
+        if not known or metadata.get(_CHECKSUM) not in (None, checksum(data)):
+            raise UnreadableError(f"{path} is damaged: its checksum is another.")
+        return load(data), metadata, Counters(**parse_json(metadata["counters"]))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableError(f"{path} is damaged: {error}.") from error

@@ -23,7 +23,7 @@ from train.networks.base import Network
 from train.networks.build import fresh_network
 from train.networks.lora import Ranks
 from train.optim.optimizers import make_optimizer, parameter_groups
-from train.run.checkpoint import Counters, load_state, states
+from train.run.checkpoint import Counters, load_newest, set_aside
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
 from train.sampling.prompts import Prompt, training_prompts
@@ -94,9 +94,9 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     texts = Texts(model, settings)
     yield from _warnings(data, texts, settings)
     scaler = torch.amp.GradScaler(group.device.type, enabled=model.policy.dtype == torch.float16)
-    saved = states(job.directory / "state")
-    if saved:
-        counters = yield from _resume(saved[-1], network, optimizer, data)
+    folder = job.directory / "state"
+    if resumed := load_newest(folder, network, optimizer):
+        counters = yield from _resume(*resumed, data, schedule, group)
         if counters.scaler:
             scaler.load_state_dict(counters.scaler)
     return Training(
@@ -114,7 +114,7 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
         scaler,
         counters,
         _facts(model, counters, len(held_out)),
-        _pictures(prompts, settings, data),
+        _pictures(prompts, settings, data, base),
         ImageGenerator(model),
     )
 
@@ -165,7 +165,7 @@ def _check_buckets(data: Dataset, base: BaseModel) -> None:
 
 def _network(model: Family, settings: TrainSettings) -> Network:
     """Build a LoRA that changes nothing yet and attach it."""
-    targets = model.targets(text=settings.train_text_encoder, conv=settings.conv_rank > 0)
+    targets = model.targets(text=settings.text_encoder_rate > 0, conv=settings.conv_rank > 0)
     ranks = Ranks(settings.rank, settings.alpha, settings.conv_rank, settings.conv_alpha)
     network = fresh_network(targets, ranks, dropout=settings.dropout, seed=settings.seed)
     return network.to(model.policy.device).attach(targets)
@@ -175,17 +175,38 @@ def _optimizer(model: Family, network: Network, settings: TrainSettings) -> torc
     """Make the optimiser with a group for each part of the model."""
     rates = {
         "unet": settings.learning_rate,
-        "text_encoder": settings.text_encoder_learning_rate or settings.learning_rate,
+        "text_encoder": settings.text_encoder_rate,
     }
     groups = [(network.weights(prefix), rates[part]) for part, prefix in model.parts.items()]
     return make_optimizer(parameter_groups(groups), settings, model.policy.device)
 
 
 def _resume(
-    state: Path, network: Network, optimizer: torch.optim.Optimizer, data: Dataset
+    counters: Counters,
+    damaged: Sequence[Path],
+    data: Dataset,
+    schedule: Schedule,
+    group: ProcessGroup,
 ) -> Generator[Event, None, Counters]:
-    counters = load_state(state, network, optimizer)
+    """Tell where a run continues.
+
+    Raises:
+        UserError: It has gone further already than it is to go.
+    """
+    if counters.step > schedule.steps:
+        raise UserError(
+            f"The run has done {counters.step} steps, and its settings end it after"
+            f" {schedule.steps}.",
+            "Raise epochs or max_steps: shikomi train --resume JOB --set epochs=…",
+        )
     yield Stage("resume", True, note=f"from step {counters.step}")
+    for state in damaged:
+        yield Warned(
+            f"The state {state.name} is damaged.",
+            f"The run continues from step {counters.step}, where the one before it was saved.",
+        )
+        if group.is_main:
+            set_aside(state)
     if counters.dataset != data.fingerprint:
         yield Warned(
             "The dataset has changed since this run was interrupted.",
@@ -210,10 +231,10 @@ def _warnings(data: Dataset, texts: Texts, settings: TrainSettings) -> Generator
 
 
 def _pictures(
-    prompts: Sequence[Prompt], settings: TrainSettings, data: Dataset
+    prompts: Sequence[Prompt], settings: TrainSettings, data: Dataset, base: BaseModel
 ) -> tuple[ImageSpec, ...]:
     """Return what is drawn during training; the resolution of the dataset is the usual size."""
-    width, height = data.parts[0].resolution
+    width, height = base.fitting_size(*data.parts[0].resolution)
     defaults = ImageSpec(
         "",
         "",
@@ -235,6 +256,7 @@ def _facts(model: Family, counters: Counters, held_out: int) -> Facts:
         model.objective.zero_terminal_snr,
         names[model.policy.dtype],
         model.base.weights_hash,
+        model.base.legacy_hash,
         model.base.version,
         model.base.architecture,
         counters.started,

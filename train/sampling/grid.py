@@ -5,7 +5,7 @@ of strength 0 shows the base model alone; it is drawn once and repeated.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,15 @@ from prep.events import Event, Finished, Progress, Sample, Stage, Written
 from prep.project import Project
 from train.config import TrainSettings
 from train.sampling.draw import ImageSpec
+from train.sampling.loras import distinct_names, file_names, find_lora, shown
 from train.sampling.options import GridOptions
 from train.sampling.prompts import parse
 from train.sampling.sample import (
     LoraSampler,
+    check_sizes,
     default_picture,
-    find_lora,
     opened_base,
     prompt_lines,
-    shown,
 )
 
 _GAP = 4
@@ -44,37 +44,43 @@ def run(project: Project, options: GridOptions) -> Iterator[Event]:
     """
     settings = TrainSettings.from_project(project)
     files = _files(project, options)
-    defaults = default_picture(project, options, settings)
+    base = opened_base(project, options, settings)
+    defaults = default_picture(project, options, settings, base)
     lines = prompt_lines(project, options, settings)
     pictures = [ImageSpec.of(parse(line), defaults, i) for i, line in enumerate(lines)]
     if any(picture.loras for picture in pictures):
         raise ConfigError(
             "Prompts of a grid cannot load LoRAs themselves.", "Remove the <lora:…> tags."
         )
+    names = distinct_names(dict.fromkeys(files))
+    check_sizes(base, pictures)
     yield Stage("load")
     began = time.monotonic()
-    sampler = LoraSampler(opened_base(project, options, settings), settings)
+    sampler = LoraSampler(base, settings)
     yield Stage("load", True, round(time.monotonic() - began, 2))
     folder = (options.out or project.output / "grids").expanduser().resolve()
     cells: dict[tuple[int, str, float], Image.Image] = {}
-    for key, picture, image in _draw_all(sampler, files, options.strengths, pictures):
-        path = folder / "cells" / f"{key[0]:02d}-{key[1]}-{key[2]:g}.png"
+    plain = {"": "", **file_names(list(names.values()))}
+    for key, picture, image in _draw_all(sampler, names, options.strengths, pictures):
+        path = folder / "cells" / f"{key[0]:02d}-{plain[key[1]]}-{_number(key[2])}.png"
         sampler.save(image, picture, path)
         cells[key] = image
-        yield Progress("draw", len(cells), _count(files, options.strengths, pictures), path.name)
+        yield Progress(
+            "draw", len(cells), _count(len(names), options.strengths, pictures), path.name
+        )
         yield Sample(shown(path, project), picture.text, picture.seed, dict(picture.loras))
     sheets = []
     for index, picture in enumerate(pictures):
         rows = [
             [
-                cells[index, "" if strength == 0 else file.stem, strength]
+                cells[index, "" if strength == 0 else names[file], strength]
                 for strength in options.strengths
             ]
             for file in files
         ]
         path = folder / f"grid-{index:02d}.png"
         columns = [_label(strength) for strength in options.strengths]
-        image = sheet(rows, columns, [file.stem for file in files], title=picture.text)
+        image = sheet(rows, columns, [names[file] for file in files], title=picture.text)
         sampler.save(image, replace(picture, loras={}), path)
         sheets.append(shown(path, project))
         yield Written(sheets[-1])
@@ -91,15 +97,15 @@ def _files(project: Project, options: GridOptions) -> list[Path]:
     return files
 
 
-def _count(files: Sequence[Path], strengths: Sequence[float], pictures: Sequence[ImageSpec]) -> int:
+def _count(files: int, strengths: Sequence[float], pictures: Sequence[ImageSpec]) -> int:
     """Return how many pictures are really drawn."""
     acting = len({strength for strength in strengths if strength})
-    return len(pictures) * (len({f.stem for f in files}) * acting + (0.0 in strengths))
+    return len(pictures) * (files * acting + (0.0 in strengths))
 
 
 def _draw_all(
     sampler: LoraSampler,
-    files: Sequence[Path],
+    names: Mapping[Path, str],
     strengths: Sequence[float],
     pictures: Sequence[ImageSpec],
 ) -> Iterator[tuple[tuple[int, str, float], ImageSpec, Image.Image]]:
@@ -107,17 +113,23 @@ def _draw_all(
     if 0.0 in strengths:
         for index, picture in enumerate(pictures):
             yield (index, "", 0.0), picture, sampler.draw(picture)
-    for file in dict.fromkeys(files):
-        sampler.attach(file.stem, file)
+    for file, name in names.items():
+        sampler.attach(name, file)
         for index, picture in enumerate(pictures):
             for strength in dict.fromkeys(s for s in strengths if s):
-                cell = replace(picture, loras={file.stem: strength})
-                yield (index, file.stem, strength), cell, sampler.draw(cell)
-        sampler.detach(file.stem)
+                cell = replace(picture, loras={name: strength})
+                yield (index, name, strength), cell, sampler.draw(cell)
+        sampler.detach(name)
 
 
 def _label(strength: float) -> str:
-    return "no LoRA" if strength == 0 else f"{strength:g}"
+    return "no LoRA" if strength == 0 else _number(strength)
+
+
+def _number(strength: float) -> str:
+    """Return a strength with as many digits as tell it from others."""
+    short = f"{strength:g}"
+    return short if float(short) == strength else repr(strength)
 
 
 def sheet(

@@ -22,7 +22,7 @@ class DrawOptions(Section):
     """Width in pixels. Default: the training resolution."""
     height: int | None = Field(None, ge=16, le=4096)
     """Height in pixels. Default: the training resolution."""
-    seed: int | None = Field(None, ge=0, lt=2**32)
+    seed: int | None = Field(None, ge=0, le=2**32 - 1)
     """Seed of the first image of a prompt; each further one adds 1. Default: seed of
     [train]."""
     steps: int | None = Field(None, ge=1, le=1000)

@@ -6,6 +6,7 @@
 is not parsed: parentheses are ordinary text.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import get_args
 
 from prep.errors import ConfigError
+from prep.texts import read_text
 from train.config import SamplerName
 from train.families.base_model import BaseModel
+from train.sampling.options import DrawOptions
 
 _LORA = re.compile(r"<lora:([^:>]+)(?::([^>]*))?>")
 _OPTION = re.compile(r"([a-z]+)\s*(.*)", re.DOTALL)
@@ -71,23 +74,46 @@ def _sampler(value: str) -> str:
     return value
 
 
+def _finite(value: str) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
 _READERS: dict[str, tuple[str, Callable[[str], int | float | str]]] = {
     "w": ("width", int),
     "h": ("height", int),
     "d": ("seed", int),
     "s": ("steps", int),
-    "l": ("cfg", float),
+    "l": ("cfg", _finite),
     "n": ("negative", str),
     "ss": ("sampler", _sampler),
 }
 
 
 def _read(name: str, value: str) -> int | float | str:
+    setting, reader = _READERS[name]
     try:
-        return _READERS[name][1](value)
+        read = reader(value)
+        DrawOptions.model_validate({setting: read})
     except ValueError as error:
-        known = f"Samplers: {', '.join(get_args(SamplerName))}" if name == "ss" else ""
-        raise ConfigError(f"The prompt option --{name} cannot be {value!r}.", known) from error
+        raise ConfigError(
+            f"The prompt option --{name} cannot be {value!r}.", _possible(setting)
+        ) from error
+    return read
+
+
+def _possible(setting: str) -> str:
+    """Return which values a setting may have: those that it may have on the command line."""
+    if setting == "sampler":
+        return f"Samplers: {', '.join(get_args(SamplerName))}"
+    limits = DrawOptions.model_fields[setting].metadata
+    least = next((limit.ge for limit in limits if hasattr(limit, "ge")), 0)
+    most = next((limit.le for limit in limits if hasattr(limit, "le")), None)
+    kind = "a number" if setting == "cfg" else "a whole number"
+    end = f"of at least {least}" if most is None else f"from {least} to {most}"
+    return f"Write {kind} {end}."
 
 
 def _loras(text: str) -> tuple[dict[str, float], str]:
@@ -95,7 +121,7 @@ def _loras(text: str) -> tuple[dict[str, float], str]:
     found: dict[str, float] = {}
     for name, weight in _LORA.findall(text):
         try:
-            found[name] = float(weight or 1.0)
+            found[name] = _finite(weight or "1")
         except ValueError as error:
             raise ConfigError(
                 f"<lora:{name}:{weight}> has no plain strength.", f"Write <lora:{name}:0.8>."
@@ -116,20 +142,28 @@ def read_prompts(entries: tuple[str, ...] | list[str], home: Path) -> list[str]:
     """
     lines: list[str] = []
     for entry in entries:
-        lines += _file(home / entry) if entry.endswith(".txt") else [entry]
-    for line in lines:
-        parse(line)
+        if entry.endswith(".txt"):
+            lines += _file(home / entry)
+        else:
+            parse(entry)
+            lines.append(entry)
     return lines
 
 
 def _file(path: Path) -> list[str]:
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = [line.strip() for line in read_text(path).split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"The prompt file {path} cannot be read.", "It is a text file, one prompt a line."
         ) from error
-    return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+    found = [(n, line) for n, line in enumerate(lines, 1) if line and not line.startswith("#")]
+    for number, line in found:
+        try:
+            parse(line)
+        except ConfigError as error:
+            raise ConfigError(f"{path}, line {number}: {error.message}", error.hint) from error
+    return [line for _, line in found]
 
 
 def training_prompts(lines: Iterable[str], base: BaseModel) -> list[Prompt]:

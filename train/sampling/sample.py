@@ -1,7 +1,7 @@
 """Drawing pictures from the command line or for a verdict: prompts and LoRAs in, PNG files out."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from prep.errors import ConfigError, UserError
 from prep.events import Event, Finished, Progress, Sample, Stage
 from prep.project import Project
 from train.arithmetic.precision import choose, default_device
-from train.config import TrainSettings
+from train.config import TrainSettings, base_folder
 from train.families.base_model import BaseModel
 from train.families.opening import load_family
 from train.lora.file import read_header
@@ -19,6 +19,7 @@ from train.networks.base import Network
 from train.networks.build import network_of_file
 from train.networks.saved import load_lora
 from train.sampling.draw import ImageGenerator, ImageSpec, parameters, png_text
+from train.sampling.loras import distinct_names, find_lora, find_with_strength, shown
 from train.sampling.options import DrawOptions, SampleOptions
 from train.sampling.prompts import parse, read_prompts
 
@@ -28,7 +29,7 @@ class LoraSampler:
 
     def __init__(self, base: BaseModel, settings: TrainSettings) -> None:
         self._model = load_family(base, choose(settings.precision, default_device()))
-        self._targets = self._model.targets(text=True, conv=True)
+        self._targets = self._model.modules()
         self._generator = ImageGenerator(self._model)
         self._networks: dict[str, Network] = {}
         self._hashes: dict[str, str] = {}
@@ -39,10 +40,11 @@ class LoraSampler:
         Raises:
             UserError: It is missing, or does not fit the base model.
         """
-        network = network_of_file(self._targets, load_lora(file))
+        metadata = read_header(file).metadata
+        network = network_of_file(self._targets, load_lora(file), metadata)
         network.to(self._model.policy.device).eval()
         self._networks[name] = network.attach(self._targets)
-        self._hashes[name] = read_header(file).metadata.get("sshs_model_hash", "")
+        self._hashes[name] = metadata.get("sshs_model_hash", "")
 
     def detach(self, name: str) -> None:
         """Take a LoRA off again."""
@@ -91,16 +93,13 @@ def run(project: Project, options: SampleOptions) -> Iterator[Event]:
         UserError: No prompt, no base model, or a LoRA that does not fit.
     """
     settings = TrainSettings.from_project(project)
-    loras = dict(_named(text, project) for text in options.lora)
-    pictures = _pictures(project, options, settings, {name: w for name, (_, w) in loras.items()})
-    files = {name: file for name, (file, _) in loras.items()}
-    for picture in pictures:
-        for name in picture.loras:
-            files.setdefault(name, find_lora(name, project))
+    base = opened_base(project, options, settings)
+    pictures, names = _pictures(project, options, settings, base)
+    check_sizes(base, pictures)
     yield Stage("load")
     began = time.monotonic()
-    sampler = LoraSampler(opened_base(project, options, settings), settings)
-    for name, file in files.items():
+    sampler = LoraSampler(base, settings)
+    for file, name in names.items():
         sampler.attach(name, file)
     yield Stage("load", True, round(time.monotonic() - began, 2))
     folder = (options.out or project.output / "samples" / "drawn").expanduser().resolve()
@@ -114,17 +113,46 @@ def run(project: Project, options: SampleOptions) -> Iterator[Event]:
 
 
 def _pictures(
-    project: Project,
-    options: SampleOptions,
-    settings: TrainSettings,
-    loras: Mapping[str, float],
-) -> list[ImageSpec]:
-    defaults = replace(default_picture(project, options, settings), loras=dict(loras))
-    found = []
+    project: Project, options: SampleOptions, settings: TrainSettings, base: BaseModel
+) -> tuple[list[ImageSpec], dict[Path, str]]:
+    """Return what to draw, and the LoRA files that it takes with the names they have in it."""
+    given = dict(find_with_strength(text, project) for text in options.lora)
+    defaults = default_picture(project, options, settings, base)
+    pictures, loras = [], []
     for index, line in enumerate(prompt_lines(project, options, settings)):
-        picture = ImageSpec.of(parse(line), defaults, index * options.count)
-        found += [replace(picture, seed=picture.seed + turn) for turn in range(options.count)]
-    return found
+        prompt = parse(line)
+        picture = ImageSpec.of(replace(prompt, loras={}), defaults, index * options.count)
+        tagged = {_of_tag(name, given, project): w for name, w in prompt.loras.items()}
+        pictures += [replace(picture, seed=picture.seed + turn) for turn in range(options.count)]
+        loras += [{**given, **tagged}] * options.count
+    names = distinct_names(dict.fromkeys(file for found in loras for file in found))
+    named = [{names[file]: weight for file, weight in found.items()} for found in loras]
+    return [replace(p, loras=own) for p, own in zip(pictures, named, strict=True)], names
+
+
+def _of_tag(name: str, given: Mapping[Path, float], project: Project) -> Path:
+    """Return the file that a ``<lora:NAME>`` tag means: one of --lora, or another.
+
+    Raises:
+        ConfigError: There is none, or several of --lora have the name.
+    """
+    same = [file for file, own in distinct_names(given).items() if name in (own, file.stem)]
+    if len(same) > 1:
+        raise ConfigError(
+            f"<lora:{name}> may be {' or '.join(map(str, same))}.",
+            "Write more of its path into the tag.",
+        )
+    return same[0] if same else find_lora(name, project)
+
+
+def check_sizes(base: BaseModel, pictures: Iterable[ImageSpec]) -> None:
+    """Check the sizes of pictures before the model is loaded.
+
+    Raises:
+        UserError: The base model cannot draw one of them.
+    """
+    for picture in pictures:
+        base.check_size(picture.width, picture.height)
 
 
 def prompt_lines(project: Project, options: DrawOptions, settings: TrainSettings) -> list[str]:
@@ -139,9 +167,11 @@ def prompt_lines(project: Project, options: DrawOptions, settings: TrainSettings
     return lines
 
 
-def default_picture(project: Project, options: DrawOptions, settings: TrainSettings) -> ImageSpec:
-    """Return what a prompt that says nothing gets."""
-    side = project.settings.project.resolution
+def default_picture(
+    project: Project, options: DrawOptions, settings: TrainSettings, base: BaseModel
+) -> ImageSpec:
+    """Return what a prompt that says nothing gets; the training resolution, as far as it fits."""
+    side, _ = base.fitting_size(*project.buckets.resolution)
     return ImageSpec(
         "",
         options.negative,
@@ -164,42 +194,9 @@ def opened_base(project: Project, options: DrawOptions, settings: TrainSettings)
     base = options.base or settings.base
     if not base:
         raise ConfigError("No base model is set.", "Set base in [train], or give --base FOLDER.")
-    return BaseModel.open(project.root / Path(base).expanduser())
-
-
-def find_lora(name: str, project: Project) -> Path:
-    """Return the file of a LoRA: a path, or a name in ``output/lora``.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    folder = project.output / "lora"
-    places = (Path(name).expanduser(), project.root / name, folder / f"{name}.safetensors")
-    for place in places:
-        if place.is_file():
-            return place.resolve()
-    raise ConfigError(
-        f"There is no LoRA {name}.", f"Give a file, or a name in {shown(folder, project)}."
-    )
-
-
-def _named(text: str, project: Project) -> tuple[str, tuple[Path, float]]:
-    """Read NAME:WEIGHT into the name that prompts use, the file and the strength."""
-    name, separator, weight = text.rpartition(":")
-    try:
-        name, strength = (name, float(weight)) if separator else (text, 1.0)
-    except ValueError:
-        name, strength = text, 1.0
-    file = find_lora(name, project)
-    return file.stem, (file, strength)
+    return BaseModel.open(base_folder(base, project.root))
 
 
 def _next_number(folder: Path) -> int:
     numbers = [int(p.name[:5]) for p in folder.glob("*.png") if p.name[:5].isdecimal()]
     return max(numbers, default=0) + 1
-
-
-def shown(path: Path, project: Project) -> str:
-    """Return a path as events name it: relative to the project where possible."""
-    root = project.root
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

@@ -135,6 +135,10 @@ class JobView:
                 self._ticks.clear()
             case events.Warned():
                 self.warnings.append(event)
+            case events.Downloading():
+                told = f"{event.bytes / 1e6:,.0f} MB from {event.source}"
+                licence = event.licence or "not stated"
+                self.warnings.append(events.Warned(f"Downloading {told}.", f"Licence: {licence}."))
             case events.Finished() | events.Failed():
                 self.end = event
             case events.Unknown():

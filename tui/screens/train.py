@@ -1,6 +1,5 @@
 """Stage 6: choose settings; start, watch, stop and continue runs."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -198,8 +197,13 @@ class TrainScreen(StageScreen):
         if view is None or view.state == "done":
             self.notify("There is no run to continue.")
         else:
-            await asyncio.to_thread(resume, self.session.project, view.job.name)
+            continuing: Worker[jobs.Job] = self._resume(view.job.name)
+            await continuing.wait()
             self.notify(f"{view.title} continues.")
+
+    @work(group="export", thread=True, exclusive=True, exit_on_error=False)
+    def _resume(self, name: str) -> jobs.Job:
+        return completed(resume(self.session.project, name), self._show_progress)
 
 
 def base_models(project: Project) -> list[str]:

@@ -18,6 +18,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from prep.printable import printable
 from tui import commands
 
 Piece = tuple[str, str]
@@ -33,7 +34,9 @@ def clean(text: str) -> str:
         >>> clean("a\x1b[31m\nb")
         'a�[31m�b'
     """
-    return text if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text)
+    if text.isprintable():
+        return text
+    return "�".join(printable(text, "�").replace("\t", "\n").split("\n"))
 
 
 def cell(text: str, width: int, *, right: bool = False) -> str:

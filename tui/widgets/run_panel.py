@@ -55,6 +55,8 @@ class RunPanel(Vertical):
 def tail(file: Path, count: int) -> list[str]:
     """Return the last lines of a log, without empty ones."""
     try:
+        if not file.is_file():  # reading a pipe would never end
+            return []
         with file.open("rb") as log:
             log.seek(max(0, log.seek(0, 2) - _TAIL))
             text = log.read().decode("utf-8", "replace")

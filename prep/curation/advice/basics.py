@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 from prep import captions
-from prep.dataset import stored_crops
+from prep.dataset import overlooked, stored_crops
 from prep.dataset.index import ImageRow
 from prep.events import Advice
 from prep.images import crops
+from prep.images.buckets import enlargement
 from prep.project import FILE_NAME, Concept, Project
+from prep.system.names import natural_key
 
 FEWEST, RECOMMENDED = 10, 20
 """Images per concept: below the first number a LoRA copies them, from the second it learns."""
@@ -42,7 +44,7 @@ def basics(project: Project, rows: Sequence[ImageRow]) -> Iterator[Advice]:
         concept = project.concept(folder)
         if not concept.settings.regularization:
             yield from _count(concept, members)
-            yield from _captions(concept, members)
+            yield from _captions(project, concept, members)
     yield from _resolution(project, rows)
 
 
@@ -53,11 +55,11 @@ def _by_caption(rows: Sequence[ImageRow]) -> tuple[list[ImageRow], list[str]]:
 
 
 def by_folder(rows: Sequence[ImageRow]) -> dict[str, list[ImageRow]]:
-    """Return the images of each concept folder, folders in name order."""
+    """Return the images of each concept folder, folders in natural order."""
     found: dict[str, list[ImageRow]] = defaultdict(list)
     for row in rows:
         found[row.folder].append(row)
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items(), key=lambda item: natural_key(item[0])))
 
 
 def _count(concept: Concept, rows: Sequence[ImageRow]) -> Iterator[Advice]:
@@ -74,8 +76,14 @@ def _count(concept: Concept, rows: Sequence[ImageRow]) -> Iterator[Advice]:
         yield Advice("warning", "images", concept.folder, message, hint)
 
 
-def _captions(concept: Concept, rows: Sequence[ImageRow]) -> Iterator[Advice]:
-    bare = [row.path for row in rows if row.caption is None]
+def _captions(project: Project, concept: Concept, rows: Sequence[ImageRow]) -> Iterator[Advice]:
+    others = overlooked.overlooked(project, rows)
+    if others:
+        images = f"{len(others)} of {len(rows)} images of {concept.name}"
+        text = overlooked.message(list(others.values()), images)
+        paths, hint = list(others)[:_NAMED], overlooked.hint(project)
+        yield Advice("warning", "captions", concept.folder, text, hint, paths)
+    bare = [row.path for row in rows if row.caption is None and row.path not in others]
     if bare:
         yield Advice(
             "warning",
@@ -125,7 +133,7 @@ def _resolution(project: Project, rows: Sequence[ImageRow]) -> Iterator[Advice]:
             f"Set resolution = {least} in [project], unless your base model differs.",
         )
     scales = _scales(project, rows)
-    enlarged = [path for path, scale in scales if scale > 1.0]
+    enlarged = [path for path, scale in scales if enlargement(scale)]
     if enlarged:
         yield Advice(
             "warning",

@@ -17,6 +17,7 @@ from prep.dataset.writer import batches
 from prep.tagging.models.tables import TagTable
 from prep.tagging.scores.sparse import Bits
 from prep.tagging.scores.taggers import StoredTagger, stored
+from prep.tagging.scores.thresholds import Thresholds
 
 _NO_SIGN = 0.5
 """Share of its threshold below which a score is no sign of the tag."""
@@ -51,7 +52,7 @@ def tally(
     index: Index,
     rows: Sequence[ImageRow],
     tagger: StoredTagger | None,
-    limits: tuple[float, float] = (0.35, 0.85),
+    thresholds: Thresholds | None = None,
     renamed: Mapping[str, str] | None = None,
 ) -> ConceptTags:
     """Count the tags of one concept.
@@ -60,7 +61,7 @@ def tally(
         index: Open index.
         rows: The images of the concept; with a tagger, only those it has scored.
         tagger: Tagger whose scores are compared; without one, only captions are counted.
-        limits: Thresholds for general and character tags, 0 to 1.
+        thresholds: Those of the tagger; ``None`` for the defaults.
         renamed: The ``replace`` rules of the project.
     """
     if tagger is None:
@@ -72,7 +73,7 @@ def tally(
     names: dict[str, str] = {}
     tags: list[frozenset[str]] = []
     by_column = {column: key for key, column in columns.items()}
-    for part, seen, unseen in _scored(index, rows, tagger, limits):
+    for part, seen, unseen in _scored(index, rows, tagger, thresholds or Thresholds()):
         captioned = np.zeros_like(seen)
         for number, row in enumerate(part):
             found = _caption_keys(row, columns, seen[number], by_column, names)
@@ -128,14 +129,14 @@ def _scored(
     index: Index,
     rows: Sequence[ImageRow],
     tagger: StoredTagger,
-    limits: tuple[float, float],
+    thresholds: Thresholds,
 ) -> Iterator[tuple[Sequence[ImageRow], Bits, Bits]]:
     """Yield images, masks of tags found, and of those without a sign; shapes (n, tags)."""
     store = tagger.store(index)
-    least = tagger.table.limits(*limits).astype(np.float16)
+    least = thresholds.limits(tagger.table)
     for part in batches(rows, PORTION):
         scores = store.load([row.content or "" for row in part])
-        yield part, scores >= least, scores < least * _NO_SIGN
+        yield part, scores >= least, (scores < least * _NO_SIGN) & np.isfinite(least)
 
 
 def _caption_keys(

@@ -13,6 +13,7 @@ from prep.curation.checks.codes import CheckCode, Problem, error, for_all, info,
 from prep.curation.checks.view import ALIASES, CheckedFolder, CheckedImage, DatasetView, ending
 from prep.dataset.journal.changes import Change, content_change, move
 from prep.images import is_image_name
+from prep.system.names import natural_key
 
 CODES = (
     CheckCode(
@@ -115,7 +116,7 @@ def find(view: DatasetView) -> Iterator[Problem]:
     for place in view.places:
         targets = _targets(view, place, _ALL)
         for picture in place.pictures:
-            yield from _suffix(view, place, picture, picture.path in targets)
+            yield from _suffix(view, picture, picture.path in targets)
         for pictures in place.stems.values():
             if len(pictures) > 1:
                 keeper = _keeper(view, pictures)
@@ -128,6 +129,9 @@ def find(view: DatasetView) -> Iterator[Problem]:
                 yield Problem("suffix-unknown", place.file(name), f"{suffix} file")
             if not name.isascii() and (shown := _printable(name)) != name:
                 yield Problem("name-not-text", _printable(place.file(name)), shown)
+        for name in sorted(place.links, key=natural_key):
+            if is_image_name(name):
+                yield Problem("image-linked", place.file(name), "a link")
         for name in place.hidden:
             if is_image_name(name.lstrip("._")):
                 yield Problem("image-hidden", place.file(name), "hidden", fixable=True)
@@ -146,9 +150,7 @@ def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:
                     yield view.trash(place.file(name))
 
 
-def _suffix(
-    view: DatasetView, place: CheckedFolder, picture: CheckedImage, fixable: bool
-) -> Iterator[Problem]:
+def _suffix(view: DatasetView, picture: CheckedImage, fixable: bool) -> Iterator[Problem]:
     suffix = picture.suffix
     lower = suffix.lower()
     if lower in ALIASES:
@@ -162,8 +164,6 @@ def _suffix(
     row = picture.row
     if row is not None and lower not in _FORMATS.get(row.format, (lower,)):
         yield Problem("suffix-wrong", picture.path, f"{row.format} inside")
-    if picture.name in place.links:
-        yield Problem("image-linked", picture.path, "a link")
 
 
 def _right_suffix(view: DatasetView, suffix: str, wanted: frozenset[str]) -> str:

@@ -2,16 +2,21 @@
 
 Sources: sd-scripts uses ``Image.open(...).convert("RGB")``: no EXIF rotation, no transparency, the
 first frame of animations (``library/train_util.py``). OneTrainer applies EXIF rotation and drops
-transparency (mgds ``LoadImage.py``). Exports of shikomi are upright and on white.
+transparency (mgds ``LoadImage.py``). Neither converts colours. Exports of shikomi are upright, on
+white, and in sRGB.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from prep.curation.checks.codes import CheckCode, Problem, error, for_all, info, warning
 from prep.curation.checks.view import DatasetView
 from prep.dataset.index import ImageRow
 from prep.dataset.values import transparency_values
 from prep.dataset.values.transparency_values import Transparency
+from prep.errors import UnreadableError
+from prep.images import profile_of
+from prep.images.buckets import enlargement
 
 CODES = (
     CheckCode(
@@ -39,6 +44,22 @@ CODES = (
             "shikomi": info("They are composed on white."),
         },
         "shikomi export composes them on white; sd-scripts can use it as a mask (alpha_mask).",
+    ),
+    CheckCode(
+        "image-profile",
+        "images whose colours are not sRGB",
+        {
+            "sd-scripts": warning("sd-scripts ignores colour profiles, so colours are shifted."),
+            "onetrainer": warning("OneTrainer ignores colour profiles, so colours are shifted."),
+            "shikomi": info("They are converted to sRGB."),
+        },
+        "shikomi export writes them in sRGB.",
+    ),
+    CheckCode(
+        "profile-broken",
+        "images with a colour profile that cannot be used",
+        for_all(warning("Their numbers are taken for sRGB, so colours may be shifted.")),
+        "Open them in an image editor and save them in sRGB.",
     ),
     CheckCode(
         "image-animated",
@@ -80,7 +101,10 @@ def find(view: DatasetView) -> Iterator[Problem]:
     for place in view.places:
         for row in place.unreadable:
             yield Problem("image-unreadable", row.path, row.error or "")
+    profiled = view.index.with_profile()
     for _, picture, row in view.pictures():
+        if picture.path in profiled:
+            yield from _profile(view.project.root / picture.path, picture.path)
         if row.orientation != 1:
             turn = _TURNS.get(row.orientation, "turned")
             yield Problem("image-turned", picture.path, turn)
@@ -96,8 +120,19 @@ def find(view: DatasetView) -> Iterator[Problem]:
         if size not in scales:
             scales[size] = buckets.fit(size).scale
         if scales[size] >= MUCH:
-            message = f"{row.width}x{row.height}, enlarged {scales[size]:.1f} times"
+            message = f"{row.width}x{row.height}, enlarged {enlargement(scales[size])}"
             yield Problem("image-small", picture.path, message)
+
+
+def _profile(file: Path, path: str) -> Iterator[Problem]:
+    try:
+        kind = profile_of(file)
+    except UnreadableError:
+        return
+    if kind == "other":
+        yield Problem("image-profile", path, "another colour space")
+    elif kind == "broken":
+        yield Problem("profile-broken", path, "broken, or for another kind of pixels")
 
 
 _TURNS = {

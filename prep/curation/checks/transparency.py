@@ -13,6 +13,7 @@ from prep.dataset import contents
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.values import transparency_values
 from prep.dataset.values.transparency_values import Transparency
+from prep.images.opening import open_image
 from prep.system.parallel import ordered
 
 _FULL = 255
@@ -63,10 +64,9 @@ def _looked_at(index: Index, todo: dict[str, ImageRow]) -> Iterator[events.Event
 def look(file: Path) -> Transparency | None:
     """Measure one picture; ``None`` if it cannot be decoded."""
     import numpy as np
-    from PIL import Image
 
     try:
-        with Image.open(file) as image:
+        with open_image(file) as image:
             pixels = np.asarray(image.convert("RGBA"))
     except Exception:  # broken files raise nearly anything; the scan reports them
         return None

@@ -15,6 +15,7 @@ from prep.captions.structure import split_lines
 from prep.curation.checks.codes import CheckCode, Problem, for_all, info, warning
 from prep.curation.checks.view import CheckedFolder, DatasetView
 from prep.curation.vocabulary.nearest import allowed, distance
+from prep.texts import composed
 
 CODES = (
     CheckCode(
@@ -91,7 +92,7 @@ def _phrase(word: str) -> re.Pattern[str]:
 
 def has_word(line: str, word: str) -> bool:
     """Return whether a line has the word as a tag or in a sentence, ignoring case."""
-    return _phrase(word).search(line) is not None
+    return _phrase(composed(word)).search(composed(line)) is not None
 
 
 def in_front(text: str, view: DatasetView, place: CheckedFolder) -> bool:
@@ -145,7 +146,7 @@ def missing(text: str, view: DatasetView, place: CheckedFolder) -> tuple[str, st
 def not_first(text: str, view: DatasetView, place: CheckedFolder) -> tuple[str, str | None] | None:
     """Find captions of tags whose trigger word is not in front."""
     trigger = place.concept.trigger
-    if not trigger or text.startswith(trigger):
+    if not trigger or composed(text).startswith(trigger):
         return None
     words, lines = words_of(place), _read(text, view)
     changed = [_moved(line, words) for line in lines]

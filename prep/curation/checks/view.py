@@ -4,8 +4,7 @@ Sizes, times, headers and caption texts come from the index, which the scan has 
 updated; rules open only files with a possible problem.
 """
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +12,10 @@ from typing import NamedTuple
 
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import Change, move
+from prep.dataset.journal.sidecars import Trash
 from prep.images import MASK_SUFFIXES, is_image_name
 from prep.project import Concept, Project
+from prep.system.walking import walk_folders
 from prep.training_set.trainers import Trainer
 
 ALIASES = {".jfif": ".jpg", ".jpe": ".jpg", ".jif": ".jpg"}
@@ -41,7 +42,7 @@ class CheckedFolder:
         path: Relative to the project.
         concept: Concept of its images.
         depth: Folders between it and the dataset folder; 0 is the dataset folder itself.
-        names: Its files, in name order; hidden ones are in ``hidden``.
+        names: Its files, in natural order; hidden ones are in ``hidden``.
         links: Those of its files that are symbolic links.
         pictures: Its readable images that are not excluded, in name order.
         unreadable: Its unreadable images that are not excluded.
@@ -118,7 +119,7 @@ class DatasetView:
         # OneTrainer supports only one suffix.
         self.extension: str = ".txt" if trainer == "onetrainer" else section.extension
         self.indexed_captions = self.extension == section.extension
-        self._trashed: set[str] = set()
+        self._trash = Trash(self.project)
         self._asked: dict[str, bool] = {}
         self.beside: dict[tuple[str, str], set[str]] = {}
         self.rows = index.select()
@@ -161,14 +162,7 @@ class DatasetView:
 
     def trash(self, path: str) -> Change:
         """Return the change that moves a file to the trash of the project."""
-        target = self.project.relative(self.project.state / "trash") + f"/{path}"
-        suffix, number = ending(target), 0
-        stem = target.removesuffix(suffix)
-        while target in self._trashed or (self.project.root / target).exists():
-            number += 1
-            target = f"{stem}.{number}{suffix}"
-        self._trashed.add(target)
-        return move(path, target)
+        return move(path, self._trash.place(path))
 
 
 def ending(name: str) -> str:
@@ -192,42 +186,12 @@ def _listed(project: Project) -> Iterator[CheckedFolder]:
     dataset = project.dataset
     bare = dataset == project.root
     own = {dataset / name for name in _OWN_FOLDERS} if bare else set()
-    seen: set[tuple[int, int]] = set()
-    stack: list[tuple[Path, int]] = [(dataset, 0)]
-    while stack:
-        folder, depth = stack.pop()
-        try:
-            stat = folder.stat()
-            if (stat.st_dev, stat.st_ino) in seen:
-                continue
-            seen.add((stat.st_dev, stat.st_ino))
-            with os.scandir(folder) as scan:
-                entries = sorted(scan, key=lambda entry: entry.name)
-        except OSError:
-            continue
-        path = project.relative(folder)
+    for folder in walk_folders(dataset, without=own):
+        path = project.relative(Path(folder.path))
         concept = project.concept_folder(f"{path}/x" if path != "." else "x")
-        place = CheckedFolder(path, project.concept(concept), depth)
-        folders = _fill(place, entries)
-        yield place
-        stack += [(child, depth + 1) for child in reversed(folders) if child not in own]
-
-
-def _fill(place: CheckedFolder, entries: Sequence[os.DirEntry[str]]) -> list[Path]:
-    """Add the files of a folder; return its subfolders."""
-    folders = []
-    for entry in entries:
-        try:
-            if entry.is_dir():
-                if not entry.name.startswith("."):
-                    folders.append(Path(entry.path))
-            elif entry.is_file():
-                (place.hidden if entry.name.startswith(".") else place.names).append(entry.name)
-                if entry.is_symlink():
-                    place.links.add(entry.name)
-        except OSError:
-            continue
-    return folders
+        depth = len(Path(folder.path).relative_to(dataset).parts)
+        names, hidden = folder.names, sorted(folder.hidden)
+        yield CheckedFolder(path, project.concept(concept), depth, names, hidden, folder.links)
 
 
 def _sorted(place: CheckedFolder, rows: dict[str, ImageRow]) -> CheckedFolder:

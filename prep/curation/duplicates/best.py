@@ -9,10 +9,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from PIL import Image
-
 from prep.dataset.index import ImageRow
 from prep.images import MAX_PIXELS
+from prep.images.opening import open_image
 from prep.project import Project
 
 KeepRule = Literal["resolution", "sharpness", "format", "caption", "compression"]
@@ -135,7 +134,7 @@ def jpeg_quality(project: Project, row: ImageRow) -> int | None:
     if row.width * row.height > MAX_PIXELS:
         return None
     try:
-        with Image.open(project.root / row.path) as image:
+        with open_image(project.root / row.path) as image:
             table: list[int] | None = getattr(image, "quantization", {}).get(0)
     except Exception:  # a broken header says nothing; decoding will report it
         return None

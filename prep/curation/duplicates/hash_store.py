@@ -134,7 +134,8 @@ def images_of(index: Index, ids: Iterable[int]) -> dict[int, list[ImageRow]]:
         connection.execute("DELETE FROM wanted")
         connection.executemany("INSERT INTO wanted VALUES(?)", ((int(each),) for each in set(ids)))
     pairs = connection.execute(
-        f"SELECT h.id, i.id {_HASHED} AND h.id IN (SELECT id FROM wanted) ORDER BY i.path"
+        f"SELECT h.id, i.id {_HASHED} AND h.id IN (SELECT id FROM wanted)"
+        " ORDER BY i.natural, i.path"
     ).fetchall()
     rows = index.rows([image for _, image in pairs])
     found: dict[int, list[ImageRow]] = defaultdict(list)

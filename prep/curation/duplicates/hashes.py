@@ -89,7 +89,8 @@ def _plain_webp(path: Path) -> Image.Image | None:
     if path.suffix.lower() != ".webp":
         return None
     found = probe(path)
-    if found.format != "WEBP" or found.alpha or found.frames != 1 or found.orientation != 1:
+    plain = not (found.alpha or found.profile) and found.frames == 1 and found.orientation == 1
+    if found.format != "WEBP" or not plain:
         return None
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)

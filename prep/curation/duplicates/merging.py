@@ -21,6 +21,7 @@ from prep.dataset.index import ImageRow
 from prep.dataset.journal.changes import CAPTION, Change, caption_change, content_change
 from prep.dataset.journal.sidecars import CAPTION_SUFFIXES, Listing, find_sidecars
 from prep.images import MASK_SUFFIXES
+from prep.images.opening import open_image
 from prep.project import Project
 
 CaptionRule = Literal["union", "best", "hand-first"]
@@ -180,7 +181,7 @@ def turned_mask(data: bytes, copy: MergedDuplicate, keep: ImageRow) -> bytes | N
     if not copy.whole:
         return None
     try:
-        with Image.open(io.BytesIO(data)) as opened:
+        with open_image(io.BytesIO(data)) as opened:
             opened.load()
             mask = opened.copy()
     except Exception:  # broken in any way: there is nothing to copy

@@ -9,8 +9,9 @@ import numpy as np
 
 from prep.curation.vocabulary.words import Vocabulary, signatures
 
-_SHORT, _MIDDLE = 4, 8
-"""Minimum letters of a tag for allowing one edit, and for two edits."""
+_SHORT, _MIDDLE, _LONG = 4, 8, 200
+"""Minimum letters of a tag for allowing one edit, and for two edits, and the maximum for any: what
+is longer is no misspelt tag, and comparing takes time that grows with the square of the length."""
 _PER_EDIT, _PAIRS_PER_EDIT = 2, 6
 """Maximum of bits of the two signatures that one edit changes."""
 
@@ -19,10 +20,12 @@ def allowed(key: str) -> int:
     """Return how many edits a tag of this length may be off, 0 to 2.
 
     Example:
-        >>> [allowed(tag) for tag in ("hat", "smiel", "long hiar")]
-        [0, 1, 2]
+        >>> [allowed(tag) for tag in ("hat", "smiel", "long hiar", 300 * "a")]
+        [0, 1, 2, 0]
     """
-    return 0 if len(key) < _SHORT else 1 if len(key) < _MIDDLE else 2
+    if not _SHORT <= len(key) <= _LONG:
+        return 0
+    return 1 if len(key) < _MIDDLE else 2
 
 
 def near(words: Vocabulary, key: str, most: int | None = None) -> list[tuple[int, int]]:

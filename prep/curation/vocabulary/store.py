@@ -14,6 +14,7 @@ from prep.errors import UserError
 from prep.project import Project
 from prep.system.files import content_hash, text_hash, write_bytes
 from prep.tagging.models import obtain
+from prep.tagging.scores.presets import expanded
 
 _KEPT = 4
 """Number of packed copies kept, for switching between lists."""
@@ -34,7 +35,7 @@ def lists(project: Project, given: Sequence[str] = ()) -> list[Path]:
     if names:
         return [_placed(project, Path(name).expanduser()) for name in names]
     model = project.settings.tagger.model
-    table = obtain.find_table(model, project.root) if model else None
+    table = obtain.find_table(expanded([model])[0], project.root) if model else None
     return [] if table is None else [table]
 
 

@@ -1,8 +1,12 @@
 """The journal: preview, apply, undo and redo, across restarts and front ends.
 
 An edit is a list of changes. It is recorded before the first file is touched and marked done
-after the last, so that an edit interrupted by a crash is finished at the next open. Files that
+after the last, so that an edit interrupted by a crash is finished at the next open. So is an undo
+or redo that failed or was interrupted: until it is finished, it is pending. Files that
 differ from the state that an edit expects are never written but reported as conflicts.
+
+What was recorded elsewhere, because the project was copied or comes from somebody else, is never
+finished by itself: it waits for an explicit undo or redo.
 
 The order of writes to disk also survives a power cut: the record (SQLite waits
 for the disk before the first file is touched), then the bytes of each new file before it replaces
@@ -19,7 +23,9 @@ from pathlib import Path
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change, ChangeApplier
 from prep.errors import RetryError, UserError
-from prep.system.files import remove_leftovers
+from prep.project.boundary import ProjectBoundary
+from prep.system.home import home_of
+from prep.system.leftovers import sweep
 from prep.system.locks import exclusive
 
 _PATIENCE = 60.0
@@ -28,7 +34,7 @@ _PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Edit:
-    """An edit in the history; ``state`` is done, undone, or pending after a crash.
+    """An edit in the history; ``state`` is done, undone, or pending: not finished.
 
     Attributes:
         kinds: Kind of change (see ``prep.dataset.journal.changes``) -> number of changes.
@@ -39,6 +45,11 @@ class Edit:
     title: str
     state: str
     kinds: dict[str, int]
+
+    @property
+    def pending(self) -> bool:
+        """Return whether it is not finished."""
+        return self.state == "pending"
 
 
 @dataclass(frozen=True)
@@ -59,14 +70,29 @@ class Outcome:
     undone: bool = False
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """An edit, undo or redo that could not be finished, and why."""
+
+    title: str
+    undone: bool
+    error: UserError
+
+
 class Journal:
-    """The edits of one project, using an open index."""
+    """The edits of one project, using an open index.
+
+    Attributes:
+        recovered: What was interrupted, and finished by this object.
+        unfinished: What was interrupted and still cannot be finished: a folder is not writable.
+    """
 
     def __init__(self, index: Index) -> None:
-        """Open the journal and finish edits that a crash interrupted."""
+        """Open the journal and finish what was interrupted; never fails for that."""
         self._index = index
         self._connection = index.connection
         self.recovered: list[Outcome] = []
+        self.unfinished: list[Unfinished] = []
         with exclusive(self._lock, 0) as held:
             # Otherwise another process is working, which also finishes its edits.
             if held:
@@ -77,12 +103,14 @@ class Journal:
 
         Raises:
             UserError: The disk is full or a file is not writable. Changes made by then stay in the
-                journal and can be undone.
+                journal and can be undone. Or an earlier undo or redo cannot be finished.
         """
         wanted = [change for change in changes if change.before != change.after]
         if not wanted:
             return Outcome(0, title)
         with self._alone():
+            self._refuse_unfinished()
+            self._settle()
             outcome = self._carry_out(self._record(title, wanted), title, wanted, "done")
             if outcome.conflicts:
                 self._forget(outcome.edit, wanted, outcome.changed)
@@ -113,22 +141,41 @@ class Journal:
             )
 
     def undo(self) -> Outcome:
-        """Undo the newest edit that is done.
+        """Undo the newest edit that is done or pending.
+
+        If an undo had been interrupted, finishing it is all that this does.
 
         Raises:
-            UserError: As in ``apply``.
+            UserError: The disk is full or a file is not writable. The undo is then pending: it is
+                finished at the next open, or by another undo.
         """
         with self._alone():
-            return self._turn("done", "undone", "DESC")
+            for number, outcome in enumerate(self.recovered):
+                if outcome.undone:
+                    return self.recovered.pop(number)
+            return self._turn(
+                "undone",
+                """SELECT id, title FROM work.edits WHERE state = 'done' OR state LIKE 'pending%'
+                ORDER BY id DESC LIMIT 1""",
+            )
 
     def redo(self) -> Outcome:
-        """Redo the edit that was undone last.
+        """Redo the edit that is pending, or else the one that was undone last.
 
         Raises:
-            UserError: As in ``apply``.
+            UserError: As in ``undo``.
         """
         with self._alone():
-            return self._turn("undone", "done", "ASC")
+            return self._turn(
+                "done",
+                """SELECT id, title FROM work.edits WHERE state = 'undone' OR state LIKE 'pending%'
+                ORDER BY state LIKE 'pending%' DESC, id LIMIT 1""",
+            )
+
+    @property
+    def waiting(self) -> list[Edit]:
+        """The edits that were recorded elsewhere and are not finished, oldest first."""
+        return [] if self._at_home() else [edit for edit in self.history() if edit.pending][::-1]
 
     def history(self, limit: int = 100) -> list[Edit]:
         """Return the edits, newest first, without those that can no longer be redone."""
@@ -138,7 +185,8 @@ class Journal:
             (limit,),
         ).fetchall()
         return [
-            Edit(number, at, title, state, self._kinds(number)) for number, at, title, state in rows
+            Edit(number, at, title, state.partition(" ")[0], self._kinds(number))
+            for number, at, title, state in rows
         ]
 
     def _kinds(self, edit: int) -> dict[str, int]:
@@ -149,13 +197,11 @@ class Journal:
             ).fetchall()
         )
 
-    def _turn(self, present: str, target: str, order: str) -> Outcome:
-        row = self._connection.execute(
-            f"SELECT id, title FROM work.edits WHERE state=? ORDER BY id {order} LIMIT 1",
-            (present,),
-        ).fetchone()
+    def _turn(self, target: str, select: str) -> Outcome:
+        row = self._connection.execute(select).fetchone()
         if row is None:
             return Outcome(0, "")
+        self._settle()
         changes = self._changes(row[0])
         if target == "undone":
             changes = [change.reverse for change in changes]
@@ -173,22 +219,43 @@ class Journal:
         return [Change(*row) for row in rows]
 
     def _carry_out(self, edit: int, title: str, changes: Sequence[Change], state: str) -> Outcome:
+        """Make the changes and mark the edit; ``_mark`` says what a failure leaves."""
         outcome = Outcome(edit, title, undone=state == "undone")
-        workbench = ChangeApplier(self._index)
+        applier = ChangeApplier(self._index)
+        stopped: BaseException | None = None
         try:
-            for change, fault in workbench.make(changes):
+            for change, fault in applier.make(changes):
                 if fault:
                     outcome.conflicts.append((change.path, fault))
                 else:
                     outcome.changed.append(change)
+        except BaseException as error:
+            stopped = error
+            raise
         finally:
-            workbench.finish()
-            if state == "done" and not outcome.changed:
-                # Nothing was changed: there is nothing to undo.
-                state = "dropped"
-            with self._connection:
-                self._connection.execute("UPDATE work.edits SET state=? WHERE id=?", (state, edit))
+            applier.finish()
+            self._mark(outcome, state, stopped)
         return outcome
+
+    def _mark(self, outcome: Outcome, state: str, stopped: BaseException | None) -> None:
+        """Record the state of an edit after its changes were made, or some of them.
+
+        A new edit that was stopped keeps what it did, which can be undone. An undo or redo that was
+        stopped stays pending: otherwise what it did not do would be out of reach.
+        """
+        connection = self._connection
+        if stopped is not None:
+            present = connection.execute(
+                "SELECT state FROM work.edits WHERE id=?", (outcome.edit,)
+            ).fetchone()
+            if present != ("pending",):
+                return
+        # When somebody interrupts, files may have changed that are not counted yet.
+        counted = stopped is None or isinstance(stopped, UserError)
+        if state == "done" and counted and not outcome.changed:
+            state = "dropped"  # nothing was changed: there is nothing to undo
+        with connection:
+            connection.execute("UPDATE work.edits SET state=? WHERE id=?", (state, outcome.edit))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -207,18 +274,59 @@ class Journal:
         return self._index.project.state / "journal.lock"
 
     def _recover(self) -> None:
-        """Finish edits that a crash interrupted."""
-        rows = self._connection.execute(
-            "SELECT id, title, state FROM work.edits WHERE state LIKE 'pending%' ORDER BY id"
-        ).fetchall()
+        """Finish what was interrupted here; note what cannot be finished."""
+        self.unfinished.clear()
+        rows = self._pending()
+        if not rows or not self._at_home():
+            return
         for edit, title, state in rows:
             target = "undone" if state.endswith("undone") else "done"
             changes = self._changes(edit)
             if target == "undone":
                 changes = [change.reverse for change in changes]
-            for folder in {(self._index.project.root / c.path).parent for c in changes}:
-                remove_leftovers(folder)
-            self.recovered.append(self._carry_out(edit, title, changes, target))
+            self._sweep(changes)
+            try:
+                self.recovered.append(self._carry_out(edit, title, changes, target))
+            except UserError as error:
+                self.unfinished.append(Unfinished(title, target == "undone", error))
+
+    def _sweep(self, changes: Iterable[Change]) -> None:
+        root, boundary = self._index.project.root, ProjectBoundary(self._index.project)
+        for folder in {(root / c.path).parent for c in changes if not boundary.fault(c.path)}:
+            sweep(folder)
+
+    def _pending(self) -> list[tuple[int, str, str]]:
+        return self._connection.execute(
+            "SELECT id, title, state FROM work.edits WHERE state LIKE 'pending%' ORDER BY id"
+        ).fetchall()
+
+    def _refuse_unfinished(self) -> None:
+        """Refuse a new edit on files of which some are of one state and some of another."""
+        for what in self.unfinished:
+            verb, back = ("undo", "redo") if what.undone else ("redo", "undo")
+            raise UserError(
+                f"An interrupted {verb} must be finished first: {what.title}. {what.error.message}",
+                f"{what.error.hint} Or reverse it with: shikomi {back}".strip(),
+            )
+
+    def _at_home(self) -> bool:
+        """Return whether this journal was written by this user, on this machine, in this folder."""
+        row = self._connection.execute("SELECT place FROM work.home").fetchone()
+        return row is not None and row[0] == home_of(self._index.project.state)
+
+    def _settle(self) -> None:
+        """Make this the home of a journal from elsewhere, once nothing in it is pending."""
+        if self._at_home() or self._pending():
+            return
+        with self._connection:
+            self._connection.execute("DELETE FROM work.home")
+            place = home_of(self._index.project.state)
+            self._connection.execute("INSERT INTO work.home VALUES(?)", (place,))
+
+
+def states(index: Index) -> list[tuple[int, str]]:
+    """Return the number and state of every edit: equal lists mean that nothing was changed."""
+    return index.connection.execute("SELECT id, state FROM work.edits ORDER BY id").fetchall()
 
 
 def check_found(outcome: Outcome, verb: str) -> Outcome:

@@ -14,6 +14,7 @@ from prep.dataset.query.condition import Condition, Context, comparison
 from prep.dataset.query.quality import quality
 from prep.dataset.query.tree import Term
 from prep.regexes import Expression
+from prep.texts import composed
 
 _TRANSPARENT = 0x2E80
 """From this character on (CJK), words are not separated by spaces."""
@@ -67,7 +68,7 @@ def _phrase(term: Term, context: Context) -> Condition:
 
 def normalize(text: str) -> str:
     """Return a text in the form in which phrases are compared: lower case, single spaces."""
-    return " ".join(text.casefold().replace("_", " ").split())
+    return " ".join(composed(composed(text).casefold()).replace("_", " ").split())
 
 
 def phrase_pattern(phrase: str) -> re.Pattern[str]:
@@ -84,23 +85,28 @@ def _regex(term: Term, context: Context) -> Condition:
     return Condition(
         test=f"(i.captioned AND {name}(i.caption))",
         costly=True,
-        within=context.tags_around(narrowing.literal(term.value)),
+        within=context.tags_around(narrowing.literal(composed(term.value))),
     )
 
 
 def _text(term: Term, context: Context) -> Condition:
-    return Condition(
-        test="(i.captioned AND instr(lower(i.caption), ?))",
-        values=(ascii_lower(term.value),),
-        costly=True,
-        within=context.tags_around(term.value),
-    )
+    test, values = _holding("i.caption", term.value, context)
+    within = context.tags_around(composed(term.value))
+    return Condition(test=f"(i.captioned AND {test})", values=values, costly=True, within=within)
 
 
 def _name(term: Term, context: Context) -> Condition:
-    del context
-    test = "(instr(lower(i.path), ?) > 0)"
-    return Condition(test=test, values=(ascii_lower(term.value),), costly=True)
+    test, values = _holding("i.path", term.value, context)
+    return Condition(test=test, values=values, costly=True)
+
+
+def _holding(column: str, text: str, context: Context) -> tuple[str, tuple[str, ...]]:
+    """Return the test whether a column holds a text in any case (of A to Z), and its values."""
+    wanted = ascii_lower(composed(text))
+    if wanted.isascii():
+        return f"(instr(lower({column}), ?) > 0)", (wanted,)
+    name = context.function(lambda held: bool(held and wanted in ascii_lower(composed(held))))
+    return f"{name}({column})", ()
 
 
 def ascii_lower(text: str) -> str:

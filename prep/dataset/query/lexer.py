@@ -77,11 +77,17 @@ class Lexer:
         return self._term(start)
 
     def _is_face(self, start: int) -> bool:
-        """Return whether an emoticon tag with brackets starts here."""
+        """Return whether an emoticon tag that begins with a bracket or a minus starts here."""
         if _FACE.match(self._text, start):
             return True
-        chunk = _CHUNK.match(self._text, start)
-        return chunk is not None and chunk[0].rstrip(")") + ")" in captions.KAOMOJI
+        found = _CHUNK.match(self._text, start)
+        if found is None:
+            return False
+        chunk = found[0]
+        if chunk.startswith("-"):  # -_- is a face, but ->_< excludes one
+            chunk = chunk.rstrip(")")
+            return captions.is_face(chunk) and not captions.is_face(chunk[1:])
+        return chunk.startswith("(") and captions.is_face(chunk.rstrip(")") + ")")
 
     def _term(self, start: int) -> FilterToken:
         if self._text[start] == '"':

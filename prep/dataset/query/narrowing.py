@@ -7,6 +7,8 @@ The table of tags is small, with one spelling each; in the end, the captions dec
 import re
 import sqlite3
 
+from prep.texts import composed
+
 _WITHIN_TAG = re.compile(r"(?:[^\W_]|[ _'()-])+")
 """Characters that never separate two tags; a space at the edge may, and is stripped."""
 _LEAST = 2
@@ -36,7 +38,7 @@ def tags_around(connection: sqlite3.Connection, text: str) -> dict[int, int] | N
     if len(longest) < _LEAST:
         return None
     # Keys have no underscores, except in emoticons. Regular expressions match ı and İ as an i.
-    spoken = longest.casefold()
+    spoken = composed(longest.casefold())
     for letter, plain in _PLAIN.items():
         spoken = spoken.replace(letter, plain)
     rows = connection.execute(_HOLDING, (*_PLAIN_VALUES, spoken.strip()))

@@ -57,5 +57,5 @@ def beyond(section: QualitySection, asked: str) -> tuple[str, tuple[float, ...]]
     if asked == "any":
         names = [name for name in names if name not in section.skip]
     tests = [f"q.{name} {'<' if KINDS[name].low else '>'} ?" for name in names]
-    limits = tuple(float(getattr(section, name)) for name in names)
+    limits = tuple(KINDS[name].limit(float(getattr(section, name))) for name in names)
     return f"({' OR '.join(tests) or '0'})", limits

@@ -29,6 +29,8 @@ _USUAL = re.compile(
 _SIZE = struct.Struct(">HH")
 _END = b"\xff\xd9"
 _TAIL = 64 * 1024
+_ICC, _ICC_START = b"ICC_PROFILE\0", 14
+"""How segments of a profile begin, and the length of that with their number and their count."""
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
@@ -45,7 +47,7 @@ def read(source: HeaderBytes) -> ImageHeader:
     if not head.startswith(b"\xff\xd8\xff"):
         raise UnsupportedHeaderError
     turn: int | None = None
-    found, xmp = False, b""
+    found, xmp, profile = False, b"", list[bytes]()
     while True:
         if place + 4 > known:
             head = source.longer(place + 4)
@@ -82,7 +84,7 @@ def read(source: HeaderBytes) -> ImageHeader:
         elif marker == _SCAN:
             break
         elif _APP <= marker <= _APP15:
-            _check_application(marker - _APP, head[data:place])
+            profile += _application(marker - _APP, head[data:place])
         else:
             raise UnsupportedHeaderError
         if length < 2:
@@ -91,7 +93,13 @@ def read(source: HeaderBytes) -> ImageHeader:
         raise UnsupportedHeaderError
     if turn is None:
         turn = exif.upright(turn, xmp)
-    return ImageHeader(width, height, "JPEG", turn, False, 1, _is_whole(source))
+    return ImageHeader(width, height, "JPEG", turn, False, 1, _is_whole(source), _is_any(profile))
+
+
+def _is_any(profile: list[bytes]) -> bool:
+    """Return whether a profile has bytes, or lacks segments: the first one says how many it has."""
+    missing = bool(profile) and min(profile)[13] != len(profile)
+    return missing or any(len(data) > _ICC_START for data in profile)
 
 
 def _frame(data: bytes) -> tuple[int, int]:
@@ -117,13 +125,17 @@ def _check_tables(data: bytes) -> None:
         data = data[length:]
 
 
-def _check_application(number: int, data: bytes) -> None:
-    """Refuse malformed application segments of the kinds that Pillow parses."""
+def _application(number: int, data: bytes) -> list[bytes]:
+    """Refuse malformed application segments of the kinds that Pillow parses.
+
+    Returns:
+        The segment if it is one of a colour profile, else nothing.
+    """
     least = 0
     if number == 0 and data.startswith(b"JFIF"):
         least = 12
-    elif number == 2 and data.startswith(b"ICC_PROFILE\0"):
-        least = 14
+    elif number == 2 and data.startswith(_ICC):
+        least = _ICC_START
     elif number == 2 and data.startswith(b"MPF\0"):
         raise UnsupportedHeaderError  # several pictures in one file
     elif number == 13 and data.startswith(b"Photoshop 3.0\0"):
@@ -132,6 +144,7 @@ def _check_application(number: int, data: bytes) -> None:
         least = 12
     if len(data) < least:
         raise UnsupportedHeaderError
+    return [data] if least == _ICC_START else []
 
 
 def _check_resources(data: bytes) -> None:

@@ -31,26 +31,37 @@ _INDEXED, _COLOUR = 3, 2
 _LEAST = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9}
 _IGNORED = frozenset(
     {b"PLTE", b"bKGD", b"sBIT", b"hIST", b"tIME", b"sPLT", b"vpAg", b"iDOT", b"caBX", b"orNT"}
-    | {b"cICP", b"mDCV", b"cLLI", b"oFFs", b"pCAL", b"sCAL"}
+    | {b"mDCV", b"cLLI", b"oFFs", b"pCAL", b"sCAL"}
 )
+_PROFILES, _MEASURED = frozenset({b"iCCP", b"cICP"}), frozenset({b"gAMA", b"cHRM"})
 _TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _OWN_KEYS = frozenset({b"exif", b"xmp", b"transparency", b"Raw profile type exif"})
 """Text keys with a special meaning in Pillow."""
 _XMP_KEY = b"XML:com.adobe.xmp"
 _MOST_TEXT = 1000
 """Compressed bytes that cannot exceed Pillow's limit of 1 MiB when unpacked."""
+_EMPTY = 32
+"""Bytes that nothing, packed, does not exceed."""
 _MOST_CHUNKS, _FEW_CHUNKS = 4096, 3
 
 
 class _Notes:
     """Properties found in the chunks."""
 
-    __slots__ = ("alpha", "exif", "xmp")
+    __slots__ = ("alpha", "colours", "exif", "xmp")
 
     def __init__(self, alpha: bool) -> None:
         self.alpha = alpha
         self.exif: bytes | None = None
         self.xmp = b""
+        self.colours: set[bytes] = set()
+
+    @property
+    def profile(self) -> bool:
+        """Whether the file says which colours its numbers stand for."""
+        colours = self.colours
+        named = bool(colours & _PROFILES)
+        return named or (b"sRGB" not in colours and bool(colours & _MEASURED))
 
 
 def read(source: HeaderBytes) -> ImageHeader:
@@ -93,41 +104,48 @@ def read(source: HeaderBytes) -> ImageHeader:
     turn = None if early is None else exif.orientation(early)
     if turn is None:
         turn = exif.upright(turn, notes.xmp)
-    return ImageHeader(width, height, "PNG", turn, notes.alpha, 1, True)
+    return ImageHeader(width, height, "PNG", turn, notes.alpha, 1, True, notes.profile)
 
 
 def _note(kind: bytes, data: bytes, colour: int, notes: _Notes) -> None:
     if kind in _LEAST:
         if len(data) < _LEAST[kind]:
             raise UnsupportedHeaderError
+        notes.colours.add(kind)
     elif kind == b"eXIf":
         notes.exif = data
     elif kind in _TEXTS:
         _text(kind, data, notes)
     elif kind == b"iCCP":
-        _check_profile(data)
+        if _is_profile(data):
+            notes.colours.add(kind)
     elif kind == b"tRNS":
         least = {_INDEXED: 1, _COLOUR: 6, 0: 2}.get(colour)
         if least is None or len(data) < least:
             raise UnsupportedHeaderError
         notes.alpha = True
+    elif kind == b"cICP":
+        if data:
+            notes.colours.add(kind)
     elif kind not in _IGNORED:
         raise UnsupportedHeaderError
 
 
-def _check_profile(data: bytes) -> None:
-    """Refuse a profile that unpacks to more than Pillow's limit: an error there."""
+def _is_profile(data: bytes) -> bool:
+    """Return whether there is a profile; refuse one that unpacks to more than Pillow's limit."""
     name, found, rest = data.partition(b"\0")
     if not found or not rest or rest[0] != 0 or len(name) > 79:
         raise UnsupportedHeaderError
-    if len(rest) > _MOST_TEXT:
-        try:
-            stream = zlib.decompressobj()
-            stream.decompress(rest[1:], 1 << 20)
-        except zlib.error:
-            return
-        if stream.unconsumed_tail:
-            raise UnsupportedHeaderError
+    if _EMPTY < len(rest) <= _MOST_TEXT:
+        return True
+    stream = zlib.decompressobj()
+    try:
+        profile = stream.decompress(rest[1:], 1 << 20)
+    except zlib.error:
+        return True
+    if stream.unconsumed_tail:
+        raise UnsupportedHeaderError
+    return bool(profile)
 
 
 def _text(kind: bytes, data: bytes, notes: _Notes) -> None:

@@ -22,6 +22,7 @@ class ImageHeader(NamedTuple):
         alpha: The file can hold transparency.
         frames: More than 1 for animations.
         whole: The file has the end marker of its format.
+        profile: The file says which colours its numbers stand for.
     """
 
     width: int
@@ -31,6 +32,7 @@ class ImageHeader(NamedTuple):
     alpha: bool
     frames: int
     whole: bool
+    profile: bool = False
 
 
 class HeaderBytes:

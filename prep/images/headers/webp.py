@@ -5,7 +5,7 @@ import struct
 from prep.images.headers import exif
 from prep.images.headers.source import HeaderBytes, ImageHeader, UnsupportedHeaderError
 
-_ANIMATION, _XMP, _EXIF, _ALPHA = 0x02, 0x04, 0x08, 0x10
+_ANIMATION, _XMP, _EXIF, _ALPHA, _PROFILE = 0x02, 0x04, 0x08, 0x10, 0x20
 _KNOWN_FLAGS = 0x3E
 _LOSSY, _LOSSLESS, _EXTENDED = b"VP8 ", b"VP8L", b"VP8X"
 _FIRST, _CHUNK = struct.Struct("<4sI4s4sI"), struct.Struct("<4sI")
@@ -60,6 +60,7 @@ def _extended(source: HeaderBytes, end: int) -> ImageHeader:
         raise UnsupportedHeaderError
     picture: tuple[int, int, bool] | None = None
     found: dict[bytes, bytes] = {}
+    profile = False
     for _ in range(_MOST_CHUNKS):
         if place == end:
             break
@@ -79,6 +80,8 @@ def _extended(source: HeaderBytes, end: int) -> ImageHeader:
             layered = True
         elif kind != b"ICCP":
             raise UnsupportedHeaderError
+        else:
+            profile = bool(length and flags & _PROFILE)
     if picture is None or place != end:
         raise UnsupportedHeaderError
     width, height, alpha = picture
@@ -88,4 +91,4 @@ def _extended(source: HeaderBytes, end: int) -> ImageHeader:
     turn = exif.orientation(found.get(b"EXIF", b""))
     if turn is None:
         turn = exif.upright(turn, found.get(b"XMP ", b""))
-    return ImageHeader(width, height, "WEBP", turn, alpha or layered, 1, True)
+    return ImageHeader(width, height, "WEBP", turn, alpha or layered, 1, True, profile)

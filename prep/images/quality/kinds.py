@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from prep.images.buckets import NOTICEABLE, enlargement
 from prep.images.quality.thresholds import Measure
 
-VERSION = 2
+VERSION = 3
 """Version of the measures: raise it when values change, so that all images are measured again."""
 
 Values = Mapping[Measure, float]
@@ -21,24 +22,31 @@ class QualityMeasure:
 
     Attributes:
         low: Low values are bad, not high ones.
-        meaning: What a finding means, with ``{value}``, ``{percent}`` and ``{bucket}``.
+        meaning: What a finding means, with ``{value}``, ``{percent}``, ``{times}`` and
+            ``{bucket}``.
         what_to_do: The usual remedy.
+        least: Values below are never a finding, whatever the threshold.
     """
 
     meaning: str
     what_to_do: str
     low: bool = False
+    least: float = 0.0
+
+    def limit(self, threshold: float) -> float:
+        """Return the value that findings are beyond, for a threshold that a user has set."""
+        return max(threshold, self.least)
 
     def beyond(self, value: float, threshold: float) -> bool:
         """Return whether the value is worse than its threshold."""
-        return value < threshold if self.low else value > threshold
+        return value < threshold if self.low else value > self.limit(threshold)
 
     def severity(self, value: float, threshold: float) -> float:
         """Return how many times worse than the threshold a value is; above 1 is a finding."""
-        least = 1e-6
+        tiny = 1e-6
         if self.low:
-            return max(threshold, least) / max(value, least)
-        return max(value, least) / max(threshold, least)
+            return max(threshold, tiny) / max(value, tiny)
+        return max(value, tiny) / max(self.limit(threshold), tiny)
 
 
 KINDS: Mapping[Measure, QualityMeasure] = MappingProxyType(
@@ -71,8 +79,9 @@ KINDS: Mapping[Measure, QualityMeasure] = MappingProxyType(
             "find another exposure",
         ),
         "upscale": QualityMeasure(
-            "enlarged {value:.1f} times to fill {bucket}: its detail is invented",
+            "enlarged {times} to fill {bucket}: its detail is invented",
             "find a larger version, or set no_upscale",
+            least=NOTICEABLE,
         ),
         "borders": QualityMeasure(
             "{percent} of it is plain bars or a frame, which the LoRA reproduces",
@@ -96,5 +105,6 @@ def explain(kind: Measure, value: float, bucket: tuple[int, int]) -> str:
     """Return what a finding means and what to do about it."""
     size = f"{bucket[0]}x{bucket[1]}"
     found = KINDS[kind]
-    meaning = found.meaning.format(value=value, percent=f"{value:.1%}", bucket=size)
+    times = enlargement(value) or "hardly or not"
+    meaning = found.meaning.format(value=value, percent=f"{value:.1%}", times=times, bucket=size)
     return f"{meaning}; {found.what_to_do}"

@@ -6,19 +6,30 @@ cards (v1 has none: 0.35); v3 measures that as a mean over tags, so their number
 cannot be compared with those of v2.
 """
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from prep.tagging.models.records import (
     CAMIE,
+    CANARY,
     CL,
+    CL_2,
     DEEPDANBOORU,
     JOYTAG,
     ML_DANBOORU,
+    OPPAI,
     PIXAI,
+    PIXAI_1,
+    POINT,
+    TIMM,
     WD,
     Record,
 )
+
+APACHE, GPL, MIT = "Apache-2.0", "GPL-3.0", "MIT"
+_EXPORT = re.compile(r"-onnx(-v\d+)?$")
+"""How names of ONNX exports end."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,8 @@ class HubTagger:
         record: How it is used; files named as in the repository.
         sha256: Checksum of the model file; empty if not known.
         size: Size of the model's files, bytes; 0 if not known.
+        licence: Of the weights, as on its page; empty if not stated.
+        gated: The hub gives it only to those who have accepted its terms.
     """
 
     name: str
@@ -40,11 +53,18 @@ class HubTagger:
     record: Record
     sha256: str = ""
     size: int = 0
+    licence: str = ""
+    gated: bool = False
 
 
 def _wd(name: str, general: float, revision: str, sha256: str, size: int = 0) -> HubTagger:
-    record = WD.model_copy(update={"general": general, "character": 0.85})
-    return HubTagger(name, f"SmilingWolf/{name}", revision, record, sha256, size)
+    advice = {"general": general, "character": 0.85, "point": POINT if general != 0.35 else ""}
+    record = WD.model_copy(update=advice)
+    return HubTagger(name, f"SmilingWolf/{name}", revision, record, sha256, size, APACHE)
+
+
+def _timm(name: str, size: int = 0) -> HubTagger:
+    return HubTagger(name, f"animetimm/{name}", "main", TIMM, "", size, GPL, gated=True)
 
 
 def _cl(version: str, sha256: str = "", size: int = 0) -> HubTagger:
@@ -57,8 +77,11 @@ def _cl(version: str, sha256: str = "", size: int = 0) -> HubTagger:
         CL.model_copy(update=files),
         sha256,
         size,
+        APACHE,
     )
 
+
+_EVA02 = {"general": 0.5296, "character": 0.85, "point": POINT}
 
 KNOWN: tuple[HubTagger, ...] = (
     _wd(
@@ -95,6 +118,26 @@ KNOWN: tuple[HubTagger, ...] = (
         "b25b82a03f7282e41aa2f257a52c7583b710bd1c",
         "9e768793060c7939b277ccb382783e8670e8a042d29d77aa736be0c8cc898bfc",
         1_260_435_999,
+    ),
+    HubTagger(
+        "wd-eva02-tagger-2026-canary",
+        "Misaka41Z/wd-eva02-tagger-2026-canary-onnx-v2",
+        "0a86acfa093b33b8818667820e52fc5eccf27ff8",
+        CANARY,
+        "fd78fbdf9390cbd163e4dd28f754a5bbf83bc7a111c4d20270f22415a0f66c95",
+        1_309_248_037,
+        APACHE,
+    ),
+    HubTagger(
+        "wd-eva02-large-tagger-v3-embeddings",
+        "deepghs/wd14_tagger_with_embeddings",
+        "02fcdebd8afb52d5697a91efa4ca1c522b632581",
+        WD.model_copy(update={"tags": "tags_info.csv", **_EVA02}).within(
+            "SmilingWolf/wd-eva02-large-tagger-v3"
+        ),
+        "983f026df23214ba55f78cd5898f76f434fa9230837a4e93f1aaa6c37e284835",
+        1_260_436_067,
+        APACHE,
     ),
     _wd(
         "wd-v1-4-moat-tagger-v2",
@@ -146,13 +189,55 @@ KNOWN: tuple[HubTagger, ...] = (
     ),
     _cl("1_01"),
     HubTagger(
+        "cl_tagger_v2",
+        "cella110n/cl_tagger_v2",
+        "b57909b8e9c63f71e208a26473e7aabdf45ed6b6",
+        CL_2.within("v2_00"),
+        "",
+        2_200_000_000,
+        "CL Tagger v2 Model License, no redistribution",
+        gated=True,
+    ),
+    HubTagger(
         "pixai-tagger-v0.9",
         "deepghs/pixai-tagger-v0.9-onnx",
         "d8cf666911a2c3d10d586d7823259192313c7eb7",
         PIXAI,
         "a8d479098b5e23f253543c93df42391736abbb77c21c2efd3a513b9cda7b3657",
         1_271_365_854,
+        APACHE,
     ),
+    HubTagger(
+        "pixai-tagger-v1.0",
+        "Mexes/pixai-tagger-v1.0-onnx-fp32-fp16-int8",
+        "0800778563144a0e6fdf41ddadd84aae3cb0dbcf",
+        PIXAI_1,
+        "1cae6083f07be1e1757125802566c767005ae883e4504c00db4ee1ef93486dad",
+        1_984_062_544,
+        APACHE,
+    ),
+    HubTagger(
+        "pixai-tagger-v1.0-fp16",
+        "Mexes/pixai-tagger-v1.0-onnx-fp32-fp16-int8",
+        "0800778563144a0e6fdf41ddadd84aae3cb0dbcf",
+        PIXAI_1.model_copy(update={"model": "model_fp16.onnx"}),
+        "cd668e6760bb58ec400ce1b0286e5c9133f83b543caac6a378406b7d56f8c303",
+        992_916_002,
+        APACHE,
+    ),
+    HubTagger(
+        "OppaiOracle-v1.1",
+        "Grio43/OppaiOracle",
+        "96992fa30568c386e9fe7c8a1a68f798a3202c09",
+        OPPAI.within("V1.1_onnx"),
+        "8567852deb135eccfe4b8445d48e4476ee8846436486679adc0642cfeda07d13",
+        0,
+        APACHE,
+    ),
+    _timm("eva02_large_patch14_448.dbv4-full", 1_268_832_518),
+    _timm("caformer_b36.dbv4-full", 536_982_484),
+    _timm("swinv2_base_window8_256.dbv4-full"),
+    _timm("mobilenetv4_conv_aa_large.dbv4-full", 189_162_894),
     HubTagger(
         "camie-tagger-v2",
         "Camais03/camie-tagger-v2",
@@ -160,6 +245,7 @@ KNOWN: tuple[HubTagger, ...] = (
         CAMIE,
         "",
         788_983_561,
+        GPL,
     ),
     HubTagger(
         "ml-danbooru",
@@ -168,6 +254,7 @@ KNOWN: tuple[HubTagger, ...] = (
         ML_DANBOORU,
         "4ea7aa66df59632c71e036cd9eda9c89e0eaf58bcd39bf9718e63583378cba75",
         286_584_124,
+        MIT,
     ),
     HubTagger(
         "joytag",
@@ -176,6 +263,7 @@ KNOWN: tuple[HubTagger, ...] = (
         JOYTAG,
         "f85b7130e6e549b5b0822537007b7482e8c4c8e754c8d9a5bee08e27050e1097",
         366_116_154,
+        APACHE,
     ),
     HubTagger("deepdanbooru", "chinoll/deepdanbooru", "main", DEEPDANBOORU),
 )
@@ -185,20 +273,22 @@ NAMES = tuple(known.name for known in KNOWN)
 
 
 def lookup(name: str) -> HubTagger | None:
-    """Return the tagger with a short name or repository name, ignoring case."""
+    """Return the tagger with a short name or repository name, ignoring case.
+
+    A folder of its repository may follow (owner/name/folder), or the last part alone will do, as of
+    a local folder with the same name, with or without ``-onnx`` behind it.
+    """
     wanted = name.casefold()
     for known in KNOWN:
         if wanted in (known.name.casefold(), known.repository.casefold()):
             return known
-    for known in KNOWN:  # a folder of a repository: owner/name/folder
-        if "/" in wanted and wanted.endswith(f"/{known.name.casefold()}"):
+    for known in KNOWN:
+        folder = known.record.model.rpartition("/")[0]
+        places = {f"{known.repository}/{part}".casefold() for part in (known.name, folder) if part}
+        last = known.repository.rpartition("/")[2].casefold()
+        if wanted in {*places, last} or _EXPORT.sub("", wanted) == known.name.casefold():
             return known
     return None
-
-
-def by_checksum(sha256: str) -> HubTagger | None:
-    """Return the tagger whose model has this checksum."""
-    return next((known for known in KNOWN if sha256 and known.sha256 == sha256), None)
 
 
 def similar(name: str) -> str:

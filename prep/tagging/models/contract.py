@@ -9,6 +9,7 @@ import numpy as np
 
 from prep.errors import UserError
 from prep.tagging.models.records import RECORDS, Record
+from prep.tagging.models.stages import output_size
 
 _SIDE = 448
 """Input side, pixels, of all public WD taggers; for exports that leave it open."""
@@ -16,6 +17,10 @@ _TYPES: dict[str, type[np.floating[Any]]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
 }
+
+
+_FEATURES = ("embedding", "embeddings", "features")
+"""Names of outputs with features of a picture."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Contract:
         batch: Images per run if the model fixes it, else 0.
         channels_first: Axes are batch, channels, height, width.
         dtype: float32 or float16.
+        mask: Name of the input that says which pixels are padding; empty for none.
+        embedding: Name of the output with features of the picture; empty for none.
     """
 
     input: str
@@ -37,6 +44,8 @@ class Contract:
     batch: int
     channels_first: bool
     dtype: type[np.floating[Any]]
+    mask: str = ""
+    embedding: str = ""
 
 
 def read_contract(model: Path, session: Any, record: Record, tags: int, table: str) -> Contract:
@@ -53,22 +62,64 @@ def read_contract(model: Path, session: Any, record: Record, tags: int, table: s
         UserError: It is not a tagger, or of another kind, or the tag list belongs to another model.
     """
     inputs = session.get_inputs()
-    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type not in _TYPES:
+    pictures = [one for one in inputs if len(one.shape) == 4 and one.type in _TYPES]
+    masks = [one for one in inputs if record.mask and _is_mask(one, record.mask)]
+    if len(pictures) != 1 or len(inputs) != 1 + bool(record.mask) or len(masks) != len(inputs) - 1:
         raise _foreign(model, inputs)
-    shape = list(inputs[0].shape)
+    picture = pictures[0]
+    shape = list(picture.shape)
     first = _channels_first(shape, record)
     if first is None or (not record.layout and first):
         raise _foreign(model, inputs)
-    fixed = shape[2] if first else shape[1]
-    if isinstance(fixed, int) and record.side and fixed != record.side and fixed > 0:
-        raise UserError(
-            f"{model} takes images of {fixed} pixels, but its record says {record.side}.",
-            f"Correct side in {RECORDS[0]}, or remove it.",
-        )
-    side = fixed if isinstance(fixed, int) and fixed > 0 else record.side or _SIDE
+    side = _side(model, shape[2:] if first else shape[1:3], record)
     batch = shape[0] if isinstance(shape[0], int) and shape[0] > 0 else 0
     output = _output(model, session, record, tags, table)
-    return Contract(inputs[0].name, output, side, batch, first, _TYPES[inputs[0].type])
+    embedding = _embedding(session, record, tags, output)
+    mask = record.mask if masks else ""
+    dtype = _TYPES[picture.type]
+    return Contract(picture.name, output, side, batch, first, dtype, mask, embedding)
+
+
+def _is_mask(one: Any, name: str) -> bool:
+    return bool(one.name == name and len(one.shape) == 3 and one.type == "tensor(bool)")
+
+
+def _side(model: Path, axes: list[Any], record: Record) -> int:
+    """Return the height of the input, checked against what the record makes."""
+    fixed = [axis if isinstance(axis, int) and axis > 0 else 0 for axis in axes]
+    made = output_size(record.stages) if record.stages else (record.side, record.side)
+    width, height = made or (0, 0)
+    if any(
+        have and want and have != want for have, want in zip(fixed, (height, width), strict=True)
+    ):
+        said = f"{width} x {height}" if width != height else f"{height}"
+        source = record.preprocess or "its record"
+        raise UserError(
+            f"{model} takes images of {fixed[0]} pixels, but {source} says {said}.",
+            f"Correct side in {RECORDS[0]}, or remove it."
+            if not record.preprocess
+            else "The two files belong to different models: take both from the same place.",
+        )
+    return fixed[0] or height or _SIDE
+
+
+def _embedding(session: Any, record: Record, tags: int, scores: str) -> str:
+    """Return the name of the output with features, if there is one."""
+    others = [
+        out
+        for out in session.get_outputs()
+        if out.name != scores
+        and out.type in _TYPES
+        and len(out.shape) == 2
+        and isinstance(out.shape[1], int)
+        and out.shape[1] != tags
+    ]
+    wanted = (record.embedding,) if record.embedding else _FEATURES
+    named = [out.name for out in others if out.name.casefold() in wanted or out.name in wanted]
+    if named or record.embedding:
+        return str(named[0]) if named else ""
+    # Exports that give features without a name of their own have just these two outputs.
+    return str(others[0].name) if len(others) == 1 and len(session.get_outputs()) == 2 else ""
 
 
 def wrong_number(model: Path, outputs: int, tags: int, table: str) -> UserError:

@@ -46,6 +46,14 @@ class Remote:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """What the hub says of a repository: its files, and its licence, empty if none is stated."""
+
+    names: list[str]
+    licence: str = ""
+
+
+@dataclass(frozen=True)
 class Repository:
     """A repository on the hub (or mirror) of the environment, and its folder in the cache.
 
@@ -90,7 +98,7 @@ class Repository:
         paths = [snapshot / name for name in names] if snapshot else []
         return paths if paths and all(path.is_file() for path in paths) else None
 
-    def names(self) -> Generator[events.Event, None, list[str]]:
+    def listing(self) -> Generator[events.Event, None, Listing]:
         """List the files on the hub.
 
         Raises:
@@ -98,17 +106,26 @@ class Repository:
         """
         from huggingface_hub import HfApi
 
-        def ask() -> list[str]:
+        def ask() -> Listing:
             info = HfApi(endpoint=self.endpoint).model_info(self.name, revision=self.revision)
-            return [sibling.rfilename for sibling in info.siblings or ()]
+            names = [sibling.rfilename for sibling in info.siblings or ()]
+            licence = getattr(info.card_data, "license", None) or ""
+            return Listing(names, str(licence))
 
         return (yield from self._tried(ask, f"the files of {self.name}"))
 
-    def fetch(self, names: Sequence[str]) -> Generator[events.Event, None, list[Path]]:
+    def fetch(
+        self, names: Sequence[str], licence: str = ""
+    ) -> Generator[events.Event, None, list[Path]]:
         """Download files into the cache, unless they are already there.
 
+        Args:
+            names: The files.
+            licence: Their licence, to be shown; empty if it is not known.
+
         Yields:
-            Progress in bytes, with a note on the current step.
+            Downloading, before anything is transferred; progress in bytes, with a note on the
+            current step.
 
         Raises:
             UserError: There is no such file, access is denied, or the disk is full; RetryError
@@ -121,7 +138,8 @@ class Repository:
         remotes: list[Remote] = []
         for name in names:
             remotes += [(yield from self._tried(partial(self._look, name), name))]
-        self._check_space(remotes)
+        wanted = self._check_space(remotes)
+        yield events.Downloading(self.name, f"{self.endpoint}/{self.name}", wanted, licence)
         for remote in remotes:
             yield from self._bring(remote)
         found = self.cached(names)
@@ -255,7 +273,12 @@ class Repository:
     def _progress(self, remote: Remote, done: int, note: str = "") -> events.Progress:
         return events.Progress(f"download {remote.name}", done, remote.size or 0, note)
 
-    def _check_space(self, remotes: Sequence[Remote]) -> None:
+    def _check_space(self, remotes: Sequence[Remote]) -> int:
+        """Return how many bytes are missing.
+
+        Raises:
+            UserError: There is no room for them.
+        """
         blobs = self.folder / "blobs"
         missing = [r for r in remotes if r.size and not (blobs / r.etag).exists()]
         wanted = sum((r.size or 0) - _size(blobs / f"{r.etag}.incomplete") for r in missing)
@@ -265,6 +288,7 @@ class Repository:
         free = shutil.disk_usage(place).free
         if wanted > free:
             raise self._full(f"{wanted / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free")
+        return wanted
 
     def _full(self, why: str) -> UserError:
         return UserError(

@@ -13,7 +13,8 @@ from prep.tagging.models import catalogue
 from prep.tagging.models.catalogue import HubTagger
 from prep.tagging.models.download import Repository
 from prep.tagging.models.hub_faults import EXAMPLES
-from prep.tagging.models.records import MODEL, RECORDS, TABLE, WD, Record, detect, read_record
+from prep.tagging.models.layouts import detect, is_placed, read_record, record_in, resolved
+from prep.tagging.models.records import ADVICE, MODEL, RECORDS, TABLE, WD, Record
 from prep.tagging.models.tables import CHARACTER as CHARACTER
 from prep.tagging.models.tables import GENERAL as GENERAL
 from prep.tagging.models.tables import RATING as RATING
@@ -34,8 +35,9 @@ class TaggerFiles:
     Attributes:
         model: The ONNX file.
         table: The tag list.
-        record: Its input format and recommended thresholds.
+        record: Its input format and recommended thresholds; resolved (``layouts.resolved``).
         extra: Other files with weights.
+        thresholds: Its file of recommended thresholds, if it has one.
     """
 
     name: str
@@ -43,6 +45,15 @@ class TaggerFiles:
     table: Path
     record: Record = WD
     extra: tuple[Path, ...] = field(default=())
+    thresholds: Path | None = None
+
+    def tags(self) -> TagTable:
+        """Read the tags of its outputs.
+
+        Raises:
+            UserError: The list cannot be read.
+        """
+        return read_table(self.table, self.record.skip)
 
     def key(self) -> str:
         """Return the key of its scores: a hash of its files (0.3 s for 400 MB) and input format."""
@@ -98,7 +109,7 @@ def at_hand(known: HubTagger, revision: str = "") -> list[Path] | None:
 
     A revision other than the pinned one is accepted if its model is the same file.
     """
-    names = known.record.files
+    names = (*known.record.files, *known.record.sidecars)
     found = Repository(known.repository, revision or known.revision).cached(names)
     if found or revision or not known.sha256:
         return found
@@ -146,31 +157,37 @@ def _in_folder(folder: Path, name: str) -> TaggerFiles:
 
 
 def _record_in(folder: Path) -> Record | None:
-    """Return the record written by the user, else the one inferred from the file names."""
-    for name in RECORDS:
-        if (folder / name).is_file():
-            return read_record(folder / name)
-    record = detect(path.name for path in folder.iterdir() if path.is_file())
-    known = catalogue.lookup(folder.name)
-    if record is not None and known is not None and known.record.pixel_key() == record.pixel_key():
-        advice = {"general": known.record.general, "character": known.record.character}
-        return record.model_copy(update=advice)
-    return record
+    """Return the record of the files in a folder: the user's, a known tagger's, or inferred."""
+    names = {path.name for path in folder.iterdir() if path.is_file()}
+    own = any(name in names for name in RECORDS)
+    known = None if own else catalogue.lookup(folder.name)
+    if known is not None and is_placed(known.record.without_folder(), names):
+        return known.record.without_folder()
+    record = record_in(folder)
+    if known is None or record is None or record.pixel_key() != known.record.pixel_key():
+        return record
+    return record.model_copy(update={name: getattr(known.record, name) for name in ADVICE})
 
 
 def _files(name: str, folder: Path, record: Record) -> TaggerFiles:
+    """Return the files of a record in a folder, and the record with what its sidecars say."""
+    parts = (*record.files, *record.sidecars)
+    for part in parts:
+        if not (folder / part).is_file():
+            raise UserError(f"{folder} is not complete: it has no {part}.")
     paths = [folder / part for part in record.files]
-    for path in paths:
-        if not path.is_file():
-            raise UserError(f"{folder} is not complete: it has no {path.relative_to(folder)}.")
-    return TaggerFiles(name, paths[0], paths[1], record, tuple(paths[2:]))
+    thresholds = folder / record.thresholds if record.thresholds else None
+    done = resolved(record, folder)
+    return TaggerFiles(name, paths[0], paths[1], done, tuple(paths[2:]), thresholds)
 
 
 def _known(known: HubTagger, revision: str) -> Generator[events.Event, None, TaggerFiles]:
     paths = at_hand(known, revision)
+    record = known.record
     if paths is None:
         repository = Repository(known.repository, revision or known.revision)
-        paths = yield from repository.fetch(known.record.files)
+        names = (*record.files, *record.sidecars)
+        paths = yield from repository.fetch(names, known.licence)
         stored = paths[0].resolve().name
         if known.sha256 and not revision and len(stored) == 64 and stored != known.sha256:
             raise UserError(
@@ -178,21 +195,21 @@ def _known(known: HubTagger, revision: str) -> Generator[events.Event, None, Tag
                 f"Use the hub itself, or trust this one with: --model {known.repository}"
                 f"@{known.revision}",
             )
-    return TaggerFiles(known.name, paths[0], paths[1], known.record, tuple(paths[2:]))
+    return _files(known.name, paths[0].parents[len(Path(record.model).parts) - 1], record)
 
 
 def _unknown(name: str, folder: str, revision: str) -> Generator[events.Event, None, TaggerFiles]:
     """Find the tagger in a repository that is not in the catalogue."""
     repository = Repository(name, revision)
-    snapshot = repository.snapshot()
-    inside = snapshot / folder if snapshot else None
-    if inside is not None and inside.is_dir():
+    inside = _inside(repository, folder)
+    if inside is not None:
         record = _record_in(inside)
-        if record and all((inside / part).is_file() for part in record.files):
+        names = [*record.files, *record.sidecars] if record else []
+        if record and all((inside / part).is_file() for part in names):
             return _files(name, inside, record)
-    listed = yield from repository.names()
+    listing = yield from repository.listing()
     prefix = f"{folder}/" if folder else ""
-    local = [path.removeprefix(prefix) for path in listed if path.startswith(prefix)]
+    local = [path.removeprefix(prefix) for path in listing.names if path.startswith(prefix)]
     own = next((record for record in RECORDS if record in local), None)
     if own is not None:
         (file,) = yield from repository.fetch([prefix + own])
@@ -200,9 +217,20 @@ def _unknown(name: str, folder: str, revision: str) -> Generator[events.Event, N
     else:
         found = detect(path for path in local if "/" not in path)
     if found is None:
-        raise _no_tagger(repository, listed)
-    paths = yield from repository.fetch([prefix + part for part in found.files])
-    return TaggerFiles(name, paths[0], paths[1], found, tuple(paths[2:]))
+        raise _no_tagger(repository, listing.names)
+    wanted = [prefix + part for part in (*found.files, *found.sidecars)]
+    yield from repository.fetch(wanted, listing.licence)
+    inside = _inside(repository, folder)
+    assert inside is not None, "the files have just been put there"
+    # The input of a model that has arrived may tell more than the names of the files.
+    return _files(name, inside, found if own else _record_in(inside) or found)
+
+
+def _inside(repository: Repository, folder: str) -> Path | None:
+    """Return the folder of a tagger in the cache, if there is one."""
+    snapshot = repository.snapshot()
+    inside = snapshot / folder if snapshot else None
+    return inside if inside is not None and inside.is_dir() else None
 
 
 def _no_tagger(repository: Repository, listed: list[str]) -> UserError:

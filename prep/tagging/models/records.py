@@ -7,17 +7,14 @@ its keys are the fields below.
 """
 
 import json
-import tomllib
-from collections.abc import Iterable
-from fnmatch import fnmatch
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from prep.errors import UserError
-from prep.project import describe_faults
+from prep.project.tagger import ByCategory
 from prep.section import Section
+from prep.tagging.models.stages import PictureStage
 
 MODEL, TABLE = "model.onnx", "selected_tags.csv"
 """The files of a WD tagger."""
@@ -36,6 +33,14 @@ class Record(Section):
     """The list of tags: a CSV with name and category, JSON, or one tag per line."""
     extra: tuple[str, ...] = ()
     """Other files that the model needs beside it, such as external weights."""
+    preprocess: str = ""
+    """A file beside the model that describes its preprocessing: ``preprocess.json`` with the stages
+    of deepghs's timm models, or ``preprocessing.json`` of OppaiOracle. It replaces what is said
+    here."""
+    thresholds: str = ""
+    """A file beside the model with recommended thresholds: a CSV by category, or JSON by tag."""
+    skip: tuple[int, ...] = ()
+    """Outputs that are not tags, such as padding; counted from 0."""
     fit: Literal["pad", "letterbox", "stretch", "short"] = "pad"
     """pad: pad to a square, then scale; letterbox: scale, then pad to a square; stretch: scale both
     sides to the model's; short: scale the shorter side to the model's, keeping the aspect ratio."""
@@ -45,6 +50,14 @@ class Record(Section):
     """Interpolation."""
     side: int = Field(0, ge=0, le=4096)
     """Input width and height, pixels; 0: from the model, or 448 if it leaves that open."""
+    rounding: Literal["floor", "truncate", "round"] = "floor"
+    """How fit = letterbox computes the scaled sides. floor: side x pixels / longest, rounded down;
+    truncate: pixels x (side / longest), a floating-point factor, rounded down; round: the same,
+    to the nearest pixel."""
+    exact: bool = False
+    """With fit = letterbox: scale in floating point, without rounding to 256 levels."""
+    stages: tuple[PictureStage, ...] = ()
+    """Steps that replace fit, background and kernel; see ``prep.tagging.models.stages``."""
     multiple: int = Field(4, ge=1, le=256)
     """With fit = short, both sides are rounded down to a multiple of this."""
     channels: Literal["BGR", "RGB"] = "BGR"
@@ -57,26 +70,58 @@ class Record(Section):
     """Then this is subtracted, per channel in the order of ``channels``."""
     std: Channels = (1.0, 1.0, 1.0)
     """Then values are divided by this."""
+    mask: str = ""
+    """Name of a second input: for each pixel, whether it is padding."""
     output: str = ""
     """Name of the output with the scores; if empty, the one with a score for each tag."""
+    embedding: str = ""
+    """Name of the output with features of the picture; if empty, one that is called so."""
     logits: bool = False
     """The outputs are logits; a sigmoid turns them into scores."""
     general: float | None = Field(None, ge=0.0, le=1.0)
     """Recommended threshold of general tags."""
     character: float | None = Field(None, ge=0.0, le=1.0)
     """Recommended threshold of character tags."""
+    categories: ByCategory = Field(default_factory=dict)
+    """Recommended thresholds of other categories."""
+    omit: tuple[str, ...] = ()
+    """Categories that are left out of captions, unless a threshold is set for them."""
+    point: str = ""
+    """What the recommended thresholds are, for people: the operating point."""
 
     @property
     def files(self) -> tuple[str, ...]:
-        """All required files."""
+        """The files that are needed to run it."""
         return (self.model, self.tags, *self.extra)
+
+    @property
+    def sidecars(self) -> tuple[str, ...]:
+        """Files that describe it."""
+        return tuple(filter(None, (self.preprocess, self.thresholds)))
 
     def pixel_key(self) -> str:
         """Return a string that differs if scores may differ; empty for the format of WD taggers."""
-        given = self.model_dump(
-            exclude={"model", "tags", "extra", "general", "character"}, exclude_defaults=True
-        )
+        given = self.model_dump(exclude=_NO_PIXELS, exclude_defaults=True)
         return json.dumps(given, sort_keys=True) if given else ""
+
+    def within(self, folder: str) -> "Record":
+        """Return the record with its files in a folder of a repository."""
+        return self._moved(lambda file: f"{folder}/{file}")
+
+    def without_folder(self) -> "Record":
+        """Return the record with its files beside each other."""
+        return self._moved(lambda file: file.rpartition("/")[2])
+
+    def _moved(self, place: Callable[[str], str]) -> "Record":
+        names = {name: getattr(self, name) for name in ("model", "tags", *_SIDECARS)}
+        moved = {name: place(file) for name, file in names.items() if file}
+        return self.model_copy(update={**moved, "extra": tuple(map(place, self.extra))})
+
+
+ADVICE = ("general", "character", "categories", "omit", "point")
+"""What a record recommends."""
+_SIDECARS = ("preprocess", "thresholds")
+_NO_PIXELS = {"model", "tags", "extra", "embedding", *ADVICE, *_SIDECARS}
 
 
 WD = Record()
@@ -87,6 +132,10 @@ CLIP_COLOURS = {
 }
 HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 
+POINT = "precision = recall"
+
+CANARY = Record(layout="NCHW", divide=255, general=0.6094, character=0.85, point=POINT, **HALF)
+"""A timm export of a WD tagger: as WD, but scaled, with channels first."""
 CL = Record(
     tags="tag_mapping.json",
     layout="NCHW",
@@ -96,6 +145,23 @@ CL = Record(
     character=0.55,
     **HALF,
 )
+CL_2 = Record(
+    tags="model_vocabulary.json",
+    extra=("model.onnx.data",),
+    fit="stretch",
+    kernel="bilinear",
+    side=384,
+    channels="RGB",
+    layout="NCHW",
+    divide=255,
+    output="logits",
+    logits=True,
+    general=0.55,
+    character=0.55,
+    omit=("meta",),
+    **HALF,
+)
+"""Scaled straight to a square, as its model card says, with the kernel of SigLIP 2."""
 PIXAI = Record(
     fit="stretch",
     kernel="bilinear",
@@ -105,6 +171,54 @@ PIXAI = Record(
     output="prediction",
     general=0.3,
     character=0.85,
+    **HALF,
+)
+PIXAI_1 = Record(
+    fit="letterbox",
+    background=(0, 0, 0),
+    kernel="bilinear",
+    side=1008,
+    rounding="truncate",
+    exact=True,
+    channels="RGB",
+    layout="NCHW",
+    divide=255,
+    logits=True,
+    general=0.17,
+    character=0.27,
+    categories={"copyright": 0.24, "artist": 0.15, "meta": 0.17},
+    omit=("artist", "meta"),
+    point="best F1 of each category",
+    **HALF,
+)
+"""It calls the category of artists style."""
+TIMM = Record(
+    preprocess="preprocess.json",
+    thresholds="thresholds.csv",
+    channels="RGB",
+    layout="NCHW",
+    output="prediction",
+    general=0.4,
+    character=0.4,
+    point="best F1 of each tag",
+)
+"""The timm models of animetimm: thresholds of tags stand in their tag lists."""
+OPPAI = Record(
+    preprocess="preprocessing.json",
+    thresholds="pr_thresholds.json",
+    skip=(0, 1),
+    fit="letterbox",
+    background=(114, 114, 114),
+    kernel="lanczos",
+    rounding="round",
+    channels="RGB",
+    layout="NCHW",
+    divide=255,
+    mask="padding_mask",
+    output="probabilities",
+    general=0.7927,
+    character=0.7927,
+    point=f"{POINT} of each tag",
     **HALF,
 )
 CAMIE = Record(
@@ -121,6 +235,7 @@ CAMIE = Record(
     logits=True,
     general=0.61,
     character=0.61,
+    point="micro-optimal: best F1 over all tags (macro-optimal: 0.492)",
     **IMAGENET,
 )
 ML_DANBOORU = Record(
@@ -157,50 +272,3 @@ DEEPDANBOORU = Record(
     general=0.5,
     character=0.5,
 )
-
-_LAYOUTS: tuple[tuple[str, str, Record], ...] = (
-    ("model.onnx", "selected_tags.csv", WD),
-    ("model.onnx", "tags-selected.csv", WD),
-    ("model.onnx", "tag_mapping.json", CL),
-    ("model_optimized.onnx", "tag_mapping.json", CL),
-    ("camie-tagger*.onnx", "camie-tagger*metadata.json", CAMIE),
-    ("model.onnx", "top_tags.txt", JOYTAG),
-    ("ml_caformer*.onnx", "classes.json", ML_DANBOORU),
-    ("TResnet*.onnx", "classes.json", ML_DANBOORU),
-    ("deepdanbooru*.onnx", "tags.txt", DEEPDANBOORU),
-)
-"""The files that identify each kind of tagger, best known first."""
-
-
-def detect(names: Iterable[str]) -> Record | None:
-    """Return the record of the kind of tagger with these file names, ``None`` for none."""
-    found = sorted(names)
-    if {"preprocess.json", "thresholds.csv", MODEL, TABLE} <= set(found):
-        return PIXAI
-    for model, tags, record in _LAYOUTS:
-        models = [name for name in found if fnmatch(name, model)]
-        lists = [name for name in found if fnmatch(name, tags)]
-        if models and lists:
-            extra = tuple(name for name in found if name == f"{models[0]}.data")
-            return record.model_copy(update={"model": models[0], "tags": lists[0], "extra": extra})
-    return None
-
-
-def read_record(file: Path) -> Record:
-    """Read a record written by a user.
-
-    Raises:
-        UserError: It is not valid TOML or JSON, or has faults; all of them are named.
-    """
-    try:
-        text = file.read_text("utf-8-sig")
-        data: Any = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read: {error}.") from error
-    try:
-        return Record.model_validate(data)
-    except ValidationError as error:
-        faults = "; ".join(describe_faults(error, Record))
-        raise UserError(
-            f"{file}: {faults}", "Its keys: " + ", ".join(Record.model_fields)
-        ) from error

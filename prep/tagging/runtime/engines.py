@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection, Generator
 from contextlib import closing
 from pathlib import Path
 
+from prep.errors import UnreadableError
 from prep.events import Event
 from prep.tagging.models.obtain import TaggerFiles
 from prep.tagging.runtime.running import Engine, Running, Scored, idle_gpu, smaller_batches
-from prep.tagging.runtime.tagger import Tagger, score_files
+from prep.tagging.runtime.tagger import Tagger, run_files
 
 
 def engine(files: TaggerFiles, running: Running) -> Engine:
@@ -44,10 +45,13 @@ class Local:
         files = (path(content) for content in contents)
         start = time.perf_counter()
         with closing(
-            score_files(tagger, files, batch=running.batch, threads=running.threads)
+            run_files(tagger, files, batch=running.batch, threads=running.threads, stored=True)
         ) as scored:
-            for content, (_, scores) in zip(contents, scored, strict=True):
-                yield content, scores
+            for content, (_, found) in zip(contents, scored, strict=True):
+                if isinstance(found, UnreadableError):
+                    yield Scored(content, found)
+                else:
+                    yield Scored(content, *found)
         self.seconds = time.perf_counter() - start
         if tagger.most:
             yield smaller_batches(tagger.most)

@@ -2,6 +2,7 @@
 
 The recipe of WD taggers: transparency on white, a white square around the centred picture, bicubic
 to the model's side, blue-green-red, 0-255 without scaling. EXIF rotation is applied first.
+For a model that wants to know which pixels are padding, a fourth channel says so.
 
 ``reference`` does exactly that. ``fast`` starts with a picture reduced while decoding (JPEG)
 or by averaging whole blocks, as far as it stays large enough, and places it to the same
@@ -12,27 +13,27 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from prep import images
 from prep.errors import UnreadableError
 from prep.images.buckets import Size
-from prep.images.pixels import Pixels
 from prep.system import parallel
 from prep.tagging.models.records import WD, Record
+from prep.tagging.runtime.staged import KERNELS, staged
 
 Decode = Literal["fast", "reference"]
+Levels = NDArray[Any]
+"""Levels from 0 to 255, whole or not; shape (height, width, 3), or 4 with padding: 255 is padding,
+0 is picture."""
 
-KERNELS = {
-    "bicubic": Image.Resampling.BICUBIC,
-    "bilinear": Image.Resampling.BILINEAR,
-    "lanczos": Image.Resampling.LANCZOS,
-}
 _BAND = 256
 """Rows padded and shrunk at once."""
+_BLUE_FIRST = [2, 1, 0, 3]
 _MAX_SIDE = 65_535
 """Maximum side, pixels, of any JPEG: a longer picture's square would fill the memory."""
 
@@ -60,40 +61,40 @@ class _Reduced:
         return self.full[0] / self.times, self.full[1] / self.times
 
 
-def pixels(path: Path, recipe: Recipe) -> Pixels:
-    """Return the tagger's input for a file: shape (height, width, 3), 0 to 255.
+def pixels(path: Path, recipe: Recipe) -> Levels:
+    """Return the tagger's input for a file, 0 to 255.
 
     Raises:
         UnreadableError: As in ``images.decode``, or the picture is far too long.
     """
+    record = recipe.record
     # If sides are scaled differently, the shorter one would lose detail that it needs.
-    if recipe.decode == "fast" and recipe.record.fit in ("pad", "letterbox"):
-        image = _fast(path, recipe)
+    if recipe.decode == "fast" and record.fit in ("pad", "letterbox") and not record.stages:
+        found = _fast(path, recipe)
     else:
-        image = _fitted(_checked(images.decode(path), path), recipe)
-    if recipe.record.channels == "BGR":
-        image = Image.merge("RGB", image.split()[::-1])
-    return np.asarray(image)
+        found = _fitted(_checked(images.decode(path), path), recipe)
+    return found[..., _BLUE_FIRST[: found.shape[2]]] if record.channels == "BGR" else found
 
 
 def ahead(
-    paths: Iterable[Path], recipe: Recipe, threads: int = 0
-) -> Generator[tuple[Path, Pixels | UnreadableError], None, None]:
+    paths: Iterable[Path], recipe: Recipe, threads: int = 0, most: int = 0
+) -> Generator[tuple[Path, Levels | UnreadableError], None, None]:
     """Yield the pixels of each file in order, decoded in threads ahead of the consumer.
 
     Args:
         paths: Image files.
         recipe: Input of the tagger.
-        threads: 0 for one per core; at most twice as many pictures wait.
+        threads: 0 for one per core.
+        most: Pictures that may wait, decoded or not; at least twice as many as threads.
     """
 
-    def attempt(path: Path) -> Pixels | UnreadableError:
+    def attempt(path: Path) -> Levels | UnreadableError:
         try:
             return pixels(path, recipe)
         except UnreadableError as error:
             return error
 
-    return parallel.ordered(attempt, paths, threads)
+    return parallel.ordered(attempt, paths, threads, ahead=most)
 
 
 def square(
@@ -131,15 +132,17 @@ def _bands(
         yield start, band
 
 
-def _fitted(image: Image.Image, recipe: Recipe) -> Image.Image:
+def _fitted(image: Image.Image, recipe: Recipe) -> Levels:
     """Fit a full picture as described by the record."""
     record = recipe.record
+    if record.stages:
+        return np.asarray(staged(image, record.stages))
     if record.fit == "pad":
-        return square(image, recipe.side, record.background, KERNELS[record.kernel])
+        return np.asarray(square(image, recipe.side, record.background, KERNELS[record.kernel]))
     return _scaled(_Reduced(image, image.size, 1), recipe)
 
 
-def _fast(path: Path, recipe: Recipe) -> Image.Image:
+def _fast(path: Path, recipe: Recipe) -> Levels:
     """Fit a picture that is first reduced."""
     image, full = images.decode_reduced(path, recipe.side)
     _checked(image, path)
@@ -150,7 +153,7 @@ def _fast(path: Path, recipe: Recipe) -> Image.Image:
     return _fitted(image, recipe) if times == 1 else _placed(_Reduced(image, full, times), recipe)
 
 
-def _placed(reduced: _Reduced, recipe: Recipe) -> Image.Image:
+def _placed(reduced: _Reduced, recipe: Recipe) -> Levels:
     """Pad a reduced picture to the square of the full one, and scale that.
 
     The square's corner may fall between two pixels of the reduced picture: hence the box.
@@ -167,7 +170,8 @@ def _placed(reduced: _Reduced, recipe: Recipe) -> Image.Image:
     if width != height:
         canvas = Image.new("RGB", (ceil(far[0]), ceil(far[1])), record.background)
         canvas.paste(_faded(reduced, record.background), (ceil(left), ceil(top)))
-    return canvas.resize((recipe.side, recipe.side), KERNELS[record.kernel], box=(*corner, *far))
+    size = (recipe.side, recipe.side)
+    return np.asarray(canvas.resize(size, KERNELS[record.kernel], box=(*corner, *far)))
 
 
 def _faded(reduced: _Reduced, background: tuple[int, int, int]) -> Image.Image:
@@ -186,17 +190,32 @@ def _faded(reduced: _Reduced, background: tuple[int, int, int]) -> Image.Image:
     return image
 
 
-def _scaled(reduced: _Reduced, recipe: Recipe) -> Image.Image:
+def _scaled(reduced: _Reduced, recipe: Recipe) -> Levels:
     """Scale a picture to its target size, and pad it to the model's side."""
     record, side = recipe.record, recipe.side
     size = _target(reduced.full, recipe)
     box = (0.0, 0.0, *reduced.size)
-    small = reduced.image.resize(size, KERNELS[record.kernel], box=box)
+    small = _resized(reduced.image, size, recipe, box)
     if record.fit != "letterbox":
         return small
-    canvas = Image.new("RGB", (side, side), record.background)
-    canvas.paste(small, ((side - size[0]) // 2, (side - size[1]) // 2))
+    left, top = (side - size[0]) // 2, (side - size[1]) // 2
+    inside = slice(top, top + size[1]), slice(left, left + size[0])
+    canvas = np.empty((side, side, 4 if record.mask else 3), small.dtype)
+    canvas[:] = (*record.background, 255)[: canvas.shape[2]]
+    canvas[inside] = 0
+    canvas[(*inside, slice(3))] = small
     return canvas
+
+
+def _resized(
+    image: Image.Image, size: Size, recipe: Recipe, box: tuple[float, float, float, float]
+) -> Levels:
+    kernel = KERNELS[recipe.record.kernel]
+    if not recipe.record.exact:
+        return np.asarray(image.resize(size, kernel, box=box))
+    # Pillow rounds after each direction, except in its one mode of floating-point numbers.
+    planes = (plane.convert("F").resize(size, kernel, box=box) for plane in image.split())
+    return np.stack([np.asarray(plane) for plane in planes], axis=-1)
 
 
 def _target(full: Size, recipe: Recipe) -> Size:
@@ -204,11 +223,23 @@ def _target(full: Size, recipe: Recipe) -> Size:
     if record.fit == "stretch":
         return side, side
     if record.fit == "letterbox":
-        width, height = (max(1, int(part * side / max(full))) for part in full)
+        width, height = (max(1, _letterboxed(part, max(full), recipe)) for part in full)
         return width, height
     step = record.multiple
     width, height = (max(1, int(part / min(full) * side) // step) * step for part in full)
     return width, height
+
+
+def _letterboxed(part: int, longest: int, recipe: Recipe) -> int:
+    """Return a side of the scaled picture, pixels."""
+    factor = recipe.side / longest
+    match recipe.record.rounding:
+        case "truncate":
+            return int(part * factor)
+        case "round":
+            return round(part * factor)
+        case _:
+            return int(part * recipe.side / longest)
 
 
 def _checked(image: Image.Image, path: Path) -> Image.Image:

@@ -33,6 +33,10 @@ PROVIDERS: dict[str, str] = {
 }
 """Provider by device name."""
 
+OPTIONS: dict[str, dict[str, str]] = {CUDA: {"cudnn_conv_algo_search": "HEURISTIC"}}
+"""Options of providers. By default, CUDA's tries all algorithms for each convolution and each size
+of a batch, the short last one too: seconds at the start of each run."""
+
 _AUTOMATIC = ("cuda", "rocm", "migraphx", "directml", "coreml")
 """In order of preference; TensorRT builds engines for minutes, OpenVINO is mostly the CPU."""
 _PACKAGES = {

@@ -6,16 +6,29 @@ An engine returns scores of contents and does not know the store; the caller sto
 from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from prep.errors import UnreadableError
 from prep.events import Event, Warned
 from prep.tagging.runtime.preprocess import Decode
 from prep.tagging.runtime.providers import Device
-from prep.tagging.runtime.tagger import Scores
+from prep.tagging.runtime.tagger import Embedding
 
-Scored = tuple[str, Scores | UnreadableError]
-"""A content, and its scores of shape (tags,), or why there are none."""
+
+class Scored(NamedTuple):
+    """A content, and its scores of shape (tags,), or why there are none.
+
+    Attributes:
+        embedding: Features of the picture, shape (any,); ``None`` if the model gives none.
+    """
+
+    content: str
+    scores: NDArray[np.floating[Any]] | UnreadableError
+    embedding: Embedding | None = None
+
 
 EngineKind = Literal["local", "ray"]
 

@@ -2,30 +2,64 @@
 
 The contract of WD taggers, read from the public models: one input, float32, batch x height x
 width x 3; one output of probabilities, batch x tags. Names, side and whether the batch is free
-differ between exports, so they are read from the model; other kinds have a record.
+differ between exports, so they are read from the model; other kinds have a record. Some take a
+second input, which pixels are padding, and some give a second output, an embedding.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prep.errors import UnreadableError, UserError
-from prep.images.pixels import Pixels
 from prep.system import parallel
 from prep.tagging.models.contract import first_line, read_contract, wrong_number
-from prep.tagging.models.obtain import TaggerFiles, read_table
+from prep.tagging.models.obtain import TaggerFiles
 from prep.tagging.runtime import preprocess, providers
-from prep.tagging.runtime.preprocess import Decode, Recipe
+from prep.tagging.runtime.preprocess import Decode, Levels, Recipe
 
 Scores = NDArray[np.float32]
-DecodedFile = tuple[Path, Pixels | UnreadableError]
+Embedding = NDArray[np.float32]
+Inputs = Mapping[str, NDArray[Any]]
+"""Inputs of a model, by name; the first axis is the image."""
+DecodedFile = tuple[Path, Levels | UnreadableError]
+
+
+class Outputs(NamedTuple):
+    """What a model gives for some images, or for one of them.
+
+    Attributes:
+        scores: 0 to 1; shape (images, tags) or (tags,).
+        embedding: Features; shape (images, any) or (any,); ``None`` if the model gives none.
+    """
+
+    scores: NDArray[np.floating[Any]]
+    embedding: Embedding | None = None
+
+    def halved(self) -> "Outputs":
+        """Return them with scores in half precision, as they are stored."""
+        return Outputs(self.scores.astype(np.float16), self.embedding)
+
+    def each(self) -> Iterator["Outputs"]:
+        """Yield those of each image."""
+        for number, scores in enumerate(self.scores):
+            yield Outputs(scores, None if self.embedding is None else self.embedding[number])
+
+
+class FileOutputs(NamedTuple):
+    """A file, and what the model gives for it, or why it cannot be read."""
+
+    path: Path
+    found: Outputs | UnreadableError
+
 
 _MOST_AT_ONCE = 8
 """Parallel runs; each needs memory for the activations."""
+_WAITING = 384 << 20
+"""Bytes of pictures that may wait for a card."""
 _FARTHEST = 80.0
 """Logits beyond this are 0 or 1 in float32 anyway, and would overflow."""
 
@@ -42,6 +76,9 @@ class Tagger:
         at_once: Parallel runs. On a CPU each gets one thread: threads sharing a run wait for each
             other at every layer, which took a sixth of the time. On a GPU, the tensor of one run is
             prepared while another runs.
+        ahead: Pictures that may wait for the model; 0 for twice as many as threads decode. A card
+            takes them faster than they come, so that none of the cores may wait: neither for the
+            first run, which takes a second or two, nor for a picture that takes long.
     """
 
     def __init__(
@@ -64,18 +101,19 @@ class Tagger:
                 device was requested that does not work.
         """
         self.files = files
-        self.table = read_table(files.table)
+        self.table = files.tags()
         workers = threads or parallel.workers()
         self.at_once = min(workers, _MOST_AT_ONCE)
         self._session, self.choice = _session(files.model, device, workers // self.at_once)
-        if self.provider != providers.CPU:
-            self.at_once = 2
         self._contract = read_contract(
             files.model, self._session, files.record, len(self.table), files.table.name
         )
         self.recipe = Recipe(self._contract.side, files.record, decode)
         self.batch = self._contract.batch or self.choice.batch
-        self.most = 0
+        self.most = self.ahead = 0
+        if self.provider != providers.CPU:
+            self.at_once = 2
+            self.ahead = _waiting(self.recipe)
 
     @property
     def name(self) -> str:
@@ -92,41 +130,57 @@ class Tagger:
         """Its provider, named as in onnxruntime."""
         return self.choice.provider
 
-    def scores(self, pixels: NDArray[np.uint8]) -> Scores:
-        """Return the scores, 0 to 1, of a batch.
+    def scores(self, pixels: Levels) -> Scores:
+        """Return the scores, 0 to 1, of a batch; shape (images, tags).
 
         Args:
-            pixels: Channels in the record's order, shape (images, height, width, 3).
+            pixels: See ``outputs``.
 
-        Returns:
-            Shape (images, tags).
+        Raises:
+            UserError: As in ``outputs``.
+        """
+        return np.asarray(self.outputs(pixels).scores, np.float32)
+
+    def outputs(self, pixels: Levels) -> Outputs:
+        """Return the scores of a batch, and its embedding.
+
+        Args:
+            pixels: Channels in the record's order, shape (images, height, width, 3), or 4 channels
+                where the last one is padding; see ``preprocess.Levels``.
 
         Raises:
             UserError: The model failed, or its output is not that of a tagger.
         """
-        return self.run(self.tensor(pixels))
+        return self.run(self.inputs(pixels))
 
-    def tensor(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-        """Return the model's input for pictures: scaled, with the model's order of axes."""
-        record = self.files.record
-        tensor = pixels.astype(np.float32)
+    def inputs(self, pixels: Levels) -> Inputs:
+        """Return the model's inputs for pictures: scaled, with the model's order of axes."""
+        record, contract = self.files.record, self._contract
+        tensor = pixels[..., :3].astype(np.float32)
         if record.divide != 1.0:
             tensor /= record.divide
         if any(record.mean):
             tensor -= np.array(record.mean, np.float32)
         if record.std != (1.0, 1.0, 1.0):
             tensor /= np.array(record.std, np.float32)
-        if self._contract.channels_first:
+        if contract.channels_first:
             tensor = np.ascontiguousarray(tensor.transpose(0, 3, 1, 2))
-        return tensor.astype(self._contract.dtype, copy=False)
+        found: dict[str, NDArray[Any]] = {contract.input: tensor.astype(contract.dtype, copy=False)}
+        if contract.mask:
+            # Without the channel of padding, none of it is padding.
+            found[contract.mask] = np.asarray(pixels[..., 3:].any(axis=-1))
+        return found
 
-    def run(self, tensor: NDArray[Any]) -> Scores:
-        """Return the scores for the output of ``tensor``; in smaller batches if memory runs out."""
-        size = self._contract.batch or min(len(tensor), self.most or len(tensor))
+    def run(self, inputs: Inputs) -> Outputs:
+        """Run the model; in smaller batches if memory runs out."""
+        count = len(inputs[self._contract.input])
+        size = self._contract.batch or min(count, self.most or count)
         while True:
             try:
-                starts = range(0, len(tensor), size)
-                return np.concatenate([self._run(tensor[at : at + size]) for at in starts])
+                return _joined(
+                    self._run({name: part[at : at + size] for name, part in inputs.items()})
+                    for at in range(0, count, size)
+                )
             except Exception as error:  # onnxruntime has its own exception types, one per status
                 if isinstance(error, UserError):
                     raise
@@ -135,16 +189,24 @@ class Tagger:
             size = self.most = -(-size // 2)
             self.batch = min(self.batch, size)
 
-    def _run(self, tensor: NDArray[Any]) -> Scores:
+    def _run(self, inputs: Inputs) -> Outputs:
         """Run one batch; a model with a fixed batch gets blank images behind a short one."""
-        count, fixed = len(tensor), self._contract.batch
-        if fixed and count < fixed:
-            tensor = np.concatenate(
-                [tensor, np.zeros((fixed - count, *tensor.shape[1:]), tensor.dtype)]
-            )
-        inputs = {self._contract.input: tensor}
-        output = self._session.run([self._contract.output], inputs)[0]
-        found: Scores = np.asarray(output, np.float32).reshape(len(tensor), -1)[:count]
+        contract = self._contract
+        count = len(inputs[contract.input])
+        if contract.batch and count < contract.batch:
+            inputs = {name: _filled(part, contract.batch) for name, part in inputs.items()}
+        wanted = [contract.output, *([contract.embedding] if contract.embedding else [])]
+        first, *others = self._session.run(wanted, dict(inputs))
+        embedding = np.asarray(others[0], np.float32)[:count] if others else None
+        return Outputs(self._checked(first)[:count], embedding)
+
+    def _checked(self, output: NDArray[Any]) -> Scores:
+        """Return an output as scores.
+
+        Raises:
+            UserError: It does not fit the tags, or is not a probability.
+        """
+        found: Scores = np.asarray(output, np.float32).reshape(len(output), -1)
         if found.shape[1] != len(self.table):
             table = self.files.table.name
             raise wrong_number(self.files.model, found.shape[1], len(self.table), table)
@@ -176,29 +238,71 @@ class Tagger:
 def score_files(
     tagger: Tagger, paths: Iterable[Path], *, batch: int = 0, threads: int = 0
 ) -> Generator[tuple[Path, Scores | UnreadableError], None, None]:
-    """Yield the scores (shape (tags,)) of each file, or why it cannot be read, in order.
+    """Yield the scores (shape (tags,)) of each file, or why it cannot be read; as ``run_files``."""
+    with closing(run_files(tagger, paths, batch=batch, threads=threads)) as done:
+        for path, found in done:
+            if isinstance(found, UnreadableError):
+                yield path, found
+            else:
+                yield path, np.asarray(found.scores, np.float32)
 
-    Files are decoded in threads, and tensors built in those that run the model: 16 cores and a GPU
-    would wait for any work in this thread.
+
+def run_files(
+    tagger: Tagger,
+    paths: Iterable[Path],
+    *,
+    batch: int = 0,
+    threads: int = 0,
+    stored: bool = False,
+) -> Generator[FileOutputs, None, None]:
+    """Yield what the model gives for each file, or why it cannot be read, in order.
+
+    Files are decoded in threads, and inputs built in those that run the model, which also convert
+    its answers: 16 cores and a GPU would wait for any work in this thread.
 
     Args:
         tagger: A loaded tagger.
         paths: Image files.
         batch: Images per run; 0 for the default of the device.
         threads: Threads that decode; 0 for one per core.
+        stored: Scores in half precision, as they are stored.
     """
 
-    def run(items: list[DecodedFile]) -> Iterator[Scores]:
+    def run(items: list[DecodedFile]) -> Iterator[Outputs]:
         readable = [pixels for _, pixels in items if not isinstance(pixels, UnreadableError)]
-        return iter(tagger.scores(np.stack(readable)) if readable else ())
+        if not readable:
+            return iter(())
+        found = tagger.outputs(np.stack(readable))
+        return (found.halved() if stored else found).each()
 
     with (
-        closing(preprocess.ahead(paths, tagger.recipe, threads)) as decoded,
+        closing(preprocess.ahead(paths, tagger.recipe, threads, tagger.ahead)) as decoded,
         closing(parallel.ordered(run, _batches(tagger, decoded, batch), tagger.at_once)) as done,
     ):
-        for items, scores in done:
+        for items, found in done:
             for path, pixels in items:
-                yield path, pixels if isinstance(pixels, UnreadableError) else next(scores)
+                yield FileOutputs(
+                    path, pixels if isinstance(pixels, UnreadableError) else next(found)
+                )
+
+
+def _waiting(recipe: Recipe) -> int:
+    """Return how many pictures may wait for a card."""
+    levels = recipe.side**2 * (4 if recipe.record.mask else 3)
+    return _WAITING // (levels * (4 if recipe.record.exact else 1))
+
+
+def _joined(parts: Iterable[Outputs]) -> Outputs:
+    """Return the outputs of several runs as of one."""
+    scores, embeddings = zip(*parts, strict=True)
+    features = [part for part in embeddings if part is not None]
+    return Outputs(np.concatenate(scores), np.concatenate(features) if features else None)
+
+
+def _filled(part: NDArray[Any], count: int) -> NDArray[Any]:
+    """Return an input with blank images behind it."""
+    blank = np.zeros((count - len(part), *part.shape[1:]), part.dtype)
+    return np.concatenate([part, blank])
 
 
 def _batches(
@@ -261,12 +365,19 @@ def _open(model: Path, wanted: list[str], threads: int) -> Any:
     try:
         # With its own fallback, onnxruntime prints to stdout before it tries the CPU.
         return runtime.InferenceSession(
-            str(model), options, providers=wanted, enable_fallback=False
+            str(model),
+            options,
+            providers=[(name, providers.OPTIONS.get(name, {})) for name in wanted],
+            enable_fallback=False,
         )
     except Exception as error:  # onnxruntime has its own exception types, one per status
-        raise UserError(
-            f"{model} cannot be loaded: {first_line(error)}", _load_hint(model)
-        ) from error
+        line = first_line(error)
+        if "external data" in line.casefold():
+            raise UserError(
+                f"{model} has its weights in a file of their own, which cannot be read: {line}",
+                "Put all files of the model into one folder, from the same place.",
+            ) from error
+        raise UserError(f"{model} cannot be loaded: {line}", _load_hint(model)) from error
 
 
 def _load_hint(model: Path) -> str:

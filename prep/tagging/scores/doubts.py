@@ -144,6 +144,7 @@ class Doubts:
         there = _there(rows, names, len(portion.table))
         present = portion.at(there.rows, there.columns)
         low = present.scores < present.limits + np.float32(self._margin)
+        low &= np.isfinite(present.limits)  # of what is left out, nothing is expected
         yield from self._doubts(rows, names, present.only(low), present=True)
         close = portion.near(self._margin)
         absent = ~np.isin(close.rows * len(portion.table) + close.columns, there.covered)

@@ -2,7 +2,8 @@
 
 A tag is decided by the taggers that know it. Each has its own thresholds, so the combination uses
 not scores but margins (score minus threshold): the best margin decides a union, the worst an
-intersection, the median a vote (more than half), and their mean the mean.
+intersection, the median a vote (more than half), and their mean the mean. The second best decides a
+consensus (two of them), and without a second one there is none.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ from prep.tagging.scores.store import Matrix, ScoreStore, TaggerResult, TagOrder
 from prep.tagging.scores.thresholding import Limits, ScorePairs, limits_of
 from prep.tagging.scores.thresholds import Thresholds
 
-Combine = Literal["union", "intersection", "mean", "vote"]
+Combine = Literal["union", "intersection", "mean", "vote", "consensus"]
 
 _PORTION = 2048
 """Images at once: a megabyte of sparse scores per tagger."""
@@ -209,6 +210,9 @@ class Portion:
             scores[n, known] = found
             limits[n, known] = view.limits.at(rows[known], own[known])
         if len(self.views) > 1:
+            # Who leaves a category out has no say in it.
+            silent = np.isinf(limits)
+            scores[silent], limits[silent] = np.nan, np.nan
             scores, limits = _decided(scores, limits, self.how)
         return ScorePairs(
             rows, columns, *(part.reshape(-1).astype(np.float32) for part in (scores, limits))
@@ -262,11 +266,11 @@ def _decided(
         return mean, limit
     margins = np.where(known, scores - limits, -np.inf)
     order = np.argsort(-margins, axis=0, kind="stable")
-    place = {"union": 0 * counts, "intersection": counts - 1, "vote": counts // 2}[how]
-    place = np.minimum(place, np.maximum(counts - 1, 0))
+    places = {"union": 0, "intersection": counts - 1, "vote": counts // 2, "consensus": 1}
+    place = np.minimum(places[how], np.maximum(counts - 1, 0))
     chosen = np.take_along_axis(order, place[None], 0)
     score, limit = (np.take_along_axis(part, chosen, 0)[0] for part in (scores, limits))
-    return score, limit
+    return (np.where(counts > 1, score, np.nan) if how == "consensus" else score), limit
 
 
 def seen(

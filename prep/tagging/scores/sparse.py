@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep.dataset.values.score_blobs import Halves, Integers, pack_tops, unpack_tops
-from prep.tagging.models.tables import CHARACTER, RATING, TagTable
+from prep.tagging.models.tables import CHARACTER, NO_TAG, RATING, TagTable
 
 FLOOR = 0.05
 """Lower scores are omitted; thresholds below it are evaluated on the complete scores."""
@@ -28,8 +28,9 @@ Bits = NDArray[np.bool_]
 
 
 def groups_of(table: TagTable) -> Integers:
-    """Return the kind of each column: 1 for characters, 0 for others, -1 for ratings."""
-    return np.where(table.kinds == CHARACTER, 1, np.where(table.kinds == RATING, -1, 0))
+    """Return the kind of each column: 1 for characters, -1 for ratings and no tags, else 0."""
+    others = np.isin(table.kinds, (RATING, NO_TAG))
+    return np.where(table.kinds == CHARACTER, 1, np.where(others, -1, 0))
 
 
 def ordered_bits(scores: Halves) -> NDArray[np.int16]:

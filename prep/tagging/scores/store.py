@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep.dataset.index import Index
+from prep.dataset.values.embeddings import Embeddings
 from prep.dataset.values.score_blobs import PORTION, Halves, Integers, ScoreBlobs, tagger_id
 from prep.dataset.writer import batches
 from prep.tagging.models.tables import TagTable
@@ -53,6 +54,8 @@ class ScoreStore:
         self._table = table
         tagger = tagger_id(index.connection, key, table.names, table.categories)
         self._blobs = ScoreBlobs(index.connection, tagger, len(table))
+        self.embeddings = Embeddings(index.connection, tagger)
+        """Features of the same pictures, if the tagger gives any."""
 
     def known(self) -> set[str]:
         """Return the contents that have scores."""
@@ -61,7 +64,7 @@ class ScoreStore:
     def put(self, items: Iterable[tuple[str, Matrix]]) -> None:
         """Store the scores (shape (tags,)) of contents."""
         for part in batches(items, PORTION):
-            matrix = np.array([scores for _, scores in part]).astype(np.float16)
+            matrix = np.array([scores for _, scores in part]).astype(np.float16, copy=False)
             self._blobs.put([content for content, _ in part], matrix, self._tops(matrix))
 
     def _tops(self, matrix: Halves) -> list[bytes]:

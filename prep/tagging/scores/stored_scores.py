@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from prep import captions
 from prep.dataset.index import Index
 from prep.dataset.values.score_blobs import Halves
+from prep.project.tagger import TaggerSection
+from prep.tagging.models.recommended import Recommended
 from prep.tagging.models.tables import TagTable
 from prep.tagging.scores.taggers import stored
-from prep.tagging.scores.thresholds import Thresholds
+from prep.tagging.scores.thresholds import configured
 
 
 class MainTaggerScores:
@@ -18,8 +20,7 @@ class MainTaggerScores:
         tagger = max(stored(index), key=lambda one: one.images, default=None)
         self._table = tagger.table if tagger else TagTable((), ())
         self._scores = tagger.store(index) if tagger else None
-        self.advice = (tagger.general, tagger.character) if tagger else (None, None)
-        """The thresholds of general and character tags that it recommends, if any."""
+        self._recommended = tagger.recommended if tagger else Recommended()
         self.names = [captions.spaced(name) for name in self._table.names]
         """Tags of the columns, spelled as in captions."""
         self.columns = {captions.key(name): n for n, name in enumerate(self.names)}
@@ -28,9 +29,9 @@ class MainTaggerScores:
     def __bool__(self) -> bool:
         return bool(self.names)
 
-    def limits(self, general: float, character: float) -> Halves:
-        """Return the threshold of each column; ratings never reach theirs."""
-        return Thresholds(general, character).limits(self._table)
+    def limits(self, section: TaggerSection) -> Halves:
+        """Return the threshold of each column: as configured, else as the tagger recommends."""
+        return configured(section, self._recommended).limits(self._table)
 
     def load(self, contents: Iterable[str | None]) -> Iterator[tuple[str, Halves]]:
         """Yield (content, scores) of contents with scores; one score per name."""

@@ -1,16 +1,24 @@
 """The taggers with stored scores, by name; using the scores does not need the model files."""
 
+import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from prep.dataset.index import Index
 from prep.dataset.values import score_blobs
 from prep.dataset.values.score_blobs import TaggerColumns
 from prep.errors import UserError
 from prep.tagging.models.obtain import TaggerFiles
+from prep.tagging.models.recommended import Recommended
 from prep.tagging.models.tables import TagTable
 from prep.tagging.scores.store import ScoreStore
+
+_THRESHOLD = np.dtype("<f4")
+"""Recommended threshold of a column, as stored."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +31,7 @@ class StoredTagger:
         model: Name with which it was requested.
         number: Taggers that came later have higher ones.
         images: Number of contents that it has scored.
-        general: Recommended threshold of general tags, if any.
-        character: Recommended threshold of character tags, if any.
+        recommended: The thresholds that it recommends.
         table: Tags of its scores.
     """
 
@@ -33,9 +40,18 @@ class StoredTagger:
     model: str
     number: int
     images: int
-    general: float | None
-    character: float | None
+    recommended: Recommended
     table: TagTable
+
+    @property
+    def general(self) -> float | None:
+        """Recommended threshold of general tags, if any."""
+        return self.recommended.general
+
+    @property
+    def character(self) -> float | None:
+        """Recommended threshold of character tags, if any."""
+        return self.recommended.character
 
     def store(self, index: Index) -> ScoreStore:
         """Open its scores."""
@@ -49,7 +65,9 @@ class StoredTagger:
         return wanted in names or (len(wanted) >= 6 and self.key.startswith(wanted))
 
 
-def note(index: Index, files: TaggerFiles, model: str, key: str) -> None:
+def note(
+    index: Index, files: TaggerFiles, model: str, key: str, advice: Recommended | None = None
+) -> None:
     """Store the name and the recommended thresholds of a tagger.
 
     Args:
@@ -57,12 +75,20 @@ def note(index: Index, files: TaggerFiles, model: str, key: str) -> None:
         files: Files of the tagger.
         model: Name with which it was requested.
         key: From ``files.key()``.
+        advice: What it recommends; ``None`` for only what its record says.
     """
-    advice = (files.record.general, files.record.character)
+    record = files.record
+    found = advice or Recommended(record.general, record.character, record.categories, record.omit)
+    more = {"categories": dict(found.categories), "omitted": found.omitted}
+    columns = np.array(found.columns, _THRESHOLD).tobytes()
     with index.connection:
         index.connection.execute(
             "INSERT OR REPLACE INTO tagger_names VALUES(?, ?, ?, ?, ?, ?)",
-            (key, files.name, model, *advice, time.time()),
+            (key, files.name, model, found.general, found.character, time.time()),
+        )
+        index.connection.execute(
+            "INSERT OR REPLACE INTO tagger_thresholds VALUES(?, ?, ?)",
+            (key, json.dumps(more), columns),
         )
 
 
@@ -71,12 +97,13 @@ def stored(index: Index) -> list[StoredTagger]:
     known = {
         key: facts
         for key, *facts in index.connection.execute(
-            "SELECT key, name, model, general, character FROM tagger_names ORDER BY used DESC"
+            """SELECT key, name, model, general, character, more, columns FROM tagger_names
+            LEFT JOIN tagger_thresholds USING(key) ORDER BY used DESC"""
         )
     }
     counts = score_blobs.counts(index.connection)
     found = [
-        _stored(one, counts[one.id], *known.get(one.key, (f"tagger {one.key[:8]}", "", None, None)))
+        _stored(one, counts[one.id], known.get(one.key))
         for one in reversed(score_blobs.taggers(index.connection))
         if counts.get(one.id)
     ]
@@ -84,16 +111,21 @@ def stored(index: Index) -> list[StoredTagger]:
     return sorted(found, key=lambda one: places.get(one.key, len(places)))
 
 
-def _stored(
-    columns: TaggerColumns,
-    images: int,
-    name: str,
-    model: str,
-    general: float | None,
-    character: float | None,
-) -> StoredTagger:
+def _stored(columns: TaggerColumns, images: int, facts: Sequence[Any] | None) -> StoredTagger:
     table = TagTable(*zip(*columns.columns, strict=True))
-    return StoredTagger(columns.key, name, model, columns.id, images, general, character, table)
+    name, model, general, character, more, limits = facts or (
+        f"tagger {columns.key[:8]}", "", None, None, None, None,
+    )  # fmt: skip
+    own = json.loads(more) if more else {"categories": {}, "omitted": []}
+    by_column = tuple(np.frombuffer(limits or b"", _THRESHOLD).astype(float).tolist())
+    advice = Recommended(
+        general,
+        character,
+        own["categories"],
+        tuple(own["omitted"]),
+        by_column if len(by_column) == len(table) else (),
+    )
+    return StoredTagger(columns.key, name, model, columns.id, images, advice, table)
 
 
 def choose(found: Iterable[StoredTagger], name: str) -> StoredTagger:

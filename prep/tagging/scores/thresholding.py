@@ -49,14 +49,16 @@ def limits_of(sparse: Sparse, table: TagTable, thresholds: Thresholds, exact: Ex
     """
     groups = groups_of(table)
     moving = np.full((sparse.images, GROUPS), np.nan, np.float32)
+    fixed = thresholds.limits(table)
     if thresholds.mcut:
         for group in range(GROUPS):
             moving[:, group] = _cut(sparse, groups, group, exact)
         moving[:, 1] = np.maximum(moving[:, 1], LEAST_CHARACTER)
         groups = groups.copy()
         groups[list(thresholds.own(table))] = -1
+        groups[np.isinf(fixed)] = -1  # what is left out stays out
     # Rounded like stored scores, so that a score can equal its threshold.
-    return Limits(thresholds.limits(table), moving.astype(np.float16).astype(np.float32), groups)
+    return Limits(fixed, moving.astype(np.float16).astype(np.float32), groups)
 
 
 def _cut(sparse: Sparse, groups: Integers, group: int, exact: Exact) -> Floats:

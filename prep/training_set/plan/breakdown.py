@@ -7,6 +7,7 @@ from typing import Literal
 from prep import captions
 from prep.events import Exposure
 from prep.images.buckets import Size
+from prep.system.names import natural_key
 from prep.training_set.plan import Plan
 
 By = Literal["concept", "bucket", "image", "tag"]
@@ -25,7 +26,7 @@ def breakdown(plan: Plan, by: By) -> list[Exposure]:
 
 
 def _concepts(plan: Plan) -> Iterator[Exposure]:
-    for concept in sorted(plan.concepts, key=lambda c: (-c.exposures, c.name)):
+    for concept in sorted(plan.concepts, key=lambda c: (-c.exposures, natural_key(c.name))):
         note = concept.arithmetic.partition(": ")[2]
         yield _line(plan, "concept", concept.name, concept.images, concept.exposures, note=note)
 
@@ -55,7 +56,7 @@ def _images(plan: Plan) -> Iterator[Exposure]:
         counts[path] += seen.exposures
         held[path] += seen.held_out
         concepts[path] = seen.item.concept
-    for path, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
+    for path, _ in sorted(counts.items(), key=lambda pair: (-pair[1], natural_key(pair[0]))):
         notes = [f"{parts[path]} crops"] if parts[path] > 1 else []
         if held[path]:
             notes.append("held out for validation")

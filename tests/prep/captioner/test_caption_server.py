@@ -290,17 +290,6 @@ def test_bad_addresses(url: str) -> None:
     assert "me:key" not in str(caught.value)
 
 
-def test_a_key_over_an_open_network_is_warned_of(
-    filled: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SHIKOMI_API_KEY", "k")
-    stream = caption.run(filled, CaptionOptions(url="http://box.invalid/v1", retries=0))
-    first = next(stream)
-    stream.close()  # type: ignore[attr-defined]
-    assert isinstance(first, events.Warned)
-    assert "without encryption" in first.message
-
-
 def start(project: Project, url: str) -> "subprocess.Popen[str]":
     code = "import sys; from tui.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "caption", str(project.root), "--url", url, "--json"]

@@ -1,3 +1,4 @@
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import captions
+from prep.captions.patterns import matcher
 from prep.errors import UnreadableError
 
 # Without marks and sentences, which tests/prep/captions/test_caption_text.py has.
@@ -72,10 +74,28 @@ def test_moving_first_loses_nothing(tags: list[str], leaders: list[str]) -> None
     assert sorted(moved) == sorted(captions.unique(tags))
 
 
-@pytest.mark.parametrize("face", sorted(captions.KAOMOJI))
-def test_faces_keep_their_underscores(face: str) -> None:
-    assert captions.spaced(face) == face
-    assert captions.key(face) == face.casefold()
+def test_replacing_a_tag_by_itself_changes_nothing() -> None:
+    assert captions.replace(["a", "cat", "A", "cat"], "cat", "cat") == ["a", "cat", "A", "cat"]
+    assert captions.replace(["a", "cat", "A"], "cat", "dog") == ["a", "dog", "A"]
+    assert captions.replace(["a", "Cat", "A"], "cat", "cat") == ["a", "cat", "A"]
+
+
+@given(TAGS, TAGS)
+def test_replacing_touches_no_other_tag(tags: list[str], new: list[str]) -> None:
+    for old, other in zip(tags, new, strict=False):
+        changed = captions.replace(tags, old, other)
+        concerned = {captions.key(old), captions.key(other)}
+        assert [tag for tag in changed if captions.key(tag) not in concerned] == [
+            tag for tag in tags if captions.key(tag) not in concerned
+        ]
+
+
+def test_both_forms_of_an_accent_are_one_tag() -> None:
+    parted = unicodedata.normalize("NFD", "Café")
+    assert captions.key(parted) == captions.key("café")
+    assert captions.unique(["café", parted, "hat"]) == ["café", "hat"]
+    assert captions.remove([parted], ["café"]) == []
+    assert matcher(["caf*é"])(parted)
 
 
 def test_escaped_brackets_are_another_spelling() -> None:

@@ -129,6 +129,14 @@ def test_a_pattern_that_grows_its_own_result_is_refused() -> None:
         Rules(regex={"(.+)": r"\1x, \1y"}).apply(["hat"])
 
 
+def test_a_pattern_that_multiplies_its_result_is_stopped_early() -> None:
+    with pytest.raises(ConfigError, match="do not converge") as fault:
+        Rules(regex={"(.+)": r"\1\1\1"}).apply(["hat"])
+    assert len(fault.value.message) < 400
+    long = 150_000 * "a"
+    assert Rules(regex={"^a": "b"}).apply([long]) == ["b" + long[1:]]
+
+
 def test_implied_tags_are_dropped_or_added() -> None:
     known = Implications.build([("kitty", "cat")], [("straw hat", "hat"), ("hat", "headwear")])
     tags = ["kitty", "hat", "straw hat"]

@@ -1,10 +1,11 @@
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep.captions.shuffle import CaptionRules, first_line, plain, varied
+from prep.captions.shuffle import CaptionRules, first_line, plain, tags_of, varied
 
 TAGS = st.lists(
     st.text("abcdefgh 1_()", min_size=1).map(str.strip).filter(bool), min_size=1, max_size=12
@@ -30,9 +31,51 @@ def test_rules_of_sd_scripts() -> None:
     fixed = CaptionRules(shuffle=True, keep_separator="|||")
     assert varied("a, b ||| c", fixed, 0).startswith("a, b, c")
     wrapped = CaptionRules(prefix="photo of", suffix="end")
-    assert plain("a,b ,, c", wrapped) == "photo of a, b, c end"
+    assert plain("a,b ,, c", wrapped) == "photo of a,b ,, c end"
     semicolons = CaptionRules(separator=";")
-    assert plain("a, b; c", semicolons) == "a, b, c"
+    assert plain("a, b; c", semicolons) == "a, b; c"
+    assert tags_of("a, b; c;", semicolons) == ["a, b", "c"]
+
+
+@given(st.text(max_size=40), st.sampled_from([",", ".", ";", "|", " ", "、"]), st.integers(0, 99))
+def test_what_is_not_shuffled_stays_as_it_was_written(text: str, mark: str, epoch: int) -> None:
+    rules = CaptionRules(separator=mark, keep_tokens=2)
+    assert varied(text, rules, 0, epoch) == text
+    assert plain(text, rules) == text
+
+
+def test_shuffled_sentences_stay_sentences() -> None:
+    rules = CaptionRules(separator=".", shuffle=True, keep_tokens=1)
+    text = "A bear sits, alone. It smiles. The sun is up."
+    assert {varied(text, rules, 0, epoch) for epoch in range(20)} == {
+        text,
+        "A bear sits, alone. The sun is up. It smiles.",
+    }
+    assert varied(text.rstrip("."), rules, 0, 1).count(".") == 2
+
+
+@pytest.mark.parametrize(
+    ("mark", "text", "expected"),
+    [
+        (";", "a;b", {"a; b", "b; a"}),
+        ("; ", "a; b", {"a; b", "b; a"}),
+        (" ", "a b", {"a b", "b a"}),
+        ("、", "a、b", {"a、b", "b、a"}),
+        (",", "a,b,", {"a, b", "b, a"}),
+        ("||", "a || b, c", {"a|| b, c", "b, c|| a"}),
+    ],
+)
+def test_shuffled_tags_keep_the_separator_of_the_file(
+    mark: str, text: str, expected: set[str]
+) -> None:
+    rules = CaptionRules(separator=mark, shuffle=True)
+    assert {varied(text, rules, 0, epoch) for epoch in range(20)} == expected
+
+
+def test_dropped_tags_leave_the_separator() -> None:
+    rules = CaptionRules(separator=";", tag_dropout=0.5, keep_tokens=1)
+    found = {varied("a, b;c;d", rules, 0, epoch) for epoch in range(60)}
+    assert found == {"a, b", "a, b; c", "a, b; d", "a, b; c; d"}
 
 
 def test_dropout() -> None:

@@ -91,7 +91,7 @@ def test_prune_explains_and_applies(folder: str, capsys: pytest.CaptureFixture[s
     assert call("prune", folder, "10_mochi", "--share", "0.8", "--apply") == 0
     out = capsys.readouterr().out
     assert 'prune = ["bear"]' in out
-    assert "4 captions changed (edit 1; take it back with: shikomi undo)" in out
+    assert "4 captions changed (edit 2; take it back with: shikomi undo)" in out
     assert call("prune", folder, "10_mochi", "--share", "1.0") == 0
     assert "No tag stands in 100% of the images" in capsys.readouterr().out
     assert call("prune", folder, "10_mochi", "--apply") == 2

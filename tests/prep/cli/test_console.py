@@ -117,12 +117,19 @@ def test_skipped_items_and_warnings_are_narrated(capsys: Captured) -> None:
     found = (
         events.Skipped("a[b].png", "the file is truncated"),
         events.Warned("No GPU.", "Buy one."),
+        events.Downloading("a/b", "https://hub/a/b", 467_460_978, "GPL-3.0"),
+        events.Downloading("a/c", "https://hub/a/c", 5),
         events.Finished({"images": 1}),
     )
     assert console.show(stream(*found)) == 1
     out, err = capsys.readouterr()
     assert out == "images: 1\n"
-    assert err == "skipped a[b].png: the file is truncated\nwarning: No GPU. Buy one.\n"
+    assert err.splitlines() == [
+        "skipped a[b].png: the file is truncated",
+        "warning: No GPU. Buy one.",
+        "downloading 467 MB from https://hub/a/b (licence: GPL-3.0)",
+        "downloading 0 MB from https://hub/a/c (licence: not stated)",
+    ]
     assert console.show(stream(*found), json=True) == 1
 
 

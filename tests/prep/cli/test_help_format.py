@@ -84,11 +84,24 @@ def test_pages_are_readable(verb: Words) -> None:
     assert before.endswith("lines.\n"), "--json is the last option of every verb"
 
 
+WITHOUT_PROJECT: set[Words] = {
+    *(("allow",), ("demo",), ("models",), ("diff",)),
+    *(("lora", "info"), ("lora", "verify")),
+}
+
+
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 def test_the_project_is_the_first_argument(verb: Words) -> None:
     names = [one.name.lstrip("-").upper() for one in arguments_of(verb) if one.index is not None]
     assert "PROJECT" not in names[1:]
-    if verb not in {("demo",), ("models",), ("diff",), ("lora", "info"), ("lora", "verify")}:
+    if verb not in {
+        ("allow",),
+        ("demo",),
+        ("models",),
+        ("diff",),
+        ("lora", "info"),
+        ("lora", "verify"),
+    }:
         assert names[0] == "PROJECT"
         (first, *others) = [one for one in arguments_of(verb) if one.index is not None]
         # What must be given cannot follow what may be omitted.

@@ -272,3 +272,10 @@ def test_many_tags() -> None:
         assert completed(completer, text) == [*begun[:20], *inside][:20]
     right = ordered[500]
     assert right in [words.key(entry) for entry, _ in near(words, right.replace("a", "", 1), 1)]
+
+
+def test_what_is_too_long_for_a_tag_is_not_compared() -> None:
+    long = 300 * "abcdefghi "
+    words = Vocabulary.build([TagEntry(long + "j"), TagEntry(199 * "a"), TagEntry("smile")])
+    assert near(words, long) == []
+    assert len(near(words, 198 * "a" + "b")) == 1

@@ -160,7 +160,7 @@ def test_a_full_disk_stops_and_what_was_written_can_be_undone(
 ) -> None:
     journal = Journal(index)
 
-    def full(path: Path, text: str) -> Fingerprint:
+    def full(path: Path, text: str, *_: object) -> Fingerprint:
         if path.stem == "b":
             raise UserError("The disk is full.", "Free some space.")
         return write_text(path, text)
@@ -185,7 +185,7 @@ from prep.dataset.index import Index
 from prep.project import Project
 
 real, written = changes.write_text, []
-def write(path, text):
+def write(path, text, *_):
     if len(written) == 5:
         os.kill(os.getpid(), signal.SIGKILL)
     written.append(path)
@@ -301,7 +301,7 @@ def test_many_changes_of_all_kinds_and_a_full_disk(
         make_image(f"10_mochi/{number:02}.png", number, (16, 16), caption="old")
     list(scan.run(project))
 
-    def full(path: Path, text: str) -> Fingerprint:
+    def full(path: Path, text: str, *_: object) -> Fingerprint:
         if path.stem == "07":
             raise UserError("The disk is full.", "Free some space.")
         return write_text(path, text)

@@ -157,7 +157,7 @@ def test_damaged_work_is_never_replaced(library: Project) -> None:
     for suffix in ("-wal", "-shm"):
         Path(f"{file}{suffix}").unlink(missing_ok=True)
     file.write_bytes(b"not a database" * 100)
-    with pytest.raises(UserError, match="cannot be used"):
+    with pytest.raises(UserError, match="is damaged"):
         Index(library)
     assert file.read_bytes().startswith(b"not a database")
 

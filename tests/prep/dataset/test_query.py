@@ -161,6 +161,13 @@ def test_tags_of_any_shape_are_no_fields(text: str) -> None:
     assert Query.parse(f"-{text}").tree == Not(Term("", text))
 
 
+def test_a_face_with_a_minus_for_an_eye_is_no_exclusion() -> None:
+    assert Query.parse("-_-").tree == Term("", "-_-")
+    assert Query.parse("--_-").tree == Not(Term("", "-_-"))
+    assert Query.parse("-(o)_(o)").tree == Not(Term("", "(o)_(o)"))
+    assert Query.parse("(o_o)").tree == Term("", "o_o")
+
+
 def test_brackets_group_and_words_keep_theirs() -> None:
     a, b = Term("", "poster_(object)"), Term("", ":)")
     assert Query.parse("(poster_(object) or :))").tree == Or((a, b))

@@ -22,6 +22,7 @@ from prep.dataset.values import duplicates
 from prep.images.crops import Box, to_text
 from prep.project import Project, initialise
 from prep.system.files import text_hash
+from prep.system.names import natural_key
 from prep.tagging.models.obtain import GENERAL, TagTable
 from prep.tagging.scores.store import ScoreStore
 
@@ -312,7 +313,9 @@ def test_ids_rows_and_counts_agree(library: Library) -> None:
     for text in ("", "hat", "-hat", "tags>2 or error"):
         tree = Query.parse(text).tree
         chosen = [i for i in pictures.values() if tree is None or holds(tree, i, index.project)]
-        assert [row.path for row in index.select(text)] == sorted(image.path for image in chosen)
+        assert [row.path for row in index.select(text)] == sorted(
+            (image.path for image in chosen), key=natural_key
+        )
         assert [row.id for row in index.iterate(text)] == list(index.ids(text))
         usable = [i for i in chosen if not i.error and not i.excluded]
         counts = dict(index.tag_counts(text))
@@ -324,7 +327,7 @@ def test_ids_rows_and_counts_agree(library: Library) -> None:
 def test_tokens_are_counted_when_asked_for(library: Library) -> None:
     index, pictures = library.index, library.pictures
     captioned = [i.path for i in pictures.values() if i.caption is not None]
-    assert [row.path for row in index.select("tokens>=0")] == sorted(captioned)
+    assert [row.path for row in index.select("tokens>=0")] == sorted(captioned, key=natural_key)
     assert index.select("tokens>75") == []
     assert {row.caption for row in index.select("tokens=1")} <= set(WORDS)
     assert index.connection.execute("SELECT count(*) FROM tokens").fetchone()[0] == len(

@@ -16,11 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from prep.formats import training_config
 from prep.formats.ai_toolkit import to_yaml
 from prep.formats.imagefolder import metadata_jsonl
 from prep.formats.layouts import Layout
-from prep.formats.train_table import TrainTable
 from prep.project import Project
 from tests.conftest import MakeImage, draw_numbered
 from tests.prep.exporting import counts, run, summary, tree, warnings
@@ -42,20 +40,6 @@ DATASET_KEYS = {
     "batch_size", "resolution", "enable_bucket", "min_bucket_reso", "max_bucket_reso",
     "bucket_reso_steps", "bucket_no_upscale", "validation_split", "validation_seed",
     "network_multiplier", "resize_interpolation",
-}
-# Arguments of train_network.py and sdxl_train_network.py.
-TRAIN_ARGUMENTS = {
-    "pretrained_model_name_or_path", "dataset_config", "output_dir", "output_name",
-    "save_model_as", "save_precision", "save_every_n_epochs", "save_every_n_steps",
-    "network_module", "network_dim", "network_alpha", "network_dropout", "network_args",
-    "network_train_unet_only", "optimizer_type", "optimizer_args", "learning_rate", "unet_lr",
-    "text_encoder_lr", "lr_scheduler", "lr_warmup_steps", "max_grad_norm", "max_train_epochs",
-    "max_train_steps", "gradient_accumulation_steps", "gradient_checkpointing", "mixed_precision",
-    "seed", "clip_skip", "max_token_length", "min_snr_gamma", "noise_offset",
-    "caption_dropout_rate", "caption_tag_dropout_rate",
-    "cache_latents", "sdpa", "no_half_vae", "masked_loss",
-    "prior_loss_weight", "sample_prompts", "sample_sampler", "sample_at_first",
-    "sample_every_n_epochs", "sample_every_n_steps",
 }
 # fmt: on
 
@@ -137,104 +121,6 @@ def test_dataset_files_have_only_keys_that_sd_scripts_takes(full: Project, masks
         assert dataset.keys() <= SUBSET_KEYS | DATASET_KEYS
         for subset in subsets:
             assert subset.keys() <= (CONTROL_KEYS if masks == "folder" else SUBSET_KEYS)
-
-
-def config(project: Project) -> dict[str, Any]:
-    return tomllib.loads((project.output / "dataset" / "sd_scripts.toml").read_text("utf-8"))
-
-
-def test_a_ready_configuration_for_sd_scripts(full: Project) -> None:
-    (full.models / "base.safetensors").write_bytes(b"")
-    run(full)
-    data = config(full)
-    assert data.keys() <= TRAIN_ARGUMENTS
-    expected = {
-        "pretrained_model_name_or_path": str(full.models / "base.safetensors"),
-        "dataset_config": str(full.output / "dataset" / "dataset.toml"),
-        "network_module": "networks.lora",
-        "network_dim": 32,
-        "network_alpha": 16.0,
-        "unet_lr": 1e-4,
-        "text_encoder_lr": 5e-5,
-        "lr_scheduler": "cosine",
-        "max_train_epochs": 10,
-        "min_snr_gamma": 5.0,
-        "mixed_precision": "fp16",
-        "prior_loss_weight": 1.0,
-    }
-    assert {key: data.get(key) for key in expected} == expected
-    text = (full.output / "dataset" / "sd_scripts.toml").read_text("utf-8")
-    assert "accelerate launch train_network.py --config_file" in text
-
-
-def test_every_setting_that_has_a_counterpart_reaches_sd_scripts(full: Project) -> None:
-    settings = {
-        "conv_rank": 8,
-        "dropout": 0.1,
-        "train_text_encoder": False,
-        "scheduler": "constant",
-        "warmup_steps": 20,
-        "precision": "fp32",
-        "save_precision": "fp32",
-        "max_steps": 900,
-        "clip_skip": 2,
-        "max_token_length": 225,
-        "noise_offset": 0.05,
-        "caption_dropout": 0.1,
-        "tag_dropout": 0.2,
-        "save_every_steps": 100,
-        "sample_prompts": ["mochi, beach --d 7", "p.txt"],
-        "sampler": "dpmpp_2m",
-        "sample_every_steps": 50,
-    }
-    (full.root / "p.txt").write_text("# comment\nfrom file --w 256 --n bad\n\n")
-    changed = full.saved({"train": settings, "project": {"family": "sdxl", "resolution": 1024}})
-    run(changed)
-    data = config(changed)
-    assert data.keys() <= TRAIN_ARGUMENTS
-    expected = {
-        "network_args": ["conv_dim=8", "conv_alpha=1.0"],
-        "network_dropout": 0.1,
-        "network_train_unet_only": True,
-        "lr_scheduler": "constant_with_warmup",
-        "lr_warmup_steps": 20,
-        "mixed_precision": "no",
-        "save_precision": "float",
-        "max_train_steps": 900,
-        "clip_skip": 2,
-        "max_token_length": 225,
-        "noise_offset": 0.05,
-        "caption_dropout_rate": 0.1,
-        "caption_tag_dropout_rate": 0.2,
-        "save_every_n_steps": 100,
-        "sample_sampler": "dpmsolver++",
-        "sample_every_n_steps": 50,
-        "no_half_vae": True,
-    }
-    assert {key: data.get(key) for key in expected} == expected
-    assert "max_train_epochs" not in data
-    assert "text_encoder_lr" not in data
-    prompts = Path(data["sample_prompts"]).read_text("utf-8").splitlines()
-    assert prompts == [
-        "mochi, beach --d 7 --w 1024 --h 1024 --s 20 --l 7",
-        "from file --w 256 --n bad --h 1024 --s 20 --l 7",
-    ]
-
-
-def test_without_a_model_there_is_no_configuration(
-    project: Project, make_image: MakeImage, out: Path
-) -> None:
-    make_image("10_mochi/a.png", 1, caption="mochi")
-    run(project)
-    assert not (out / training_config.NAME).exists()
-
-
-def test_the_defaults_are_those_of_the_trainer() -> None:
-    from train.config import TrainSettings
-
-    ours = {name: field.default for name, field in TrainTable.model_fields.items()}
-    theirs = {name: TrainSettings.model_fields[name].default for name in ours}
-    assert ours == theirs
 
 
 def test_onetrainer_gets_concepts_and_masks(full: Project) -> None:

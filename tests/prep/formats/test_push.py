@@ -83,6 +83,24 @@ class AnsweredError(Exception):
         self.response = SimpleNamespace(status_code=status)
 
 
+def test_files_behind_links_are_not_uploaded(
+    hub: Hub, project: Project, make_image: MakeImage, tmp_path: Path
+) -> None:
+    """An export that came with the project may hold links to what is nobody's business."""
+    for number, name in enumerate("ab"):
+        make_image(f"10_mochi/{name}.png", number, caption="mochi")
+    assert pushed(hub, project, "--dry-run")[0] == 0
+    secret = tmp_path / "id_rsa"
+    secret.write_bytes(b"secret")
+    exported = project.output / "imagefolder" / "10_mochi" / "a.webp"
+    exported.unlink()
+    exported.symlink_to(secret)
+    pushed(hub, project)
+    assert "10_mochi/b.webp" in hub.files
+    assert "10_mochi/a.webp" not in hub.files
+    assert b"secret" not in hub.files.values()
+
+
 @pytest.mark.parametrize(
     ("error", "message", "kind"),
     [

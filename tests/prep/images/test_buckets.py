@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from prep import events
 from prep.dataset.index import Index
-from prep.images.buckets import Buckets, Fit, Size
-from prep.ops import buckets, scan
+from prep.images.buckets import Buckets, Fit, Size, enlargement
+from prep.ops import advise, buckets, scan
 from prep.ops.buckets import BucketsOptions, preview
 from prep.project import Project
 from tests.conftest import MakeImage
@@ -185,6 +185,37 @@ def test_the_operation_groups_the_usable_images(project: Project, make_image: Ma
     warnings = " ".join(e.message for e in found if isinstance(e, events.Warned))
     assert "wide.png is alone" in warnings
     assert "small.png is enlarged" in warnings
+
+
+def test_an_enlargement_that_does_not_show_is_not_told(
+    project: Project, make_image: MakeImage
+) -> None:
+    """500 pixels for a bucket of 512: "up to 1 times" would say nothing."""
+    assert [enlargement(scale) for scale in (0.5, 1.0, 1.09)] == [None] * 3
+    assert [enlargement(scale) for scale in (1.1, 1.26)] == ["1.1 times", "1.3 times"]
+    make_image("10_mochi/near.png", 1, (500, 500))
+    list(scan.run(project))
+
+    assert not said(project)
+
+    make_image("10_mochi/small.png", 2, (400, 400))
+    list(scan.run(project))
+    warning, note, advice = said(project)
+    assert "small.png is enlarged" in warning
+    assert "up to 1.3 times" in warning
+    assert note == "enlarged 1.3 times"
+    assert advice.startswith("1 of 2 images")
+
+
+def said(project: Project) -> list[str]:
+    """Return what buckets, preview and advice say about enlargement."""
+    found = []
+    for event in [*buckets.run(project, BucketsOptions(each=True)), *advise.run(project)]:
+        if isinstance(event, events.Warned | events.Advice):
+            found.append(event.message)
+        if isinstance(event, events.Seen):
+            found += event.notes
+    return sorted((text for text in found if "enlarged" in text), key=lambda t: "dataset" not in t)
 
 
 def test_the_operation_takes_a_filter(project: Project, make_image: MakeImage) -> None:

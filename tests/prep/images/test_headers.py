@@ -43,7 +43,8 @@ def agrees(path: Path) -> bool:
         return False
     size = (mine.width, mine.height)
     size = size[::-1] if mine.orientation in SIDEWAYS else size
-    return theirs == ImageInfo(*size, mine.format, mine.orientation, mine.alpha, mine.frames)
+    rest = (mine.orientation, mine.alpha, mine.frames, mine.profile)
+    return theirs == ImageInfo(*size, mine.format, *rest)
 
 
 def turned(orientation: int) -> Image.Exif:

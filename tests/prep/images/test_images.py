@@ -8,7 +8,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from prep.errors import UnreadableError
-from prep.images import decode, decode_grey, flatten, is_image_name, probe
+from prep.images import decode, decode_grey, is_image_name, probe
+from prep.images.modes import flatten
 from tests.conftest import draw_numbered
 
 ORIENTATION = 0x0112

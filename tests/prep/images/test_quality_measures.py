@@ -214,6 +214,16 @@ def test_a_file_that_has_changed_is_not_measured(tmp_path: Path) -> None:
         measure(file, (9, 9), Rect(0, 0, 9, 9), BUCKETS.fit((9, 9)), alpha=False)
 
 
+def test_an_enlargement_that_does_not_show_is_never_a_finding() -> None:
+    upscale = KINDS["upscale"]
+    assert not upscale.beyond(1.09, 1.0)
+    assert upscale.severity(1.09, 1.0) < 1
+    assert upscale.beyond(1.2, 1.0)
+    assert not upscale.beyond(1.2, 1.25)
+    assert "enlarged 1.2 times" in explain("upscale", 1.2, (512, 512))
+    assert "1.0" not in explain("upscale", 1.04, (512, 512))
+
+
 def test_every_measure_has_a_threshold_and_is_explained() -> None:
     assert list(KINDS) == [name for name in QualitySection.model_fields if name != "skip"]
     for name, kind in KINDS.items():

@@ -89,8 +89,8 @@ def test_the_dataset_file_has_only_what_sd_scripts_reads(
         "bucket_no_upscale": True,
     }
     assert subsets == [
-        subset(out / "10_mochi", 10, "mochi", 1),
         subset(out / "reg" / "1_bear", 1, "bear", 0) | {"is_reg": True},
+        subset(out / "10_mochi", 10, "mochi", 1),
         subset(out / "4_photos", 4, "photos", 0),
     ]
 
@@ -111,7 +111,7 @@ def test_folders_may_be_relative(project: Project, make_image: MakeImage, out: P
     run(changed, relative=True, shuffle=False)
     data = tomllib.loads((out / "dataset.toml").read_text("utf-8"))
     folders = [table["image_dir"] for table in data["datasets"][0]["subsets"]]
-    assert folders == ["10_mochi", "reg/1_bear"]
+    assert folders == ["reg/1_bear", "10_mochi"]
     assert data["general"]["shuffle_caption"] is False
     assert all((out / folder).is_dir() for folder in folders)
 

@@ -1,4 +1,6 @@
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from prep import events
 from prep.errors import ConfigError, UserError
 from prep.ops import export, scan
 from prep.project import Project
+from prep.system.files import bytes_hash
 from prep.training_set import manifest
 from tests.conftest import MakeImage, draw_numbered
 from tests.prep.exporting import counts, run, skipped, summary, tree, warnings
@@ -249,3 +252,58 @@ def test_a_damaged_manifest_costs_no_file(
     (out / manifest.FILE_NAME).write_text('{"version": 99, "files": {}}')
     with pytest.raises(UserError, match="newer version of shikomi"):
         run(project)
+
+
+def test_a_manifest_from_elsewhere_deletes_nothing(
+    project: Project, make_image: MakeImage, out: Path, tmp_path: Path
+) -> None:
+    image = make_image("10_mochi/a.png", 1, caption="mochi")
+    thesis, notes = tmp_path / "thesis.txt", out / "10_mochi" / "notes.txt"
+    notes.parent.mkdir(parents=True)
+    for file in (thesis, notes):
+        file.write_text("precious")
+    (out / "elsewhere").symlink_to(tmp_path, target_is_directory=True)
+    inside = Path("../../dataset") / image.relative_to(project.dataset)
+    size, exact = len("precious"), bytes_hash(b"precious")
+    files = {str(thesis): ["caption 1", size, thesis.stat().st_mtime_ns, exact]}
+    files |= {name: ["", 0, 0, ""] for name in (str(inside), "10_mochi/notes.txt")}
+    files |= {"elsewhere/thesis.txt": ["caption 1", size, 0, exact]}
+    (out / manifest.FILE_NAME).write_text(json.dumps({"version": 1, "files": files}))
+    assert summary(run(project))["removed"] == 0
+    assert (thesis.read_text(), notes.read_text()) == ("precious", "precious")
+    assert image.exists()
+    assert (out / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("layout", ["kohya", "imagefolder", "diffusers"])
+def test_nothing_is_written_through_a_link(
+    project: Project, make_image: MakeImage, tmp_path: Path, layout: str
+) -> None:
+    make_image("10_mochi/a.png", 1, caption="mochi")
+    done = run(project, layout=layout)
+    folder = Path(summary(done)["folder"])
+    pictures = next(folder.rglob("*.webp")).parent
+    shutil.rmtree(folder)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if pictures == folder:
+        return  # this layout has no folders
+    pictures.parent.mkdir(parents=True, exist_ok=True)
+    pictures.symlink_to(elsewhere, target_is_directory=True)
+    with pytest.raises(ConfigError, match="is a link"):
+        run(project, layout=layout)
+    assert not list(elsewhere.iterdir())
+
+
+def test_a_shard_is_not_written_through_a_link(
+    project: Project, make_image: MakeImage, tmp_path: Path
+) -> None:
+    make_image("10_mochi/a.png", 1, caption="mochi")
+    [shard] = Path(summary(run(project, layout="webdataset"))["folder"]).glob("*.tar")
+    shard.unlink()
+    other = tmp_path / "thesis.txt"
+    other.write_text("precious")
+    shard.with_name(f".{shard.name}.part").symlink_to(other)
+    run(project, layout="webdataset")
+    assert shard.is_file()
+    assert other.read_text() == "precious"

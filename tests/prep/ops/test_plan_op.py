@@ -118,7 +118,7 @@ def test_exposures_by_tag_bucket_and_image(project: Project, make_image: MakeIma
         return [(e.name, e.images, e.exposures, e.note) for e in told]
 
     assert lines("tag") == [
-        ("hat", 16, 132, ""),
+        ("Hat", 16, 132, ""),
         ("mochi", 12, 120, ""),
         ("sea", 4, 12, ""),
         ("sty", 4, 12, ""),

@@ -55,6 +55,16 @@ def test_exposures_are_images_times_repeats_times_epochs(library: Project) -> No
     assert (samples[1].text, samples[1].lost, samples[1].count) == ("mochi, hat", "", 3)
 
 
+def test_huge_repeats_are_simulated_in_part(
+    library: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shuffle, "_MOST", 100)
+    many = library.saved({"concepts": {"10_mochi": {"repeats": 100_000}}})
+    places, _, summary = simulated(many)
+    assert (summary["epochs"], summary["exposures"]) == (1, 100)
+    assert places["mochi"].exposures == 100
+
+
 def test_an_unkept_trigger_falls_behind(library: Project) -> None:
     places, _, summary = simulated(library, keep=0, epochs=20)
     assert places["mochi"].past["75"] > 0

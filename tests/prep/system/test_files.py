@@ -79,72 +79,27 @@ def test_a_folder_that_is_a_file_cannot_be_written_into(tmp_path: Path) -> None:
         files.write_text(tmp_path / "file" / "a.txt", "x")
 
 
-def test_walking_visits_everything_once_in_order(tmp_path: Path) -> None:
-    for name in ("b/2.png", "b/1.png", "a/x/1.png", ".hidden/1.png", "0.png", "a/.secret"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
-    (tmp_path / "a" / "self").symlink_to("self")
-    (tmp_path / "dangling.png").symlink_to("nowhere.png")
-    (tmp_path / "linked.png").symlink_to("0.png")
-    found = [Path(entry.path).relative_to(tmp_path).as_posix() for entry in files.walk(tmp_path)]
-    assert found == ["0.png", "linked.png", "a/x/1.png", "b/1.png", "b/2.png"]
-
-
-def test_folders_are_walked_by_name_and_odd_entries_are_told(tmp_path: Path) -> None:
-    for name in ("b/2.png", "b/1.png", "a/x/1.png", ".hidden/1.png", "0.png", "a/.secret"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
-    (tmp_path / "a" / "self").symlink_to("self")
-    (tmp_path / "dangling.png").symlink_to("nowhere.png")
-    (tmp_path / "linked.png").symlink_to("0.png")
-    found = list(files.walk_folders(tmp_path))
-    assert [(Path(f.path).name, f.names) for f in found[1:]] == [
-        ("a", []),
-        ("x", ["1.png"]),
-        ("b", ["1.png", "2.png"]),
-    ]
-    assert found[0].names == ["0.png", "linked.png"]
-    assert found[0].faults == [("dangling.png", "a broken link")]
-    assert [name for name, _ in found[1].faults] == ["self"]
-    with pytest.raises(UserError, match="There is no folder"):
-        list(files.walk_folders(tmp_path / "missing"))
-
-
 def test_small_files_are_read_whole(tmp_path: Path) -> None:
     for size in (0, 1, 1 << 14, (1 << 14) + 1, 3 << 14):
         (tmp_path / "a").write_bytes(b"x" * size)
         assert files.read_small(str(tmp_path / "a")) == b"x" * size
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    (tmp_path / ".shikomi-12ab-0").touch()
-    (tmp_path / "a.txt").touch()
-    files.remove_leftovers(tmp_path)
-    files.remove_leftovers(tmp_path / "missing")
+def test_a_file_that_changes_while_it_is_replaced_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, real = tmp_path / "a.txt", os.fsync
+    target.write_text("old")
+
+    def slow(descriptor: int) -> None:
+        target.write_text("saved by an editor")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    with pytest.raises(files.FileChangedError):
+        files.write_text(target, "new", lambda: target.read_text() == "old")
+    assert target.read_text() == "saved by an editor"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
-
-
-def test_walking_says_what_is_wrong_with_the_root(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="There is no folder"):
-        list(files.walk(tmp_path / "missing"))
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="is a file"):
-        list(files.walk(tmp_path / "file"))
-
-
-def test_the_trash_keeps_the_place_and_overwrites_nothing(tmp_path: Path) -> None:
-    trash = tmp_path / "trash"
-    for text in ("first", "second"):
-        path = tmp_path / "data" / "a.png"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-        files.move_to_trash(path, tmp_path, trash)
-    assert (trash / "data" / "a.png").read_text() == "first"
-    assert (trash / "data" / "a.1.png").read_text() == "second"
 
 
 def test_fingerprints_and_hashes(tmp_path: Path) -> None:

@@ -27,6 +27,26 @@ def test_no_more_is_taken_than_is_under_way() -> None:
     assert len(taken) == 6
 
 
+def test_one_slow_call_does_not_stop_the_others() -> None:
+    """With a longer queue, the other threads go on behind a call that takes long."""
+    slow, done = threading.Event(), threading.Event()
+    finished: list[int] = []
+
+    def work(number: int) -> int:
+        if number == 0:
+            assert done.wait(30)
+        finished.append(number)
+        if len(finished) == 19:
+            done.set()
+        return number
+
+    stream = ordered(work, range(40), 2, slow.set, 20)
+    assert next(stream) == (0, 0)
+    assert finished[:19] == list(range(1, 20))
+    stream.close()
+    assert slow.is_set()
+
+
 def test_errors_come_in_turn_and_end_the_threads() -> None:
     def work(number: int) -> int:
         if number == 2:

@@ -255,7 +255,7 @@ def engine_of_here(tagger: Path) -> Any:
 def _results(used: Any, contents: dict[str, str], folder: Path) -> Iterator[tuple[str, Any]]:
     for item in used.run(contents, lambda content: folder / contents[content]):
         if not isinstance(item, events.Event):
-            yield item
+            yield item.content, item.scores
 
 
 def test_a_broken_tagger_is_the_same_fault_as_here(

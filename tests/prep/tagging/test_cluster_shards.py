@@ -43,7 +43,7 @@ def gathered(
         if isinstance(item, events.Event):
             said.append(item)
             continue
-        content, scores = item
+        content, scores, _ = item
         assert content not in outcome
         failed = isinstance(scores, UnreadableError)
         outcome[content] = scores.message if failed else float(scores[0])  # type: ignore[union-attr,index]
@@ -170,7 +170,7 @@ def test_files_that_workers_do_not_see_are_sent_in_bounded_parts(
         if isinstance(item, events.Event):
             assert isinstance(item, events.Progress)
             continue
-        content, scores = item
+        content, scores, _ = item
         assert content not in outcome
         outcome[content] = scores
         most = max(most, sum(sent.bytes for sent in gathering._sent.values()))

@@ -82,6 +82,7 @@ def taken(
             "union": votes > 0,
             "intersection": votes == len(margins),
             "vote": votes > len(margins) / 2,
+            "consensus": votes > 1,
             "mean": np.float32(sum(margins)) >= 0,
         }
         if decided[how]:
@@ -92,12 +93,13 @@ def taken(
 @given(
     matrices(3),
     st.lists(st.builds(Thresholds, LIMIT, LIMIT), min_size=3, max_size=3),
-    st.sampled_from(["union", "intersection", "vote", "mean"]),
+    st.sampled_from(["union", "intersection", "vote", "mean", "consensus"]),
     st.integers(1, 3),
 )
 def test_taggers_decide_as_a_plain_loop_does(
     scores: list[Halves], limits: list[Thresholds], how: Combine, count: int
 ) -> None:
+    count = max(count, 2) if how == "consensus" else count
     stores = [Memory(matrix, table) for matrix, table in zip(scores, TABLES, strict=True)]
     members = [EnsembleMember(str(n), stores[n], TABLES[n], limits[n]) for n in range(count)]
     ensemble = Ensemble(members, how)

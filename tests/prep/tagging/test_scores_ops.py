@@ -1,5 +1,7 @@
 """Thresholds tried and taggers compared, from stored scores alone."""
 
+from math import isnan, nan
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,13 +9,17 @@ import pytest
 from prep import events
 from prep.dataset.index import Index
 from prep.errors import ConfigError, UserError
-from prep.ops import compare, thresholds
+from prep.ops import compare, tag, thresholds
 from prep.ops.compare import CompareOptions
+from prep.ops.tag import TagOptions
 from prep.ops.thresholds import ThresholdOptions
 from prep.project import Project
+from prep.tagging.models.obtain import TaggerFiles
+from prep.tagging.models.recommended import Recommended
 from prep.tagging.models.tables import GENERAL, TagTable
 from prep.tagging.scores import taggers
-from tests.prep.scored import add_scores, scored, summary
+from prep.tagging.scores.presets import PRESETS
+from tests.prep.scored import TABLE, add_scores, scored, summary
 
 SCORES = {
     "a": {"safe": 0.9, "smile": 0.32, "hat": 0.9, "mochi_(game)": 0.8},
@@ -120,6 +126,57 @@ def test_what_is_not_scored_is_said(project: Project) -> None:
     with pytest.raises(ConfigError, match="None of these 2 images has scores of second"):
         tried(project, where="-name:a.png")
     assert summary(tried(project, where="name:a.png"))["images"] == 1
+
+
+def test_recommended_thresholds_hold_without_the_files_of_the_tagger(project: Project) -> None:
+    """They are kept with the scores: of categories, of single tags, and what is left out."""
+    columns = tuple(0.1 if name == "smile" else nan for name in TABLE.names)
+    advice = Recommended(0.5, 0.6, {"meta": 0.2}, ("artist",), columns)
+    scored(project, {"a": {"smile": 0.15, "hat": 0.45, "mochi_(game)": 0.65}})
+    with Index(project) as index:
+        files = TaggerFiles("first", Path(), Path())
+        taggers.note(index, files, "somebody/first", "key of first", advice)
+        (one,) = taggers.stored(index)
+        assert (one.recommended.general, one.recommended.character) == (0.5, 0.6)
+        assert (one.recommended.categories, one.recommended.omitted) == ({"meta": 0.2}, ("artist",))
+        kept = dict(zip(TABLE.names, one.recommended.columns, strict=True))
+        assert kept["smile"] == pytest.approx(0.1)
+        assert isnan(kept["hat"])
+    asked = TagOptions(model="first", write="none")
+    (found,) = (e for e in tag.run(project, asked) if isinstance(e, events.Tags))
+    assert [name for name, _ in found.tags] == ["mochi_(game)", "smile"]
+    # A threshold of one's own replaces those of all general tags, and of no others.
+    changed = tried(project, general=0.4, character=0.6)
+    assert shifts(changed) == {"hat": (0, 1, 1, 0), "smile": (1, 0, 0, 1)}
+    assert "general 0.4" in str(summary(changed)["instead"])
+    sweep = {e.general: e for e in tried(project, sweep=True) if isinstance(e, events.Sweep)}
+    assert (sweep[0.1].tags, sweep[0.4].tags, sweep[0.8].tags) == (3, 2, 1)
+    fixed = project.saved({"tagger": {"general": 0.4, "tags": {"smile": 0.1}}})
+    assert summary(tried(fixed))["before"] == 3
+
+
+def test_a_consensus_is_what_two_of_three_find(project: Project) -> None:
+    names = PRESETS["consensus"].taggers
+    table = TagTable((*TABLE.names, "newer"), (*TABLE.categories, GENERAL))
+    scored(project, {"a": {}})
+    votes: tuple[dict[str, float], ...] = (
+        {"hat": 0.9, "smile": 0.9, "straw_hat": 0.3},
+        {"hat": 0.9, "straw_hat": 0.3},
+        {"straw_hat": 0.9, "smile": 0.9, "newer": 0.9},
+    )
+    for name, tags in zip(names, votes, strict=True):
+        add_scores(project, name, {"a": tags}, table if name == names[2] else TABLE)
+    asked = TagOptions(model="consensus", write="none")
+    (found,) = (e for e in tag.run(project, asked) if isinstance(e, events.Tags))
+    assert [name for name, _ in found.tags] == ["hat", "smile"]
+    saved = project.saved({"tagger": {"model": "consensus"}})
+    assert summary(tried(saved))["before"] == 2
+    assert summary(tried(saved, combine="intersection"))["before"] == 1  # "newer": of all one
+    assert summary(tried(saved))["model"] == ", ".join(names)
+    # With lower thresholds, a third tag has two votes.
+    assert summary(tried(saved, general=0.25))["after"] == 3
+    with pytest.raises(ConfigError, match="A consensus needs two taggers"):
+        tried(project, model="first", combine="consensus")
 
 
 def test_taggers_are_known_by_several_names(project: Project) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from prep.errors import UserError
 from prep.tagging.models.obtain import find, read_table
+from prep.tagging.scores.thresholds import Thresholds
 from tests.prep.tiny_taggers import ODD_NAMES, TAGS, make_tagger, write_table
 
 
@@ -24,7 +25,7 @@ def test_categories_decide_and_not_positions(tmp_path: Path) -> None:
     write_table(tmp_path / "table.csv", shuffled)
     table = read_table(tmp_path / "table.csv")
     assert table.ratings.tolist() == [2, 3, 4, 5]
-    limits = table.limits(general=0.25, character=0.75)
+    limits = Thresholds(general=0.25, character=0.75).limits(table)
     assert limits.tolist() == [0.75, 0.25, *[np.inf] * 4, 0.25]
 
 
@@ -33,7 +34,7 @@ def test_more_columns_a_byte_order_mark_and_other_categories_are_fine(tmp_path: 
     path.write_text("\ufeffid,tag_id,name,category,count,ips\n1,2,cat,0,3,[]\n2,3,who,3,3,[]\n")
     table = read_table(path)
     assert table.names == ("cat", "who")
-    assert table.limits(0.5, 0.9).tolist() == [0.5, 0.5]
+    assert Thresholds(0.5, 0.9).limits(table).tolist() == [0.5, 0.5]
 
 
 @pytest.mark.parametrize(

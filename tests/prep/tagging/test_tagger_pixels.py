@@ -12,11 +12,20 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from prep.tagging.models.records import CAMIE, DEEPDANBOORU, PIXAI, WD, Record
-from prep.tagging.runtime.preprocess import Recipe, pixels
-from tests.prep.odd_pictures import odd_pictures, read_bytes
+from prep.tagging.models.records import (
+    CAMIE,
+    DEEPDANBOORU,
+    OPPAI,
+    PIXAI,
+    PIXAI_1,
+    WD,
+    Record,
+)
+from prep.tagging.runtime.preprocess import Decode, Recipe, pixels
+from tests.prep.odd_pictures import odd_pictures, read_bytes, upright_on_white
 
 SIDE = 48
+DECODES: tuple[Decode, ...] = ("reference", "fast")
 Floats = NDArray[np.float64]
 
 
@@ -30,33 +39,6 @@ def weights(source: int, target: int) -> Floats:
     near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
     found = np.where(x < 1, near, np.where(x < 2, far, 0.0))
     return np.asarray(found / found.sum(axis=1, keepdims=True), np.float64)
-
-
-TURNS = {
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: a[::-1].swapaxes(0, 1),
-    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
-    8: lambda a: a.swapaxes(0, 1)[::-1],
-}
-
-
-def upright_on_white(path: Path) -> Floats:
-    """Return red, green, blue, 0 to 255, of shape (height, width, 3)."""
-    with read_bytes(path) as image:
-        turn = image.getexif().get(0x0112, 1)
-        if image.mode == "I;16":
-            grey = np.asarray(image, np.float64) / 257
-            layers = np.stack([grey] * 3 + [np.full_like(grey, 255)], axis=-1)
-        elif image.mode == "CMYK":
-            layers = np.asarray(image.convert("RGB").convert("RGBA"), np.float64)
-        else:
-            layers = np.asarray(image.convert("RGBA"), np.float64)
-    alpha = layers[..., 3:] / 255
-    flat = np.round(layers[..., :3] * alpha + 255 * (1 - alpha))
-    return np.asarray(TURNS.get(turn, lambda a: a)(flat), np.float64)
 
 
 def reference(path: Path, side: int) -> Floats:
@@ -123,6 +105,18 @@ def upright(path: Path) -> Image.Image:
     white = Image.new("RGBA", layered.size, "white")
     white.alpha_composite(layered)
     return white.convert("RGB")
+
+
+def test_the_fast_way_pads_the_same_pixels(pictures: list[Path]) -> None:
+    for path in pictures[-12:]:
+        exact, fast = (pixels(path, Recipe(SIDE, OPPAI, decode)) for decode in DECODES)
+        assert exact.shape == fast.shape == (SIDE, SIDE, 4)
+        np.testing.assert_array_equal(exact[..., 3], fast[..., 3])
+        assert (exact[exact[..., 3] == 255][:, :3] == 114).all()
+        assert np.abs(exact.astype(int) - fast).mean() < 5.0, path
+        whole, reduced = (pixels(path, Recipe(SIDE, PIXAI_1, decode)) for decode in DECODES)
+        assert whole.dtype == reduced.dtype == np.float32
+        assert np.abs(whole - reduced).mean() < 5.0, path
 
 
 def test_a_stretched_picture_is_scaled_each_way(pictures: list[Path]) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from prep.errors import UserError
-from prep.system.files import content_hash
+from prep.errors import ConfigError, UserError
+from prep.system.files import bytes_hash, content_hash
 from prep.training_set.manifest import FILE_NAME, FileState, Manifest, ManifestEntry, entry_of
 from prep.training_set.snapshot import ConceptItem, Snapshot, SnapshotItem
+from prep.training_set.write_log import LOG_NAME
 
 A = "10_mochi/a.txt"
+HAT = bytes_hash(b"hat")
 SNAPSHOT = Snapshot(
     (SnapshotItem("10_mochi/a.webp", "d/a.png", "1f", caption="mochi"),), {"mochi": ConceptItem(10)}
 )
@@ -76,23 +78,92 @@ def test_whose_a_file_is(manifest: Manifest) -> None:
     manifest.forget(A)
     manifest.forget("never known")
     assert manifest.state(A) is FileState.FOREIGN
-    manifest.claim([A])  # whatever lies there is half of what we were about to write
-    assert manifest.state(A) is FileState.OURS
 
 
-def test_a_claim_is_on_disk_before_anything_is_written(manifest: Manifest) -> None:
-    write(manifest, "hat")
+def announce(manifest: Manifest, text: str, recipe: str, name: str = A) -> None:
+    data = text.encode()
+    manifest.announce(name, recipe, len(data), bytes_hash(data))
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "recipe"),
+    [
+        ("hat", FileState.OURS, "caption 1"),  # killed before it was replaced
+        ("bow", FileState.OURS, "caption 2"),  # killed after it, before that was recorded
+        ("cat", FileState.OURS, "caption 3"),  # twice
+        ("dog", FileState.CHANGED, "caption 1"),  # by somebody else
+    ],
+)
+def test_what_a_killed_export_announced_is_ours_and_nothing_else(
+    manifest: Manifest, text: str, state: FileState, recipe: str
+) -> None:
+    file = write(manifest, "hat")
     manifest.finish(SNAPSHOT)
     manifest.save()
-    manifest.claim(["10_mochi/b.txt"])
-    after_a_crash = Manifest(manifest.folder)
-    assert after_a_crash.names() == [A, "10_mochi/b.txt"]
-    assert after_a_crash.recipe("10_mochi/b.txt") == ""
-    assert after_a_crash.recipe(A) == "caption 1"
-    assert after_a_crash.hashes() == {A: content_hash(manifest.folder / A)}
-    # An export that was begun is not finished.
-    assert manifest.snapshot is None
-    assert after_a_crash.snapshot is None
+    manifest.begin()
+    announce(manifest, "bow", "caption 2")
+    manifest.close()
+    second = Manifest(manifest.folder)
+    announce(second, "cat", "caption 3")
+    announce(second, "new", "caption 1", "10_mochi/b.txt")
+    second.close()
+    with (manifest.folder / LOG_NAME).open("a") as log:
+        log.write('["10_mochi/a.txt", "capt')  # half a line
+    replaced(file, text, later=10**9)
+    after = Manifest(manifest.folder)
+    assert after.snapshot is None  # an export that was begun is not finished
+    assert after.names() == [A, "10_mochi/b.txt"]
+    assert (after.state(A), after.recipe(A)) == (state, recipe)
+    assert after.state("10_mochi/b.txt") is FileState.ABSENT
+    after.complete()
+    assert not (manifest.folder / LOG_NAME).exists()
+    assert Manifest(manifest.folder).recipe(A) == recipe
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../b.txt", "10_mochi/../../b.txt", "/{}/b.txt", "linked/b.txt", "..", "", "a\0b"],
+)
+def test_names_that_lead_outside_are_not_ours(tmp_path: Path, name: str) -> None:
+    folder, name = tmp_path / "out", name.format(tmp_path).replace("//", "/")
+    (folder / "10_mochi").mkdir(parents=True)
+    (folder / "linked").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "b.txt").write_text("precious")
+    entry = ["r", 8, 0, bytes_hash(b"precious")]
+    (folder / FILE_NAME).write_text(json.dumps({"version": 1, "files": {name: entry}}))
+    (folder / LOG_NAME).write_text(json.dumps([name, "r", 8, entry[3]]) + "\n")
+    manifest = Manifest(folder)
+    assert manifest.names() == []
+    with pytest.raises(ConfigError, match="is outside of"):
+        manifest.refuse_outside([name])
+
+
+@pytest.mark.parametrize(
+    ("entry", "state"),
+    [
+        (["", 3, 0, HAT], FileState.FOREIGN),  # no recipe
+        (["", 0, 0, ""], FileState.FOREIGN),
+        ([1, 3, 0, HAT], FileState.FOREIGN),
+        (["r", "3", 0, HAT], FileState.FOREIGN),
+        (["r"], FileState.CHANGED),  # no content: of whatever lies there we wrote nothing
+        (["r", 3, 0, HAT], FileState.OURS),
+    ],
+)
+def test_an_entry_must_say_what_we_wrote(
+    tmp_path: Path, entry: list[object], state: FileState
+) -> None:
+    (tmp_path / "a.txt").write_text("hat")
+    (tmp_path / FILE_NAME).write_text(json.dumps({"version": 1, "files": {"a.txt": entry}}))
+    assert Manifest(tmp_path).state("a.txt") is state
+
+
+def test_a_log_that_is_a_link_is_not_written_through(manifest: Manifest, tmp_path: Path) -> None:
+    other = tmp_path / "profile"
+    other.write_text("mine")
+    (manifest.folder / LOG_NAME).symlink_to(other)
+    announce(manifest, "hat", "caption 1")
+    manifest.close()
+    assert other.read_text() == "mine"
 
 
 def test_a_file_is_known_by_its_recipe(manifest: Manifest) -> None:

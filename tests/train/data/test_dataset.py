@@ -202,6 +202,17 @@ def test_settings_go_over_the_dataset_file(tmp_path: Path) -> None:
     assert (rules.dropout, rules.tag_dropout) == (0.5, 0.25)
 
 
+@pytest.mark.parametrize(("setting", "expected"), [(None, (0.5, 0.25)), (0.0, (0.0, 0.0))])
+def test_no_dropout_goes_over_the_dataset_file_as_well(
+    tmp_path: Path, setting: float | None, expected: tuple[float, float]
+) -> None:
+    make_images(tmp_path / "images", 1)
+    text = dataset_text(caption_dropout_rate=0.5, caption_tag_dropout_rate=0.25)
+    settings = TrainSettings(caption_dropout=setting, tag_dropout=setting)
+    rules = read_dataset(write(tmp_path, text), settings).images[0].rules
+    assert (rules.dropout, rules.tag_dropout) == expected
+
+
 def test_without_buckets_every_image_gets_the_resolution(tmp_path: Path) -> None:
     make_images(tmp_path / "images", 2, (100, 60))
     text = dataset_text().replace("enable_bucket = true", "enable_bucket = false")
@@ -209,3 +220,22 @@ def test_without_buckets_every_image_gets_the_resolution(tmp_path: Path) -> None
     assert fit.bucket == (64, 64)
     assert fit.resized == (107, 64)
     assert np.isclose(fit.left, (107 - 64) // 2)
+
+
+def test_litter_is_no_image_and_a_link_no_second_one(tmp_path: Path) -> None:
+    make_images(tmp_path / "images", 2)
+    for name in ("._00.png", "AlbumArtSmall.jpg", "Thumbs.db"):
+        (tmp_path / "images" / name).write_bytes(b"litter")
+    (tmp_path / "images" / "02.png").symlink_to("00.png")
+    data = read_dataset(write(tmp_path, dataset_text()), SETTINGS)
+    assert [image.path.name for image in data.images] == ["00.png", "01.png"]
+    assert [Path(event.path).name for event in data.skipped] == ["02.png"]
+
+
+def test_captions_with_another_suffix_are_named(tmp_path: Path) -> None:
+    make_images(tmp_path / "images", 2)
+    for text in (tmp_path / "images").glob("*.txt"):
+        text.rename(text.with_suffix(".caption"))
+    with pytest.raises(UserError) as caught:
+        read_dataset(write(tmp_path, dataset_text()), SETTINGS)
+    assert caught.value.hint == 'They have .caption files: set caption_extension = ".caption".'

@@ -42,9 +42,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
     """Collect the runs that would have been started."""
     found: list[RunConfig] = []
 
-    def start(_: Project, run: RunConfig) -> jobs.Job:
+    def start(_: Project, run: RunConfig) -> tuple[jobs.Job, RunConfig]:
         found.append(run)
-        return jobs.Job(Path("job"))
+        return jobs.Job(Path("job")), run
 
     monkeypatch.setattr(beginning, "start_run", start)
     return found
@@ -186,3 +186,21 @@ def test_a_given_dataset_file_is_checked_and_not_replaced(
     (run,) = started
     assert run.dataset == file
     assert not (project.output / "dataset").exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("resolution = 100", "100x100 of the dataset file"),
+        ("resolution = [64, 100]", "64x100 of the dataset file"),
+        ("resolution = 64\nenable_bucket = true\nbucket_reso_steps = 12", "in steps of 12 pixels"),
+    ],
+)
+def test_sizes_of_a_dataset_file_that_do_not_fit_the_model_are_refused(
+    project: Project, base: Path, tmp_path: Path, started: list[RunConfig], part: str, said: str
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(f"[[datasets]]\n{part}\n[[datasets.subsets]]\nimage_dir = 'dataset'\n")
+    with pytest.raises(UserError, match=said):
+        begun(project, TrainSettings(base=str(base)), file)
+    assert started == []

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from prep.errors import ConfigError, MissingExtraError, UserError
-from prep.events import Event, Failed, Finished, Metric, Sample, Saved
+from prep.events import Event, Failed, Finished, Metric, Sample, Saved, Warned
 from prep.project import Project
 from prep.system import jobs
 from tests.train.tiny import MakeRun
@@ -21,6 +21,7 @@ from train import extra
 from train.arithmetic.precision import default_device
 from train.config import RunConfig, TrainSettings
 from train.job.begin import begin, check, find_training, resume
+from train.job.changes import Changes
 from train.job.command import training_argv
 from train.job.start import run_config
 from train.networks.saved import load_lora
@@ -82,6 +83,10 @@ def begun(project: Project, settings: TrainSettings, dataset: Path | None = None
             return job
 
 
+def resumed(project: Project, name: str, changes: Changes | None = None) -> list[Event]:
+    return list(resume(project, name, changes))
+
+
 def test_a_job_through_accelerate_stops_and_resumes(make_run: MakeRun) -> None:
     run = make_run()
     project = Project.open(run.project)
@@ -90,7 +95,7 @@ def test_a_job_through_accelerate_stops_and_resumes(make_run: MakeRun) -> None:
     )
     job = begun(project, settings, run.dataset)
     with pytest.raises(UserError, match="is already running"):
-        resume(project, job.name)
+        resumed(project, job.name)
     wait_for(lambda: any(isinstance(event, Metric) for event in events_of(job)))
     jobs.send(job, "sample")
     wait_for(lambda: any(isinstance(event, Sample) for event in events_of(job)))
@@ -104,15 +109,15 @@ def test_a_job_through_accelerate_stops_and_resumes(make_run: MakeRun) -> None:
     assert any(isinstance(event, Saved) for event in found)
     assert all(json.loads(line) for line in job.events_file.read_text().splitlines())
 
-    frozen = job.directory / "config.toml"
     steps = last.summary["steps"]
-    frozen.write_text(frozen.read_text().replace("max_steps = 0", f"max_steps = {steps + 2}"))
     assert find_training(project, job.name[:8]) == job
-    resume(project, job.name)
+    (told,) = resumed(project, job.name[:8], Changes(overrides=[f"max_steps={steps + 2}"]))
+    assert isinstance(told, Warned)
+    assert told.message == f"The run continues with max_steps = {steps + 2} (was 0)."
     wait_for(lambda: not jobs.alive(job))
     assert jobs.status(job).state == "done", job.log_file.read_text()
-    resumed = [e.step for e in events_of(job)[len(found) :] if isinstance(e, Metric) and e.loss]
-    assert resumed == [steps + 1, steps + 2]
+    later = [e.step for e in events_of(job)[len(found) :] if isinstance(e, Metric) and e.loss]
+    assert later == [steps + 1, steps + 2]
 
 
 def test_two_processes_learn_what_one_learns(make_run: MakeRun, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from prep.errors import UnreadableError
 from train.lora.file import (
     RawTensor,
     file_hash,
-    inspect,
     legacy_hash,
     model_hash,
     read_header,
@@ -80,71 +77,6 @@ def test_hashes_are_those_of_sd_scripts() -> None:
     assert len(ours) == len(peer.getvalue())
     assert legacy_hash(ours) == legacy
     assert model_hash(ours) == model_hash(peer.getvalue())
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_inspect(tmp_path: Path, dtype: torch.dtype) -> None:
-    path = tmp_path / "a.safetensors"
-    alpha = {f"{NAME}.alpha": raw(torch.tensor(1.5), dtype)}
-    path.write_bytes(serialise({**tensors(), **alpha}, {"ss_network_dim": "2"}))
-    found = inspect(path)
-    assert (found.family, found.algorithm, found.ranks, found.alpha) == ("sd15", "lora", (2,), 1.5)
-    assert found.modules == {"unet": 1}
-    assert found.unmatched == ()
-    assert inspect(path, {"something else"}).unmatched == (NAME,)
-
-
-LORA: dict[str, tuple[int, ...]] = {"lora_down.weight": (2, 3), "lora_up.weight": (3, 2)}
-
-
-def named(leaves: Mapping[str, tuple[int, ...]], name: str = NAME) -> dict[str, RawTensor]:
-    return {
-        f"{name}.{leaf}": raw(torch.zeros(shape), torch.float32) for leaf, shape in leaves.items()
-    }
-
-
-@pytest.mark.parametrize(
-    ("content", "family", "algorithm"),
-    [
-        (named(LORA | {"lora_down.weight": (2, 3, 3, 3)}), "sd15", "locon"),
-        (named(LORA | {"lora_down.weight": (2, 3, 1, 1)}), "sd15", "lora"),
-        (named(LORA | {"alpha": (), "dora_scale": (3, 1)}), "sd15", "dora"),
-        (named({f"hada_w{n}_{side}": (2, 3) for n in "12" for side in "ab"}), "sd15", "loha"),
-        (named({"lokr_w1": (2, 3), "lokr_w2": (2, 3), "alpha": ()}), "sd15", "lokr"),
-        (named(LORA | {"lora_mid.weight": (2, 2, 3, 3), "alpha": ()}), "sd15", "lora"),
-        (named(LORA, "lora_te1_x"), "sdxl", "lora"),
-        (named(LORA, "something"), "unknown", "lora"),
-        (named(LORA) | named({"lokr_w1": (2, 3)}, f"{NAME}_2"), "sd15", "lokr+lora"),
-        (named(LORA) | named(LORA | {"scalar": ()}, f"{NAME}_2"), "sd15", "lora+unknown"),
-    ],
-)
-def test_families_and_algorithms(
-    tmp_path: Path, content: dict[str, RawTensor], family: str, algorithm: str
-) -> None:
-    path = tmp_path / "a.safetensors"
-    path.write_bytes(serialise(content, {}))
-    found = inspect(path)
-    assert (found.family, found.algorithm) == (family, algorithm)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"short",
-        b"\xff" * 64,
-        serialise({}, {}),
-        serialise(named({"alpha": ()}), {}),
-        (9).to_bytes(8, "little") + b"[1]",
-    ],
-)
-def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "a.safetensors"
-    path.write_bytes(content)
-    with pytest.raises(UnreadableError):
-        inspect(path)
-    with pytest.raises(UnreadableError):
-        inspect(tmp_path / "missing.safetensors")
 
 
 def test_header_is_json_and_aligned() -> None:

@@ -1,4 +1,3 @@
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from prep.system import jobs
 from tests.train.tiny import MakeRun, dataset_text
 from train.arithmetic.memory import MemoryRanOutError
 from train.config import RunConfig
-from train.lora.file import inspect, read_header
+from train.lora.contents import inspect
 from train.networks.build import fresh_network
 from train.networks.lora import LoraModule
 from train.networks.saved import load_lora
@@ -87,45 +86,6 @@ def test_a_whole_run(make_run: MakeRun, tmp_path: Path) -> None:
     info = inspect(run.project / summary["lora"])
     assert (info.algorithm, info.ranks[0], info.alpha) == ("locon", 4, 4.0)
     assert info.unmatched == ()
-
-
-def test_metadata_is_complete(make_run: MakeRun, tmp_path: Path) -> None:
-    run = make_run(epochs=1, batch_size=2, save_precision="bf16")
-    summary, _ = finish(run, job_in(tmp_path))
-    header = read_header(run.project / summary["lora"])
-    metadata = header.metadata
-    expected = {
-        "ss_network_module": "networks.lora",
-        "ss_network_dim": "4",
-        "ss_network_alpha": "4.0",
-        "ss_base_model_version": "sd_v1",
-        "ss_v2": "False",
-        "ss_output_name": "mochi",
-        "ss_num_train_images": "10",
-        "ss_num_reg_images": "0",
-        "ss_steps": str(summary["steps"]),
-        "ss_epoch": "1",
-        "ss_min_snr_gamma": "5.0",
-        "ss_noise_offset": "None",
-        "ss_lr_scheduler": "cosine",
-        "ss_mixed_precision": "no",
-        "modelspec.architecture": "stable-diffusion-v1/lora",
-        "modelspec.title": "mochi",
-        "modelspec.resolution": "64x64",
-        "modelspec.prediction_type": "epsilon",
-    }
-    assert {key: metadata.get(key) for key in expected} == expected
-    frequency = json.loads(metadata["ss_tag_frequency"])["images"]
-    assert (frequency["mochi"], frequency["hat 0"]) == (5, 2)
-    buckets = json.loads(metadata["ss_bucket_info"])["buckets"]
-    assert sorted((b["resolution"], b["count"]) for b in buckets.values()) == [
-        ([64, 64], 8),
-        ([80, 48], 2),
-    ]
-    (dataset,) = json.loads(metadata["ss_datasets"])
-    assert dataset["subsets"][0]["num_repeats"] == 2
-    assert {entry["dtype"] for entry in header.tensors.values()} == {"BF16"}
-    assert len(metadata["sshs_model_hash"]) == 64
 
 
 def test_one_image_is_learnt(make_run: MakeRun, tmp_path: Path) -> None:
@@ -270,14 +230,6 @@ def test_checkpointing_computes_again_and_gives_the_same_weights(
     assert counts[1] > 1.7 * counts[0]
     for key, tensor in weights[0].items():
         assert torch.allclose(tensor, weights[1][key], atol=1e-5), key
-
-
-def test_v_prediction_trains(make_run: MakeRun, tmp_path: Path, v_base: Path) -> None:
-    run = make_run(base=str(v_base), max_steps=2)
-    summary, _ = finish(run, job_in(tmp_path))
-    metadata = read_header(run.project / summary["lora"]).metadata
-    assert metadata["modelspec.prediction_type"] == "v"
-    assert metadata["ss_zero_terminal_snr"] == "True"
 
 
 def test_the_latent_cache_is_used_and_never_stale(make_run: MakeRun, tmp_path: Path) -> None:

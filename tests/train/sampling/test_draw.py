@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any, get_args
 
@@ -138,6 +139,60 @@ def test_a_lora_at_strength_zero_is_the_base_model(trained: Project) -> None:
 def test_faults_of_sample(trained: Project, options: SampleOptions, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         list(sample.run(trained, options))
+
+
+def test_loras_from_anywhere_are_drawn_each_under_its_own_name(
+    trained: Project, tmp_path: Path
+) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    lora = trained.output / "lora"
+    first, second = tmp_path / "a" / "last.safetensors", tmp_path / "b" / "last.safetensors"
+    shutil.copy(lora / "mochi-step00000001.safetensors", first)
+    shutil.copy(lora / "mochi.safetensors", second)
+
+    def drawn(prompt: str, *loras: str) -> tuple[dict[str, float], bytes]:
+        options = SampleOptions(prompt=(prompt,), lora=loras, seed=5)
+        (event,) = (e for e in sample.run(trained, options) if isinstance(e, Sample))
+        with Image.open(trained.root / event.path) as image:
+            return dict(event.loras), image.tobytes()
+
+    names, pixels = drawn("cat", f"{first}:0.5", f"{second}:0.25")
+    assert names == {"a/last": 0.5, "b/last": 0.25}
+    assert drawn("cat", "mochi-step00000001:0.5", "mochi:0.25")[1] == pixels
+    assert drawn("cat <lora:a/last:0.5>", f"{first}:9", f"{second}:0.25")[1] == pixels
+    swapped = drawn("cat", f"{second}:0.25", f"{first}:0.5")
+    assert drawn(f"cat <lora:{first}:0.5>", f"{second}:0.25") == swapped
+    assert drawn("cat <lora:last:0.25>", f"{second}:9")[0] == {"last": 0.25}
+    with pytest.raises(ConfigError, match=r"<lora:last> may be .*a/last.* or .*b/last"):
+        drawn("cat <lora:last:1>", str(first), str(second))
+
+    options = GridOptions(prompt=("cat",), lora=(str(first), str(second)), strengths=(0.6,), seed=5)
+    cells = [event for event in grid.run(trained, options) if isinstance(event, Sample)]
+    assert [dict(event.loras) for event in cells] == [{"a/last": 0.6}, {"b/last": 0.6}]
+    pictures = []
+    for event in cells:
+        with Image.open(trained.root / event.path) as image:
+            pictures.append(image.tobytes())
+    assert pictures == [drawn("cat", f"{file}:0.6")[1] for file in (first, second)]
+
+
+def test_sizes_are_refused_before_the_model_is_loaded(trained: Project) -> None:
+    for stream in (
+        sample.run(trained, SampleOptions(prompt=("a --w 100",))),
+        grid.run(trained, GridOptions(prompt=("a --w 100",))),
+    ):
+        seen: list[Event] = []
+        with pytest.raises(UserError, match="100x64 does not fit"):
+            seen.extend(stream)
+        assert seen == []
+
+
+def test_the_usual_size_is_made_to_fit(trained: Project) -> None:
+    odd = trained.saved({"project": {"resolution": 70}})
+    (event,) = (e for e in sample.run(odd, SampleOptions(prompt=("a",))) if isinstance(e, Sample))
+    with Image.open(odd.root / event.path) as image:
+        assert image.size == (64, 64)
 
 
 def test_drawing_needs_a_base(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,10 +19,11 @@ _SETTINGS = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     "RAY_NUM_REDIS_GET_RETRIES": "2",
+    "PYTHONSAFEPATH": "1",
 }
 """No usage reports, no advice about the next version, no lines from the C++ side, no messages
-about lost workers amid our output; and two tries, of 40 seconds each, to reach a head that does
-not answer, instead of twenty."""
+about lost workers amid our output; two tries, of 40 seconds each, to reach a head that does not
+answer, instead of twenty; and no Python files of the current folder."""
 _FIRST_KNOCK, _KNOCK = 10.0, 2.0
 """Seconds within which a head must accept a connection, and later answer."""
 _JOIN = "Run this on a machine of the cluster: ray start --address=HOST:6379"
@@ -79,7 +80,9 @@ def _start(ray: Any, address: str, folder: str) -> None:
     quiet = {"log_to_driver": False, "logging_level": "CRITICAL", "configure_logging": True}
     own = {"include_dashboard": False, "_temp_dir": folder} if address == "local" else {}
     try:
-        ray.init(address, **quiet, **own)
+        # Ray puts the current folder, which may be anybody's project, on the path of all workers.
+        with chdir(folder):
+            ray.init(address, **quiet, **own)
     except (ConnectionError, TimeoutError, RuntimeError, ray.exceptions.RayError) as error:
         if "uthentication" in f"{error} {error.__cause__}":
             raise UserError(f"The cluster at {address} asks for Ray's token.", _TOKEN) from error

@@ -18,12 +18,13 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from prep.dataset.values.embeddings import halves
 from prep.errors import UnreadableError, UserError
 from prep.system import parallel
 from prep.system.files import content_hash
 from prep.tagging.models.obtain import TaggerFiles
 from prep.tagging.runtime.running import Running
-from prep.tagging.runtime.tagger import Scores, Tagger, score_files
+from prep.tagging.runtime.tagger import Inputs, Outputs, Tagger, run_files
 
 Bytes = NDArray[np.uint8]
 """Bytes of a file as an array: Ray shares the memory of arrays, and copies ``bytes``."""
@@ -78,6 +79,7 @@ class ShardAnswer:
     Attributes:
         scored: Indices of items with scores.
         scores: Their scores, as stored: shape (scored, tags).
+        embeddings: Their embeddings, as stored: shape (scored, any); none if the model gives none.
         faults: Index -> why the image cannot be read.
         unseen: Indices of items that this node does not have.
         most: See ``Tagger.most``.
@@ -85,6 +87,7 @@ class ShardAnswer:
 
     scored: list[int] = field(default_factory=list)
     scores: NDArray[np.float16] = field(default_factory=lambda: np.empty((0, 0), np.float16))
+    embeddings: NDArray[np.float16] = field(default_factory=lambda: np.empty((0, 0), np.float16))
     faults: dict[int, str] = field(default_factory=dict)
     unseen: list[int] = field(default_factory=list)
     most: int = 0
@@ -127,25 +130,28 @@ class Worker:
         """Score the readable images of a shard."""
         assert self._tagger is not None
         answer, running = ShardAnswer(), self._running
-        found: list[Scores] = []
+        found: list[Outputs] = []
         try:
             with (
                 closing(self._files(items, answer)) as files,
                 closing(
-                    score_files(self._tagger, files, batch=running.batch, threads=running.threads)
+                    run_files(self._tagger, files, batch=running.batch, threads=running.threads)
                 ) as scored,
             ):
-                for file, scores in scored:
+                for file, outputs in scored:
                     place = cast(_Placed, file).place
-                    if isinstance(scores, UnreadableError):
-                        answer.faults[place] = scores.message
+                    if isinstance(outputs, UnreadableError):
+                        answer.faults[place] = outputs.message
                     else:
                         answer.scored.append(place)
-                        found.append(scores)
+                        found.append(outputs)
         except UserError as error:
             return Fault(error.message, error.hint)
         if found:
-            answer.scores = np.array(found).astype(np.float16)
+            answer.scores = np.array([one.scores for one in found]).astype(np.float16)
+            answer.embeddings = halves(
+                [one.embedding for one in found if one.embedding is not None]
+            )
         answer.most = self._tagger.most
         return answer
 
@@ -184,9 +190,9 @@ class _Shared(Tagger):
         super().__init__(*arguments)
         self._room = threading.BoundedSemaphore(self.at_once)
 
-    def run(self, tensor: NDArray[Any]) -> Scores:
+    def run(self, inputs: Inputs) -> Outputs:
         with self._room:
-            return super().run(tensor)
+            return super().run(inputs)
 
 
 def _is_here(item: ShardItem) -> bool:

@@ -203,11 +203,11 @@ class _Gathering:
                     if isinstance(error, FileNotFoundError)
                     else str(error)
                 )
-                self._results.append((content, UnreadableError(f"{path.name}: {reason}")))
+                self._results.append(Scored(content, UnreadableError(f"{path.name}: {reason}")))
                 continue
             if bytes_hash(data) != content:
                 reason = "the file has changed in the meantime"
-                self._results.append((content, UnreadableError(f"{path.name}: {reason}")))
+                self._results.append(Scored(content, UnreadableError(f"{path.name}: {reason}")))
                 continue
             items.append(ShardItem(content, str(path), np.frombuffer(data, np.uint8)))
             size += len(data)
@@ -244,10 +244,11 @@ class _Gathering:
             self.useful.append(worker)
         worker.place.lost = 0
         worker.answered(len(contents), sent.since)
-        for place, scores in zip(answer.scored, answer.scores, strict=True):
-            self._results.append((contents[place], scores))
+        for number, place in enumerate(answer.scored):
+            embedding = answer.embeddings[number] if len(answer.embeddings) else None
+            self._results.append(Scored(contents[place], answer.scores[number], embedding))
         for place, reason in answer.faults.items():
-            self._results.append((contents[place], UnreadableError(reason)))
+            self._results.append(Scored(contents[place], UnreadableError(reason)))
         if answer.unseen:
             unseen = tuple(contents[place] for place in answer.unseen)
             worker.place.sees = len(unseen) < len(contents)
@@ -266,4 +267,4 @@ class _Gathering:
         else:
             name = self.path(contents[0]).name
             reason = f"{name}: {_TRIES} workers crashed while reading it"
-            self._results.append((contents[0], UnreadableError(reason)))
+            self._results.append(Scored(contents[0], UnreadableError(reason)))

@@ -1,0 +1,170 @@
+"""Names of files and folders: natural order, litter of other systems, and their length in bytes."""
+
+import hashlib
+import os
+import re
+import unicodedata
+from pathlib import Path
+
+from prep.texts import composed
+
+MAX_BYTES = 255
+"""Bytes of one name that file systems allow; NTFS counts UTF-16 units, which are never more."""
+
+# fmt: off
+_LITTER_FOLDERS = frozenset({
+    "@eadir", "#recycle", "#snapshot", "@tmp",  # Synology
+    "@recycle", "@recently-snapshot", "@__thumb",  # QNAP
+    "~snapshot",  # NetApp
+    "$recycle.bin", "recycler", "recycled", "system volume information", "$windows.~bt",  # Windows
+    "__macosx", "temporary items", "network trash folder", "thevolumesettingsfolder",  # macOS
+    "lost+found", "lost.dir", "_gsdata_",  # Linux, Android, GoodSync
+})
+_LITTER_FILES = frozenset({
+    "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", "zbthumbnail.info",
+})
+# fmt: on
+_LITTER_FOLDER = re.compile(r"found\.\d{3}")
+_LITTER_FILE = re.compile(
+    r".*@syno(eastream|resource)|~\$.*"
+    r"|synophoto_thumb_\w+\.jpe?g|albumart(small|_\{.*\}_(small|large))\.jpg"
+)
+_DIGITS = re.compile(r"0*([0-9]+)")
+_HASH = 8
+
+
+def is_litter_folder(name: str) -> bool:
+    """Return whether a system, a NAS or a sync program made this folder: thumbnails, bins, copies.
+
+    Hidden folders (``.AppleDouble``, ``.Trash-1000``, ``.ipynb_checkpoints``) count as well.
+
+    Example:
+        >>> [is_litter_folder(name) for name in ("@eaDir", "$RECYCLE.BIN", "10_mochi")]
+        [True, True, False]
+    """
+    lower = name.lower()
+    return (
+        lower.startswith(".")
+        or lower in _LITTER_FOLDERS
+        or _LITTER_FOLDER.fullmatch(lower) is not None
+    )
+
+
+def is_litter_file(name: str) -> bool:
+    """Return whether a system wrote this file beside those of the user, or it is hidden.
+
+    Example:
+        >>> [is_litter_file(name) for name in ("Thumbs.db", "._a.png", "a.png")]
+        [True, True, False]
+    """
+    lower = name.lower()
+    return (
+        lower.startswith(".") or lower in _LITTER_FILES or _LITTER_FILE.fullmatch(lower) is not None
+    )
+
+
+def is_litter_path(path: str) -> bool:
+    """Return whether a relative path with slashes leads into or to litter."""
+    *folders, name = path.split("/")
+    return any(map(is_litter_folder, folders)) or is_litter_file(name)
+
+
+def natural(path: str) -> str:
+    """Return a text by which paths with slashes sort as people count: 1, 2, 10.
+
+    Each number is preceded by a character for its length, and a folder sorts before names that
+    continue its own. Paths that differ only in leading zeros have the same text.
+    """
+    return _DIGITS.sub(_counted, path.replace("/", "\1"))
+
+
+def natural_key(path: str) -> tuple[str, str]:
+    """Return a sort key for ``natural`` order in which no two paths are equal.
+
+    Example:
+        >>> sorted(["10.png", "9.png", "010.png", "a/1.png", "a-1.png"], key=natural_key)
+        ['9.png', '10.png', '010.png', 'a/1.png', 'a-1.png']
+    """
+    return natural(path), path
+
+
+def _counted(match: re.Match[str]) -> str:
+    return f"0{chr(len(match[1]))}{match[1]}"
+
+
+def fits(name: str) -> bool:
+    """Return whether a file system allows a name of this length."""
+    return len(os.fsencode(name)) <= MAX_BYTES
+
+
+def shortened(stem: str, room: int) -> str:
+    """Return a stem that leaves ``room`` bytes of a name; a shortened one ends in a hash of it.
+
+    The same stem always gives the same result, and different ones give different results.
+
+    Args:
+        stem: A name without its suffix.
+        room: Bytes for what will be appended.
+
+    Example:
+        >>> shortened("a" * 240, 20)[-12:], shortened("short", 20)
+        ('aaa-b5f2aa59', 'short')
+    """
+    data = os.fsencode(stem)
+    if len(data) <= MAX_BYTES - room:
+        return stem
+    mark = hashlib.sha256(data).hexdigest()[:_HASH]
+    kept = data[: MAX_BYTES - room - _HASH - 1].decode("utf-8", "ignore").rstrip(" .")
+    return f"{kept}-{mark}"
+
+
+def shortened_name(name: str) -> str:
+    """Return a file name with its stem shortened so that it fits; its suffix stays."""
+    if fits(name):
+        return name
+    path = Path(name)
+    return shortened(path.stem, len(os.fsencode(path.suffix))) + path.suffix
+
+
+def numbered(name: str, number: int, mark: str = "-") -> str:
+    """Return a name with a number behind its stem: a-2.png.
+
+    Example:
+        >>> numbered("a.png", 2)
+        'a-2.png'
+    """
+    path, end = Path(name), f"{mark}{number}"
+    return shortened(path.stem, len(os.fsencode(path.suffix)) + len(end)) + end + path.suffix
+
+
+def same_name(name: str) -> str:
+    """Return a key that is equal for names that differ only in how accents are encoded.
+
+    macOS writes an accent as a letter of its own (NFD), other systems as part of the letter (NFC).
+    """
+    return composed(name)
+
+
+def existing(path: Path) -> Path:
+    """Return the file at ``path``, or the one whose name differs only in how accents are encoded.
+
+    Returns:
+        The path itself if there is neither.
+    """
+    if path.name.isascii() or is_there(path):
+        return path
+    for form in ("NFC", "NFD"):
+        other = path.with_name(unicodedata.normalize(form, path.name))
+        if is_there(other):
+            return other
+    return path
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a file at ``path``; a name that is too long is none."""
+    return os.path.isfile(path)  # noqa: PTH113  (Path.is_file raises for names that are too long)
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is a file, folder or link at ``path``; a name too long is not."""
+    return os.path.lexists(path)

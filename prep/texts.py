@@ -1,0 +1,115 @@
+"""Text as people and programs write it: byte order marks, and accents in two forms.
+
+Editors put a byte order mark before UTF-8, and Notepad's "Unicode" is UTF-16. macOS, and what is
+copied from its file names, writes an accent as a character of its own (NFD), everything else as
+part of the letter (NFC): one word for the eye, two for a program.
+"""
+
+import codecs
+import errno
+import gzip
+import io
+import json
+import os
+import stat
+import tomllib
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+_LARGEST = 1 << 28
+"""Bytes of the largest text that is read: tag lists of a million entries have a tenth of it."""
+_NESTED = "it is nested too deeply"
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def decoded(data: bytes, errors: str = "strict") -> str:
+    r"""Return the text of a file, without its byte order mark; UTF-8 if it has none.
+
+    Raises:
+        UnicodeDecodeError: It is not text in that encoding.
+
+    Example:
+        >>> decoded(b"\xef\xbb\xbfbear"), decoded("bear".encode("utf-16")), decoded(b"bear")
+        ('bear', 'bear', 'bear')
+    """
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    return data.decode(encoding, errors)
+
+
+def read_text(file: Path, errors: str = "strict") -> str:
+    """Read a text file in any encoding with a byte order mark, or UTF-8; ends of lines become LF.
+
+    Raises:
+        OSError: It cannot be read, is not a regular file, or is larger than 256 MB.
+        UnicodeDecodeError: It is not text.
+    """
+    text = decoded(read_bytes(file), errors)
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def read_bytes(file: Path) -> bytes:
+    """Read a file that is not an image.
+
+    Raises:
+        OSError: It cannot be read, is not a regular file, or is larger than 256 MB.
+    """
+    # A pipe that nobody writes to would block already on opening; a device may never end.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(file, flags), "rb") as stream:  # noqa: PTH123  (a descriptor)
+        found = os.fstat(stream.fileno())
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(file))
+        if found.st_size > _LARGEST:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(file))
+        return stream.read()
+
+
+def unzipped(data: bytes) -> bytes:
+    """Return what a gzip file contains.
+
+    Raises:
+        OSError: It is damaged, or contains more than 256 MB.
+    """
+    with gzip.open(io.BytesIO(data)) as stream:
+        whole = stream.read(_LARGEST + 1)
+    if len(whole) > _LARGEST:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return whole
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text that anybody may have written.
+
+    Raises:
+        ValueError: It is not valid, or nested too deeply to be read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError(_NESTED) from None
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return the table of a TOML text that anybody may have written.
+
+    Raises:
+        ValueError: It is not valid, or nested too deeply to be read.
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError(_NESTED) from None
+
+
+def composed(text: str) -> str:
+    """Return a text with its accents as parts of the letters (NFC)."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
