@@ -30,7 +30,7 @@ from prep.curation.duplicates.similarity import first_look, small_square
 
 RADIUS = 14
 FOLDS = 6
-RISING = ("one", "two", "flat", "texture", "edges", "added")
+RISING = ("one", "two", "flat", "texture", "edges", "added", "worst")
 """Traits of which more never makes a mark less likely."""
 MODEL = Path(overlay.__file__).with_name("overlay_model.json")
 

@@ -59,7 +59,7 @@ def _slopes(soft: Plane) -> tuple[Plane, Plane]:
 
 
 def _places(soft: Plane) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the steepest place of each cell, x and y, the steepest cells of all."""
+    """Return the steepest place of each cell that has one, x and y, spread over the picture."""
     steepness = cv2.magnitude(*_slopes(soft))
     inner = np.zeros_like(soft)
     inside = np.s_[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
@@ -70,7 +70,8 @@ def _places(soft: Plane) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     steepest = cells.max(axis=1)
     order = np.flatnonzero(steepest > _STEEP)
     if len(order) > _PLACES:
-        order = order[np.argpartition(-steepest[order], _PLACES)[:_PLACES]]
+        # Evenly spread: the steepest ones may all belong to a mark.
+        order = order[np.linspace(0, len(order) - 1, _PLACES).astype(np.intp)]
     best = cells[order].argmax(axis=1)
     cell_y, cell_x = np.divmod(order, across)
     return cell_x * _CELL + best % _CELL, cell_y * _CELL + best // _CELL

@@ -18,6 +18,8 @@ _SECOND = 0.7
 """Residual, relative to the first colour's, below which a pixel has the second colour."""
 _OPACITY = 0.9
 """Quantile of the pixels' opacities that is that of the mark: edges of strokes have less."""
+_MOST_OPAQUE = 1.15
+"""Opacity that a pixel may have, relative to that of the mark."""
 _BETTER = 0.01
 
 
@@ -30,6 +32,8 @@ class Blend:
         two: The same for two colours.
         opacity: Opacity of the first colour.
         relative: Opacity of each pixel, relative to that of its colour, shape (n,).
+        rest: Energy of the change of each pixel that is left at no more than the opacity of its
+            colour, shape (n,).
         change: The change of each pixel, shape (3, n).
         full: The change of each pixel at the opacity of its colour, shape (3, n).
     """
@@ -38,6 +42,7 @@ class Blend:
     two: float
     opacity: float
     relative: Values
+    rest: Values
     change: Pixels
     full: Pixels
 
@@ -91,7 +96,8 @@ def _applied(
     mine = np.where(is_second, opacity[1], opacity[0])
     towards = np.where(is_second, second[:, None], first[:, None]) - base
     relative = (mine / np.maximum(level, 0.05)).astype(np.float32)
-    return Blend(one, two, levels[0], relative, change, level * towards)
+    left = _energy(change - np.minimum(mine, _MOST_OPAQUE * level) * towards)
+    return Blend(one, two, levels[0], relative, left, change, level * towards)
 
 
 def _best(base: Pixels, change: Pixels, weights: Values) -> tuple[Values, float]:

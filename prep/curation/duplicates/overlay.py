@@ -17,21 +17,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prep.curation.duplicates.blend import explained
+from prep.curation.duplicates.blend import Blend, explained
 from prep.curation.duplicates.differences import BoolPlane, Plane, luma_of
 from prep.curation.duplicates.tones import Planes
 from prep.curation.duplicates.trees import BoostedTrees
 
 DIFFERENT_FROM = 5.0
 """Significance from which a pixel belongs to the difference."""
-SURE, POSSIBLE = 0.9, 0.5
+SURE, POSSIBLE = 0.95, 0.5
 """Probabilities from which a difference is a mark, and from which it may be one."""
+_EXPLAINED, _IN_DOUBT = 0.9, 0.9
+"""Minimum of the trait ``worst`` of a mark alone, and the largest probability below it."""
 _MOST = 0.6
 """Share of the picture above which the difference is no mark."""
 _FEWEST = 4
 _CORE = 0.55
 """Share of the opacity from which a pixel belongs to the strokes, not to their edges."""
 _NO_INNER = 15
+_TOGETHER, _CLEAR = 9, 60.0
+"""Distance of pixels of one part, and significance from which a part counts on its own."""
 _AROUND = 12
 """Pixels around a difference that are looked at, too."""
 
@@ -59,6 +63,8 @@ class Traits(NamedTuple):
         rhythm: Logarithm of the number of gaps along the length.
         even: Logarithm of the number of parts, large ones counting more.
         margin: Distance from the edge of the picture, up to a tenth.
+        worst: Share of the energy that the blend explains in the part where it explains least; a
+            part that differs clearly and is not explained is content, whatever the mark beside it.
     """
 
     one: float
@@ -80,6 +86,7 @@ class Traits(NamedTuple):
     rhythm: float
     even: float
     margin: float
+    worst: float
 
 
 def traits(base: Planes, marked: Planes, different: Plane, inside: BoolPlane) -> Traits | None:
@@ -123,12 +130,16 @@ def traits(base: Planes, marked: Planes, different: Plane, inside: BoolPlane) ->
         *_shape(core, math.sqrt(everywhere.size)),
         _parts(core),
         min(0.1, _margin(everywhere)),
+        _worst(where, different[part], change, blend),
     )
 
 
 def probability(found: Traits | None) -> float:
-    """Return how likely it is that a difference with these traits is a mark."""
-    return 0.0 if found is None else _model().probability(found._asdict())
+    """Return how likely it is that a difference with these traits is a mark and nothing else."""
+    if found is None:
+        return 0.0
+    likely = _model().probability(found._asdict())
+    return likely if found.worst >= _EXPLAINED else min(likely, _IN_DOUBT)
 
 
 @cache
@@ -191,6 +202,21 @@ def _parts(core: BoolPlane) -> float:
     areas = about[1:, cv2.CC_STAT_AREA].astype(np.float64)
     areas = areas[areas >= _FEWEST]
     return math.log(1 + (areas.sum() ** 2 / (areas**2).sum() if len(areas) else 0))
+
+
+def _worst(where: BoolPlane, different: Plane, change: Planes, blend: Blend) -> float:
+    """Return the trait ``worst``."""
+    near = np.ones((_TOGETHER, _TOGETHER), np.uint8)
+    count, labels = cv2.connectedComponents(cv2.dilate(where.astype(np.uint8), near))
+    of = labels[where]
+    energy = np.bincount(of, (change[:, where] ** 2).sum(axis=0), count)[1:]
+    rest = np.bincount(of, blend.rest, count)[1:]
+    highest = np.zeros(count)
+    np.maximum.at(highest, of, different[where])
+    clear = highest[1:] >= _CLEAR
+    if not clear.any():
+        return 1.0
+    return float((1 - rest[clear] / np.maximum(energy[clear], 1e-6)).min())
 
 
 def _margin(where: BoolPlane) -> float:

@@ -144,3 +144,10 @@ def test_colours_of_a_detail_are_content_and_those_of_all_are_not() -> None:
     seen = compared(picture, warm)
     assert seen.same
     assert seen.recoloured
+
+
+def test_a_grey_copy_of_a_grey_picture_with_one_coloured_place_is_the_same() -> None:
+    picture = photograph(6).convert("L").convert("RGB")
+    ImageDraw.Draw(picture).ellipse((420, 280, 460, 320), (200, 30, 40))
+    assert compared(picture, picture.convert("L")).same
+    assert compared(picture.convert("L"), picture).same
