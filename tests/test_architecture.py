@@ -18,6 +18,7 @@ DECLARATIONS = {"prep/dataset/cache_tables.py", "prep/dataset/work_db.py"}
 STORES = {
     "prep/captioner/store.py",
     "prep/curation/duplicates/compared.py",
+    "prep/curation/duplicates/hash_kinds.py",
     "prep/curation/duplicates/hash_store.py",
     "prep/curation/duplicates/patches.py",
     "prep/tagging/scores/taggers.py",
