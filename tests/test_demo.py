@@ -89,7 +89,7 @@ def test_the_lora_file_has_its_metadata(
     with safe_open(directory / summary["lora"], "pt") as file:
         metadata = file.metadata()
         keys = list(file.keys())
-    assert metadata["ss_base_model_version"] == "sd_v1"
+    assert metadata["ss_base_model_version"] == "sd_v1_v"
     assert metadata["modelspec.architecture"] == "stable-diffusion-v1/lora"
     assert "mochi" in metadata["ss_tag_frequency"]
     assert any(key.startswith("lora_te_text_model_encoder_layers_0_") for key in keys)
