@@ -80,6 +80,15 @@ def test_whose_a_file_is(manifest: Manifest) -> None:
     assert manifest.state(A) is FileState.FOREIGN
 
 
+def test_what_was_announced_can_be_forgotten(manifest: Manifest) -> None:
+    announce(manifest, "hat", "caption 1")
+    manifest.close()
+    again = Manifest(manifest.folder)
+    assert again.names() == [A]
+    again.forget(A)
+    assert again.names() == []
+
+
 def announce(manifest: Manifest, text: str, recipe: str, name: str = A) -> None:
     data = text.encode()
     manifest.announce(name, recipe, len(data), bytes_hash(data))
@@ -199,7 +208,7 @@ def test_saving_keeps_everything_and_writes_only_what_is_new(manifest: Manifest)
     again.finish(Snapshot())  # another snapshot of the same files
     again.save()
     assert Manifest(manifest.folder).snapshot == Snapshot()
-    manifest.record("b", ManifestEntry("r"))
+    manifest.record("b", ManifestEntry("r", 1, 1, "c"))
     manifest.save()
     assert Manifest(manifest.folder).names() == [A, "b"]
 
