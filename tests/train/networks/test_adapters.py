@@ -191,3 +191,18 @@ def test_loading_is_exact_and_complete() -> None:
         assert torch.equal(target.tensors()[key], tensor)
     with pytest.raises(KeyError):
         Network(dict(target.adapters)).load({})
+
+
+def weights(rank: int, across: int, out: int) -> dict[str, torch.Tensor]:
+    return {"lora_down.weight": torch.ones(rank, across), "lora_up.weight": torch.ones(out, rank)}
+
+
+def test_a_file_that_does_not_fit_says_how_much_does_not() -> None:
+    layers = {"lora_unet_a": nn.Linear(4, 6), "lora_unet_b": nn.Linear(4, 6)}
+    narrow = {f"lora_unet_a.{leaf}": t for leaf, t in weights(2, 3, 6).items()}
+    with pytest.raises(UserError, match=r"^This LoRA does not fit: lora_unet_a[^(]*$") as fault:
+        network_of_file(layers, narrow)
+    assert fault.value.hint.endswith("shikomi lora verify FILE --base BASE_MODEL")
+    strange = {f"lora_unet_x.{leaf}": t for leaf, t in weights(2, 4, 6).items()}
+    with pytest.raises(UserError, match=r"1 of 2 modules .* \(1 more\)"):
+        network_of_file(layers, narrow | strange)
