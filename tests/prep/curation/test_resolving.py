@@ -1,8 +1,7 @@
 """What the kept image takes over, and where the others go."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -21,34 +20,21 @@ from prep.errors import ConfigError
 from prep.ops import dupes, edit, scan
 from prep.ops.dupes import DupesOptions
 from prep.project import Project
+from tests.prep.curation.duplicate_sets import Save, saving, summary
 from tests.prep.pictures import scene
 
-Save = Callable[..., Path]
 TAGS = st.lists(st.sampled_from(["hat", "smile", "looking to the left", "right arm up", "sky"]))
 
 
 @pytest.fixture
 def save(project: Project) -> Save:
-    def write(name: str, image: Image.Image, caption: str | None = None, **how: Any) -> Path:
-        path = project.dataset / "10_mochi" / name
-        image.save(path, **how)
-        if caption is not None:
-            path.with_suffix(".txt").write_text(caption)
-        return path
-
-    return write
+    return saving(project)
 
 
 def resolve(project: Project, **options: object) -> list[events.Event]:
     list(scan.run(project))
     chosen = DupesOptions.model_validate({"resolve": "keep-best", **options})
     return list(dupes.run(project, chosen))
-
-
-def summary(found: list[events.Event]) -> dict[str, int]:
-    last = found[-1]
-    assert isinstance(last, events.Finished)
-    return last.summary
 
 
 def kept(found: list[events.Event]) -> str:
