@@ -9,114 +9,36 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomlkit
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from prep.errors import ConfigError
 from prep.project import Project, Section, describe_faults
 from prep.texts import parse_toml, read_text
 from prep.training_set.plan import StepSettings
+from train.settings.captions import CaptionSettings
+from train.settings.model import BaseSettings
+from train.settings.network import NetworkSettings
+from train.settings.objective import ObjectiveSettings
+from train.settings.optimization import OptimizationSettings
+from train.settings.samples import SampleSettings
+from train.settings.saving import SaveSettings
+from train.settings.validation import ValidationSettings
 
 PRESETS = Path(__file__).parent / "presets"
 
-Precision = Literal["auto", "bf16", "fp32", "fp16"]
-SamplerName = Literal["ddim", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_karras", "unipc"]
 
-
-class TrainSettings(StepSettings):
+class TrainSettings(
+    ValidationSettings,
+    SampleSettings,
+    SaveSettings,
+    CaptionSettings,
+    ObjectiveSettings,
+    OptimizationSettings,
+    NetworkSettings,
+    BaseSettings,
+    StepSettings,
+):
     """The ``[train]`` table: what a run does. The defaults suit 10 to 100 images on SD 1.5."""
-
-    base: str = ""
-    """Base model: a folder in the diffusers layout, absolute, from the home folder (~), or relative
-    to the project."""
-
-    rank: int = Field(32, ge=1, le=1024)
-    """Rank of the LoRA: how much it can hold. 8 to 32 for a character, 32 to 64 for a style."""
-    alpha: float = Field(16.0, gt=0)
-    """The LoRA acts with alpha / rank; half the rank is usual. Changing it acts like changing the
-    learning rate."""
-    conv_rank: int = Field(0, ge=0, le=1024)
-    """Rank for the 3x3 convolutions (LoCon: finer texture, larger file); 0 trains no convolution
-    blocks."""
-    conv_alpha: float = Field(1.0, gt=0)
-    """As alpha, for the 3x3 convolutions."""
-    dropout: float = Field(0.0, ge=0.0, lt=1.0)
-    """Share of the LoRA's inner values switched off at random in each step; 0 to 0.3."""
-    train_text_encoder: bool = True
-    """Train the text encoder too: needed for new words, off for a style without a trigger."""
-
-    learning_rate: float = Field(1e-4, gt=0)
-    """Learning rate of the UNet."""
-    text_encoder_learning_rate: float | None = Field(None, ge=0)
-    """Learning rate of the text encoder; when absent, that of the UNet. 0 does not train it."""
-    optimizer: Literal["adamw"] = "adamw"
-    """The optimiser."""
-    weight_decay: float = Field(0.01, ge=0)
-    """AdamW's weight decay."""
-    max_grad_norm: float = Field(1.0, ge=0)
-    """Longer gradients are scaled down to this length; 0 means never."""
-    scheduler: Literal["constant", "cosine"] = "cosine"
-    """How the learning rate moves after the warm-up: it stays, or falls along a cosine to 0."""
-    warmup_steps: int = Field(0, ge=0)
-    """Steps in which the learning rate rises from 0."""
-
-    precision: Precision = "auto"
-    """Number format of the base model and its activations (the LoRA itself stays in fp32): auto
-    takes bf16 where the device computes in it, else fp32."""
-    gradient_checkpointing: bool = False
-    """Half the memory for a quarter more time."""
-    min_snr_gamma: float = Field(5.0, ge=0)
-    """Min-SNR loss weighting: damps nearly clean images, which teach little; 0 switches it off."""
-    noise_offset: float = Field(0.0, ge=0, le=1)
-    """Shifts the noise of whole images, for very dark or bright pictures; 0.05 to 0.1 is usual."""
-    seed: int = Field(42, ge=0, lt=2**32)
-    """Decides noise, order, captions and first weights: same seed, same run."""
-
-    shuffle_caption: bool | None = None
-    """Shuffle the tags of captions; when absent, the dataset file decides."""
-    keep_tokens: int | None = Field(None, ge=0)
-    """This many first tags stay in place when shuffling; when absent, the dataset file decides."""
-    caption_dropout: float | None = Field(None, ge=0.0, le=1.0)
-    """Share of images seen without any caption; 0.05 to 0.1 helps styles. When absent, the dataset
-    file decides."""
-    tag_dropout: float | None = Field(None, ge=0.0, lt=1.0)
-    """Share of tags left out of each caption, kept tokens excepted: the trigger word then works
-    on its own as well; 0.1 to 0.5. When absent, the dataset file decides."""
-    clip_skip: int = Field(1, ge=1, le=12)
-    """Which layer of the text encoder is read, counted from the end: 1, or 2 for anime models."""
-    max_token_length: Literal[75, 150, 225] = 75
-    """Longest caption, in tokens; longer ones are cut, with a warning."""
-
-    save_every_epochs: int = Field(1, ge=0)
-    """Save the LoRA, and a state to resume from, after this many epochs; 0 means only at the
-    end."""
-    save_every_steps: int = Field(0, ge=0)
-    """The same, counted in steps; 0 means never."""
-    save_precision: Literal["fp16", "bf16", "fp32"] = "fp16"
-    """Number format in the saved file."""
-
-    sample_prompts: tuple[str, ...] = ()
-    """Prompts to draw during training, each with options as ` --d 1 --n bad`; an entry that ends
-    in .txt is a file of prompts."""
-    sample_every_epochs: int = Field(1, ge=0)
-    """Draw the prompts after this many epochs; 0 means never."""
-    sample_every_steps: int = Field(0, ge=0)
-    """The same, counted in steps; 0 means never."""
-    sample_at_start: bool = False
-    """Draw them before the first step too: what the base model does alone."""
-    sample_steps: int = Field(20, ge=1, le=1000)
-    """Denoising steps of a sample."""
-    sample_cfg: float = Field(7.0, ge=0)
-    """Guidance scale of a sample."""
-    sampler: SamplerName = "ddim"
-    """Sampling method."""
-
-    validation_fraction: float = Field(0.0, ge=0.0, le=0.5)
-    """Share of the images held out of training to measure the validation loss; 0 means none."""
-    validate_every_epochs: int = Field(1, ge=1)
-    """Measure the validation loss after this many epochs."""
-
-    devices: int = Field(1, ge=1, le=64)
-    """Processes, one per GPU."""
 
     @property
     def text_encoder_rate(self) -> float:

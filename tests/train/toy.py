@@ -18,7 +18,7 @@ from prep.images.buckets import Buckets, Fit
 from prep.system import jobs
 from train.arithmetic.noise import NoiseSchedule
 from train.arithmetic.precision import PrecisionPolicy
-from train.config import RunConfig, SamplerName, TrainSettings
+from train.config import RunConfig, TrainSettings
 from train.data.dataset import Dataset, Schedule, TrainImage
 from train.data.dataset_file import DatasetPart, Subset
 from train.families.base import Conditioning, Frame
@@ -33,6 +33,7 @@ from train.run.loop import optimise, set_rates
 from train.run.prepare import Training
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageSpec
+from train.settings.samples import SamplerName
 
 CPU = torch.device("cpu")
 SIGNAL = torch.linspace(0.95, 0.05, 10)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from train.config import Precision
+from train.settings.model import Precision
 
 _DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp16": torch.float16}
 

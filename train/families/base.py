@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from prep.images.buckets import Size
 from train.arithmetic.precision import PrecisionPolicy
-from train.config import SamplerName
 from train.families.base_model import BaseModel
+from train.settings.samples import SamplerName
 
 Targets = Mapping[str, nn.Module]
 """Modules of a model that an adapter can attach to, by their name in a LoRA file."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from train.config import SamplerName
+from train.settings.samples import SamplerName
 
 
 def diffusion_sampler(name: SamplerName, config: Mapping[str, Any]) -> Any:

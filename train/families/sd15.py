@@ -16,12 +16,12 @@ from prep.errors import UserError
 from train.arithmetic.memory import FREE_MEMORY, MemoryRanOutError, catch_out_of_memory
 from train.arithmetic.noise import NoiseSchedule
 from train.arithmetic.precision import PrecisionPolicy
-from train.config import SamplerName
 from train.families.base import Conditioning, Frame
 from train.families.base_model import BaseModel
 from train.families.samplers import diffusion_sampler
 from train.lora.keys import TEXT_PREFIX, UNET_PREFIX, text_key, unet_key
 from train.lora.layout import text_modules, text_shapes, unet_modules, unet_shapes
+from train.settings.samples import SamplerName
 
 _PLAIN_BELOW = 32
 """On a CPU, attention over latents of at most this side is computed plainly: torch's fused kernel

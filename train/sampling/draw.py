@@ -16,9 +16,9 @@ from torch import Tensor
 
 from prep.seeding import seed_of
 from train.arithmetic.memory import FREE_MEMORY, catch_out_of_memory
-from train.config import SamplerName
 from train.families.base import Conditioning, Family, Frame
 from train.sampling.prompts import Prompt
+from train.settings.samples import SamplerName
 
 _LABELS: dict[SamplerName, str] = {
     "ddim": "DDIM",

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from prep.project import Project, Section
 from prep.project.boundary import refuse_links
-from train.config import SamplerName
+from train.settings.samples import SamplerName
 
 
 class DrawOptions(Section):

@@ -15,9 +15,9 @@ from typing import get_args
 
 from prep.errors import ConfigError
 from prep.texts import read_text
-from train.config import SamplerName
 from train.families.base_model import BaseModel
 from train.sampling.options import DrawOptions
+from train.settings.samples import SamplerName
 
 _LORA = re.compile(r"<lora:([^:>]+)(?::([^>]*))?>")
 _OPTION = re.compile(r"([a-z]+)\s*(.*)", re.DOTALL)

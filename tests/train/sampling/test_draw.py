@@ -13,7 +13,6 @@ from prep.events import Event, Finished, Sample, Written
 from prep.project import Project
 from tests.train.tiny import MakeRun
 from train.arithmetic.precision import choose
-from train.config import SamplerName
 from train.families.base_model import BaseModel
 from train.families.samplers import diffusion_sampler
 from train.families.sd15 import StableDiffusion15
@@ -22,6 +21,7 @@ from train.run.processes import ProcessGroup
 from train.sampling import grid, sample
 from train.sampling.draw import ImageGenerator, ImageSpec, parameters
 from train.sampling.options import GridOptions, SampleOptions
+from train.settings.samples import SamplerName
 
 # diffusers' samplers hand tensors to numpy in a way that numpy 2 wants changed.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -1,0 +1,1 @@
+"""The groups of training settings, one file each. Nothing here imports torch."""
