@@ -24,9 +24,9 @@ from train.data.dataset_file import DatasetPart, Subset
 from train.families.base import Conditioning, Frame
 from train.families.base_model import BaseModel
 from train.lora.metadata import Facts
-from train.networks.base import Network
 from train.networks.build import fresh_network
-from train.networks.lora import Ranks
+from train.networks.ranks import Ranks
+from train.networks.trainee import Trainee
 from train.run import loop
 from train.run.checkpoint import Counters
 from train.run.loop import optimise, set_rates
@@ -182,7 +182,7 @@ def toy_image(number: int, *, flip: bool = False) -> TrainImage:
     )
 
 
-def toy_network(model: ToyFamily) -> Network:
+def toy_network(model: ToyFamily) -> Trainee:
     """Return a LoRA of rank 1 whose weights are all 0.3, attached."""
     targets = model.targets(text=False, conv=False)
     network = fresh_network(targets, Ranks(1, 1.0))

@@ -17,8 +17,8 @@ from prep.errors import UnreadableError, UserError
 from prep.system.files import write_bytes
 from prep.texts import parse_json
 from train.lora.file import read_header, serialise
-from train.networks.base import Network
 from train.networks.saved import raw
+from train.networks.trainee import Trainee
 from train.optim.state import optimizer_state, restore_optimizer
 
 _KEPT_STATES = 2
@@ -60,7 +60,7 @@ class Counters:
 
 
 def save_state(
-    folder: Path, network: Network, optimizer: torch.optim.Optimizer, counters: Counters
+    folder: Path, network: Trainee, optimizer: torch.optim.Optimizer, counters: Counters
 ) -> Path:
     """Write the state of this step and remove the oldest ones.
 
@@ -68,7 +68,7 @@ def save_state(
         The new state file.
     """
     kept, values = optimizer_state(optimizer)
-    tensors = {f"{_NETWORK}{k}": raw(t, torch.float32) for k, t in network.tensors().items()}
+    tensors = {f"{_NETWORK}{k}": raw(t, torch.float32) for k, t in network.state().items()}
     tensors |= {name: raw(tensor) for name, tensor in kept.items()}
     metadata = {"counters": json.dumps(asdict(counters)), "optimizer": values}
     metadata[_CHECKSUM] = checksum(serialise(tensors, metadata))
@@ -95,7 +95,7 @@ def states(folder: Path) -> list[Path]:
 
 
 def load_newest(
-    folder: Path, network: Network, optimizer: torch.optim.Optimizer
+    folder: Path, network: Trainee, optimizer: torch.optim.Optimizer
 ) -> tuple[Counters, list[Path]] | None:
     """Put network and optimiser back to where the newest undamaged state left them.
 
@@ -130,7 +130,7 @@ def set_aside(state: Path) -> Path:
     return state.rename(target)
 
 
-def load_state(path: Path, network: Network, optimizer: torch.optim.Optimizer) -> Counters:
+def load_state(path: Path, network: Trainee, optimizer: torch.optim.Optimizer) -> Counters:
     """Put network and optimiser back to where a state left them, bit for bit.
 
     Raises:
@@ -140,7 +140,7 @@ def load_state(path: Path, network: Network, optimizer: torch.optim.Optimizer) -
     tensors, metadata, counters = _read(path)
     own = {k.removeprefix(_NETWORK): t for k, t in tensors.items() if k.startswith(_NETWORK)}
     try:
-        network.load(own)
+        network.load_state(own)
         restore_optimizer(optimizer, tensors, metadata.get("optimizer", ""))
     except (KeyError, RuntimeError, ValueError) as error:
         raise UserError(

@@ -132,6 +132,7 @@ def _update(training: Training) -> None:
     training.scaler.step(training.optimizer)
     training.scaler.update()
     training.optimizer.zero_grad(set_to_none=True)
+    training.network.after_step(training.counters.step + 1)
 
 
 def _diverged(step: int) -> TrainingError:
@@ -189,7 +190,6 @@ def _draw(training: Training) -> Iterator[Event]:
     """Draw the sample prompts with the LoRA as it is now; a sample that fails is a warning."""
     if not training.group.is_main:
         return
-    training.network.eval()
     for index, picture in enumerate(training.pictures):
         try:
             yield _sample(training, picture, index)
@@ -200,12 +200,12 @@ def _draw(training: Training) -> Iterator[Event]:
                 f"Sample {index + 1} after step {training.counters.step} failed: {reason}",
                 "Training continues. See sample_prompts in [train], and the job's log.",
             )
-    training.network.train()
 
 
 def _sample(training: Training, picture: ImageSpec, index: int) -> Sample:
     run, step = training.run, training.counters.step
-    image = training.generator.draw(picture)
+    with training.network.in_use():
+        image = training.generator.draw(picture)
     path = run.samples / f"step{step:08d}-{index:02d}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     base = training.model.base
@@ -232,7 +232,8 @@ def _save(training: Training) -> Iterator[Event]:
     metadata = build(
         training.run, training.data, schedule, training.facts, counters.step, time.time()
     )
-    save_lora(path, training.network, metadata, training.settings.save_precision)
+    with training.network.in_use():
+        save_lora(path, training.network, metadata, training.settings.save_precision)
     counters.scaler = training.scaler.state_dict()
     save_state(training.states, training.network, training.optimizer, counters)
     epoch = schedule.epoch_of(max(0, counters.step - 1)) + 1

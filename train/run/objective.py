@@ -37,6 +37,7 @@ def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
         shape = (*latents.shape[:2], *[1] * (latents.ndim - 2))
         noise = noise + settings.noise_offset * torch.randn(shape, generator=rng)
     timesteps = objective.draw_timesteps(len(batch), rng)
+    training.network.begin(timesteps / objective.timesteps_at((1.0,)))
     captions = [_caption(exposure, settings.seed, epoch) for exposure in batch]
     frames = [_frame(exposure.image) for exposure in batch]
     errors = _errors(training, latents, noise, timesteps, captions, frames)
@@ -90,16 +91,17 @@ def validation_loss(training: Training) -> float | None:
     It is the same function at every step, whatever the loss weighting, so that it can be compared
     between epochs and runs. ``None`` when nothing is held out.
     """
-    model, count = training.model, len(VALIDATION_TIMES)
-    training.network.eval()
-    losses = []
-    for image in training.held_out:
-        mean, _ = training.cache.load(image)
-        latents = model.scaled(mean)[None].expand(count, *[-1] * mean.ndim)
-        rng = torch.Generator().manual_seed(seed_of("validation", image.content))
-        noise = torch.randn(latents.shape, generator=rng)
-        times = model.objective.timesteps_at(VALIDATION_TIMES)
-        captions, frames = [validation_caption(image)] * count, [_frame(image)] * count
-        losses.append(float(_errors(training, latents, noise, times, captions, frames).mean()))
-    training.network.train()
+    with training.network.in_use():
+        losses = [_held_out_loss(training, image) for image in training.held_out]
     return sum(losses) / len(losses) if losses else None
+
+
+def _held_out_loss(training: Training, image: TrainImage) -> float:
+    model, count = training.model, len(VALIDATION_TIMES)
+    mean, _ = training.cache.load(image)
+    latents = model.scaled(mean)[None].expand(count, *[-1] * mean.ndim)
+    rng = torch.Generator().manual_seed(seed_of("validation", image.content))
+    noise = torch.randn(latents.shape, generator=rng)
+    times = model.objective.timesteps_at(VALIDATION_TIMES)
+    captions, frames = [validation_caption(image)] * count, [_frame(image)] * count
+    return float(_errors(training, latents, noise, times, captions, frames).mean())

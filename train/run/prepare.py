@@ -19,11 +19,11 @@ from train.families.base_model import BaseModel
 from train.families.conditioning import Texts
 from train.families.opening import load_family
 from train.lora.metadata import Facts
-from train.networks.base import Network
-from train.networks.build import fresh_network
-from train.networks.lora import Ranks
+from train.networks.build import network_to_train
+from train.networks.continued import continue_from, find_start
+from train.networks.trainee import Trainee
 from train.optim.optimizers import make_optimizer, parameter_groups
-from train.run.checkpoint import Counters, load_newest, set_aside
+from train.run.checkpoint import Counters, load_newest, set_aside, states
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
 from train.sampling.prompts import Prompt, training_prompts
@@ -42,7 +42,7 @@ class Training:
     schedule: Schedule
     cache: LatentCache
     texts: Texts
-    network: Network
+    network: Trainee
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     counters: Counters
@@ -88,13 +88,13 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     data = yield from _encode(data, cache, group)
     train, held_out = split_validation(data.images, settings.validation_fraction, settings.seed)
     schedule = Schedule.make(train, settings, group.size)
-    network = _network(model, settings)
+    folder = job.directory / "state"
+    network = _network(model, run, fresh=not states(folder))
     optimizer = _optimizer(model, network, settings)
     counters = Counters(dataset=data.fingerprint, started=time.time())
     texts = Texts(model, settings)
     yield from _warnings(data, texts, settings)
     scaler = torch.amp.GradScaler(group.device.type, enabled=model.policy.dtype == torch.float16)
-    folder = job.directory / "state"
     if resumed := load_newest(folder, network, optimizer):
         counters = yield from _resume(*resumed, data, schedule, group)
         if counters.scaler:
@@ -163,21 +163,29 @@ def _check_buckets(data: Dataset, base: BaseModel) -> None:
             )
 
 
-def _network(model: Family, settings: TrainSettings) -> Network:
-    """Build a LoRA that changes nothing yet and attach it."""
+def _network(model: Family, run: RunConfig, *, fresh: bool) -> Trainee:
+    """Build the network and attach it; a fresh one may begin where a file ends."""
+    settings = run.train
     targets = model.targets(text=settings.text_encoder_rate > 0, conv=settings.conv_rank > 0)
-    ranks = Ranks(settings.rank, settings.alpha, settings.conv_rank, settings.conv_alpha)
-    network = fresh_network(targets, ranks, dropout=settings.dropout, seed=settings.seed)
-    return network.to(model.policy.device).attach(targets)
+    network = network_to_train(targets, model.parts, settings)
+    if settings.start_from and fresh:
+        continue_from(network, find_start(settings.start_from, (run.project, run.output)))
+    network.to(model.policy.device).attach(targets)
+    network.keep_average()
+    return network
 
 
-def _optimizer(model: Family, network: Network, settings: TrainSettings) -> torch.optim.Optimizer:
+def _optimizer(model: Family, network: Trainee, settings: TrainSettings) -> torch.optim.Optimizer:
     """Make the optimiser with a group for each part of the model."""
     rates = {
         "unet": settings.learning_rate,
         "text_encoder": settings.text_encoder_rate,
     }
-    groups = [(network.weights(prefix), rates[part]) for part, prefix in model.parts.items()]
+    groups = [
+        (parameters, rates[part] * factor)
+        for part, prefix in model.parts.items()
+        for factor, parameters in network.weights(prefix).items()
+    ]
     return make_optimizer(parameter_groups(groups), settings, model.policy.device)
 
 

@@ -14,7 +14,8 @@ from train.lora.keys import is_sd15_module, text_key, unet_key
 from train.lora.layout import SD15_LAYOUT, SD15_TEXT, UNetLayout, text_modules, unet_modules
 from train.networks.base import Network
 from train.networks.build import fresh_network, network_of_file
-from train.networks.lora import LoraModule, Ranks
+from train.networks.lora import LoraModule
+from train.networks.ranks import Ranks
 from train.networks.saved import load_lora, save_lora
 
 CPU = torch.device("cpu")

@@ -21,6 +21,7 @@ from tests.train.toy import (
     weights,
 )
 from train.arithmetic.noise import NoiseSchedule
+from train.networks.trained import Drops
 from train.optim.schedules import factor
 from train.run import loop
 from train.run.loop import optimise
@@ -275,5 +276,5 @@ def test_the_validation_loss_is_the_mean_over_images_without_dropout(tmp_path: P
         alone.append(validation_loss(training))
     training, _ = toy_training(tmp_path, IMAGES, held_out=held)
     for adapter in training.network.adapters.values():
-        adapter.dropout = 0.9  # type: ignore[assignment]
+        adapter.drops = Drops(inner=0.9)  # type: ignore[assignment]
     assert validation_loss(training) == pytest.approx(sum(filter(None, alone)) / 3)
