@@ -89,7 +89,7 @@ class DoraModule(LoraModule):
         return total + (added if strength == 1.0 else added * strength)
 
     def _without_bias(self, plain: Tensor) -> Tensor:
-        bias = self.base.bias
+        bias: Tensor | None = self.base.bias
         if bias is None or self._axis == 1:  # the input axis has no use for it
             return plain
         return plain - (bias if isinstance(self.base, nn.Linear) else bias.view(-1, 1, 1))

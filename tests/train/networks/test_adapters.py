@@ -167,6 +167,46 @@ def test_strength_and_attachment() -> None:
     assert torch.allclose(layer(x), plain + added, atol=1e-5)
 
 
+def test_networks_come_off_in_any_order() -> None:
+    layer, x = nn.Linear(4, 6), torch.randn(2, 4)
+    plain = layer(x)
+    networks = [network_of_file({NAME: layer}, file_of(layer)) for _ in range(3)]
+    parts = []
+    for network in networks:
+        network.attach({NAME: layer})
+        parts.append(layer(x) - plain)
+        network.detach()
+        assert "forward" not in vars(layer)
+    for network in networks:
+        network.attach({NAME: layer})
+    assert torch.allclose(layer(x), plain + sum(parts), atol=1e-5)
+    networks[1].detach()
+    assert torch.allclose(layer(x), plain + parts[0] + parts[2], atol=1e-5)
+    networks[0].detach()
+    networks[1].attach({NAME: layer})
+    networks[2].detach()
+    assert torch.allclose(layer(x), plain + parts[1], atol=1e-5)
+    networks[1].detach()
+    assert torch.equal(layer(x), plain)
+    assert "forward" not in vars(layer)
+
+
+def test_a_forward_that_somebody_else_replaced_is_given_back() -> None:
+    layer: Any = nn.Linear(4, 6)
+    original = layer.forward
+
+    def doubled(x: torch.Tensor) -> Any:
+        return original(x) * 2
+
+    layer.forward = doubled
+    x = torch.randn(2, 4)
+    network = network_of_file({NAME: layer}, file_of(layer)).attach({NAME: layer})
+    added = layer(x) - doubled(x)
+    assert float(added.detach().abs().max()) > 0.1
+    network.detach()
+    assert layer.forward is doubled
+
+
 def test_an_output_keeps_its_format() -> None:
     layer = nn.Linear(4, 6)
     network = network_of_file({NAME: layer}, file_of(layer)).attach({NAME: layer})
