@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from train.lora.algorithms import DORA, Algorithm
-from train.networks.layers import applied
+from train.networks.layers import applied, plus
 from train.networks.lora import DOWN, UP, LoraModule
 from train.networks.trained import NO_DROPS, Drops
 from train.settings.network import DoraAxis
@@ -79,34 +79,33 @@ class DoraModule(LoraModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """As ``Adapter.forward``."""
-        return self._changed(x, applied(self.base, x, self.base.weight, None))
+        plain = applied(self.base, x, self.base.weight, self.base.bias)
+        return self.add(torch.zeros_like(plain), x, plain, 1.0)
 
     def add(self, total: Tensor, x: Tensor, plain: Tensor, strength: float) -> Tensor:
-        """As ``Adapter.add``."""
+        """As ``Adapter.add``.
+
+        The changed weight is taken apart into ``(ratio - 1) * W``, of which nothing is lost in
+        half precision when the ratio is near 1, and ``ratio * up @ down``.
+        """
         if self.dropped():
             return total
-        added = self._changed(x, self._without_bias(plain))
-        return total + (added if strength == 1.0 else added * strength)
+        ratio = self.magnitude / self._changed_lengths()
+        more, ratio = (ratio - 1.0).to(self.dtype), ratio.to(self.dtype)
+        up, down = self.weight(UP), self.weight(DOWN)
+        if self._axis == 0:
+            more = self._along(more)
+            total = torch.addcmul(total, self._without_bias(plain), more, value=strength)
+            up = up * ratio
+        else:
+            total = plus(self.base, total, x * self._along(more), self.base.weight, strength)
+            down = down * ratio
+        return plus(self.up, total, self._inner(x, down), up, strength)
+
+    def _along(self, vector: Tensor) -> Tensor:
+        """Return a number for each channel, so that it can be multiplied with channels."""
+        return vector.flatten() if isinstance(self.base, nn.Linear) else vector.view(-1, 1, 1)
 
     def _without_bias(self, plain: Tensor) -> Tensor:
         bias: Tensor | None = self.base.bias
-        if bias is None or self._axis == 1:  # the input axis has no use for it
-            return plain
-        return plain - (bias if isinstance(self.base, nn.Linear) else bias.view(-1, 1, 1))
-
-    def _changed(self, x: Tensor, plain: Tensor) -> Tensor:
-        """Return the change of an output.
-
-        Args:
-            x: What the module was given.
-            plain: What it returned without its bias; the input axis has no use for it.
-        """
-        ratio = self.magnitude / self._changed_lengths()
-        more, all_ = ((r.to(x.dtype).flatten()) for r in (ratio - 1.0, ratio))
-        if not isinstance(self.base, nn.Linear):
-            more, all_ = more.view(-1, 1, 1), all_.view(-1, 1, 1)
-        if self._axis == 0:
-            by_output: Tensor = plain * more + super().forward(x) * all_
-            return by_output
-        weight: Tensor = self.base.weight
-        return applied(self.base, x * more, weight, None) + super().forward(x * all_)
+        return plain if bias is None else plain - self._along(bias)

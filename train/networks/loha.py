@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from train.lora.algorithms import LOHA, Algorithm
-from train.networks.layers import applied
+from train.networks.layers import applied, plus
 from train.networks.trained import NO_DROPS, Drops, TrainedAdapter
 
 
@@ -46,6 +46,11 @@ class LohaModule(TrainedAdapter):
     def forward(self, x: Tensor) -> Tensor:
         """As ``Adapter.forward``."""
         return applied(self.base, x, self.change(), None)
+
+    def add(self, total: Tensor, x: Tensor, plain: Tensor, strength: float) -> Tensor:
+        """As ``Adapter.add``."""
+        del plain
+        return total if self.dropped() else plus(self.base, total, x, self.change(), strength)
 
     @torch.no_grad()
     def norm(self) -> Tensor:

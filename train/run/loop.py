@@ -113,7 +113,8 @@ def optimise(training: Training) -> float:
             torch.manual_seed(seed_of(training.settings.seed, "dropout", step, index))
             losses = batch_losses(training, batch, epoch, step, index)
             loss = losses.sum() / images
-            torch.autograd.backward(training.scaler.scale(loss))
+            if loss.requires_grad:  # not when module_dropout switched everything off
+                torch.autograd.backward(training.scaler.scale(loss))
             loss_sum += loss.detach()
         total = float(group.all_reduce(loss_sum))
         if not math.isfinite(total):
@@ -126,11 +127,12 @@ def _update(training: Training) -> None:
     """Move the weights along their gradients and forget these."""
     parameters_ = [p for group in training.optimizer.param_groups for p in group["params"]]
     training.group.all_reduce_gradients(parameters_)
-    training.scaler.unscale_(training.optimizer)
-    if training.settings.max_grad_norm:
-        torch.nn.utils.clip_grad_norm_(parameters_, training.settings.max_grad_norm)
-    training.scaler.step(training.optimizer)
-    training.scaler.update()
+    if any(parameter.grad is not None for parameter in parameters_):
+        training.scaler.unscale_(training.optimizer)
+        if training.settings.max_grad_norm:
+            torch.nn.utils.clip_grad_norm_(parameters_, training.settings.max_grad_norm)
+        training.scaler.step(training.optimizer)
+        training.scaler.update()
     training.optimizer.zero_grad(set_to_none=True)
     training.network.after_step(training.counters.step + 1)
 

@@ -20,10 +20,10 @@ class NetworkSettings(Section):
 
     network: NetworkName = "lora"
     """Kind of adapter. lora: two small matrices beside each layer, read by every program. dora:
-    LoRA with a trained magnitude, often closer to full training at low ranks, about a third slower.
-    loha and lokr: products of small matrices (LyCORIS) that hold more in a smaller file; programs
-    that read LyCORIS draw with them, diffusers does not. With conv_rank, each of them trains the
-    convolutions too (LoCon)."""
+    LoRA with trained magnitudes, often closer to full training at low ranks, a fifth to a half
+    slower. loha and lokr: products of small matrices (LyCORIS) that hold more in a smaller file;
+    programs that read LyCORIS draw with them, diffusers does not. With conv_rank, each of them
+    trains the convolutions too (LoCon)."""
     rank: int = Field(32, ge=1, le=1024)
     """Rank of the adapter: how much it can hold. 8 to 32 for a character, 32 to 64 for a style;
     loha 4 to 16; lokr trains whole factors where the rank reaches half their side."""

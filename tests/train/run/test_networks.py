@@ -151,6 +151,30 @@ def test_images_are_masked_by_their_own_timesteps(
     assert all(torch.allclose(a, b / 1000) for a, b in zip(told, drawn, strict=True))
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_batches_in_which_everything_is_dropped_change_nothing(
+    make_run: MakeRun, tmp_path: Path, precision: str
+) -> None:
+    """One module, off in half of the batches: steps without a gradient must not end the run."""
+    run = make_run(
+        **BRIEF | {"max_steps": 6},
+        block_ranks={"*": 0, "mid_block.attentions.0.proj_in": 4},
+        module_dropout=0.5,
+        precision=precision,
+        seed=1,
+        save_precision="fp32",
+    )
+    finish(run, job_in(tmp_path))
+    files = sorted(run.output.glob("*.safetensors"))
+    tensors = [load_lora(file) for file in files]
+    assert {len(found) for found in tensors} == {3}
+    ups = {
+        next(t for key, t in found.items() if "lora_up" in key).numpy().tobytes()
+        for found in tensors
+    }
+    assert 1 < len(ups) < 6, "some steps moved the weights, and some did not"
+
+
 def test_limits_hold_in_the_file(make_run: MakeRun, tmp_path: Path) -> None:
     lengths = []
     for name, longest in (("free", 0.0), ("limited", 0.001)):
