@@ -110,7 +110,7 @@ class TrainedAdapter(Adapter):
     def limit(self, longest: float) -> None:
         """Scale the change down to a norm, all its factors alike (sd-scripts' rule)."""
         factors = self.factors()
-        share = (longest / self.norm().clamp(min=longest)) ** (1 / len(factors))
+        share = (longest / self.norm()).clamp(max=1.0) ** (1 / len(factors))
         for factor in factors:
             factor.mul_(share)
 

@@ -29,6 +29,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "lokr of factors": {"network": "lokr", "lokr_factor": 2},
     "lokr of whole matrices": {"network": "lokr", "lokr_factor": -1},
 }
+DORAS = ("dora by input", "dora by output")
 LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "linear": (lambda: nn.Linear(12, 20), (3, 5, 12)),
     "linear of vectors": (lambda: nn.Linear(12, 20, bias=False), (3, 12)),
@@ -44,7 +45,7 @@ def _seeded() -> None:
     torch.manual_seed(4)
 
 
-def fresh(layer: nn.Module, kind: str, alpha: float = 3.0, **more: Any) -> Trainee:
+def fresh(layer: nn.Module, kind: str, alpha: float = 4.5, **more: Any) -> Trainee:
     """Return a network of rank 3 over one layer."""
     settings = NetworkSettings(**KINDS[kind])
     return fresh_network({NAME: layer}, Ranks(3, alpha, 3, alpha), kind=settings, **more)
@@ -225,8 +226,38 @@ def test_what_is_held_is_cast_once_and_forgotten_after_the_step(kind: str) -> No
     stale = layer(x)
     network.after_step(1)
     assert not torch.equal(layer(x), before)
-    if kind != "dora by input" and kind != "dora by output":  # magnitudes are never cast
+    if kind not in DORAS:  # magnitudes are never cast
         assert torch.equal(stale, before)
+
+
+@pytest.mark.parametrize("kind", DORAS)
+def test_doras_norm_is_that_of_the_weights_as_they_are(kind: str) -> None:
+    layer: Any = nn.Linear(12, 20)
+    network, x = stirred(fresh(layer, kind)).attach({NAME: layer}), torch.randn(3, 12)
+    for hold_again in (True, False):
+        network.begin(torch.zeros(3))
+        layer(x)
+        network.after_step(1)
+        stirred(network)
+        if hold_again:
+            network.begin(torch.zeros(3))
+        weight = layer.weight.detach()
+        expected = with_weight(layer, x, weight + weight_change(leaves(network), weight))
+        assert torch.allclose(layer(x), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", DORAS)
+def test_dora_leaves_rows_and_columns_of_zeros_alone(kind: str) -> None:
+    layer: Any = nn.Linear(12, 20)
+    with torch.no_grad():
+        layer.weight[3] = 0.0
+        layer.weight[:, 4] = 0.0
+    x = torch.randn(3, 12)
+    plain = layer(x)
+    network = fresh(layer, kind).attach({NAME: layer})
+    assert torch.equal(layer(x), plain)
+    layer(x).sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
 
 
 @every_kind
