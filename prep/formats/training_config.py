@@ -90,7 +90,9 @@ def _optimiser(table: TrainTable) -> dict[str, Any]:
         "lr_warmup_steps": table.warmup_steps,
     }
     if table.text_encoder_rate:
-        found["text_encoder_lr"] = table.text_encoder_rate
+        second = table.text_encoder_2_learning_rate
+        rate = table.text_encoder_rate
+        found["text_encoder_lr"] = rate if second is None else [rate, second]
     if table.scheduler == "constant" and table.warmup_steps:
         # Its plain "constant" has no warm-up.
         found["lr_scheduler"] = "constant_with_warmup"

@@ -17,7 +17,7 @@ from train.data.latents import LatentCache
 from train.families.base import Family
 from train.families.base_model import BaseModel
 from train.families.conditioning import Texts
-from train.families.opening import load_family
+from train.families.opening import load_family, opened_base
 from train.lora.metadata import Facts
 from train.networks.base import Network
 from train.networks.build import fresh_network
@@ -79,7 +79,7 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
         UserError: Anything the user can fix: dataset, base model, prompts, settings.
     """
     settings = run.train
-    base = BaseModel.open(run.base)
+    base = opened_base(run)
     prompts = training_prompts(settings.sample_prompts, base)
     data = read_dataset(run.dataset, settings)
     _check_buckets(data, base)
@@ -165,7 +165,8 @@ def _check_buckets(data: Dataset, base: BaseModel) -> None:
 
 def _network(model: Family, settings: TrainSettings) -> Network:
     """Build a LoRA that changes nothing yet and attach it."""
-    targets = model.targets(text=settings.text_encoder_rate > 0, conv=settings.conv_rank > 0)
+    parts = [part for part, rate in settings.rates(model.base.family).items() if rate]
+    targets = model.targets(parts=parts, conv=settings.conv_rank > 0)
     ranks = Ranks(settings.rank, settings.alpha, settings.conv_rank, settings.conv_alpha)
     network = fresh_network(targets, ranks, dropout=settings.dropout, seed=settings.seed)
     return network.to(model.policy.device).attach(targets)
@@ -173,10 +174,7 @@ def _network(model: Family, settings: TrainSettings) -> Network:
 
 def _optimizer(model: Family, network: Network, settings: TrainSettings) -> torch.optim.Optimizer:
     """Make the optimiser with a group for each part of the model."""
-    rates = {
-        "unet": settings.learning_rate,
-        "text_encoder": settings.text_encoder_rate,
-    }
+    rates = settings.rates(model.base.family)
     groups = [(network.weights(prefix), rates[part]) for part, prefix in model.parts.items()]
     return make_optimizer(parameter_groups(groups), settings, model.policy.device)
 

@@ -14,6 +14,9 @@ class OptimizationSettings(Section):
     """Learning rate of the UNet."""
     text_encoder_learning_rate: float | None = Field(None, ge=0)
     """Learning rate of the text encoder; when absent, that of the UNet. 0 does not train it."""
+    text_encoder_2_learning_rate: float | None = Field(None, ge=0)
+    """Learning rate of SDXL's second text encoder; when absent, that of the first. 0 does not train
+    it."""
     optimizer: Literal["adamw"] = "adamw"
     """The optimiser."""
     weight_decay: float = Field(0.01, ge=0)
