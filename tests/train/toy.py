@@ -22,6 +22,7 @@ from train.checkpoints.sources import FolderSource
 from train.config import RunConfig, TrainSettings
 from train.data.dataset import Dataset, Schedule, TrainImage
 from train.data.dataset_file import DatasetPart, Subset
+from train.data.origins import Origin
 from train.families.base import Conditioning, Frame
 from train.families.base_model import BaseModel
 from train.lora.metadata import Facts
@@ -179,6 +180,7 @@ def toy_image(number: int, *, flip: bool = False) -> TrainImage:
         fit,
         0,
         "images",
+        Origin.of_fit((6, 4), fit),
         flip,
     )
 

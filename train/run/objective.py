@@ -38,7 +38,7 @@ def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
         noise = noise + settings.noise_offset * torch.randn(shape, generator=rng)
     timesteps = objective.draw_timesteps(len(batch), rng)
     captions = [_caption(exposure, settings.seed, epoch) for exposure in batch]
-    frames = [_frame(exposure.image) for exposure in batch]
+    frames = [_frame(e.image, flipped=_is_flipped(e, settings.seed, epoch)) for e in batch]
     errors = _errors(training, latents, noise, timesteps, captions, frames)
     return per_image(errors, objective.loss_weights(timesteps, settings.min_snr_gamma))
 
@@ -47,13 +47,15 @@ def _latents(training: Training, batch: Batch, epoch: int, rng: torch.Generator)
     """Draw the latents of a batch, at the denoiser's scale, shape (batch, channels, h, w)."""
     drawn = []
     for exposure in batch:
-        flipped = exposure.image.flip and _coin(exposure, training.settings.seed, epoch)
+        flipped = _is_flipped(exposure, training.settings.seed, epoch)
         mean, deviation = training.cache.load(exposure.image, flipped=flipped)
         drawn.append(mean + deviation * torch.randn(mean.shape, generator=rng))
     return training.model.scaled(torch.stack(drawn))
 
 
-def _coin(exposure: Exposure, seed: int, epoch: int) -> bool:
+def _is_flipped(exposure: Exposure, seed: int, epoch: int) -> bool:
+    if not exposure.image.flip:
+        return False
     return generator(seed, "flip", epoch, exposure.image.content, exposure.turn).random() < 0.5
 
 
@@ -62,8 +64,9 @@ def _caption(exposure: Exposure, seed: int, epoch: int) -> str:
     return varied(image.caption, image.rules, seed, epoch, image.content, exposure.turn)
 
 
-def _frame(image: TrainImage) -> Frame:
-    return Frame(image.size, (image.fit.left, image.fit.top), image.fit.bucket)
+def _frame(image: TrainImage, *, flipped: bool = False) -> Frame:
+    bucket = image.fit.bucket
+    return Frame(image.origin.size, image.origin.corner_of(bucket, flipped=flipped), bucket)
 
 
 def _errors(
