@@ -79,6 +79,11 @@ class Objective(Protocol):
         """Whether the last timestep is pure noise."""
         ...
 
+    @property
+    def hypotheses(self) -> "Mapping[str, Objective]":
+        """The objectives that models of this family may have, by prediction; this one included."""
+        ...
+
     def draw_timesteps(self, count: int, rng: torch.Generator) -> Tensor:
         """Return random training timesteps, shape (count,)."""
         ...

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prep.errors import ConfigError, UserError
+from train.checkpoints.recognition import TITLES
 from train.checkpoints.sources import Source, open_source
 from train.checkpoints.vae import VaeSource, open_vae
 from train.lora.key_tables import KeyTable, sd15_table, sdxl_table, shapes_of
@@ -23,6 +24,8 @@ _VERSIONS = {
     "sd15": ("sd_v1", "stable-diffusion-v1"),
     "sdxl": ("sdxl_base_v1-0", "stable-diffusion-xl-v1-base"),
 }
+_SHOWN = 10
+"""Digits of a hash that are shown, like A1111 does."""
 _SD2_WIDTH = 1024
 """Width of SD 2's text states; SD 1.5 has 768."""
 _REFINER_WIDTH = 1280
@@ -115,6 +118,15 @@ class BaseModel:
     def name(self) -> str:
         """What to call it: the name of the folder, or of the file without its suffix."""
         return self.path.stem if self.path.is_file() else self.path.name
+
+    def describe(self) -> str:
+        """Return its name, family, prediction and the beginning of its hash, for reports."""
+        schedule = self.configs["scheduler"]
+        facts = [TITLES[self.family], str(schedule.get("prediction_type", "epsilon"))]
+        facts += ["zero terminal SNR"] if schedule.get("rescale_betas_zero_snr") else []
+        facts += [self.weights_hash[:_SHOWN]] if self.weights_hash else []
+        facts += [f"VAE {self.separate_vae.path.name}"] if self.separate_vae else []
+        return f"{self.name} ({', '.join(facts)})"
 
     @property
     def version(self) -> str:

@@ -24,6 +24,7 @@ from train.networks.build import fresh_network
 from train.networks.lora import Ranks
 from train.optim.optimizers import make_optimizer, parameter_groups
 from train.run.checkpoint import Counters, load_newest, set_aside
+from train.run.probe import judge, prediction_errors
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
 from train.sampling.prompts import Prompt, training_prompts
@@ -99,6 +100,8 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
         counters = yield from _resume(*resumed, data, schedule, group)
         if counters.scaler:
             scaler.load_state_dict(counters.scaler)
+    else:
+        yield from _probe(model, cache, texts, schedule, settings)
     return Training(
         run,
         job,
@@ -124,7 +127,7 @@ def _load(
 ) -> Generator[Event, None, Family]:
     began = time.monotonic()
     policy = choose(settings.precision, group.device)
-    yield Stage("load", note=f"{base.name} on {group.device}")
+    yield Stage("load", note=f"{base.describe()} on {group.device}")
     model = load_family(base, policy)
     if settings.gradient_checkpointing:
         model.checkpoint_gradients()
@@ -177,6 +180,25 @@ def _optimizer(model: Family, network: Network, settings: TrainSettings) -> torc
     rates = settings.rates(model.base.family)
     groups = [(network.weights(prefix), rates[part]) for part, prefix in model.parts.items()]
     return make_optimizer(parameter_groups(groups), settings, model.policy.device)
+
+
+def _probe(
+    model: Family, cache: LatentCache, texts: Texts, schedule: Schedule, settings: TrainSettings
+) -> Generator[Event, None, None]:
+    """Check what the base model predicts, while the network still changes nothing.
+
+    Raises:
+        ConfigError: It clearly is not what its file says.
+    """
+    began = time.monotonic()
+    errors = prediction_errors(model, cache, texts, schedule.images)
+    prediction = model.objective.prediction
+    asked_for = settings.prediction != "auto"
+    warning = judge(errors, prediction, asked_for=asked_for, name=model.base.name)
+    if warning:
+        yield warning
+    note = f"{prediction}: relative error {errors[prediction]:.3f}"
+    yield Stage("probe", True, round(time.monotonic() - began, 2), note)
 
 
 def _resume(

@@ -1,6 +1,7 @@
 """Single files in Stability's names, made of models of diffusers; small, but with CLIP's tokens."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from train.checkpoints.names import (
     vae_copies,
 )
 from train.checkpoints.recognition import SD15_TEXT, SDXL_TEXT, UNET, VAE
+from train.checkpoints.writing import original_tensors
 from train.lora.layout import TextLayout, UNetLayout
 
 TOKENS = 49408
@@ -76,52 +78,36 @@ def write_single_file(
 
 def tensors_of(components: dict[str, Any]) -> dict[str, Tensor]:
     """Return the tensors of a single file."""
+    unet, vae, text = (components[name] for name in ("unet", "vae", "text_encoder"))
     second = components.get("text_encoder_2")
-    found = _original(
-        components["unet"], UNET, unet_copies(UNetLayout.from_config(components["unet"].config))
-    )
-    text = components["text_encoder"]
-    prefix = SDXL_TEXT[0] if second is not None else SD15_TEXT
-    found |= _original(text, prefix, clip_copies(TextLayout.from_config(text.config.to_dict())))
+    levels, layers = len(vae.config.block_out_channels), vae.config.layers_per_block
+    layout = TextLayout.from_config(text.config.to_dict())
+    prefix = SD15_TEXT if second is None else SDXL_TEXT[0]
+    found = _original(unet, UNET, unet_copies(UNetLayout.from_config(unet.config)))
+    found |= _original(text, prefix, clip_copies(layout))
+    found |= _original(vae, VAE, vae_copies(levels, layers, _changes_channels(vae)))
     if second is not None:
         layout = TextLayout.from_config(second.config.to_dict())
         found |= _original(second, SDXL_TEXT[1], open_clip_copies(layout))
-    vae = components["vae"]
-    has = _changes_channels(vae)
-    copies = vae_copies(len(vae.config.block_out_channels), vae.config.layers_per_block, has)
-    return found | _original(vae, VAE, copies)
+    return found
 
 
-def _changes_channels(vae: Any) -> Any:
+def _changes_channels(vae: Any) -> Callable[[str], bool]:
     channels = vae.config.block_out_channels
 
-    def has(resnet: str) -> bool:
+    def changes(resnet: str) -> bool:
         side, _, level, _, number = resnet.split(".")
-        place = int(level)
-        if number != "0":
-            return False
-        before = place - 1 if side == "encoder" else place + 1
-        return 0 <= before < len(channels) and channels[before] != channels[place]
+        before = int(level) + (-1 if side == "encoder" else 1)
+        inside = number == "0" and 0 <= before < len(channels)
+        return inside and channels[before] != channels[int(level)]
 
-    return has
+    return changes
 
 
 def _original(module: nn.Module, prefix: str, copies: Iterable[Copy]) -> dict[str, Tensor]:
-    state = module.state_dict()
-    found: dict[str, Tensor] = {}
-    thirds: dict[str, dict[str, Tensor]] = {}
-    for copy in copies:
-        target = copy.target if copy.target in state else f"text_model.{copy.target}"
-        tensor, name = state.pop(target), prefix + copy.source
-        if copy.change == "transposed":
-            tensor = tensor.T.contiguous()
-        elif copy.change == "matrix":
-            tensor = tensor[:, :, None, None].contiguous()
-        elif copy.change:
-            thirds.setdefault(name, {})[copy.change] = tensor
-            continue
-        found[name] = tensor
-    for name, three in thirds.items():
-        found[name] = torch.cat([three[part] for part in ("first", "second", "third")])
-    assert not [name for name in state if "position_ids" not in name], "the maps miss something"
-    return found
+    known = list(copies)
+    state = {name: t for name, t in module.state_dict().items() if "position_ids" not in name}
+    targets = {copy.target for copy in known}
+    assert {name.removeprefix("text_model.") for name in state} == targets, "the maps miss some"
+    placed = [replace(copy, source=prefix + copy.source) for copy in known]
+    return original_tensors(state, placed)
