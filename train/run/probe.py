@@ -18,7 +18,7 @@ from train.data.latents import LatentCache
 from train.families.base import Family, Frame
 from train.families.conditioning import Texts
 
-_IMAGES = 4
+_IMAGES = 2
 _TIMES = (0.3, 0.5, 0.7)
 """Shares of the noise schedule. Early on both errors are large, and at its end the targets of
 epsilon and v differ little from the noise."""
