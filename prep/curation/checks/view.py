@@ -10,12 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from prep import captions
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import Change, move
 from prep.dataset.journal.sidecars import Trash
 from prep.images import MASK_SUFFIXES, is_image_name
 from prep.project import Concept, Project
 from prep.system.walking import walk_folders
+from prep.texts import read_bytes
 from prep.training_set.trainers import Trainer
 
 ALIASES = {".jfif": ".jpg", ".jpe": ".jpg", ".jif": ".jpg"}
@@ -150,7 +152,7 @@ class DatasetView:
     def caption_bytes(self, path: str) -> bytes | None:
         """Return the bytes of a file, ``None`` if it cannot be read."""
         try:
-            return (self.project.root / path).read_bytes()
+            return read_bytes(self.project.root / path, captions.LARGEST)
         except OSError:
             return None
 
