@@ -19,6 +19,8 @@ from typing import Any
 
 _LARGEST = 1 << 28
 """Bytes of the largest text that is read: tag lists of a million entries have a tenth of it."""
+LARGEST_SETTINGS = 1 << 20
+"""The same for settings, whose reader takes some seconds for a megabyte."""
 _PORTION = 1 << 14
 _NESTED = "it is nested too deeply"
 _MARKS = (
@@ -44,14 +46,14 @@ def decoded(data: bytes, errors: str = "strict") -> str:
     return data.decode(encoding, errors)
 
 
-def read_text(file: Path, errors: str = "strict") -> str:
+def read_text(file: Path, errors: str = "strict", largest: int = _LARGEST) -> str:
     """Read a text file in any encoding with a byte order mark, or UTF-8; ends of lines become LF.
 
     Raises:
-        OSError: It cannot be read, is not a regular file, or is larger than 256 MB.
+        OSError: It cannot be read, is not a regular file, or is larger than ``largest`` bytes.
         UnicodeDecodeError: It is not text.
     """
-    text = decoded(read_bytes(file), errors)
+    text = decoded(read_bytes(file, largest), errors)
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 

@@ -25,6 +25,12 @@ def test_settings_that_are_a_pipe(tmp_path: Path) -> None:
         Project.open(tmp_path)
 
 
+def test_settings_of_megabytes(tmp_path: Path) -> None:
+    (tmp_path / "shikomi.toml").write_text("#" + (1 << 20) * "x")
+    with pytest.raises(ConfigError, match="cannot be read: File too large"):
+        Project.open(tmp_path)
+
+
 @pytest.mark.parametrize("key", ["blacklist", "whitelist", "aliases", "implications"])
 @pytest.mark.parametrize("name", ["pipe", "/dev/zero"])
 def test_lists_that_never_end(project: Project, key: str, name: str) -> None:
