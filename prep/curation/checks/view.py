@@ -4,6 +4,7 @@ Sizes, times, headers and caption texts come from the index, which the scan has 
 updated; rules open only files with a possible problem.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -161,6 +162,20 @@ class DatasetView:
         if path not in self._asked:
             self._asked[path] = Path(path).is_file()
         return self._asked[path]
+
+    @cached_property
+    def _links(self) -> dict[str, str]:
+        """The symbolic links of the dataset, by the absolute path of what they lead to."""
+        root = self.project.root
+        links = (place.file(name) for place in self.places for name in sorted(place.links))
+        return {os.path.realpath(root / link): link for link in links}
+
+    def link_to(self, path: str) -> str:
+        """Return a symbolic link that would lead nowhere if this file were renamed, or ``""``."""
+        file = self.project.root / path
+        if not self._links or file.is_symlink():
+            return ""
+        return self._links.get(os.path.realpath(file), "")
 
     def trash(self, path: str) -> Change:
         """Return the change that moves a file to the trash of the project."""
