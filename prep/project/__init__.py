@@ -25,7 +25,7 @@ from prep.project.tagger import TaggerSection as TaggerSection
 from prep.section import Section as Section
 from prep.system.files import write_text
 from prep.system.names import existing
-from prep.texts import composed, read_text
+from prep.texts import LARGEST_SETTINGS, composed, read_text
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -289,7 +289,7 @@ def read_settings(file: Path) -> Settings:
 
 def _parse(file: Path) -> tomlkit.TOMLDocument:
     try:
-        return tomlkit.parse(read_text(file))
+        return tomlkit.parse(read_text(file, largest=LARGEST_SETTINGS))
     except FileNotFoundError:
         return tomlkit.document()
     except UnicodeDecodeError as error:
