@@ -32,7 +32,8 @@ from benchmarks.marks import KINDS, MarkMaker, Texts
 from prep import events
 from prep.ops import dupes, scan
 from prep.ops.dupes import DupesOptions
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 
 _CAMPAIGNS = "usr/share/games/wesnoth/1.16/data/campaigns/*/images"
 _CORE = "usr/share/games/wesnoth/1.16/data/core/images"

@@ -9,7 +9,8 @@ import pytest
 
 from prep.errors import UserError
 from prep.events import Event
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from prep.system import jobs
 from tests.conftest import draw_numbered
 from tests.train.tiny import make_sdxl_base
