@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 
-class MemoryTracker(TorchDispatchMode):
+class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch is untyped here
     """Counts the storages that operations make, until they are freed.
 
     Attributes:
@@ -27,7 +27,7 @@ class MemoryTracker(TorchDispatchMode):
         Args:
             known: Tensors that exist already and are not counted: views of them are no memory.
         """
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.live = self.peak = 0
         self._storages: dict[int, weakref.ref[Any]] = {}
         for tensor in known:
