@@ -27,6 +27,9 @@ from train.lora.metadata import Facts
 from train.networks.base import Network
 from train.networks.build import fresh_network
 from train.networks.lora import Ranks
+from train.optim.flat import FlatGroup
+from train.optim.optimizers import make_optimizer
+from train.optim.stepper import Stepper
 from train.run import loop
 from train.run.checkpoint import Counters
 from train.run.loop import optimise, set_rates
@@ -45,6 +48,7 @@ class Recorded:
 
     latents: list[Tensor] = field(default_factory=list)
     noise: list[Tensor] = field(default_factory=list)
+    target_noise: list[Tensor] = field(default_factory=list)
     timesteps: list[Tensor] = field(default_factory=list)
     captions: list[list[str]] = field(default_factory=list)
     frames: list[list[Frame]] = field(default_factory=list)
@@ -60,6 +64,10 @@ class RecordingSchedule(NoiseSchedule):
         recorded.noise.append(noise.clone())
         recorded.timesteps.append(timesteps.clone())
         return super().noisy(latents, noise, timesteps)
+
+    def target(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        self.__dict__["recorded"].target_noise.append(noise.clone())
+        return super().target(latents, noise, timesteps)
 
 
 class ToyFamily:
@@ -165,7 +173,7 @@ class ToyGenerator:
         return Image.new("RGB", (4, 4), "grey")
 
 
-def toy_image(number: int, *, flip: bool = False) -> TrainImage:
+def toy_image(number: int, *, flip: bool = False, regularization: bool = False) -> TrainImage:
     """Return an image whose content, a number, decides its latents."""
     fit = Fit((2, 2), (3, 2), 1, 0, 1.0)
     return TrainImage(
@@ -179,6 +187,7 @@ def toy_image(number: int, *, flip: bool = False) -> TrainImage:
         0,
         "images",
         flip,
+        regularization,
     )
 
 
@@ -219,9 +228,8 @@ def toy_training(
         train=train,
     )
     network = toy_network(model)
-    parameters = list(network.parameters())
-    make = optimizer or torch.optim.AdamW
-    group = {"params": parameters, "lr": train.learning_rate, "initial_lr": train.learning_rate}
+    group = FlatGroup(list(network.parameters()), train.learning_rate)
+    stepper = toy_stepper([group], train, optimizer)
     job = jobs.Job(folder / "job")
     job.directory.mkdir(exist_ok=True)
     part = DatasetPart((64, 64), Buckets((64, 64)), None, (Subset(folder / "images"),))
@@ -243,14 +251,24 @@ def toy_training(
         anything,
         texts,
         network,
-        make([group]),
-        torch.amp.GradScaler("cpu", enabled=False),
+        stepper,
         Counters(started=0.0),
         facts,
         (picture,) * pictures,
         generator,
     )
     return training, recorded
+
+
+def toy_stepper(groups: list[FlatGroup], train: TrainSettings, make: Any = None) -> Stepper:
+    """Return a stepper with the optimiser of the settings, or with one that ``make`` makes."""
+    if make is None:
+        optimizer = make_optimizer(groups, train, CPU)
+    else:
+        optimizer = make(
+            [{"params": [g.values], "lr": g.rate, "initial_lr": g.rate} for g in groups]
+        )
+    return Stepper(groups, optimizer, torch.amp.GradScaler("cpu", enabled=False))
 
 
 def sgd(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
@@ -265,8 +283,9 @@ def steps(training: Training, count: int) -> list[float]:
     losses = []
     for _ in range(count):
         set_rates(training)
-        losses.append(optimise(training))
-        training.counters.add_loss(losses[-1])
+        losses.append(float(optimise(training)))
+        training.counters.step += 1
+        training.counters.add_loss(training.counters.step, losses[-1])
     return losses
 
 
