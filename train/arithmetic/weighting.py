@@ -9,7 +9,6 @@ from before the fix.
 import torch
 from torch import Tensor
 
-from prep.errors import ConfigError
 from train.settings.objective import ObjectiveSettings
 
 _LEAST, _MOST = 1e-3, 1e3
@@ -47,23 +46,3 @@ def _min_snr(snr: Tensor, gamma: float, *, velocity: bool) -> Tensor:
         return snr.clamp(max=gamma) / (snr + 1.0)
     # Written without min(snr, gamma) / snr, which is 0/0 where no signal is left.
     return torch.where(snr > gamma, gamma / snr, torch.ones_like(snr))
-
-
-def check_weighting(prediction: str, settings: ObjectiveSettings) -> None:
-    """Refuse weightings that are for models of the other prediction, as sd-scripts does.
-
-    Raises:
-        ConfigError: One is.
-    """
-    velocity = prediction == "v_prediction"
-    if settings.scale_v_pred_loss_like_noise_pred and not velocity:
-        raise ConfigError(
-            "scale_v_pred_loss_like_noise_pred is for models with v-prediction, and this one"
-            " predicts noise.",
-            "Leave it out.",
-        )
-    if settings.v_pred_like_loss and velocity:
-        raise ConfigError(
-            "v_pred_like_loss is for models that predict noise, and this one has v-prediction.",
-            "Leave it out.",
-        )

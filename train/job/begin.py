@@ -14,7 +14,7 @@ from prep.project import Project
 from prep.system import jobs
 from train.config import RunConfig, TrainSettings
 from train.data.dataset_file import DatasetPart, read_dataset_file
-from train.extra import require_training
+from train.extra import require_optimizer, require_training
 from train.families.base_model import BaseModel
 from train.job.changes import Changes, changed_run, describe_changes, read_run
 from train.job.names import KIND, refuse_foreign_files
@@ -62,8 +62,9 @@ def check(project: Project, settings: TrainSettings, dataset: Path | None = None
         The configuration of the run; without ``dataset``, that of a training set still to come.
 
     Raises:
-        MissingExtraError: The training extra is not installed.
-        UserError: The base model, the prompts, the dataset file or the buckets have faults.
+        MissingExtraError: The training extra is not installed, or not the optimiser.
+        UserError: The base model, the prompts, the dataset file or the buckets have faults, or the
+            settings do not fit the base model.
     """
     require_training()
     run = run_config(project, settings, dataset or project.output / "dataset" / "dataset.toml")
@@ -74,6 +75,8 @@ def check(project: Project, settings: TrainSettings, dataset: Path | None = None
             "Change family in [project], or choose another base model.",
         )
     training_prompts(run.train.sample_prompts, base)
+    require_optimizer(settings.optimizer)
+    settings.check_prediction(str(base.scheduler.get("prediction_type", "epsilon")))
     if dataset is not None:
         for part in read_dataset_file(run.dataset):
             _check_part(part, base)
@@ -151,6 +154,7 @@ def resume(
     run = changed_run(project, before, changes or Changes())
     base = BaseModel.open(run.base)
     training_prompts(run.train.sample_prompts, base)
+    require_optimizer(run.train.optimizer)
     refuse_foreign_files(project, job, run)
     restart_run(project, job, run)
     if run != before:

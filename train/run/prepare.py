@@ -11,7 +11,6 @@ from prep.errors import UserError
 from prep.events import Event, Stage, Warned
 from prep.system import jobs
 from train.arithmetic.precision import choose
-from train.arithmetic.weighting import check_weighting
 from train.config import RunConfig, TrainSettings
 from train.data.dataset import Dataset, Schedule, TrainImage, read_dataset, split_validation
 from train.data.latents import LatentCache
@@ -86,7 +85,7 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     data = read_dataset(run.dataset, settings)
     _check_buckets(data, base)
     model = yield from _load(base, settings, group)
-    check_weighting(model.objective.prediction, settings)
+    settings.check_prediction(model.objective.prediction)
     network = _network(model, settings)
     stepper = _stepper(model, network, settings)
     cache = LatentCache(run.cache, base.vae_hash(), model.encode_pixels)

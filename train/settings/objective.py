@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from prep.errors import ConfigError
 from prep.section import Section
 
 LossType = Literal["l2", "huber", "smooth_l1"]
@@ -81,3 +82,26 @@ class ObjectiveSettings(Section):
         if value <= info.data.get("min_timestep", 0):
             raise ValueError(f"must be above min_timestep, {info.data['min_timestep']}")
         return value
+
+    def check_prediction(self, prediction: str) -> None:
+        """Refuse weightings that are for models of the other prediction, as sd-scripts does.
+
+        Args:
+            prediction: What the base model predicts: epsilon or v_prediction.
+
+        Raises:
+            ConfigError: One is.
+        """
+        velocity = prediction == "v_prediction"
+        if self.scale_v_pred_loss_like_noise_pred and not velocity:
+            raise ConfigError(
+                "scale_v_pred_loss_like_noise_pred is for models with v-prediction, and the base"
+                " model predicts noise.",
+                "Leave it out.",
+            )
+        if self.v_pred_like_loss and velocity:
+            raise ConfigError(
+                "v_pred_like_loss is for models that predict noise, and the base model has"
+                " v-prediction.",
+                "Leave it out.",
+            )

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from prep.errors import ConfigError
-from train.arithmetic.weighting import check_weighting, loss_weights
+from train.arithmetic.weighting import loss_weights
 from train.settings.objective import ObjectiveSettings
 
 SNR = [9.0, 1.0, 0.25]
@@ -76,14 +76,14 @@ def test_limits_of_the_snr_by_hand() -> None:
 def test_weightings_of_the_other_prediction_are_refused() -> None:
     scaled = ObjectiveSettings(scale_v_pred_loss_like_noise_pred=True)
     added = ObjectiveSettings(v_pred_like_loss=0.5)
-    check_weighting("v_prediction", scaled)
-    check_weighting("epsilon", added)
-    check_weighting("epsilon", ObjectiveSettings())
-    check_weighting("v_prediction", ObjectiveSettings())
+    scaled.check_prediction("v_prediction")
+    added.check_prediction("epsilon")
+    for prediction in ("epsilon", "v_prediction"):
+        ObjectiveSettings().check_prediction(prediction)
     with pytest.raises(ConfigError, match=r"scale_v_pred_loss_like_noise_pred .* predicts noise"):
-        check_weighting("epsilon", scaled)
+        scaled.check_prediction("epsilon")
     with pytest.raises(ConfigError, match=r"v_pred_like_loss .* has v-prediction"):
-        check_weighting("v_prediction", added)
+        added.check_prediction("v_prediction")
 
 
 def test_two_weightings_for_one_purpose_are_refused() -> None:
