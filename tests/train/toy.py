@@ -206,7 +206,7 @@ def toy_training(
     images: Sequence[TrainImage],
     *,
     held_out: Sequence[TrainImage] = (),
-    optimizer: Any = None,
+    made_by: Any = None,
     deviation: float = 0.0,
     prediction: str = "epsilon",
     pictures: int = 0,
@@ -229,7 +229,7 @@ def toy_training(
     )
     network = toy_network(model)
     group = FlatGroup(list(network.parameters()), train.learning_rate)
-    stepper = toy_stepper([group], train, optimizer)
+    stepper = toy_stepper([group], train, made_by)
     job = jobs.Job(folder / "job")
     job.directory.mkdir(exist_ok=True)
     part = DatasetPart((64, 64), Buckets((64, 64)), None, (Subset(folder / "images"),))

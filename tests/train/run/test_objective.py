@@ -66,7 +66,7 @@ def test_min_snr_changes_what_a_run_learns(tmp_path: Path, monkeypatch: pytest.M
     def run(gamma: float, name: str) -> tuple[list[float], Tensor]:
         (tmp_path / name).mkdir()
         training, _ = toy_training(
-            tmp_path / name, IMAGES, batch_size=3, epochs=3, min_snr_gamma=gamma, optimizer=sgd
+            tmp_path / name, IMAGES, batch_size=3, epochs=3, min_snr_gamma=gamma, made_by=sgd
         )
         found = list(trained(training, monkeypatch))
         return [e.loss for e in found if isinstance(e, Metric) and e.loss], weights(training)

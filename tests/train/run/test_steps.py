@@ -93,7 +93,7 @@ def test_the_gradient_is_that_of_the_mean_over_the_images_of_the_step(
         IMAGES,
         batch_size=batch_size,
         gradient_accumulation=accumulation,
-        optimizer=sgd,
+        made_by=sgd,
         learning_rate=1.0,
         max_grad_norm=0.0,
     )
@@ -112,7 +112,7 @@ def test_the_gradient_is_that_of_the_mean_over_the_images_of_the_step(
 @pytest.mark.parametrize("limit", [0.0, 0.01])
 def test_long_gradients_are_scaled_down(tmp_path: Path, limit: float) -> None:
     training, _ = toy_training(
-        tmp_path, IMAGES, batch_size=3, optimizer=sgd, learning_rate=1.0, max_grad_norm=limit
+        tmp_path, IMAGES, batch_size=3, made_by=sgd, learning_rate=1.0, max_grad_norm=limit
     )
     before = weights(training)
     optimise(training)
