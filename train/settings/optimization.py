@@ -1,5 +1,6 @@
 """How the weights move: optimiser, learning rates and their schedule."""
 
+import ast
 import math
 import tomllib
 from difflib import get_close_matches
@@ -16,19 +17,28 @@ SchedulerName = Literal[
 
 
 def _typed(value: Any) -> Any:
-    """Return what a text says as a TOML value, such as the number of "2"; else the text."""
-    if not isinstance(value, str):
+    """Return what a text says as a value of TOML or Python, as in "2", "true" and "True".
+
+    Forms give texts, and so do arguments that were copied from sd-scripts. Anything else that is
+    written stays a text.
+    """
+    if not isinstance(value, str) or "\n" in value:
         return value
     try:
         return tomllib.loads(f"value = {value}")["value"]
     except (ValueError, RecursionError):
+        pass
+    try:
+        found = ast.literal_eval(value)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return value
+    return found if isinstance(found, bool | tuple) else value
 
 
 Argument = Annotated[
     bool | int | float | str | tuple[bool | int | float | str, ...], BeforeValidator(_typed)
 ]
-"""The value of an argument of an optimiser; a text from a form is read as TOML."""
+"""The value of an argument of an optimiser."""
 
 
 class OptimizationSettings(Section):

@@ -142,18 +142,36 @@ def test_settings_and_arguments_reach_the_optimiser() -> None:
     assert third.defaults["weight_decay"] == 0.3
 
 
-def test_what_a_form_or_a_file_gives_is_typed() -> None:
-    given = {"amsgrad": "true", "betas": "[0.5, 0.25]", "eps": "1e-3"}
-    assert OptimizationSettings(optimizer_args=given).optimizer_args == {
-        "amsgrad": True,
-        "betas": (0.5, 0.25),
-        "eps": 1e-3,
-    }
-    assert OptimizationSettings(optimizer_args={"mode": "odd one"}).optimizer_args == {
-        "mode": "odd one"
-    }
-    optimizer = made("adamw", optimizer_args={"betas": [0.5, 0.25]})
-    assert optimizer.defaults["betas"] == (0.5, 0.25)
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        (True, True),
+        ("true", True),
+        ("True", True),
+        ("1e-3", 1e-3),
+        ("2", 2),
+        (2, 2),
+        ("[0.5, 0.25]", (0.5, 0.25)),
+        ("(0.5, 0.25)", (0.5, 0.25)),
+        ([0.5, 0.25], (0.5, 0.25)),
+        ("odd one", "odd one"),
+        ("'odd one'", "odd one"),
+        ("None", "None"),
+        ("{'a': 1}", "{'a': 1}"),
+        ("1\nb = 2", "1\nb = 2"),
+        ("(" * 500, "(" * 500),
+    ],
+)
+def test_what_a_form_or_a_file_gives_is_typed(given: Any, value: Any) -> None:
+    (found,) = OptimizationSettings(optimizer_args={"x": given}).optimizer_args.values()
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize("given", [None, {"a": 1}, "{ a = 1 }", [[1]]])
+def test_arguments_that_are_no_values_are_refused(given: Any) -> None:
+    with pytest.raises(ValueError, match="optimizer_args"):
+        OptimizationSettings(optimizer_args={"x": given})
 
 
 def test_adafactor_and_prodigy_begin_with_what_suits_loras() -> None:
