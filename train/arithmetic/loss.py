@@ -14,7 +14,7 @@ def pixel_errors(
     """Return the error of every latent pixel, float32, shaped as ``predicted``.
 
     huber and smooth_l1 are sd-scripts': 2c (sqrt(e² + c²) - c) and 2 (sqrt(e² + c²) - c), where e
-    is the difference and c the threshold. The first equals e² where e is small.
+    is the difference and c the threshold. The first is nearly e² where e is small.
 
     Args:
         predicted: Shape (batch, channels, height, width).
@@ -26,7 +26,7 @@ def pixel_errors(
     if kind == "l2" or threshold is None:
         return squares
     c = threshold.view(-1, *[1] * (squares.ndim - 1))
-    grown = 2.0 * ((squares + c**2).sqrt() - c)
+    grown = 2.0 * squares / ((squares + c**2).sqrt() + c)  # without the difference of near equals
     return c * grown if kind == "huber" else grown
 
 

@@ -32,6 +32,7 @@ def test_huber_and_smooth_l1_by_hand() -> None:
 
 def test_huber_is_the_squared_error_of_small_differences_and_straight_beyond() -> None:
     assert errors("huber", [0.01], [1.0])[0] == pytest.approx(1e-4, rel=1e-2)
+    assert errors("huber", [0.01], [1000.0])[0] == pytest.approx(1e-4, rel=1e-5)
     far, farther = errors("huber", [100.0, 101.0], [0.1, 0.1])
     assert farther - far == pytest.approx(2 * 0.1, rel=1e-2)
     far, farther = errors("smooth_l1", [100.0, 101.0], [0.1, 0.1])
