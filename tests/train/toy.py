@@ -39,6 +39,7 @@ from train.sampling.draw import ImageSpec
 from train.settings.samples import SamplerName
 
 CPU = torch.device("cpu")
+ALONE = ProcessGroup(CPU)
 SIGNAL = torch.linspace(0.95, 0.05, 10)
 
 
@@ -211,6 +212,7 @@ def toy_training(
     prediction: str = "epsilon",
     pictures: int = 0,
     failing: Exception | None = None,
+    group: ProcessGroup = ALONE,
     **settings: Any,
 ) -> tuple[Training, Recorded]:
     """Return a run over these images that is ready to step, and what it will record."""
@@ -228,8 +230,8 @@ def toy_training(
         train=train,
     )
     network = toy_network(model)
-    group = FlatGroup(list(network.parameters()), train.learning_rate)
-    stepper = toy_stepper([group], train, made_by)
+    flat = FlatGroup(list(network.parameters()), train.learning_rate)
+    stepper = toy_stepper([flat], train, made_by)
     job = jobs.Job(folder / "job")
     job.directory.mkdir(exist_ok=True)
     part = DatasetPart((64, 64), Buckets((64, 64)), None, (Subset(folder / "images"),))
@@ -243,11 +245,11 @@ def toy_training(
     training = Training(
         run,
         job,
-        ProcessGroup(CPU),
+        group,
         model,
         Dataset((part,), tuple(images), ()),
         tuple(held_out),
-        Schedule.make(images, train, 1),
+        Schedule.make(images, train, group.size),
         anything,
         texts,
         network,
