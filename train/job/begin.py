@@ -42,10 +42,7 @@ def begin(
         MissingExtraError: The training extra is not installed.
         UserError: Anything that ``check`` refuses, or an export that fails.
     """
-    run = check(project, settings, dataset)
-    if dataset is None:
-        written = yield from _export(project)
-        run = run.model_copy(update={"dataset": written})
+    run = yield from ready_run(project, settings, dataset)
     job, started = start_run(project, run)
     if started.name != run.name:
         yield Warned(
@@ -53,6 +50,24 @@ def begin(
             "Nothing is replaced. For another name, set name in [project].",
         )
     return job
+
+
+def ready_run(
+    project: Project, settings: TrainSettings, dataset: Path | None = None
+) -> Generator[Event, None, RunConfig]:
+    """Check a run and export its training set; nothing is started.
+
+    Yields:
+        What scanning and exporting yield, without Written and Finished.
+
+    Raises:
+        UserError: As ``check``, or an export that fails.
+    """
+    run = check(project, settings, dataset)
+    if dataset is None:
+        written = yield from _export(project)
+        run = run.model_copy(update={"dataset": written})
+    return run
 
 
 def check(project: Project, settings: TrainSettings, dataset: Path | None = None) -> RunConfig:

@@ -128,17 +128,22 @@ def _prediction(
     return predicted, objective.target(example.latents, example.noise, timesteps)
 
 
-@torch.no_grad()
 def validation_loss(training: Training) -> float | None:
-    """Return the mean loss of the held-out images on fixed noise and timesteps, unweighted.
+    """Return the ``fixed_loss`` of the held-out images; ``None`` when nothing is held out."""
+    return fixed_loss(training, training.held_out) if training.held_out else None
+
+
+@torch.no_grad()
+def fixed_loss(training: Training, images: Sequence[TrainImage]) -> float:
+    """Return the mean loss of images on fixed noise and timesteps, unweighted.
 
     It is the same function at every step, whatever the loss of the training, so that it can be
-    compared between epochs and runs. ``None`` when nothing is held out.
+    compared between epochs and runs.
     """
     model, count = training.model, len(VALIDATION_TIMES)
     training.network.eval()
     losses = []
-    for image in training.held_out:
+    for image in images:
         mean, _ = training.cache.load(image)
         latents = model.scaled(mean)[None].expand(count, *[-1] * mean.ndim)
         rng = torch.Generator().manual_seed(seed_of("validation", image.content))
@@ -149,4 +154,4 @@ def validation_loss(training: Training) -> float | None:
         predicted, target = _prediction(training, example, captions, frames)
         losses.append(pixel_errors(predicted, target).mean())
     training.network.train()
-    return float(torch.stack(losses).mean()) if losses else None
+    return float(torch.stack(losses).mean())
