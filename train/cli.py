@@ -22,8 +22,7 @@ from train.job import rates as trying
 from train.job.changes import Changes
 from train.job.follow import follow
 from train.job.rates import RateOptions
-from train.lora.contents import LoraInfo, inspect
-from train.lora.keys import sd15_shapes
+from train.lora.contents import LoraInfo, full_size_of, inspect
 from train.sampling.options import GridOptions, SampleOptions
 
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
@@ -254,7 +253,7 @@ def lora_info(
 @examples(
     (
         "shikomi lora verify my_project/output/lora/my_project.safetensors",
-        "Check the file against Stable Diffusion 1.5 at full size.",
+        "Check the file against the model that it was made for, SD 1.5 or SDXL, at full size.",
     ),
     (
         "shikomi lora verify other.safetensors --base my_project/model/my-sd15-model",
@@ -266,13 +265,14 @@ def lora_verify(file: Path, /, *, base: Path | None = None, json: Json = False) 
 
     Args:
         file: LoRA file (.safetensors).
-        base: Base model folder to check against. Default: Stable Diffusion 1.5.
+        base: Base model to check against, a file or a folder. Default: Stable Diffusion 1.5 or
+            SDXL, whichever the file was made for.
     """
     problems = 0
 
     def stream() -> Iterator[events.Event]:
         nonlocal problems
-        model = BaseModel.open(base).module_shapes() if base else sd15_shapes()
+        model = BaseModel.open(base).module_shapes() if base else full_size_of(file.expanduser())
         found = inspect(file.expanduser(), model)
         problems = len(found.faults)
         yield events.Finished(_described(found))

@@ -31,12 +31,14 @@ class TrainTable(StepSettings):
     """As alpha, for them."""
     dropout: float = 0.0
     """Share of inner values switched off at random."""
-    train_text_encoder: bool = True
-    """Train the text encoder too."""
+    train_text_encoder: bool | None = None
+    """Train the text encoders too; absent: for SD 1.5."""
     learning_rate: float = 1e-4
     """Of the UNet."""
     text_encoder_learning_rate: float | None = None
     """Absent: the same as learning_rate; 0 does not train it."""
+    text_encoder_2_learning_rate: float | None = None
+    """Of SDXL's second text encoder; absent: the same as of the first."""
     optimizer: str = "adamw"
     """A name, or the path of a class."""
     optimizer_args: dict[str, Any] = Field(default_factory=dict)
@@ -141,7 +143,7 @@ class TrainTable(StepSettings):
     @property
     def text_encoder_rate(self) -> float:
         """The learning rate of the text encoder, 0 if it is not trained."""
-        if not self.train_text_encoder:
+        if self.train_text_encoder is False:
             return 0.0
         rate = self.text_encoder_learning_rate
         return self.learning_rate if rate is None else rate
@@ -165,6 +167,7 @@ def train_table(project: Project) -> TrainTable:
     """
     table = project.settings.train
     known: dict[str, Any] = {k: v for k, v in table.items() if k in TrainTable.model_fields}
+    known.setdefault("train_text_encoder", project.settings.project.family == "sd15")
     try:
         return TrainTable.model_validate(known)
     except ValidationError as error:

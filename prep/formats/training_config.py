@@ -109,7 +109,9 @@ def _optimiser(table: TrainTable) -> dict[str, Any]:
         **_scheduler(table),
     }
     if table.text_encoder_rate:
-        found["text_encoder_lr"] = table.text_encoder_rate
+        second = table.text_encoder_2_learning_rate
+        rate = table.text_encoder_rate
+        found["text_encoder_lr"] = rate if second is None else [rate, second]
     return found
 
 

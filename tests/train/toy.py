@@ -3,7 +3,7 @@
 The denoiser is one 1x1 convolution over latents of 1 x 2 x 2; what the loop gives it is recorded.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ from prep.images.buckets import Buckets, Fit
 from prep.system import jobs
 from train.arithmetic.noise import NoiseSchedule
 from train.arithmetic.precision import PrecisionPolicy
+from train.checkpoints.sources import FolderSource
 from train.config import RunConfig, TrainSettings
 from train.data.dataset import Dataset, Schedule, TrainImage
 from train.data.dataset_file import DatasetPart, Subset
+from train.data.origins import Origin
 from train.families.base import Conditioning, Frame
 from train.families.base_model import BaseModel
 from train.lora.metadata import Facts
@@ -67,7 +69,9 @@ class RecordingSchedule(NoiseSchedule):
         return super().noisy(latents, noise, timesteps)
 
     def target(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        self.__dict__["recorded"].target_noise.append(noise.clone())
+        recorded: Recorded | None = self.__dict__.get("recorded")
+        if recorded is not None:  # not one of the other hypotheses
+            recorded.target_noise.append(noise.clone())
         return super().target(latents, noise, timesteps)
 
 
@@ -77,7 +81,7 @@ class ToyFamily:
     def __init__(self, recorded: Recorded, prediction: str = "epsilon") -> None:
         self.recorded = recorded
         vae = {"block_out_channels": [1], "latent_channels": 1}
-        self.base = BaseModel(Path("toy"), "sd15", {}, {}, vae, {})
+        self.base = BaseModel(FolderSource(Path("toy")), "sd15", {"vae": vae})
         self.policy = PrecisionPolicy(CPU, torch.float32, "")
         self.objective = RecordingSchedule(SIGNAL, prediction)
         self.objective.__dict__["recorded"] = recorded
@@ -89,11 +93,11 @@ class ToyFamily:
     def parts(self) -> dict[str, str]:
         return {"unet": "lora_unet_", "text_encoder": "lora_te_"}
 
-    def targets(self, *, text: bool, conv: bool) -> Mapping[str, nn.Module]:
+    def targets(self, *, parts: Collection[str], conv: bool) -> Mapping[str, nn.Module]:
         return {"lora_unet_a": self.layer}
 
     def modules(self) -> Mapping[str, nn.Module]:
-        return self.targets(text=True, conv=True)
+        return self.targets(parts=self.parts, conv=True)
 
     def token_count(self, text: str) -> int:
         return len(text.split())
@@ -187,6 +191,7 @@ def toy_image(number: int, *, flip: bool = False, regularization: bool = False) 
         fit,
         0,
         "images",
+        Origin.of_fit((6, 4), fit),
         flip,
         regularization,
     )
@@ -194,7 +199,7 @@ def toy_image(number: int, *, flip: bool = False, regularization: bool = False) 
 
 def toy_network(model: ToyFamily) -> Network:
     """Return a LoRA of rank 1 whose weights are all 0.3, attached."""
-    targets = model.targets(text=False, conv=False)
+    targets = model.targets(parts=["unet"], conv=False)
     network = fresh_network(targets, Ranks(1, 1.0))
     with torch.no_grad():
         for parameter in network.parameters():

@@ -5,7 +5,7 @@ Esser et al. 2024 (logit-normal timesteps).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -58,6 +58,11 @@ class NoiseSchedule:
     def timesteps(self) -> int:
         """Number of timesteps, 1000 for SD 1.5."""
         return len(self.signal)
+
+    @property
+    def hypotheses(self) -> "dict[str, NoiseSchedule]":
+        """The same schedule for each prediction that there is."""
+        return {name: replace(self, prediction=name) for name in ("epsilon", "v_prediction")}
 
     def draw_timesteps(
         self, count: int, rng: torch.Generator, settings: ObjectiveSettings

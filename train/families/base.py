@@ -7,7 +7,7 @@ and the key names of its modules. The training loop, the sampler and the caches 
 ``opening.FAMILIES`` and its modules in ``train.lora.layout``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -81,6 +81,11 @@ class Objective(Protocol):
         ...
 
     @property
+    def hypotheses(self) -> "Mapping[str, Objective]":
+        """The objectives that models of this family may have, by prediction; this one included."""
+        ...
+
+    @property
     def timesteps(self) -> int:
         """Number of timesteps; ``min_timestep`` and ``max_timestep`` count in them."""
         ...
@@ -132,14 +137,14 @@ class Family(Protocol):
 
     @property
     def parts(self) -> Mapping[str, str]:
-        """Prefixes of module names in a LoRA file, by part: unet, text_encoder."""
+        """Prefixes of module names in a LoRA file, by part: unet, text_encoder, text_encoder_2."""
         ...
 
-    def targets(self, *, text: bool, conv: bool) -> Targets:
+    def targets(self, *, parts: Collection[str], conv: bool) -> Targets:
         """Return the modules that are trained.
 
         Args:
-            text: Include the text encoders.
+            parts: Names of ``parts`` that are trained: unet, text_encoder…
             conv: Include the convolution blocks (LoCon).
         """
         ...

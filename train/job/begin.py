@@ -16,6 +16,7 @@ from train.config import RunConfig, TrainSettings
 from train.data.dataset_file import DatasetPart, read_dataset_file
 from train.extra import require_optimizer, require_training
 from train.families.base_model import BaseModel
+from train.families.opening import opened_base
 from train.job.changes import Changes, changed_run, describe_changes, read_run
 from train.job.names import KIND, refuse_foreign_files
 from train.job.start import restart_run, run_config, start_run
@@ -83,7 +84,7 @@ def check(project: Project, settings: TrainSettings, dataset: Path | None = None
     """
     require_training()
     run = run_config(project, settings, dataset or project.output / "dataset" / "dataset.toml")
-    base = BaseModel.open(run.base)
+    base = opened_base(run)
     if base.family != run.family:
         raise ConfigError(
             f"The project is for {run.family}, and {base.name} is a base model of {base.family}.",
@@ -91,7 +92,7 @@ def check(project: Project, settings: TrainSettings, dataset: Path | None = None
         )
     training_prompts(run.train.sample_prompts, base)
     require_optimizer(settings.optimizer)
-    settings.check_prediction(str(base.scheduler.get("prediction_type", "epsilon")))
+    settings.check_prediction(str(base.configs["scheduler"].get("prediction_type", "epsilon")))
     if dataset is not None:
         for part in read_dataset_file(run.dataset):
             _check_part(part, base)
@@ -167,7 +168,7 @@ def resume(
     jobs.refuse_running(job)
     before = read_run(project, job)
     run = changed_run(project, before, changes or Changes())
-    base = BaseModel.open(run.base)
+    base = opened_base(run)
     training_prompts(run.train.sample_prompts, base)
     require_optimizer(run.train.optimizer)
     refuse_foreign_files(project, job, run)

@@ -17,6 +17,12 @@ from prep.captions.shuffle import plain
 from train.config import RunConfig, TrainSettings
 from train.data.dataset import Dataset, Schedule, TrainImage
 
+_IMPLEMENTATIONS = {
+    "sd15": "diffusers",
+    "sdxl": "https://github.com/Stability-AI/generative-models",
+}
+"""Whose names the modules have."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -191,12 +197,20 @@ def _folders(images: list[TrainImage]) -> dict[str, dict[str, int]]:
     return found
 
 
+def _text_rates(rates: list[float]) -> Any:
+    """Return the text encoders' learning rates: kohya writes a list for two encoders."""
+    if not any(rates):
+        return None
+    return rates if len(rates) > 1 else rates[0]
+
+
 def _optimiser(run: RunConfig, schedule: Schedule, facts: Facts) -> dict[str, Any]:
     train = run.train
+    rates = train.rates(run.family)
     return {
         "learning_rate": train.learning_rate,
-        "unet_lr": train.learning_rate,
-        "text_encoder_lr": train.text_encoder_rate or None,
+        "unet_lr": rates.pop("unet"),
+        "text_encoder_lr": _text_rates(list(rates.values())),
         "lr_scheduler": train.scheduler,
         "lr_warmup_steps": train.warmup(schedule.steps),
         "optimizer": facts.optimizer,
@@ -290,7 +304,7 @@ def _modelspec(run: RunConfig, data: Dataset, facts: Facts, finished: float) -> 
     values = {
         "sai_model_spec": "1.0.1",
         "architecture": f"{facts.architecture}/lora",
-        "implementation": "diffusers",
+        "implementation": _IMPLEMENTATIONS[run.family],
         "implementation_version": f"shikomi/{__version__}",
         "title": run.name,
         "resolution": f"{width}x{height}",

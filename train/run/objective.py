@@ -76,7 +76,7 @@ def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
     timesteps = objective.draw_timesteps(len(batch), draws("timesteps"), settings)
     example = Example(latents, noise, mixed, timesteps).to(training.group.device)
     captions = [_caption(exposure, settings.seed, epoch) for exposure in batch]
-    frames = [_frame(exposure.image) for exposure in batch]
+    frames = [_frame(e.image, flipped=_is_flipped(e, settings.seed, epoch)) for e in batch]
     predicted, target = _prediction(training, example, captions, frames)
     errors = pixel_errors(
         predicted, target, settings.loss_type, _threshold(training, example.timesteps)
@@ -98,13 +98,15 @@ def _latents(training: Training, batch: Batch, epoch: int, draws: Draws) -> Tens
     """Draw the latents of a batch, at the denoiser's scale, shape (batch, channels, h, w)."""
     rng, drawn = draws("latents"), []
     for exposure in batch:
-        flipped = exposure.image.flip and _coin(exposure, training.settings.seed, epoch)
+        flipped = _is_flipped(exposure, training.settings.seed, epoch)
         mean, deviation = training.cache.load(exposure.image, flipped=flipped)
         drawn.append(mean + deviation * torch.randn(mean.shape, generator=rng))
     return training.model.scaled(torch.stack(drawn))
 
 
-def _coin(exposure: Exposure, seed: int, epoch: int) -> bool:
+def _is_flipped(exposure: Exposure, seed: int, epoch: int) -> bool:
+    if not exposure.image.flip:
+        return False
     return generator(seed, "flip", epoch, exposure.image.content, exposure.turn).random() < 0.5
 
 
@@ -113,8 +115,9 @@ def _caption(exposure: Exposure, seed: int, epoch: int) -> str:
     return varied(image.caption, image.rules, seed, epoch, image.content, exposure.turn)
 
 
-def _frame(image: TrainImage) -> Frame:
-    return Frame(image.size, (image.fit.left, image.fit.top), image.fit.bucket)
+def _frame(image: TrainImage, *, flipped: bool = False) -> Frame:
+    bucket = image.fit.bucket
+    return Frame(image.origin.size, image.origin.corner_of(bucket, flipped=flipped), bucket)
 
 
 def _prediction(

@@ -17,7 +17,7 @@ from train.data.latents import LatentCache
 from train.families.base import Family
 from train.families.base_model import BaseModel
 from train.families.conditioning import Texts
-from train.families.opening import load_family
+from train.families.opening import load_family, opened_base
 from train.lora.metadata import Facts
 from train.networks.base import Network
 from train.networks.build import fresh_network
@@ -26,6 +26,7 @@ from train.optim.flat import FlatGroup
 from train.optim.optimizers import description, make_optimizer
 from train.optim.stepper import Stepper
 from train.run.checkpoint import Counters, load_newest, set_aside
+from train.run.probe import judge, prediction_errors
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
 from train.sampling.prompts import Prompt, training_prompts
@@ -80,7 +81,7 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
         UserError: Anything the user can fix: dataset, base model, prompts, settings.
     """
     settings = run.train
-    base = BaseModel.open(run.base)
+    base = opened_base(run)
     prompts = training_prompts(settings.sample_prompts, base)
     data = read_dataset(run.dataset, settings)
     _check_buckets(data, base)
@@ -100,6 +101,8 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
         counters = yield from _resume(*resumed, data, schedule, group)
         if counters.scaler:
             stepper.scaler.load_state_dict(counters.scaler)
+    else:
+        yield from _probe(model, cache, texts, schedule, settings)
     return Training(
         run,
         job,
@@ -124,7 +127,7 @@ def _load(
 ) -> Generator[Event, None, Family]:
     began = time.monotonic()
     policy = choose(settings.precision, group.device)
-    yield Stage("load", note=f"{base.name} on {group.device}")
+    yield Stage("load", note=f"{base.describe()} on {group.device}")
     model = load_family(base, policy)
     if settings.gradient_checkpointing:
         model.checkpoint_gradients()
@@ -165,7 +168,8 @@ def _check_buckets(data: Dataset, base: BaseModel) -> None:
 
 def _network(model: Family, settings: TrainSettings) -> Network:
     """Build a LoRA that changes nothing yet and attach it."""
-    targets = model.targets(text=settings.text_encoder_rate > 0, conv=settings.conv_rank > 0)
+    parts = [part for part, rate in settings.rates(model.base.family).items() if rate]
+    targets = model.targets(parts=parts, conv=settings.conv_rank > 0)
     ranks = Ranks(settings.rank, settings.alpha, settings.conv_rank, settings.conv_alpha)
     network = fresh_network(targets, ranks, dropout=settings.dropout, seed=settings.seed)
     return network.to(model.policy.device).attach(targets)
@@ -173,15 +177,31 @@ def _network(model: Family, settings: TrainSettings) -> Network:
 
 def _stepper(model: Family, network: Network, settings: TrainSettings) -> Stepper:
     """Make what moves the weights, with a group for each part of the model that is trained."""
-    rates = {
-        "unet": settings.learning_rate,
-        "text_encoder": settings.text_encoder_rate,
-    }
+    rates = settings.rates(model.base.family)
     parts = [(network.weights(prefix), rates[part]) for part, prefix in model.parts.items()]
     groups = [FlatGroup(weights, rate) for weights, rate in parts if weights]
     policy = model.policy
     scaler = torch.amp.GradScaler(policy.device.type, enabled=policy.dtype == torch.float16)
     return Stepper(groups, make_optimizer(groups, settings, policy.device), scaler)
+
+
+def _probe(
+    model: Family, cache: LatentCache, texts: Texts, schedule: Schedule, settings: TrainSettings
+) -> Generator[Event, None, None]:
+    """Check what the base model predicts, while the network still changes nothing.
+
+    Raises:
+        ConfigError: It clearly is not what its file says.
+    """
+    began = time.monotonic()
+    errors = prediction_errors(model, cache, texts, schedule.images)
+    prediction = model.objective.prediction
+    asked_for = settings.prediction != "auto"
+    warning = judge(errors, prediction, asked_for=asked_for, name=model.base.name)
+    if warning:
+        yield warning
+    note = f"{prediction}: relative error {errors[prediction]:.3f}"
+    yield Stage("probe", True, round(time.monotonic() - began, 2), note)
 
 
 def _resume(

@@ -20,5 +20,6 @@ class NetworkSettings(Section):
     """As alpha, for the 3x3 convolutions."""
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Share of the LoRA's inner values switched off at random in each step; 0 to 0.3."""
-    train_text_encoder: bool = True
-    """Train the text encoder too: needed for new words, off for a style without a trigger."""
+    train_text_encoder: bool | None = None
+    """Train the text encoders too. When absent: yes for SD 1.5, where new words need it, and no for
+    SDXL, whose text encoders are easily spoilt. Off for a style without a trigger."""

@@ -49,6 +49,9 @@ class OptimizationSettings(Section):
     of that. prodigy finds the rate itself and needs 1. schedulefree: two to ten times adamw's."""
     text_encoder_learning_rate: float | None = Field(None, ge=0)
     """Learning rate of the text encoder; when absent, that of the UNet. 0 does not train it."""
+    text_encoder_2_learning_rate: float | None = Field(None, ge=0)
+    """Learning rate of SDXL's second text encoder; when absent, that of the first. 0 does not train
+    it."""
     optimizer: str = "adamw"
     """adamw, adamw8bit, lion, lion8bit, adafactor, prodigy, schedulefree, or the path of any class,
     such as package.module.Class. At the size of a LoRA the 8-bit ones save 0.2 GB at most, and are
@@ -97,17 +100,19 @@ class OptimizationSettings(Section):
             known = f"did you mean {near[0]}?" if near else f"known: {', '.join(OPTIMIZERS)}"
             raise ValueError(f"there is no optimizer {name} ({known})")
         rate = info.data.get("learning_rate", 1.0)
-        text_rate = info.data.get("text_encoder_learning_rate")
+        parts = ("text_encoder_learning_rate", "text_encoder_2_learning_rate")
+        others = {part: info.data.get(part) for part in parts}
         if name == "prodigy" and not 0.1 <= rate <= 10:
             raise ValueError(
                 "prodigy finds the learning rate itself, and multiplies it with learning_rate:"
                 f" set learning_rate = 1 (0.1 to 10), not {rate:g}"
             )
-        if name == "prodigy" and text_rate not in (None, 0.0, rate):
-            raise ValueError(
-                "prodigy has one learning rate for all parts: leave text_encoder_learning_rate out,"
-                f" or set it to 0 or {rate:g}"
-            )
+        for part, other in others.items():
+            if name == "prodigy" and other not in (None, 0.0, rate):
+                raise ValueError(
+                    f"prodigy has one learning rate for all parts: leave {part} out, or set it to"
+                    f" 0 or {rate:g}"
+                )
         return name
 
     @field_validator("scheduler")

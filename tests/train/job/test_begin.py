@@ -9,9 +9,11 @@ import pytest
 
 from prep.errors import UserError
 from prep.events import Event
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from prep.system import jobs
 from tests.conftest import draw_numbered
+from tests.train.tiny import make_sdxl_base
 from train.config import RunConfig, TrainSettings
 from train.job import begin as beginning
 from train.job.begin import begin
@@ -70,8 +72,8 @@ def missing_base(_: Path, settings: TrainSettings) -> TrainSettings:
 
 
 def other_family(base: Path, settings: TrainSettings) -> TrainSettings:
-    (base / "text_encoder_2").mkdir()
-    return settings
+    other = make_sdxl_base(base.parent / "sdxl")
+    return settings.model_copy(update={"base": str(other)})
 
 
 def inpainting(base: Path, settings: TrainSettings) -> TrainSettings:
@@ -128,7 +130,7 @@ def weighting_of_noise(base: Path, settings: TrainSettings) -> TrainSettings:
     [
         (no_base, "No base model is set"),
         (missing_base, "no base model at"),
-        (other_family, "SDXL"),
+        (other_family, "for sd15, and sdxl is a base model of sdxl"),
         (inpainting, "inpainting"),
         (stable_diffusion_2, "Stable Diffusion 2"),
         (incomplete_config, "not a model in the diffusers layout"),

@@ -236,6 +236,10 @@ def test_files_say_which_optimiser_it_was() -> None:
             {"optimizer": "prodigy", "learning_rate": 1, "text_encoder_learning_rate": 0.5},
             "text_encoder_learning_rate .* 0 or 1",
         ),
+        (
+            {"optimizer": "prodigy", "learning_rate": 1, "text_encoder_2_learning_rate": 0.5},
+            "text_encoder_2_learning_rate .* 0 or 1",
+        ),
         ({"optimizer": "schedulefree"}, 'set scheduler = "constant"'),
         ({"optimizer": "schedulefree", "scheduler": "linear"}, 'set scheduler = "constant"'),
         ({"betas": (0.9, 1.0)}, "below 1"),

@@ -79,6 +79,9 @@ def test_an_image_is_mirrored_in_half_of_its_exposures(tmp_path: Path) -> None:
     assert len(shown["0"]) == len(shown["1"]) == 200
     assert 70 < sum(shown["0"]) < 130
     assert not any(shown["1"])
+    corners = [frame.corner for frames in recorded.frames for frame in frames]
+    assert corners.count((0, 0)) == sum(shown["0"])  # cut from the other side
+    assert corners.count((1, 0)) == 400 - sum(shown["0"])
 
 
 # ---- what a step learns ----------------------------------------------------------------------
