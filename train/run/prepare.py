@@ -22,7 +22,9 @@ from train.lora.metadata import Facts
 from train.networks.base import Network
 from train.networks.build import fresh_network
 from train.networks.lora import Ranks
-from train.optim.optimizers import make_optimizer, parameter_groups
+from train.optim.flat import FlatGroup
+from train.optim.optimizers import description, make_optimizer
+from train.optim.stepper import Stepper
 from train.run.checkpoint import Counters, load_newest, set_aside
 from train.run.probe import judge, prediction_errors
 from train.run.processes import ProcessGroup
@@ -44,8 +46,7 @@ class Training:
     cache: LatentCache
     texts: Texts
     network: Network
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
+    stepper: Stepper
     counters: Counters
     facts: Facts
     pictures: tuple[ImageSpec, ...]
@@ -85,21 +86,21 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     data = read_dataset(run.dataset, settings)
     _check_buckets(data, base)
     model = yield from _load(base, settings, group)
+    settings.check_prediction(model.objective.prediction)
+    network = _network(model, settings)
+    stepper = _stepper(model, network, settings)
     cache = LatentCache(run.cache, base.vae_hash(), model.encode_pixels)
     data = yield from _encode(data, cache, group)
     train, held_out = split_validation(data.images, settings.validation_fraction, settings.seed)
     schedule = Schedule.make(train, settings, group.size)
-    network = _network(model, settings)
-    optimizer = _optimizer(model, network, settings)
     counters = Counters(dataset=data.fingerprint, started=time.time())
     texts = Texts(model, settings)
     yield from _warnings(data, texts, settings)
-    scaler = torch.amp.GradScaler(group.device.type, enabled=model.policy.dtype == torch.float16)
     folder = job.directory / "state"
-    if resumed := load_newest(folder, network, optimizer):
+    if resumed := load_newest(folder, network, stepper):
         counters = yield from _resume(*resumed, data, schedule, group)
         if counters.scaler:
-            scaler.load_state_dict(counters.scaler)
+            stepper.scaler.load_state_dict(counters.scaler)
     else:
         yield from _probe(model, cache, texts, schedule, settings)
     return Training(
@@ -113,10 +114,9 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
         cache,
         texts,
         network,
-        optimizer,
-        scaler,
+        stepper,
         counters,
-        _facts(model, counters, len(held_out)),
+        _facts(model, stepper, counters, len(held_out)),
         _pictures(prompts, settings, data, base),
         ImageGenerator(model),
     )
@@ -175,11 +175,14 @@ def _network(model: Family, settings: TrainSettings) -> Network:
     return network.to(model.policy.device).attach(targets)
 
 
-def _optimizer(model: Family, network: Network, settings: TrainSettings) -> torch.optim.Optimizer:
-    """Make the optimiser with a group for each part of the model."""
+def _stepper(model: Family, network: Network, settings: TrainSettings) -> Stepper:
+    """Make what moves the weights, with a group for each part of the model that is trained."""
     rates = settings.rates(model.base.family)
-    groups = [(network.weights(prefix), rates[part]) for part, prefix in model.parts.items()]
-    return make_optimizer(parameter_groups(groups), settings, model.policy.device)
+    parts = [(network.weights(prefix), rates[part]) for part, prefix in model.parts.items()]
+    groups = [FlatGroup(weights, rate) for weights, rate in parts if weights]
+    policy = model.policy
+    scaler = torch.amp.GradScaler(policy.device.type, enabled=policy.dtype == torch.float16)
+    return Stepper(groups, make_optimizer(groups, settings, policy.device), scaler)
 
 
 def _probe(
@@ -269,7 +272,7 @@ def _pictures(
     return tuple(ImageSpec.of(prompt, defaults, i) for i, prompt in enumerate(prompts))
 
 
-def _facts(model: Family, counters: Counters, held_out: int) -> Facts:
+def _facts(model: Family, stepper: Stepper, counters: Counters, held_out: int) -> Facts:
     names = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
     return Facts(
         model.objective.prediction,
@@ -281,4 +284,5 @@ def _facts(model: Family, counters: Counters, held_out: int) -> Facts:
         model.base.architecture,
         counters.started,
         held_out,
+        description(stepper.optimizer),
     )
