@@ -19,6 +19,9 @@ from typing import Any
 
 _LARGEST = 1 << 28
 """Bytes of the largest text that is read: tag lists of a million entries have a tenth of it."""
+LARGEST_SETTINGS = 1 << 20
+"""The same for settings, whose reader takes some seconds for a megabyte."""
+_PORTION = 1 << 14
 _NESTED = "it is nested too deeply"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -43,34 +46,44 @@ def decoded(data: bytes, errors: str = "strict") -> str:
     return data.decode(encoding, errors)
 
 
-def read_text(file: Path, errors: str = "strict") -> str:
+def read_text(file: Path, errors: str = "strict", largest: int = _LARGEST) -> str:
     """Read a text file in any encoding with a byte order mark, or UTF-8; ends of lines become LF.
 
     Raises:
-        OSError: It cannot be read, is not a regular file, or is larger than 256 MB.
+        OSError: It cannot be read, is not a regular file, or is larger than ``largest`` bytes.
         UnicodeDecodeError: It is not text.
     """
-    text = decoded(read_bytes(file), errors)
+    text = decoded(read_bytes(file, largest), errors)
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def read_bytes(file: Path) -> bytes:
-    """Read a file that is not an image.
+def read_bytes(file: Path | str, largest: int = _LARGEST) -> bytes:
+    """Read a file that is not an image; half the time of ``Path.read_bytes`` for small ones.
+
+    Args:
+        file: The file.
+        largest: Maximum of bytes.
 
     Raises:
-        OSError: It cannot be read, is not a regular file, or is larger than 256 MB.
+        OSError: It cannot be read, is not a regular file, or is larger than that.
     """
     # A pipe that nobody writes to would block already on opening; a device may never end.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with open(os.open(file, flags), "rb") as stream:  # noqa: PTH123  (a descriptor)
-        found = os.fstat(stream.fileno())
+    descriptor = os.open(file, flags)
+    try:
+        found = os.fstat(descriptor)
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(file))
-        if found.st_size > _LARGEST:
+        if found.st_size > largest:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(file))
-        return stream.read()
+        parts = []
+        while part := os.read(descriptor, max(_PORTION, found.st_size)):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
 
 
 def unzipped(data: bytes) -> bytes:

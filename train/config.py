@@ -6,7 +6,7 @@ the terminal application and the documentation. Nothing here imports torch.
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import tomlkit
 from pydantic import ValidationError
@@ -16,7 +16,7 @@ from prep.project import Project, Section, describe_faults
 from prep.texts import parse_toml, read_text
 from prep.training_set.plan import StepSettings
 from train.settings.captions import CaptionSettings
-from train.settings.model import BaseSettings
+from train.settings.model import BaseSettings, FamilyName
 from train.settings.network import NetworkSettings
 from train.settings.objective import ObjectiveSettings
 from train.settings.optimization import OptimizationSettings
@@ -25,6 +25,10 @@ from train.settings.saving import SaveSettings
 from train.settings.validation import ValidationSettings
 
 PRESETS = Path(__file__).parent / "presets"
+
+
+def _either(setting: float | None, other: float) -> float:
+    return other if setting is None else setting
 
 
 class TrainSettings(
@@ -40,13 +44,20 @@ class TrainSettings(
 ):
     """The ``[train]`` table: what a run does. The defaults suit 10 to 100 images on SD 1.5."""
 
-    @property
-    def text_encoder_rate(self) -> float:
-        """The learning rate of the text encoder; 0 when it is not trained."""
-        if not self.train_text_encoder:
-            return 0.0
-        rate = self.text_encoder_learning_rate
-        return self.learning_rate if rate is None else rate
+    def rates(self, family: FamilyName) -> dict[str, float]:
+        """Return the learning rate of each part of a model; 0 for parts that are not trained.
+
+        Example:
+            >>> TrainSettings(learning_rate=1e-4, train_text_encoder=True).rates("sd15")
+            {'unet': 0.0001, 'text_encoder': 0.0001}
+        """
+        trained = self.train_text_encoder
+        if trained is None:
+            trained = family == "sd15"
+        first = _either(self.text_encoder_learning_rate, self.learning_rate)
+        second = _either(self.text_encoder_2_learning_rate, first)
+        found = {"unet": self.learning_rate, "text_encoder": first if trained else 0.0}
+        return found | ({"text_encoder_2": second if trained else 0.0} if family == "sdxl" else {})
 
     @classmethod
     def from_project(
@@ -71,7 +82,7 @@ class RunConfig(Section):
 
     name: str
     """Name of the LoRA and of its files."""
-    family: Literal["sd15", "sdxl"] = "sd15"
+    family: FamilyName = "sd15"
     """Base model family."""
     project: Path
     """Project folder; the paths in events are relative to it."""
@@ -88,14 +99,19 @@ class RunConfig(Section):
 
     @property
     def base(self) -> Path:
-        """The base model's folder.
+        """The base model's file or folder.
 
         Raises:
             ConfigError: None is set.
         """
         if not self.train.base:
-            raise ConfigError("No base model is set.", "Set base in [train], or: --set base=FOLDER")
-        return base_folder(self.train.base, self.project)
+            raise ConfigError("No base model is set.", "Set base in [train], or: --set base=MODEL")
+        return model_path(self.train.base, self.project)
+
+    @property
+    def vae(self) -> Path | None:
+        """The separate VAE's file or folder; ``None`` for the base model's own."""
+        return model_path(self.train.vae, self.project) if self.train.vae else None
 
     def to_toml(self) -> str:
         """Return the text of ``config.toml``."""
@@ -117,8 +133,8 @@ class RunConfig(Section):
             raise ConfigError(f"config.toml: {faults}") from error
 
 
-def base_folder(base: str, project: Path) -> Path:
-    """Return the folder of a base model as the setting names it.
+def model_path(base: str, project: Path) -> Path:
+    """Return the file or folder of a model as a setting names it.
 
     Raises:
         ConfigError: It begins with ``~`` and a user that does not exist.

@@ -5,7 +5,9 @@ to the application, since workers die with the node that started them.
 """
 
 import asyncio
+import signal
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -87,6 +89,7 @@ class ShikomiApp(App[None]):
 
     def on_mount(self) -> None:
         """Start background tasks."""
+        self._leave_on_signals()
         self.sub_title = self.session.project.name
         self.session.dataset_changed.subscribe(self, self._dataset_changed)
         self.session.edited.subscribe(self, self._edited)
@@ -95,6 +98,17 @@ class ShikomiApp(App[None]):
         self._follow_jobs()
         self._show_unfinished()
         self.action_rescan()
+
+    def _leave_on_signals(self) -> None:
+        """Restore the terminal when the process is ended from outside or its terminal closes."""
+        if self.is_headless:
+            return
+        loop = asyncio.get_running_loop()
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            with suppress(NotImplementedError):  # Windows
+                if number is not None:
+                    loop.add_signal_handler(number, self.exit, None, 128 + number)
 
     def on_unmount(self) -> None:
         """End the threads."""

@@ -158,8 +158,11 @@ class Server:
 def _streamed(response: http.client.HTTPResponse) -> ModelAnswer:
     """Join the chunks of a streamed answer, which must be terminated."""
     pieces: list[str] = []
-    reason = ""
+    reason, size = "", 0
     while line := response.readline(_LONGEST_LINE):
+        size += len(line)
+        if size > _LONGEST_BODY:
+            raise NoAnswerError("the answer has no end")
         name, _, value = line.decode("utf-8", "replace").strip().partition(":")
         value = value.strip()
         if name != "data" or not value:
@@ -174,8 +177,6 @@ def _streamed(response: http.client.HTTPResponse) -> ModelAnswer:
         piece = delta.get("content") if isinstance(delta, dict) else None
         pieces.append(piece if isinstance(piece, str) else "")
         reason = choice.get("finish_reason") or reason
-        if sum(map(len, pieces)) > _LONGEST_BODY:
-            raise NoAnswerError("the answer has no end")
     if reason:
         return ModelAnswer("".join(pieces), reason == "length")
     raise NoAnswerError("the answer was interrupted")

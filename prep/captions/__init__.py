@@ -19,6 +19,8 @@ from prep.texts import composed, read_bytes
 
 T = TypeVar("T")
 
+LARGEST = 1 << 20
+"""Maximum of bytes of a caption file. What is longer is another text that has its name."""
 REMEMBERED = 200_000
 """Maximum of cached spellings; otherwise sentences would fill the memory."""
 
@@ -30,7 +32,7 @@ def read(path: Path) -> str | None:
         UnreadableError: It is not UTF-8 or not readable.
     """
     try:
-        return read_bytes(path).decode("utf-8")
+        return read_bytes(path, LARGEST).decode("utf-8")
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
@@ -40,6 +42,10 @@ def read(path: Path) -> str | None:
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             return None  # no file can have this name
+        if error.errno == errno.EFBIG:
+            raise UnreadableError(
+                f"{path.name}: the caption is larger than 1 MiB", "Remove or shorten it."
+            ) from error
         raise UnreadableError(
             f"{path.name}: the caption cannot be read ({error.strerror})"
         ) from error

@@ -112,6 +112,16 @@ class SizeCount(NamedTuple):
     captioned: int
 
 
+def _refuse_special(file: Path) -> None:
+    """Refuse a database that is a folder, a pipe or a device, whose errors SQLite does not name.
+
+    Raises:
+        UserError: It is.
+    """
+    if file.exists() and not file.is_file():
+        raise UserError(f"{file} is not a regular file.", "Move it away.")
+
+
 class Index:
     """The index of one project; one object per thread."""
 
@@ -123,9 +133,10 @@ class Index:
             ConfigError: A link leads out of the project.
         """
         self.project = project
-        for name in ("work.db", "cache.db"):
-            refuse_links(project, project.state / name)
         try:
+            for name in ("work.db", "cache.db"):
+                refuse_links(project, project.state / name)
+                _refuse_special(project.state / name)
             work_db.prepare(project.state / "work.db")
             self.connection = open_cache(project.state / "cache.db")
             self._attach(project.state / "work.db")

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from prep.captions.order import SortOrder
 from prep.captions.patterns import Patterns, Renames, Searches, separate
 from prep.errors import ConfigError
+from prep.printable import printable
 from prep.project import Section
 
 _PLACE = re.compile(r"front|end|(?:after|before):\s*\S.*")
@@ -105,6 +106,13 @@ class EditOptions(Section):
             self.title.encode()
         except UnicodeEncodeError as error:
             raise ConfigError("The options contain bytes that are not UTF-8.") from error
+        # They may be removed, but nothing that is written may contain them.
+        written = (*self.add, *self.prepend, *self.replace.values(), *self.regex.values())
+        for text in written:
+            if (shown := printable(text)) != text:
+                raise ConfigError(
+                    f"{shown} contains a control character.", "Enter the tag without it."
+                )
 
     @property
     def title(self) -> str:

@@ -9,6 +9,7 @@ from prep import captions
 from prep.project import parse_folder
 from prep.system.files import content_hash, text_hash
 from prep.system.names import shortened
+from prep.texts import read_bytes
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class SourceCaption:
         Raises:
             OSError: The file is missing or not readable.
         """
-        return self.text.encode("utf-8") if self.file is None else self.file.read_bytes()
+        return self.text.encode("utf-8") if self.file is None else read_bytes(self.file)
 
     @property
     def identity(self) -> str:

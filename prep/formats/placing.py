@@ -19,6 +19,7 @@ from prep.formats.sidecars import CAPTION_SUFFIXES
 from prep.images import MASK_SUFFIXES, decode, decode_data, is_image_name
 from prep.system.boundary import is_plain_name
 from prep.system.names import is_there, shortened
+from prep.texts import read_bytes
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class PlacedFile:
         if self.source is not None:
             return same_content(self.source, file)
         try:
-            return file.stat().st_size == len(self.data) and file.read_bytes() == self.data
+            return file.stat().st_size == len(self.data) and read_bytes(file) == self.data
         except OSError:
             return False
 

@@ -11,7 +11,7 @@ import json
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -286,7 +286,8 @@ class _Shard:
 
     def drop(self) -> None:
         """Delete the unfinished file."""
-        self._stream.close()
+        with suppress(OSError):  # the disk is full
+            self._stream.close()
         self._temporary.unlink(missing_ok=True)
 
 

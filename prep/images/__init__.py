@@ -4,7 +4,7 @@ All code that uses pixels (hashes, tagger, previews, export) decodes through ``d
 it sees the same picture: rotated by EXIF, transparency composed on white, sRGB, 8 bits.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,12 +120,7 @@ def decode(path: Path) -> Image.Image:
     Raises:
         UnreadableError: The file is not an image, is truncated or broken, or is far too large.
     """
-    with _open(path) as image:
-        try:
-            image.load()
-            return flatten(_turn(image, _orientation(image)))
-        except Exception as error:  # decoders of broken files raise nearly anything
-            raise UnreadableError(f"{path.name}: {_reason(error)}") from error
+    return _decoded(path, flatten)
 
 
 def decode_alpha(path: Path) -> Image.Image:
@@ -134,12 +129,7 @@ def decode_alpha(path: Path) -> Image.Image:
     Raises:
         UnreadableError: As ``decode``.
     """
-    with _open(path) as image:
-        try:
-            image.load()
-            return _turn(opacity(image), _orientation(image))
-        except Exception as error:
-            raise UnreadableError(f"{path.name}: {_reason(error)}") from error
+    return _decoded(path, opacity)
 
 
 def decode_data(path: Path) -> Image.Image:
@@ -148,15 +138,13 @@ def decode_data(path: Path) -> Image.Image:
     Raises:
         UnreadableError: As ``decode``.
     """
-    with _open(path) as image:
-        try:
-            image.load()
-            turned = _orientation(image)
-            numbers = in_bytes(image)
-            numbers.info = {}
-            return _turn(flatten(numbers), turned)
-        except Exception as error:
-            raise UnreadableError(f"{path.name}: {_reason(error)}") from error
+
+    def numbers(image: Image.Image) -> Image.Image:
+        plain = in_bytes(image)
+        plain.info = {}
+        return flatten(plain)
+
+    return _decoded(path, numbers)
 
 
 def decode_raw(path: Path, *, upright: bool) -> Image.Image:
@@ -169,13 +157,7 @@ def decode_raw(path: Path, *, upright: bool) -> Image.Image:
     Raises:
         UnreadableError: As ``decode``.
     """
-    with _open(path) as image:
-        try:
-            image.load()
-            turned = _turn(image, _orientation(image)) if upright else image
-            return turned.convert("RGB")
-        except Exception as error:
-            raise UnreadableError(f"{path.name}: {_reason(error)}") from error
+    return _decoded(path, lambda image: image.convert("RGB"), upright=upright)
 
 
 def decode_grey(path: Path, side: int) -> Image.Image:
@@ -229,6 +211,19 @@ def decode_reduced(path: Path, side: int) -> tuple[Image.Image, tuple[int, int]]
             raise UnreadableError(f"{path.name}: {_reason(error)}") from error
     whole = decode(path)
     return whole, whole.size
+
+
+def _decoded(
+    path: Path, convert: Callable[[Image.Image], Image.Image], *, upright: bool = True
+) -> Image.Image:
+    """Return what a function makes of a whole picture, rotated by EXIF if ``upright``."""
+    with _open(path) as image:
+        try:
+            image.load()
+            turned = _orientation(image) if upright else 1  # conversion may drop it
+            return _turn(convert(image), turned)
+        except Exception as error:  # decoders of broken files raise nearly anything
+            raise UnreadableError(f"{path.name}: {_reason(error)}") from error
 
 
 def _decode_small(path: Path, side: int, mode: str) -> Image.Image:

@@ -18,11 +18,11 @@ from prep.dataset.index import Index, KnownFile, ScannedCaption, ScannedImage
 from prep.errors import UnreadableError
 from prep.images import MASK_SUFFIXES, SIDEWAYS, decode, has_its_end, headers, is_image_name, probe
 from prep.project import Project, Section
-from prep.system.files import read_small
 from prep.system.leftovers import sweep_names
 from prep.system.names import same_name
 from prep.system.parallel import workers
 from prep.system.walking import Folder, walk_folders
+from prep.texts import read_bytes
 
 T = TypeVar("T")
 Out = TypeVar("Out")
@@ -292,7 +292,7 @@ def _caption(file: _File, before: KnownFile | None) -> ScannedCaption | None:
 def _text(place: str) -> str | None:
     """Return the text of a caption file; like ``captions.read``, without its error messages."""
     try:
-        return read_small(place).decode()
+        return read_bytes(place, captions.LARGEST).decode()
     except (OSError, UnicodeDecodeError):
         return captions.read(Path(place))
 

@@ -25,7 +25,7 @@ from prep.project.tagger import TaggerSection as TaggerSection
 from prep.section import Section as Section
 from prep.system.files import write_text
 from prep.system.names import existing
-from prep.texts import composed, read_text
+from prep.texts import LARGEST_SETTINGS, composed, read_text
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -289,7 +289,7 @@ def read_settings(file: Path) -> Settings:
 
 def _parse(file: Path) -> tomlkit.TOMLDocument:
     try:
-        return tomlkit.parse(read_text(file))
+        return tomlkit.parse(read_text(file, largest=LARGEST_SETTINGS))
     except FileNotFoundError:
         return tomlkit.document()
     except UnicodeDecodeError as error:
@@ -361,40 +361,3 @@ def _known_keys(model: type[BaseModel], place: tuple[int | str, ...]) -> list[st
         if found:
             model = found[0]
     return list(model.model_fields)
-
-
-TEMPLATE = """\
-# shikomi project. Everything here may be edited by hand; comments are kept.
-
-[project]
-name = {name}          # name of the LoRA
-family = "sd15"        # sd15 or sdxl
-resolution = 512       # 512 or 768 for SD 1.5, 1024 for SDXL
-
-[captions]
-always_first = []      # right after the trigger word, if present
-drop = []              # tags that never enter a caption
-
-# One table for each folder below dataset/:
-# [concepts.10_mychara]
-# trigger = "mychara"  # first in every caption
-# prune = []           # tags of the character itself, absorbed by the trigger word
-"""
-
-
-def initialise(folder: Path) -> Project:
-    """Create the folders of a new project and its ``shikomi.toml``; changes nothing that exists.
-
-    Raises:
-        ConfigError: ``folder`` is a file.
-        UserError: The folder is not writable.
-    """
-    root = folder.expanduser().resolve()
-    if root.exists() and not root.is_dir():
-        raise ConfigError(f"{folder} is a file.", "Choose another name for the project folder.")
-    name = root.name.replace('"', "")
-    if not (root / FILE_NAME).exists():
-        write_text(root / FILE_NAME, TEMPLATE.format(name=tomlkit.item(name).as_string()))
-    for part in ("dataset", "model", "output"):
-        (root / part).mkdir(exist_ok=True)
-    return Project.open(root)

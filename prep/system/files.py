@@ -16,7 +16,6 @@ from prep.errors import UserError
 from prep.system.leftovers import unfinished_name
 
 _CHUNK = 1 << 20
-_SMALL = 1 << 14
 
 
 class FileChangedError(Exception):
@@ -51,24 +50,6 @@ def content_hash(path: Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()[:32]
-
-
-def read_small(path: str) -> bytes:
-    """Return the bytes of a file; takes half the time of ``Path.read_bytes`` for small ones.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    # Opening a pipe would wait for somebody who writes.
-    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-    descriptor = os.open(path, flags)
-    try:
-        data = b""
-        while more := os.read(descriptor, _SMALL):
-            data += more
-        return data
-    finally:
-        os.close(descriptor)
 
 
 def text_hash(text: str) -> str:

@@ -6,6 +6,7 @@ the next one which files are its own: those with exactly the content that was an
 
 import json
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import IO
@@ -65,7 +66,8 @@ class WriteLog:
         """Release the file."""
         with self._lock:
             if self._stream is not None:
-                self._stream.close()
+                with suppress(OSError):  # the disk is full: half a line is left out when reading
+                    self._stream.close()
                 self._stream = None
 
     def clear(self) -> None:

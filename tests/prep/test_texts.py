@@ -64,11 +64,11 @@ def test_what_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(texts, "_LARGEST", 1000)
     file = tmp_path / "a"
     file.write_bytes(1000 * b"x")
-    assert len(texts.read_bytes(file)) == 1000
+    assert len(texts.read_bytes(file, 1000)) == 1000
     assert texts.unzipped(gzip.compress(1000 * b"x")) == 1000 * b"x"
     file.write_bytes(1001 * b"x")
     with pytest.raises(OSError, match="too large"):
-        texts.read_bytes(file)
+        texts.read_bytes(file, 1000)
     with pytest.raises(OSError, match="too large"):
         texts.unzipped(gzip.compress(1001 * b"x"))
 

@@ -169,6 +169,12 @@ def _fails_midway(handler: Handler, text: str) -> None:
     handler.event({"error": {"message": "out of memory"}})
 
 
+def _endless(handler: Handler, _: str) -> None:
+    handler.begin()
+    while True:  # until the client hangs up
+        handler.wfile.write(b": still here\n" * 10_000)
+
+
 def _held(handler: Handler, text: str) -> None:
     handler.vision.gate.wait(60)
     _well(handler, text)
@@ -195,6 +201,7 @@ BEHAVIOURS: dict[str, Behave] = {
     "list": lambda handler, _: handler.reply(200, ["hello"]),
     "fails midway": _fails_midway,
     "held": _held,
+    "endless": _endless,
     "500": _status(500),
     "503": _status(503, Retry_After="0"),
     "429": _status(429, "slow down", Retry_After="1"),

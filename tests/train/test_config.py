@@ -10,8 +10,8 @@ from train.config import (
     PRESETS,
     RunConfig,
     TrainSettings,
-    base_folder,
     load_preset,
+    model_path,
     parse_override,
     presets,
     validated,
@@ -44,7 +44,7 @@ def test_later_sources_go_over_earlier_ones(tmp_path: Path) -> None:
 
 
 def test_all_faults_are_named_with_the_nearest_key(tmp_path: Path) -> None:
-    project = project_with(tmp_path, 'lerning_rate = 1\nrank = 0\nscheduler = "linear"')
+    project = project_with(tmp_path, 'lerning_rate = 1\nrank = 0\nscheduler = "linaer"')
     with pytest.raises(ConfigError) as caught:
         TrainSettings.from_project(project)
     message = caught.value.message
@@ -111,18 +111,38 @@ def test_broken_config_file(text: str) -> None:
     ],
 )
 def test_the_rate_of_the_text_encoder(settings: dict[str, Any], rate: float) -> None:
-    assert TrainSettings(**settings).text_encoder_rate == rate
+    assert TrainSettings(**settings).rates("sd15")["text_encoder"] == rate
     assert TrainTable(**settings).text_encoder_rate == rate
+
+
+@pytest.mark.parametrize(
+    ("settings", "rates"),
+    [
+        ({}, (0.0, 0.0)),
+        ({"train_text_encoder": True}, (1e-4, 1e-4)),
+        ({"train_text_encoder": True, "text_encoder_learning_rate": 0.25}, (0.25, 0.25)),
+        ({"train_text_encoder": True, "text_encoder_2_learning_rate": 0}, (1e-4, 0.0)),
+        ({"text_encoder_2_learning_rate": 0.5}, (0.0, 0.0)),
+    ],
+)
+def test_the_rates_of_two_text_encoders(
+    settings: dict[str, Any], rates: tuple[float, float]
+) -> None:
+    assert TrainSettings(**settings).rates("sdxl") == {
+        "unet": 1e-4,
+        "text_encoder": rates[0],
+        "text_encoder_2": rates[1],
+    }
 
 
 def test_a_base_model_may_be_in_the_home_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert base_folder("~/model", Path("/project")) == tmp_path / "model"
-    assert base_folder("model", Path("/project")) == Path("/project/model")
+    assert model_path("~/model", Path("/project")) == tmp_path / "model"
+    assert model_path("model", Path("/project")) == Path("/project/model")
     with pytest.raises(ConfigError, match="home folder"):
-        base_folder("~nobody-at-all/model", Path("/project"))
+        model_path("~nobody-at-all/model", Path("/project"))
 
 
 @pytest.mark.parametrize("network", ["loha", "lokr"])

@@ -26,22 +26,70 @@ MODEL_INDEX = {
 }
 
 
+SDXL_INDEX = {
+    **MODEL_INDEX,
+    "_class_name": "StableDiffusionXLPipeline",
+    "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
+    "tokenizer_2": ["transformers", "CLIPTokenizer"],
+    "force_zeros_for_empty_prompt": False,
+}
+
+
 def make_base(folder: Path, prediction: str = "epsilon", *, zero_snr: bool = False) -> Path:
     """Write a random model with the block layout of SD 1.5: 64 px pictures, factor 8."""
-    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-    from transformers.models.clip.configuration_clip import CLIPTextConfig
     from transformers.models.clip.modeling_clip import CLIPTextModel
 
     torch.manual_seed(0)
-    UNet2DConditionModel(
-        sample_size=8,
-        block_out_channels=(8, 16, 16, 16),
-        norm_num_groups=4,
-        cross_attention_dim=16,
-        attention_head_dim=4,
+    unet(cross_attention_dim=16, attention_head_dim=4).save_pretrained(folder / "unet")
+    vae().save_pretrained(folder / "vae")
+    tokens = make_tokenizer(folder / "tokenizer")
+    CLIPTextModel(text_config(tokens, 16)).save_pretrained(folder / "text_encoder")
+    write_scheduler(folder, prediction, zero_snr=zero_snr)
+    (folder / "model_index.json").write_text(json.dumps(MODEL_INDEX))
+    return folder
+
+
+def make_sdxl_base(folder: Path, prediction: str = "epsilon", *, zero_snr: bool = False) -> Path:
+    """Write a random model with the block layout of SDXL: 64 px pictures, factor 8."""
+    from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
+
+    torch.manual_seed(0)
+    unet(
+        block_out_channels=(8, 16, 16),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=[1, 1, 2],
+        attention_head_dim=[1, 2, 2],
+        cross_attention_dim=16 + 24,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=4,
+        projection_class_embeddings_input_dim=20 + 6 * 4,
     ).save_pretrained(folder / "unet")
-    AutoencoderKL(
+    vae().save_pretrained(folder / "vae")
+    tokens = make_tokenizer(folder / "tokenizer")
+    make_tokenizer(folder / "tokenizer_2", pad="!")
+    CLIPTextModel(text_config(tokens, 16)).save_pretrained(folder / "text_encoder")
+    config = text_config(tokens, 24, projection_dim=20, hidden_act="gelu")
+    CLIPTextModelWithProjection(config).save_pretrained(folder / "text_encoder_2")
+    write_scheduler(folder, prediction, zero_snr=zero_snr)
+    (folder / "model_index.json").write_text(json.dumps(SDXL_INDEX))
+    return folder
+
+
+def unet(**config: Any) -> Any:
+    """Return a random UNet for latents of 8 x 8."""
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+    values: dict[str, Any] = {"block_out_channels": (8, 16, 16, 16), "norm_num_groups": 4}
+    return UNet2DConditionModel(sample_size=8, **values | config)
+
+
+def vae() -> Any:
+    """Return a random VAE for pictures of 64 x 64."""
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    return AutoencoderKL(
         block_out_channels=(8, 8, 8, 8),
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
@@ -50,11 +98,16 @@ def make_base(folder: Path, prediction: str = "epsilon", *, zero_snr: bool = Fal
         layers_per_block=1,
         sample_size=64,
         scaling_factor=0.5,
-    ).save_pretrained(folder / "vae")
-    tokens = make_tokenizer(folder / "tokenizer")
-    config = CLIPTextConfig(
+    )
+
+
+def text_config(tokens: int, width: int, **config: Any) -> Any:
+    """Return the configuration of a text encoder of two layers."""
+    from transformers.models.clip.configuration_clip import CLIPTextConfig
+
+    return CLIPTextConfig(
         vocab_size=tokens,
-        hidden_size=16,
+        hidden_size=width,
         intermediate_size=32,
         num_hidden_layers=2,
         num_attention_heads=2,
@@ -62,13 +115,15 @@ def make_base(folder: Path, prediction: str = "epsilon", *, zero_snr: bool = Fal
         bos_token_id=tokens - 2,
         eos_token_id=tokens - 1,
         pad_token_id=tokens - 1,
+        **config,
     )
-    CLIPTextModel(config).save_pretrained(folder / "text_encoder")
+
+
+def write_scheduler(folder: Path, prediction: str, *, zero_snr: bool) -> None:
+    """Write the configuration of the noise schedule."""
     (folder / "scheduler").mkdir()
     scheduler = scheduler_config(prediction, zero_snr=zero_snr)
     (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
-    (folder / "model_index.json").write_text(json.dumps(MODEL_INDEX))
-    return folder
 
 
 def scheduler_config(prediction: str, *, zero_snr: bool) -> dict[str, object]:
@@ -87,7 +142,7 @@ def scheduler_config(prediction: str, *, zero_snr: bool) -> dict[str, object]:
     }
 
 
-def make_tokenizer(folder: Path) -> int:
+def make_tokenizer(folder: Path, pad: str = "<|endoftext|>") -> int:
     """Write a CLIP tokenizer that knows single characters; return the size of its vocabulary."""
     letters = [chr(code) for code in range(33, 127)]
     words = [*letters, *(f"{letter}</w>" for letter in letters)]
@@ -100,7 +155,7 @@ def make_tokenizer(folder: Path) -> int:
         "model_max_length": 77,
         "bos_token": "<|startoftext|>",
         "eos_token": "<|endoftext|>",
-        "pad_token": "<|endoftext|>",
+        "pad_token": pad,
         "unk_token": "<|endoftext|>",
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))

@@ -3,7 +3,7 @@
 The denoiser is one 1x1 convolution over latents of 1 x 2 x 2; what the loop gives it is recorded.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,20 @@ from prep.images.buckets import Buckets, Fit
 from prep.system import jobs
 from train.arithmetic.noise import NoiseSchedule
 from train.arithmetic.precision import PrecisionPolicy
+from train.checkpoints.sources import FolderSource
 from train.config import RunConfig, TrainSettings
 from train.data.dataset import Dataset, Schedule, TrainImage
 from train.data.dataset_file import DatasetPart, Subset
+from train.data.origins import Origin
 from train.families.base import Conditioning, Frame
 from train.families.base_model import BaseModel
 from train.lora.metadata import Facts
 from train.networks.build import fresh_network
 from train.networks.ranks import Ranks
 from train.networks.trainee import Trainee
+from train.optim.flat import FlatGroup
+from train.optim.optimizers import make_optimizer
+from train.optim.stepper import Stepper
 from train.run import loop
 from train.run.checkpoint import Counters
 from train.run.loop import optimise, set_rates
@@ -36,6 +41,7 @@ from train.sampling.draw import ImageSpec
 from train.settings.samples import SamplerName
 
 CPU = torch.device("cpu")
+ALONE = ProcessGroup(CPU)
 SIGNAL = torch.linspace(0.95, 0.05, 10)
 
 
@@ -45,6 +51,7 @@ class Recorded:
 
     latents: list[Tensor] = field(default_factory=list)
     noise: list[Tensor] = field(default_factory=list)
+    target_noise: list[Tensor] = field(default_factory=list)
     timesteps: list[Tensor] = field(default_factory=list)
     captions: list[list[str]] = field(default_factory=list)
     frames: list[list[Frame]] = field(default_factory=list)
@@ -61,6 +68,12 @@ class RecordingSchedule(NoiseSchedule):
         recorded.timesteps.append(timesteps.clone())
         return super().noisy(latents, noise, timesteps)
 
+    def target(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        recorded: Recorded | None = self.__dict__.get("recorded")
+        if recorded is not None:  # not one of the other hypotheses
+            recorded.target_noise.append(noise.clone())
+        return super().target(latents, noise, timesteps)
+
 
 class ToyFamily:
     """Implements ``Family``."""
@@ -68,7 +81,7 @@ class ToyFamily:
     def __init__(self, recorded: Recorded, prediction: str = "epsilon") -> None:
         self.recorded = recorded
         vae = {"block_out_channels": [1], "latent_channels": 1}
-        self.base = BaseModel(Path("toy"), "sd15", {}, {}, vae, {})
+        self.base = BaseModel(FolderSource(Path("toy")), "sd15", {"vae": vae})
         self.policy = PrecisionPolicy(CPU, torch.float32, "")
         self.objective = RecordingSchedule(SIGNAL, prediction)
         self.objective.__dict__["recorded"] = recorded
@@ -80,11 +93,11 @@ class ToyFamily:
     def parts(self) -> dict[str, str]:
         return {"unet": "lora_unet_", "text_encoder": "lora_te_"}
 
-    def targets(self, *, text: bool, conv: bool) -> Mapping[str, nn.Module]:
+    def targets(self, *, parts: Collection[str], conv: bool) -> Mapping[str, nn.Module]:
         return {"lora_unet_a": self.layer}
 
     def modules(self) -> Mapping[str, nn.Module]:
-        return self.targets(text=True, conv=True)
+        return self.targets(parts=self.parts, conv=True)
 
     def token_count(self, text: str) -> int:
         return len(text.split())
@@ -165,7 +178,7 @@ class ToyGenerator:
         return Image.new("RGB", (4, 4), "grey")
 
 
-def toy_image(number: int, *, flip: bool = False) -> TrainImage:
+def toy_image(number: int, *, flip: bool = False, regularization: bool = False) -> TrainImage:
     """Return an image whose content, a number, decides its latents."""
     fit = Fit((2, 2), (3, 2), 1, 0, 1.0)
     return TrainImage(
@@ -178,13 +191,15 @@ def toy_image(number: int, *, flip: bool = False) -> TrainImage:
         fit,
         0,
         "images",
+        Origin.of_fit((6, 4), fit),
         flip,
+        regularization,
     )
 
 
 def toy_network(model: ToyFamily) -> Trainee:
     """Return a LoRA of rank 1 whose weights are all 0.3, attached."""
-    targets = model.targets(text=False, conv=False)
+    targets = model.targets(parts=["unet"], conv=False)
     network = fresh_network(targets, Ranks(1, 1.0))
     with torch.no_grad():
         for parameter in network.parameters():
@@ -197,11 +212,12 @@ def toy_training(
     images: Sequence[TrainImage],
     *,
     held_out: Sequence[TrainImage] = (),
-    optimizer: Any = None,
+    made_by: Any = None,
     deviation: float = 0.0,
     prediction: str = "epsilon",
     pictures: int = 0,
     failing: Exception | None = None,
+    group: ProcessGroup = ALONE,
     **settings: Any,
 ) -> tuple[Training, Recorded]:
     """Return a run over these images that is ready to step, and what it will record."""
@@ -219,9 +235,8 @@ def toy_training(
         train=train,
     )
     network = toy_network(model)
-    parameters = list(network.parameters())
-    make = optimizer or torch.optim.AdamW
-    group = {"params": parameters, "lr": train.learning_rate, "initial_lr": train.learning_rate}
+    flat = FlatGroup(list(network.parameters()), train.learning_rate)
+    stepper = toy_stepper([flat], train, made_by)
     job = jobs.Job(folder / "job")
     job.directory.mkdir(exist_ok=True)
     part = DatasetPart((64, 64), Buckets((64, 64)), None, (Subset(folder / "images"),))
@@ -235,22 +250,32 @@ def toy_training(
     training = Training(
         run,
         job,
-        ProcessGroup(CPU),
+        group,
         model,
         Dataset((part,), tuple(images), ()),
         tuple(held_out),
-        Schedule.make(images, train, 1),
+        Schedule.make(images, train, group.size),
         anything,
         texts,
         network,
-        make([group]),
-        torch.amp.GradScaler("cpu", enabled=False),
+        stepper,
         Counters(started=0.0),
         facts,
         (picture,) * pictures,
         generator,
     )
     return training, recorded
+
+
+def toy_stepper(groups: list[FlatGroup], train: TrainSettings, make: Any = None) -> Stepper:
+    """Return a stepper with the optimiser of the settings, or with one that ``make`` makes."""
+    if make is None:
+        optimizer = make_optimizer(groups, train, CPU)
+    else:
+        optimizer = make(
+            [{"params": [g.values], "lr": g.rate, "initial_lr": g.rate} for g in groups]
+        )
+    return Stepper(groups, optimizer, torch.amp.GradScaler("cpu", enabled=False))
 
 
 def sgd(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
@@ -265,8 +290,9 @@ def steps(training: Training, count: int) -> list[float]:
     losses = []
     for _ in range(count):
         set_rates(training)
-        losses.append(optimise(training))
-        training.counters.add_loss(losses[-1])
+        losses.append(float(optimise(training)))
+        training.counters.step += 1
+        training.counters.add_loss(training.counters.step, losses[-1])
     return losses
 
 

@@ -6,7 +6,7 @@ sees what it would have seen.
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from prep.system.walking import REPEATED, walk_folders
 from prep.training_set.plan.split import exposures, held_out
 from train.config import TrainSettings
 from train.data.dataset_file import DatasetPart, Subset, read_dataset_file
+from train.data.origins import Origin, exported_origins, origin_of
 
 _NAMED = 5
 """How many faulty files an error lists by name."""
@@ -41,6 +42,7 @@ class TrainImage:
         fit: Its place in its bucket.
         part: Which ``[[datasets]]`` table it belongs to.
         folder: Name of its folder.
+        origin: Where it comes from, for models that are told.
         flip: Shown mirrored in half of its exposures.
         regularization: Belongs to the class, not to the subject.
     """
@@ -54,6 +56,7 @@ class TrainImage:
     fit: Fit
     part: int
     folder: str
+    origin: Origin
     flip: bool = False
     regularization: bool = False
 
@@ -88,7 +91,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """Changes with any pixel, caption, repeat or bucket."""
         lines = (
-            f"{i.content} {i.caption} {i.rules} {i.repeats} {i.fit} {i.part} {i.flip}"
+            f"{i.content} {i.caption} {i.rules} {i.repeats} {i.fit} {i.origin} {i.part} {i.flip}"
             for i in self.images
         )
         return text_hash("\n".join(lines))
@@ -101,7 +104,7 @@ def read_dataset(path: Path, settings: TrainSettings) -> Dataset:
         ConfigError: Faults of the dataset file.
         UserError: No usable image, or captions that are missing or unreadable.
     """
-    parts = read_dataset_file(path)
+    parts, exported = read_dataset_file(path), exported_origins(path.parent)
     images: list[TrainImage] = []
     skipped: list[Skipped] = []
     uncaptioned: list[tuple[Path, str]] = []
@@ -111,7 +114,7 @@ def read_dataset(path: Path, settings: TrainSettings) -> Dataset:
             skipped += [Skipped(str(file), REPEATED) for file in repeated]
             for file in files:
                 try:
-                    images.append(_image(file, subset, part, number, settings))
+                    images.append(_image(file, subset, part, number, settings, exported))
                 except UnreadableError as error:
                     skipped.append(Skipped(str(file), error.message))
                 except _NoCaptionError:
@@ -151,7 +154,12 @@ def _files(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _image(
-    file: Path, subset: Subset, part: DatasetPart, number: int, settings: TrainSettings
+    file: Path,
+    subset: Subset,
+    part: DatasetPart,
+    number: int,
+    settings: TrainSettings,
+    exported: Mapping[str, tuple[Path, Origin]],
 ) -> TrainImage:
     info = probe(file)
     size = (info.width, info.height)
@@ -159,16 +167,18 @@ def _image(
     caption = first_line(text) or subset.class_tokens
     if not caption:
         raise _NoCaptionError
+    content, fit = content_hash(file), part.fit(size)
     return TrainImage(
         file,
-        content_hash(file),
+        content,
         caption,
         _rules(subset.captions, settings),
         subset.repeats,
         size,
-        part.fit(size),
+        fit,
         number,
         subset.folder.name,
+        origin_of(file, content, size, fit, exported),
         subset.flip,
         subset.regularization,
     )

@@ -7,7 +7,7 @@ and the key names of its modules. The training loop, the sampler and the caches 
 ``opening.FAMILIES`` and its modules in ``train.lora.layout``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from prep.images.buckets import Size
 from train.arithmetic.precision import PrecisionPolicy
 from train.families.base_model import BaseModel
+from train.settings.objective import ObjectiveSettings
 from train.settings.samples import SamplerName
 
 Targets = Mapping[str, nn.Module]
@@ -79,8 +80,20 @@ class Objective(Protocol):
         """Whether the last timestep is pure noise."""
         ...
 
-    def draw_timesteps(self, count: int, rng: torch.Generator) -> Tensor:
-        """Return random training timesteps, shape (count,)."""
+    @property
+    def hypotheses(self) -> "Mapping[str, Objective]":
+        """The objectives that models of this family may have, by prediction; this one included."""
+        ...
+
+    @property
+    def timesteps(self) -> int:
+        """Number of timesteps; ``min_timestep`` and ``max_timestep`` count in them."""
+        ...
+
+    def draw_timesteps(
+        self, count: int, rng: torch.Generator, settings: ObjectiveSettings
+    ) -> Tensor:
+        """Return random training timesteps within the range of the settings, shape (count,)."""
         ...
 
     def timesteps_at(self, shares: Sequence[float]) -> Tensor:
@@ -95,8 +108,12 @@ class Objective(Protocol):
         """Return what the denoiser should predict."""
         ...
 
-    def loss_weights(self, timesteps: Tensor, gamma: float) -> Tensor:
-        """Return the min-SNR loss weight of each timestep, shape (batch,); 1 for gamma 0."""
+    def snr(self, timesteps: Tensor) -> Tensor:
+        """Return the signal-to-noise ratio of each timestep, shape (batch,); may be 0."""
+        ...
+
+    def loss_weights(self, timesteps: Tensor, settings: ObjectiveSettings) -> Tensor:
+        """Return the loss weight of each timestep, shape (batch,)."""
         ...
 
 
@@ -120,14 +137,14 @@ class Family(Protocol):
 
     @property
     def parts(self) -> Mapping[str, str]:
-        """Prefixes of module names in a LoRA file, by part: unet, text_encoder."""
+        """Prefixes of module names in a LoRA file, by part: unet, text_encoder, text_encoder_2."""
         ...
 
-    def targets(self, *, text: bool, conv: bool) -> Targets:
+    def targets(self, *, parts: Collection[str], conv: bool) -> Targets:
         """Return the modules that are trained.
 
         Args:
-            text: Include the text encoders.
+            parts: Names of ``parts`` that are trained: unet, text_encoder…
             conv: Include the convolution blocks (LoCon).
         """
         ...

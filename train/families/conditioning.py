@@ -18,6 +18,8 @@ class Texts:
 
     def __init__(self, model: Family, settings: TrainSettings) -> None:
         self._model, self._settings = model, settings
+        rates = settings.rates(model.base.family)
+        self._trained = any(rate for part, rate in rates.items() if part != "unet")
         self._known: OrderedDict[tuple[str, int], Conditioning] = OrderedDict()
 
     def encode(self, captions: Sequence[str]) -> Conditioning:
@@ -27,9 +29,9 @@ class Texts:
         alone, so that the result does not depend on which captions were remembered.
         """
         tokens = self._model.tokenize(captions, self._settings.max_token_length)
-        if self._settings.train_text_encoder and torch.is_grad_enabled():
+        if self._trained and torch.is_grad_enabled():
             return self._model.encode_tokens(tokens, self._settings.clip_skip)
-        if self._settings.train_text_encoder:
+        if self._trained:
             rows = [self._encode_one(row) for row in tokens]
         else:
             rows = [self._recall(text, row) for text, row in zip(captions, tokens, strict=True)]

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from train.config import RunConfig
 from train.families.base_model import BaseModel
 
 if TYPE_CHECKING:
@@ -15,8 +16,29 @@ def _sd15(base: BaseModel, policy: "PrecisionPolicy") -> "Family":
     return StableDiffusion15.load(base, policy)
 
 
-FAMILIES = {"sd15": _sd15}
+def _sdxl(base: BaseModel, policy: "PrecisionPolicy") -> "Family":
+    from train.families.sdxl import StableDiffusionXL
+
+    return StableDiffusionXL.load(base, policy)
+
+
+FAMILIES = {"sd15": _sd15, "sdxl": _sdxl}
 """The families that are trained here, by name, each with the function that loads it."""
+
+
+def opened_base(run: RunConfig) -> BaseModel:
+    """Open the base model of a run as its settings describe it.
+
+    Raises:
+        UserError: As ``BaseModel.open``, or no base model is set.
+    """
+    settings = run.train
+    return BaseModel.open(
+        run.base,
+        vae=run.vae,
+        prediction=settings.prediction,
+        zero_terminal_snr=settings.zero_terminal_snr,
+    )
 
 
 def load_family(base: BaseModel, policy: "PrecisionPolicy") -> "Family":

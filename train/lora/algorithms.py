@@ -77,8 +77,7 @@ APPLIED = (LORA, SCALED, *DORA, TUCKER, LOHA, FULL, BIAS, NORM, LOKR)
 _FOREIGN = (
     (r"bundle_emb\.(?P<name>[^.]+)\.", "an embedded textual inversion (the embedding {name})"),
     (r"(?P<name>emb_params|string_to_param.*|clip_[lg])$", "a textual inversion (an embedding)"),
-    (r"lora_te[123]_|text_encoder_[23]\.", "a LoRA for SDXL or another model of two text encoders"),
-    (r"lora_unet_(input|output|middle)_block", "a LoRA with the UNet names of SDXL"),
+    (r"lora_te3_|text_encoder_3\.", "a LoRA for SD 3 or another model of three text encoders"),
     (r"base_model\..*\.oft_", "OFT of PEFT"),
     (r"base_model\..*\.boft_", "BOFT of PEFT"),
     (r"base_model\..*\.ia3_", "IA3 of PEFT"),
@@ -98,7 +97,7 @@ _FOREIGN = (
     ),
     (r"(encoder|decoder|quant_conv|post_quant_conv)\.", "weights of a VAE or another model"),
 )
-"""Beginnings of keys that tell what a file holds besides a LoRA for SD 1.5, or instead of it."""
+"""Beginnings of keys that tell what a file holds besides a LoRA for SD 1.5 or SDXL, or instead."""
 
 
 def algorithm_of(leaves: Collection[str]) -> Algorithm | None:
@@ -130,7 +129,7 @@ def describe_unknown(leaves: Collection[str]) -> str:
 
 
 def foreign_content(keys: Iterable[str]) -> list[str]:
-    """Return what a file holds that is no LoRA for SD 1.5, each named once, in order.
+    """Return what a file holds that is no LoRA for SD 1.5 or SDXL, each named once, in order.
 
     Example:
         >>> foreign_content(["bundle_emb.mochi.string_to_param.*", "bundle_emb.mochi.clip_l"])

@@ -16,12 +16,14 @@ from prep.texts import parse_json, read_text
 from train.lora.algorithms import APPLIED, algorithm_of, describe_unknown, foreign_content
 from train.lora.file import SafetensorsHeader, read_header
 from train.lora.fitting import Leaves, misfit
-from train.lora.keys import canonical, is_peft_key, is_sd15_module
+from train.lora.key_tables import FULL_SIZE, shapes_of
+from train.lora.keys import canonical, is_peft_key
 from train.lora.layout import Shape, Shapes
 
 T = TypeVar("T")
 _SD2_WIDTH, _SDXL_WIDTH = 1024, 2048
 """Widths of the text states of SD 2 and SDXL; SD 1.5 has 768."""
+_TITLES = {"sd15": "Stable Diffusion 1.5", "sd2": "Stable Diffusion 2", "sdxl": "SDXL"}
 _CONFIG = "adapter_config.json"
 
 
@@ -57,8 +59,8 @@ def inspect(path: Path, model: Shapes | None = None) -> LoraInfo:
 
     Args:
         path: The file.
-        model: ``keys.module_shapes`` of a base model to compare it with; without it, names alone
-            are compared, with all that SD 1.5 can have.
+        model: ``BaseModel.module_shapes`` to compare it with; without it, names alone are
+            compared, with those of its family at full size.
 
     Raises:
         UnreadableError: No safetensors file, or nothing of a LoRA in it.
@@ -71,20 +73,33 @@ def inspect(path: Path, model: Shapes | None = None) -> LoraInfo:
         told = f" It holds {content}." if content else ""
         raise UnreadableError(f"{path.name} does not contain a LoRA that shikomi knows.{told}")
     names = sorted(modules)
-    known = [name in model if model is not None else is_sd15_module(name) for name in names]
+    family = _family(modules, header.metadata)
+    known = FULL_SIZE.get(family, FULL_SIZE["sd15"])() if model is None else model
     return LoraInfo(
         path,
-        _family(modules, header.metadata),
+        family,
         algorithm,
         _ranks(modules),
         _alpha(header, path),
         _parts(names),
-        tuple(name for name, has in zip(names, known, strict=True) if not has),
+        tuple(name for name in names if name not in known),
         ()
         if model is None
         else (*faults(modules, model, header.metadata), *_faults_of(path, header)),
         header.metadata,
     )
+
+
+def full_size_of(path: Path) -> Shapes:
+    """Return the modules of the model that a LoRA file was made for, SD 1.5 where it is unclear.
+
+    Raises:
+        UnreadableError: No safetensors file.
+    """
+    header = read_header(path)
+    modules = by_module({key: header.shape(key) for key in header.tensors})
+    family = _family(modules, header.metadata)
+    return shapes_of(FULL_SIZE.get(family, FULL_SIZE["sd15"])())
 
 
 def _faults_of(path: Path, header: SafetensorsHeader) -> Iterator[str]:
@@ -126,7 +141,11 @@ def faults(
     """
     found = [f"The file holds {content}." for content in foreign_content(_keys(modules))]
     strange = [(name, leaves) for name, leaves in modules.items() if name not in model]
-    if strange and not found:
+    family, wanted = _family(modules, metadata), _family({name: {} for name in model}, {})
+    other = family != wanted and family in _TITLES and wanted in _TITLES
+    if strange and not found and other:
+        found.append(f"It was made for {_TITLES[family]}; the base model is {_TITLES[wanted]}.")
+    elif strange and not found:
         name, leaves = sorted(strange)[0]
         found.append(
             f"{len(strange)} of {len(modules)} modules of this LoRA do not exist in the base "
@@ -145,9 +164,8 @@ def faults(
             )
         elif clause := misfit(algorithm, modules[name], model[name]):
             wrong.append(f"{name} has another size in the base model: {clause}.")
-    family = _family(modules, metadata)
     if wrong and family == "sd2":
-        wrong.insert(0, "It was made for Stable Diffusion 2.")
+        wrong.insert(0, f"It was made for {_TITLES[family]}.")
     return [*found, *wrong]
 
 
@@ -255,16 +273,15 @@ def _is_wide(leaves: Leaves) -> bool:
 
 
 def _family(modules: Mapping[str, Leaves], metadata: Mapping[str, str]) -> str:
+    """Return the family of the model that a file was made for, by names, widths and metadata."""
     version = metadata.get("ss_base_model_version", "")
-    foreign = foreign_content(_keys(modules))
-    if version.startswith("sdxl") or any("SDXL" in content for content in foreign):
-        return "sdxl"
+    names = {family: table().keys() for family, table in FULL_SIZE.items()}
     widths = {_width(name, leaves) for name, leaves in modules.items()}
-    if _SDXL_WIDTH in widths:
+    if version.startswith("sdxl") or modules.keys() & names["sdxl"] or _SDXL_WIDTH in widths:
         return "sdxl"
     if version.startswith("sd_v2") or metadata.get("ss_v2") == "True" or _SD2_WIDTH in widths:
         return "sd2"
-    return "sd15" if any(is_sd15_module(name) for name in modules) else "unknown"
+    return "sd15" if modules.keys() & names["sd15"] else "unknown"
 
 
 def _width(name: str, leaves: Leaves) -> int:

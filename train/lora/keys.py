@@ -6,19 +6,16 @@ key is the name of a module and, after the first dot, of one of its tensors, the
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
-from train.lora.layout import (
-    SD15_LAYOUT,
-    SD15_TEXT,
-    Shapes,
-    TextLayout,
-    UNetLayout,
-    text_shapes,
-    unet_shapes,
-)
+from train.lora.layout import SDXL_LAYOUT
+from train.lora.sgm import sgm_paths
 
 UNET_PREFIX = "lora_unet_"
 TEXT_PREFIX = "lora_te_text_model_"
+"""Of the only text encoder of SD 1.5."""
+FIRST_TEXT_PREFIX, SECOND_TEXT_PREFIX = "lora_te1_text_model_", "lora_te2_text_model_"
+"""Of the two text encoders of SDXL."""
 
 _PEFT = "base_model.model."
 _UNET_BLOCKS = ("down_blocks.", "mid_block.", "up_blocks.", "conv_in.", "conv_out.")
@@ -40,20 +37,11 @@ _ADAPTER_NAME = re.compile(
     r"\.(lora_[AB]|lora_magnitude_vector|(?:hada|lokr)_\w+)\.default(?=\.|$)"
 )
 _OTHER_LEAF = re.compile(r"\.(alpha|scalar|dora_scale|(?:hada|lokr)_\w+|lora_\w+(?:\.\w+)?)$")
-_BLOCK = r"(down_blocks_\d_|mid_block_|up_blocks_\d_)"
-_UNET_PATTERN = re.compile(
-    UNET_PREFIX
-    + r"(conv_in|conv_out|conv_norm_out|time_embedding_linear_[12]|"
-    + _BLOCK
-    + r"(attentions_\d_(norm|proj_in|proj_out|transformer_blocks_\d+_"
-    + r"(norm[123]|attn[12]_to_(q|k|v|out_0)|ff_net_(0_proj|2)))"
-    + r"|resnets_\d_(norm[12]|conv1|conv2|time_emb_proj|conv_shortcut)|(down|up)samplers_0_conv))"
+_SDXL_ONLY = re.compile(
+    "lora_te2_|lora_unet_((input|middle|output)_block|add_embedding|label_emb"
+    r"|(down|up|mid)_block\w*_transformer_blocks_[1-9])"
 )
-_TEXT_PATTERN = re.compile(
-    TEXT_PREFIX
-    + r"(final_layer_norm|encoder_layers_\d+_"
-    + r"(layer_norm[12]|self_attn_(q|k|v|out)_proj|mlp_fc[12]))"
-)
+"""Names that only SDXL has: SD 1.5 has one transformer block in each attention."""
 
 
 def unet_key(path: str) -> str:
@@ -76,31 +64,37 @@ def text_key(path: str) -> str:
     return TEXT_PREFIX + path.replace(".", "_")
 
 
-def module_shapes(unet: UNetLayout, text: TextLayout) -> Shapes:
-    """Return everything that a LoRA file can change in a model, by its name in the file."""
-    found = {unet_key(path): shape for path, shape in unet_shapes(unet).items()}
-    return found | {text_key(path): shape for path, shape in text_shapes(text).items()}
-
-
-def sd15_shapes() -> Shapes:
-    """Return ``module_shapes`` of Stable Diffusion 1.5."""
-    return module_shapes(SD15_LAYOUT, SD15_TEXT)
-
-
 def canonical(keys: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Return module and leaf of each key of a file, as ``split_key``.
+    """Return module and leaf of each key of a file, as ``split_key``, in the words of its family.
 
-    diffusers calls the only text encoder the first one when it writes kohya's names.
+    diffusers calls the only text encoder of SD 1.5 the first one when it writes kohya's names, and
+    the blocks of SDXL's UNet by its own names.
     """
     found = {key: split_key(key) for key in keys}
     names = {module for module, _ in found.values()}
-    only = not any(name.startswith("lora_te2_") for name in names)
-    if only and any(name.startswith(_UNET_STARTS) for name in names):
-        return {
-            key: (re.sub("^lora_te1_", "lora_te_", module), leaf)
-            for key, (module, leaf) in found.items()
-        }
-    return found
+    if any(map(_SDXL_ONLY.match, names)):
+        rename = _sdxl_name
+    elif any(name.startswith(_UNET_STARTS) for name in names):
+        rename = _sd15_name
+    else:
+        return found
+    return {key: (rename(module), leaf) for key, (module, leaf) in found.items()}
+
+
+def _sd15_name(name: str) -> str:
+    return re.sub("^lora_te1_", "lora_te_", name)
+
+
+def _sdxl_name(name: str) -> str:
+    """Return the name of a module of SDXL, which may have that of diffusers."""
+    name = re.sub("^lora_te_", "lora_te1_", name)
+    return _sdxl_unet_names().get(name, name)
+
+
+@cache
+def _sdxl_unet_names() -> dict[str, str]:
+    """Return the names of SDXL's UNet by those of diffusers."""
+    return {unet_key(path): unet_key(name) for path, name in sgm_paths(SDXL_LAYOUT).items()}
 
 
 def split_key(key: str) -> tuple[str, str]:
@@ -148,7 +142,8 @@ def _split_path(key: str) -> tuple[str, str]:
 def _module_of_path(path: str) -> str:
     """Return kohya's name of a dotted path; empty when it is of neither UNet nor text encoder."""
     if path.startswith("text_encoder_2."):
-        return "lora_te2_" + path.removeprefix("text_encoder_2.").replace(".", "_")
+        inside = path.removeprefix("text_encoder_2.").removeprefix("text_model.")
+        return SECOND_TEXT_PREFIX + inside.replace(".", "_")
     inside = path.removeprefix("unet.")
     if path.startswith("unet.") or f"{path}.".startswith(_UNET_BLOCKS):
         return unet_key(inside)
@@ -156,8 +151,3 @@ def _module_of_path(path: str) -> str:
     if inside != path or path.startswith("encoder.layers."):
         return text_key(inside)
     return ""
-
-
-def is_sd15_module(name: str) -> bool:
-    """Can a UNet or text encoder of the SD 1.5 family have this module?"""
-    return bool(_UNET_PATTERN.fullmatch(name) or _TEXT_PATTERN.fullmatch(name))

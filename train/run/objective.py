@@ -1,23 +1,59 @@
 """The loss of a batch, and of the held-out images.
 
-Which noise and which timesteps an image gets is a function of (seed, step, place in the step), so
-that neither interruptions nor the number of devices change what is learned.
+What is drawn for an image (timestep, noise, whether it is mirrored) is a function of the seed, the
+step and the place in the step, so that neither interruptions nor the number of devices change what
+is learned. Each purpose has a stream of its own: an option that is switched on changes no other's
+draws.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from prep.captions.shuffle import varied
 from prep.seeding import generator, seed_of
-from train.arithmetic.loss import per_image, squared_error
+from train.arithmetic.loss import huber_threshold, per_image, pixel_errors
+from train.arithmetic.perturbation import Draws, input_noise, training_noise
 from train.data.dataset import Batch, Exposure, TrainImage, validation_caption
 from train.families.base import Frame
 from train.run.prepare import Training
 
 VALIDATION_TIMES = (0.125, 0.375, 0.625, 0.875)
 """Where on the noise schedule the validation loss is measured, as shares of its length."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """What the denoiser is asked about a batch; all on its device.
+
+    Attributes:
+        latents: Clean, shape (batch, channels, height, width).
+        noise: What is to be predicted, of the same shape.
+        mixed: The noise that is mixed in.
+        timesteps: Shape (batch,).
+    """
+
+    latents: Tensor
+    noise: Tensor
+    mixed: Tensor
+    timesteps: Tensor
+
+    def to(self, device: torch.device) -> "Example":
+        """Return it on a device."""
+        latents, noise, timesteps = (
+            _moved(part, device) for part in (self.latents, self.noise, self.timesteps)
+        )
+        mixed = noise if self.mixed is self.noise else _moved(self.mixed, device)
+        return Example(latents, noise, mixed, timesteps)
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy to a device; the GPU goes on computing meanwhile."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
@@ -30,31 +66,48 @@ def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
     """
     epoch, step, index = place
     settings, objective = training.settings, training.model.objective
-    rng = torch.Generator().manual_seed(seed_of(settings.seed, "noise", step, index))
-    latents = _latents(training, batch, epoch, rng)
-    noise = torch.randn(latents.shape, generator=rng)
-    if settings.noise_offset:
-        shape = (*latents.shape[:2], *[1] * (latents.ndim - 2))
-        noise = noise + settings.noise_offset * torch.randn(shape, generator=rng)
-    timesteps = objective.draw_timesteps(len(batch), rng)
+
+    def draws(purpose: str) -> torch.Generator:
+        return torch.Generator().manual_seed(seed_of(settings.seed, purpose, step, index))
+
+    latents = _latents(training, batch, epoch, draws)
+    noise = training_noise(latents, settings, draws)
+    mixed = input_noise(noise, settings, draws)
+    timesteps = objective.draw_timesteps(len(batch), draws("timesteps"), settings)
     training.network.begin(timesteps / objective.timesteps_at((1.0,)))
+    example = Example(latents, noise, mixed, timesteps).to(training.group.device)
     captions = [_caption(exposure, settings.seed, epoch) for exposure in batch]
-    frames = [_frame(exposure.image) for exposure in batch]
-    errors = _errors(training, latents, noise, timesteps, captions, frames)
-    return per_image(errors, objective.loss_weights(timesteps, settings.min_snr_gamma))
+    frames = [_frame(e.image, flipped=_is_flipped(e, settings.seed, epoch)) for e in batch]
+    predicted, target = _prediction(training, example, captions, frames)
+    errors = pixel_errors(
+        predicted, target, settings.loss_type, _threshold(training, example.timesteps)
+    )
+    kinds = [exposure.image.regularization for exposure in batch]
+    importance = torch.tensor([settings.prior_loss_weight if kind else 1.0 for kind in kinds])
+    weights = objective.loss_weights(example.timesteps, settings)
+    return per_image(errors, weights, _moved(importance, training.group.device))
 
 
-def _latents(training: Training, batch: Batch, epoch: int, rng: torch.Generator) -> Tensor:
+def _threshold(training: Training, timesteps: Tensor) -> Tensor | None:
+    settings, objective = training.settings, training.model.objective
+    if settings.loss_type == "l2":
+        return None
+    return huber_threshold(timesteps, objective.snr(timesteps), objective.timesteps, settings)
+
+
+def _latents(training: Training, batch: Batch, epoch: int, draws: Draws) -> Tensor:
     """Draw the latents of a batch, at the denoiser's scale, shape (batch, channels, h, w)."""
-    drawn = []
+    rng, drawn = draws("latents"), []
     for exposure in batch:
-        flipped = exposure.image.flip and _coin(exposure, training.settings.seed, epoch)
+        flipped = _is_flipped(exposure, training.settings.seed, epoch)
         mean, deviation = training.cache.load(exposure.image, flipped=flipped)
         drawn.append(mean + deviation * torch.randn(mean.shape, generator=rng))
     return training.model.scaled(torch.stack(drawn))
 
 
-def _coin(exposure: Exposure, seed: int, epoch: int) -> bool:
+def _is_flipped(exposure: Exposure, seed: int, epoch: int) -> bool:
+    if not exposure.image.flip:
+        return False
     return generator(seed, "flip", epoch, exposure.image.content, exposure.turn).random() < 0.5
 
 
@@ -63,45 +116,47 @@ def _caption(exposure: Exposure, seed: int, epoch: int) -> str:
     return varied(image.caption, image.rules, seed, epoch, image.content, exposure.turn)
 
 
-def _frame(image: TrainImage) -> Frame:
-    return Frame(image.size, (image.fit.left, image.fit.top), image.fit.bucket)
+def _frame(image: TrainImage, *, flipped: bool = False) -> Frame:
+    bucket = image.fit.bucket
+    return Frame(image.origin.size, image.origin.corner_of(bucket, flipped=flipped), bucket)
 
 
-def _errors(
-    training: Training,
-    latents: Tensor,
-    noise: Tensor,
-    timesteps: Tensor,
-    captions: Sequence[str],
-    frames: Sequence[Frame],
-) -> Tensor:
-    """Return the squared error of every latent pixel, shaped as ``latents``."""
-    model, device = training.model, training.group.device
-    latents, noise, timesteps = (part.to(device) for part in (latents, noise, timesteps))
+def _prediction(
+    training: Training, example: Example, captions: Sequence[str], frames: Sequence[Frame]
+) -> tuple[Tensor, Tensor]:
+    """Return what the denoiser predicts and what it should, shaped as the latents."""
+    model, objective, timesteps = training.model, training.model.objective, example.timesteps
     conditioning = model.framed(training.texts.encode(captions), frames)
-    noisy = model.objective.noisy(latents, noise, timesteps)
+    noisy = objective.noisy(example.latents, example.mixed, timesteps)
     predicted = model.predict(noisy, timesteps, conditioning)
-    return squared_error(predicted, model.objective.target(latents, noise, timesteps))
+    return predicted, objective.target(example.latents, example.noise, timesteps)
+
+
+def validation_loss(training: Training) -> float | None:
+    """Return the ``fixed_loss`` of the held-out images; ``None`` when nothing is held out."""
+    return fixed_loss(training, training.held_out) if training.held_out else None
 
 
 @torch.no_grad()
-def validation_loss(training: Training) -> float | None:
-    """Return the mean loss of the held-out images on fixed noise and timesteps, unweighted.
+def fixed_loss(training: Training, images: Sequence[TrainImage]) -> float:
+    """Return the mean loss of images on fixed noise and timesteps, unweighted.
 
-    It is the same function at every step, whatever the loss weighting, so that it can be compared
-    between epochs and runs. ``None`` when nothing is held out.
+    It is the same function at every step, whatever the loss of the training, so that it can be
+    compared between epochs and runs.
     """
     with training.network.in_use():
-        losses = [_held_out_loss(training, image) for image in training.held_out]
-    return sum(losses) / len(losses) if losses else None
+        losses = [_fixed_loss(training, image) for image in images]
+    return float(torch.stack(losses).mean())
 
 
-def _held_out_loss(training: Training, image: TrainImage) -> float:
+def _fixed_loss(training: Training, image: TrainImage) -> Tensor:
     model, count = training.model, len(VALIDATION_TIMES)
     mean, _ = training.cache.load(image)
     latents = model.scaled(mean)[None].expand(count, *[-1] * mean.ndim)
     rng = torch.Generator().manual_seed(seed_of("validation", image.content))
     noise = torch.randn(latents.shape, generator=rng)
     times = model.objective.timesteps_at(VALIDATION_TIMES)
+    example = Example(latents, noise, noise, times).to(training.group.device)
     captions, frames = [validation_caption(image)] * count, [_frame(image)] * count
-    return float(_errors(training, latents, noise, times, captions, frames).mean())
+    predicted, target = _prediction(training, example, captions, frames)
+    return pixel_errors(predicted, target).mean()

@@ -17,13 +17,16 @@ from train.data.latents import LatentCache
 from train.families.base import Family
 from train.families.base_model import BaseModel
 from train.families.conditioning import Texts
-from train.families.opening import load_family
+from train.families.opening import load_family, opened_base
 from train.lora.metadata import Facts
 from train.networks.build import network_to_train
 from train.networks.continued import continue_from, find_start
 from train.networks.trainee import Trainee
-from train.optim.optimizers import make_optimizer, parameter_groups
+from train.optim.flat import FlatGroup
+from train.optim.optimizers import description, make_optimizer
+from train.optim.stepper import Stepper
 from train.run.checkpoint import Counters, load_newest, set_aside, states
+from train.run.probe import judge, prediction_errors
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
 from train.sampling.prompts import Prompt, training_prompts
@@ -43,8 +46,7 @@ class Training:
     cache: LatentCache
     texts: Texts
     network: Trainee
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
+    stepper: Stepper
     counters: Counters
     facts: Facts
     pictures: tuple[ImageSpec, ...]
@@ -79,26 +81,30 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
         UserError: Anything the user can fix: dataset, base model, prompts, settings.
     """
     settings = run.train
-    base = BaseModel.open(run.base)
+    base = opened_base(run)
     prompts = training_prompts(settings.sample_prompts, base)
     data = read_dataset(run.dataset, settings)
     _check_buckets(data, base)
     model = yield from _load(base, settings, group)
+    settings.check_prediction(model.objective.prediction)
+    folder = job.directory / "state"
+    network = _network(model, run, fresh=not states(folder))
+    stepper = _stepper(model, network, settings)
     cache = LatentCache(run.cache, base.vae_hash(), model.encode_pixels)
     data = yield from _encode(data, cache, group)
     train, held_out = split_validation(data.images, settings.validation_fraction, settings.seed)
     schedule = Schedule.make(train, settings, group.size)
-    folder = job.directory / "state"
-    network = _network(model, run, fresh=not states(folder))
-    optimizer = _optimizer(model, network, settings)
     counters = Counters(dataset=data.fingerprint, started=time.time())
     texts = Texts(model, settings)
     yield from _warnings(data, texts, settings)
-    scaler = torch.amp.GradScaler(group.device.type, enabled=model.policy.dtype == torch.float16)
-    if resumed := load_newest(folder, network, optimizer):
+    if resumed := load_newest(folder, network, stepper):
         counters = yield from _resume(*resumed, data, schedule, group)
         if counters.scaler:
-            scaler.load_state_dict(counters.scaler)
+            stepper.scaler.load_state_dict(counters.scaler)
+    else:
+        network.strength = 0.0  # it may have begun with the changes of a file
+        yield from _probe(model, cache, texts, schedule, settings)
+        network.strength = 1.0
     return Training(
         run,
         job,
@@ -110,10 +116,9 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
         cache,
         texts,
         network,
-        optimizer,
-        scaler,
+        stepper,
         counters,
-        _facts(model, counters, len(held_out)),
+        _facts(model, stepper, counters, len(held_out)),
         _pictures(prompts, settings, data, base),
         ImageGenerator(model),
     )
@@ -124,7 +129,7 @@ def _load(
 ) -> Generator[Event, None, Family]:
     began = time.monotonic()
     policy = choose(settings.precision, group.device)
-    yield Stage("load", note=f"{base.name} on {group.device}")
+    yield Stage("load", note=f"{base.describe()} on {group.device}")
     model = load_family(base, policy)
     if settings.gradient_checkpointing:
         model.checkpoint_gradients()
@@ -166,7 +171,8 @@ def _check_buckets(data: Dataset, base: BaseModel) -> None:
 def _network(model: Family, run: RunConfig, *, fresh: bool) -> Trainee:
     """Build the network and attach it; a fresh one may begin where a file ends."""
     settings = run.train
-    targets = model.targets(text=settings.text_encoder_rate > 0, conv=settings.conv_rank > 0)
+    parts = [part for part, rate in settings.rates(model.base.family).items() if rate]
+    targets = model.targets(parts=parts, conv=settings.conv_rank > 0)
     network = network_to_train(targets, model.parts, settings)
     if settings.start_from and fresh:
         continue_from(network, find_start(settings.start_from, (run.project, run.output)))
@@ -175,18 +181,36 @@ def _network(model: Family, run: RunConfig, *, fresh: bool) -> Trainee:
     return network
 
 
-def _optimizer(model: Family, network: Trainee, settings: TrainSettings) -> torch.optim.Optimizer:
-    """Make the optimiser with a group for each part of the model."""
-    rates = {
-        "unet": settings.learning_rate,
-        "text_encoder": settings.text_encoder_rate,
-    }
+def _stepper(model: Family, network: Trainee, settings: TrainSettings) -> Stepper:
+    """Make what moves the weights, with groups for each part of the model that is trained."""
+    rates = settings.rates(model.base.family)
     groups = [
-        (parameters, rates[part] * factor)
+        FlatGroup(weights, rates[part] * factor)
         for part, prefix in model.parts.items()
-        for factor, parameters in network.weights(prefix).items()
+        for factor, weights in network.weights(prefix).items()
     ]
-    return make_optimizer(parameter_groups(groups), settings, model.policy.device)
+    policy = model.policy
+    scaler = torch.amp.GradScaler(policy.device.type, enabled=policy.dtype == torch.float16)
+    return Stepper(groups, make_optimizer(groups, settings, policy.device), scaler)
+
+
+def _probe(
+    model: Family, cache: LatentCache, texts: Texts, schedule: Schedule, settings: TrainSettings
+) -> Generator[Event, None, None]:
+    """Check what the base model predicts, without the network.
+
+    Raises:
+        ConfigError: It clearly is not what its file says.
+    """
+    began = time.monotonic()
+    errors = prediction_errors(model, cache, texts, schedule.images)
+    prediction = model.objective.prediction
+    asked_for = settings.prediction != "auto"
+    warning = judge(errors, prediction, asked_for=asked_for, name=model.base.name)
+    if warning:
+        yield warning
+    note = f"{prediction}: relative error {errors[prediction]:.3f}"
+    yield Stage("probe", True, round(time.monotonic() - began, 2), note)
 
 
 def _resume(
@@ -257,7 +281,7 @@ def _pictures(
     return tuple(ImageSpec.of(prompt, defaults, i) for i, prompt in enumerate(prompts))
 
 
-def _facts(model: Family, counters: Counters, held_out: int) -> Facts:
+def _facts(model: Family, stepper: Stepper, counters: Counters, held_out: int) -> Facts:
     names = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
     return Facts(
         model.objective.prediction,
@@ -269,4 +293,5 @@ def _facts(model: Family, counters: Counters, held_out: int) -> Facts:
         model.base.architecture,
         counters.started,
         held_out,
+        description(stepper.optimizer),
     )

@@ -11,7 +11,7 @@ from prep.errors import ConfigError, UserError
 from prep.events import Event, Finished, Progress, Sample, Stage
 from prep.project import Project
 from train.arithmetic.precision import choose, default_device
-from train.config import TrainSettings, base_folder
+from train.config import TrainSettings, model_path
 from train.families.base_model import BaseModel
 from train.families.opening import load_family
 from train.lora.file import read_header
@@ -191,10 +191,16 @@ def opened_base(project: Project, options: DrawOptions, settings: TrainSettings)
     Raises:
         UserError: None is set, or it cannot be used.
     """
-    base = options.base or settings.base
-    if not base:
-        raise ConfigError("No base model is set.", "Set base in [train], or give --base FOLDER.")
-    return BaseModel.open(base_folder(base, project.root))
+    if options.base:  # another model: what the settings say of theirs does not hold
+        return BaseModel.open(model_path(options.base, project.root))
+    if not settings.base:
+        raise ConfigError("No base model is set.", "Set base in [train], or give --base MODEL.")
+    return BaseModel.open(
+        model_path(settings.base, project.root),
+        vae=model_path(settings.vae, project.root) if settings.vae else None,
+        prediction=settings.prediction,
+        zero_terminal_snr=settings.zero_terminal_snr,
+    )
 
 
 def _next_number(folder: Path) -> int:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from prep.section import Section
 
+FamilyName = Literal["sd15", "sdxl"]
 Precision = Literal["auto", "bf16", "fp32", "fp16"]
 
 
@@ -13,8 +14,15 @@ class BaseSettings(Section):
     """Which base model is trained, and how it is held in memory."""
 
     base: str = ""
-    """Base model: a folder in the diffusers layout, absolute, from the home folder (~), or relative
-    to the project."""
+    """Base model: a .safetensors or .ckpt file, or a folder in the diffusers layout; absolute, from
+    the home folder (~), or relative to the project."""
+    vae: str = ""
+    """VAE to use instead of the base model's own: a file, or a folder of diffusers."""
+    prediction: Literal["auto", "epsilon", "v_prediction"] = "auto"
+    """What the base model predicts. auto believes its file: the keys v_pred and ztsnr, its
+    metadata, or its scheduler; set it for a v-prediction model whose file does not say so."""
+    zero_terminal_snr: bool | None = None
+    """The base model's noise schedule ends in pure noise; when absent, its file decides."""
     precision: Precision = "auto"
     """Number format of the base model and its activations (the LoRA itself stays in fp32): auto
     takes bf16 where the device computes in it, else fp32."""

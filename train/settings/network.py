@@ -79,8 +79,9 @@ class NetworkSettings(Section):
     the same kind and rank; modules that it lacks start afresh."""
     train_unet: bool = True
     """Train the UNet: off to teach the text encoder alone."""
-    train_text_encoder: bool = True
-    """Train the text encoder too: needed for new words, off for a style without a trigger."""
+    train_text_encoder: bool | None = None
+    """Train the text encoders too. When absent: yes for SD 1.5, where new words need it, and no for
+    SDXL, whose text encoders are easily spoilt. Off for a style without a trigger."""
     train_feed_forward: bool = True
     """Train the feed-forward layers beside the attention: off makes the file about half as large
     and changes composition less."""

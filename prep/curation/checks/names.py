@@ -123,7 +123,10 @@ def find(view: DatasetView) -> Iterator[Problem]:
                 for picture in pictures:
                     if picture is not keeper:
                         message = f"shares its captions with {keeper.name}"
-                        yield Problem("stem-shared", picture.path, message, True)
+                        fixable = picture.path in targets
+                        yield Problem(
+                            "stem-shared", picture.path, message + _held(view, picture), fixable
+                        )
         for name, _, suffix in place.parts:
             if suffix.lower() in _NOBODY:
                 yield Problem("suffix-unknown", place.file(name), f"{suffix} file")
@@ -154,16 +157,23 @@ def _suffix(view: DatasetView, picture: CheckedImage, fixable: bool) -> Iterator
     suffix = picture.suffix
     lower = suffix.lower()
     if lower in ALIASES:
-        yield Problem("suffix-alias", picture.path, f"{suffix} file", fixable)
+        message = f"{suffix} file{_held(view, picture)}"
+        yield Problem("suffix-alias", picture.path, message, fixable)
         return
     known = _KOHYA if view.trainer == "sd-scripts" else _ONETRAINER
     if lower not in known:
         yield Problem("suffix-skipped", picture.path, f"{suffix} file")
     elif suffix not in (lower, suffix.upper()):
-        yield Problem("suffix-case", picture.path, suffix, fixable)
+        yield Problem("suffix-case", picture.path, suffix + _held(view, picture), fixable)
     row = picture.row
     if row is not None and lower not in _FORMATS.get(row.format, (lower,)):
         yield Problem("suffix-wrong", picture.path, f"{row.format} inside")
+
+
+def _held(view: DatasetView, picture: CheckedImage) -> str:
+    """Return why an image is not renamed."""
+    link = view.link_to(picture.path)
+    return f"; {link} leads to it: rename both" if link else ""
 
 
 def _right_suffix(view: DatasetView, suffix: str, wanted: frozenset[str]) -> str:
@@ -208,6 +218,8 @@ def _targets(view: DatasetView, place: CheckedFolder, wanted: frozenset[str]) ->
         for picture in pictures:
             if picture is keeper and picture.suffix in _KOHYA:
                 continue  # nearly all
+            if view.link_to(picture.path):
+                continue  # it would lead nowhere
             new_stem = stem
             if picture is not keeper and "stem-shared" in wanted:
                 if taken is None:

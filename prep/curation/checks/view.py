@@ -4,18 +4,21 @@ Sizes, times, headers and caption texts come from the index, which the scan has 
 updated; rules open only files with a possible problem.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from prep import captions
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import Change, move
 from prep.dataset.journal.sidecars import Trash
 from prep.images import MASK_SUFFIXES, is_image_name
 from prep.project import Concept, Project
 from prep.system.walking import walk_folders
+from prep.texts import read_bytes
 from prep.training_set.trainers import Trainer
 
 ALIASES = {".jfif": ".jpg", ".jpe": ".jpg", ".jif": ".jpg"}
@@ -150,7 +153,7 @@ class DatasetView:
     def caption_bytes(self, path: str) -> bytes | None:
         """Return the bytes of a file, ``None`` if it cannot be read."""
         try:
-            return (self.project.root / path).read_bytes()
+            return read_bytes(self.project.root / path, captions.LARGEST)
         except OSError:
             return None
 
@@ -159,6 +162,20 @@ class DatasetView:
         if path not in self._asked:
             self._asked[path] = Path(path).is_file()
         return self._asked[path]
+
+    @cached_property
+    def _links(self) -> dict[str, str]:
+        """The symbolic links of the dataset, by the absolute path of what they lead to."""
+        root = self.project.root
+        links = (place.file(name) for place in self.places for name in sorted(place.links))
+        return {os.path.realpath(root / link): link for link in links}
+
+    def link_to(self, path: str) -> str:
+        """Return a symbolic link that would lead nowhere if this file were renamed, or ``""``."""
+        file = self.project.root / path
+        if not self._links or file.is_symlink():
+            return ""
+        return self._links.get(os.path.realpath(file), "")
 
     def trash(self, path: str) -> Change:
         """Return the change that moves a file to the trash of the project."""

@@ -23,6 +23,7 @@ from prep.dataset.journal.sidecars import CAPTION_SUFFIXES, Listing, find_sideca
 from prep.images import MASK_SUFFIXES
 from prep.images.opening import open_image
 from prep.project import Project
+from prep.texts import read_bytes
 
 CaptionRule = Literal["union", "best", "hand-first"]
 
@@ -171,7 +172,7 @@ def _is_carried(suffix: str, copy: MergedDuplicate) -> bool:
 
 def _read(file: Path) -> bytes | None:
     try:
-        return file.read_bytes() if file.stat().st_size <= _LARGEST_SIDECAR else None
+        return read_bytes(file, _LARGEST_SIDECAR)
     except OSError:
         return None
 

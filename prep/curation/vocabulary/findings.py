@@ -23,6 +23,8 @@ WARNING, INFO = "warning", "info"
 
 _COMMONER = 100
 """Factor by which the rarest word of a misspelling is rarer than the intended tag."""
+_OWN_COMMONER = 5
+"""The same within the dataset, in images."""
 _RARE = 10
 """Number of posts below which a tag may be a misspelling on the booru as well."""
 _FAR_COMMONER = 10_000
@@ -109,9 +111,11 @@ class Linter:
         best: tuple[float, str, str] | None = None
         for source in (self.words, dataset):
             own = source is dataset
-            for entry, edits in near(source, key):
+            # Of the dataset's own tags only those that outweigh this one are worth comparing.
+            at_least = _OWN_COMMONER * self.usage.images(key) if own else 0
+            for entry, edits in near(source, key, at_least=at_least):
                 other = source.key(entry)
-                if not _comparable(key, other) or (own and self._outweighed(key, other)):
+                if not _comparable(key, other):
                     continue
                 word = source.word(entry)
                 # One more edit must be outweighed by a thousand times as many posts.
@@ -121,10 +125,6 @@ class Linter:
                 if enough and (best is None or score > best[0]):
                     best = score, word.tag, f"{edits} letter{'s' * (edits > 1)} off; {reason}"
         return None if best is None else best[1:]
-
-    def _outweighed(self, key: str, other: str) -> bool:
-        """Return whether the dataset has too many uses of a tag for a misspelling."""
-        return key == other or self.usage.images(other) < 5 * self.usage.images(key)
 
     def _rare_enough(self, key: str, meant: int, count: int) -> bool:
         """Return whether the frequent tag was probably meant: not if all words are in use."""

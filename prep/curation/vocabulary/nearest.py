@@ -7,11 +7,10 @@ never lose a tag within the distance (of plain ASCII tags); few are left to be c
 
 import numpy as np
 
-from prep.curation.vocabulary.words import Vocabulary, signatures
+from prep.curation.vocabulary.words import LONGEST, Vocabulary, signatures
 
-_SHORT, _MIDDLE, _LONG = 4, 8, 200
-"""Minimum letters of a tag for allowing one edit, and for two edits, and the maximum for any: what
-is longer is no misspelt tag, and comparing takes time that grows with the square of the length."""
+_SHORT, _MIDDLE = 4, 8
+"""Minimum letters of a tag for allowing one edit, and for two edits."""
 _PER_EDIT, _PAIRS_PER_EDIT = 2, 6
 """Maximum of bits of the two signatures that one edit changes."""
 
@@ -23,18 +22,21 @@ def allowed(key: str) -> int:
         >>> [allowed(tag) for tag in ("hat", "smiel", "long hiar", 300 * "a")]
         [0, 1, 2, 0]
     """
-    if not _SHORT <= len(key) <= _LONG:
+    if not _SHORT <= len(key) <= LONGEST:
         return 0
     return 1 if len(key) < _MIDDLE else 2
 
 
-def near(words: Vocabulary, key: str, most: int | None = None) -> list[tuple[int, int]]:
+def near(
+    words: Vocabulary, key: str, most: int | None = None, at_least: int = 0
+) -> list[tuple[int, int]]:
     """Return (entry, distance) of all keys within ``most`` edits, nearest and most frequent first.
 
     Args:
         words: The vocabulary.
         key: Key from ``captions.key``; not among the results itself.
         most: Maximum of edits; ``None`` for as many as its length allows.
+        at_least: Minimum count of tags; others are not compared, which takes most of the time.
 
     Example:
         >>> from prep.captions.tag_lists import TagEntry
@@ -51,6 +53,7 @@ def near(words: Vocabulary, key: str, most: int | None = None) -> list[tuple[int
     # Letters outside ASCII take up to four bytes.
     slack = most if typed.isascii() else 4 * most
     alike = np.abs(words.lengths - min(len(typed), 255)) <= slack
+    alike &= words.counts >= at_least
     alike &= np.bitwise_count(known_letters ^ letters[0]) <= _PER_EDIT * most
     alike &= np.bitwise_count(known_pairs ^ pairs[0]) <= _PAIRS_PER_EDIT * most
     found = []

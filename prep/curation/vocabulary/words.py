@@ -22,6 +22,9 @@ from prep.captions.tag_lists import KINDS, TagEntry
 VERSION = 1
 """Version of the packed format: raise it when the format changes."""
 
+LONGEST = 200
+"""Maximum of letters of a tag: what is longer is text, whose words would take the memory and time
+of the square of its length."""
 _LENGTHS = 255
 _PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789"
 _OTHER = 36
@@ -81,7 +84,10 @@ class Vocabulary:
 
     @classmethod
     def build(cls, entries: Iterable[TagEntry]) -> "Vocabulary":
-        """Pack tags; of repeated tags, the first kind and the highest count stay."""
+        """Pack tags; of repeated tags, the first kind and the highest count stay.
+
+        What is longer than ``LONGEST`` is left out.
+        """
         tags: dict[str, TagEntry] = {}
         for entry in entries:
             key = key_of(entry.name)
@@ -89,7 +95,7 @@ class Vocabulary:
             if known is not None:
                 count, aliases = max(known.count, entry.count), known.aliases + entry.aliases
                 tags[key] = TagEntry(known.name, known.kind, count, aliases)
-            elif key:
+            elif 0 < len(key) <= LONGEST:
                 tags[key] = entry
         ranked = sorted(tags.items(), key=lambda item: -item[1].count)
         return cls(_packed(*_entries(ranked)))
@@ -185,6 +191,12 @@ class Vocabulary:
         return self.blob[start : self.blob.index(b"\n", start)]
 
     @cached_property
+    def counts(self) -> NDArray[np.uint32]:
+        """Count of the tag of each entry."""
+        counts: NDArray[np.uint32] = self._counts[self.owners].astype(np.uint32)
+        return counts
+
+    @cached_property
     def lengths(self) -> NDArray[np.int16]:
         """Length of each key, bytes."""
         ends = np.append(self.starts[1:], len(self.blob))
@@ -241,7 +253,7 @@ def _entries(
         spellings = [(key, tag.name)]
         for alias in tag.aliases:
             other = key_of(alias)
-            if other and other not in taken:
+            if 0 < len(other) <= LONGEST and other not in taken:
                 taken.add(other)
                 spellings.append((other, alias))
         for spelling, name in spellings:

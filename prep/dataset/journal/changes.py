@@ -24,12 +24,12 @@ from prep.system.files import (
     FileChangedError,
     Fingerprint,
     fingerprint,
-    read_small,
     sync_folders,
     write_bytes,
     write_text,
 )
 from prep.system.names import fits, is_there
+from prep.texts import read_bytes
 
 CAPTION = "caption"
 EXCLUDED = "excluded"
@@ -278,7 +278,7 @@ class ChangeApplier:
 def _read(file: Path) -> str | None:
     """Return the text of a caption file; like ``captions.read``, with fewer system calls."""
     try:
-        return read_small(str(file)).decode()
+        return read_bytes(file, captions.LARGEST).decode()
     except (OSError, UnicodeDecodeError):
         return captions.read(file)
 
@@ -286,7 +286,7 @@ def _read(file: Path) -> str | None:
 def _read_bytes(file: Path) -> str | None:
     """Return the bytes of a file as in a change; ``None`` for no file."""
     try:
-        return file.read_bytes().decode("latin-1")
+        return read_bytes(file).decode("latin-1")
     except FileNotFoundError:
         return None
 

@@ -150,9 +150,8 @@ class Journal:
                 finished at the next open, or by another undo.
         """
         with self._alone():
-            for number, outcome in enumerate(self.recovered):
-                if outcome.undone:
-                    return self.recovered.pop(number)
+            if (finished := self._recovered(undone=True)) is not None:
+                return finished
             return self._turn(
                 "undone",
                 """SELECT id, title FROM work.edits WHERE state = 'done' OR state LIKE 'pending%'
@@ -162,15 +161,26 @@ class Journal:
     def redo(self) -> Outcome:
         """Redo the edit that is pending, or else the one that was undone last.
 
+        If a redo or an edit had been interrupted, finishing it is all that this does.
+
         Raises:
             UserError: As in ``undo``.
         """
         with self._alone():
+            if (finished := self._recovered(undone=False)) is not None:
+                return finished
             return self._turn(
                 "done",
                 """SELECT id, title FROM work.edits WHERE state = 'undone' OR state LIKE 'pending%'
                 ORDER BY state LIKE 'pending%' DESC, id LIMIT 1""",
             )
+
+    def _recovered(self, *, undone: bool) -> Outcome | None:
+        """Return, once, what was interrupted in this direction and has been finished."""
+        for number, outcome in enumerate(self.recovered):
+            if outcome.undone == undone:
+                return self.recovered.pop(number)
+        return None
 
     @property
     def waiting(self) -> list[Edit]:

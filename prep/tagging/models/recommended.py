@@ -6,6 +6,7 @@ a CSV by category (deepghs's ``thresholds.csv``), or JSON by tag (OppaiOracle's
 """
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import nan
@@ -69,9 +70,8 @@ def _by_category(file: Path) -> dict[int, float]:
     """Read a CSV with category and threshold; of several lines of a category, the first counts."""
     found: dict[int, float] = {}
     try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            for row in csv.DictReader(stream, strict=True):
-                found.setdefault(int(row["category"]), _limit(row["threshold"]))
+        for row in csv.DictReader(io.StringIO(read_text(file)), strict=True):
+            found.setdefault(int(row["category"]), _limit(row["threshold"]))
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{file} has no list of categories with their thresholds ({error}).",

@@ -1,6 +1,7 @@
 """Names and categories of a tagger's outputs, from tag lists in any format that taggers use."""
 
 import csv
+import io
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -101,15 +102,14 @@ def read_table(path: Path, skip: Collection[int] = ()) -> TagTable:
 
 
 def _csv_entries(path: Path) -> Iterator[TableEntry]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file, strict=True)
-        if not {"name", "category"} <= set(rows.fieldnames or ()):
-            raise UserError(
-                f"{path} has no columns name and category.",
-                "It must be the tag list that belongs to the model.",
-            )
-        for line, row in enumerate(rows, 2):
-            yield _csv_entry(path, line, row)
+    rows = csv.DictReader(io.StringIO(read_text(path)), strict=True)
+    if not {"name", "category"} <= set(rows.fieldnames or ()):
+        raise UserError(
+            f"{path} has no columns name and category.",
+            "It must be the tag list that belongs to the model.",
+        )
+    for line, row in enumerate(rows, 2):
+        yield _csv_entry(path, line, row)
 
 
 def _csv_entry(path: Path, line: int, row: Mapping[str, str | None]) -> TableEntry:

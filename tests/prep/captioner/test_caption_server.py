@@ -135,7 +135,18 @@ def test_a_dry_run_and_a_limit_try_a_prompt(filled: Project, vision: Vision) -> 
 
 @pytest.mark.parametrize(
     "fault",
-    ["500", "503", "429", "cut off", "short body", "broken", "not json", "list", "fails midway"],
+    [
+        "500",
+        "503",
+        "429",
+        "cut off",
+        "short body",
+        "broken",
+        "not json",
+        "list",
+        "fails midway",
+        "endless",
+    ],
 )
 def test_passing_faults_are_tried_again(filled: Project, vision: Vision, fault: str) -> None:
     vision.plan = [fault, fault]

@@ -126,6 +126,15 @@ def test_reading(tmp_path: Path) -> None:
     assert captions.read(file) == "héllo, 日本\r\nx"
 
 
+def test_what_is_too_large_for_a_caption_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_bytes(captions.LARGEST * b"x")
+    assert len(captions.read(file) or "") == captions.LARGEST
+    file.write_bytes((captions.LARGEST + 1) * b"x")
+    with pytest.raises(UnreadableError, match=r"a\.txt: the caption is larger than 1 MiB"):
+        captions.read(file)
+
+
 def test_what_is_not_utf8_is_named_and_not_guessed(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
     file.write_bytes("h\u00e9llo".encode("latin-1"))

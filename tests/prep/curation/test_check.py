@@ -161,6 +161,23 @@ def test_images_that_share_a_caption_get_one_each(box: Box) -> None:
         assert (box.dataset / C / name).read_text("utf-8") == "mochi, hat"
 
 
+@pytest.mark.parametrize("name", ["a.Jpg", "a.jfif"])
+def test_an_image_that_a_link_leads_to_keeps_its_name(box: Box, name: str) -> None:
+    box.image(f"{C}/{name}")
+    other = box.dataset / "20_other"
+    other.mkdir()
+    link = other / "b.jpg"
+    link.symlink_to(f"../10_mochi/{name}")
+    found = examined(box.root, CheckOptions(fix=True, only=("suffix",)))
+    (finding,) = findings(found)
+    assert not finding.fixable
+    assert finding.message.endswith("dataset/20_other/b.jpg leads to it: rename both")
+    assert link.exists()
+    link.unlink()
+    examined(box.root, CheckOptions(fix=True, only=("suffix",)))
+    assert not (box.dataset / C / name).exists()
+
+
 def test_findings_come_with_errors_first_and_in_order(box: Box) -> None:
     everything(box)
     found = findings(examined(box.root))

@@ -277,5 +277,17 @@ def test_many_tags() -> None:
 def test_what_is_too_long_for_a_tag_is_not_compared() -> None:
     long = 300 * "abcdefghi "
     words = Vocabulary.build([TagEntry(long + "j"), TagEntry(199 * "a"), TagEntry("smile")])
+    assert len(words) == 2
     assert near(words, long) == []
     assert len(near(words, 198 * "a" + "b")) == 1
+
+
+def test_aliases_that_are_too_long_are_left_out() -> None:
+    words = Vocabulary.build([TagEntry("smile", aliases=(200 * "a", 201 * "b"))])
+    assert (words.find(200 * "a") is None, words.find(201 * "b")) == (False, None)
+
+
+def test_rarer_tags_than_asked_for_are_not_compared() -> None:
+    words = Vocabulary.build([TagEntry("smile", 0, 10, ("smill",)), TagEntry("smilt", 0, 9)])
+    found = {words.key(entry) for entry, _ in near(words, "smilx", 1, at_least=10)}
+    assert found == {"smile", "smill"}

@@ -1,3 +1,4 @@
+import os
 import random
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -148,3 +149,19 @@ def test_the_primary_code_counts(tmp_path: Path) -> None:
     fault = explain(error, tmp_path)
     assert fault is not None
     assert "writable" in fault.hint
+
+
+@pytest.mark.parametrize("name", ["cache.db", "work.db"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_a_database_that_is_no_file_is_named(project: Project, name: str, kind: str) -> None:
+    file = project.state / name
+    file.parent.mkdir(exist_ok=True)
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    else:
+        file.symlink_to("/dev/zero")
+    with pytest.raises(UserError) as no:
+        Index(project)
+    assert str(file) in no.value.message

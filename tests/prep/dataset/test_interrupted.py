@@ -104,9 +104,13 @@ def test_a_failed_redo_is_finished_by_the_next(
     with pytest.raises(UserError):
         Journal(index).redo()
     locked.undo()
-    assert [one.title for one in Journal(index).recovered] == ["1"]
-    assert states(Journal(index)) == {"2": "undone", "1": "done"}
+    journal = Journal(index)
+    assert [one.title for one in journal.recovered] == ["1"]
+    # What was finished is not followed by another redo.
+    assert journal.redo().title == "1"
+    assert states(journal) == {"2": "undone", "1": "done"}
     assert texts(opened) == ["1"] * COUNT
+    assert journal.redo().title == "2"
 
 
 def test_no_new_edit_on_half_of_an_undo(
@@ -149,12 +153,9 @@ def test_an_interrupt_leaves_it_pending(
     assert len(set(texts(opened))) == 2
     journal = Journal(index)
     assert [len(outcome.changed) for outcome in journal.recovered] == [COUNT]
-    if verb == "undo":  # what was finished is not followed by another one
-        assert journal.undo().title == "2"
-        assert journal.undo().title == "1"
-    else:
-        assert states(journal) == {"2": "done", "1": "done"}
-        assert [journal.undo().title, journal.undo().title] == ["2", "1"]
+    assert states(journal)["2"] == ("undone" if verb == "undo" else "done")
+    # What was finished is not followed by another undo.
+    assert [journal.undo().title, journal.undo().title] == ["2", "1"]
     assert texts(opened) == ["0"] * COUNT
 
 

@@ -274,6 +274,13 @@ def test_bytes_that_are_no_text_are_refused(opened: Project) -> None:
         run(opened, add=["caf\udce9"])
 
 
+@pytest.mark.parametrize("option", [{"add": ["a\x1bb"]}, {"replace": {"hat": "a\x1bb"}}])
+def test_control_characters_are_not_written(opened: Project, option: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"a\\x1bb contains a control character"):
+        run(opened, **option)
+    assert run(opened, remove=["a\x1bb"])[1]["changed"] == 0
+
+
 def test_only_chosen_images_are_edited(opened: Project) -> None:
     one, two = "dataset/10_mochi/0.png", "dataset/10_mochi/1.png"
     changes, _ = run(opened, path=[one], add=["x"], dry_run=True)

@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import caption_change, content_change
+from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError, UserError
+from prep.ops import scan
 from prep.project import Project, Settings
 from prep.project.caption_rules import rules_for
+from tests.conftest import draw_numbered
 from train.config import TrainSettings
 from train.sampling.prompts import read_prompts
 
@@ -20,6 +25,12 @@ def test_settings_that_are_a_pipe(tmp_path: Path) -> None:
         Project.open(tmp_path)
 
 
+def test_settings_of_megabytes(tmp_path: Path) -> None:
+    (tmp_path / "shikomi.toml").write_text("#" + (1 << 20) * "x")
+    with pytest.raises(ConfigError, match="cannot be read: File too large"):
+        Project.open(tmp_path)
+
+
 @pytest.mark.parametrize("key", ["blacklist", "whitelist", "aliases", "implications"])
 @pytest.mark.parametrize("name", ["pipe", "/dev/zero"])
 def test_lists_that_never_end(project: Project, key: str, name: str) -> None:
@@ -27,6 +38,26 @@ def test_lists_that_never_end(project: Project, key: str, name: str) -> None:
     project = project.saved({"captions": {key: name}})
     with pytest.raises(UserError, match="not a regular file"):
         rules_for(project, "10_mochi")
+
+
+@pytest.mark.parametrize("name", ["pipe", "/dev/zero"])
+def test_captions_that_never_end_are_left_alone(project: Project, name: str) -> None:
+    draw_numbered(1, (64, 64)).save(project.dataset / "a.png")
+    list(scan.run(project))
+    os.mkfifo(project.dataset / "pipe")
+    (project.dataset / "a.txt").symlink_to(name)
+    note = project.dataset / "note.txt"
+    note.symlink_to(name)
+    with Index(project) as index:
+        changes = [
+            caption_change("dataset/a.png", None, ["hat"]),
+            content_change("dataset/note.txt", None, b"x"),
+        ]
+        outcome = Journal(index).apply("two captions", changes)
+    assert not outcome.changed
+    assert [path for path, _ in outcome.conflicts] == ["dataset/a.png", "dataset/note.txt"]
+    assert all("cannot be read" in reason for _, reason in outcome.conflicts)
+    assert note.is_symlink()
 
 
 def test_prompts_that_never_end(tmp_path: Path) -> None:

@@ -79,12 +79,6 @@ def test_a_folder_that_is_a_file_cannot_be_written_into(tmp_path: Path) -> None:
         files.write_text(tmp_path / "file" / "a.txt", "x")
 
 
-def test_small_files_are_read_whole(tmp_path: Path) -> None:
-    for size in (0, 1, 1 << 14, (1 << 14) + 1, 3 << 14):
-        (tmp_path / "a").write_bytes(b"x" * size)
-        assert files.read_small(str(tmp_path / "a")) == b"x" * size
-
-
 def test_a_file_that_changes_while_it_is_replaced_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

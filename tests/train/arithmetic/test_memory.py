@@ -9,7 +9,7 @@ from prep.errors import UserError
 from tests.train.tiny import make_base
 from train.arithmetic.memory import MemoryRanOutError, catch_out_of_memory
 from train.arithmetic.precision import PrecisionPolicy
-from train.families import sd15
+from train.families import latent_diffusion
 from train.families.base_model import BaseModel
 from train.families.sd15 import StableDiffusion15
 from train.run.processes import ProcessGroup
@@ -59,7 +59,7 @@ def test_a_full_gpu_is_not_a_broken_base_model(
     with pytest.raises(MemoryRanOutError, match="drawing 64x64 pixels") as caught:
         ImageGenerator(model).draw(PICTURE)
     assert "nvidia-smi" in caught.value.hint
-    monkeypatch.setattr(sd15, "_load_parts", no_memory)
+    monkeypatch.setattr(latent_diffusion, "_load_unet", no_memory)
     with pytest.raises(MemoryRanOutError, match="base model base does not fit"):
         StableDiffusion15.load(BaseModel.open(base), policy)
 

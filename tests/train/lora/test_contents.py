@@ -10,7 +10,7 @@ import torch
 from prep.errors import UnreadableError
 from train.lora.contents import by_module, faults, inspect, peft_scale
 from train.lora.file import RawTensor, serialise
-from train.lora.keys import sd15_shapes
+from train.lora.key_tables import sd15_full_size, shapes_of
 from train.lora.layout import Shape
 from train.networks.saved import raw
 
@@ -66,7 +66,7 @@ def test_inspect(tmp_path: Path, dtype: torch.dtype) -> None:
         (named(LORA | {"lora_mid.weight": (2, 2, 3, 3), "alpha": ()}), "sd15", "lora"),
         (named({"w_norm": (3,), "b_norm": (3,)}), "sd15", "norm"),
         (named({"diff": (3,), "diff_b": (3,)}), "sd15", "full"),
-        (named(LORA, "lora_te1_x"), "sdxl", "lora"),
+        (named(LORA, "lora_te1_text_model_encoder_layers_0_mlp_fc1"), "sdxl", "lora"),
         (named(LORA, "something"), "unknown", "lora"),
         (named(LORA, f"{LINEAR[:-10]}attn2_to_k"), "sd15", "lora"),
         (
@@ -175,7 +175,7 @@ def test_a_file_that_is_no_lora_at_all_is_named(tmp_path: Path) -> None:
 
 
 def test_the_shapes_of_full_size_stable_diffusion_are_compared() -> None:
-    model = sd15_shapes()
+    model = shapes_of(sd15_full_size())
     name = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"
     fits = {f"{name}.lora_down.weight": (4, 768), f"{name}.lora_up.weight": (320, 4)}
     assert faults(by_module(fits), model, {}) == []

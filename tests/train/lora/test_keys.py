@@ -1,11 +1,8 @@
 """Names of modules and tensors, as kohya, diffusers, PEFT and LyCORIS write them."""
 
 import pytest
-import torch
-from torch import nn
 
-from train.lora.keys import canonical, is_sd15_module, module_shapes, sd15_shapes, split_key
-from train.lora.layout import SD15_LAYOUT, SD15_TEXT, TextLayout, UNetLayout
+from train.lora.keys import canonical, split_key
 
 TO_OUT = "down_blocks.0.attentions.1.transformer_blocks.0.attn2.to_out.0"
 UNET = "lora_unet_" + TO_OUT.replace(".", "_")
@@ -53,56 +50,6 @@ def test_keys_of_all_kinds(key: str, expected: tuple[str, str]) -> None:
     assert split_key(key) == expected
 
 
-def weights(model: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of all weights that are linear, convolutions or norms."""
-    kinds = (nn.Linear, nn.Conv2d, nn.LayerNorm, nn.GroupNorm)
-    found = {n: m for n, m in model.named_modules() if isinstance(m, kinds)}
-    return {name: tuple(module.weight.shape) for name, module in found.items()}
-
-
-UNETS: list[dict[str, object]] = [
-    {"cross_attention_dim": 768, "attention_head_dim": 8},
-    {
-        "cross_attention_dim": 1024,
-        "layers_per_block": 1,
-        "use_linear_projection": True,
-        "transformer_layers_per_block": 2,
-    },
-    {
-        "block_out_channels": (32, 64),
-        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
-        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
-        "in_channels": 9,
-    },
-]
-
-
-@pytest.mark.parametrize("config", UNETS)
-def test_shapes_are_those_of_the_libraries(config: dict[str, object]) -> None:
-    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-    from transformers.models.clip.configuration_clip import CLIPTextConfig
-    from transformers.models.clip.modeling_clip import CLIPTextModel
-
-    with torch.device("meta"):
-        unet = UNet2DConditionModel(**config)
-        text = CLIPTextModel(CLIPTextConfig(num_hidden_layers=3, hidden_size=64))
-    expected = {f"lora_unet_{n.replace('.', '_')}": s for n, s in weights(unet).items()}
-    for name, shape in weights(text).items():
-        plain = name.removeprefix("text_model.").replace(".", "_")
-        expected[f"lora_te_text_model_{plain}"] = shape
-    layout = UNetLayout.from_config(unet.config)
-    assert module_shapes(layout, TextLayout.from_config(text.config.to_dict())) == expected
-    if config is UNETS[0]:
-        assert layout == SD15_LAYOUT
-
-
-def test_all_modules_of_stable_diffusion_are_recognised() -> None:
-    names = sd15_shapes()
-    assert all(map(is_sd15_module, names))
-    assert TextLayout(12, 768, 3072) == SD15_TEXT
-    assert not is_sd15_module("lora_unet_input_blocks_4_1_proj_in")
-
-
 def test_the_only_text_encoder_may_be_called_the_first() -> None:
     key = "lora_te1_text_model_encoder_layers_0_mlp_fc1.alpha"
     name = "lora_te_text_model_encoder_layers_0_mlp_fc1"
@@ -110,3 +57,34 @@ def test_the_only_text_encoder_may_be_called_the_first() -> None:
     assert canonical([key, sd15])[key] == (name, "alpha")
     for other in ([], [sdxl], [sd15, "lora_te2_text_model_encoder_layers_0_mlp_fc1.alpha"]):
         assert canonical([key, *other])[key] == (key.removesuffix(".alpha"), "alpha")
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("lora_unet_down_blocks_1_attentions_0_proj_in", "lora_unet_input_blocks_4_1_proj_in"),
+        ("lora_unet_up_blocks_0_upsamplers_0_conv", "lora_unet_output_blocks_2_2_conv"),
+        ("lora_unet_mid_block_resnets_1_conv1", "lora_unet_middle_block_2_in_layers_2"),
+        (
+            "unet.up_blocks.1.attentions.2.transformer_blocks.1.ff.net.2",
+            "lora_unet_output_blocks_5_1_transformer_blocks_1_ff_net_2",
+        ),
+        (
+            "text_encoder.text_model.encoder.layers.0.mlp.fc1",
+            "lora_te1_text_model_encoder_layers_0_mlp_fc1",
+        ),
+        ("text_encoder_2.encoder.layers.0.mlp.fc1", "lora_te2_text_model_encoder_layers_0_mlp_fc1"),
+    ],
+)
+def test_names_of_diffusers_become_those_of_sdxl(given: str, name: str) -> None:
+    leaf = "lora_A.weight" if "." in given else "lora_down.weight"
+    key, second = f"{given}.{leaf}", "lora_te2_text_model_encoder_layers_0_mlp_fc2.alpha"
+    assert canonical([key, second])[key] == (name, "lora_down.weight")
+
+
+def test_sdxl_is_known_by_its_deep_attention() -> None:
+    block = "lora_unet_down_blocks_1_attentions_0_transformer_blocks"
+    first, second = f"{block}_0_attn1_to_q.alpha", f"{block}_1_attn1_to_q.alpha"
+    assert canonical([first])[first] == (first.removesuffix(".alpha"), "alpha")
+    sgm = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q"
+    assert canonical([first, second])[first] == (sgm, "alpha")

@@ -79,7 +79,7 @@ def test_lycoris_reads_every_tensor_and_does_the_same(
 def test_diffusers_draws_the_same_with_a_rank_stabilised_file(base: Path, tmp_path: Path) -> None:
     pytest.importorskip("peft")
     model = load(base)
-    targets = model.targets(text=True, conv=False)
+    targets = model.targets(parts=model.parts, conv=False)
     network = fresh_network(targets, Ranks(4, 3.0, stabilised=True))
     with torch.no_grad():
         for parameter in network.parameters():
