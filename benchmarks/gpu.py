@@ -73,7 +73,8 @@ def training(folder: Path, base: Path, steps: int) -> None:
 
         def ours(ready: Training = ready) -> None:
             set_rates(ready)
-            ready.counters.add_loss(optimise(ready))
+            ready.counters.step += 1
+            ready.counters.add_loss(ready.counters.step, float(optimise(ready)))
 
         for work in (ours, bare) * 3:
             settled(work)

@@ -75,6 +75,7 @@ def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
     mixed = input_noise(noise, settings, draws)
     timesteps = objective.draw_timesteps(len(batch), draws("timesteps"), settings)
     example = Example(latents, noise, mixed, timesteps).to(training.group.device)
+    training.network.begin(timesteps / objective.timesteps_at((1.0,)))
     captions = [_caption(exposure, settings.seed, epoch) for exposure in batch]
     frames = [_frame(e.image, flipped=_is_flipped(e, settings.seed, epoch)) for e in batch]
     predicted, target = _prediction(training, example, captions, frames)
@@ -143,18 +144,19 @@ def fixed_loss(training: Training, images: Sequence[TrainImage]) -> float:
     It is the same function at every step, whatever the loss of the training, so that it can be
     compared between epochs and runs.
     """
-    model, count = training.model, len(VALIDATION_TIMES)
-    training.network.eval()
-    losses = []
-    for image in images:
-        mean, _ = training.cache.load(image)
-        latents = model.scaled(mean)[None].expand(count, *[-1] * mean.ndim)
-        rng = torch.Generator().manual_seed(seed_of("validation", image.content))
-        noise = torch.randn(latents.shape, generator=rng)
-        times = model.objective.timesteps_at(VALIDATION_TIMES)
-        example = Example(latents, noise, noise, times).to(training.group.device)
-        captions, frames = [validation_caption(image)] * count, [_frame(image)] * count
-        predicted, target = _prediction(training, example, captions, frames)
-        losses.append(pixel_errors(predicted, target).mean())
-    training.network.train()
+    with training.network.in_use():
+        losses = [_held_out_loss(training, image) for image in images]
     return float(torch.stack(losses).mean())
+
+
+def _held_out_loss(training: Training, image: TrainImage) -> Tensor:
+    model, count = training.model, len(VALIDATION_TIMES)
+    mean, _ = training.cache.load(image)
+    latents = model.scaled(mean)[None].expand(count, *[-1] * mean.ndim)
+    rng = torch.Generator().manual_seed(seed_of("validation", image.content))
+    noise = torch.randn(latents.shape, generator=rng)
+    times = model.objective.timesteps_at(VALIDATION_TIMES)
+    example = Example(latents, noise, noise, times).to(training.group.device)
+    captions, frames = [validation_caption(image)] * count, [_frame(image)] * count
+    predicted, target = _prediction(training, example, captions, frames)
+    return pixel_errors(predicted, target).mean()
