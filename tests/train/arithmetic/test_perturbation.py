@@ -1,6 +1,7 @@
 """Noise that is more than white: its statistics, and that options do not disturb each other."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -98,6 +99,10 @@ def test_a_pyramid_ends_at_one_pixel() -> None:
     assert not torch.equal(noise(multires_noise_iterations=2), few)
 
 
+def _seeded(seed: int, purpose: str) -> torch.Generator:
+    return torch.Generator().manual_seed(seed_of(seed, purpose))
+
+
 def test_each_level_is_two_to_four_times_as_coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     coarse: list[tuple[int, ...]] = []
 
@@ -108,8 +113,8 @@ def test_each_level_is_two_to_four_times_as_coarse(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(perturbation, "interpolate", noted)
     settings = ObjectiveSettings(multires_noise_iterations=2)
     for seed in range(60):
-        rng = torch.Generator().manual_seed(seed)
-        training_noise(torch.zeros(1, 1, 400, 800), settings, lambda _, rng=rng: rng)
+        fixed = partial(_seeded, seed)
+        training_noise(torch.zeros(1, 1, 400, 800), settings, fixed)
     assert set(coarse[::2]) == {(400, 800)}
     sides = [high for high, _ in coarse[1::2]]
     assert (100 <= min(sides) < 115, 170 < max(sides) <= 200) == (True, True)
