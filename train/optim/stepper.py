@@ -36,9 +36,7 @@ class Stepper:
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a loss, shape (), to those of the step."""
-        scaled = self.scaler.scale(loss)
-        if scaled.requires_grad:  # not when module_dropout switched everything off
-            torch.autograd.backward(scaled)
+        torch.autograd.backward(self.scaler.scale(loss))
 
     def step(self, max_norm: float, all_reduce: Callable[[Tensor], Tensor]) -> None:
         """Move the weights along the gradients and forget these.

@@ -103,14 +103,18 @@ def optimise(training: Training) -> Tensor:
     window = schedule.window_of(step)
     images = sum(len(batch) for _, batch in window)
     loss_sum = torch.zeros((), device=group.device)
+    moves = group.size > 1  # another process may have a gradient
     with catch_out_of_memory("a training step", _smaller(training.settings)):
         for index, batch in window[group.rank :: group.size]:
             torch.manual_seed(seed_of(training.settings.seed, "dropout", step, index))
             loss = batch_losses(training, batch, epoch, step, index).sum() / images
-            training.stepper.backward(loss)
+            if loss.requires_grad:  # not when module_dropout switched everything off
+                training.stepper.backward(loss)
+                moves = True
             loss_sum += loss.detach()
         total = group.all_reduce(loss_sum)
-        training.stepper.step(training.settings.max_grad_norm, group.all_reduce)
+        if moves:
+            training.stepper.step(training.settings.max_grad_norm, group.all_reduce)
         training.network.after_step(step + 1)
     return total
 
@@ -166,7 +170,7 @@ def _draw(training: Training) -> Iterator[Event]:
         return
     for index, picture in enumerate(training.pictures):
         try:
-            with training.stepper.inference_weights(), training.network.in_use():
+            with training.stepper.inference_weights():
                 sample = _sample(training, picture, index)
             yield sample
         except Exception as error:  # whatever went wrong, the run is worth more than a picture
@@ -180,7 +184,8 @@ def _draw(training: Training) -> Iterator[Event]:
 
 def _sample(training: Training, picture: ImageSpec, index: int) -> Sample:
     run, step = training.run, training.counters.step
-    image = training.generator.draw(picture)
+    with training.network.in_use():
+        image = training.generator.draw(picture)
     path = run.samples / f"step{step:08d}-{index:02d}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     base = training.model.base

@@ -74,8 +74,8 @@ def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
     noise = training_noise(latents, settings, draws)
     mixed = input_noise(noise, settings, draws)
     timesteps = objective.draw_timesteps(len(batch), draws("timesteps"), settings)
-    training.network.begin(timesteps / objective.timesteps_at((1.0,)))
     example = Example(latents, noise, mixed, timesteps).to(training.group.device)
+    training.network.begin(timesteps / objective.timesteps_at((1.0,)))
     captions = [_caption(exposure, settings.seed, epoch) for exposure in batch]
     frames = [_frame(e.image, flipped=_is_flipped(e, settings.seed, epoch)) for e in batch]
     predicted, target = _prediction(training, example, captions, frames)
@@ -145,11 +145,11 @@ def fixed_loss(training: Training, images: Sequence[TrainImage]) -> float:
     compared between epochs and runs.
     """
     with training.network.in_use():
-        losses = [_fixed_loss(training, image) for image in images]
+        losses = [_held_out_loss(training, image) for image in images]
     return float(torch.stack(losses).mean())
 
 
-def _fixed_loss(training: Training, image: TrainImage) -> Tensor:
+def _held_out_loss(training: Training, image: TrainImage) -> Tensor:
     model, count = training.model, len(VALIDATION_TIMES)
     mean, _ = training.cache.load(image)
     latents = model.scaled(mean)[None].expand(count, *[-1] * mean.ndim)

@@ -182,14 +182,13 @@ def _network(model: Family, run: RunConfig, *, fresh: bool) -> Trainee:
 
 
 def _stepper(model: Family, network: Trainee, settings: TrainSettings) -> Stepper:
-    """Make what moves the weights, with groups for each part of the model that is trained."""
-    rates = settings.rates(model.base.family)
+    """Make what moves the weights, with a group for each part of the model and each rate in it."""
+    rates, policy = settings.rates(model.base.family), model.policy
     groups = [
         FlatGroup(weights, rates[part] * factor)
         for part, prefix in model.parts.items()
         for factor, weights in network.weights(prefix).items()
     ]
-    policy = model.policy
     scaler = torch.amp.GradScaler(policy.device.type, enabled=policy.dtype == torch.float16)
     return Stepper(groups, make_optimizer(groups, settings, policy.device), scaler)
 

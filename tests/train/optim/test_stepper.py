@@ -63,6 +63,34 @@ def _text_of(weights: list[torch.nn.Parameter], settings: Any) -> str:
     return stepper.state()[1]
 
 
+def test_a_group_that_begins_with_a_single_number_resumes() -> None:
+    """What the group has once, such as the count of steps, has the shape of that weight."""
+    whole, settings = parameters(), settings_of("adamw")
+    stepper = stepper_over(whole, settings, split=3)
+    assert stepper.groups[1].parameters[0].shape == ()
+    for number in range(3):
+        step(stepper, whole, number)
+    tensors, text = saved(stepper)
+    second = parameters()
+    with torch.no_grad():
+        for mine, kept in zip(second, whole, strict=True):
+            mine.copy_(kept)
+    again = stepper_over(second, settings, split=3)
+    again.restore(tensors, text)
+    for each, weights in ((stepper, whole), (again, second)):
+        step(each, weights, 3)
+    assert torch.equal(values(second), values(whole))
+
+
+def test_a_state_of_other_weights_is_refused() -> None:
+    stepper = stepper_over(parameters(), settings_of("adamw"))
+    step(stepper, [w for group in stepper.groups for w in group.parameters], 0)
+    tensors, text = saved(stepper)
+    fewer = stepper_over(parameters()[:2], settings_of("adamw"))
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        fewer.restore(tensors, text)
+
+
 def test_states_are_kept_weight_by_weight() -> None:
     weights = parameters()
     stepper = stepper_over(weights, settings_of("adamw"))
@@ -133,6 +161,14 @@ def test_gradients_are_summed_over_processes_before_they_are_clipped() -> None:
     moved = before - values(weights)
     assert float(moved.norm()) == pytest.approx(1.0, rel=1e-4)
     assert torch.allclose(moved, moved[0].expand_as(moved))
+
+
+def test_gradients_are_summed_over_processes_in_every_group() -> None:
+    weights, before = parameters(), values(parameters())
+    stepper = plain(weights)
+    torch.autograd.backward(torch.stack([w.sum() for w in weights]).sum())
+    stepper.step(0.0, lambda tensor: tensor.mul_(3.0))
+    assert torch.allclose(before - values(weights), torch.full((1,), 3.0), atol=1e-5)
 
 
 def test_short_gradients_and_a_limit_of_zero_change_nothing() -> None:

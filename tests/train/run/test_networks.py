@@ -14,6 +14,7 @@ from prep.events import Finished, Sample
 from tests.train.run.test_loop import CPU, finish, job_in, losses, payload, run_until
 from tests.train.tiny import MakeRun
 from train.arithmetic.noise import NoiseSchedule
+from train.config import TrainSettings
 from train.lora.contents import by_module, inspect
 from train.lora.file import read_header
 from train.networks.build import network_of_file
@@ -140,8 +141,10 @@ def test_images_are_masked_by_their_own_timesteps(
         told.append(noise)
         begin(self, noise)
 
-    def also_noted(self: NoiseSchedule, *asked: Any) -> Tensor:
-        drawn.append(draw(self, *asked))
+    def also_noted(
+        self: NoiseSchedule, count: int, rng: torch.Generator, settings: TrainSettings
+    ) -> Tensor:
+        drawn.append(draw(self, count, rng, settings))
         return drawn[-1]
 
     monkeypatch.setattr(Trainee, "begin", noted)
@@ -172,7 +175,7 @@ def test_batches_in_which_everything_is_dropped_change_nothing(
         next(t for key, t in found.items() if "lora_up" in key).numpy().tobytes()
         for found in tensors
     }
-    assert len(ups) > 1, "the other steps moved the weights"
+    assert 1 < len(ups) < 6, "some steps moved the weights, and some did not"
 
 
 def test_limits_hold_in_the_file(make_run: MakeRun, tmp_path: Path) -> None:
