@@ -74,7 +74,7 @@ def test_profiles_are_converted_by_everything_that_decodes(tmp_path: Path, suffi
     assert apart(decode_grey(path, 64), grey) <= 1
 
 
-@pytest.mark.parametrize("profile", [SRGB, MADE_SRGB])
+@pytest.mark.parametrize("profile", [SRGB, MADE_SRGB], ids=["with a curve", "made"])
 def test_profiles_of_srgb_change_nothing(tmp_path: Path, profile: bytes) -> None:
     path, picture = tmp_path / "a.png", draw_numbered(3, (96, 64))
     picture.save(path, icc_profile=profile)
