@@ -12,8 +12,9 @@ from prep.events import Event, Stage, Warned
 from prep.system import jobs
 from train.arithmetic.precision import choose
 from train.config import RunConfig, TrainSettings
-from train.data.dataset import Dataset, Schedule, TrainImage, read_dataset, split_validation
+from train.data.dataset import Dataset, Schedule, TrainImage, split_validation
 from train.data.latents import LatentCache
+from train.data.reading import read_dataset
 from train.families.base import Family
 from train.families.base_model import BaseModel
 from train.families.conditioning import Texts
@@ -87,7 +88,7 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     model = yield from _load(base, settings, group)
     cache = LatentCache(run.cache, base.vae_hash(), model.encode_pixels)
     data = yield from _encode(data, cache, group)
-    train, held_out = split_validation(data.images, settings.validation_fraction, settings.seed)
+    train, held_out = split_validation(data, settings)
     schedule = Schedule.make(train, settings, group.size)
     network = _network(model, settings)
     optimizer = _optimizer(model, network, settings)
