@@ -26,7 +26,8 @@ from prep.curation.duplicates import hashes
 from prep.dataset.index import Index
 from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from prep.system import parallel
 from prep.tagging.models.obtain import find
 from prep.tagging.runtime import preprocess

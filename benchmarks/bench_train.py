@@ -22,7 +22,7 @@ from prep import demo_world
 from prep.project import Project
 from prep.system import jobs
 from train import demo
-from train.arithmetic.loss import squared_error
+from train.arithmetic.loss import pixel_errors
 from train.config import TrainSettings
 from train.job.start import run_config
 from train.run.loop import optimise, set_rates
@@ -57,18 +57,16 @@ def bare_step(training: Training) -> Callable[[], None]:
     shape = (len(batch), *model.latent_shape(*size)[1:])
     device = training.group.device
     latents, noise = torch.randn(shape, device=device), torch.randn(shape, device=device)
-    times = model.objective.draw_timesteps(len(batch), torch.Generator()).to(device)
+    settings = training.settings
+    times = model.objective.draw_timesteps(len(batch), torch.Generator(), settings).to(device)
     noisy = model.objective.noisy(latents, noise, times)
     target = model.objective.target(latents, noise, times)
     tokens = model.tokenize([exposure.image.caption for exposure in batch], 75)
 
     def step() -> None:
         predicted = model.predict(noisy, times, model.encode_tokens(tokens))
-        loss = squared_error(predicted, target).mean()
-        torch.autograd.backward(training.scaler.scale(loss))
-        training.scaler.step(training.optimizer)
-        training.scaler.update()
-        training.optimizer.zero_grad(set_to_none=True)
+        training.stepper.backward(pixel_errors(predicted, target).mean())
+        training.stepper.step(0.0, training.group.all_reduce)
 
     return step
 
@@ -90,7 +88,8 @@ def compare(precision: str, steps: int) -> None:
 
         def ours() -> None:
             set_rates(training)
-            training.counters.add_loss(optimise(training))
+            float(optimise(training))
+            training.counters.step += 1
 
         for warm_up in (ours, bare):
             warm_up()

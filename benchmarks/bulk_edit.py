@@ -20,7 +20,7 @@ from prep.dataset.index import Index, ScannedCaption, ScannedImage
 from prep.dataset.journal.changes import Change
 from prep.editing.options import EditOptions
 from prep.ops import edit
-from prep.project import initialise
+from prep.project.creation import initialise
 
 ROUNDS = 5
 TAGS = 2000

@@ -20,7 +20,8 @@ from benchmarks.tagging import forget_scores
 from prep import events
 from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from prep.system import parallel
 
 

@@ -32,7 +32,7 @@ from prep.dataset import contents
 from prep.dataset.index import ImageRow, Index
 from prep.ops import dupes, scan
 from prep.ops.dupes import DupesOptions
-from prep.project import initialise
+from prep.project.creation import initialise
 from prep.system import parallel
 from sample_data.make import world
 

@@ -38,7 +38,8 @@ from prep.curation.duplicates import hashes
 from prep.curation.duplicates.pairs import close_pairs
 from prep.ops import dupes, scan
 from prep.ops.dupes import DupesOptions
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from prep.system import parallel
 
 RADIUS = 8

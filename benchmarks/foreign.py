@@ -4,7 +4,8 @@
 
 FOLDER holds one folder for each package of ``HALVES``, as unpacked from Debian (``apt-get download
 PACKAGE`` and ``dpkg -x PACKAGE*.deb FOLDER/PACKAGE``), from PyPI (``pip install --target
-FOLDER/scikit-image scikit-image``) or from npm (``npm pack``). Missing packages are skipped and
+FOLDER/scikit-image scikit-image``) or from npm (``npm pack``); avatars are drawn
+by ``dicebear.mjs``. Missing packages are skipped and
 named. None of the pictures can be part of this repository (most are under the GPL).
 
 The constants of ``prep/curation/duplicates`` were chosen with the half ``tuning`` alone; the half
@@ -32,7 +33,8 @@ from benchmarks.marks import KINDS, MarkMaker, Texts
 from prep import events
 from prep.ops import dupes, scan
 from prep.ops.dupes import DupesOptions
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 
 _CAMPAIGNS = "usr/share/games/wesnoth/1.16/data/campaigns/*/images"
 _CORE = "usr/share/games/wesnoth/1.16/data/core/images"

@@ -26,7 +26,8 @@ from benchmarks.tagging import forget_scores
 from prep import events
 from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from prep.tagging.models.obtain import find
 from prep.tagging.runtime.tagger import Tagger
 from train.arithmetic.precision import choose, default_device

@@ -24,7 +24,8 @@ from prep.dataset.index import Index, ScannedCaption, ScannedImage
 from prep.dataset.journal.changes import CAPTION, Change
 from prep.dataset.journal.edits import Journal
 from prep.ops import scan
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 
 SIZES = ((512, 512), (768, 1152), (1024, 1024), (1600, 900), (1216, 832), (2000, 1333))
 FILTERS = (

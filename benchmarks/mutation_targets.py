@@ -23,8 +23,13 @@ _SCORES = (
     "tests/prep/tagging/test_tag_doubts.py",
 )
 
-_STEPS = ("tests/train/run/test_steps.py", "tests/train/run/test_after_steps.py")
-_OPTIM = ("tests/train/optim", *_STEPS)
+_STEPS = (
+    "tests/train/run/test_steps.py",
+    "tests/train/run/test_after_steps.py",
+    "tests/train/run/test_objective.py",
+    "tests/train/run/test_step_log.py",
+)
+_OPTIM = ("tests/train/optim", "tests/train/run/test_optimizers.py", *_STEPS)
 _NETWORKS = ("tests/train/networks", "tests/train/lora", "tests/train/run/test_steps.py")
 
 TARGETS: dict[str, tuple[str, ...]] = {
@@ -51,16 +56,24 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "prep/tagging/scores/doubts.py": _SCORES,
     "train/arithmetic/loss.py": ("tests/train/arithmetic", *_STEPS),
     "train/arithmetic/noise.py": ("tests/train/arithmetic", *_STEPS),
+    "train/arithmetic/perturbation.py": ("tests/train/arithmetic", *_STEPS),
+    "train/arithmetic/weighting.py": ("tests/train/arithmetic", *_STEPS),
     "train/lora/algorithms.py": _NETWORKS,
     "train/lora/keys.py": _NETWORKS,
     "train/networks/base.py": _NETWORKS,
     "train/networks/build.py": _NETWORKS,
     "train/networks/lora.py": _NETWORKS,
+    "train/optim/flat.py": _OPTIM,
+    "train/optim/lion.py": _OPTIM,
     "train/optim/optimizers.py": _OPTIM,
     "train/optim/schedules.py": _OPTIM,
     "train/optim/state.py": _OPTIM,
+    "train/optim/stepper.py": _OPTIM,
     "train/run/checkpoint.py": _OPTIM,
     "train/run/loop.py": _STEPS,
+    "train/run/monitor.py": _STEPS,
     "train/run/objective.py": _STEPS,
+    "train/settings/objective.py": ("tests/train/arithmetic",),
+    "train/settings/optimization.py": ("tests/train/optim",),
 }
 """File -> tests, as pytest takes them: files, folders or single tests."""

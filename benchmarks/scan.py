@@ -19,7 +19,8 @@ from PIL import Image
 from benchmarks import corpus
 from prep.images import headers
 from prep.ops import scan
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from prep.system.walking import walk_folders
 
 SIDES = (64, 128, 224, 320)

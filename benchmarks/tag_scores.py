@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from benchmarks.index import fill
 from prep.dataset.index import Index
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from prep.tagging.models.obtain import TaggerFiles
 from prep.tagging.models.tables import CHARACTER, GENERAL, RATING, TagTable
 from prep.tagging.scores import taggers

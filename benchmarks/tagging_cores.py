@@ -30,7 +30,8 @@ from benchmarks.bench_prep import drain
 from prep import events
 from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from prep.tagging.runtime import preprocess
 from prep.tagging.runtime.tagger import Tagger
 

@@ -23,7 +23,7 @@ from prep.curation.vocabulary.nearest import near
 from prep.curation.vocabulary.usage import Usage
 from prep.curation.vocabulary.words import key_of
 from prep.ops.lint import findings
-from prep.project import initialise
+from prep.project.creation import initialise
 
 T = TypeVar("T")
 SYLLABLES = (

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image, ImageDraw
 
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from tests import waiting
 
 # Two cores are shared by everything that runs here: more threads than that only get in each

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from prep import demo_world
 from prep.ops import edit, scan, tag
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 
 
 def mascot_project(root: Path, concept: str, trigger: str) -> Project:

@@ -29,6 +29,7 @@ EXAMPLES = {words: examples_of(verb) for words, verb in VERBS.items()}
 NOT_RUN = {
     "shikomi demo": "trains; tests/test_demo.py runs it",
     "shikomi train": "trains; tests/train/test_cli.py runs it",
+    "shikomi rates": "trains; tests/train/run/test_rate_range.py runs it",
     "shikomi push": "needs the hub; tests/prep/formats/test_push.py has one",
     "shikomi tag my_project --model": "downloads a tagger",
     "shikomi models --download": "downloads a tagger",

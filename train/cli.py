@@ -18,8 +18,10 @@ from train.config import TrainSettings
 from train.extra import configure_libraries, require_training
 from train.families.base_model import BaseModel
 from train.job import begin
+from train.job import rates as trying
 from train.job.changes import Changes
 from train.job.follow import follow
+from train.job.rates import RateOptions
 from train.lora.contents import LoraInfo, full_size_of, inspect
 from train.sampling.options import GridOptions, SampleOptions
 
@@ -102,6 +104,59 @@ def _show_run(stream: Iterator[events.Event], project: Path, *, json: bool) -> i
 
 def _events_size(job: jobs.Job) -> int:
     return job.events_file.stat().st_size if job.events_file.exists() else 0
+
+
+@examples(
+    (
+        "shikomi rates my_project --preset character",
+        "Try learning rates from 1e-6 to 1e-2 in 100 steps, with the settings for characters.",
+    ),
+    (
+        "shikomi rates my_project --set optimizer=lion --high 1e-3 --steps 60",
+        "Try lower rates for another optimiser.",
+    ),
+)
+def rates(
+    project: ProjectPath = HERE,
+    /,
+    *,
+    options: Options[RateOptions] = RateOptions(),
+    preset: str = "",
+    set_: Annotated[tuple[str, ...], Parameter(name="--set")] = (),
+    dataset: Path | None = None,
+    json: Json = False,
+) -> int:
+    """Find a learning rate: train a little while it rises, and see where the loss falls fastest.
+
+    This is the learning rate range test. Nothing is saved but the measurements, in
+    output/learning_rates.json. The loss is that of a few images on fixed noise. A suggestion is a
+    start; good rates depend on the length of the run.
+
+    Args:
+        preset: Settings for a purpose, as for train.
+        set_: A setting that overrides all others, as KEY=VALUE; repeatable.
+        dataset: Dataset file of sd-scripts to train on. Default: the project is exported.
+    """
+
+    def stream() -> Iterator[events.Event]:
+        require_training()
+        configure_libraries()
+        opened = Project.open(project)
+        settings = TrainSettings.from_project(opened, preset, set_)
+        yield from trying.run(opened, settings, options, dataset)
+
+    return console.show(stream(), json=json, printer=_picture_line, summary=_range_summary)
+
+
+def _range_summary(summary: dict[str, Any]) -> str:
+    """Return a line for every tenth of the test, and the suggestion."""
+    points, suggested = summary["points"], summary["suggested"]
+    shown = points[1 :: max(1, len(points) // 10)]
+    lines = [f"  {'untrained':>9}  loss {points[0]['loss']:.4f}"]
+    lines += [f"  {point['rate']:9.2g}  loss {point['loss']:.4f}" for point in shown]
+    if suggested is None:
+        return "\n".join([*lines, "The loss never fell: try other rates, --low and --high."])
+    return "\n".join([*lines, f"suggested: --set learning_rate={suggested:.1g}"])
 
 
 @examples(

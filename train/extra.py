@@ -3,7 +3,8 @@
 import os
 from importlib.util import find_spec
 
-from prep.errors import MissingExtraError
+from prep.errors import ConfigError, MissingExtraError
+from train.settings.optimizers import OPTIMIZERS, kind_of
 
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "safetensors")
 
@@ -17,6 +18,27 @@ def require_training() -> None:
     for package in PACKAGES:
         if find_spec(package) is None:
             raise MissingExtraError(package, "train")
+
+
+def require_optimizer(name: str) -> None:
+    """Check that the package of an optimiser is installed, without importing it.
+
+    Args:
+        name: As the settings name it.
+
+    Raises:
+        MissingExtraError: It is in the extra that is not installed.
+        ConfigError: No package here has this class path.
+    """
+    package = kind_of(name).package
+    if find_spec(package) is not None:
+        return
+    if name in OPTIMIZERS:
+        raise MissingExtraError(package, "optimizers")
+    raise ConfigError(
+        f"The package {package} of the optimizer {name} is not installed.",
+        f"Install it, or choose one of: {', '.join(OPTIMIZERS)}.",
+    )
 
 
 def configure_libraries() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from prep import events
 from prep.cli import console
@@ -16,7 +16,8 @@ from prep.ops import edit as edit_op
 from prep.ops import scan as scan_op
 from prep.ops.concept import ConceptOptions
 from prep.ops.edit import ExcludeOptions
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from prep.system import jobs
 
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
@@ -52,19 +53,20 @@ def operate(
         "Create the folder my_project; put images into my_project/dataset/10_mychara/.",
     ),
     (
-        "shikomi init styles/ink --json",
-        "Create a project in a subfolder, and print its path as JSON.",
+        "shikomi init styles/ink --family sdxl",
+        "Create a project in a subfolder, for SDXL: 1024 px.",
     ),
 )
-def init(project: Path, /, *, json: Json = False) -> int:
+def init(project: Path, /, *, family: Literal["sd15", "sdxl"] = "sd15", json: Json = False) -> int:
     """Create a project: a folder with dataset/, model/, output/ and shikomi.toml.
 
     Args:
         project: Folder of the new project; created if it does not exist.
+        family: Base model family: sd15 (512 px) or sdxl (1024 px: Illustrious, NoobAI, Pony).
     """
 
     def stream() -> Iterator[events.Event]:
-        created = initialise(project)
+        created = initialise(project, family)
         yield events.Written(str(created.file))
         yield events.Finished({"project": str(created.root)})
 

@@ -12,11 +12,23 @@ from typing import Any
 
 from prep import captions
 from prep.formats.base_models import noise_kind
-from prep.formats.train_table import TrainTable, base_model, train_table
+from prep.formats.train_table import TrainTable, base_model, left_out, train_table
 from prep.project import Project
 from prep.training_set.kohya import ExportSubset
 
 NAME = "config.yaml"
+_OPTIMIZERS = ("adamw", "adamw8bit", "lion", "lion8bit", "adafactor", "prodigy")
+_SCHEDULERS = ("constant", "linear", "cosine")
+"""What goes by the same name there (``toolkit/optimizer.py``, ``toolkit/scheduler.py``)."""
+# fmt: off
+_CARRIED = frozenset({
+    "base", "batch_size", "gradient_accumulation", "epochs", "max_steps", "rank", "alpha",
+    "conv_rank", "conv_alpha", "train_text_encoder", "learning_rate", "text_encoder_learning_rate",
+    "weight_decay", "betas", "eps", "max_grad_norm", "precision", "save_precision", "seed",
+    "gradient_checkpointing", "min_snr_gamma", "noise_offset", "caption_dropout", "tag_dropout",
+    "sample_prompts", "sample_steps", "sample_cfg",
+})
+# fmt: on
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 """Characters that JSON writes literally and YAML refuses or reads as a line break."""
 
@@ -56,7 +68,7 @@ def config_yaml(
         "meta": {"name": "[name]", "version": "1.0"},
     }
     head = "# Made by shikomi export. Inside ai-toolkit, run: python run.py THIS_FILE\n"
-    return head + "---\n" + to_yaml(data)
+    return head + left_out(project, _carried(table)) + "---\n" + to_yaml(data)
 
 
 def _network(table: TrainTable) -> dict[str, Any]:
@@ -100,10 +112,10 @@ def _train(table: TrainTable, steps: int) -> dict[str, Any]:
         "train_text_encoder": table.text_encoder_rate > 0,
         "gradient_checkpointing": table.gradient_checkpointing,
         "noise_scheduler": "ddpm",
-        "optimizer": "adamw",
-        "optimizer_params": {"weight_decay": table.weight_decay},
+        "optimizer": table.optimizer if table.optimizer in _OPTIMIZERS else "adamw",
+        "optimizer_params": _optimizer_params(table),
         "lr": table.learning_rate,
-        "lr_scheduler": table.scheduler,
+        "lr_scheduler": table.scheduler if table.scheduler in _SCHEDULERS else "cosine",
         "max_grad_norm": table.max_grad_norm,
         "dtype": "fp16" if table.precision == "auto" else table.precision,
     }
@@ -111,6 +123,22 @@ def _train(table: TrainTable, steps: int) -> dict[str, Any]:
         found["text_encoder_lr"] = table.text_encoder_rate
     optional = {"min_snr_gamma": table.min_snr_gamma, "noise_offset": table.noise_offset}
     return found | {key: value for key, value in optional.items() if value}
+
+
+def _optimizer_params(table: TrainTable) -> dict[str, Any]:
+    found: dict[str, Any] = {"weight_decay": table.weight_decay}
+    found |= {"betas": list(table.betas)} if table.betas else {}
+    found |= {"eps": table.eps} if table.eps else {}
+    if table.optimizer in _OPTIMIZERS:
+        found |= table.optimizer_args
+    return found
+
+
+def _carried(table: TrainTable) -> set[str]:
+    """Return the settings that the configuration expresses."""
+    found = set(_CARRIED)
+    found |= {"optimizer", "optimizer_args"} if table.optimizer in _OPTIMIZERS else set()
+    return found | ({"scheduler"} if table.scheduler in _SCHEDULERS else set())
 
 
 def _model(project: Project, table: TrainTable) -> dict[str, Any]:

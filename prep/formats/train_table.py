@@ -4,10 +4,12 @@
 counterpart elsewhere are read here. The defaults must be the same (a test compares them).
 """
 
+import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from prep.errors import ConfigError
 from prep.project import FILE_NAME, Project, describe_faults
@@ -37,22 +39,72 @@ class TrainTable(StepSettings):
     """Absent: the same as learning_rate; 0 does not train it."""
     text_encoder_2_learning_rate: float | None = None
     """Of SDXL's second text encoder; absent: the same as of the first."""
+    optimizer: str = "adamw"
+    """A name, or the path of a class."""
+    optimizer_args: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of the optimiser."""
     weight_decay: float = 0.01
-    """Of AdamW."""
+    """Of the optimiser."""
+    betas: tuple[float, float] | None = None
+    """Absent: as the optimiser has them."""
+    eps: float | None = None
+    """Absent: as the optimiser has it."""
     max_grad_norm: float = 1.0
     """0 means never."""
     scheduler: str = "cosine"
-    """constant or cosine."""
-    warmup_steps: int = 0
-    """Steps in which the learning rate rises."""
+    """How the learning rate moves."""
+    scheduler_cycles: int = 1
+    """Of cosine_with_restarts."""
+    scheduler_power: float = 1.0
+    """Of polynomial."""
+    scheduler_decay: float = 0.2
+    """Share of the run in which wsd falls."""
+    scheduler_minimum: float = 0.0
+    """Share of the learning rate at the end."""
+    warmup_steps: float = 0
+    """Steps in which the learning rate rises; below 1, a share of the run."""
     precision: str = "auto"
     """auto, bf16, fp16 or fp32."""
     gradient_checkpointing: bool = False
     """Less memory for more time."""
     min_snr_gamma: float = 5.0
     """0 switches it off."""
+    debiased_estimation_loss: bool = False
+    """In place of min-SNR."""
+    scale_v_pred_loss_like_noise_pred: bool = False
+    """For v-prediction."""
+    v_pred_like_loss: float = 0.0
+    """For epsilon; 0 switches it off."""
+    loss_type: str = "l2"
+    """l2, huber or smooth_l1."""
+    huber_schedule: str = "snr"
+    """constant, exponential or snr."""
+    huber_c: float = 0.1
+    """Threshold of huber and smooth_l1."""
+    huber_scale: float = 1.0
+    """Multiplies the threshold."""
     noise_offset: float = 0.0
     """0 switches it off."""
+    noise_offset_random_strength: bool = False
+    """Between 0 and noise_offset."""
+    adaptive_noise_scale: float = 0.0
+    """0 switches it off."""
+    multires_noise_iterations: int = 0
+    """0 switches pyramid noise off."""
+    multires_noise_discount: float = 0.3
+    """Of pyramid noise."""
+    ip_noise_gamma: float = 0.0
+    """0 switches input perturbation off."""
+    ip_noise_gamma_random_strength: bool = False
+    """Between 0 and ip_noise_gamma."""
+    min_timestep: int = 0
+    """The first timestep that is trained."""
+    max_timestep: int = 1000
+    """The first one that is not any more."""
+    timestep_sampling: str = "uniform"
+    """uniform or logit_normal."""
+    prior_loss_weight: float = 1.0
+    """How much regularisation images count."""
     seed: int = 42
     """Decides what is random."""
     caption_dropout: float | None = None
@@ -96,6 +148,16 @@ class TrainTable(StepSettings):
         rate = self.text_encoder_learning_rate
         return self.learning_rate if rate is None else rate
 
+    def warmup(self, steps: int) -> int:
+        """Return the steps of the warm-up in a run of ``steps`` steps."""
+        return int(self.warmup_steps * steps if self.warmup_steps < 1 else self.warmup_steps)
+
+    @property
+    def scheduler_with_warmup(self) -> str:
+        """The scheduler as transformers calls it: its plain "constant" has no warm-up."""
+        constant = self.scheduler == "constant" and self.warmup_steps
+        return "constant_with_warmup" if constant else self.scheduler
+
 
 def train_table(project: Project) -> TrainTable:
     """Return the settings of a project.
@@ -111,6 +173,24 @@ def train_table(project: Project) -> TrainTable:
     except ValidationError as error:
         faults = "; ".join(f"train.{fault}" for fault in describe_faults(error, TrainTable))
         raise ConfigError(f"{project.root / FILE_NAME}: {faults}") from error
+
+
+def left_out(project: Project, carried: Collection[str]) -> str:
+    """Return a comment that names the settings another trainer does not get; empty for none.
+
+    Args:
+        project: The project, with its ``[train]`` table.
+        carried: Settings that the configuration expresses.
+    """
+    fields = TrainTable.model_fields
+    usual = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+    found = [
+        # As JSON, so that no value ends the line of the comment.
+        f"{json.dumps(name)[1:-1]} = {json.dumps(value, default=str)}"
+        for name, value in project.settings.train.items()
+        if name not in carried and (name not in usual or value != usual[name])
+    ]
+    return f"# Without a counterpart here: {', '.join(found)}\n" if found else ""
 
 
 def base_model(project: Project, table: TrainTable) -> str:

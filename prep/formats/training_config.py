@@ -10,7 +10,7 @@ from typing import Any
 import tomlkit
 
 from prep.formats.base_models import noise_kind
-from prep.formats.train_table import TrainTable, base_model, step_limit, train_table
+from prep.formats.train_table import TrainTable, base_model, left_out, step_limit, train_table
 from prep.project import Project
 from prep.texts import read_text
 
@@ -18,7 +18,26 @@ NAME = "sd_scripts.toml"
 PROMPTS = "sample_prompts.txt"
 _PRECISION = {"auto": "fp16", "fp32": "no"}
 """auto means fp16, which every GPU supports; sd-scripts cannot choose by itself."""
+_TIMESTEPS = 1000
 _SAVED = {"fp32": "float"}
+_OPTIMIZERS = {
+    "adamw": "AdamW",
+    "adamw8bit": "AdamW8bit",
+    "lion": "Lion",
+    "lion8bit": "Lion8bit",
+    "adafactor": "AdaFactor",
+    "prodigy": "Prodigy",
+    "schedulefree": "AdamWScheduleFree",
+}
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "adafactor": {"scale_parameter": False, "relative_step": False, "warmup_init": False},
+    "prodigy": {"use_bias_correction": True, "safeguard_warmup": True},
+}
+"""What shikomi gives them beside the settings."""
+_SCHEDULERS = {"wsd": "warmup_stable_decay", "rex": "cosine"}
+"""There is no REX there; the file says so."""
+_WITH_MINIMUM = {"cosine": "cosine_with_min_lr", "wsd": "warmup_stable_decay"}
+"""Schedulers that can end above 0, and their names then."""
 _SAMPLERS = {"dpmpp_2m": "dpmsolver++", "dpmpp_2m_karras": "dpmsolver++", "unipc": "ddim"}
 
 
@@ -55,17 +74,18 @@ def config_toml(
         **_network(table),
         **_optimiser(table),
         **_course(table, steps),
+        **_objective(table),
         **_validation(table),
         **_precision(project, table),
         **_samples(table, dataset_toml.parent),
     }
     values |= {"masked_loss": True} if masked else {}
-    values |= {"prior_loss_weight": 1.0} if regular else {}
+    values |= {"prior_loss_weight": table.prior_loss_weight} if regular else {}
     head = (
         "# Made by shikomi export from [train] of shikomi.toml. Inside sd-scripts, run:\n"
         f"# accelerate launch {script(project)} --config_file {dataset_toml.parent / NAME}\n"
     )
-    return head + tomlkit.dumps(values)
+    return head + left_out(project, _carried(table)) + tomlkit.dumps(values)
 
 
 def _network(table: TrainTable) -> dict[str, Any]:
@@ -81,22 +101,55 @@ def _network(table: TrainTable) -> dict[str, Any]:
 
 def _optimiser(table: TrainTable) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "optimizer_type": "AdamW",
-        "optimizer_args": [f"weight_decay={table.weight_decay}"],
+        "optimizer_type": _OPTIMIZERS.get(table.optimizer, table.optimizer),
+        "optimizer_args": _optimizer_args(table),
         "learning_rate": table.learning_rate,
         "unet_lr": table.learning_rate,
         "max_grad_norm": table.max_grad_norm,
-        "lr_scheduler": table.scheduler,
-        "lr_warmup_steps": table.warmup_steps,
+        **_scheduler(table),
     }
     if table.text_encoder_rate:
         second = table.text_encoder_2_learning_rate
         rate = table.text_encoder_rate
         found["text_encoder_lr"] = rate if second is None else [rate, second]
-    if table.scheduler == "constant" and table.warmup_steps:
-        # Its plain "constant" has no warm-up.
-        found["lr_scheduler"] = "constant_with_warmup"
     return found
+
+
+def _optimizer_args(table: TrainTable) -> list[str]:
+    """Return arguments as sd-scripts reads them: ``name=value`` with the value in Python."""
+    values: dict[str, Any] = dict(_ARGUMENTS.get(table.optimizer, {}))
+    values |= {"weight_decay": table.weight_decay}
+    values |= {"betas": table.betas} if table.betas else {}
+    values |= {"eps": table.eps} if table.eps else {}
+    values |= table.optimizer_args
+    return [f"{name}={value!r}" for name, value in values.items()]
+
+
+def _scheduler(table: TrainTable) -> dict[str, Any]:
+    name, low = table.scheduler_with_warmup, table.scheduler_minimum
+    warmup = table.warmup_steps
+    found: dict[str, Any] = {
+        "lr_scheduler": _SCHEDULERS.get(name, name),
+        "lr_warmup_steps": int(warmup) if warmup >= 1 or not warmup else warmup,
+    }
+    if name == "cosine_with_restarts":
+        found["lr_scheduler_num_cycles"] = table.scheduler_cycles
+    elif name == "polynomial":
+        found["lr_scheduler_power"] = table.scheduler_power
+    elif name == "wsd":
+        found["lr_decay_steps"] = table.scheduler_decay
+    if low and name in _WITH_MINIMUM:
+        found["lr_scheduler_min_lr_ratio"] = low
+        found["lr_scheduler"] = _WITH_MINIMUM[name]
+    return found
+
+
+def _carried(table: TrainTable) -> set[str]:
+    """Return the settings that sd-scripts gets; some combinations it does not have."""
+    missing = {"timestep_sampling"}
+    missing |= {"scheduler"} if table.scheduler == "rex" else set()
+    missing |= {"scheduler_minimum"} if table.scheduler not in _WITH_MINIMUM else set()
+    return TrainTable.model_fields.keys() - missing
 
 
 def _noise(base: str) -> dict[str, Any]:
@@ -127,8 +180,6 @@ def _course(table: TrainTable, steps: int) -> dict[str, Any]:
         "seed": table.seed,
     }
     optional = {
-        "min_snr_gamma": table.min_snr_gamma,
-        "noise_offset": table.noise_offset,
         "caption_dropout_rate": table.caption_dropout,
         "caption_tag_dropout_rate": table.tag_dropout,
         "save_every_n_epochs": table.save_every_epochs,
@@ -140,6 +191,30 @@ def _course(table: TrainTable, steps: int) -> dict[str, Any]:
     if table.max_token_length > 75:
         found["max_token_length"] = table.max_token_length
     return found
+
+
+def _objective(table: TrainTable) -> dict[str, Any]:
+    huber, pyramid = table.loss_type != "l2", table.multires_noise_iterations
+    optional: dict[str, Any] = {
+        "min_snr_gamma": table.min_snr_gamma,
+        "debiased_estimation_loss": table.debiased_estimation_loss,
+        "scale_v_pred_loss_like_noise_pred": table.scale_v_pred_loss_like_noise_pred,
+        "v_pred_like_loss": table.v_pred_like_loss,
+        "loss_type": table.loss_type if huber else "",
+        "huber_schedule": table.huber_schedule if huber else "",
+        "huber_c": table.huber_c if huber else 0,
+        "huber_scale": table.huber_scale if huber else 0,
+        "noise_offset": table.noise_offset,
+        "noise_offset_random_strength": table.noise_offset_random_strength,
+        "adaptive_noise_scale": table.adaptive_noise_scale,
+        "multires_noise_iterations": pyramid,
+        "ip_noise_gamma": table.ip_noise_gamma,
+        "ip_noise_gamma_random_strength": table.ip_noise_gamma_random_strength,
+        "min_timestep": table.min_timestep,
+        "max_timestep": table.max_timestep if table.max_timestep < _TIMESTEPS else 0,
+    }
+    found = {key: value for key, value in optional.items() if value}
+    return found | ({"multires_noise_discount": table.multires_noise_discount} if pyramid else {})
 
 
 def _precision(project: Project, table: TrainTable) -> dict[str, Any]:

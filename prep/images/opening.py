@@ -66,16 +66,18 @@ class _LenientPngStream(PngImagePlugin.PngStream):
 
 PngImagePlugin.PngStream = _LenientPngStream  # type: ignore[misc]
 
+# Pillow warns of broken metadata, and from half of its limit of pixels; callers that decode have
+# a limit of their own. One filter for the process: `catch_warnings` changes the filters of all
+# threads, and pictures are decoded in several. It is by module: what Pillow deprecates is reported
+# where it is used, and so is still seen.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 
 def open_image(source: Path | BinaryIO) -> Image.Image:
     """Open a file as an image of one of ``FORMATS``; only its header is read.
-
-    Pillow warns from half of its limit of pixels; callers that decode have a limit of their own.
 
     Raises:
         UnidentifiedImageError: It is none of these formats.
         Exception: Nearly any other one, from a hostile header.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return Image.open(source, formats=FORMATS)
+    return Image.open(source, formats=FORMATS)

@@ -26,7 +26,8 @@ from prep.formats.collection import Collection, SourceImage, safe_folder
 from prep.formats.fetching import INCOMING, Fetcher
 from prep.formats.placing import Placement, Placer
 from prep.images import headers, probe
-from prep.project import FILE_NAME, STATE_NAME, Project, Section, Settings, initialise, parse_folder
+from prep.project import FILE_NAME, STATE_NAME, Project, Section, Settings, parse_folder
+from prep.project.creation import initialise
 from prep.system.leftovers import PREFIX, sweep, unfinished_folder
 from prep.system.names import natural_key
 from prep.system.parallel import ordered

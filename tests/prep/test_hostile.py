@@ -18,7 +18,8 @@ from prep import events
 from prep.dataset.index import Index
 from prep.images import headers
 from prep.ops import buckets, dupes, export, scan
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from tests.conftest import draw_numbered
 
 

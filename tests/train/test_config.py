@@ -43,7 +43,7 @@ def test_later_sources_go_over_earlier_ones(tmp_path: Path) -> None:
 
 
 def test_all_faults_are_named_with_the_nearest_key(tmp_path: Path) -> None:
-    project = project_with(tmp_path, 'lerning_rate = 1\nrank = 0\nscheduler = "linear"')
+    project = project_with(tmp_path, 'lerning_rate = 1\nrank = 0\nscheduler = "linaer"')
     with pytest.raises(ConfigError) as caught:
         TrainSettings.from_project(project)
     message = caught.value.message

@@ -29,6 +29,9 @@ from train.lora.metadata import Facts
 from train.networks.base import Network
 from train.networks.build import fresh_network
 from train.networks.lora import Ranks
+from train.optim.flat import FlatGroup
+from train.optim.optimizers import make_optimizer
+from train.optim.stepper import Stepper
 from train.run import loop
 from train.run.checkpoint import Counters
 from train.run.loop import optimise, set_rates
@@ -39,6 +42,7 @@ from train.settings.captions import Chunking
 from train.settings.samples import SamplerName
 
 CPU = torch.device("cpu")
+ALONE = ProcessGroup(CPU)
 SIGNAL = torch.linspace(0.95, 0.05, 10)
 
 
@@ -48,6 +52,7 @@ class Recorded:
 
     latents: list[Tensor] = field(default_factory=list)
     noise: list[Tensor] = field(default_factory=list)
+    target_noise: list[Tensor] = field(default_factory=list)
     timesteps: list[Tensor] = field(default_factory=list)
     captions: list[list[str]] = field(default_factory=list)
     frames: list[list[Frame]] = field(default_factory=list)
@@ -63,6 +68,12 @@ class RecordingSchedule(NoiseSchedule):
         recorded.noise.append(noise.clone())
         recorded.timesteps.append(timesteps.clone())
         return super().noisy(latents, noise, timesteps)
+
+    def target(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        recorded: Recorded | None = self.__dict__.get("recorded")
+        if recorded is not None:  # not one of the other hypotheses
+            recorded.target_noise.append(noise.clone())
+        return super().target(latents, noise, timesteps)
 
 
 class ToyFamily:
@@ -178,7 +189,7 @@ class ToyGenerator:
         return Image.new("RGB", (4, 4), "grey")
 
 
-def toy_image(number: int, *, flip: bool = False) -> TrainImage:
+def toy_image(number: int, *, flip: bool = False, regularization: bool = False) -> TrainImage:
     """Return an image whose content, a number, decides its latents."""
     fit = Fit((2, 2), (3, 2), 1, 0, 1.0)
     return TrainImage(
@@ -193,6 +204,7 @@ def toy_image(number: int, *, flip: bool = False) -> TrainImage:
         "images",
         Origin.of_fit((6, 4), fit),
         flip,
+        regularization,
     )
 
 
@@ -211,11 +223,12 @@ def toy_training(
     images: Sequence[TrainImage],
     *,
     held_out: Sequence[TrainImage] = (),
-    optimizer: Any = None,
+    made_by: Any = None,
     deviation: float = 0.0,
     prediction: str = "epsilon",
     pictures: int = 0,
     failing: Exception | None = None,
+    group: ProcessGroup = ALONE,
     **settings: Any,
 ) -> tuple[Training, Recorded]:
     """Return a run over these images that is ready to step, and what it will record."""
@@ -233,9 +246,8 @@ def toy_training(
         train=train,
     )
     network = toy_network(model)
-    parameters = list(network.parameters())
-    make = optimizer or torch.optim.AdamW
-    group = {"params": parameters, "lr": train.learning_rate, "initial_lr": train.learning_rate}
+    flat = FlatGroup(list(network.parameters()), train.learning_rate)
+    stepper = toy_stepper([flat], train, made_by)
     job = jobs.Job(folder / "job")
     job.directory.mkdir(exist_ok=True)
     part = DatasetPart((64, 64), Buckets((64, 64)), None, (Subset(folder / "images"),))
@@ -249,22 +261,32 @@ def toy_training(
     training = Training(
         run,
         job,
-        ProcessGroup(CPU),
+        group,
         model,
         Dataset((part,), tuple(images), ()),
         tuple(held_out),
-        Schedule.make(images, train, 1),
+        Schedule.make(images, train, group.size),
         anything,
         texts,
         network,
-        make([group]),
-        torch.amp.GradScaler("cpu", enabled=False),
+        stepper,
         Counters(started=0.0),
         facts,
         (picture,) * pictures,
         generator,
     )
     return training, recorded
+
+
+def toy_stepper(groups: list[FlatGroup], train: TrainSettings, make: Any = None) -> Stepper:
+    """Return a stepper with the optimiser of the settings, or with one that ``make`` makes."""
+    if make is None:
+        optimizer = make_optimizer(groups, train, CPU)
+    else:
+        optimizer = make(
+            [{"params": [g.values], "lr": g.rate, "initial_lr": g.rate} for g in groups]
+        )
+    return Stepper(groups, optimizer, torch.amp.GradScaler("cpu", enabled=False))
 
 
 def sgd(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
@@ -279,8 +301,9 @@ def steps(training: Training, count: int) -> list[float]:
     losses = []
     for _ in range(count):
         set_rates(training)
-        losses.append(optimise(training))
-        training.counters.add_loss(losses[-1])
+        losses.append(float(optimise(training)))
+        training.counters.step += 1
+        training.counters.add_loss(training.counters.step, losses[-1])
     return losses
 
 

@@ -1,17 +1,19 @@
-"""The arithmetic of diffusion training: noise schedule, targets, loss weights.
+"""The arithmetic of diffusion training: noise schedule, timesteps, targets.
 
 Sources: Ho et al. 2020 (epsilon), Salimans & Ho 2022 (v), Lin et al. 2023 (zero terminal SNR),
-Hang et al. 2023 (min-SNR).
+Esser et al. 2024 (logit-normal timesteps).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from prep.errors import UserError
+from train.arithmetic.weighting import loss_weights
+from train.settings.objective import ObjectiveSettings
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class NoiseSchedule:
 
     signal: Tensor
     prediction: str
+    _copies: dict[torch.device, Tensor] = field(default_factory=dict, repr=False, compare=False)
+    """``signal`` by device: copying it in every step would make the GPU wait."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "NoiseSchedule":
@@ -60,9 +64,16 @@ class NoiseSchedule:
         """The same schedule for each prediction that there is."""
         return {name: replace(self, prediction=name) for name in ("epsilon", "v_prediction")}
 
-    def draw_timesteps(self, count: int, rng: torch.Generator) -> Tensor:
-        """Return ``count`` timesteps, all equally likely, shape (count,)."""
-        return torch.randint(self.timesteps, (count,), generator=rng)
+    def draw_timesteps(
+        self, count: int, rng: torch.Generator, settings: ObjectiveSettings
+    ) -> Tensor:
+        """Return ``count`` timesteps within the range of the settings, shape (count,)."""
+        high = min(settings.max_timestep, self.timesteps)
+        low = min(settings.min_timestep, high - 1)
+        if settings.timestep_sampling == "uniform":
+            return torch.randint(low, high, (count,), generator=rng)
+        shares = torch.randn(count, generator=rng).sigmoid()
+        return (low + shares * (high - low)).long().clamp(max=high - 1)
 
     def timesteps_at(self, shares: Sequence[float]) -> Tensor:
         """Return the timesteps at these shares (0 to 1) of the schedule, shape (shares,)."""
@@ -73,33 +84,34 @@ class NoiseSchedule:
         """Is nothing left of the image at the last timestep?"""
         return bool(self.signal[-1] < 1e-6)
 
-    def _parts(self, timesteps: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    def _signal_at(self, timesteps: Tensor) -> Tensor:
+        device = timesteps.device
+        if device not in self._copies:
+            self._copies[device] = self.signal.to(device)
+        return self._copies[device][timesteps]
+
+    def _parts(self, timesteps: Tensor) -> tuple[Tensor, Tensor]:
         """Return sqrt(signal) and sqrt(1 - signal), shaped (batch, 1, 1, 1)."""
-        signal = self.signal.to(like.device)[timesteps].view(-1, 1, 1, 1)
+        signal = self._signal_at(timesteps).view(-1, 1, 1, 1)
         return signal.sqrt(), (1.0 - signal).sqrt()
 
     def noisy(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """Mix latents (batch, channels, height, width) with noise at each timestep (batch,)."""
-        keep, add = self._parts(timesteps, latents)
+        keep, add = self._parts(timesteps)
         return keep * latents + add * noise
 
     def target(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """Return what the UNet should predict: the noise, or the velocity."""
         if self.prediction == "epsilon":
             return noise
-        keep, add = self._parts(timesteps, latents)
+        keep, add = self._parts(timesteps)
         return keep * noise - add * latents
 
-    def loss_weights(self, timesteps: Tensor, gamma: float) -> Tensor:
-        """Return the min-SNR loss weight of each timestep, shape (batch,).
+    def snr(self, timesteps: Tensor) -> Tensor:
+        """Return the signal-to-noise ratio of each timestep, shape (batch,); may be 0."""
+        signal = self._signal_at(timesteps)
+        return signal / (1.0 - signal)
 
-        min(snr, gamma) / snr for epsilon and min(snr, gamma) / (snr + 1) for v; gamma 0 gives 1.
-        """
-        if not gamma:
-            return torch.ones(len(timesteps), device=timesteps.device)
-        signal = self.signal.to(timesteps.device)[timesteps]
-        snr = signal / (1.0 - signal)
-        if self.prediction == "v_prediction":
-            return snr.clamp(max=gamma) / (snr + 1.0)
-        # Written without min(snr, gamma) / snr, which is 0/0 where no signal is left.
-        return torch.where(snr > gamma, gamma / snr, torch.ones_like(snr))
+    def loss_weights(self, timesteps: Tensor, settings: ObjectiveSettings) -> Tensor:
+        """Return the loss weight of each timestep, shape (batch,)."""
+        return loss_weights(self.snr(timesteps), self.prediction, settings)

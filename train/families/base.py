@@ -18,6 +18,7 @@ from prep.images.buckets import Size
 from train.arithmetic.precision import PrecisionPolicy
 from train.families.base_model import BaseModel
 from train.settings.captions import Chunking
+from train.settings.objective import ObjectiveSettings
 from train.settings.samples import SamplerName
 
 Parkable = Literal["texts", "vae"]
@@ -105,8 +106,15 @@ class Objective(Protocol):
         """The objectives that models of this family may have, by prediction; this one included."""
         ...
 
-    def draw_timesteps(self, count: int, rng: torch.Generator) -> Tensor:
-        """Return random training timesteps, shape (count,)."""
+    @property
+    def timesteps(self) -> int:
+        """Number of timesteps; ``min_timestep`` and ``max_timestep`` count in them."""
+        ...
+
+    def draw_timesteps(
+        self, count: int, rng: torch.Generator, settings: ObjectiveSettings
+    ) -> Tensor:
+        """Return random training timesteps within the range of the settings, shape (count,)."""
         ...
 
     def timesteps_at(self, shares: Sequence[float]) -> Tensor:
@@ -121,8 +129,12 @@ class Objective(Protocol):
         """Return what the denoiser should predict."""
         ...
 
-    def loss_weights(self, timesteps: Tensor, gamma: float) -> Tensor:
-        """Return the min-SNR loss weight of each timestep, shape (batch,); 1 for gamma 0."""
+    def snr(self, timesteps: Tensor) -> Tensor:
+        """Return the signal-to-noise ratio of each timestep, shape (batch,); may be 0."""
+        ...
+
+    def loss_weights(self, timesteps: Tensor, settings: ObjectiveSettings) -> Tensor:
+        """Return the loss weight of each timestep, shape (batch,)."""
         ...
 
 

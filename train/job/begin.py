@@ -14,7 +14,7 @@ from prep.project import Project
 from prep.system import jobs
 from train.config import RunConfig, TrainSettings
 from train.data.dataset_file import DatasetPart, read_dataset_file
-from train.extra import require_training
+from train.extra import require_optimizer, require_training
 from train.families.base_model import BaseModel
 from train.families.opening import opened_base
 from train.job.changes import Changes, changed_run, describe_changes, read_run
@@ -43,10 +43,7 @@ def begin(
         MissingExtraError: The training extra is not installed.
         UserError: Anything that ``check`` refuses, or an export that fails.
     """
-    run = check(project, settings, dataset)
-    if dataset is None:
-        written = yield from _export(project)
-        run = run.model_copy(update={"dataset": written})
+    run = yield from ready_run(project, settings, dataset)
     job, started = start_run(project, run)
     if started.name != run.name:
         yield Warned(
@@ -56,6 +53,24 @@ def begin(
     return job
 
 
+def ready_run(
+    project: Project, settings: TrainSettings, dataset: Path | None = None
+) -> Generator[Event, None, RunConfig]:
+    """Check a run and export its training set; nothing is started.
+
+    Yields:
+        What scanning and exporting yield, without Written and Finished.
+
+    Raises:
+        UserError: As ``check``, or an export that fails.
+    """
+    run = check(project, settings, dataset)
+    if dataset is None:
+        written = yield from _export(project)
+        run = run.model_copy(update={"dataset": written})
+    return run
+
+
 def check(project: Project, settings: TrainSettings, dataset: Path | None = None) -> RunConfig:
     """Refuse what cannot be trained; nothing is written.
 
@@ -63,8 +78,9 @@ def check(project: Project, settings: TrainSettings, dataset: Path | None = None
         The configuration of the run; without ``dataset``, that of a training set still to come.
 
     Raises:
-        MissingExtraError: The training extra is not installed.
-        UserError: The base model, the prompts, the dataset file or the buckets have faults.
+        MissingExtraError: The training extra is not installed, or not the optimiser.
+        UserError: The base model, the prompts, the dataset file or the buckets have faults, or the
+            settings do not fit the base model.
     """
     require_training()
     run = run_config(project, settings, dataset or project.output / "dataset" / "dataset.toml")
@@ -75,6 +91,8 @@ def check(project: Project, settings: TrainSettings, dataset: Path | None = None
             "Change family in [project], or choose another base model.",
         )
     training_prompts(run.train.sample_prompts, base)
+    require_optimizer(settings.optimizer)
+    settings.check_prediction(str(base.configs["scheduler"].get("prediction_type", "epsilon")))
     if dataset is not None:
         for part in read_dataset_file(run.dataset):
             _check_part(part, base)
@@ -152,6 +170,7 @@ def resume(
     run = changed_run(project, before, changes or Changes())
     base = opened_base(run)
     training_prompts(run.train.sample_prompts, base)
+    require_optimizer(run.train.optimizer)
     refuse_foreign_files(project, job, run)
     restart_run(project, job, run)
     if run != before:

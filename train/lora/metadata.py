@@ -14,7 +14,7 @@ from typing import Any
 
 from prep import __version__
 from prep.captions.shuffle import plain
-from train.config import RunConfig
+from train.config import RunConfig, TrainSettings
 from train.data.dataset import Dataset, Schedule, TrainImage
 
 _IMPLEMENTATIONS = {
@@ -38,6 +38,7 @@ class Facts:
         architecture: The same, in the words of the metadata standard.
         started: Unix time of the first start, seconds.
         held_out: Images of the validation.
+        optimizer: Class and arguments of the optimiser, in kohya's form.
     """
 
     prediction: str
@@ -49,6 +50,7 @@ class Facts:
     architecture: str
     started: float
     held_out: int
+    optimizer: str = ""
 
 
 def build(
@@ -58,7 +60,7 @@ def build(
     values = {
         **_run(run, schedule, facts, step, finished),
         **_data(data, schedule, facts),
-        **_optimiser(run),
+        **_optimiser(run, schedule, facts),
         **_network(run),
         **_model(run, facts),
         **_loss(run, data, facts),
@@ -202,7 +204,7 @@ def _text_rates(rates: list[float]) -> Any:
     return rates if len(rates) > 1 else rates[0]
 
 
-def _optimiser(run: RunConfig) -> dict[str, Any]:
+def _optimiser(run: RunConfig, schedule: Schedule, facts: Facts) -> dict[str, Any]:
     train = run.train
     rates = train.rates(run.family)
     return {
@@ -210,8 +212,8 @@ def _optimiser(run: RunConfig) -> dict[str, Any]:
         "unet_lr": rates.pop("unet"),
         "text_encoder_lr": _text_rates(list(rates.values())),
         "lr_scheduler": train.scheduler,
-        "lr_warmup_steps": train.warmup_steps,
-        "optimizer": f"torch.optim.adamw.AdamW(weight_decay={train.weight_decay})",
+        "lr_warmup_steps": train.warmup(schedule.steps),
+        "optimizer": facts.optimizer,
         "max_grad_norm": train.max_grad_norm,
         "gradient_checkpointing": train.gradient_checkpointing,
         "gradient_accumulation_steps": train.gradient_accumulation,
@@ -258,21 +260,15 @@ def _model(run: RunConfig, facts: Facts) -> dict[str, Any]:
 def _loss(run: RunConfig, data: Dataset, facts: Facts) -> dict[str, Any]:
     train, rules = run.train, data.parts[0].subsets[0].captions
     return {
-        "noise_offset": train.noise_offset or None,
-        "noise_offset_random_strength": False,
-        "multires_noise_iterations": None,
-        "multires_noise_discount": None,
-        "ip_noise_gamma": None,
-        "ip_noise_gamma_random_strength": False,
-        "adaptive_noise_scale": None,
+        **_noise(run.train),
         "zero_terminal_snr": facts.zero_terminal_snr,
         "min_snr_gamma": train.min_snr_gamma or None,
-        "debiased_estimation": False,
-        "prior_loss_weight": 1.0,
-        "loss_type": "l2",
-        "huber_schedule": None,
-        "huber_scale": None,
-        "huber_c": None,
+        "debiased_estimation": train.debiased_estimation_loss,
+        "prior_loss_weight": train.prior_loss_weight,
+        "loss_type": train.loss_type,
+        "huber_schedule": train.huber_schedule if train.loss_type != "l2" else None,
+        "huber_scale": train.huber_scale if train.loss_type != "l2" else None,
+        "huber_c": train.huber_c if train.loss_type != "l2" else None,
         "caption_dropout_rate": _chosen(train.caption_dropout, rules.dropout),
         "caption_dropout_every_n_epochs": 0,
         "caption_tag_dropout_rate": _chosen(train.tag_dropout, rules.tag_dropout),
@@ -281,6 +277,19 @@ def _loss(run: RunConfig, data: Dataset, facts: Facts) -> dict[str, Any]:
         "validate_every_n_epochs": train.validate_every_epochs,
         "validate_every_n_steps": None,
         "max_validation_steps": None,
+    }
+
+
+def _noise(train: TrainSettings) -> dict[str, Any]:
+    pyramid = train.multires_noise_iterations
+    return {
+        "noise_offset": train.noise_offset or None,
+        "noise_offset_random_strength": train.noise_offset_random_strength,
+        "adaptive_noise_scale": train.adaptive_noise_scale or None,
+        "multires_noise_iterations": pyramid or None,
+        "multires_noise_discount": train.multires_noise_discount if pyramid else None,
+        "ip_noise_gamma": train.ip_noise_gamma or None,
+        "ip_noise_gamma_random_strength": train.ip_noise_gamma_random_strength,
     }
 
 

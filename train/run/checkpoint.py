@@ -19,9 +19,11 @@ from prep.texts import parse_json
 from train.lora.file import read_header, serialise
 from train.networks.base import Network
 from train.networks.saved import raw
-from train.optim.state import optimizer_state, restore_optimizer
+from train.optim.stepper import Stepper
 
 _KEPT_STATES = 2
+_AVERAGED = 50
+"""Steps that the shown average of the loss is taken over."""
 _NETWORK = "lora."
 _CHECKSUM = "checksum"
 
@@ -52,22 +54,19 @@ class Counters:
     started: float = 0.0
     scaler: dict[str, float] = field(default_factory=dict)
 
-    def add_loss(self, loss: float) -> None:
-        """Count a step: a plain mean over the first 50 steps, a moving one after that."""
-        self.step += 1
+    def add_loss(self, step: int, loss: float) -> None:
+        """Take in the loss of a step, counted from 1: a plain mean at first, a moving one later."""
         before = loss if self.average_loss is None else self.average_loss
-        self.average_loss = before + (loss - before) / min(self.step, 50)
+        self.average_loss = before + (loss - before) / min(step, _AVERAGED)
 
 
-def save_state(
-    folder: Path, network: Network, optimizer: torch.optim.Optimizer, counters: Counters
-) -> Path:
+def save_state(folder: Path, network: Network, stepper: Stepper, counters: Counters) -> Path:
     """Write the state of this step and remove the oldest ones.
 
     Returns:
         The new state file.
     """
-    kept, values = optimizer_state(optimizer)
+    kept, values = stepper.state()
     tensors = {f"{_NETWORK}{k}": raw(t, torch.float32) for k, t in network.tensors().items()}
     tensors |= {name: raw(tensor) for name, tensor in kept.items()}
     metadata = {"counters": json.dumps(asdict(counters)), "optimizer": values}
@@ -95,7 +94,7 @@ def states(folder: Path) -> list[Path]:
 
 
 def load_newest(
-    folder: Path, network: Network, optimizer: torch.optim.Optimizer
+    folder: Path, network: Network, stepper: Stepper
 ) -> tuple[Counters, list[Path]] | None:
     """Put network and optimiser back to where the newest undamaged state left them.
 
@@ -109,7 +108,7 @@ def load_newest(
     damaged: list[Path] = []
     for path in reversed(saved):
         try:
-            return load_state(path, network, optimizer), damaged
+            return load_state(path, network, stepper), damaged
         except UnreadableError:
             damaged.append(path)
     if saved:
@@ -130,7 +129,7 @@ def set_aside(state: Path) -> Path:
     return state.rename(target)
 
 
-def load_state(path: Path, network: Network, optimizer: torch.optim.Optimizer) -> Counters:
+def load_state(path: Path, network: Network, stepper: Stepper) -> Counters:
     """Put network and optimiser back to where a state left them, bit for bit.
 
     Raises:
@@ -141,7 +140,7 @@ def load_state(path: Path, network: Network, optimizer: torch.optim.Optimizer) -
     own = {k.removeprefix(_NETWORK): t for k, t in tensors.items() if k.startswith(_NETWORK)}
     try:
         network.load(own)
-        restore_optimizer(optimizer, tensors, metadata.get("optimizer", ""))
+        stepper.restore(tensors, metadata.get("optimizer", ""))
     except (KeyError, RuntimeError, ValueError) as error:
         raise UserError(
             f"The state {path.name} was saved with other settings.", "Start a new run."

@@ -1,14 +1,14 @@
 """The training loop. It reads from top to bottom what a run does, and yields what happens."""
 
-import math
 import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from prep.errors import EXIT_PROBLEMS, UserError
+from prep.errors import UserError
 from prep.events import Event, Finished, Metric, Sample, Saved, Started, Warned
 from prep.seeding import seed_of
 from prep.system import jobs
@@ -16,20 +16,13 @@ from train.arithmetic.memory import catch_out_of_memory
 from train.config import RunConfig, TrainSettings
 from train.lora.metadata import build
 from train.networks.saved import save_lora
-from train.optim.optimizers import set_learning_rate
 from train.optim.schedules import factor
 from train.run.checkpoint import save_state
-from train.run.monitor import CommandReader, StepTimer
+from train.run.monitor import CommandReader, Step, StepLog, StepTimer
 from train.run.objective import batch_losses, validation_loss
 from train.run.prepare import Training, prepare
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageSpec, parameters, png_text
-
-
-class TrainingError(UserError):
-    """The run cannot go on: the loss is NaN or infinite."""
-
-    exit_code = EXIT_PROBLEMS
 
 
 def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]:
@@ -52,8 +45,8 @@ def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]
     yield Started(f"train {run.name}")
     training = yield from prepare(run, job, group)
     commands = CommandReader(job)
-    timer = StepTimer(group.device, training.schedule.steps)
     counters, schedule = training.counters, training.schedule
+    log = StepLog(schedule.steps, counters, group)
     training.network.train()
     if counters.step == 0:
         yield from _validate(training)
@@ -62,17 +55,22 @@ def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]
 
     reason = "done"
     while counters.step < schedule.steps:
-        began = time.monotonic()
+        log.begin()
         epoch = schedule.epoch_of(counters.step)
         rate = set_rates(training)
         loss = optimise(training)
-        timer.step(time.monotonic() - began)
-        counters.add_loss(loss)
-        counters.seconds += time.monotonic() - began
-        yield timer.metric(counters, epoch + 1, loss, rate)
+        counters.step += 1
+        log.add(Step(counters.step, epoch + 1, rate, loss))
+        yield from training.lost.news()
 
+        if log.due:
+            yield from log.read()
         asked = commands.asked() if group.is_main else set()
+        if "pause" in asked:
+            log.restart()
         due = group.broadcast(_due(training, asked))
+        if any(due.values()):
+            yield from log.read()
         if due["save"]:
             yield from _save(training)
         if due["validate"]:
@@ -83,24 +81,22 @@ def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]
             reason = "stopped"
             break
 
-    yield from _finish(training, timer, reason)
+    yield from _finish(training, log.timer, reason)
 
 
 def set_rates(training: Training) -> float:
     """Give the optimiser the learning rates of this step; return that of its first group."""
-    settings, step = training.settings, training.counters.step
-    share = factor(settings.scheduler, step, training.schedule.steps, settings.warmup_steps)
-    return set_learning_rate(training.optimizer, share)
+    share = factor(training.settings, training.counters.step, training.schedule.steps)
+    return training.stepper.set_rate(share)
 
 
-def optimise(training: Training) -> float:
-    """Do one optimiser step; return the mean loss of its images.
+def optimise(training: Training) -> Tensor:
+    """Do one optimiser step; return the mean loss of its images, shape (), on the device.
 
     The gradient is that of the mean over all images of the step, however they are spread over
     batches, accumulation and devices.
 
     Raises:
-        TrainingError: The loss is NaN or infinite.
         MemoryRanOutError: A step does not fit.
     """
     step, schedule, group = training.counters.step, training.schedule, training.group
@@ -111,35 +107,13 @@ def optimise(training: Training) -> float:
     with catch_out_of_memory("a training step", _smaller(training.settings)):
         for index, batch in window[group.rank :: group.size]:
             torch.manual_seed(seed_of(training.settings.seed, "dropout", step, index))
-            losses = batch_losses(training, batch, epoch, step, index)
-            loss = losses.sum() / images
-            torch.autograd.backward(training.scaler.scale(loss))
+            loss = batch_losses(training, batch, epoch, step, index).sum() / images
+            if loss.requires_grad:  # not when none of its images can be read any more
+                training.stepper.backward(loss)
             loss_sum += loss.detach()
-        total = float(group.all_reduce(loss_sum))
-        if not math.isfinite(total):
-            raise _diverged(step + 1)
-        _update(training)
+        total = group.all_reduce(loss_sum)
+        training.stepper.step(training.settings.max_grad_norm, group.all_reduce)
     return total
-
-
-def _update(training: Training) -> None:
-    """Move the weights along their gradients and forget these."""
-    parameters_ = [p for group in training.optimizer.param_groups for p in group["params"]]
-    training.group.all_reduce_gradients(parameters_)
-    training.scaler.unscale_(training.optimizer)
-    if training.settings.max_grad_norm:
-        torch.nn.utils.clip_grad_norm_(parameters_, training.settings.max_grad_norm)
-    training.scaler.step(training.optimizer)
-    training.scaler.update()
-    training.optimizer.zero_grad(set_to_none=True)
-
-
-def _diverged(step: int) -> TrainingError:
-    return TrainingError(
-        f"The loss is NaN or infinite at step {step}.",
-        "Lower learning_rate; instead of precision fp16 choose bf16 or fp32. "
-        "The newest saved LoRA and state are from before this step.",
-    )
 
 
 def _smaller(settings: TrainSettings) -> str:
@@ -167,8 +141,9 @@ def _due(training: Training, asked: set[str]) -> dict[str, bool]:
     sample = every(settings.sample_every_epochs, epochs) or every(settings.sample_every_steps, step)
     return {
         "save": save or "save" in asked or stop or last,
-        "validate": every(settings.validate_every_epochs, epochs) or last,
-        "sample": sample or "sample" in asked,
+        "validate": bool(training.held_out)
+        and (every(settings.validate_every_epochs, epochs) or last),
+        "sample": bool(training.pictures) and (sample or "sample" in asked),
         "stop": stop,
     }
 
@@ -177,7 +152,8 @@ def _validate(training: Training) -> Iterator[Event]:
     counters, schedule = training.counters, training.schedule
     if not training.group.is_main or not training.held_out:
         return
-    counters.val_loss = validation_loss(training)
+    with training.stepper.inference_weights():
+        counters.val_loss = validation_loss(training)
     counters.validated = counters.step
     if counters.step == 0:
         counters.val_loss_before = counters.val_loss
@@ -192,7 +168,9 @@ def _draw(training: Training) -> Iterator[Event]:
     training.network.eval()
     for index, picture in enumerate(training.pictures):
         try:
-            yield _sample(training, picture, index)
+            with training.stepper.inference_weights():
+                sample = _sample(training, picture, index)
+            yield sample
         except Exception as error:  # whatever went wrong, the run is worth more than a picture
             traceback.print_exc()
             reason = error.message if isinstance(error, UserError) else repr(error)
@@ -200,6 +178,8 @@ def _draw(training: Training) -> Iterator[Event]:
                 f"Sample {index + 1} after step {training.counters.step} failed: {reason}",
                 "Training continues. See sample_prompts in [train], and the job's log.",
             )
+    training.texts.rest()
+    training.model.park("vae")
     training.network.train()
 
 
@@ -232,9 +212,10 @@ def _save(training: Training) -> Iterator[Event]:
     metadata = build(
         training.run, training.data, schedule, training.facts, counters.step, time.time()
     )
-    save_lora(path, training.network, metadata, training.settings.save_precision)
-    counters.scaler = training.scaler.state_dict()
-    save_state(training.states, training.network, training.optimizer, counters)
+    with training.stepper.inference_weights():
+        save_lora(path, training.network, metadata, training.settings.save_precision)
+    counters.scaler = training.stepper.scaler.state_dict()
+    save_state(training.states, training.network, training.stepper, counters)
     epoch = schedule.epoch_of(max(0, counters.step - 1)) + 1
     yield Saved(training.relative(path), counters.step, epoch)
 

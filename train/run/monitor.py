@@ -1,24 +1,36 @@
 """The link between a run and its front ends: rates, memory, and the commands they send."""
 
+import math
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
+from prep.errors import EXIT_PROBLEMS, UserError
 from prep.events import Metric
 from prep.system import jobs
 from train.run.checkpoint import Counters
+from train.run.processes import ProcessGroup
 
 _RECENT = 20
 """Steps that the shown rate is averaged over."""
 
 
+class TrainingError(UserError):
+    """The run cannot go on: the loss is NaN or infinite."""
+
+    exit_code = EXIT_PROBLEMS
+
+
 class StepTimer:
     """Measures steps per second and peak memory (bytes)."""
 
-    def __init__(self, device: torch.device, total: int) -> None:
-        self._device, self._total = device, total
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._times: deque[float] = deque(maxlen=_RECENT)
         self.peak_memory = 0
 
@@ -33,20 +45,104 @@ class StepTimer:
         spent = sum(self._times)
         return len(self._times) / spent if spent else None
 
-    def metric(self, counters: Counters, epoch: int, loss: float, rate: float) -> Metric:
-        """Return the event of a step; ``epoch`` counts from 1."""
-        speed = self.rate
+
+@dataclass(frozen=True)
+class Step:
+    """A step that was done, its loss still on the device.
+
+    Attributes:
+        number: Counted from 1.
+        epoch: Counted from 1.
+        rate: Learning rate.
+        loss: Shape ().
+    """
+
+    number: int
+    epoch: int
+    rate: float
+    loss: Tensor
+
+
+class StepLog:
+    """Reports steps. A GPU reads losses seldom: whoever reads one waits for all work before it.
+
+    Nothing is saved, measured or drawn before the losses up to there were read, so that no state
+    holds a step whose loss is NaN or infinite.
+
+    Attributes:
+        every: Losses are read after this many steps at the latest, ...
+        seconds: ... or when this much time has passed since the first of them.
+    """
+
+    def __init__(self, total: int, counters: Counters, group: ProcessGroup) -> None:
+        self.timer = StepTimer(group.device)
+        # Several processes wait for each other in every step already, and must end in the same one.
+        seldom = group.device.type == "cuda" and group.size == 1
+        self.every, self.seconds = (16, 0.5) if seldom else (1, 0.0)
+        self._total, self._counters = total, counters
+        self._pending: list[Step] = []
+        self._began = 0.0
+
+    def begin(self) -> None:
+        """Say that a step begins."""
+        if not self._pending:
+            self.restart()
+
+    def restart(self) -> None:
+        """Count no time from before now, such as that of a pause."""
+        self._began = time.monotonic()
+
+    def add(self, step: Step) -> None:
+        """Take in a step that was done."""
+        self._pending.append(step)
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to read."""
+        if len(self._pending) >= self.every:
+            return True
+        return time.monotonic() - self._began >= self.seconds
+
+    def read(self) -> Iterator[Metric]:
+        """Yield the steps since the last call.
+
+        Raises:
+            TrainingError: The loss of one is NaN or infinite; those before it were yielded.
+        """
+        steps, self._pending = self._pending, []
+        if not steps:
+            return
+        losses = torch.stack([step.loss for step in steps]).tolist()
+        spent = time.monotonic() - self._began
+        self._counters.seconds += spent
+        for step, loss in zip(steps, losses, strict=True):
+            if not math.isfinite(loss):
+                raise _diverged(step.number)
+            self.timer.step(spent / len(steps))
+            self._counters.add_loss(step.number, loss)
+            yield self._metric(step, loss)
+
+    def _metric(self, step: Step, loss: float) -> Metric:
+        speed = self.timer.rate
         return Metric(
-            step=counters.step,
+            step=step.number,
             total=self._total,
-            epoch=epoch,
+            epoch=step.epoch,
             loss=loss,
-            average_loss=counters.average_loss,
-            learning_rate=rate,
+            average_loss=self._counters.average_loss,
+            learning_rate=step.rate,
             it_per_s=speed,
-            memory_bytes=memory_in_use(self._device),
-            eta_s=(self._total - counters.step) / speed if speed else None,
+            memory_bytes=self.timer.peak_memory,
+            eta_s=(self._total - step.number) / speed if speed else None,
         )
+
+
+def _diverged(step: int) -> TrainingError:
+    return TrainingError(
+        f"The loss is NaN or infinite at step {step}.",
+        "Lower learning_rate; instead of precision fp16 choose bf16 or fp32. "
+        "The newest saved LoRA and state are from before this step.",
+    )
 
 
 def memory_in_use(device: torch.device) -> int:

@@ -1,23 +1,62 @@
 """The loss of a batch, and of the held-out images.
 
-Which noise and which timesteps an image gets is a function of (seed, step, place in the step), so
-that neither interruptions nor the number of devices change what is learned.
+What is drawn for an image (timestep, noise, whether it is mirrored) is a function of the seed, the
+step and the place in the step, so that neither interruptions nor the number of devices change what
+is learned. Each purpose has a stream of its own: an option that is switched on changes no other's
+draws.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from prep.captions.shuffle import varied
-from prep.seeding import generator, seed_of
-from train.arithmetic.loss import per_image, squared_error
-from train.data.dataset import Batch, Exposure, TrainImage, validation_caption
-from train.families.base import Frame
+from prep.errors import UnreadableError
+from prep.seeding import seed_of
+from train.arithmetic.loss import huber_threshold, per_image, pixel_errors
+from train.arithmetic.perturbation import input_noise, training_noise
+from train.config import TrainSettings
+from train.data.dataset import Batch, TrainImage, validation_caption
+from train.families.base import Conditioning, Frame
+from train.run.batches import frame_of, load_batch
 from train.run.prepare import Training
 
 VALIDATION_TIMES = (0.125, 0.375, 0.625, 0.875)
 """Where on the noise schedule the validation loss is measured, as shares of its length."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """What the denoiser is asked about a batch; all on its device.
+
+    Attributes:
+        latents: Clean, shape (batch, channels, height, width).
+        noise: What is to be predicted, of the same shape.
+        mixed: The noise that is mixed in.
+        timesteps: Shape (batch,).
+    """
+
+    latents: Tensor
+    noise: Tensor
+    mixed: Tensor
+    timesteps: Tensor
+
+    def to(self, device: torch.device) -> "Example":
+        """Return it on a device."""
+        latents, noise, timesteps = (
+            _moved(part, device) for part in (self.latents, self.noise, self.timesteps)
+        )
+        mixed = noise if self.mixed is self.noise else _moved(self.mixed, device)
+        return Example(latents, noise, mixed, timesteps)
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy to a device; the GPU goes on computing meanwhile."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
@@ -30,79 +69,95 @@ def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
     """
     epoch, step, index = place
     settings, objective = training.settings, training.model.objective
-    rng = torch.Generator().manual_seed(seed_of(settings.seed, "noise", step, index))
-    latents = _latents(training, batch, epoch, rng)
-    noise = torch.randn(latents.shape, generator=rng)
-    if settings.noise_offset:
-        shape = (*latents.shape[:2], *[1] * (latents.ndim - 2))
-        noise = noise + settings.noise_offset * torch.randn(shape, generator=rng)
-    timesteps = objective.draw_timesteps(len(batch), rng)
-    captions = [_caption(exposure, settings.seed, epoch) for exposure in batch]
-    frames = [_frame(e.image, flipped=_is_flipped(e, settings.seed, epoch)) for e in batch]
-    errors = _errors(training, latents, noise, timesteps, captions, frames)
-    return per_image(errors, objective.loss_weights(timesteps, settings.min_snr_gamma))
+
+    def draws(purpose: str) -> torch.Generator:
+        return torch.Generator().manual_seed(seed_of(settings.seed, purpose, step, index))
+
+    loaded = load_batch(
+        training.cache, batch, (settings.seed, epoch), draws("latents"), training.lose
+    )
+    if loaded is None:
+        return torch.zeros(0, device=training.group.device)
+    latents = training.model.scaled(loaded.latents)
+    noise = training_noise(latents, settings, draws)
+    mixed = input_noise(noise, settings, draws)
+    timesteps = objective.draw_timesteps(len(latents), draws("timesteps"), settings)
+    example = Example(latents, noise, mixed, timesteps).to(training.group.device)
+    captions = training.schedule.captions_of(step, loaded.exposures)
+    text = training.texts.encode(captions, training.captions_from(step))
+    predicted, target = _prediction(training, example, text, loaded.frames)
+    errors = pixel_errors(
+        predicted, target, settings.loss_type, _threshold(training, example.timesteps)
+    )
+    weights = objective.loss_weights(example.timesteps, settings)
+    importance = [_importance(exposure.image, settings) for exposure in loaded.exposures]
+    own = (torch.tensor(importance), loaded.masks)
+    moved = [_moved(part, training.group.device) for part in own if part is not None]
+    return per_image(errors, weights, *moved)
 
 
-def _latents(training: Training, batch: Batch, epoch: int, rng: torch.Generator) -> Tensor:
-    """Draw the latents of a batch, at the denoiser's scale, shape (batch, channels, h, w)."""
-    drawn = []
-    for exposure in batch:
-        flipped = _is_flipped(exposure, training.settings.seed, epoch)
-        mean, deviation = training.cache.load(exposure.image, flipped=flipped)
-        drawn.append(mean + deviation * torch.randn(mean.shape, generator=rng))
-    return training.model.scaled(torch.stack(drawn))
+def _importance(image: TrainImage, settings: TrainSettings) -> float:
+    """Return how much an image counts beside the others."""
+    return image.weight * (settings.prior_loss_weight if image.regularization else 1.0)
 
 
-def _is_flipped(exposure: Exposure, seed: int, epoch: int) -> bool:
-    if not exposure.image.flip:
-        return False
-    return generator(seed, "flip", epoch, exposure.image.content, exposure.turn).random() < 0.5
+def _threshold(training: Training, timesteps: Tensor) -> Tensor | None:
+    settings, objective = training.settings, training.model.objective
+    if settings.loss_type == "l2":
+        return None
+    return huber_threshold(timesteps, objective.snr(timesteps), objective.timesteps, settings)
 
 
-def _caption(exposure: Exposure, seed: int, epoch: int) -> str:
-    image = exposure.image
-    return varied(image.caption, image.rules, seed, epoch, image.content, exposure.turn)
+def _prediction(
+    training: Training, example: Example, text: Conditioning, frames: Sequence[Frame]
+) -> tuple[Tensor, Tensor]:
+    """Return what the denoiser predicts and what it should, shaped as the latents."""
+    model, objective, timesteps = training.model, training.model.objective, example.timesteps
+    noisy = objective.noisy(example.latents, example.mixed, timesteps)
+    predicted = model.predict(noisy, timesteps, model.framed(text, frames))
+    return predicted, objective.target(example.latents, example.noise, timesteps)
 
 
-def _frame(image: TrainImage, *, flipped: bool = False) -> Frame:
-    bucket = image.fit.bucket
-    return Frame(image.origin.size, image.origin.corner_of(bucket, flipped=flipped), bucket)
-
-
-def _errors(
-    training: Training,
-    latents: Tensor,
-    noise: Tensor,
-    timesteps: Tensor,
-    captions: Sequence[str],
-    frames: Sequence[Frame],
-) -> Tensor:
-    """Return the squared error of every latent pixel, shaped as ``latents``."""
-    model, device = training.model, training.group.device
-    latents, noise, timesteps = (part.to(device) for part in (latents, noise, timesteps))
-    conditioning = model.framed(training.texts.encode(captions), frames)
-    noisy = model.objective.noisy(latents, noise, timesteps)
-    predicted = model.predict(noisy, timesteps, conditioning)
-    return squared_error(predicted, model.objective.target(latents, noise, timesteps))
+def validation_loss(training: Training) -> float | None:
+    """Return the ``fixed_loss`` of the held-out images; ``None`` when there are none to read."""
+    loss = fixed_loss(training, training.held_out) if training.held_out else None
+    readable = any(i.path not in training.lost.reasons for i in training.held_out)
+    return loss if readable else None
 
 
 @torch.no_grad()
-def validation_loss(training: Training) -> float | None:
-    """Return the mean loss of the held-out images on fixed noise and timesteps, unweighted.
+def fixed_loss(training: Training, images: Sequence[TrainImage]) -> float:
+    """Return the mean loss of images on fixed noise and timesteps, masked but not weighted.
 
-    It is the same function at every step, whatever the loss weighting, so that it can be compared
-    between epochs and runs. ``None`` when nothing is held out.
+    It is the same function at every step, whatever the loss of the training, so that it can be
+    compared between epochs and runs. Images that can no longer be read are left out.
     """
-    model, count = training.model, len(VALIDATION_TIMES)
     training.network.eval()
-    losses = []
-    for image in training.held_out:
-        mean, _ = training.cache.load(image)
-        latents = model.scaled(mean)[None].expand(count, *[-1] * mean.ndim)
-        rng = torch.Generator().manual_seed(seed_of("validation", image.content))
-        noise = torch.randn(latents.shape, generator=rng)
-        times = model.objective.timesteps_at(VALIDATION_TIMES)
-        captions, frames = [validation_caption(image)] * count, [_frame(image)] * count
-        losses.append(float(_errors(training, latents, noise, times, captions, frames).mean()))
+    captions, losses = [validation_caption(image) for image in images], []
+    for place, image in enumerate(images):
+        try:
+            mean, _ = training.cache.load(image)
+            mask = training.cache.mask(image)
+        except UnreadableError as error:
+            training.lose(image, error.message)
+            continue
+        text = training.texts.encode([captions[place]], captions[place:])
+        losses.append(_fixed_errors(training, image, mean, mask, text))
     training.network.train()
-    return sum(losses) / len(losses) if losses else None
+    return float(torch.stack(losses).mean()) if losses else math.nan
+
+
+def _fixed_errors(
+    training: Training, image: TrainImage, mean: Tensor, mask: Tensor | None, text: Conditioning
+) -> Tensor:
+    """Return the loss of one image over all of ``VALIDATION_TIMES``, shape ()."""
+    model, count, device = training.model, len(VALIDATION_TIMES), training.group.device
+    latents = model.scaled(mean)[None].expand(count, *[-1] * mean.ndim)
+    rng = torch.Generator().manual_seed(seed_of("validation", image.content))
+    noise = torch.randn(latents.shape, generator=rng)
+    times = model.objective.timesteps_at(VALIDATION_TIMES)
+    example = Example(latents, noise, noise, times).to(device)
+    several = Conditioning.joined([text] * count)
+    predicted, target = _prediction(training, example, several, [frame_of(image)] * count)
+    weights = [] if mask is None else [mask[None]]
+    return per_image(pixel_errors(predicted, target), *weights).mean()

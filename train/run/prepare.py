@@ -1,8 +1,8 @@
 """Everything that happens once, before the first step: read, load, encode, build, resume."""
 
 import time
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from prep.system import jobs
 from train.arithmetic.precision import choose
 from train.config import RunConfig, TrainSettings
 from train.data.dataset import Dataset, Schedule, TrainImage, split_validation
-from train.data.latents import LatentCache
+from train.data.latents import BATCH_PIXELS, LatentCache
 from train.data.reading import read_dataset
 from train.families.base import Family
 from train.families.base_model import BaseModel
@@ -23,7 +23,10 @@ from train.lora.metadata import Facts
 from train.networks.base import Network
 from train.networks.build import fresh_network
 from train.networks.lora import Ranks
-from train.optim.optimizers import make_optimizer, parameter_groups
+from train.optim.flat import FlatGroup
+from train.optim.optimizers import description, make_optimizer
+from train.optim.stepper import Stepper
+from train.run.batches import Lost
 from train.run.checkpoint import Counters, load_newest, set_aside
 from train.run.probe import judge, prediction_errors
 from train.run.processes import ProcessGroup
@@ -45,12 +48,28 @@ class Training:
     cache: LatentCache
     texts: Texts
     network: Network
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
+    stepper: Stepper
     counters: Counters
     facts: Facts
     pictures: tuple[ImageSpec, ...]
     generator: ImageGenerator
+    lost: Lost = field(default_factory=Lost)
+
+    def lose(self, image: TrainImage, reason: str) -> None:
+        """Note an image that can no longer be read; the run goes on without it.
+
+        Raises:
+            UserError: It was the last one.
+        """
+        self.lost.add(image, reason, self.schedule.images)
+
+    def captions_from(self, step: int) -> Iterable[str]:
+        """Return the captions that this process reads from a step on.
+
+        On a CPU none: its text encoders stay where they are, and the first step need not wait.
+        """
+        ahead = self.group.device.type != "cpu"
+        return self.schedule.captions_from(step, self.group.rank) if ahead else ()
 
     @property
     def settings(self) -> TrainSettings:
@@ -86,21 +105,28 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     data = read_dataset(run.dataset, settings)
     _check_buckets(data, base)
     model = yield from _load(base, settings, group)
-    cache = LatentCache(run.cache, base.vae_hash(), model.encode_pixels)
-    data = yield from _encode(data, cache, group)
-    train, held_out = split_validation(data, settings)
-    schedule = Schedule.make(train, settings, group.size)
+    settings.check_prediction(model.objective.prediction)
     network = _network(model, settings)
-    optimizer = _optimizer(model, network, settings)
+    stepper = _stepper(model, network, settings)
+    together = BATCH_PIXELS if group.device.type == "cuda" else 0
+    cache = LatentCache(run.cache, base.vae_hash(), model.encode_pixels, together)
+    data = yield from _encode(data, cache, group)
+    model.park("vae")
+    train, held_out = split_validation(data, settings)
+    if not train:
+        raise UserError(
+            "No image is left to train on: all are held out.",
+            "Lower validation_split in the dataset file, or validation_fraction in [train].",
+        )
+    schedule = Schedule.make(train, settings, group.size)
     counters = Counters(dataset=data.fingerprint, started=time.time())
     texts = Texts(model, settings)
     yield from _warnings(data, texts, settings)
-    scaler = torch.amp.GradScaler(group.device.type, enabled=model.policy.dtype == torch.float16)
     folder = job.directory / "state"
-    if resumed := load_newest(folder, network, optimizer):
+    if resumed := load_newest(folder, network, stepper):
         counters = yield from _resume(*resumed, data, schedule, group)
         if counters.scaler:
-            scaler.load_state_dict(counters.scaler)
+            stepper.scaler.load_state_dict(counters.scaler)
     else:
         yield from _probe(model, cache, texts, schedule, settings)
     return Training(
@@ -114,10 +140,9 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
         cache,
         texts,
         network,
-        optimizer,
-        scaler,
+        stepper,
         counters,
-        _facts(model, counters, len(held_out)),
+        _facts(model, stepper, counters, len(held_out)),
         _pictures(prompts, settings, data, base),
         ImageGenerator(model),
     )
@@ -176,11 +201,14 @@ def _network(model: Family, settings: TrainSettings) -> Network:
     return network.to(model.policy.device).attach(targets)
 
 
-def _optimizer(model: Family, network: Network, settings: TrainSettings) -> torch.optim.Optimizer:
-    """Make the optimiser with a group for each part of the model."""
+def _stepper(model: Family, network: Network, settings: TrainSettings) -> Stepper:
+    """Make what moves the weights, with a group for each part of the model that is trained."""
     rates = settings.rates(model.base.family)
-    groups = [(network.weights(prefix), rates[part]) for part, prefix in model.parts.items()]
-    return make_optimizer(parameter_groups(groups), settings, model.policy.device)
+    parts = [(network.weights(prefix), rates[part]) for part, prefix in model.parts.items()]
+    groups = [FlatGroup(weights, rate) for weights, rate in parts if weights]
+    policy = model.policy
+    scaler = torch.amp.GradScaler(policy.device.type, enabled=policy.dtype == torch.float16)
+    return Stepper(groups, make_optimizer(groups, settings, policy.device), scaler)
 
 
 def _probe(
@@ -270,7 +298,7 @@ def _pictures(
     return tuple(ImageSpec.of(prompt, defaults, i) for i, prompt in enumerate(prompts))
 
 
-def _facts(model: Family, counters: Counters, held_out: int) -> Facts:
+def _facts(model: Family, stepper: Stepper, counters: Counters, held_out: int) -> Facts:
     names = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
     return Facts(
         model.objective.prediction,
@@ -282,4 +310,5 @@ def _facts(model: Family, counters: Counters, held_out: int) -> Facts:
         model.base.architecture,
         counters.started,
         held_out,
+        description(stepper.optimizer),
     )

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -51,24 +50,10 @@ class ProcessGroup:
         return self.rank == 0
 
     def all_reduce(self, tensor: Tensor) -> Tensor:
-        """Return the sum of a tensor over all processes."""
+        """Replace a tensor by its sum over all processes; return it."""
         if self.size > 1:
             torch.distributed.all_reduce(tensor)
         return tensor
-
-    def all_reduce_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Replace every gradient by the sum over all processes, in one exchange."""
-        if self.size == 1:
-            return
-        chosen = list(parameters)
-        for parameter in chosen:
-            if parameter.grad is None:  # this process had no batch in a short window
-                parameter.grad = torch.zeros_like(parameter)
-        gradients = [parameter.grad for parameter in chosen if parameter.grad is not None]
-        flat = self.all_reduce(torch.cat([gradient.reshape(-1) for gradient in gradients]))
-        parts = torch.split(flat, [gradient.numel() for gradient in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
 
     def broadcast(self, flags: dict[str, bool]) -> dict[str, bool]:
         """Return the first process's flags in all processes."""

@@ -212,12 +212,19 @@ class Form(Vertical, Generic[Model]):
             raise ConfigError("; ".join(faults), "The fields are marked.") from error
 
     def changed(self, settings: Model) -> dict[str, Any]:
-        """Return what differs from the defaults; ``None`` where a default was restored."""
+        """Return what differs from the defaults; ``None`` where a default was restored.
+
+        ``None`` also stands for each entry of a table that is gone: tables are merged when saved.
+        """
         result: dict[str, Any] = {}
         for name in self._fields:
             value = getattr(settings, name)
             default = self._model.model_fields[name].get_default(call_default_factory=True)
-            result[name] = None if value == default else value
+            if value == default:
+                value = None
+            elif isinstance(value, Mapping):
+                value = {**dict.fromkeys(self._values[name]), **value}
+            result[name] = value
         return result
 
     # ---- behaviour -----------------------------------------------------------------------

@@ -195,7 +195,10 @@ def _equally_large(first: Pixels, second: Pixels) -> tuple[Pixels, Pixels]:
 def _equally_colourful(first: Pixels, second: Pixels) -> tuple[Pixels, Pixels]:
     """Make both grey if one is: no rule of tones takes a rare colour away."""
     for each in (first, second):
-        colour = each.max(axis=2) - each.min(axis=2)
+        # Not ``max(axis=2)``, which takes twenty times as long over so short an axis.
+        red, green, blue = cv2.split(each)
+        most, least = cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
+        colour = cv2.subtract(most, least)
         if (colour > _COLOURLESS).mean() > _RARE:
             continue
         one, other = (

@@ -41,15 +41,13 @@ _FLOOR, _USUAL = 9.0, 4.0
 
 def to_luma(planes: Planes) -> Planes:
     """Return luma and two colour differences, shape (3, height, width)."""
-    red, green, blue = planes
-    return np.stack([row[0] * red + row[1] * green + row[2] * blue for row in _TO_LUMA])
+    turned = cv2.split(cv2.transform(cv2.merge(list(planes)), _TO_LUMA))
+    return np.stack([np.asarray(plane, np.float32) for plane in turned])
 
 
 def luma_of(planes: Planes) -> Plane:
     """Return the luma only, shape (height, width)."""
-    red, green, blue = _TO_LUMA[0]
-    result: Plane = red * planes[0] + green * planes[1] + blue * planes[2]
-    return result
+    return np.asarray(cv2.transform(cv2.merge(list(planes)), _TO_LUMA[:1]), np.float32)
 
 
 def significance(first: Planes, second: Planes, covered: BoolPlane, inside: BoolPlane) -> Plane:
@@ -63,11 +61,11 @@ def significance(first: Planes, second: Planes, covered: BoolPlane, inside: Bool
         covered: Pixels that both show.
         inside: Those of them that are compared: not so close to the edge that it matters.
     """
-    middle = to_luma(np.float32(0.5) * (first + second))
-    left = _unexplained(to_luma(first - second), middle)
+    one, other = to_luma(first), to_luma(second)
+    left = _unexplained(one - other, np.float32(0.5) * (one + other))
     left *= covered
     energy = _energy(left)
-    steepness = np.minimum(_steepness(first), _steepness(second))
+    steepness = np.minimum(_steepness(one[0]), _steepness(other[0]))
     usual = _usual(energy, steepness, inside)
     result: Plane = energy / (_USUAL * usual + _FLOOR)
     result[~inside] = 0
@@ -92,17 +90,22 @@ def _unexplained(residual: Planes, middle: Planes) -> Planes:
     mixed = _box(across * down, _AROUND)
     with_x, with_y = _box(across * residual[0], _AROUND), _box(down * residual[0], _AROUND)
     scale = 1 / (square_x * square_y - mixed * mixed)
-    move_x = ((square_y * with_x - mixed * with_y) * scale).clip(-_MOVED, _MOVED)
-    move_y = ((square_x * with_y - mixed * with_x) * scale).clip(-_MOVED, _MOVED)
+    move_x = _limited((square_y * with_x - mixed * with_y) * scale, _MOVED)
+    move_y = _limited((square_x * with_y - mixed * with_x) * scale, _MOVED)
     left = residual.copy()
     left[0] -= move_x * across + move_y * down
     curve = np.asarray(cv2.Laplacian(luma, cv2.CV_32F), np.float32)
     blur = _box(left[0] * curve, _AROUND) / (_box(curve * curve, _AROUND) + 1)
-    left[0] -= blur.clip(-_BLURRED, _BLURRED) * curve
+    left[0] -= _limited(blur, _BLURRED) * curve
     for number in (1, 2):
         across, down = _slopes(middle[number])
         left[number] -= move_x * across + move_y * down
     return left
+
+
+def _limited(plane: Plane, most: float) -> Plane:
+    """Cut values to -``most`` .. ``most``, in place."""
+    return np.clip(plane, -most, most, out=plane)
 
 
 def _energy(left: Planes) -> Plane:
@@ -115,9 +118,8 @@ def _energy(left: Planes) -> Plane:
     return _box(squares.astype(np.float32, copy=False), _ENERGY)
 
 
-def _steepness(planes: Planes) -> Plane:
+def _steepness(luma: Plane) -> Plane:
     """Return the energy of the slopes around each place."""
-    luma = luma_of(planes)
     across, down = _slopes(np.asarray(cv2.GaussianBlur(luma, (0, 0), _SOFT), np.float32))
     return _box(across * across + down * down, _STEEPNESS)
 

@@ -27,7 +27,10 @@ DIFFERENT_FROM = 5.0
 SURE, POSSIBLE = 0.95, 0.5
 """Probabilities from which a difference is a mark, and from which it may be one."""
 _EXPLAINED, _IN_DOUBT = 0.9, 0.9
-"""Minimum of the trait ``worst`` of a mark alone, and the largest probability below it."""
+"""Minimum of the trait ``worst`` of a mark alone, and the largest probability of anything else."""
+_BROADEST = 0.1
+"""Diameter, over the side of the picture, of the largest disc in a mark: bars with an address have
+up to 0.085. What is broader, such as a translucent wing, may be content."""
 _MOST = 0.6
 """Share of the picture above which the difference is no mark."""
 _FEWEST = 4
@@ -87,6 +90,7 @@ class Traits(NamedTuple):
     even: float
     margin: float
     worst: float
+    broad: float
 
 
 def traits(base: Planes, marked: Planes, different: Plane, inside: BoolPlane) -> Traits | None:
@@ -131,6 +135,7 @@ def traits(base: Planes, marked: Planes, different: Plane, inside: BoolPlane) ->
         _parts(core),
         min(0.1, _margin(everywhere)),
         _worst(where, different[part], change, blend),
+        _broad(where) / math.sqrt(everywhere.size),
     )
 
 
@@ -139,7 +144,8 @@ def probability(found: Traits | None) -> float:
     if found is None:
         return 0.0
     likely = _model().probability(found._asdict())
-    return likely if found.worst >= _EXPLAINED else min(likely, _IN_DOUBT)
+    strokes = found.worst >= _EXPLAINED and found.broad <= _BROADEST
+    return likely if strokes else min(likely, _IN_DOUBT)
 
 
 @cache
@@ -211,12 +217,16 @@ def _worst(where: BoolPlane, different: Plane, change: Planes, blend: Blend) -> 
     of = labels[where]
     energy = np.bincount(of, (change[:, where] ** 2).sum(axis=0), count)[1:]
     rest = np.bincount(of, blend.rest, count)[1:]
-    highest = np.zeros(count)
-    np.maximum.at(highest, of, different[where])
-    clear = highest[1:] >= _CLEAR
+    clear = np.bincount(of[different[where] >= _CLEAR], minlength=count)[1:] > 0
     if not clear.any():
         return 1.0
     return float((1 - rest[clear] / np.maximum(energy[clear], 1e-6)).min())
+
+
+def _broad(where: BoolPlane) -> float:
+    """Return the diameter, pixels, of the largest disc inside of what is true."""
+    framed = np.pad(where.astype(np.uint8), 1)
+    return 2 * float(cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_5).max())
 
 
 def _margin(where: BoolPlane) -> float:

@@ -1,12 +1,17 @@
 """Match the tones and colours of two aligned pictures, so that only their content differs.
 
 Each channel of the target is a cubic of the same channel of the source, linear in the two others,
-and cut to 0..255: that covers changes of brightness, contrast, saturation and tint, and what
-they clip. Fitted by least squares with weights that fall where the pictures differ.
+and cut to 0..255: that covers changes of brightness, contrast and tint, and what they clip. Fitted
+by least squares with weights that fall where the pictures differ.
+
+Saturation and hue come first, as one factor and one angle of all colour differences: in a picture
+with few strong colours, the rule for each channel would hardly change those few.
 """
 
 import numpy as np
 from numpy.typing import NDArray
+
+from prep.curation.duplicates.colours import in_colours_of
 
 Planes = NDArray[np.float32]
 """Red, green and blue, shape (3, height, width), 0..255."""
@@ -30,7 +35,10 @@ def in_tones_of(source: Planes, target: Planes, inside: NDArray[np.bool_]) -> Pl
         inside: Pixels that both show, shape (height, width).
     """
     few = inside[::_EVERY, ::_EVERY]
-    given, wanted = source[:, ::_EVERY, ::_EVERY][:, few], target[:, ::_EVERY, ::_EVERY][:, few]
+    given, wanted = (each[:, ::_EVERY, ::_EVERY][:, few] for each in (source, target))
+    change_colours = in_colours_of(given, wanted)
+    if change_colours is not None:
+        given, source = change_colours(given), change_colours(source)
     regressors = [_regressors(given, channel) for channel in range(3)]
     weights, predicted = np.ones(given.shape[1], np.float32), wanted
     change = [np.zeros(6)] * 3
@@ -80,7 +88,14 @@ def _applied(source: Planes, change: list[NDArray[np.float64]]) -> Planes:
         constant, first, second, third, one, two = (np.float32(weight) for weight in weights)
         own = centred[channel]
         others = [centred[other] for other in range(3) if other != channel]
-        curve = constant + own * (first + own * (second + own * third))
-        curve += source[channel] + one * others[0] + two * others[1]
+        # In place, by Horner's rule: new arrays for each step would cost more than the arithmetic.
+        curve = own * third
+        for factor in (second, first):
+            curve += factor
+            curve *= own
+        curve += source[channel]
+        curve += constant
+        for factor, other in ((one, others[0]), (two, others[1])):
+            curve += factor * other
         np.clip(curve, 0, 255, out=result[channel])
     return result

@@ -86,6 +86,7 @@ def snapped(
 
 def largest(buckets: Buckets, shape: Size, room: Size) -> Size:
     """Return the largest legal size of these proportions that fits into ``room``."""
+    shape = _kept_shape(buckets, shape, room)
     ratio = shape[0] / shape[1]
     widest = min(room[0], math.floor(room[1] * ratio + _FINE))
     tried: list[Size] = []
@@ -121,11 +122,29 @@ def _covering(buckets: Buckets, shape: Size, wanted: Size, room: Size) -> Size |
         width, height = (_floor(side + buckets.step - 1, buckets.step) for side in wanted)
         if width <= room[0] and height <= room[1] and is_legal(buckets, (width, height)):
             return width, height
+    shape = _kept_shape(buckets, shape, wanted)
     narrowest = max(wanted[0], math.ceil(wanted[1] * shape[0] / shape[1] - _FINE))
     for size in _sizes(shape, range(narrowest, room[0] + 1), room):
         if size[0] >= wanted[0] and size[1] >= wanted[1] and is_legal(buckets, size):
             return size
     return None
+
+
+def _kept_shape(buckets: Buckets, shape: Size, about: Size) -> Size:
+    """Return the bucket in which images with the proportions of ``shape`` end, if they are shrunk.
+
+    Without enlarging that may be another bucket, since one side is rounded to whole steps before
+    the other: around 768x768 all images of 4:7 go to 576x960, which then keeps 3:5 as it is.
+
+    Args:
+        buckets: Buckets.
+        shape: A bucket.
+        about: The size of the image, of any proportions.
+    """
+    unit = shape[0] // math.gcd(*shape), shape[1] // math.gcd(*shape)
+    scale = max(1, round(min(about[0] / unit[0], about[1] / unit[1])))
+    fit = buckets.fit((unit[0] * scale, unit[1] * scale))
+    return fit.bucket if buckets.no_upscale and fit.scale < 1 else shape
 
 
 def _least(wanted: Size, shape: Size, room: Size) -> Size:

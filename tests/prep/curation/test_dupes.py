@@ -16,7 +16,8 @@ from prep.dataset import contents
 from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
 from prep.ops import dupes, scan
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from tests.prep.curation.duplicate_pictures import marked
 from tests.prep.curation.duplicate_sets import Save, groups, run, saving, stages, summary
 from tests.prep.pictures import busy, scene

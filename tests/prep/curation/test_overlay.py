@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from prep.curation.duplicates import closer, overlay
 from prep.curation.duplicates.alignment import refined
@@ -134,6 +135,40 @@ def test_traits_tell_a_signature_from_an_expression() -> None:
     other = closer.difference_traits(faces[0], faces[1], STILL)
     assert other is not None
     assert max(map(probability, other)) < 0.5
+
+
+def shaded(picture: Image.Image, shape: str) -> Image.Image:
+    """Lay a translucent disc of a fifth of the side, or a bar of 8.5 %, over a square picture."""
+    side = picture.width
+    layer = Image.new("RGBA", picture.size)
+    pen = ImageDraw.Draw(layer)
+    if shape == "disc":
+        pen.ellipse((0.3 * side, 0.3 * side, 0.5 * side, 0.5 * side), (235, 240, 255, 140))
+    else:
+        pen.rectangle((0, 0, side, 0.085 * side), (10, 10, 10, 140))
+    return Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB")
+
+
+@pytest.mark.parametrize(("shape", "broad"), [("disc", 0.2), ("bar", 0.085)])
+def test_a_wing_is_broader_than_any_mark(shape: str, broad: float) -> None:
+    picture = photograph(3, (500, 500))
+    large = detailed_image(picture), detailed_image(shaded(picture, shape))
+    found = closer.difference_traits(*large, STILL)
+    assert found is not None
+    shaded_one = found[1]
+    assert shaded_one is not None
+    assert shaded_one.broad == pytest.approx(broad, abs=0.015)
+
+
+def test_what_is_too_broad_for_strokes_is_left_to_a_person() -> None:
+    picture = photograph(1)
+    signed = marked(picture, "M. Kowalski", (0.03, 0.03), 0.06, (25, 20, 20, 60))
+    found = closer.difference_traits(detailed_image(picture), detailed_image(signed), STILL)
+    assert found is not None
+    mark = found[1]
+    assert mark is not None
+    assert probability(mark) >= overlay.SURE
+    assert overlay.POSSIBLE <= probability(mark._replace(broad=0.12)) < overlay.SURE
 
 
 def test_trees_follow_the_values_to_a_leaf(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from prep.dataset.values.transparency_values import Transparency
 from prep.errors import ConfigError
 from prep.images.quality.kinds import KINDS
 from prep.images.quality.thresholds import Measure
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from prep.tagging.models.tables import GENERAL, TagTable
 from prep.tagging.scores import taggers
 from prep.tagging.scores.store import ScoreStore

@@ -20,7 +20,8 @@ from prep.dataset.query import evaluate as evaluation
 from prep.dataset.query.sets import ids_of
 from prep.dataset.values import duplicates
 from prep.images.crops import Box, to_text
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from prep.system.files import text_hash
 from prep.system.names import natural_key
 from prep.tagging.models.obtain import GENERAL, TagTable

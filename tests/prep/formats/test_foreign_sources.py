@@ -7,7 +7,8 @@ import pytest
 
 from prep.errors import ConfigError
 from prep.ops import allow, importing
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from tests.conftest import MakeImage
 from tests.prep.exporting import run, summary
 from tests.prep.trees import files, picture, skipped, take

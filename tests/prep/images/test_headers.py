@@ -220,7 +220,6 @@ def test_many_random_mutations(tmp_path: Path) -> None:
         assert agrees(path), bytes(content)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @given(st.binary(max_size=200))
 @settings(max_examples=200, deadline=None)
 def test_exif_of_any_bytes_is_read_or_not_known(data: bytes) -> None:

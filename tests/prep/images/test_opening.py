@@ -2,6 +2,11 @@
 
 import ast
 import io
+import subprocess
+import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -67,3 +72,76 @@ def test_nobody_else_opens_images() -> None:
         and ast.unparse(node) in ("Image.open", "PIL.Image.open", "cv2.imread", "cv2.imreadmulti")
     }
     assert calls == {"prep/images/opening.py: Image.open"}
+
+
+class _Held(io.BytesIO):
+    """A file whose first read waits until it is told to go on."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.inside, self.go_on = threading.Event(), threading.Event()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.inside.set()
+        assert self.go_on.wait(20)
+        return super().read(size)
+
+
+def test_threads_that_open_at_once_leave_the_filters_of_warnings_alone() -> None:
+    data = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(data, "PNG")
+    first, second = (_Held(data.getvalue()) for _ in range(2))
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(2) as threads:
+        opening = {}
+        for each in (first, second):
+            opening[each] = threads.submit(open_image, each)
+            assert each.inside.wait(20)
+        # The first to come is not the last to leave.
+        for each, future in opening.items():
+            each.go_on.set()
+            future.result(20).close()
+    assert list(warnings.filters) == before
+
+
+_READ_IN_THREADS = """
+import sys, warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from prep.errors import UnreadableError
+from prep.images import probe
+
+def read(path):
+    try:
+        return f"{path.name} {probe(path).width}"
+    except UnreadableError as error:
+        return str(error)
+
+with ThreadPoolExecutor(4) as threads:
+    for line in threads.map(read, map(Path, 4 * sys.argv[1:])):
+        print(line)
+warnings.warn("still seen")
+"""
+
+
+def test_no_warning_of_pillow_reaches_the_terminal_and_bombs_are_refused(tmp_path: Path) -> None:
+    sizes = {"large.gif": (12_000, 10_000), "bomb.gif": (20_000, 20_000)}
+    for name, (width, height) in sizes.items():
+        one = io.BytesIO()
+        Image.new("P", (1, 1)).save(one, "GIF")
+        size = width.to_bytes(2, "little") + height.to_bytes(2, "little")
+        (tmp_path / name).write_bytes(one.getvalue()[:6] + size + one.getvalue()[10:])
+    paths = [str(tmp_path / name) for name in sizes]
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", _READ_IN_THREADS, *paths],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines() == 4 * [
+        "large.gif 12000",
+        "bomb.gif: far too many pixels (a decompression bomb?)",
+    ]
+    assert "still seen" in done.stderr
+    assert "PIL" not in done.stderr
+    assert "limit of" not in done.stderr

@@ -1,7 +1,7 @@
 """Geometry of crops: inside the image, legal for their bucket, near what was asked for."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prep.errors import ConfigError
@@ -18,7 +18,14 @@ ENLARGING_BUCKETS = st.sampled_from(
         Buckets((1024, 1024), 32, 512, 2048),
     ]
 )
-BUCKETS = ENLARGING_BUCKETS | st.just(Buckets((768, 768), no_upscale=True))
+KEEPING_BUCKETS = st.sampled_from(
+    [
+        Buckets((512, 512), no_upscale=True),
+        Buckets((768, 768), no_upscale=True),
+        Buckets((1024, 1024), 32, 512, 2048, no_upscale=True),
+    ]
+)
+BUCKETS = ENLARGING_BUCKETS | KEEPING_BUCKETS
 FRACTION = st.floats(0, 1)
 
 
@@ -75,6 +82,8 @@ def test_snapping_twice_changes_nothing(given_: tuple[Size, Rect], buckets: Buck
         assert snapped(buckets, made, size) == made
 
 
+# Shrunk to the area of 768 x 768, 4:7 never stays 4:7.
+@example(((622, 1108), Rect(0, 0, 622, 1108)), Buckets((768, 768), no_upscale=True))
 @given(images_with_part(), BUCKETS)
 def test_an_inner_crop_never_reaches_out(given_: tuple[Size, Rect], buckets: Buckets) -> None:
     size, rect = given_
@@ -82,6 +91,17 @@ def test_an_inner_crop_never_reaches_out(given_: tuple[Size, Rect], buckets: Buc
     assert inside(made, rect)
     if min(made.size) > 128:
         assert is_legal(buckets, made.size)
+
+
+@given(st.tuples(st.integers(768, 4000), st.integers(768, 4000)), KEEPING_BUCKETS, st.data())
+def test_without_enlarging_the_largest_crop_of_any_bucket_is_legal(
+    size: Size, buckets: Buckets, data: st.DataObject
+) -> None:
+    shape = data.draw(st.sampled_from(buckets.sizes))
+    made = largest(buckets, shape, size)
+    assert made[0] <= size[0]
+    assert made[1] <= size[1]
+    assert is_legal(buckets, made)
 
 
 @given(SIZE, st.data())

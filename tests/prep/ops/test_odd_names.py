@@ -15,7 +15,8 @@ from prep.dataset.journal.sidecars import to_trash
 from prep.errors import ConfigError
 from prep.ops import advise, export, importing, scan
 from prep.ops.importing import ImportOptions
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from prep.system.names import fits
 from tests.conftest import MakeImage, draw_numbered
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from prep.errors import ConfigError
-from prep.project import Project, initialise, parse_folder, read_settings
+from prep.project import Project, parse_folder, read_settings
+from prep.project.creation import initialise
 
 
 def test_a_new_project_has_its_folders_and_keeps_what_was_there(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from prep.dataset.index import Index
 from prep.errors import ConfigError, MissingExtraError, RetryError, UnreadableError, UserError
 from prep.ops import scan, tag
 from prep.ops.tag import TagOptions
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from prep.system.files import content_hash
 from prep.tagging.models.obtain import TaggerFiles
 from prep.tagging.runtime.cluster import ray_engine, workers

@@ -8,7 +8,8 @@ from PIL import Image
 
 from prep.images.buckets import Fit
 from prep.ops import export, scan
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from prep.training_set.manifest import FILE_NAME
 from tests.conftest import draw_numbered
 from train.config import TrainSettings

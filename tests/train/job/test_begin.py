@@ -9,7 +9,8 @@ import pytest
 
 from prep.errors import UserError
 from prep.events import Event
-from prep.project import Project, initialise
+from prep.project import Project
+from prep.project.creation import initialise
 from prep.system import jobs
 from tests.conftest import draw_numbered
 from tests.train.tiny import make_sdxl_base
@@ -109,6 +110,21 @@ def missing_prompts(_: Path, settings: TrainSettings) -> TrainSettings:
     return settings.model_copy(update={"sample_prompts": ("nowhere.txt",)})
 
 
+def optimizer_of_nobody(_: Path, settings: TrainSettings) -> TrainSettings:
+    return settings.model_copy(update={"optimizer": "no_such_package.Adam"})
+
+
+def weighting_of_velocities(_: Path, settings: TrainSettings) -> TrainSettings:
+    return settings.model_copy(update={"scale_v_pred_loss_like_noise_pred": True})
+
+
+def weighting_of_noise(base: Path, settings: TrainSettings) -> TrainSettings:
+    file = base / "scheduler" / "scheduler_config.json"
+    changes = {"prediction_type": "v_prediction"}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+    return settings.model_copy(update={"v_pred_like_loss": 0.5})
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -122,6 +138,9 @@ def missing_prompts(_: Path, settings: TrainSettings) -> TrainSettings:
         (impossible_size, "100x64 does not fit"),
         (unknown_option, "--zz"),
         (missing_prompts, "nowhere.txt"),
+        (optimizer_of_nobody, "no_such_package"),
+        (weighting_of_velocities, "the base model predicts noise"),
+        (weighting_of_noise, "the base model has v-prediction"),
     ],
 )
 def test_what_can_be_refused_is_refused_before_anything_is_written(

@@ -8,10 +8,11 @@ import torch
 
 from prep.errors import UserError
 from prep.events import Event, Finished, Metric, Sample, Saved, Warned
-from tests.train.toy import steps, toy_image, toy_training, trained, weights
+from tests.train.toy import steps, toy_image, toy_stepper, toy_training, trained, weights
 from train.networks.build import fresh_network
 from train.networks.lora import Ranks
 from train.networks.saved import load_lora
+from train.optim.flat import FlatGroup
 from train.run.checkpoint import Counters, load_state, save_state, states
 from train.run.prepare import Training
 
@@ -117,13 +118,13 @@ def test_epochs_count_from_one_in_all_events(
 def test_the_summary_says_how_it_went(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     training, _ = toy_training(tmp_path, IMAGES, held_out=[toy_image(9)], batch_size=3, epochs=3)
     clock = iter(range(1000))
-    monkeypatch.setattr("train.run.loop.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("train.run.monitor.time.monotonic", lambda: float(next(clock)))
     found = list(trained(training, monkeypatch))
     last = found[-1]
     assert isinstance(last, Finished)
-    # The clock ticks once a question, and a step asks twice more: two seconds each.
-    assert training.counters.seconds == 6.0
-    assert last.summary["it_per_s"] == 0.5
+    # The clock ticks once a question: when a step begins, and when its loss is read.
+    assert training.counters.seconds == 3.0
+    assert last.summary["it_per_s"] == 1.0
     values = [m.val_loss for m in metrics(found) if m.val_loss is not None]
     assert last.summary["val_loss_before"] == values[0]
     assert last.summary["val_loss_after"] == values[-1]
@@ -185,10 +186,10 @@ def test_a_state_brings_back_weights_optimizer_and_counters(tmp_path: Path) -> N
     steps(first, 3)
     first.counters.seconds, first.counters.val_loss_before = 12.5, 0.75
     first.counters.scaler = {"scale": 4.0}
-    path = save_state(first.states, first.network, first.optimizer, first.counters)
+    path = save_state(first.states, first.network, first.stepper, first.counters)
     assert path.name == "step00000003.safetensors"
     again = run()
-    again.counters = load_state(path, again.network, again.optimizer)
+    again.counters = load_state(path, again.network, again.stepper)
     assert again.counters == first.counters
     assert torch.equal(weights(again), weights(first))
     steps(first, 2)
@@ -198,22 +199,22 @@ def test_a_state_brings_back_weights_optimizer_and_counters(tmp_path: Path) -> N
 
 def test_a_state_of_another_network_is_refused(tmp_path: Path) -> None:
     training, _ = toy_training(tmp_path, IMAGES)
-    path = save_state(training.states, training.network, training.optimizer, training.counters)
-    layer = torch.nn.Linear(3, 3)
+    path = save_state(training.states, training.network, training.stepper, training.counters)
+    layer, settings = torch.nn.Linear(3, 3), training.settings
     other = fresh_network({"lora_unet_b": layer}, Ranks(2, 1.0))
     with pytest.raises(UserError, match="other settings") as caught:
-        load_state(path, other, torch.optim.AdamW(other.parameters()))
+        load_state(path, other, toy_stepper([FlatGroup(list(other.parameters()), 0.1)], settings))
     assert "new run" in caught.value.hint
 
 
 def test_the_average_loss_forgets_slowly() -> None:
     counters = Counters()
-    for _ in range(50):
-        counters.add_loss(2.0)
-    assert (counters.step, counters.average_loss) == (50, 2.0)
-    counters.add_loss(7.0)
+    for step in range(1, 51):
+        counters.add_loss(step, 2.0)
+    assert counters.average_loss == 2.0
+    counters.add_loss(51, 7.0)
     assert counters.average_loss == pytest.approx(2.1)
     early = Counters()
-    for loss in (1.0, 2.0, 6.0):
-        early.add_loss(loss)
+    for step, loss in enumerate((1.0, 2.0, 6.0), start=1):
+        early.add_loss(step, loss)
     assert early.average_loss == pytest.approx(3.0)

@@ -28,7 +28,7 @@ def saved(folder: Path, count: int = 2) -> Training:
     training, _ = toy_training(folder, IMAGES, batch_size=2, epochs=4)
     for _ in range(count):
         steps(training, 1)
-        save_state(training.states, training.network, training.optimizer, training.counters)
+        save_state(training.states, training.network, training.stepper, training.counters)
     return training
 
 
@@ -73,16 +73,16 @@ def test_the_state_before_a_damaged_one_is_taken(
     training = saved(tmp_path)
     before, newest = states(training.states)
     again, _ = toy_training(tmp_path, IMAGES, batch_size=2, epochs=4)
-    load_state(before, again.network, again.optimizer)
+    load_state(before, again.network, again.stepper)
     expected = weights(again)
     damage(newest)
     again, _ = toy_training(tmp_path, IMAGES, batch_size=2, epochs=4)
-    found = load_newest(training.states, again.network, again.optimizer)
+    found = load_newest(training.states, again.network, again.stepper)
     assert found is not None
     assert (found[0].step, found[1]) == (1, [newest])
     assert torch.equal(weights(again), expected)
     assert set_aside(newest).name == "step00000002.safetensors.damaged"
-    save_state(training.states, training.network, training.optimizer, training.counters)
+    save_state(training.states, training.network, training.stepper, training.counters)
     assert states(training.states) == [before, newest]
     assert set_aside(newest).name == "step00000002.safetensors.damaged2"
 
@@ -92,8 +92,8 @@ def test_nothing_is_begun_anew_when_all_states_are_damaged(tmp_path: Path) -> No
     for path in states(training.states):
         path.write_bytes(b"")
     with pytest.raises(UserError, match=r"All states in .* are damaged"):
-        load_newest(training.states, training.network, training.optimizer)
-    assert load_newest(tmp_path / "none", training.network, training.optimizer) is None
+        load_newest(training.states, training.network, training.stepper)
+    assert load_newest(tmp_path / "none", training.network, training.stepper) is None
 
 
 @given(st.data())
@@ -111,7 +111,7 @@ def test_one_changed_bit_anywhere_is_noticed(tmp_path: Path, data: st.DataObject
     try:
         path.write_bytes(changed)
         with pytest.raises(UnreadableError):
-            load_state(path, training.network, training.optimizer)
+            load_state(path, training.network, training.stepper)
         assert torch.equal(weights(training), before)
     finally:
         path.write_bytes(whole)

@@ -18,7 +18,8 @@ from train.networks.lora import LoraModule
 from train.networks.saved import load_lora
 from train.run import loop
 from train.run.checkpoint import states
-from train.run.loop import TrainingError, train
+from train.run.loop import train
+from train.run.monitor import TrainingError
 from train.run.objective import batch_losses
 from train.run.processes import ProcessGroup
 

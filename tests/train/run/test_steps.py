@@ -20,7 +20,6 @@ from tests.train.toy import (
     trained,
     weights,
 )
-from train.arithmetic.noise import NoiseSchedule
 from train.optim.schedules import factor
 from train.run import loop
 from train.run.loop import optimise
@@ -55,14 +54,6 @@ def test_every_batch_of_every_step_meets_its_own_noise_and_timesteps(tmp_path: P
     assert set(drawn.tolist()) <= set(range(len(SIGNAL)))
 
 
-def test_all_timesteps_are_drawn_equally_often() -> None:
-    schedule, rng = NoiseSchedule(SIGNAL, "epsilon"), torch.Generator().manual_seed(0)
-    counts = torch.bincount(schedule.draw_timesteps(20_000, rng), minlength=len(SIGNAL))
-    assert len(counts) == len(SIGNAL)
-    assert counts.min() > 1800
-    assert counts.max() < 2200
-
-
 def test_latents_are_drawn_from_mean_and_deviation_at_the_denoisers_scale(tmp_path: Path) -> None:
     training, recorded = toy_training(tmp_path, IMAGES, batch_size=3)
     ((index, batch),) = training.schedule.window_of(0)
@@ -93,39 +84,7 @@ def test_an_image_is_mirrored_in_half_of_its_exposures(tmp_path: Path) -> None:
     assert corners.count((1, 0)) == 400 - sum(shown["0"])
 
 
-def test_noise_offset_shifts_whole_channels_in_proportion(tmp_path: Path) -> None:
-    def noise(offset: float) -> Tensor:
-        training, recorded = toy_training(tmp_path, IMAGES, batch_size=3, noise_offset=offset)
-        ((index, batch),) = training.schedule.window_of(0)
-        batch_losses(training, batch, 0, 0, index)
-        return recorded.noise[0]
-
-    plain, half, whole = noise(0.0), noise(0.25), noise(0.5)
-    shift = half - plain
-    assert torch.allclose(shift, shift[:, :, :1, :1].expand_as(shift))
-    assert len(set(shift[:, 0, 0, 0].tolist())) == 3
-    assert torch.allclose(whole - plain, 2 * shift)
-
-
 # ---- what a step learns ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
-def test_min_snr_weighs_the_loss_of_each_image(tmp_path: Path, prediction: str) -> None:
-    def losses(gamma: float) -> tuple[Tensor, Tensor]:
-        training, recorded = toy_training(
-            tmp_path, IMAGES, batch_size=3, min_snr_gamma=gamma, prediction=prediction, seed=1
-        )
-        ((index, batch),) = training.schedule.window_of(0)
-        return batch_losses(training, batch, 0, 0, index).detach(), recorded.timesteps[0]
-
-    (plain, times), (weighted, same) = losses(0.0), losses(0.5)
-    assert torch.equal(times, same)
-    snr = SIGNAL[times] / (1 - SIGNAL[times])
-    below = snr if prediction == "epsilon" else snr + 1
-    expected = snr.clamp(max=0.5) / below
-    assert not torch.allclose(expected, torch.ones(3))
-    assert torch.allclose(weighted, plain * expected)
 
 
 @pytest.mark.parametrize(("batch_size", "accumulation"), [(3, 1), (1, 3), (2, 2)])
@@ -137,7 +96,7 @@ def test_the_gradient_is_that_of_the_mean_over_the_images_of_the_step(
         IMAGES,
         batch_size=batch_size,
         gradient_accumulation=accumulation,
-        optimizer=sgd,
+        made_by=sgd,
         learning_rate=1.0,
         max_grad_norm=0.0,
     )
@@ -147,15 +106,16 @@ def test_the_gradient_is_that_of_the_mean_over_the_images_of_the_step(
     losses = torch.cat([batch_losses(training, batch, 0, 0, index) for index, batch in window])
     gradients = torch.autograd.grad(losses.mean(), parameters)
     expected = weights(training) - torch.cat([g.reshape(-1) for g in gradients])
-    assert optimise(training) == pytest.approx(float(losses.detach().mean()))
+    assert float(optimise(training)) == pytest.approx(float(losses.detach().mean()))
     assert torch.allclose(weights(training), expected)
-    assert all(p.grad is None for p in parameters), "gradients are left for the next step"
+    left = [p.grad for p in parameters]
+    assert not any(g is None or g.any() for g in left), "gradients are left for the next step"
 
 
 @pytest.mark.parametrize("limit", [0.0, 0.01])
 def test_long_gradients_are_scaled_down(tmp_path: Path, limit: float) -> None:
     training, _ = toy_training(
-        tmp_path, IMAGES, batch_size=3, optimizer=sgd, learning_rate=1.0, max_grad_norm=limit
+        tmp_path, IMAGES, batch_size=3, made_by=sgd, learning_rate=1.0, max_grad_norm=limit
     )
     before = weights(training)
     optimise(training)
@@ -172,13 +132,13 @@ def test_the_learning_rate_of_a_step_is_that_of_its_number(
     used = []
 
     def noted(*_: Any) -> Tensor:
-        used.append(training.optimizer.param_groups[0]["lr"])
+        used.append(training.stepper.optimizer.param_groups[0]["lr"])
         return sum(p.sum() for p in training.network.parameters()).view(1)  # type: ignore[union-attr]
 
     monkeypatch.setattr(loop, "batch_losses", noted)
     found = list(trained(training, monkeypatch))
     told = [e.learning_rate for e in found if isinstance(e, Metric) and e.loss is not None]
-    assert told == used == [0.1 * factor("cosine", step, 8, 2) for step in range(8)]
+    assert told == used == [0.1 * factor(training.settings, step, 8) for step in range(8)]
     assert used[:3] == [0.0, 0.05, 0.1]
 
 
@@ -195,7 +155,7 @@ def test_the_losses_of_a_short_run_are_these(tmp_path: Path) -> None:
         scheduler="cosine",
         learning_rate=0.02,
     )
-    pinned = [2.269274, 3.097387, 6.099069, 3.1053, 1.643797, 0.392949]
+    pinned = [2.359490, 1.554164, 3.562514, 0.627156, 4.093224, 4.217982]
     assert steps(training, 6) == pytest.approx(pinned, rel=1e-4)
 
 
@@ -250,24 +210,11 @@ def test_memory_that_ran_out_is_told_with_the_next_smaller_settings(
     assert re.search(said, caught.value.hint)
 
 
-def test_a_loss_that_is_infinite_names_its_step(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    training, _ = toy_training(tmp_path, IMAGES, batch_size=3, epochs=3)
-    steps(training, 1)
-    monkeypatch.setattr(
-        loop, "batch_losses", lambda *_: torch.full((3,), float("inf"), requires_grad=True)
-    )
-    with pytest.raises(loop.TrainingError, match="NaN or infinite at step 2") as caught:
-        optimise(training)
-    assert "learning_rate" in caught.value.hint
-
-
 def test_the_loss_scaler_of_fp16_moves_with_the_steps(tmp_path: Path) -> None:
     training, _ = toy_training(tmp_path, IMAGES, batch_size=3, epochs=4)
-    training.scaler = torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=1)
+    training.stepper.scaler = torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=1)
     steps(training, 2)
-    assert training.scaler.get_scale() == 16.0
+    assert training.stepper.scaler.get_scale() == 16.0
 
 
 def test_the_validation_loss_is_the_mean_over_images_without_dropout(tmp_path: Path) -> None:
