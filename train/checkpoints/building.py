@@ -30,23 +30,29 @@ def build(
         UnreadableError: The file cannot be read, or weights have other shapes.
     """
     with torch.device("meta"):  # neither time nor memory for weights that are replaced
-        module = _empty(component, config)
+        module = empty(component, config)
     _fill(module, file, copies_of(file, component, config), dtype)
     _fill_buffers(module)
     return module
 
 
-def _empty(component: str, config: Mapping[str, Any]) -> nn.Module:
+def empty(component: str, config: Mapping[str, Any]) -> nn.Module:
+    """Return a component with new weights, on torch's default device and in its default type.
+
+    Args:
+        component: unet, vae, text_encoder or text_encoder_2.
+        config: Of the component.
+    """
     module: nn.Module
     # Named modules, since the packages' top levels import every pipeline there is.
     if component == "unet":
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-        module = UNet2DConditionModel(**config)
+        module = UNet2DConditionModel.from_config(config)
     elif component == "vae":
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-        module = AutoencoderKL(**config)
+        module = AutoencoderKL.from_config(config)
     else:
         from transformers.models.clip import modeling_clip
         from transformers.models.clip.configuration_clip import CLIPTextConfig

@@ -16,6 +16,7 @@ from prep.errors import UserError
 from train.arithmetic.memory import FREE_MEMORY, MemoryRanOutError, catch_out_of_memory
 from train.arithmetic.noise import NoiseSchedule
 from train.arithmetic.precision import PrecisionPolicy
+from train.checkpoints.sources import TextTokenizer
 from train.families.base import Parkable, Targets
 from train.families.base_model import BaseModel
 from train.families.clip import ClipText
@@ -67,6 +68,26 @@ class LatentDiffusion:
                 f"The base model in {base.path} cannot be loaded: {_first_line(error)}",
                 "Download or copy it again, and check that every file is complete.",
             ) from error
+
+    @classmethod
+    def empty(cls, base: BaseModel, policy: PrecisionPolicy) -> Self:
+        """Return the model with new weights and without tokenizers, to measure with."""
+        from train.checkpoints.building import empty
+
+        def made(component: str, dtype: torch.dtype) -> nn.Module:
+            usual = torch.get_default_dtype()
+            torch.set_default_dtype(dtype)
+            try:
+                module = empty(component, base.configs[component])
+            finally:
+                torch.set_default_dtype(usual)
+            return module.eval().requires_grad_(requires_grad=False)
+
+        tokenizer = TextTokenizer(lambda _: [], 0, 0, 0)
+        texts = tuple(ClipText(tokenizer, made(n, policy.dtype)) for n in base.text_encoders)
+        objective = NoiseSchedule.from_config(base.configs["scheduler"])
+        unet, vae = made("unet", policy.dtype), made("vae", torch.float32)
+        return cls(base, policy, objective, texts, unet, vae)
 
     # ---- modules -------------------------------------------------------------------------
 
