@@ -12,7 +12,7 @@ from prep.errors import ConfigError
 from train.extra import require_optimizer
 from train.optim.flat import FlatGroup
 from train.settings.optimization import OptimizationSettings
-from train.settings.optimizers import OPTIMIZERS, OptimizerKind, kind_of
+from train.settings.optimizers import ADAM, OPTIMIZERS, OptimizerKind, kind_of
 
 _OWN = ("self", "params", "lr")
 """Arguments that nobody sets by name: the weights, and the rate of each group."""
@@ -109,9 +109,15 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, share: float) -> float:
 
 
 def description(optimizer: torch.optim.Optimizer) -> str:
-    """Return class and arguments as kohya writes them into LoRA files: module.Class(name=value)."""
-    kind, left_out = type(optimizer), {"lr", "initial_lr", "params"}
+    """Return class and arguments as kohya writes them into LoRA files: module.Class(name=value).
+
+    Of the arguments, those that are settings, and those that are not as the class has them.
+    """
+    kind = type(optimizer)
     known = inspect.signature(kind.__init__).parameters
-    values = {k: v for k, v in optimizer.defaults.items() if k in known and k not in left_out}
-    arguments = ",".join(f"{name}={value}" for name, value in values.items())
-    return f"{kind.__module__}.{kind.__qualname__}({arguments})"
+    told = [
+        f"{name}={value}"
+        for name, value in optimizer.defaults.items()
+        if name in known and name not in _OWN and (name in ADAM or value != known[name].default)
+    ]
+    return f"{kind.__module__}.{kind.__qualname__}({','.join(told)})"

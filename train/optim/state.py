@@ -74,15 +74,26 @@ def restore_optimizer(
     for number, parameter, flat in _numbered(optimizer, flats):
         entries: dict[str, Any] = dict(data["values"].get(str(number), {}))
         for name, tensor in named.get(number, {}).items():
-            whole = tensor
-            if flat is not None and tensor.shape == flat.parameters[0].shape:
-                count = range(len(flat.parameters))
-                whole = flat.join([named[number + offset][name] for offset in count])
+            pieces = [] if flat is None else _pieces(named, number, name, flat)
+            whole = tensor if flat is None or not pieces else flat.join(pieces)
             entries[name] = whole.to(_home(optimizer, parameter, name), copy=True)
         if entries:
             optimizer.state[parameter] = entries
     for group, saved in zip(optimizer.param_groups, data["groups"], strict=bool(text)):
         group.update({name: _as_before(group.get(name), value) for name, value in saved.items()})
+
+
+def _pieces(
+    named: Mapping[int, Mapping[str, Tensor]], first: int, name: str, flat: FlatGroup
+) -> list[Tensor]:
+    """Return an entry of every weight of a group; empty when it is one of the whole group."""
+    found: list[Tensor] = []
+    for number, weight in enumerate(flat.parameters, start=first):
+        piece = named.get(number, {}).get(name)
+        if piece is None or piece.shape != weight.shape:
+            return []
+        found.append(piece)
+    return found
 
 
 def _by_weight(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:

@@ -35,9 +35,18 @@ def _typed(value: Any) -> Any:
     return found if isinstance(found, bool | tuple) else value
 
 
-Argument = Annotated[
-    bool | int | float | str | tuple[bool | int | float | str, ...], BeforeValidator(_typed)
-]
+def _argument(value: Any) -> Any:
+    """Return the value of an argument: a plain one, or a tuple of plain ones."""
+    found = _typed(value)
+    if isinstance(found, list):
+        found = tuple(found)
+    parts = found if isinstance(found, tuple) else (found,)
+    if not all(isinstance(part, bool | int | float | str) for part in parts):
+        raise ValueError("must be a number, a text, true, false, or a list of these")
+    return found
+
+
+Argument = Annotated[Any, BeforeValidator(_argument)]
 """The value of an argument of an optimiser."""
 
 

@@ -17,6 +17,7 @@ from tests.train.optim.weights import (
     values,
 )
 from train import extra
+from train.config import validated
 from train.optim.flat import FlatGroup
 from train.optim.lion import Lion
 from train.optim.optimizers import description, make_optimizer
@@ -170,8 +171,8 @@ def test_what_a_form_or_a_file_gives_is_typed(given: Any, value: Any) -> None:
 
 @pytest.mark.parametrize("given", [None, {"a": 1}, "{ a = 1 }", [[1]]])
 def test_arguments_that_are_no_values_are_refused(given: Any) -> None:
-    with pytest.raises(ValueError, match="optimizer_args"):
-        OptimizationSettings(optimizer_args={"x": given})
+    with pytest.raises(ConfigError, match=r"optimizer_args.x: must be a number, a text.*these$"):
+        validated({"optimizer_args": {"x": given}}, "--set")
 
 
 def test_adafactor_and_prodigy_begin_with_what_suits_loras() -> None:
@@ -218,7 +219,10 @@ def test_a_missing_package_is_named_with_its_extra(
 def test_files_say_which_optimiser_it_was() -> None:
     optimizer = made("lion", weight_decay=0.1)
     assert description(optimizer) == "train.optim.lion.Lion(betas=(0.9, 0.99),weight_decay=0.1)"
-    assert "lr=" not in description(made("adamw"))
+    told = "torch.optim.adamw.AdamW(betas=(0.9, 0.999),eps=1e-08,weight_decay=0.01,fused=True)"
+    assert description(made("adamw")) == told
+    changed = description(made("adamw", optimizer_args={"amsgrad": True}))
+    assert changed == told.replace("fused", "amsgrad=True,fused")
 
 
 # ---- settings ------------------------------------------------------------------------------------

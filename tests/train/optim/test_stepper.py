@@ -63,6 +63,34 @@ def _text_of(weights: list[torch.nn.Parameter], settings: Any) -> str:
     return stepper.state()[1]
 
 
+def test_a_group_that_begins_with_a_single_number_resumes() -> None:
+    """What the group has once, such as the count of steps, has the shape of that weight."""
+    whole, settings = parameters(), settings_of("adamw")
+    stepper = stepper_over(whole, settings, split=3)
+    assert stepper.groups[1].parameters[0].shape == ()
+    for number in range(3):
+        step(stepper, whole, number)
+    tensors, text = saved(stepper)
+    second = parameters()
+    with torch.no_grad():
+        for mine, kept in zip(second, whole, strict=True):
+            mine.copy_(kept)
+    again = stepper_over(second, settings, split=3)
+    again.restore(tensors, text)
+    for each, weights in ((stepper, whole), (again, second)):
+        step(each, weights, 3)
+    assert torch.equal(values(second), values(whole))
+
+
+def test_a_state_of_other_weights_is_refused() -> None:
+    stepper = stepper_over(parameters(), settings_of("adamw"))
+    step(stepper, [w for group in stepper.groups for w in group.parameters], 0)
+    tensors, text = saved(stepper)
+    fewer = stepper_over(parameters()[:2], settings_of("adamw"))
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        fewer.restore(tensors, text)
+
+
 def test_states_are_kept_weight_by_weight() -> None:
     weights = parameters()
     stepper = stepper_over(weights, settings_of("adamw"))

@@ -55,8 +55,8 @@ def stepper_over(
     """Return a stepper over two groups of these weights; the second has half the rate."""
     rate = settings.learning_rate
     second = rate if settings.optimizer == "prodigy" else rate / 2
-    groups = [FlatGroup(weights[:split], rate), FlatGroup(weights[split:], second)]
-    groups = [group for group in groups if group.parameters]
+    parts = [(weights[:split], rate), (weights[split:], second)]
+    groups = [FlatGroup(part, each) for part, each in parts if part]
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     return Stepper(groups, make_optimizer(groups, settings, CPU), scaler)
 
