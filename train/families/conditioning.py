@@ -16,6 +16,8 @@ from train.families.base import Conditioning, Family
 
 BUDGET = 1 << 30
 """Bytes of text states in memory: some 9,000 captions of SD 1.5 or 3,300 of SDXL, in bf16."""
+_AT_ONCE = 1024
+"""New captions that are encoded in one go: training waits some ten seconds for them on a GPU."""
 _LOOKED_AT = 50_000
 """Captions of steps to come that are looked at: repeated ones take no memory, but time."""
 
@@ -74,10 +76,13 @@ class Texts:
         # "" fills captions up that are shorter than others of their batch.
         needed = dict.fromkeys([*captions, ""])
         window: set[str] = set()
-        size = 0
+        size = new = 0
         for text in _distinct(chain(needed, islice(ahead, _LOOKED_AT))):
             states = self._known.pop(text, None)
             if states is None:
+                if new >= _AT_ONCE and text not in needed:
+                    break
+                new += 1
                 states = self._encode_one(text).kept()
                 self._bytes += states.nbytes
             size += states.nbytes

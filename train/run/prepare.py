@@ -121,7 +121,7 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     schedule = Schedule.make(train, settings, group.size)
     counters = Counters(dataset=data.fingerprint, started=time.time())
     texts = Texts(model, settings)
-    yield from _warnings(data, texts, settings)
+    yield from _warnings(data, schedule, texts, settings)
     folder = job.directory / "state"
     if resumed := load_newest(folder, network, stepper):
         counters = yield from _resume(*resumed, data, schedule, group)
@@ -264,8 +264,11 @@ def _resume(
     return replace(counters, dataset=data.fingerprint)
 
 
-def _warnings(data: Dataset, texts: Texts, settings: TrainSettings) -> Generator[Event, None, None]:
-    cut = texts.too_long([image.caption for image in data.images])
+def _warnings(
+    data: Dataset, schedule: Schedule, texts: Texts, settings: TrainSettings
+) -> Generator[Event, None, None]:
+    lines = {(image.path, line) for image in data.images for line in image.caption.splitlines()}
+    cut = texts.too_long(sorted(line for _, line in lines))
     if cut:
         yield Warned(
             f"{len(cut)} captions are longer than {settings.max_token_length} tokens; "
@@ -276,6 +279,16 @@ def _warnings(data: Dataset, texts: Texts, settings: TrainSettings) -> Generator
         yield Warned(
             f"The dataset file says batch_size {size}; the run uses {settings.batch_size}.",
             "The settings of the run take precedence over the dataset file.",
+        )
+    exposures = sum(image.repeats for image in schedule.images)
+    filled = exposures / schedule.batches_per_epoch
+    if filled < min(settings.batch_size, exposures) / 2:
+        buckets = len({(image.part, image.fit.bucket) for image in schedule.images})
+        yield Warned(
+            f"Batches have {filled:.1f} images on average, not {settings.batch_size}: the images"
+            f" are spread over {buckets} buckets.",
+            "Raise bucket_reso_steps or num_repeats, crop the images to fewer shapes, or lower"
+            " batch_size and raise gradient_accumulation.",
         )
 
 
