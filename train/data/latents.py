@@ -60,7 +60,7 @@ class LatentCache:
         throttle, done = Throttle(), len(views) - len(missing)
         with Workers("decode") as workers:
             for batch in self._batches(workers, missing, faulty):
-                encoded = self._encoded([pixels for _, pixels, _ in batch])
+                encoded = self._encoded([planes for _, planes, _ in batch])
                 for (view, _, mask), latents in zip(batch, encoded, strict=True):
                     workers.start(self._save, view, latents, mask)
                 done += len(batch)
@@ -94,8 +94,8 @@ class LatentCache:
         try:
             return np.asarray(np.load(file), dtype=np.float32)
         except (OSError, ValueError):
-            pixels, mask = read_view(view)
-            self._save(view, self._encoded([pixels])[0], mask)
+            planes, mask = read_view(view)
+            self._save(view, self._encoded([planes])[0], mask)
             return np.asarray(np.load(file), dtype=np.float32)
 
     def _missing(self, views: Sequence[View]) -> list[View]:
@@ -130,10 +130,11 @@ class LatentCache:
         same = batch[0][0].image.fit.bucket == bucket
         return same and (len(batch) + 1) * width * height <= self._batch_pixels
 
-    def _encoded(self, pixels: Sequence[NDArray[np.uint8]]) -> Tensor:
+    def _encoded(self, pictures: Sequence[NDArray[np.float32]]) -> Tensor:
         """Return mean and deviation of pictures of one size."""
-        stacked = torch.from_numpy(np.stack([part.transpose(2, 0, 1) for part in pixels]))
-        return self._encode(stacked.to(torch.float32) / 127.5 - 1.0).to(torch.float32)
+        tensors = [torch.from_numpy(planes) for planes in pictures]
+        together = torch.stack(tensors) if len(tensors) > 1 else tensors[0][None]
+        return self._encode(together).to(torch.float32)
 
     def _save(self, view: View, latents: Tensor, mask: NDArray[np.float32] | None) -> None:
         _write(self._file(view), latents.numpy())
@@ -158,15 +159,15 @@ class LatentCache:
         return self._folder / f"{text_hash(repr(parts))}.npy"
 
 
-_Read = tuple[View, NDArray[np.uint8], NDArray[np.float32] | None]
+_Read = tuple[View, NDArray[np.float32], NDArray[np.float32] | None]
 """A view, its pixels, and its mask."""
 
 
 def _result(
     view: View,
-    future: "Future[tuple[NDArray[np.uint8], NDArray[np.float32] | None]]",
+    future: "Future[tuple[NDArray[np.float32], NDArray[np.float32] | None]]",
     faulty: dict[Path, tuple[TrainImage, str]],
-) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None] | None:
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None] | None:
     """Return what a thread has read, or note why it could not."""
     try:
         return future.result()

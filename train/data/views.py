@@ -40,11 +40,12 @@ class View:
         return self.image.path.name
 
 
-def read_view(view: View) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+def read_view(view: View) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Decode an image and its mask.
 
     Returns:
-        Pixels of shape (height, width, 3), and how much each counts, 0 to 1: (height, width).
+        Pixels of shape (3, height, width), -1 to 1, and how much each counts, 0 to 1: (height,
+        width).
 
     Raises:
         UnreadableError: A file is gone, broken, no longer what it was when the run read it, or the
@@ -57,7 +58,10 @@ def read_view(view: View) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None
     mask = _mask(view)
     if view.flipped:
         shown, mask = shown[:, ::-1], None if mask is None else mask[:, ::-1]
-    return np.ascontiguousarray(shown), None if mask is None else np.ascontiguousarray(mask)
+    planes = np.ascontiguousarray(shown.transpose(2, 0, 1), dtype=np.float32)
+    planes /= 127.5
+    planes -= 1.0
+    return planes, None if mask is None else np.ascontiguousarray(mask)
 
 
 def _mask(view: View) -> NDArray[np.float32] | None:
