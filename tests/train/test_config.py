@@ -14,6 +14,7 @@ from train.config import (
     model_path,
     parse_override,
     presets,
+    validated,
 )
 
 
@@ -142,3 +143,56 @@ def test_a_base_model_may_be_in_the_home_folder(
     assert model_path("model", Path("/project")) == Path("/project/model")
     with pytest.raises(ConfigError, match="home folder"):
         model_path("~nobody-at-all/model", Path("/project"))
+
+
+@pytest.mark.parametrize("network", ["loha", "lokr"])
+@pytest.mark.parametrize("name", ["dropout", "rank_dropout", "noisy_rank_share", "lora_plus_ratio"])
+def test_what_acts_on_loras_is_refused_with_other_networks(network: str, name: str) -> None:
+    value = 2.0 if name == "lora_plus_ratio" else 0.5
+    with pytest.raises(ConfigError, match=f"{name}: acts on lora and dora, not on {network}"):
+        validated({name: value, "network": network}, "here")
+    default = TrainSettings.model_fields[name].default
+    assert validated({name: str(default), "network": network}, "here").network == network
+    for other in ("lora", "dora"):
+        assert getattr(validated({name: value, "network": other}, "here"), name) == value
+
+
+def test_tables_of_settings_survive_the_files(tmp_path: Path) -> None:
+    given = 'block_ranks = {"down_blocks.1" = 8, "*attn2*" = 0}\nlokr_factor = -1'
+    settings = TrainSettings.from_project(project_with(tmp_path, given))
+    assert settings.block_ranks == {"down_blocks.1": 8, "*attn2*": 0}
+    over = ["block_learning_rates={'up_blocks.1' = 0.5}"]
+    settings = TrainSettings.from_project(Project.open(tmp_path), "", over)
+    run = RunConfig(
+        name="a",
+        project=tmp_path,
+        dataset=tmp_path,
+        output=tmp_path,
+        samples=tmp_path,
+        cache=tmp_path,
+        train=settings,
+    )
+    again = RunConfig.from_toml(run.to_toml()).train
+    assert again.block_ranks == settings.block_ranks
+    assert again.block_learning_rates == {"up_blocks.1": 0.5}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"block_ranks": {"a": -1}},
+        {"block_ranks": {"a": 1025}},
+        {"block_learning_rates": {"a": 0.0}},
+        {"lokr_factor": 0},
+        {"lokr_factor": 1},
+        {"lokr_factor": -2},
+        {"noisy_rank_share": 0.0},
+        {"ema_decay": 1.0},
+        {"network": "oft"},
+        {"dora_axis": "both"},
+    ],
+)
+def test_settings_of_networks_out_of_range_are_refused(fault: dict[str, object]) -> None:
+    (name,) = fault
+    with pytest.raises(ConfigError, match=f"^here: {name}"):
+        validated(fault, "here")

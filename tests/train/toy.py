@@ -26,9 +26,9 @@ from train.data.origins import Origin
 from train.families.base import Conditioning, Frame, Parkable
 from train.families.base_model import BaseModel
 from train.lora.metadata import Facts
-from train.networks.base import Network
 from train.networks.build import fresh_network
-from train.networks.lora import Ranks
+from train.networks.ranks import Ranks
+from train.networks.trainee import Trainee
 from train.optim.flat import FlatGroup
 from train.optim.optimizers import make_optimizer
 from train.optim.stepper import Stepper
@@ -208,7 +208,7 @@ def toy_image(number: int, *, flip: bool = False, regularization: bool = False) 
     )
 
 
-def toy_network(model: ToyFamily) -> Network:
+def toy_network(model: ToyFamily) -> Trainee:
     """Return a LoRA of rank 1 whose weights are all 0.3, attached."""
     targets = model.targets(parts=["unet"], conv=False)
     network = fresh_network(targets, Ranks(1, 1.0))

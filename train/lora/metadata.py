@@ -227,15 +227,25 @@ def _optimiser(run: RunConfig, schedule: Schedule, facts: Facts) -> dict[str, An
 def _network(run: RunConfig) -> dict[str, Any]:
     train = run.train
     extra: dict[str, Any] = {}
+    if train.network != "lora":
+        extra["algo"] = "lora" if train.network == "dora" else train.network
+    if train.network == "dora":
+        extra |= {"dora_wd": "True", "wd_on_output": str(train.dora_axis == "output")}
+    if train.network == "lokr":
+        extra["factor"] = str(train.lokr_factor)
     if train.conv_rank:
-        extra = {"conv_dim": str(train.conv_rank), "conv_alpha": str(train.conv_alpha)}
+        extra |= {"conv_dim": str(train.conv_rank), "conv_alpha": str(train.conv_alpha)}
+    drops = {"rank_dropout": train.rank_dropout, "module_dropout": train.module_dropout}
+    extra |= {name: str(share) for name, share in drops.items() if share}
+    if train.lora_plus_ratio > 1.0:
+        extra["loraplus_lr_ratio"] = str(train.lora_plus_ratio)
     return {
-        "network_module": "networks.lora",
+        "network_module": "networks.lora" if train.network == "lora" else "lycoris.kohya",
         "network_dim": train.rank,
         "network_alpha": train.alpha,
         "network_dropout": train.dropout or None,
         "network_args": extra,
-        "scale_weight_norms": None,
+        "scale_weight_norms": train.max_norm or None,
     }
 
 

@@ -12,15 +12,16 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from train.lora.algorithms import APPLIED, LORA, Algorithm
+from train.networks.base import Adapter, copy_exactly
+from train.networks.layers import applied
 
 Tensors = Mapping[str, Tensor]
 
 
-class DeltaModule(nn.Module):
-    """What a file adds to one module; implements ``Adapter``."""
+class DeltaModule(Adapter):
+    """What a file adds to one module."""
 
     ALGORITHMS: ClassVar[tuple[Algorithm, ...]] = tuple(a for a in APPLIED if a is not LORA)
 
@@ -43,9 +44,7 @@ class DeltaModule(nn.Module):
     def load(self, tensors: Tensors) -> None:
         """As ``Adapter.load``."""
         for leaf, own in self._tensors().items():
-            if own.shape != tensors[leaf].shape:  # copying would broadcast
-                raise RuntimeError(f"{leaf} has another shape")
-            own.copy_(tensors[leaf])
+            copy_exactly(own, tensors[leaf], leaf)
 
     def _tensors(self) -> dict[str, Tensor]:
         return {leaf: self.get_buffer(f"tensor{i}") for i, leaf in enumerate(self._leaves)}
@@ -59,21 +58,7 @@ class DeltaModule(nn.Module):
             bias = tensors.get("diff_b", tensors.get("b_norm"))
             change = change.to(x.dtype)
             bias = None if bias is None else bias.reshape(-1).to(x.dtype)
-        return _applied(base, x, change, bias)
-
-
-def _applied(base: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return what a module of this kind makes of ``x`` with other weights."""
-    if isinstance(base, nn.Conv2d):
-        padding, stride, dilation = base.padding, base.stride, base.dilation
-        return functional.conv2d(x, weight, bias, stride, padding, dilation, base.groups)
-    if isinstance(base, nn.Linear):
-        return functional.linear(x, weight, bias)
-    if isinstance(base, nn.GroupNorm):
-        return functional.group_norm(x, base.num_groups, weight, bias, base.eps)
-    if isinstance(base, nn.LayerNorm):
-        return functional.layer_norm(x, base.normalized_shape, weight, bias, base.eps)
-    raise TypeError(f"no change of {type(base).__name__}")
+        return applied(base, x, change, bias)
 
 
 def weight_change(tensors: Tensors, weight: Tensor) -> Tensor:

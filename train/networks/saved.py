@@ -58,7 +58,8 @@ def save_lora(path: Path, network: Network, metadata: Mapping[str, str], precisi
                 f" large for {precision}.",
                 "Lower learning_rate. What was saved before is from before this step.",
             )
-        tensors[name] = raw(tensor, dtype)
+        exact = name.endswith(".alpha") and float(tensor.to(dtype)) != float(tensor)
+        tensors[name] = raw(tensor, None if exact else dtype)  # alpha decides on all the rest
     write_bytes(path, with_hashes(tensors, metadata))
 
 

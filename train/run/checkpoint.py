@@ -17,8 +17,8 @@ from prep.errors import UnreadableError, UserError
 from prep.system.files import write_bytes
 from prep.texts import parse_json
 from train.lora.file import read_header, serialise
-from train.networks.base import Network
 from train.networks.saved import raw
+from train.networks.trainee import Trainee
 from train.optim.stepper import Stepper
 
 _KEPT_STATES = 2
@@ -60,14 +60,14 @@ class Counters:
         self.average_loss = before + (loss - before) / min(step, _AVERAGED)
 
 
-def save_state(folder: Path, network: Network, stepper: Stepper, counters: Counters) -> Path:
+def save_state(folder: Path, network: Trainee, stepper: Stepper, counters: Counters) -> Path:
     """Write the state of this step and remove the oldest ones.
 
     Returns:
         The new state file.
     """
     kept, values = stepper.state()
-    tensors = {f"{_NETWORK}{k}": raw(t, torch.float32) for k, t in network.tensors().items()}
+    tensors = {f"{_NETWORK}{k}": raw(t, torch.float32) for k, t in network.state().items()}
     tensors |= {name: raw(tensor) for name, tensor in kept.items()}
     metadata = {"counters": json.dumps(asdict(counters)), "optimizer": values}
     metadata[_CHECKSUM] = checksum(serialise(tensors, metadata))
@@ -94,7 +94,7 @@ def states(folder: Path) -> list[Path]:
 
 
 def load_newest(
-    folder: Path, network: Network, stepper: Stepper
+    folder: Path, network: Trainee, stepper: Stepper
 ) -> tuple[Counters, list[Path]] | None:
     """Put network and optimiser back to where the newest undamaged state left them.
 
@@ -129,7 +129,7 @@ def set_aside(state: Path) -> Path:
     return state.rename(target)
 
 
-def load_state(path: Path, network: Network, stepper: Stepper) -> Counters:
+def load_state(path: Path, network: Trainee, stepper: Stepper) -> Counters:
     """Put network and optimiser back to where a state left them, bit for bit.
 
     Raises:
@@ -139,7 +139,7 @@ def load_state(path: Path, network: Network, stepper: Stepper) -> Counters:
     tensors, metadata, counters = _read(path)
     own = {k.removeprefix(_NETWORK): t for k, t in tensors.items() if k.startswith(_NETWORK)}
     try:
-        network.load(own)
+        network.load_state(own)
         stepper.restore(tensors, metadata.get("optimizer", ""))
     except (KeyError, RuntimeError, ValueError) as error:
         raise UserError(

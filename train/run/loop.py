@@ -104,15 +104,20 @@ def optimise(training: Training) -> Tensor:
     window = schedule.window_of(step)
     images = sum(len(batch) for _, batch in window)
     loss_sum = torch.zeros((), device=group.device)
+    moves = group.size > 1  # another process may have a gradient
     with catch_out_of_memory("a training step", _smaller(training.settings)):
         for index, batch in window[group.rank :: group.size]:
             torch.manual_seed(seed_of(training.settings.seed, "dropout", step, index))
             loss = batch_losses(training, batch, epoch, step, index).sum() / images
-            if loss.requires_grad:  # not when none of its images can be read any more
+            # Not when module_dropout switched everything off, or no image can be read any more.
+            if loss.requires_grad:
                 training.stepper.backward(loss)
+                moves = True
             loss_sum += loss.detach()
         total = group.all_reduce(loss_sum)
-        training.stepper.step(training.settings.max_grad_norm, group.all_reduce)
+        if moves:
+            training.stepper.step(training.settings.max_grad_norm, group.all_reduce)
+        training.network.after_step(step + 1)
     return total
 
 
@@ -165,7 +170,6 @@ def _draw(training: Training) -> Iterator[Event]:
     """Draw the sample prompts with the LoRA as it is now; a sample that fails is a warning."""
     if not training.group.is_main:
         return
-    training.network.eval()
     for index, picture in enumerate(training.pictures):
         try:
             with training.stepper.inference_weights():
@@ -180,12 +184,12 @@ def _draw(training: Training) -> Iterator[Event]:
             )
     training.texts.rest()
     training.model.park("vae")
-    training.network.train()
 
 
 def _sample(training: Training, picture: ImageSpec, index: int) -> Sample:
     run, step = training.run, training.counters.step
-    image = training.generator.draw(picture)
+    with training.network.in_use():
+        image = training.generator.draw(picture)
     path = run.samples / f"step{step:08d}-{index:02d}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     base = training.model.base
@@ -212,7 +216,7 @@ def _save(training: Training) -> Iterator[Event]:
     metadata = build(
         training.run, training.data, schedule, training.facts, counters.step, time.time()
     )
-    with training.stepper.inference_weights():
+    with training.stepper.inference_weights(), training.network.in_use():
         save_lora(path, training.network, metadata, training.settings.save_precision)
     counters.scaler = training.stepper.scaler.state_dict()
     save_state(training.states, training.network, training.stepper, counters)

@@ -83,6 +83,7 @@ def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
     mixed = input_noise(noise, settings, draws)
     timesteps = objective.draw_timesteps(len(latents), draws("timesteps"), settings)
     example = Example(latents, noise, mixed, timesteps).to(training.group.device)
+    training.network.begin(timesteps / objective.timesteps_at((1.0,)))
     captions = training.schedule.captions_of(step, loaded.exposures)
     text = training.texts.encode(captions, training.captions_from(step))
     predicted, target = _prediction(training, example, text, loaded.frames)
@@ -132,18 +133,17 @@ def fixed_loss(training: Training, images: Sequence[TrainImage]) -> float:
     It is the same function at every step, whatever the loss of the training, so that it can be
     compared between epochs and runs. Images that can no longer be read are left out.
     """
-    training.network.eval()
     captions, losses = [validation_caption(image) for image in images], []
-    for place, image in enumerate(images):
-        try:
-            mean, _ = training.cache.load(image)
-            mask = training.cache.mask(image)
-        except UnreadableError as error:
-            training.lose(image, error.message)
-            continue
-        text = training.texts.encode([captions[place]], captions[place:])
-        losses.append(_fixed_errors(training, image, mean, mask, text))
-    training.network.train()
+    with training.network.in_use():
+        for place, image in enumerate(images):
+            try:
+                mean, _ = training.cache.load(image)
+                mask = training.cache.mask(image)
+            except UnreadableError as error:
+                training.lose(image, error.message)
+                continue
+            text = training.texts.encode([captions[place]], captions[place:])
+            losses.append(_fixed_errors(training, image, mean, mask, text))
     return float(torch.stack(losses).mean()) if losses else math.nan
 
 

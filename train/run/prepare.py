@@ -20,14 +20,14 @@ from train.families.base_model import BaseModel
 from train.families.conditioning import Texts
 from train.families.opening import load_family, opened_base
 from train.lora.metadata import Facts
-from train.networks.base import Network
-from train.networks.build import fresh_network
-from train.networks.lora import Ranks
+from train.networks.build import network_to_train
+from train.networks.continued import continue_from, find_start
+from train.networks.trainee import Trainee
 from train.optim.flat import FlatGroup
 from train.optim.optimizers import description, make_optimizer
 from train.optim.stepper import Stepper
 from train.run.batches import Lost
-from train.run.checkpoint import Counters, load_newest, set_aside
+from train.run.checkpoint import Counters, load_newest, set_aside, states
 from train.run.probe import judge, prediction_errors
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
@@ -47,7 +47,7 @@ class Training:
     schedule: Schedule
     cache: LatentCache
     texts: Texts
-    network: Network
+    network: Trainee
     stepper: Stepper
     counters: Counters
     facts: Facts
@@ -106,7 +106,8 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     _check_buckets(data, base)
     model = yield from _load(base, settings, group)
     settings.check_prediction(model.objective.prediction)
-    network = _network(model, settings)
+    folder = job.directory / "state"
+    network = _network(model, run, fresh=not states(folder))
     stepper = _stepper(model, network, settings)
     together = BATCH_PIXELS if group.device.type == "cuda" else 0
     cache = LatentCache(run.cache, base.vae_hash(), model.encode_pixels, together)
@@ -122,13 +123,15 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     counters = Counters(dataset=data.fingerprint, started=time.time())
     texts = Texts(model, settings)
     yield from _warnings(data, schedule, texts, settings)
-    folder = job.directory / "state"
     if resumed := load_newest(folder, network, stepper):
         counters = yield from _resume(*resumed, data, schedule, group)
         if counters.scaler:
             stepper.scaler.load_state_dict(counters.scaler)
     else:
-        yield from _probe(model, cache, texts, schedule, settings)
+        network.strength = 0.0  # it may have begun with the changes of a file
+        # These text states are those of the bare model: nothing else may remember them.
+        yield from _probe(model, cache, Texts(model, settings), schedule, settings)
+        network.strength = 1.0
     return Training(
         run,
         job,
@@ -192,21 +195,27 @@ def _check_buckets(data: Dataset, base: BaseModel) -> None:
             )
 
 
-def _network(model: Family, settings: TrainSettings) -> Network:
-    """Build a LoRA that changes nothing yet and attach it."""
+def _network(model: Family, run: RunConfig, *, fresh: bool) -> Trainee:
+    """Build the network and attach it; a fresh one may begin where a file ends."""
+    settings = run.train
     parts = [part for part, rate in settings.rates(model.base.family).items() if rate]
     targets = model.targets(parts=parts, conv=settings.conv_rank > 0)
-    ranks = Ranks(settings.rank, settings.alpha, settings.conv_rank, settings.conv_alpha)
-    network = fresh_network(targets, ranks, dropout=settings.dropout, seed=settings.seed)
-    return network.to(model.policy.device).attach(targets)
+    network = network_to_train(targets, model.parts, settings)
+    if settings.start_from and fresh:
+        continue_from(network, find_start(settings.start_from, (run.project, run.output)))
+    network.to(model.policy.device).attach(targets)
+    network.keep_average()
+    return network
 
 
-def _stepper(model: Family, network: Network, settings: TrainSettings) -> Stepper:
-    """Make what moves the weights, with a group for each part of the model that is trained."""
-    rates = settings.rates(model.base.family)
-    parts = [(network.weights(prefix), rates[part]) for part, prefix in model.parts.items()]
-    groups = [FlatGroup(weights, rate) for weights, rate in parts if weights]
-    policy = model.policy
+def _stepper(model: Family, network: Trainee, settings: TrainSettings) -> Stepper:
+    """Make what moves the weights, with a group for each part of the model and each rate in it."""
+    rates, policy = settings.rates(model.base.family), model.policy
+    groups = [
+        FlatGroup(weights, rates[part] * factor)
+        for part, prefix in model.parts.items()
+        for factor, weights in network.weights(prefix).items()
+    ]
     scaler = torch.amp.GradScaler(policy.device.type, enabled=policy.dtype == torch.float16)
     return Stepper(groups, make_optimizer(groups, settings, policy.device), scaler)
 
@@ -214,7 +223,7 @@ def _stepper(model: Family, network: Network, settings: TrainSettings) -> Steppe
 def _probe(
     model: Family, cache: LatentCache, texts: Texts, schedule: Schedule, settings: TrainSettings
 ) -> Generator[Event, None, None]:
-    """Check what the base model predicts, while the network still changes nothing.
+    """Check what the base model predicts, without the network.
 
     Raises:
         ConfigError: It clearly is not what its file says.

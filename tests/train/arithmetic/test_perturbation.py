@@ -1,13 +1,16 @@
 """Noise that is more than white: its statistics, and that options do not disturb each other."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from prep.seeding import seed_of
+from train.arithmetic import perturbation
 from train.arithmetic.perturbation import input_noise, training_noise
 from train.settings.objective import ObjectiveSettings
 
@@ -94,6 +97,28 @@ def test_a_pyramid_ends_at_one_pixel() -> None:
     few = noise(multires_noise_iterations=5)
     assert torch.equal(noise(multires_noise_iterations=16), few)
     assert not torch.equal(noise(multires_noise_iterations=2), few)
+
+
+def _seeded(seed: int, purpose: str) -> torch.Generator:
+    return torch.Generator().manual_seed(seed_of(seed, purpose))
+
+
+def test_each_level_is_two_to_four_times_as_coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    coarse: list[tuple[int, ...]] = []
+
+    def noted(added: Tensor, **given: Any) -> Tensor:
+        coarse.append(tuple(added.shape[2:]))
+        return interpolate(added, **given)
+
+    monkeypatch.setattr(perturbation, "interpolate", noted)
+    settings = ObjectiveSettings(multires_noise_iterations=2)
+    for seed in range(60):
+        fixed = partial(_seeded, seed)
+        training_noise(torch.zeros(1, 1, 400, 800), settings, fixed)
+    assert set(coarse[::2]) == {(400, 800)}
+    sides = [high for high, _ in coarse[1::2]]
+    assert (100 <= min(sides) < 115, 170 < max(sides) <= 200) == (True, True)
+    assert all(abs(2 * high - wide) <= 1 for high, wide in coarse[1::2])
 
 
 def test_a_discount_of_zero_leaves_the_first_level() -> None:

@@ -9,7 +9,9 @@ from torch import nn
 from prep.errors import UserError
 from train.networks.base import Network
 from train.networks.build import fresh_network, network_of_file
-from train.networks.lora import LoraModule, Ranks
+from train.networks.lora import LoraModule
+from train.networks.ranks import Ranks
+from train.networks.trained import Drops
 
 NAME = "lora_unet_a"
 
@@ -74,7 +76,7 @@ def test_the_first_weights_are_kohyas_and_depend_on_seed_and_module() -> None:
     assert not torch.equal(a, other)
     # kaiming_uniform with a = sqrt 5 is uniform within 1 / sqrt(fan in).
     wide: Any = LoraModule(nn.Linear(400, 2), 50, 1.0)
-    wide.initialise(0)
+    wide.initialise(torch.Generator().manual_seed(0))
     bound = 1 / 400**0.5
     weight = wide.down.weight.detach()
     assert float(weight.abs().max()) == pytest.approx(bound, rel=1e-2)
@@ -82,7 +84,7 @@ def test_the_first_weights_are_kohyas_and_depend_on_seed_and_module() -> None:
 
 
 def test_dropout_acts_in_training_only() -> None:
-    adapter: Any = LoraModule(nn.Linear(64, 1, bias=False), 64, 64.0, dropout=0.5)
+    adapter: Any = LoraModule(nn.Linear(64, 1, bias=False), 64, 64.0, Drops(0.5))
     nn.init.ones_(adapter.up.weight)
     adapter.down.weight.data = torch.eye(64)
     x = torch.ones(1, 64)
@@ -97,9 +99,9 @@ def test_dropout_acts_in_training_only() -> None:
 
 def test_ranks_tell_wide_convolutions_from_all_others() -> None:
     ranks = Ranks(4, 2.0, 8, 1.0)
-    assert ranks.of(nn.Linear(1, 1)) == (4, 2.0)
-    assert ranks.of(conv(kernel_size=1)) == (4, 2.0)
-    assert ranks.of(conv(kernel_size=3)) == (8, 1.0)
+    assert ranks.of("", nn.Linear(1, 1)) == (4, 2.0)
+    assert ranks.of("", conv(kernel_size=1)) == (4, 2.0)
+    assert ranks.of("", conv(kernel_size=3)) == (8, 1.0)
     layers = {NAME: nn.Linear(2, 2), "lora_unet_c": conv(kernel_size=3)}
     assert list(fresh_network(layers, Ranks(4, 2.0)).adapters) == [NAME]
 
@@ -165,6 +167,46 @@ def test_strength_and_attachment() -> None:
     assert torch.allclose(layer(x), plain + added, atol=1e-5)
 
 
+def test_networks_come_off_in_any_order() -> None:
+    layer, x = nn.Linear(4, 6), torch.randn(2, 4)
+    plain = layer(x)
+    networks = [network_of_file({NAME: layer}, file_of(layer)) for _ in range(3)]
+    parts = []
+    for network in networks:
+        network.attach({NAME: layer})
+        parts.append(layer(x) - plain)
+        network.detach()
+        assert "forward" not in vars(layer)
+    for network in networks:
+        network.attach({NAME: layer})
+    assert torch.allclose(layer(x), plain + sum(parts), atol=1e-5)
+    networks[1].detach()
+    assert torch.allclose(layer(x), plain + parts[0] + parts[2], atol=1e-5)
+    networks[0].detach()
+    networks[1].attach({NAME: layer})
+    networks[2].detach()
+    assert torch.allclose(layer(x), plain + parts[1], atol=1e-5)
+    networks[1].detach()
+    assert torch.equal(layer(x), plain)
+    assert "forward" not in vars(layer)
+
+
+def test_a_forward_that_somebody_else_replaced_is_given_back() -> None:
+    layer: Any = nn.Linear(4, 6)
+    original = layer.forward
+
+    def doubled(x: torch.Tensor) -> Any:
+        return original(x) * 2
+
+    layer.forward = doubled
+    x = torch.randn(2, 4)
+    network = network_of_file({NAME: layer}, file_of(layer)).attach({NAME: layer})
+    added = layer(x) - doubled(x)
+    assert float(added.detach().abs().max()) > 0.1
+    network.detach()
+    assert layer.forward is doubled
+
+
 def test_an_output_keeps_its_format() -> None:
     layer = nn.Linear(4, 6)
     network = network_of_file({NAME: layer}, file_of(layer)).attach({NAME: layer})
@@ -176,10 +218,14 @@ def test_an_output_keeps_its_format() -> None:
 def test_weights_belong_to_the_part_that_their_names_begin_with() -> None:
     layers = {NAME: nn.Linear(2, 2), "lora_te_b": nn.Linear(2, 2), "lora_te_c": nn.Linear(2, 2)}
     network = fresh_network(layers, Ranks(1, 1.0))
-    counts = [len(network.weights(prefix)) for prefix in ("lora_unet_", "lora_te_", "lora_x_")]
-    assert counts == [2, 4, 0]
+    found = [network.weights(prefix) for prefix in ("lora_unet_", "lora_te_", "lora_x_")]
+    assert [{rate: len(some) for rate, some in one.items()} for one in found] == [
+        {1.0: 2},
+        {1.0: 4},
+        {},
+    ]
     adapter: Any = network.adapters[NAME]
-    assert network.weights("lora_unet_")[0] is adapter.down.weight
+    assert network.weights("lora_unet_")[1.0][0] is adapter.down.weight
 
 
 def test_loading_is_exact_and_complete() -> None:
@@ -190,7 +236,7 @@ def test_loading_is_exact_and_complete() -> None:
     for key, tensor in source.tensors().items():
         assert torch.equal(target.tensors()[key], tensor)
     with pytest.raises(KeyError):
-        Network(dict(target.adapters)).load({})
+        Network(dict(target.items())).load({})
 
 
 def weights(rank: int, across: int, out: int) -> dict[str, torch.Tensor]:

@@ -12,7 +12,7 @@ from train.families.base_model import BaseModel
 from train.families.sd15 import StableDiffusion15
 from train.networks.base import Network
 from train.networks.build import fresh_network, network_of_file
-from train.networks.lora import Ranks
+from train.networks.ranks import Ranks
 from train.networks.saved import load_lora, save_lora
 
 CPU = torch.device("cpu")

@@ -106,6 +106,8 @@ def _names(kind: Any) -> set[str]:
 
 
 def test_lion_by_hand() -> None:
+    usual = {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.0}
+    assert Lion([torch.nn.Parameter(torch.zeros(1))]).defaults == usual
     weight = torch.nn.Parameter(torch.tensor([1.0, -1.0, 0.0]))
     optimizer = Lion([weight], lr=0.1, betas=(0.5, 0.75), weight_decay=0.5)
     weight.grad = torch.tensor([4.0, -4.0, 0.0])

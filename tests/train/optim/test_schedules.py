@@ -115,6 +115,7 @@ def test_every_schedule_falls_from_one_to_its_minimum(name: str) -> None:
     chosen = settings(scheduler=name, scheduler_minimum=0.1)
     assert factor(chosen, 0, STEPS) == 1.0
     assert factor(chosen, STEPS, STEPS) == pytest.approx(0.1)
+    assert factor(chosen, STEPS + 5, STEPS) == pytest.approx(0.1)
     rates = ours(scheduler=name)
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] < 0.2

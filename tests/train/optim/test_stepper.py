@@ -163,6 +163,14 @@ def test_gradients_are_summed_over_processes_before_they_are_clipped() -> None:
     assert torch.allclose(moved, moved[0].expand_as(moved))
 
 
+def test_gradients_are_summed_over_processes_in_every_group() -> None:
+    weights, before = parameters(), values(parameters())
+    stepper = plain(weights)
+    torch.autograd.backward(torch.stack([w.sum() for w in weights]).sum())
+    stepper.step(0.0, lambda tensor: tensor.mul_(3.0))
+    assert torch.allclose(before - values(weights), torch.full((1,), 3.0), atol=1e-5)
+
+
 def test_short_gradients_and_a_limit_of_zero_change_nothing() -> None:
     for limit in (0.0, 1e6):
         weights, before = parameters(), values(parameters())

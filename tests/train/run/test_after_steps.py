@@ -10,7 +10,7 @@ from prep.errors import UserError
 from prep.events import Event, Finished, Metric, Sample, Saved, Warned
 from tests.train.toy import steps, toy_image, toy_stepper, toy_training, trained, weights
 from train.networks.build import fresh_network
-from train.networks.lora import Ranks
+from train.networks.ranks import Ranks
 from train.networks.saved import load_lora
 from train.optim.flat import FlatGroup
 from train.run.checkpoint import Counters, load_state, save_state, states

@@ -340,7 +340,7 @@ def test_states_of_other_settings_are_refused(make_run: MakeRun, tmp_path: Path)
 
 
 def test_networks_start_alike_whatever_else_is_trained(base: Path) -> None:
-    from train.networks.lora import Ranks
+    from train.networks.ranks import Ranks
 
     layers = {name: torch.nn.Linear(4, 4) for name in ("lora_unet_a", "lora_unet_b")}
     both = fresh_network(layers, Ranks(2, 1.0), seed=3).tensors()

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from prep.events import Event, Metric, Sample, Saved
+from prep.system import jobs
 from tests.train.toy import toy_image, toy_training, trained, weights
 from train.run import loop, objective
 from train.run.checkpoint import Counters, states
-from train.run.monitor import Step, StepLog, TrainingError
+from train.run.monitor import CommandReader, Step, StepLog, TrainingError
 from train.run.prepare import Training
 from train.run.processes import ProcessGroup
 
@@ -166,3 +167,47 @@ def test_time_that_passes_makes_a_log_due(monkeypatch: pytest.MonkeyPatch) -> No
     assert counters.seconds == 1.25
     assert third.it_per_s == pytest.approx(3 / 1.25)
     assert list(log.read()) == []
+
+
+# ---- commands ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("commands", "restarts"), [([], 1), (["save"], 1), (["pause", "resume"], 2)]
+)
+def test_the_time_of_a_pause_is_not_that_of_a_step(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seldom: Seldom,
+    commands: list[str],
+    restarts: int,
+) -> None:
+    seldom(100, 1e9)
+    training, _ = toy_training(tmp_path, IMAGES, batch_size=3, epochs=3, save_every_epochs=0)
+    for command in commands:
+        jobs.send(training.job, command)
+    noted: list[StepLog] = []
+    restart = StepLog.restart
+
+    def counted(log: StepLog) -> None:
+        noted.append(log)
+        restart(log)
+
+    monkeypatch.setattr(StepLog, "restart", counted)
+    list(trained(training, monkeypatch))
+    # Once at the first step, since all are read at the end; once more after a save or a pause.
+    assert len(noted) == restarts + (commands == ["save"])
+
+
+def test_commands_are_read_once_and_a_stop_ends_a_pause(tmp_path: Path) -> None:
+    job = jobs.Job(tmp_path)
+    reader = CommandReader(job)
+    assert reader.asked() == set()
+    jobs.send(job, "save")
+    assert reader.asked() == {"save"}
+    assert reader.asked() == set()
+    jobs.send(job, "pause")
+    jobs.send(job, "stop")
+    assert reader.asked() == {"pause", "stop"}
+    again = CommandReader(job)
+    assert again.asked() == {"save", "pause", "stop"}

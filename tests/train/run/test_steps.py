@@ -20,6 +20,7 @@ from tests.train.toy import (
     trained,
     weights,
 )
+from train.networks.trained import Drops
 from train.optim.schedules import factor
 from train.run import loop
 from train.run.loop import optimise
@@ -225,5 +226,5 @@ def test_the_validation_loss_is_the_mean_over_images_without_dropout(tmp_path: P
         alone.append(validation_loss(training))
     training, _ = toy_training(tmp_path, IMAGES, held_out=held)
     for adapter in training.network.adapters.values():
-        adapter.dropout = 0.9  # type: ignore[assignment]
+        adapter.drops = Drops(inner=0.9)  # type: ignore[assignment]
     assert validation_loss(training) == pytest.approx(sum(filter(None, alone)) / 3)
