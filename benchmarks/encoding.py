@@ -87,12 +87,15 @@ def main() -> None:
     """Print images per second and the share of the VAE's own rate."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--images", type=int, default=24)
-    count = parser.parse_args().images
+    parser.add_argument("--files", choices=_SIZES, action="append", help="default: all kinds")
+    arguments = parser.parse_args()
+    count = arguments.images
     print(
         f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {count} images, median of {_TURNS}"
     )
     print("files          ms/image   VAE/s  ours/s  ours/VAE  one by one/VAE  cpu ms")
-    for name, (size, suffix) in _SIZES.items():
+    for name in arguments.files or _SIZES:
+        size, suffix = _SIZES[name]
         with tempfile.TemporaryDirectory() as folder:
             images = pictures(Path(folder) / "data", count, size, suffix)
             for milliseconds in (400, 200, 100):
