@@ -213,8 +213,9 @@ def _load_vae(base: BaseModel, policy: PrecisionPolicy) -> nn.Module:
 
 
 def _move(module: nn.Module, device: torch.device) -> nn.Module:
-    """Move a module, which costs nothing if it is there already."""
-    return module.to(device)
+    """Move a module to the CPU or the GPU, unless it is there already."""
+    first = next(module.parameters(), None)
+    return module if first is None or first.device.type == device.type else module.to(device)
 
 
 def _frozen(module: nn.Module, policy: PrecisionPolicy) -> nn.Module:
