@@ -97,12 +97,25 @@ def read(mask: Mask, row: ImageRow) -> Image.Image:
     """
     if mask.source == "alpha":
         return decode_alpha(mask.file)
-    grey = decode_data(mask.file).convert("L")
-    size = (row.width, row.height)
-    if grey.size == size[::-1] and row.orientation in _SIDEWAYS and size[0] != size[1]:
+    return read_file(mask.file, (row.width, row.height), row.orientation)
+
+
+def read_file(file: Path, size: tuple[int, int], orientation: int) -> Image.Image:
+    """Return the mask in a file, grey, in the size of its image.
+
+    Args:
+        file: The mask.
+        size: Width and height of the upright image.
+        orientation: EXIF orientation of the image.
+
+    Raises:
+        UnreadableError: As in ``read``.
+    """
+    grey = decode_data(file).convert("L")
+    if grey.size == size[::-1] and orientation in _SIDEWAYS and size[0] != size[1]:
         # Painted on the stored picture, by a tool that ignores EXIF.
-        grey = _turned(grey, row.orientation)
-    return _to_size(grey, size, mask.file)
+        grey = _turned(grey, orientation)
+    return _to_size(grey, size, file)
 
 
 def read_condition(file: Path, row: ImageRow) -> Image.Image:

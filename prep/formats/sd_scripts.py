@@ -181,8 +181,7 @@ def _add_metadata(
     collection: Collection, file: Path, place: Path, concept: str, separator: str
 ) -> None:
     names: set[str] = set()
-    for key, entry in _entries(file):
-        image = _image(key, place, file.parent)
+    for key, image, text in listed_images(file, place, separator):
         if image is None:
             collection.skipped.append((key, f"listed in {file.name}, but the file does not exist"))
             continue
@@ -190,11 +189,27 @@ def _add_metadata(
             collection.skipped.append((key, f"listed twice in {file.name}"))
             continue
         names.add(str(image))
-        text = _caption(entry, separator)
         caption = SourceCaption(text=text) if text is not None else None
         inside = image.is_relative_to(place)
         name = image.relative_to(place).as_posix() if inside else image.name
         collection.pictures.append(SourceImage(image, concept, name, caption))
+
+
+def listed_images(
+    file: Path, place: Path, separator: str
+) -> Iterator[tuple[str, Path | None, str | None]]:
+    """Yield the name, the file and the caption of each image that a metadata file lists.
+
+    Args:
+        file: As in ``read_metadata``.
+        place: Folder of its images if paths are relative.
+        separator: Between caption and tags.
+
+    Raises:
+        ConfigError: The file is broken.
+    """
+    for key, entry in _entries(file):
+        yield key, _image(key, place, file.parent), _caption(entry, separator)
 
 
 def _entries(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from prep.errors import UnreadableError
 from prep.images.colour import ProfileKind, has_profile, profile_kind
-from prep.images.modes import flatten, in_bytes, is_plain, opacity
+from prep.images.modes import colours, flatten, in_bytes, is_plain, opacity
 from prep.images.opening import open_image
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
@@ -130,6 +130,17 @@ def decode_alpha(path: Path) -> Image.Image:
         UnreadableError: As ``decode``.
     """
     return _decoded(path, opacity)
+
+
+def decode_opaque(path: Path) -> Image.Image:
+    """Return the colours of a picture, rotated by EXIF, also where it is transparent.
+
+    An alpha channel that is a mask hides nothing: the colours below it are those of the picture.
+
+    Raises:
+        UnreadableError: As ``decode``.
+    """
+    return _decoded(path, colours)
 
 
 def decode_data(path: Path) -> Image.Image:

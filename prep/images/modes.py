@@ -37,6 +37,11 @@ def flatten(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
+def colours(image: Image.Image) -> Image.Image:
+    """Convert any mode to RGB in sRGB, without regard to transparency."""
+    return (image if is_plain(image) else to_srgb(in_bytes(image))).convert("RGB")
+
+
 def opacity(image: Image.Image) -> Image.Image:
     """Return the transparency of a picture: grey, 255 where it is opaque."""
     image = in_bytes(image)

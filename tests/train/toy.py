@@ -3,7 +3,7 @@
 The denoiser is one 1x1 convolution over latents of 1 x 2 x 2; what the loop gives it is recorded.
 """
 
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from train.config import RunConfig, TrainSettings
 from train.data.dataset import Dataset, Schedule, TrainImage
 from train.data.dataset_file import DatasetPart, Subset
 from train.data.origins import Origin
-from train.families.base import Conditioning, Frame
+from train.families.base import Conditioning, Frame, Parkable
 from train.families.base_model import BaseModel
 from train.lora.metadata import Facts
 from train.networks.build import fresh_network
@@ -38,6 +38,7 @@ from train.run.loop import optimise, set_rates
 from train.run.prepare import Training
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageSpec
+from train.settings.captions import Chunking
 from train.settings.samples import SamplerName
 
 CPU = torch.device("cpu")
@@ -102,17 +103,18 @@ class ToyFamily:
     def modules(self) -> Mapping[str, nn.Module]:
         return self.targets(parts=self.parts, conv=True)
 
-    def token_count(self, text: str) -> int:
-        return len(text.split())
+    def is_cut(self, text: str, max_token_length: int, chunking: Chunking = "webui") -> bool:
+        return len(text.split()) > max_token_length
 
-    def token_room(self, max_token_length: int) -> int:
-        return max_token_length
-
-    def tokenize(self, texts: Sequence[str], max_token_length: int = 0) -> Tensor:
+    def tokenize(
+        self, texts: Sequence[str], max_token_length: int = 0, chunking: Chunking = "webui"
+    ) -> Tensor:
         self.recorded.captions.append(list(texts))
         return torch.zeros(len(texts), 1)
 
-    def encode_tokens(self, tokens: Tensor, clip_skip: int = 1) -> Conditioning:
+    def encode_tokens(
+        self, tokens: Tensor, clip_skip: int = 1, chunking: Chunking = "webui"
+    ) -> Conditioning:
         return Conditioning(tokens[:, :, None])
 
     def framed(self, text: Conditioning, frames: Sequence[Frame]) -> Conditioning:
@@ -130,6 +132,9 @@ class ToyFamily:
 
     def decode(self, latents: Tensor) -> Tensor:
         return latents.expand(-1, 3, -1, -1).clamp(-1, 1)
+
+    def park(self, part: Parkable) -> None:
+        pass
 
     def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         assert len(noisy) == len(timesteps) == len(conditioning)
@@ -156,6 +161,9 @@ class ToyCache:
         mean = torch.full((1, 2, 2), float(int(image.content) + 1))
         return mean, torch.full((1, 2, 2), self._deviation)
 
+    def mask(self, image: TrainImage, *, flipped: bool = False) -> Tensor | None:
+        return None
+
 
 class ToyTexts:
     """Captions as the model tokenises them."""
@@ -163,8 +171,11 @@ class ToyTexts:
     def __init__(self, model: ToyFamily) -> None:
         self._model = model
 
-    def encode(self, captions: Sequence[str]) -> Conditioning:
+    def encode(self, captions: Sequence[str], ahead: Iterable[str] = ()) -> Conditioning:
         return self._model.encode_tokens(self._model.tokenize(captions))
+
+    def rest(self) -> None:
+        pass
 
 
 class ToyGenerator:

@@ -1,4 +1,4 @@
-"""The images of a run and the order in which they are seen; no pixels, no torch.
+"""The images of a run and the order in which they are seen; no files, no pixels, no torch.
 
 Everything is a pure function of the dataset file, the seed and the epoch, so that a resumed run
 sees what it would have seen.
@@ -6,27 +6,37 @@ sees what it would have seen.
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from prep.captions import read as read_caption
-from prep.captions.shuffle import CaptionRules, first_line, plain
-from prep.errors import UnreadableError, UserError
+from prep.captions.shuffle import CaptionRules, plain, varied
 from prep.events import Skipped
-from prep.images import is_image_name, probe
 from prep.images.buckets import Fit, Size
 from prep.seeding import generator
-from prep.system.files import content_hash, text_hash
-from prep.system.names import existing, is_there
-from prep.system.walking import REPEATED, walk_folders
-from prep.training_set.plan.split import exposures, held_out
+from prep.system.files import text_hash
+from prep.training_set.plan.split import held_out
 from train.config import TrainSettings
-from train.data.dataset_file import DatasetPart, Subset, read_dataset_file
-from train.data.origins import Origin, exported_origins, origin_of
+from train.data.dataset_file import DatasetPart
+from train.data.origins import Origin
 
-_NAMED = 5
-"""How many faulty files an error lists by name."""
+_WINDOWS = 5
+"""Places of a random crop: few enough that each is encoded once, before training."""
+
+
+@dataclass(frozen=True)
+class TrainMask:
+    """Which pixels of an image count: white ones.
+
+    Attributes:
+        file: A grey picture with the shape of the image, or the image itself.
+        content: ``prep.system.files.content_hash`` of it.
+        alpha: The mask is the alpha channel of the file.
+    """
+
+    file: Path
+    content: str
+    alpha: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class TrainImage:
     Attributes:
         path: The file.
         content: ``prep.system.files.content_hash`` of it.
-        caption: First line of its caption file, or its class tokens.
+        caption: What its rules read of its caption file, or its class tokens.
         rules: How the caption changes from epoch to epoch.
         repeats: Exposures per epoch.
         fit: Its place in its bucket.
@@ -45,6 +55,11 @@ class TrainImage:
         origin: Where it comes from, for models that are told.
         flip: Shown mirrored in half of its exposures.
         regularization: Belongs to the class, not to the subject.
+        mask: Which of its pixels count; ``None`` for all.
+        opaque: Its colours count where it is transparent: its alpha channel is no transparency.
+        kernel: What it is scaled with, from ``prep.images.pixels.KERNELS``; empty for the usual.
+        weight: Factor of its loss.
+        random_crop: What exceeds its bucket is cut off at random.
     """
 
     path: Path
@@ -59,6 +74,26 @@ class TrainImage:
     origin: Origin
     flip: bool = False
     regularization: bool = False
+    mask: TrainMask | None = None
+    opaque: bool = False
+    kernel: str = ""
+    weight: float = 1.0
+    random_crop: bool = False
+
+    @property
+    def windows(self) -> "tuple[TrainImage, ...]":
+        """The image as its exposures cut it: once, or at a few places along what exceeds it."""
+        fit = self.fit
+        spare = (fit.resized[0] - fit.bucket[0], fit.resized[1] - fit.bucket[1])
+        if not self.random_crop or spare == (0, 0):
+            return (self,)
+        shares = [number / (_WINDOWS - 1) for number in range(_WINDOWS)]
+        corners = [tuple(round(share * side) for side in spare) for share in shares]
+        return tuple(self._cut_at(left, top) for left, top in dict.fromkeys(corners))
+
+    def _cut_at(self, left: int, top: int) -> "TrainImage":
+        fit = replace(self.fit, left=left, top=top)
+        return replace(self, fit=fit, origin=Origin.of_fit(self.size, fit))
 
 
 @dataclass(frozen=True)
@@ -67,6 +102,26 @@ class Exposure:
 
     image: TrainImage
     turn: int
+
+    def chance(self, seed: int, epoch: int) -> tuple[int | str, ...]:
+        """Return what everything that is drawn for this exposure is a function of."""
+        image = self.image
+        # The same picture at another resolution draws for itself.
+        place = (image.content, image.part) if image.part else (image.content,)
+        return (seed, epoch, *place, self.turn)
+
+    def shown(self, seed: int, epoch: int) -> "tuple[TrainImage, bool]":
+        """Return the image as it is cut, and whether it is mirrored."""
+        image, chance = self.image, self.chance(seed, epoch)
+        windows = image.windows
+        cut = generator("crop", *chance).choice(windows) if len(windows) > 1 else image
+        return cut, image.flip and generator("flip", *chance).random() < 0.5
+
+    def caption(self, seed: int, epoch: int, warmth: float) -> str:
+        """Return its caption; ``warmth`` is that of ``prep.captions.shuffle.varied``."""
+        image = self.image
+        _, _, *place = self.chance(seed, epoch)
+        return varied(image.caption, image.rules, seed, epoch, *place, warmth=warmth)
 
 
 Batch = tuple[Exposure, ...]
@@ -89,145 +144,35 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with any pixel, caption, repeat or bucket."""
-        lines = (
-            f"{i.content} {i.caption} {i.rules} {i.repeats} {i.fit} {i.origin} {i.part} {i.flip}"
+        """Changes with any pixel, caption, mask, repeat or bucket."""
+        # Not where files are: a dataset may move.
+        images = (
+            replace(i, path=Path(), mask=i.mask and replace(i.mask, file=Path()))
             for i in self.images
         )
-        return text_hash("\n".join(lines))
-
-
-def read_dataset(path: Path, settings: TrainSettings) -> Dataset:
-    """Read the dataset file, find its images and their captions.
-
-    Raises:
-        ConfigError: Faults of the dataset file.
-        UserError: No usable image, or captions that are missing or unreadable.
-    """
-    parts, exported = read_dataset_file(path), exported_origins(path.parent)
-    images: list[TrainImage] = []
-    skipped: list[Skipped] = []
-    uncaptioned: list[tuple[Path, str]] = []
-    for number, part in enumerate(parts):
-        for subset in part.subsets:
-            files, repeated = _files(subset.folder)
-            skipped += [Skipped(str(file), REPEATED) for file in repeated]
-            for file in files:
-                try:
-                    images.append(_image(file, subset, part, number, settings, exported))
-                except UnreadableError as error:
-                    skipped.append(Skipped(str(file), error.message))
-                except _NoCaptionError:
-                    uncaptioned.append((file, subset.caption_extension))
-    if uncaptioned:
-        names = _some([file.name for file, _ in uncaptioned])
-        raise UserError(
-            f"{len(uncaptioned)} images have no caption: {names}.", _caption_hint(uncaptioned)
-        )
-    if not images:
-        raise UserError(f"{path} leads to no usable image.", "Check its image_dir entries.")
-    return Dataset(parts, tuple(_balanced(images)), tuple(skipped))
-
-
-class _NoCaptionError(Exception):
-    """Neither a caption nor class tokens."""
-
-
-def _caption_hint(images: Sequence[tuple[Path, str]]) -> str:
-    """Return what to do about images without a caption of the given suffix."""
-    for suffix in (".txt", ".caption"):
-        others = (file.with_suffix(suffix) for file, read in images if read != suffix)
-        if any(is_there(existing(file)) for file in others):
-            return f'They have {suffix} files: set caption_extension = "{suffix}".'
-    return "Tag them (shikomi tag), or set class_tokens for their folder."
-
-
-def _files(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the images right inside a folder, in natural order, and further links to them."""
-    try:
-        (found,) = walk_folders(folder, is_image_name, deep=False)
-    except UserError as error:
-        raise UserError(f"The image folder {folder} cannot be read: {error.message}") from error
-    images = [name for name in found.names if is_image_name(name)]
-    taken = [folder / name for name in images if name not in found.repeated]
-    return taken, [folder / name for name in found.repeated]
-
-
-def _image(
-    file: Path,
-    subset: Subset,
-    part: DatasetPart,
-    number: int,
-    settings: TrainSettings,
-    exported: Mapping[str, tuple[Path, Origin]],
-) -> TrainImage:
-    info = probe(file)
-    size = (info.width, info.height)
-    text = read_caption(existing(file.with_suffix(subset.caption_extension))) or ""
-    caption = first_line(text) or subset.class_tokens
-    if not caption:
-        raise _NoCaptionError
-    content, fit = content_hash(file), part.fit(size)
-    return TrainImage(
-        file,
-        content,
-        caption,
-        _rules(subset.captions, settings),
-        subset.repeats,
-        size,
-        fit,
-        number,
-        subset.folder.name,
-        origin_of(file, content, size, fit, exported),
-        subset.flip,
-        subset.regularization,
-    )
-
-
-def _rules(rules: CaptionRules, settings: TrainSettings) -> CaptionRules:
-    """Put the settings of the run over those of the dataset file."""
-    if settings.shuffle_caption is not None:
-        rules = replace(rules, shuffle=settings.shuffle_caption)
-    if settings.keep_tokens is not None:
-        rules = replace(rules, keep_tokens=settings.keep_tokens)
-    if settings.caption_dropout is not None:
-        rules = replace(rules, dropout=settings.caption_dropout)
-    if settings.tag_dropout is not None:
-        rules = replace(rules, tag_dropout=settings.tag_dropout)
-    return rules
-
-
-def _balanced(images: Sequence[TrainImage]) -> list[TrainImage]:
-    """Give regularisation images as many exposures as the others have, like sd-scripts."""
-    counts = exposures([i.repeats for i in images], [i.regularization for i in images])
-    shown = [replace(i, repeats=count) for i, count in zip(images, counts, strict=True) if count]
-    return sorted(shown, key=lambda image: image.regularization)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+        return text_hash("\n".join(map(repr, images)))
 
 
 def split_validation(
-    images: Sequence[TrainImage], fraction: float, seed: int
+    data: Dataset, settings: TrainSettings
 ) -> tuple[list[TrainImage], list[TrainImage]]:
     """Hold some images out of training, chosen by content.
 
-    Copies of one picture stay on one side of the line; regularisation images are never held out.
-
-    Args:
-        images: All images.
-        fraction: Share to hold out, 0 to 0.5; above 0 at least one picture is held out.
-        seed: Changes the choice.
+    A ``[[datasets]]`` table may have a share and a seed of its own; the settings decide for the
+    others. Copies of one picture stay on one side of the line, at whatever resolution;
+    regularisation images are never held out.
 
     Returns:
         The images to train on, and those held out.
     """
-    pictures = (image.content for image in images if not image.regularization)
-    held = held_out(pictures, fraction, seed)
-    train = [image for image in images if image.content not in held]
-    return train, [image for image in images if image.content in held and not image.regularization]
+    held: set[str] = set()
+    for number, part in enumerate(data.parts):
+        share = settings.validation_fraction if part.validation is None else part.validation
+        seed = settings.seed if part.validation_seed is None else part.validation_seed
+        images = [i for i in data.images if i.part == number and not i.regularization]
+        held |= held_out((image.content for image in images), share, seed)
+    train = [image for image in data.images if image.content not in held]
+    return train, [i for i in data.images if i.content in held and not i.regularization]
 
 
 def epoch_batches(
@@ -300,6 +245,20 @@ class Schedule:
         place = step % self.steps_per_epoch * self.window
         batches = self._batches(self.epoch_of(step))
         return list(enumerate(batches[place : place + self.window]))
+
+    def captions_of(self, step: int, batch: Batch) -> list[str]:
+        """Return the captions of a batch of step ``step``, from 0."""
+        seed, epoch = self.settings.seed, self.epoch_of(step)
+        return [
+            exposure.caption(seed, epoch, exposure.image.rules.warmth(step, self.steps))
+            for exposure in batch
+        ]
+
+    def captions_from(self, step: int, rank: int) -> Iterator[str]:
+        """Yield what one process reads from step ``step``, from 0, to the end of the run."""
+        for later in range(step, self.steps):
+            for _, batch in self.window_of(later)[rank :: self.processes]:
+                yield from self.captions_of(later, batch)
 
     def _batches(self, epoch: int) -> list[Batch]:
         if epoch not in self._epochs:

@@ -20,7 +20,24 @@ from train.data.dataset_keys import faults_of, resolution_of
 
 @dataclass(frozen=True)
 class Subset:
-    """One folder of images and how it is used."""
+    """One folder of images and how it is used.
+
+    Attributes:
+        folder: Where its images are; what a metadata file names is relative to it.
+        repeats: Exposures of each image per epoch.
+        regularization: Its images belong to the class, not to the subject.
+        class_tokens: The caption of images that have none.
+        caption_extension: With its full stop.
+        flip: Images are mirrored in half of their exposures.
+        captions: How they change from epoch to epoch.
+        masks: Folder of masks with the names of the images.
+        alpha_mask: The alpha channel of an image is its mask.
+        metadata: File that lists the images and their captions.
+        random_crop: What exceeds the bucket is cut off at random, not evenly.
+        kernel: What images are scaled with, from ``prep.images.pixels.KERNELS``; empty for the
+            usual ones.
+        weight: Factor of the loss.
+    """
 
     folder: Path
     repeats: int = 1
@@ -29,16 +46,33 @@ class Subset:
     caption_extension: str = ".caption"
     flip: bool = False
     captions: CaptionRules = field(default_factory=CaptionRules)
+    masks: Path | None = None
+    alpha_mask: bool = False
+    metadata: Path | None = None
+    random_crop: bool = False
+    kernel: str = ""
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
 class DatasetPart:
-    """One ``[[datasets]]`` table: one resolution, some subsets."""
+    """One ``[[datasets]]`` table: one resolution, some subsets.
+
+    Attributes:
+        resolution: Width and height whose area no bucket exceeds.
+        buckets: ``None`` where all images get the resolution.
+        batch_size: What the file says; the settings of the run decide.
+        subsets: At least one.
+        validation: Share of its pictures that is held out; ``None`` leaves it to the settings.
+        validation_seed: Of the choice; ``None`` for that of the run.
+    """
 
     resolution: Size
     buckets: Buckets | None
     batch_size: int | None
     subsets: tuple[Subset, ...]
+    validation: float | None = None
+    validation_seed: int | None = None
 
     def fit(self, size: Size) -> Fit:
         """Place an image of ``size`` in its bucket; without buckets there is just one."""
@@ -82,12 +116,43 @@ def _part(table: Mapping[str, Any], general: Mapping[str, Any], home: Path) -> D
             values.get("bucket_no_upscale", False),
         )
     subsets = (_subset({**values, **subset}, home) for subset in table["subsets"])
-    return DatasetPart(resolution, buckets, values.get("batch_size"), tuple(subsets))
+    return DatasetPart(
+        resolution,
+        buckets,
+        values.get("batch_size"),
+        tuple(subsets),
+        values.get("validation_split"),
+        values.get("validation_seed"),
+    )
 
 
 def _subset(values: Mapping[str, Any], home: Path) -> Subset:
     extension = str(values.get("caption_extension", ".caption"))
-    rules = CaptionRules(
+    metadata = _path(values.get("metadata_file"), home)
+    folder = _path(values.get("image_dir"), home) or (metadata or home).parent
+    return Subset(
+        folder,
+        values.get("num_repeats", 1),
+        values.get("is_reg", False),
+        values.get("class_tokens", ""),
+        extension if extension.startswith(".") else f".{extension}",
+        values.get("flip_aug", False),
+        _caption_rules(values),
+        _path(values.get("conditioning_data_dir"), home),
+        values.get("alpha_mask", False),
+        metadata,
+        values.get("random_crop", False),
+        values.get("resize_interpolation", ""),
+        float(values.get("loss_weight", 1.0)),
+    )
+
+
+def _path(text: str | None, home: Path) -> Path | None:
+    return (home / Path(text).expanduser()).resolve() if text else None
+
+
+def _caption_rules(values: Mapping[str, Any]) -> CaptionRules:
+    return CaptionRules(
         shuffle=values.get("shuffle_caption", False),
         keep_tokens=values.get("keep_tokens", 0),
         keep_separator=values.get("keep_tokens_separator", ""),
@@ -96,15 +161,11 @@ def _subset(values: Mapping[str, Any], home: Path) -> Subset:
         suffix=values.get("caption_suffix", ""),
         dropout=float(values.get("caption_dropout_rate", 0.0)),
         tag_dropout=float(values.get("caption_tag_dropout_rate", 0.0)),
-    )
-    return Subset(
-        (home / Path(values["image_dir"]).expanduser()).resolve(),
-        values.get("num_repeats", 1),
-        values.get("is_reg", False),
-        values.get("class_tokens", ""),
-        extension if extension.startswith(".") else f".{extension}",
-        values.get("flip_aug", False),
-        rules,
+        wildcards=values.get("enable_wildcard", False),
+        group_separator=values.get("secondary_separator", ""),
+        drop_every=values.get("caption_dropout_every_n_epochs", 0),
+        warmup_least=values.get("token_warmup_min", 1),
+        warmup_steps=float(values.get("token_warmup_step", 0)),
     )
 
 

@@ -1,6 +1,6 @@
 """The keys of a dataset file: which values each may have, and which keys change nothing.
 
-Names and meanings are those of sd-scripts (``library/config_util.py``).
+Names and meanings are those of sd-scripts (``library/config_util.py``); ``loss_weight`` is our own.
 """
 
 import math
@@ -22,12 +22,14 @@ class Key:
         least: Minimum of a number.
         most: Maximum of a number.
         empty: A text may be empty.
+        choices: The texts that are possible; empty for any.
     """
 
     types: tuple[type, ...]
     least: float = -math.inf
     most: float = math.inf
     empty: bool = True
+    choices: tuple[str, ...] = ()
 
     def fault(self, value: Any) -> str:
         """Return what is wrong with a value, an empty string for nothing."""
@@ -36,10 +38,15 @@ class Key:
         ):
             return f"has a value of the wrong type: {value!r}"
         if isinstance(value, str):
-            return "" if value or self.empty else "is empty: remove it, or give it a value"
+            return self._text_fault(value)
         if isinstance(value, int | float) and not self.least <= value <= self.most:
             return f"= {value!r} is out of range: {self._range()}"
         return ""
+
+    def _text_fault(self, value: str) -> str:
+        if self.choices and value not in self.choices:
+            return f"= {value!r} is unknown: it may be {', '.join(self.choices)}"
+        return "" if value or self.empty else "is empty: remove it, or give it a value"
 
     def _range(self) -> str:
         if math.isinf(self.most):
@@ -47,6 +54,8 @@ class Key:
         return f"it must be from {self.least:g} to {self.most:g}"
 
 
+KERNEL_NAMES = ("lanczos", "box", "nearest", "bilinear", "linear", "bicubic", "cubic", "area")
+"""Those of ``prep.images.pixels.KERNELS``, which loads OpenCV."""
 _SWITCH = Key((bool,))
 _SHARE = Key((int, float), 0, 1)
 _SIDE = Key((int,), 1, MAX_SIDE)
@@ -60,47 +69,51 @@ DATASET_KEYS: Mapping[str, Key] = {
     "max_bucket_reso": _SIDE,
     "bucket_reso_steps": _SIDE,
     "bucket_no_upscale": _SWITCH,
+    "validation_split": _SHARE,
+    "validation_seed": Key((int,), 0),
 }
 SUBSET_KEYS: Mapping[str, Key] = {
     "image_dir": _NAME,
+    "metadata_file": _NAME,
     "num_repeats": Key((int,), 1),
     "is_reg": _SWITCH,
     "class_tokens": _TEXT,
     "caption_extension": _NAME,
     "caption_separator": _NAME,
+    "secondary_separator": _TEXT,
     "keep_tokens": Key((int,), 0),
     "keep_tokens_separator": _TEXT,
     "shuffle_caption": _SWITCH,
+    "enable_wildcard": _SWITCH,
     "caption_prefix": _TEXT,
     "caption_suffix": _TEXT,
     "caption_dropout_rate": _SHARE,
+    "caption_dropout_every_n_epochs": Key((int,), 0),
     "caption_tag_dropout_rate": _SHARE,
+    "token_warmup_min": Key((int,), 0),
+    "token_warmup_step": Key((int, float), 0),
     "flip_aug": _SWITCH,
+    "random_crop": _SWITCH,
+    "resize_interpolation": Key((str,), choices=KERNEL_NAMES),
+    "alpha_mask": _SWITCH,
+    "conditioning_data_dir": _NAME,
+    "loss_weight": Key((int, float), 0, 100),
 }
 _HARMLESS: Mapping[str, tuple[Any, ...] | None] = {
-    "cache_info": (True, False),
+    "cache_info": None,
     "network_multiplier": (1, 1.0),
-    "validation_split": (0, 0.0),
-    "validation_seed": None,
-    "resize_interpolation": (),
-    "secondary_separator": ("",),
-    "enable_wildcard": (False,),
-    "caption_dropout_every_n_epochs": (0,),
-    "token_warmup_min": (1,),
-    "token_warmup_step": (0, 0.0),
     "color_aug": (False,),
-    "random_crop": (False,),
     "face_crop_aug_range": (),
-    "alpha_mask": (False,),
     "custom_attributes": ({},),
-    "metadata_file": (),
-    "conditioning_data_dir": (),
 }
 """Known to sd-scripts, not supported here: the values that change nothing (None: any)."""
 _INSTEAD = {
-    "validation_split": "Use validation_fraction in the [train] table.",
-    "color_aug": "Make changed copies of the images instead.",
-    "random_crop": "Cut the images by hand, or leave it out.",
+    "color_aug": "Images are encoded once, before training: make changed copies of them instead.",
+    "face_crop_aug_range": "Images are encoded once, before training: crop the faces to images of"
+    " their own instead (shikomi crop).",
+    "network_multiplier": "Set alpha in the [train] table instead.",
+    "custom_attributes": "No training method here reads them; loss_weight weighs the images of a"
+    " subset.",
 }
 
 
@@ -137,8 +150,14 @@ def _subset_faults(subsets: Any, place: str, outer: Mapping[str, Any]) -> list[s
     faults = []
     for number, subset in enumerate(subsets):
         faults += _table_faults(subset, f"{place}[{number}].", SUBSET_KEYS)
-        if "image_dir" not in subset and "image_dir" not in outer:
+        values = {**outer, **subset}
+        if "image_dir" not in values and "metadata_file" not in values:
             faults.append(f"{place}[{number}].image_dir is missing")
+        if values.get("alpha_mask") is True and "conditioning_data_dir" in values:
+            faults.append(
+                f"{place}[{number}] has two masks for each image: leave alpha_mask or"
+                " conditioning_data_dir out"
+            )
     return faults
 
 
@@ -155,6 +174,8 @@ def _table_faults(table: Mapping[str, Any], place: str, known: Mapping[str, Key]
             if harmless is not None and value not in harmless:
                 hint = _INSTEAD.get(key, "Leave it out.")
                 faults.append(f"{place}{key} = {value!r} is not supported. {hint}")
+        elif key in DATASET_KEYS:
+            faults.append(f"{place}{key} belongs into [[datasets]], not into a subset")
         else:
             near = get_close_matches(key, [*known, *_HARMLESS], 1, 0.5)
             faults.append(

@@ -3,68 +3,180 @@
 A file's name is a hash of the picture, its crop, its mirroring and the VAE, so that nothing in the
 cache can be stale and several runs and base models share one folder. What is kept is the mean and
 the standard deviation, so that each step still draws its own latents, as it would without a cache.
+Masks are kept beside them, at the size of the latents.
+
+Pictures are decoded by threads, ahead of the VAE; nothing uses processes or /dev/shm.
 """
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from prep import images
 from prep.errors import UnreadableError
 from prep.events import Event, Throttle, tick
-from prep.images import pixels
 from prep.system.files import text_hash, write_bytes
+from train.data.ahead import Workers
 from train.data.dataset import TrainImage
+from train.data.views import View, read_view
 
 Encode = Callable[[Tensor], Tensor]
-"""(1, 3, height, width) pixels, -1 to 1 -> (1, 2 x channels, ...) mean and deviation."""
+"""(batch, 3, height, width) pixels, -1 to 1 -> (batch, 2 x channels, ...) mean and deviation."""
+
+BATCH_PIXELS = 2 * 1024 * 1024
+"""Pixels that a GPU's VAE encodes at once: more is hardly faster and takes gigabytes."""
 
 
 class LatentCache:
-    """Latents of one VAE in one folder."""
+    """Latents and masks of one VAE in one folder."""
 
-    def __init__(self, folder: Path, vae_hash: str, encode: Encode) -> None:
+    def __init__(self, folder: Path, vae_hash: str, encode: Encode, batch_pixels: int = 0) -> None:
+        """Take the folder as it is.
+
+        Args:
+            folder: May be missing or emptied at any time.
+            vae_hash: Changes with the VAE's weights.
+            encode: The VAE.
+            batch_pixels: Pixels that are encoded at once; 0 for one image at a time, whose latents
+                then do not depend on the others.
+        """
         self._folder, self._vae_hash, self._encode = folder, vae_hash, encode
-
-    def _file(self, image: TrainImage, flipped: bool) -> Path:
-        fit = image.fit
-        place = (fit.resized, fit.bucket, fit.left, fit.top, flipped)
-        parts = (image.content, images.PIXELS_VERSION, *place, self._vae_hash)
-        return self._folder / f"{text_hash(repr(parts))}.npy"
+        self._batch_pixels = batch_pixels
 
     def fill(
         self, chosen: Sequence[TrainImage], broken: list[tuple[TrainImage, str]]
     ) -> Iterator[Event]:
         """Encode what is missing; images that cannot be decoded are added to ``broken``."""
-        throttle = Throttle()
-        for done, image in enumerate(chosen, 1):
-            try:
-                for flipped in (False, True) if image.flip else (False,):
-                    self._ensure(image, flipped)
-            except UnreadableError as error:
-                broken.append((image, error.message))
-            yield from tick("encode", len(chosen), throttle, done, image.path.name)
-
-    def _ensure(self, image: TrainImage, flipped: bool) -> None:
-        file = self._file(image, flipped)
-        if file.exists():
-            return
-        picture = pixels.fitted(images.decode(image.path), image.fit)
-        if flipped:
-            picture = picture[:, ::-1]
-        array = np.ascontiguousarray(picture.transpose(2, 0, 1))
-        tensor = torch.from_numpy(array).to(torch.float32) / 127.5 - 1.0
-        encoded = self._encode(tensor[None])[0].to(torch.float32)
-        buffer = io.BytesIO()
-        np.save(buffer, encoded.numpy())
-        write_bytes(file, buffer.getvalue())
+        views = [view for image in chosen for view in View.all_of(image)]
+        # Equal sizes follow each other, so that they can be encoded together.
+        missing = sorted(self._missing(views), key=lambda view: view.image.fit.bucket)
+        faulty: dict[Path, tuple[TrainImage, str]] = {}
+        throttle, done = Throttle(), len(views) - len(missing)
+        with Workers("decode") as workers:
+            for batch in self._batches(workers, missing, faulty):
+                encoded = self._encoded([planes for _, planes, _ in batch])
+                for (view, _, mask), latents in zip(batch, encoded, strict=True):
+                    workers.start(self._save, view, latents, mask)
+                done += len(batch)
+                if done < len(views):
+                    yield from tick("encode", len(views), throttle, done, batch[-1][0].name)
+        broken += faulty.values()
+        yield from tick("encode", len(views), throttle, len(views))
 
     def load(self, image: TrainImage, *, flipped: bool = False) -> tuple[Tensor, Tensor]:
-        """Return mean and deviation, each (channels, height, width), unscaled."""
-        self._ensure(image, flipped)  # someone may have emptied the folder meanwhile
-        mean, deviation = torch.from_numpy(np.load(self._file(image, flipped))).chunk(2)
+        """Return mean and deviation, each (channels, height, width), unscaled.
+
+        Raises:
+            UnreadableError: They are not in the folder, and the image is gone or has changed.
+        """
+        view = View(image, flipped)
+        mean, deviation = torch.from_numpy(self._kept(view, self._file(view))).chunk(2)
         return mean, deviation
+
+    def mask(self, image: TrainImage, *, flipped: bool = False) -> Tensor | None:
+        """Return how much each latent pixel of an image counts, 0 to 1: (1, height, width).
+
+        Raises:
+            UnreadableError: As ``load``.
+        """
+        view = View(image, flipped)
+        file = self._mask_file(view)
+        return torch.from_numpy(self._kept(view, file)) if file else None
+
+    def _kept(self, view: View, file: Path) -> NDArray[np.float32]:
+        """Read a file of the cache; someone may have emptied the folder meanwhile."""
+        try:
+            return np.asarray(np.load(file), dtype=np.float32)
+        except (OSError, ValueError):
+            planes, mask = read_view(view)
+            self._save(view, self._encoded([planes])[0], mask)
+            return np.asarray(np.load(file), dtype=np.float32)
+
+    def _missing(self, views: Sequence[View]) -> list[View]:
+        """Return the views that are to be encoded, each once."""
+        found: dict[Path, View] = {}
+        for view in views:
+            mask = self._mask_file(view)
+            if not self._file(view).exists() or (mask and not mask.exists()):
+                found.setdefault(mask or self._file(view), view)
+        return list(found.values())
+
+    def _batches(
+        self,
+        workers: "Workers",
+        views: Sequence[View],
+        faulty: dict[Path, tuple[TrainImage, str]],
+    ) -> "Iterator[list[_Read]]":
+        """Yield views of equal size with their pixels and masks."""
+        batch: list[_Read] = []
+        for view, future in workers.ahead(read_view, views):
+            read = _result(view, future, faulty)
+            if batch and (read is None or not self._fits(batch, view)):
+                yield batch
+                batch = []
+            if read is not None:
+                batch.append((view, *read))
+        if batch:
+            yield batch
+
+    def _fits(self, batch: "Sequence[_Read]", view: View) -> bool:
+        width, height = bucket = view.image.fit.bucket
+        same = batch[0][0].image.fit.bucket == bucket
+        return same and (len(batch) + 1) * width * height <= self._batch_pixels
+
+    def _encoded(self, pictures: Sequence[NDArray[np.float32]]) -> Tensor:
+        """Return mean and deviation of pictures of one size."""
+        tensors = [torch.from_numpy(planes) for planes in pictures]
+        together = torch.stack(tensors) if len(tensors) > 1 else tensors[0][None]
+        return self._encode(together).to(torch.float32)
+
+    def _save(self, view: View, latents: Tensor, mask: NDArray[np.float32] | None) -> None:
+        _write(self._file(view), latents.numpy())
+        if (file := self._mask_file(view)) and mask is not None:
+            size = (int(latents.shape[-2]), int(latents.shape[-1]))
+            whole = torch.from_numpy(mask)[None]
+            _write(file, torch.nn.functional.adaptive_avg_pool2d(whole, size).numpy())
+
+    def _file(self, view: View) -> Path:
+        image = view.image
+        reading = (image.opaque, image.kernel) if image.opaque or image.kernel else ()
+        place = (image.content, images.PIXELS_VERSION, *view.place, *reading)
+        return self._named(*place, self._vae_hash)
+
+    def _mask_file(self, view: View) -> Path | None:
+        mask = view.image.mask
+        if mask is None:
+            return None
+        return self._named("mask", mask.content, mask.alpha, view.image.size, *view.place)
+
+    def _named(self, *parts: object) -> Path:
+        return self._folder / f"{text_hash(repr(parts))}.npy"
+
+
+_Read = tuple[View, NDArray[np.float32], NDArray[np.float32] | None]
+"""A view, its pixels, and its mask."""
+
+
+def _result(
+    view: View,
+    future: "Future[tuple[NDArray[np.float32], NDArray[np.float32] | None]]",
+    faulty: dict[Path, tuple[TrainImage, str]],
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None] | None:
+    """Return what a thread has read, or note why it could not."""
+    try:
+        return future.result()
+    except UnreadableError as error:
+        faulty.setdefault(view.image.path, (view.image, error.message))
+        return None
+
+
+def _write(file: Path, array: NDArray[np.float32]) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    write_bytes(file, buffer.getvalue())

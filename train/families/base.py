@@ -7,9 +7,9 @@ and the key names of its modules. The training loop, the sampler and the caches 
 ``opening.FAMILIES`` and its modules in ``train.lora.layout``.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,12 @@ from torch import Tensor, nn
 from prep.images.buckets import Size
 from train.arithmetic.precision import PrecisionPolicy
 from train.families.base_model import BaseModel
+from train.settings.captions import Chunking
 from train.settings.objective import ObjectiveSettings
 from train.settings.samples import SamplerName
+
+Parkable = Literal["texts", "vae"]
+"""Parts of a model that are not used in every step."""
 
 Targets = Mapping[str, nn.Module]
 """Modules of a model that an adapter can attach to, by their name in a LoRA file."""
@@ -53,6 +57,23 @@ class Conditioning:
 
     def __len__(self) -> int:
         return len(self.context)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the tensors take."""
+        return sum(tensor.nbytes for tensor in (self.context, *self.extra.values()))
+
+    def to(self, device: torch.device) -> "Conditioning":
+        """Return it on a device."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def kept(self) -> "Conditioning":
+        """Return it where the GPU's memory is not needed, and from where it gets there quickly."""
+        return self._each(lambda tensor: tensor.cpu().pin_memory() if tensor.is_cuda else tensor)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Conditioning":
+        extra = {name: change(tensor) for name, tensor in self.extra.items()}
+        return Conditioning(change(self.context), extra)
 
     @classmethod
     def joined(cls, parts: Sequence["Conditioning"]) -> "Conditioning":
@@ -159,24 +180,25 @@ class Family(Protocol):
 
     # ---- text ----------------------------------------------------------------------------
 
-    def token_count(self, text: str) -> int:
-        """Return the length of a text in tokens, marks not counted."""
+    def is_cut(self, text: str, max_token_length: int, chunking: Chunking = "webui") -> bool:
+        """Return whether the end of a caption is not read under these settings."""
         ...
 
-    def token_room(self, max_token_length: int) -> int:
-        """Return how many tokens of a caption are read under this setting, marks not counted."""
-        ...
-
-    def tokenize(self, texts: Sequence[str], max_token_length: int = 0) -> Tensor:
+    def tokenize(
+        self, texts: Sequence[str], max_token_length: int = 0, chunking: Chunking = "webui"
+    ) -> Tensor:
         """Return token ids; the first axis is the batch, the others are the family's own.
 
         Args:
             texts: Captions or prompts.
             max_token_length: Longer texts are cut; 0 means no limit.
+            chunking: How texts of more than one window are cut.
         """
         ...
 
-    def encode_tokens(self, tokens: Tensor, clip_skip: int = 1) -> Conditioning:
+    def encode_tokens(
+        self, tokens: Tensor, clip_skip: int = 1, chunking: Chunking = "webui"
+    ) -> Conditioning:
         """Encode what ``tokenize`` returned; with gradients where they are enabled."""
         ...
 
@@ -207,6 +229,10 @@ class Family(Protocol):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Return the pictures of scaled latents: (batch, 3, height, width), -1 to 1, float32."""
+        ...
+
+    def park(self, part: Parkable) -> None:
+        """Move a part out of the GPU's memory; it comes back when it is used."""
         ...
 
     # ---- denoiser ------------------------------------------------------------------------

@@ -8,9 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from train.checkpoints.sources import TextTokenizer
+from train.settings.captions import Chunking
 
 TOKENS_PER_CHUNK = 75
 """What ``max_token_length`` counts in; a model's text window holds this and two marks."""
+
+_COMMA_REACH = 20
+"""How many tokens back A1111 looks for a comma."""
 
 
 @dataclass(frozen=True)
@@ -32,30 +36,39 @@ class ClipText:
         encoder: Any = self.encoder
         return int(encoder.config.max_position_embeddings)
 
-    def chunks(self, text: str, limit: int) -> list[list[int]]:
-        """Return the tokens of a text, cut after each window's worth.
+    def chunks(self, text: str, chunking: Chunking = "webui") -> list[list[int]]:
+        """Return the tokens of a text in pieces that each fit a window.
 
-        Args:
-            text: A caption or prompt.
-            limit: Chunks that are kept; 0 for all.
+        ``webui`` is A1111's rule (``modules/sd_hijack_clip.py:tokenize_line``): a chunk that would
+        end within a phrase ends behind the last comma instead, if that is less than 20 tokens back.
+        ``sd_scripts`` cuts wherever a window is full (``train_util.get_input_ids``).
         """
-        room = self.window - 2
-        tokens = self.tokenizer.encode(text)
-        chunks = [tokens[i : i + room] for i in range(0, len(tokens), room)] or [[]]
-        return chunks[:limit] if limit else chunks
+        tokens, room = self.tokenizer.encode(text), self.window - 2
+        if chunking == "sd_scripts":
+            return [tokens[i : i + room] for i in range(0, len(tokens), room)] or [[]]
+        return _cut_at_commas(tokens, room, self.tokenizer.encode(","))
 
-    def tokenize(self, texts: Sequence[str], max_token_length: int = 0) -> Tensor:
-        """Cut texts into chunks, each with its own begin and end mark, like A1111.
+    def is_cut(self, text: str, max_token_length: int, chunking: Chunking = "webui") -> bool:
+        """Return whether the end of a text is not read."""
+        return len(self.chunks(text, chunking)) > max_token_length // TOKENS_PER_CHUNK
+
+    def tokenize(
+        self, texts: Sequence[str], max_token_length: int = 0, chunking: Chunking = "webui"
+    ) -> Tensor:
+        """Cut texts into chunks, each with its own begin and end mark.
 
         Args:
             texts: Captions or prompts.
             max_token_length: Longer texts are cut; 0 means no limit.
+            chunking: Where chunks end. ``sd_scripts`` fills up to ``max_token_length`` with empty
+                ones.
 
         Returns:
             Token ids of shape (batch, chunks, window); short texts get empty chunks.
         """
-        rows = [self.chunks(text, max_token_length // TOKENS_PER_CHUNK) for text in texts]
-        longest = max(len(row) for row in rows)
+        most = max_token_length // TOKENS_PER_CHUNK
+        rows = [self.chunks(text, chunking)[: most or None] for text in texts]
+        longest = most if most and chunking == "sd_scripts" else max(map(len, rows))
         padded = [row + [[]] * (longest - len(row)) for row in rows]
         return torch.tensor([[self._marked(chunk) for chunk in row] for row in padded])
 
@@ -75,3 +88,37 @@ class ClipText:
         """
         states: tuple[Any, ...] = self.encoder(ids, output_hidden_states=True).hidden_states
         return states
+
+
+def _cut_at_commas(tokens: Sequence[int], room: int, comma: Sequence[int]) -> list[list[int]]:
+    """Return chunks of at most ``room`` tokens that end behind a comma where one is near."""
+    chunks: list[list[int]] = []
+    rest = list(tokens)
+    while len(rest) > room:
+        end = room
+        if rest[room : room + 1] != list(comma):
+            near = range(room - 1, max(0, room - _COMMA_REACH) - 1, -1)
+            end = next((n + 1 for n in near if rest[n : n + 1] == list(comma)), room)
+        chunks.append(rest[:end])
+        rest = rest[end:]
+    return [*chunks, rest]
+
+
+def joined_windows(states: Tensor, count: int, chunking: Chunking) -> Tensor:
+    """Put the windows of each text behind each other.
+
+    Args:
+        states: (batch x count, window, width).
+        count: Windows of each text.
+        chunking: ``sd_scripts`` keeps the begin mark of the first one and the end of the last one
+            only (``train_util.get_hidden_states``).
+
+    Returns:
+        (batch, count x window, width), or (batch, count x (window - 2) + 2, width).
+    """
+    _, window, width = states.shape
+    rows = states.reshape(-1, count, window, width)
+    if chunking == "webui":
+        return rows.reshape(-1, count * window, width)
+    inner = rows[:, :, 1:-1].reshape(-1, count * (window - 2), width)
+    return torch.cat([rows[:, 0, :1], inner, rows[:, -1, -1:]], dim=1)

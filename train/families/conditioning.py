@@ -1,57 +1,136 @@
-"""Captions to what the denoiser reads; remembered while the text encoder does not change."""
+"""Captions to what the denoiser reads; encoded ahead while the text encoders do not change.
+
+The captions of steps to come are known, so those of many steps are encoded in one go, and in
+between frozen text encoders leave the GPU. Every caption is encoded alone: its states depend on
+nothing but itself, not on its batch, nor on where a run was interrupted.
+"""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 import torch
-from torch import Tensor
 
 from train.config import TrainSettings
 from train.families.base import Conditioning, Family
 
-_REMEMBERED = 2048
-"""Captions kept in memory: at 230 KiB each (SD 1.5 in bf16), more would be too much."""
+BUDGET = 1 << 30
+"""Bytes of text states in memory: some 9,000 captions of SD 1.5 or 3,300 of SDXL, in bf16."""
+_AT_ONCE = 1024
+"""New captions that are encoded in one go: training waits some ten seconds for them on a GPU."""
+_LOOKED_AT = 50_000
+"""Captions of steps to come that are looked at: repeated ones take no memory, but time."""
 
 
 class Texts:
     """Encodes captions with one model and the settings of one run."""
 
-    def __init__(self, model: Family, settings: TrainSettings) -> None:
-        self._model, self._settings = model, settings
+    def __init__(self, model: Family, settings: TrainSettings, budget: int = BUDGET) -> None:
+        """Start with none.
+
+        Args:
+            model: Its text encoders may be parked in between, unless they are trained.
+            settings: Of the run.
+            budget: Bytes that the states of captions may take.
+        """
+        self._model, self._settings, self._budget = model, settings, budget
         rates = settings.rates(model.base.family)
         self._trained = any(rate for part, rate in rates.items() if part != "unet")
-        self._known: OrderedDict[tuple[str, int], Conditioning] = OrderedDict()
+        self._known: OrderedDict[str, Conditioning] = OrderedDict()
+        self._bytes = 0
 
-    def encode(self, captions: Sequence[str]) -> Conditioning:
-        """Return the text states of captions, one for each.
+    def encode(self, captions: Sequence[str], ahead: Iterable[str] = ()) -> Conditioning:
+        """Return the text states of captions, one for each, on the device of the model.
 
-        With a trained text encoder they carry gradients. A frozen one encodes each caption
-        alone, so that the result does not depend on which captions were remembered.
+        With trained text encoders they carry gradients where these are enabled.
+
+        Args:
+            captions: Of a batch.
+            ahead: Captions that will be asked for next, in this order. When one of ``captions`` is
+                missing, as many of these are encoded with it as there is room for.
         """
-        tokens = self._model.tokenize(captions, self._settings.max_token_length)
         if self._trained and torch.is_grad_enabled():
-            return self._model.encode_tokens(tokens, self._settings.clip_skip)
+            return self._states(captions)
         if self._trained:
-            rows = [self._encode_one(row) for row in tokens]
-        else:
-            rows = [self._recall(text, row) for text, row in zip(captions, tokens, strict=True)]
-        return Conditioning.joined(rows)
+            return self._joined([self._encode_one(text) for text in captions])
+        if any(text not in self._known for text in captions):
+            self._fetch(captions, ahead)
+        return self._joined([self._known[text] for text in captions])
 
-    def _recall(self, text: str, tokens: Tensor) -> Conditioning:
-        key = (text, len(tokens))
-        if key in self._known:
-            self._known.move_to_end(key)
-            return self._known[key]
-        self._known[key] = encoded = self._encode_one(tokens)
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
-        return encoded
-
-    @torch.no_grad()
-    def _encode_one(self, tokens: Tensor) -> Conditioning:
-        return self._model.encode_tokens(tokens[None], self._settings.clip_skip)
+    def rest(self) -> None:
+        """Let text encoders that are not trained leave the GPU until they are used again."""
+        if not self._trained:
+            self._model.park("texts")
 
     def too_long(self, captions: Sequence[str]) -> list[str]:
         """Return the captions that will be cut off."""
-        room = self._model.token_room(self._settings.max_token_length)
-        return [text for text in captions if self._model.token_count(text) > room]
+        settings = self._settings
+        return [
+            text
+            for text in captions
+            if self._model.is_cut(text, settings.max_token_length, settings.chunking)
+        ]
+
+    def _fetch(self, captions: Sequence[str], ahead: Iterable[str]) -> None:
+        """Encode what is missing, and keep what will be needed next."""
+        # "" fills captions up that are shorter than others of their batch.
+        needed = dict.fromkeys([*captions, ""])
+        window: set[str] = set()
+        size = new = 0
+        for text in _distinct(chain(needed, islice(ahead, _LOOKED_AT))):
+            states = self._known.pop(text, None)
+            if states is None:
+                if new >= _AT_ONCE and text not in needed:
+                    break
+                new += 1
+                states = self._encode_one(text).kept()
+                self._bytes += states.nbytes
+            size += states.nbytes
+            if text not in needed and size > self._budget:
+                self._bytes -= states.nbytes
+                break
+            self._known[text] = states
+            window.add(text)
+            self._forget(window)
+        self.rest()
+
+    def _forget(self, window: set[str]) -> None:
+        """Forget the captions that were not needed for longest, unless they are needed next."""
+        while self._bytes > self._budget:
+            oldest = next(iter(self._known))
+            if oldest in window:
+                return
+            self._bytes -= self._known.pop(oldest).nbytes
+
+    @torch.no_grad()
+    def _encode_one(self, text: str) -> Conditioning:
+        return self._states([text])
+
+    def _states(self, captions: Sequence[str]) -> Conditioning:
+        settings = self._settings
+        tokens = self._model.tokenize(captions, settings.max_token_length, settings.chunking)
+        return self._model.encode_tokens(tokens, settings.clip_skip, settings.chunking)
+
+    def _joined(self, rows: Sequence[Conditioning]) -> Conditioning:
+        """Concatenate texts of any number of chunks along the batch."""
+        device = self._model.policy.device
+        longest = max(row.context.shape[1] for row in rows)
+        return Conditioning.joined([self._filled(row.to(device), longest) for row in rows])
+
+    def _filled(self, row: Conditioning, length: int) -> Conditioning:
+        """Add empty chunks, as a longer text beside this one makes A1111 do."""
+        missing = length - row.context.shape[1]
+        if not missing:
+            return row
+        empty = self._encode_one("") if self._trained else self._known[""]
+        chunk = empty.to(row.context.device).context
+        count = missing // chunk.shape[1]
+        return Conditioning(torch.cat([row.context, *[chunk] * count], dim=1), row.extra)
+
+
+def _distinct(texts: Iterable[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for text in texts:
+        if text not in seen:
+            seen.add(text)
+            yield text

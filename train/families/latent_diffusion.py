@@ -17,11 +17,12 @@ from train.arithmetic.memory import FREE_MEMORY, MemoryRanOutError, catch_out_of
 from train.arithmetic.noise import NoiseSchedule
 from train.arithmetic.precision import PrecisionPolicy
 from train.checkpoints.sources import TextTokenizer
-from train.families.base import Targets
+from train.families.base import Parkable, Targets
 from train.families.base_model import BaseModel
-from train.families.clip import TOKENS_PER_CHUNK, ClipText
+from train.families.clip import ClipText
 from train.families.samplers import diffusion_sampler
 from train.lora.key_tables import Module
+from train.settings.captions import Chunking
 from train.settings.samples import SamplerName
 
 _PLAIN_BELOW = 32
@@ -118,17 +119,21 @@ class LatentDiffusion:
 
     # ---- text ----------------------------------------------------------------------------
 
-    def token_room(self, max_token_length: int) -> int:
-        """As ``Family.token_room``."""
-        return max_token_length // TOKENS_PER_CHUNK * (self.texts[0].window - 2)
+    def is_cut(self, text: str, max_token_length: int, chunking: Chunking = "webui") -> bool:
+        """As ``Family.is_cut``."""
+        return self.texts[0].is_cut(text, max_token_length, chunking)
 
-    def token_count(self, text: str) -> int:
-        """As ``Family.token_count``."""
-        return len(self.texts[0].tokenizer.encode(text))
-
-    def tokenize(self, texts: Sequence[str], max_token_length: int = 0) -> Tensor:
+    def tokenize(
+        self, texts: Sequence[str], max_token_length: int = 0, chunking: Chunking = "webui"
+    ) -> Tensor:
         """As ``Family.tokenize``: (batch, encoders, chunks, window)."""
-        return torch.stack([t.tokenize(texts, max_token_length) for t in self.texts], dim=1)
+        rows = [text.tokenize(texts, max_token_length, chunking) for text in self.texts]
+        return torch.stack(rows, dim=1)
+
+    def _fetch_texts(self) -> None:
+        """Bring the text encoders to where they compute."""
+        for text in self.texts:
+            _move(text.encoder, self.policy.device)
 
     # ---- pictures ------------------------------------------------------------------------
 
@@ -137,10 +142,15 @@ class LatentDiffusion:
         factor, channels = self.base.pixel_multiple, self.base.configs["vae"]["latent_channels"]
         return 1, int(channels), height // factor, width // factor
 
+    def park(self, part: Parkable) -> None:
+        """As ``Family.park``."""
+        for module in [text.encoder for text in self.texts] if part == "texts" else [self.vae]:
+            _move(module, torch.device("cpu"))
+
     @torch.no_grad()
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         """As ``Family.encode_pixels``: (batch, 2 x channels, height / 8, width / 8)."""
-        vae: Any = self.vae
+        vae: Any = _move(self.vae, self.policy.device)
         size = "x".join(str(side) for side in reversed(pixels.shape[2:]))
         with catch_out_of_memory(f"encoding {size} pixels", FREE_MEMORY):
             spread = vae.encode(pixels.to(self.policy.device, torch.float32)).latent_dist
@@ -155,7 +165,7 @@ class LatentDiffusion:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """As ``Family.decode``."""
-        vae: Any = self.vae
+        vae: Any = _move(self.vae, self.policy.device)
         shift = getattr(vae.config, "shift_factor", None) or 0.0
         raw = latents.float() / float(vae.config.scaling_factor) + shift
         pixels: Tensor = vae.decode(raw).sample
@@ -200,6 +210,12 @@ def _load_vae(base: BaseModel, policy: PrecisionPolicy) -> nn.Module:
     vae = base.separate_vae
     loaded = vae.load() if vae else base.source.load("vae", base.configs["vae"], torch.float32)
     return _frozen(loaded, policy)
+
+
+def _move(module: nn.Module, device: torch.device) -> nn.Module:
+    """Move a module to the CPU or the GPU, unless it is there already."""
+    first = next(module.parameters(), None)
+    return module if first is None or first.device.type == device.type else module.to(device)
 
 
 def _frozen(module: nn.Module, policy: PrecisionPolicy) -> nn.Module:

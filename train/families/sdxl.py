@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from train.families.base import Conditioning, Frame
+from train.families.clip import joined_windows
 from train.families.latent_diffusion import LatentDiffusion
 from train.lora.keys import FIRST_TEXT_PREFIX, SECOND_TEXT_PREFIX, UNET_PREFIX
+from train.settings.captions import Chunking
 
 _LAYER = -2
 """The states that are read: those before the last layer."""
@@ -30,18 +32,22 @@ class StableDiffusionXL(LatentDiffusion):
             "text_encoder_2": SECOND_TEXT_PREFIX,
         }
 
-    def encode_tokens(self, tokens: Tensor, clip_skip: int = 1) -> Conditioning:
+    def encode_tokens(
+        self, tokens: Tensor, clip_skip: int = 1, chunking: Chunking = "webui"
+    ) -> Conditioning:
         """Encode token chunks.
 
         Args:
             tokens: From ``tokenize``, shape (batch, 2, chunks, window).
             clip_skip: Not used.
+            chunking: As they were tokenised.
 
         Returns:
-            Context of shape (batch, chunks x window, both widths), and as ``pooled`` the states of
-            the end mark in the first chunk, shape (batch, width of the projection).
+            Context as from ``joined_windows``, of both widths together, and as ``pooled`` the
+            states of the end mark in the first chunk, shape (batch, width of the projection).
         """
         del clip_skip
+        self._fetch_texts()
         batch, _, chunks, window = tokens.shape
         ids = tokens.to(self.policy.device)
         first, second = self.texts
@@ -50,7 +56,7 @@ class StableDiffusionXL(LatentDiffusion):
             outputs = second.encoder(ids[:, 1].reshape(-1, window), output_hidden_states=True)
         joined = torch.cat([hidden, outputs.hidden_states[_LAYER]], dim=-1)
         pooled = outputs.text_embeds.reshape(batch, chunks, -1)[:, 0]
-        return Conditioning(joined.reshape(batch, chunks * window, -1), {"pooled": pooled})
+        return Conditioning(joined_windows(joined, chunks, chunking), {"pooled": pooled})
 
     def framed(self, text: Conditioning, frames: Sequence[Frame]) -> Conditioning:
         """Add size before scaling, corner of the crop and size of the bucket, height first."""

@@ -66,7 +66,7 @@ def ready_run(
     """
     run = check(project, settings, dataset)
     if dataset is None:
-        written = yield from _export(project)
+        written = yield from _export(project, settings)
         run = run.model_copy(update={"dataset": written})
     return run
 
@@ -178,10 +178,11 @@ def resume(
     return job
 
 
-def _export(project: Project) -> Generator[Event, None, Path]:
+def _export(project: Project, settings: TrainSettings) -> Generator[Event, None, Path]:
     """Write the training set; return its dataset file."""
     yield from _all_but_ends(scan.run(project))
-    end = yield from _all_but_ends(export.run(project))
+    options = export.ExportOptions(masks="alpha" if settings.masked_loss else "none")
+    end = yield from _all_but_ends(export.run(project, options))
     return project.root / str(end.summary["dataset_toml"])
 
 

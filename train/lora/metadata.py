@@ -126,7 +126,8 @@ def _first_subset(data: Dataset) -> dict[str, Any]:
         "keep_tokens": subset.captions.keep_tokens,
         "flip_aug": subset.flip,
         "color_aug": False,
-        "random_crop": False,
+        "random_crop": subset.random_crop,
+        "resize_interpolation": subset.kernel or None,
         "face_crop_aug_range": None,
     }
 
@@ -156,9 +157,11 @@ def _dataset(data: Dataset, schedule: Schedule, number: int) -> dict[str, Any]:
                 "is_reg": subset.regularization,
                 "shuffle_caption": subset.captions.shuffle,
                 "keep_tokens": subset.captions.keep_tokens,
+                "secondary_separator": subset.captions.group_separator or None,
+                "enable_wildcard": subset.captions.wildcards,
                 "flip_aug": subset.flip,
                 "color_aug": False,
-                "random_crop": False,
+                "random_crop": subset.random_crop,
             }
             for subset in part.subsets
         ],
@@ -262,7 +265,6 @@ def _model(run: RunConfig, facts: Facts) -> dict[str, Any]:
         "fp8_base_unet": False,
         "vae_hash": None,
         "new_vae_hash": None,
-        "resize_interpolation": None,
         "cache_latents": True,
     }
 
@@ -280,10 +282,10 @@ def _loss(run: RunConfig, data: Dataset, facts: Facts) -> dict[str, Any]:
         "huber_scale": train.huber_scale if train.loss_type != "l2" else None,
         "huber_c": train.huber_c if train.loss_type != "l2" else None,
         "caption_dropout_rate": _chosen(train.caption_dropout, rules.dropout),
-        "caption_dropout_every_n_epochs": 0,
+        "caption_dropout_every_n_epochs": rules.drop_every,
         "caption_tag_dropout_rate": _chosen(train.tag_dropout, rules.tag_dropout),
-        "validation_split": train.validation_fraction,
-        "validation_seed": train.seed,
+        "validation_split": _chosen(data.parts[0].validation, train.validation_fraction),
+        "validation_seed": _chosen(data.parts[0].validation_seed, train.seed),
         "validate_every_n_epochs": train.validate_every_epochs,
         "validate_every_n_steps": None,
         "max_validation_steps": None,

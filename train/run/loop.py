@@ -61,6 +61,7 @@ def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]
         loss = optimise(training)
         counters.step += 1
         log.add(Step(counters.step, epoch + 1, rate, loss))
+        yield from training.lost.news()
 
         if log.due:
             yield from log.read()
@@ -108,7 +109,8 @@ def optimise(training: Training) -> Tensor:
         for index, batch in window[group.rank :: group.size]:
             torch.manual_seed(seed_of(training.settings.seed, "dropout", step, index))
             loss = batch_losses(training, batch, epoch, step, index).sum() / images
-            if loss.requires_grad:  # not when module_dropout switched everything off
+            # Not when module_dropout switched everything off, or no image can be read any more.
+            if loss.requires_grad:
                 training.stepper.backward(loss)
                 moves = True
             loss_sum += loss.detach()
@@ -180,6 +182,8 @@ def _draw(training: Training) -> Iterator[Event]:
                 f"Sample {index + 1} after step {training.counters.step} failed: {reason}",
                 "Training continues. See sample_prompts in [train], and the job's log.",
             )
+    training.texts.rest()
+    training.model.park("vae")
 
 
 def _sample(training: Training, picture: ImageSpec, index: int) -> Sample:

@@ -6,18 +6,21 @@ is learned. Each purpose has a stream of its own: an option that is switched on 
 draws.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from prep.captions.shuffle import varied
-from prep.seeding import generator, seed_of
+from prep.errors import UnreadableError
+from prep.seeding import seed_of
 from train.arithmetic.loss import huber_threshold, per_image, pixel_errors
-from train.arithmetic.perturbation import Draws, input_noise, training_noise
-from train.data.dataset import Batch, Exposure, TrainImage, validation_caption
-from train.families.base import Frame
+from train.arithmetic.perturbation import input_noise, training_noise
+from train.config import TrainSettings
+from train.data.dataset import Batch, TrainImage, validation_caption
+from train.families.base import Conditioning, Frame
+from train.run.batches import frame_of, load_batch
 from train.run.prepare import Training
 
 VALIDATION_TIMES = (0.125, 0.375, 0.625, 0.875)
@@ -70,22 +73,33 @@ def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
     def draws(purpose: str) -> torch.Generator:
         return torch.Generator().manual_seed(seed_of(settings.seed, purpose, step, index))
 
-    latents = _latents(training, batch, epoch, draws)
+    loaded = load_batch(
+        training.cache, batch, (settings.seed, epoch), draws("latents"), training.lose
+    )
+    if loaded is None:
+        return torch.zeros(0, device=training.group.device)
+    latents = training.model.scaled(loaded.latents)
     noise = training_noise(latents, settings, draws)
     mixed = input_noise(noise, settings, draws)
-    timesteps = objective.draw_timesteps(len(batch), draws("timesteps"), settings)
+    timesteps = objective.draw_timesteps(len(latents), draws("timesteps"), settings)
     example = Example(latents, noise, mixed, timesteps).to(training.group.device)
     training.network.begin(timesteps / objective.timesteps_at((1.0,)))
-    captions = [_caption(exposure, settings.seed, epoch) for exposure in batch]
-    frames = [_frame(e.image, flipped=_is_flipped(e, settings.seed, epoch)) for e in batch]
-    predicted, target = _prediction(training, example, captions, frames)
+    captions = training.schedule.captions_of(step, loaded.exposures)
+    text = training.texts.encode(captions, training.captions_from(step))
+    predicted, target = _prediction(training, example, text, loaded.frames)
     errors = pixel_errors(
         predicted, target, settings.loss_type, _threshold(training, example.timesteps)
     )
-    kinds = [exposure.image.regularization for exposure in batch]
-    importance = torch.tensor([settings.prior_loss_weight if kind else 1.0 for kind in kinds])
     weights = objective.loss_weights(example.timesteps, settings)
-    return per_image(errors, weights, _moved(importance, training.group.device))
+    importance = [_importance(exposure.image, settings) for exposure in loaded.exposures]
+    own = (torch.tensor(importance), loaded.masks)
+    moved = [_moved(part, training.group.device) for part in own if part is not None]
+    return per_image(errors, weights, *moved)
+
+
+def _importance(image: TrainImage, settings: TrainSettings) -> float:
+    """Return how much an image counts beside the others."""
+    return image.weight * (settings.prior_loss_weight if image.regularization else 1.0)
 
 
 def _threshold(training: Training, timesteps: Tensor) -> Tensor | None:
@@ -95,68 +109,55 @@ def _threshold(training: Training, timesteps: Tensor) -> Tensor | None:
     return huber_threshold(timesteps, objective.snr(timesteps), objective.timesteps, settings)
 
 
-def _latents(training: Training, batch: Batch, epoch: int, draws: Draws) -> Tensor:
-    """Draw the latents of a batch, at the denoiser's scale, shape (batch, channels, h, w)."""
-    rng, drawn = draws("latents"), []
-    for exposure in batch:
-        flipped = _is_flipped(exposure, training.settings.seed, epoch)
-        mean, deviation = training.cache.load(exposure.image, flipped=flipped)
-        drawn.append(mean + deviation * torch.randn(mean.shape, generator=rng))
-    return training.model.scaled(torch.stack(drawn))
-
-
-def _is_flipped(exposure: Exposure, seed: int, epoch: int) -> bool:
-    if not exposure.image.flip:
-        return False
-    return generator(seed, "flip", epoch, exposure.image.content, exposure.turn).random() < 0.5
-
-
-def _caption(exposure: Exposure, seed: int, epoch: int) -> str:
-    image = exposure.image
-    return varied(image.caption, image.rules, seed, epoch, image.content, exposure.turn)
-
-
-def _frame(image: TrainImage, *, flipped: bool = False) -> Frame:
-    bucket = image.fit.bucket
-    return Frame(image.origin.size, image.origin.corner_of(bucket, flipped=flipped), bucket)
-
-
 def _prediction(
-    training: Training, example: Example, captions: Sequence[str], frames: Sequence[Frame]
+    training: Training, example: Example, text: Conditioning, frames: Sequence[Frame]
 ) -> tuple[Tensor, Tensor]:
     """Return what the denoiser predicts and what it should, shaped as the latents."""
     model, objective, timesteps = training.model, training.model.objective, example.timesteps
-    conditioning = model.framed(training.texts.encode(captions), frames)
     noisy = objective.noisy(example.latents, example.mixed, timesteps)
-    predicted = model.predict(noisy, timesteps, conditioning)
+    predicted = model.predict(noisy, timesteps, model.framed(text, frames))
     return predicted, objective.target(example.latents, example.noise, timesteps)
 
 
 def validation_loss(training: Training) -> float | None:
-    """Return the ``fixed_loss`` of the held-out images; ``None`` when nothing is held out."""
-    return fixed_loss(training, training.held_out) if training.held_out else None
+    """Return the ``fixed_loss`` of the held-out images; ``None`` when there are none to read."""
+    loss = fixed_loss(training, training.held_out) if training.held_out else None
+    readable = any(i.path not in training.lost.reasons for i in training.held_out)
+    return loss if readable else None
 
 
 @torch.no_grad()
 def fixed_loss(training: Training, images: Sequence[TrainImage]) -> float:
-    """Return the mean loss of images on fixed noise and timesteps, unweighted.
+    """Return the mean loss of images on fixed noise and timesteps, masked but not weighted.
 
     It is the same function at every step, whatever the loss of the training, so that it can be
-    compared between epochs and runs.
+    compared between epochs and runs. Images that can no longer be read are left out.
     """
+    captions, losses = [validation_caption(image) for image in images], []
     with training.network.in_use():
-        losses = [_held_out_loss(training, image) for image in images]
-    return float(torch.stack(losses).mean())
+        for place, image in enumerate(images):
+            try:
+                mean, _ = training.cache.load(image)
+                mask = training.cache.mask(image)
+            except UnreadableError as error:
+                training.lose(image, error.message)
+                continue
+            text = training.texts.encode([captions[place]], captions[place:])
+            losses.append(_fixed_errors(training, image, mean, mask, text))
+    return float(torch.stack(losses).mean()) if losses else math.nan
 
 
-def _held_out_loss(training: Training, image: TrainImage) -> Tensor:
-    model, count = training.model, len(VALIDATION_TIMES)
-    mean, _ = training.cache.load(image)
+def _fixed_errors(
+    training: Training, image: TrainImage, mean: Tensor, mask: Tensor | None, text: Conditioning
+) -> Tensor:
+    """Return the loss of one image over all of ``VALIDATION_TIMES``, shape ()."""
+    model, count, device = training.model, len(VALIDATION_TIMES), training.group.device
     latents = model.scaled(mean)[None].expand(count, *[-1] * mean.ndim)
     rng = torch.Generator().manual_seed(seed_of("validation", image.content))
     noise = torch.randn(latents.shape, generator=rng)
     times = model.objective.timesteps_at(VALIDATION_TIMES)
-    example = Example(latents, noise, noise, times).to(training.group.device)
-    captions, frames = [validation_caption(image)] * count, [_frame(image)] * count
-    predicted, target = _prediction(training, example, captions, frames)
-    return pixel_errors(predicted, target).mean()
+    example = Example(latents, noise, noise, times).to(device)
+    several = Conditioning.joined([text] * count)
+    predicted, target = _prediction(training, example, several, [frame_of(image)] * count)
+    weights = [] if mask is None else [mask[None]]
+    return per_image(pixel_errors(predicted, target), *weights).mean()

@@ -1,8 +1,8 @@
 """Everything that happens once, before the first step: read, load, encode, build, resume."""
 
 import time
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -12,8 +12,9 @@ from prep.events import Event, Stage, Warned
 from prep.system import jobs
 from train.arithmetic.precision import choose
 from train.config import RunConfig, TrainSettings
-from train.data.dataset import Dataset, Schedule, TrainImage, read_dataset, split_validation
-from train.data.latents import LatentCache
+from train.data.dataset import Dataset, Schedule, TrainImage, split_validation
+from train.data.latents import BATCH_PIXELS, LatentCache
+from train.data.reading import read_dataset
 from train.families.base import Family
 from train.families.base_model import BaseModel
 from train.families.conditioning import Texts
@@ -25,6 +26,7 @@ from train.networks.trainee import Trainee
 from train.optim.flat import FlatGroup
 from train.optim.optimizers import description, make_optimizer
 from train.optim.stepper import Stepper
+from train.run.batches import Lost
 from train.run.checkpoint import Counters, load_newest, set_aside, states
 from train.run.probe import judge, prediction_errors
 from train.run.processes import ProcessGroup
@@ -51,6 +53,23 @@ class Training:
     facts: Facts
     pictures: tuple[ImageSpec, ...]
     generator: ImageGenerator
+    lost: Lost = field(default_factory=Lost)
+
+    def lose(self, image: TrainImage, reason: str) -> None:
+        """Note an image that can no longer be read; the run goes on without it.
+
+        Raises:
+            UserError: It was the last one.
+        """
+        self.lost.add(image, reason, self.schedule.images)
+
+    def captions_from(self, step: int) -> Iterable[str]:
+        """Return the captions that this process reads from a step on.
+
+        On a CPU none: its text encoders stay where they are, and the first step need not wait.
+        """
+        ahead = self.group.device.type != "cpu"
+        return self.schedule.captions_from(step, self.group.rank) if ahead else ()
 
     @property
     def settings(self) -> TrainSettings:
@@ -90,20 +109,23 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     folder = job.directory / "state"
     network = make_network(model, run, fresh=not states(folder))
     stepper = make_stepper(model, network, settings)
-    cache = LatentCache(run.cache, base.vae_hash(), model.encode_pixels)
+    together = BATCH_PIXELS if group.device.type == "cuda" else 0
+    cache = LatentCache(run.cache, base.vae_hash(), model.encode_pixels, together)
     data = yield from _encode(data, cache, group)
-    train, held_out = split_validation(data.images, settings.validation_fraction, settings.seed)
+    model.park("vae")
+    train, held_out = _split(data, settings)
     schedule = Schedule.make(train, settings, group.size)
     counters = Counters(dataset=data.fingerprint, started=time.time())
     texts = Texts(model, settings)
-    yield from _warnings(data, texts, settings)
+    yield from _warnings(data, schedule, texts, settings)
     if resumed := load_newest(folder, network, stepper):
         counters = yield from _resume(*resumed, data, schedule, group)
         if counters.scaler:
             stepper.scaler.load_state_dict(counters.scaler)
     else:
         network.strength = 0.0  # it may have begun with the changes of a file
-        yield from _probe(model, cache, texts, schedule, settings)
+        # These text states are those of the bare model: nothing else may remember them.
+        yield from _probe(model, cache, Texts(model, settings), schedule, settings)
         network.strength = 1.0
     return Training(
         run,
@@ -155,6 +177,19 @@ def _encode(
         torch.distributed.barrier()
     yield Stage("encode", True, round(time.monotonic() - began, 2), f"{len(data.images)} images")
     return data
+
+
+def _split(
+    data: Dataset, settings: TrainSettings
+) -> tuple[Sequence[TrainImage], Sequence[TrainImage]]:
+    """Return the images to train on, and those held out."""
+    train, held_out = split_validation(data, settings)
+    if not train:
+        raise UserError(
+            "No image is left to train on: all are held out.",
+            "Lower validation_split in the dataset file, or validation_fraction in [train].",
+        )
+    return train, held_out
 
 
 def _check_buckets(data: Dataset, base: BaseModel) -> None:
@@ -248,8 +283,11 @@ def _resume(
     return replace(counters, dataset=data.fingerprint)
 
 
-def _warnings(data: Dataset, texts: Texts, settings: TrainSettings) -> Generator[Event, None, None]:
-    cut = texts.too_long([image.caption for image in data.images])
+def _warnings(
+    data: Dataset, schedule: Schedule, texts: Texts, settings: TrainSettings
+) -> Generator[Event, None, None]:
+    lines = {(image.path, line) for image in data.images for line in image.caption.splitlines()}
+    cut = texts.too_long(sorted(line for _, line in lines))
     if cut:
         yield Warned(
             f"{len(cut)} captions are longer than {settings.max_token_length} tokens; "
@@ -260,6 +298,16 @@ def _warnings(data: Dataset, texts: Texts, settings: TrainSettings) -> Generator
         yield Warned(
             f"The dataset file says batch_size {size}; the run uses {settings.batch_size}.",
             "The settings of the run take precedence over the dataset file.",
+        )
+    exposures = sum(image.repeats for image in schedule.images)
+    filled = exposures / schedule.batches_per_epoch
+    if filled < min(settings.batch_size, exposures) / 2:
+        buckets = len({(image.part, image.fit.bucket) for image in schedule.images})
+        yield Warned(
+            f"Batches have {filled:.1f} images on average, not {settings.batch_size}: the images"
+            f" are spread over {buckets} buckets.",
+            "Raise bucket_reso_steps or num_repeats, crop the images to fewer shapes, or lower"
+            " batch_size and raise gradient_accumulation.",
         )
 
 

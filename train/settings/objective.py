@@ -61,6 +61,9 @@ class ObjectiveSettings(Section):
     """Which timesteps within the range come how often: all alike, or those in the middle most."""
     prior_loss_weight: float = Field(1.0, ge=0, le=10)
     """How much regularisation images count; 1 as much as the others."""
+    masked_loss: bool = False
+    """Export the masks of the project, also transparency, into the alpha channels of the training
+    set: what they paint black is not learned. A dataset file of your own says so itself."""
 
     @field_validator("debiased_estimation_loss")
     @classmethod

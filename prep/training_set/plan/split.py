@@ -18,8 +18,8 @@ def held_out(contents: Iterable[str], fraction: float, seed: int) -> frozenset[s
     Args:
         contents: A string per picture, from ``prep.system.files.content_hash``; copies count once.
             Regularisation images are never held out: do not pass them.
-        fraction: Share to hold out, 0 to 0.5; above 0 at least one picture is held out, unless
-            there is no second one.
+        fraction: Share to hold out, 0 to 1; above 0 at least one picture is held out, and below 1
+            at least one is not.
         seed: Changes the choice.
 
     Example:
@@ -27,10 +27,11 @@ def held_out(contents: Iterable[str], fraction: float, seed: int) -> frozenset[s
         2
     """
     pictures = set(contents)
-    if not fraction or len(pictures) < 2:
+    if not fraction:
         return frozenset()
     drawn = sorted(pictures, key=lambda content: text_hash(f"{seed} {content}"))
-    return frozenset(drawn[: max(1, round(len(drawn) * fraction))])
+    wanted = max(1, round(len(drawn) * fraction))
+    return frozenset(drawn[: wanted if fraction == 1 else min(wanted, len(drawn) - 1)])
 
 
 def exposures(repeats: Sequence[int], regular: Sequence[bool]) -> list[int]:

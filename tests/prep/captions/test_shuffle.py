@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prep.captions.shuffle import CaptionRules, first_line, plain, tags_of, varied
+from prep.captions.shuffle import CaptionRules, first_line, plain, read_part, tags_of, varied
 
 TAGS = st.lists(
     st.text("abcdefgh 1_()", min_size=1).map(str.strip).filter(bool), min_size=1, max_size=12
@@ -124,3 +124,48 @@ def test_what_has_no_choice_draws_nothing(tags: list[str], epoch: int) -> None:
     assert varied(text, looking, 0, epoch) == varied(
         text, replace(looking, wildcards=False), 0, epoch
     )
+
+
+def test_a_prefix_goes_with_whichever_line_is_drawn() -> None:
+    rules = CaptionRules(wildcards=True, prefix="photo of", suffix="{by|with} me")
+    found = {varied("a hat\na bear", rules, 0, epoch) for epoch in range(60)}
+    lines = ("photo of a hat", "photo of a bear")
+    assert found == {f"{line} {word} me" for line in lines for word in ("by", "with")}
+
+
+def test_validation_reads_the_first_line_and_the_first_choices() -> None:
+    text = read_part("\ufeffa {red|blue} hat, {{x}}\n\nA bear.\n", CaptionRules(wildcards=True))
+    assert text == "a {red|blue} hat, {{x}}\nA bear."
+    assert plain(text, CaptionRules(wildcards=True)) == "a red hat, {x}"
+    assert read_part("a {b|c}\nd", CaptionRules()) == "a {b|c}"
+
+
+def test_groups_are_moved_and_dropped_as_one() -> None:
+    rules = CaptionRules(shuffle=True, group_separator=";;;", tag_dropout=0.3)
+    found = {varied("a;;;b, c, d ;;; e", rules, 0, epoch) for epoch in range(200)}
+    assert len(found) > 10
+    for caption in found:
+        assert ("a" in caption) == ("a, b" in caption)
+        assert ("d" in caption) == ("d, e" in caption)
+    assert ";" not in "".join(found)
+    assert varied("a;;;b, c", CaptionRules(group_separator=";;;"), 0) == "a, b, c"
+    assert plain("a;;;b, c", rules) == "a, b, c"
+    assert tags_of("a;;;b, c", rules) == ["a", "b", "c"]
+
+
+def test_every_third_epoch_has_no_captions() -> None:
+    rules = CaptionRules(drop_every=3)
+    shown = [bool(varied("a", rules, 0, epoch)) for epoch in range(7)]
+    assert shown == [True, True, False, True, True, False, True]
+
+
+def test_more_and_more_tags_are_shown() -> None:
+    rules = CaptionRules(keep_tokens=1, warmup_least=2, warmup_steps=10)
+    text = "k, a, b, c, d, e, f"
+    found = [varied(text, rules, 0, warmth=rules.warmth(step, 100)) for step in (0, 5, 9, 10, 50)]
+    assert found == ["k, a, b", "k, a, b, c, d", "k, a, b, c, d, e", text, text]
+    assert varied("k", rules, 0, warmth=0.0) == "k"
+    assert CaptionRules(warmup_steps=0.25).warmth(5, 40) == 0.5
+    assert CaptionRules().warmth(0, 10) == 1.0
+    shuffled = replace(rules, shuffle=True)
+    assert set(varied(text, shuffled, 0, warmth=0.0).split(", ")) == {"k", "a", "b"}

@@ -11,8 +11,9 @@ from prep.images.buckets import Buckets
 from prep.training_set.plan import PlanItem, StepSettings, make_plan
 from tests.train.tiny import dataset_text, make_images
 from train.config import TrainSettings
-from train.data.dataset import Schedule, TrainImage, epoch_batches, read_dataset, split_validation
+from train.data.dataset import Schedule, TrainImage, epoch_batches, split_validation
 from train.data.dataset_file import read_dataset_file
+from train.data.reading import read_dataset
 
 SETTINGS = TrainSettings()
 
@@ -61,7 +62,11 @@ class_tokens = "cat"
         ({"num_repeat": 3}, "did you mean num_repeats?"),
         ({"color_aug": True}, "color_aug = True is not supported"),
         ({"keep_tokens": "two"}, "wrong type"),
-        ({"metadata_file": "x.json"}, "not supported"),
+        ({"face_crop_aug_range": [2.0, 4.0]}, "crop the faces"),
+        ({"network_multiplier": 0.5}, "Set alpha"),
+        ({"resolution": 64}, "belongs into [[datasets]]"),
+        ({"alpha_mask": True, "conditioning_data_dir": "masks"}, "two masks"),
+        ({"resize_interpolation": "bicubik"}, "it may be lanczos, box"),
     ],
 )
 def test_nothing_is_ignored_silently(tmp_path: Path, extra: dict[str, Any], clause: str) -> None:
@@ -183,13 +188,13 @@ def test_copies_stay_on_one_side_of_the_validation(tmp_path: Path) -> None:
         picture = (tmp_path / "images" / f"{index:02}.png").read_bytes()
         (tmp_path / "images" / f"copy{index}.png").write_bytes(picture)
     path = write(tmp_path, dataset_text(class_tokens="cat"))
-    images = read_dataset(path, SETTINGS).images
-    train, held = split_validation(images, 0.2, 1)
+    data, settings = read_dataset(path, SETTINGS), TrainSettings(validation_fraction=0.2, seed=1)
+    train, held = split_validation(data, settings)
     assert len(held) == 4
     assert len(train) == 16
     assert not {image.content for image in train} & {image.content for image in held}
-    assert split_validation(images, 0.2, 1) == (train, held)
-    assert split_validation(images, 0.0, 1) == (list(images), [])
+    assert split_validation(data, settings) == (train, held)
+    assert split_validation(data, SETTINGS) == (list(data.images), [])
 
 
 def test_settings_go_over_the_dataset_file(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from prep.project.creation import initialise
 from prep.training_set.manifest import FILE_NAME
 from tests.conftest import draw_numbered
 from train.config import TrainSettings
-from train.data.dataset import TrainImage, read_dataset
+from train.data.dataset import TrainImage
 from train.data.origins import Origin
+from train.data.reading import read_dataset
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from prep.ops.plan import PlanSettings
 from prep.project import Project
 from tests.conftest import MakeImage
 from train.config import TrainSettings
-from train.data.dataset import Schedule, read_dataset, split_validation
+from train.data.dataset import Schedule, split_validation
+from train.data.reading import read_dataset
 
 SIZES = [(64, 64), (96, 64), (64, 96)]
 
@@ -67,8 +68,8 @@ def test_the_steps_of_the_plan_are_those_of_the_trainer(
     assert not any("may differ by" in event.message for event in warned(planned))
 
     settings = TrainSettings.from_project(project)
-    images = read_dataset(Path(str(exported["dataset_toml"])), settings).images
-    train, held = split_validation(images, settings.validation_fraction, settings.seed)
+    data = read_dataset(Path(str(exported["dataset_toml"])), settings)
+    train, held = split_validation(data, settings)
     schedule = Schedule.make(train, settings, processes)
     found = summary_of(planned)
     assert found["steps"] == schedule.steps

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from prep.errors import UserError
 from prep.events import Event
@@ -15,6 +16,7 @@ from prep.system import jobs
 from tests.conftest import draw_numbered
 from tests.train.tiny import make_sdxl_base
 from train.config import RunConfig, TrainSettings
+from train.data.reading import read_dataset
 from train.job import begin as beginning
 from train.job.begin import begin
 
@@ -224,3 +226,13 @@ def test_sizes_of_a_dataset_file_that_do_not_fit_the_model_are_refused(
     with pytest.raises(UserError, match=said):
         begun(project, TrainSettings(base=str(base)), file)
     assert started == []
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_masks_of_the_project_are_trained_with_when_asked_for(
+    project: Project, started: list[RunConfig], base: Path, masked: bool
+) -> None:
+    Image.new("L", (64, 64), 0).save(project.dataset / "10_mochi" / "0-masklabel.png")
+    begun(project, TrainSettings(base=str(base), masked_loss=masked))
+    images = read_dataset(started[0].dataset, TrainSettings()).images
+    assert [image.mask is not None for image in images] == [masked, False]
