@@ -26,7 +26,12 @@ _POLL = 0.02
 
 
 def mark() -> str:
-    """Tag this process, so that its descendants are known; return the tag."""
+    """Tag this process, so that its descendants are known; return the tag.
+
+    Each worker of pytest-xdist has its own tag: those of the others are not its to end.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ[TAG] = uuid.uuid4().hex
     return os.environ.setdefault(TAG, uuid.uuid4().hex)
 
 
