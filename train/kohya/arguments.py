@@ -130,9 +130,9 @@ _OPTIMIZER: dict[str, Rule] = {
     "lr_scheduler_min_lr_ratio": Together("number"),
     "lr_scheduler_timescale": Harmless("acts with inverse_sqrt only"),
     "fused_backward_pass": Harmless("saves memory only"),
-    "stop_text_encoder_training": Differs(
-        "not known to train_network.py; here the text encoder is trained to the end",
-        kind="number",
+    "stop_text_encoder_training": Harmless(
+        "train_network.py does not have it, and kohya_ss leaves it out: text encoders are trained"
+        " to the end"
     ),
 }
 _COURSE: dict[str, Rule] = {
@@ -281,6 +281,15 @@ _REST: dict[str, Rule] = {
         ),
         _LAUNCH,
     ),
+    **dict.fromkeys(
+        (
+            *("zero_stage", "zero3_init_flag", "zero3_save_16bit_model", "offload_param_device"),
+            *("offload_optimizer_device", "offload_optimizer_nvme_path"),
+            *("offload_param_nvme_path", "fp16_master_weights_and_gradients"),
+        ),
+        Harmless("acts with deepspeed only"),
+    ),
+    **dict.fromkeys(("weighting_scheme", "logit_mean", "logit_std", "mode_scale"), _FAMILY),
     "deepspeed": Refused("spreads one model over GPUs; a LoRA of SD 1.5 or SDXL fits on one"),
     "train_inpainting": Refused("is for inpainting models"),
     "output_config": Harmless("writes the configuration only"),

@@ -17,7 +17,7 @@ from train.kohya.arguments import (
 from train.kohya.network_arguments import NETWORK_ARGUMENTS
 from train.kohya.report import Line, Outcome
 from train.kohya.source import Source
-from train.kohya.values import literal, typed
+from train.kohya.values import literal, shown, typed
 
 
 def rule_of(name: str) -> Rule | None:
@@ -71,7 +71,7 @@ class Book:
             self.defaults[name] = value
         for origin in given:
             self.origins[name] = origin
-            told = f"{name} = {_shown(value)}"
+            told = f"{name} = {shown(value)}"
             before = self.lines.get(origin)
             if before is not None and before.outcome == "maps":
                 told = f"{before.text}, {told}"
@@ -146,9 +146,3 @@ def _unknown(name: str) -> str:
     known = NETWORK_ARGUMENTS if part and owner == "network_args" else ARGUMENTS
     near = get_close_matches(part or owner, known, 1, 0.7)
     return "is unknown" + (f" (did you mean {near[0]}?)" if near else "")
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -11,6 +11,7 @@ import tomlkit
 
 from prep.errors import ConfigError
 from prep.project import Project, parse_folder
+from prep.project.boundary import refuse_links
 from prep.system.files import text_hash, write_text
 from prep.texts import parse_toml, read_text
 from train.data.dataset_keys import faults_of
@@ -66,9 +67,14 @@ def translate_dataset(book: Book, project: Project) -> str:
 
 
 def store(text: str, project: Project, source: Path) -> Path:
-    """Write a dataset file into the project; one of other content gets another name."""
+    """Write a dataset file into the project; one of other content gets another name.
+
+    Raises:
+        ConfigError: The folder is a link that leads out of the project.
+    """
     name = f"{source.stem}-{text_hash(text)[:8]}.toml"
     file = project.output / "from_kohya" / name
+    refuse_links(project, file.parent)
     write_text(file, text)
     return file
 

@@ -47,7 +47,7 @@ _OF_NETWORK = {*_OF_BLOCKS, *_OF_LYCORIS, *_DROPS, *_PLUS, "unit", "train_on_inp
 _OTHER_FAMILIES = ("flux1_checkbox", "sd3_checkbox", "anima_checkbox", "lumina_checkbox")
 _FORM_ONLY = (
     *("lora_type", "lycoris_preset", "lr_warmup", "epoch", "sdxl", "additional_parameters"),
-    *("stop_text_encoder_training", "stop_text_encoder_training_pct", "noise_offset_type"),
+    *("stop_text_encoder_training_pct", "noise_offset_type"),
     *("sdxl_cache_text_encoder_outputs", "sdxl_no_half_vae", "model_list", "save_as_bool"),
     *("lora_network_weights", "conv_dims", "conv_alphas", "extra_accelerate_launch_args"),
 )
@@ -55,7 +55,7 @@ _OF_MULTIRES = ("multires_noise_iterations", "multires_noise_discount")
 _OF_OFFSET = ("noise_offset", "noise_offset_random_strength", "adaptive_noise_scale")
 _ABSENT_IF_ZERO = (
     *("unet_lr", "text_encoder_lr", "max_train_epochs", "max_train_steps", "seed", "clip_skip"),
-    *("lr_warmup_steps", "max_timestep", "vae_batch_size"),
+    *("lr_warmup_steps", "max_timestep", "vae_batch_size", "stop_text_encoder_training"),
 )
 
 
@@ -101,6 +101,8 @@ def form_arguments(values: Mapping[str, Any]) -> Form:
     for name in ("noise_offset", "adaptive_noise_scale", "multires_noise_iterations"):
         if _zero(kept.get(name, 1)):
             kept.pop(name, None)
+    stop = form.get("stop_text_encoder_training_pct", 0)
+    kept |= {} if _zero(stop) else {"stop_text_encoder_training": stop}
     kept |= _network(form) | _course(form) | _parts(form)
     chosen = next((name for name in _OTHER_FAMILIES if form.get(name) is True), "")
     if chosen:

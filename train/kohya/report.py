@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from train.kohya.values import shown
+
 Outcome = Literal["maps", "harmless", "differs", "refused"]
 OUTCOMES: tuple[Outcome, ...] = ("maps", "harmless", "differs", "refused")
 
@@ -40,26 +42,19 @@ def report_text(summary: dict[str, Any]) -> str:
         summary: As ``Translation.summary`` makes it.
     """
     lines = [Line(**line) for line in summary["arguments"]]
-    heads = [f"{line.argument} = {_short(line.value)}" for line in lines]
+    heads = [f"{line.argument} = {shown(line.value)}" for line in lines]
     width = min(44, max(map(len, heads), default=0))
-    shown = [f"{summary['file']}"]
+    told = [f"{summary['file']}"]
     for outcome in OUTCOMES:
-        shown += [
+        told += [
             f"{outcome:<9} {head:<{width}}  {line.text}"
             for line, head in zip(lines, heads, strict=True)
             if line.outcome == outcome
         ]
     if summary["defaults"]:
-        absent = ", ".join(f"{name} = {_short(value)}" for name, value in summary["defaults"])
-        shown.append(f"not in the file, so as sd-scripts has it: {absent}")
-    shown.append(f"trained on: {summary['dataset'] or 'the export of the project'}")
+        absent = ", ".join(f"{name} = {shown(value)}" for name, value in summary["defaults"])
+        told.append(f"not in the file, so as sd-scripts has it: {absent}")
+    told.append(f"trained on: {summary['dataset'] or 'the export of the project'}")
     counts = summary["counts"]
-    shown.append(", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES))
-    return "\n".join(shown)
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    told.append(", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES))
+    return "\n".join(told)

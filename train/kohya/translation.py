@@ -16,6 +16,7 @@ from train.kohya.network import translate_network
 from train.kohya.optimizer import translate_optimizer
 from train.kohya.report import Line, counted
 from train.kohya.source import Source, read_source
+from train.kohya.values import shown
 
 _SAMPLERS = {
     "ddim": "ddim",
@@ -59,7 +60,7 @@ class Translation:
             ConfigError: With every argument that is refused, and the reason.
         """
         faults = [
-            f"{line.argument} = {line.value} {line.text}"
+            f"{line.argument} = {shown(line.value)} {line.text}"
             for line in self.lines
             if line.outcome == "refused"
         ]
@@ -72,7 +73,7 @@ class Translation:
     def differences(self) -> list[str]:
         """Return a sentence for each argument that acts otherwise here."""
         return [
-            f"{line.argument} = {line.value}: {line.text}."
+            f"{line.argument} = {shown(line.value)}: {line.text}."
             for line in self.lines
             if line.outcome == "differs"
         ]
@@ -169,7 +170,7 @@ def _weighting(book: Book) -> None:
     note = ""
     if debiased and book.get("min_snr_gamma"):
         book.setting("min_snr_gamma", 0.0)
-        note = "min_snr_gamma is left out: sd-scripts multiplies both weights, which is no method"
+        note = "min_snr_gamma is left out: sd-scripts applies both weights at once"
         book.say("min_snr_gamma", "differs", "debiased_estimation_loss takes its place")
     book.setting("debiased_estimation_loss", debiased, "debiased_estimation_loss", note=note)
 

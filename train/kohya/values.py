@@ -43,6 +43,14 @@ def literal(text: str) -> Any:
         return text
 
 
+def shown(value: Any) -> str:
+    """Return a value as people write it, on one short line."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = f"{value:g}" if isinstance(value, float) else " ".join(str(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 def _number(value: Any) -> float:
     if isinstance(value, bool):
         raise TypeError(value)

@@ -53,7 +53,7 @@ def test_a_dry_run_only_reports(folder: Path, capsys: pytest.CaptureFixture[str]
         line for line in found["arguments"] if line["argument"] == "v2"
     ).items()
     assert cli.train(folder, from_kohya=folder / "kohya.toml") == 2
-    assert "v2 = True is for SD 2" in capsys.readouterr().err
+    assert "v2 = true is for SD 2" in capsys.readouterr().err
     assert sorted(folder.rglob("*")) == before
 
 

@@ -1,13 +1,17 @@
 """Configurations of sd-scripts in each form: what they set, and what is told and refused."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from prep.errors import ConfigError
 from prep.project import Project
+from tests.prep.fuzzing import VALUES, answers_or_explains
 from train.config import TrainSettings
 from train.kohya.arguments import ARGUMENTS, Maps
 from train.kohya.network_arguments import NETWORK_ARGUMENTS
@@ -286,3 +290,23 @@ def test_files_that_are_something_else(project: Project, name: str, text: str, t
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no file .*gone\.toml"):
         read_source(tmp_path / "gone.toml")
+
+
+@given(st.sampled_from(sorted({*ARGUMENTS, "network_args", "optimizer_args"})), VALUES)
+@example("network_dim", float("nan"))
+@example("learning_rate", float("inf"))
+@example("optimizer_args", ["betas=" + "(" * 500])
+@example("network_args", ["down_lr_weight=nan"])
+@example("sample_prompts", "a\0b")
+@example("train_data_dir", "a\0b")
+def test_any_value_is_answered(name: str, value: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "a.json"
+        file.write_text(json.dumps({name: value}), "utf-8")
+
+        def work() -> None:
+            found = translate(file, Project.open(Path(folder)))
+            assert len(found.lines) == len(read_source(file).arguments)
+            found.check()
+
+        answers_or_explains(work)
