@@ -1,5 +1,6 @@
 """The training extra: is it installed, and how it behaves; asked before anything imports it."""
 
+import logging
 import os
 from importlib.util import find_spec
 
@@ -57,3 +58,4 @@ def configure_libraries() -> None:
         ("DIFFUSERS_VERBOSITY", "error"),
     ):
         os.environ.setdefault(name, value)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it advises other kernels

@@ -98,7 +98,7 @@ STAGES: dict[str, tuple[Verb, ...]] = {
         Verb("caption", "prep.cli.captioner:caption", "Describe images with a vision model."),
     ),
     "Plan": (
-        Verb("plan", "prep.cli.quality:plan", "Calculate repeats, exposures and steps."),
+        Verb("plan", "train.plan_cli:plan", "Calculate repeats, exposures and steps."),
         Verb("concept", "prep.cli.dataset:concept", "Set a concept's trigger word and repeats."),
     ),
     "Check": (Verb("check", "prep.cli.check:check", "Find what would go wrong in a trainer."),),

@@ -8,10 +8,8 @@ from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.ops import advise as advise_op
-from prep.ops import plan as plan_op
 from prep.ops import quality as quality_op
 from prep.ops.advise import AdviseOptions
-from prep.ops.plan import PlanOptions
 from prep.ops.quality import QualityOptions
 
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
@@ -76,33 +74,6 @@ def advise(
     )
 
 
-@examples(
-    (
-        "shikomi plan my_project --epochs 20 --batch-size 4",
-        "Calculate the number of steps for other settings than those of the project.",
-    ),
-    (
-        "shikomi plan my_project --balance",
-        "Propose repeats so that small concepts are shown as often as large ones.",
-    ),
-)
-def plan(
-    project: ProjectPath = HERE,
-    /,
-    *,
-    options: Options[PlanOptions] = PlanOptions(),
-    json: Json = False,
-) -> int:
-    """Calculate repeats, exposures and steps, and show the arithmetic."""
-    return operate(
-        project,
-        lambda opened: plan_op.run(opened, options),
-        json=json,
-        printer=_plan_line,
-        summary=_plan_summary,
-    )
-
-
 def _quality_lines() -> console.Printer:
     """Return a printer that explains each measure at its first finding."""
     explained: set[str] = set()
@@ -140,7 +111,8 @@ def _advice_lines(event: events.Event) -> str | None:
     return "\n".join(lines)
 
 
-def _plan_line(event: events.Event) -> str | None:
+def plan_line(event: events.Event) -> str | None:
+    """Return the line of an event of a plan."""
     if isinstance(event, events.Exposure):
         line = f"{event.exposures:>8} {event.share:>6.1%}  {event.name}"
         return line + (f"  ({event.note})" if event.note else "")
@@ -153,7 +125,8 @@ def _plan_line(event: events.Event) -> str | None:
     return None
 
 
-def _plan_summary(found: dict[str, Any]) -> str:
+def plan_summary(found: dict[str, Any]) -> str:
+    """Return the lines at the end of a plan."""
     lines = list(found["arithmetic"])
     if "balanced_steps" in found:
         done = "written to shikomi.toml" if found["saved"] else "nothing is written yet: --apply"

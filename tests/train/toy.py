@@ -93,6 +93,9 @@ class ToyFamily:
     def parts(self) -> dict[str, str]:
         return {"unet": "lora_unet_", "text_encoder": "lora_te_"}
 
+    def components(self) -> Mapping[str, nn.Module]:
+        return {"unet": self.layer}
+
     def targets(self, *, parts: Collection[str], conv: bool) -> Mapping[str, nn.Module]:
         return {"lora_unet_a": self.layer}
 

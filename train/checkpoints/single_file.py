@@ -6,11 +6,12 @@ they are read by torch with ``weights_only``, which runs no code from them.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prep.errors import UnreadableError, UserError
-from train.lora.file import read_header
+from train.lora.file import SafetensorsHeader, read_header
 from train.lora.layout import Shape
 
 if TYPE_CHECKING:
@@ -21,6 +22,19 @@ SUFFIXES = (".safetensors", *PICKLES)
 """Files that may be a base model or a VAE."""
 _GGUF = b"GGUF"
 _SMALL = ("F8_", "U8", "I8", "I4", "F4")
+_TYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+"""torch's names of safetensors' types."""
 _WEIGHT = 2
 """Axes of what must not be quantised; norms and biases have fewer."""
 
@@ -38,6 +52,7 @@ class SingleFile:
     path: Path
     shapes: Mapping[str, Shape]
     metadata: Mapping[str, str]
+    _header: SafetensorsHeader | None = None
 
     @classmethod
     def open(cls, path: Path) -> "SingleFile":
@@ -66,7 +81,7 @@ class SingleFile:
                 f"{path.name} holds quantised weights ({', '.join(sorted(kinds))}).",
                 "Training needs the fp16, bf16 or fp32 file of the same model.",
             )
-        return cls(path, shapes, header.metadata)
+        return cls(path, shapes, header.metadata, header)
 
     def has(self, prefix: str) -> bool:
         """Return whether the name of a tensor begins with this."""
@@ -79,19 +94,31 @@ class SingleFile:
             UnreadableError: The file has changed since it was opened.
         """
         try:
-            if self.path.suffix.lower() in PICKLES:
+            if self._header is None:
                 stored = _unpickled(self.path)
                 yield from ((name, stored[name]) for name in names)
                 return
-            from safetensors import safe_open
-
-            with safe_open(self.path, "pt") as file:
+            # Read, not mapped: mapped pages would count as memory of this process.
+            with self.path.open("rb") as file:
                 for name in names:
-                    yield name, file.get_tensor(name)
+                    yield name, _tensor(file, self._header, name)
         except UserError:
             raise
         except Exception as error:  # the readers raise nearly anything for a broken file
             raise UnreadableError(f"{self.path} cannot be read: {error}.") from error
+
+
+def _tensor(file: BufferedReader, header: SafetensorsHeader, name: str) -> "Tensor":
+    import torch
+
+    entry = header.tensors[name]
+    start, end = entry["data_offsets"]
+    file.seek(header.data_start + start)
+    data = bytearray(end - start)
+    if file.readinto(data) < len(data):
+        raise EOFError(f"{name} is cut off")
+    kind = getattr(torch, _TYPES[entry["dtype"]])
+    return torch.frombuffer(data, dtype=kind).reshape(entry["shape"]) if data else torch.empty(0)
 
 
 def _refuse_gguf(path: Path) -> None:

@@ -140,6 +140,10 @@ class Family(Protocol):
         """Prefixes of module names in a LoRA file, by part: unet, text_encoder, text_encoder_2."""
         ...
 
+    def components(self) -> Mapping[str, nn.Module]:
+        """Return the modules that it consists of, by name: unet, vae and so on."""
+        ...
+
     def targets(self, *, parts: Collection[str], conv: bool) -> Targets:
         """Return the modules that are trained.
 

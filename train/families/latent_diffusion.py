@@ -90,6 +90,12 @@ class LatentDiffusion:
 
     # ---- modules -------------------------------------------------------------------------
 
+    def components(self) -> dict[str, nn.Module]:
+        """As ``Family.components``."""
+        encoders = zip(self.base.text_encoders, self.texts, strict=True)
+        texts = {name: text.encoder for name, text in encoders}
+        return {"unet": self.unet, **texts, "vae": self.vae}
+
     def targets(self, *, parts: Collection[str], conv: bool) -> Targets:
         """As ``Family.targets``."""
         kinds = ("attention", "convolution") if conv else ("attention",)

@@ -26,6 +26,16 @@ FAMILIES = {"sd15": _sd15, "sdxl": _sdxl}
 """The families that are trained here, by name, each with the function that loads it."""
 
 
+def empty_family(base: BaseModel, policy: "PrecisionPolicy") -> "Family":
+    """Return a base model with new weights and without tokenizers, to measure with."""
+    from train.families.sd15 import StableDiffusion15
+    from train.families.sdxl import StableDiffusionXL
+
+    if base.family == "sdxl":
+        return StableDiffusionXL.empty(base, policy)
+    return StableDiffusion15.empty(base, policy)
+
+
 def opened_base(run: RunConfig) -> BaseModel:
     """Open the base model of a run as its settings describe it.
 

@@ -88,8 +88,8 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     model = yield from _load(base, settings, group)
     settings.check_prediction(model.objective.prediction)
     folder = job.directory / "state"
-    network = _network(model, run, fresh=not states(folder))
-    stepper = _stepper(model, network, settings)
+    network = make_network(model, run, fresh=not states(folder))
+    stepper = make_stepper(model, network, settings)
     cache = LatentCache(run.cache, base.vae_hash(), model.encode_pixels)
     data = yield from _encode(data, cache, group)
     train, held_out = split_validation(data.images, settings.validation_fraction, settings.seed)
@@ -168,7 +168,7 @@ def _check_buckets(data: Dataset, base: BaseModel) -> None:
             )
 
 
-def _network(model: Family, run: RunConfig, *, fresh: bool) -> Trainee:
+def make_network(model: Family, run: RunConfig, *, fresh: bool) -> Trainee:
     """Build the network and attach it; a fresh one may begin where a file ends."""
     settings = run.train
     parts = [part for part, rate in settings.rates(model.base.family).items() if rate]
@@ -176,12 +176,14 @@ def _network(model: Family, run: RunConfig, *, fresh: bool) -> Trainee:
     network = network_to_train(targets, model.parts, settings)
     if settings.start_from and fresh:
         continue_from(network, find_start(settings.start_from, (run.project, run.output)))
-    network.to(model.policy.device).attach(targets)
+    if model.policy.device.type != "cpu":  # where it was made
+        network.to(model.policy.device)
+    network.attach(targets)
     network.keep_average()
     return network
 
 
-def _stepper(model: Family, network: Trainee, settings: TrainSettings) -> Stepper:
+def make_stepper(model: Family, network: Trainee, settings: TrainSettings) -> Stepper:
     """Make what moves the weights, with a group for each part of the model and each rate in it."""
     rates, policy = settings.rates(model.base.family), model.policy
     groups = [
