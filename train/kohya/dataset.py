@@ -17,6 +17,7 @@ from prep.texts import parse_toml, read_text
 from train.data.dataset_keys import faults_of
 from train.kohya.book import Book
 from train.kohya.report import Outcome
+from train.kohya.values import shown
 
 _MULTIPLE = {"sd15": 64, "sdxl": 32}
 """Pixels that a side of an image must be a multiple of."""
@@ -155,12 +156,12 @@ def _compare(book: Book, project: Project) -> None:
     side = project.settings.project.resolution
     for key, value in book.dataset.items():
         if key == "resolution" and value != [side, side]:
-            shown = "x".join(map(str, value))
-            book.say(key, "differs", f"the project has {side}, not {shown}: see [project]")
+            size = "x".join(map(str, value))
+            book.say(key, "differs", f"the project has {side}, not {size}: see [project]")
         elif key in _OF_BUCKETS:
             setting, own = _OF_BUCKETS[key], getattr(project.settings.buckets, _OF_BUCKETS[key])
             outcome: Outcome = "harmless" if own == value else "differs"
-            book.say(key, outcome, f"{_DECIDED}: {setting} = {own} in [buckets]")
+            book.say(key, outcome, f"{_DECIDED}: {setting} = {shown(own)} in [buckets]")
         elif key == "enable_bucket" and not value:
             book.say(key, "differs", "exports always have buckets")
         elif key in ("resolution", "enable_bucket"):
