@@ -19,8 +19,8 @@ from train.kohya.book import Book
 from train.kohya.report import Outcome
 from train.kohya.values import shown
 
-_MULTIPLE = {"sd15": 64, "sdxl": 32}
-"""Pixels that a side of an image must be a multiple of."""
+_MULTIPLE = 8
+"""Pixels that a side of an image must be a multiple of, for both families."""
 _PATHS = ("image_dir", "metadata_file", "conditioning_data_dir")
 _CAPTIONS = {
     "shuffle_caption": "shuffle_caption",
@@ -63,7 +63,7 @@ def translate_dataset(book: Book, project: Project) -> str:
             book.say(name, "differs", "it is not here: the project is exported and trained on")
         _compare(book, project)
         return ""
-    _check(book, project.settings.project.family, table)
+    _check(book, table)
     return tomlkit.dumps(table)
 
 
@@ -132,15 +132,15 @@ def _subsets(parent: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _check(book: Book, family: str, table: dict[str, Any]) -> None:
+def _check(book: Book, table: dict[str, Any]) -> None:
     """Say what became of the keys; steps of buckets that no model takes are raised."""
-    general, multiple = table["general"], _MULTIPLE[family]
+    general = table["general"]
     _refuse_unknown(book)
     for key in book.dataset:
         told = f"{key} of the dataset"
-        if key == "bucket_reso_steps" and general[key] % multiple:
-            general[key] = -(-general[key] // multiple) * multiple
-            book.say(key, "differs", f"{general[key]}: this model takes multiples of {multiple}")
+        if key == "bucket_reso_steps" and general[key] % _MULTIPLE:
+            general[key] = -(-general[key] // _MULTIPLE) * _MULTIPLE
+            book.say(key, "differs", f"{general[key]}: sides are multiples of {_MULTIPLE}")
         elif key == "num_repeats":
             del general[key]
             book.say(key, "harmless", "folders are named with their repeats")

@@ -28,7 +28,7 @@ def test_folders_with_their_repeats(project: Project) -> None:
     found = translated(
         project,
         "train_data_dir = 'img'\nreg_data_dir = 'reg'\nresolution = '512,768'\nflip_aug = true\n"
-        "enable_bucket = true\nbucket_reso_steps = 32\ncaption_extension = '.txt'\n"
+        "enable_bucket = true\nbucket_reso_steps = 1\ncaption_extension = '.txt'\n"
         "shuffle_caption = true",
     )
     found.check()
@@ -48,7 +48,7 @@ def test_folders_with_their_repeats(project: Project) -> None:
     assert images.flip
     assert images.caption_extension == ".txt"
     assert part.buckets is not None
-    assert part.buckets.step == 64, "SD 1.5 takes no multiples of 32"
+    assert part.buckets.step == 8, "the latents of SD 1.5 and SDXL are an eighth"
     assert found.settings["shuffle_caption"] is True
     assert found.dataset_file(project) == file, "the same text has the same name"
 
