@@ -36,7 +36,7 @@ def prepared(project: Project, overrides: Sequence[str], device: torch.device) -
 
     for _ in (*scan.run(project), *export.run(project)):
         pass
-    settings = TrainSettings.from_project(project, "", overrides)
+    settings = TrainSettings.from_project(project, (), overrides)
     run = run_config(project, settings, project.output / "dataset" / "dataset.toml")
     job = jobs.create(project.jobs, jobs.JobSettings("train", []), run.to_toml())
     stream = prepare(run, job, ProcessGroup(device))

@@ -1,23 +1,27 @@
-"""Write the generated part of ``docs/cli.md``: ``python docs/regenerate.py``.
+"""Write the generated parts of the documents: ``python docs/regenerate.py``.
 
-The text above the marker is written by hand; below it stands every verb with its options and its
-examples, as ``--help`` shows them. A test fails when it is out of date.
+The text above the marker of a document is written by hand. Below it stand, in ``docs/cli.md``,
+every verb with its options and its examples, as ``--help`` shows them; in
+``docs/topics/training-settings.md`` the settings and presets of training; in
+``docs/topics/from-kohya.md`` the arguments of sd-scripts. A test fails when one is out of date.
 """
 
 import io
+import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 if TYPE_CHECKING:
     from cyclopts.help import HelpPanel
+    from pydantic.fields import FieldInfo
 
     from prep.cli.examples import Example
 
 ROOT = Path(__file__).resolve().parent.parent
-FILE = ROOT / "docs" / "cli.md"
+sys.path.insert(0, str(ROOT))
 MARKER = "<!-- Generated below by docs/regenerate.py -->\n"
 
 
@@ -77,7 +81,8 @@ def _page(chain: Sequence[str]) -> list[str]:
     return page.lines
 
 
-def _lines() -> Iterator[str]:
+def _verbs() -> Iterator[str]:
+    """Yield the documentation of all verbs."""
     from tui.cli import STAGES
 
     for stage, verbs in STAGES.items():
@@ -92,17 +97,97 @@ def _lines() -> Iterator[str]:
         yield ""
 
 
-def generated() -> str:
-    """Return the documentation of all verbs, in Markdown."""
-    sys.path.insert(0, str(ROOT))
-    return "\n".join(_lines()).rstrip() + "\n"
+def _setting(name: str, field: "FieldInfo") -> str:
+    """Return a setting with its default and its range."""
+    default = field.get_default(call_default_factory=True)
+    shown = "absent" if default is None else json.dumps(default)
+    what = ", ".join([f"default {shown}", *filter(None, [_range(field)])])
+    return f"- **`{name}`** ({what}): {_literal(' '.join(str(field.description).split()))}"
 
 
-def complete() -> str:
-    """Return the whole file as it should be."""
-    head = FILE.read_text("utf-8").partition(MARKER)[0]
-    return f"{head}{MARKER}\n{generated()}"
+def _range(field: "FieldInfo") -> str:
+    """Return what a setting may be: its choices, or its limits."""
+    options = [field.annotation, *get_args(field.annotation)]
+    for option in options:
+        if get_origin(option) is Literal:
+            return "one of " + ", ".join(map(str, get_args(option)))
+    limits = {"ge": "from {}", "gt": "above {}", "le": "up to {}", "lt": "below {}"}
+    return " ".join(
+        text.format(f"{getattr(limit, name):g}".replace("4.29497e+09", "2^32"))
+        for limit in field.metadata
+        for name, text in limits.items()
+        if hasattr(limit, name)
+    )
+
+
+def _settings() -> Iterator[str]:
+    """Yield every setting of training with its default and range, and the presets."""
+    from prep.section import Section
+    from train.config import PRESETS, TrainSettings, presets
+
+    groups = [group for group in reversed(TrainSettings.__mro__) if issubclass(group, Section)]
+    for group in groups:
+        own = [
+            name for name in vars(group).get("__annotations__", {}) if name in group.model_fields
+        ]
+        if own:
+            yield f"## {str(group.__doc__).splitlines()[0].rstrip('.')}\n"
+            yield from (_setting(name, group.model_fields[name]) for name in own)
+            yield ""
+    yield f"## Presets\n\nThe files are in `{PRESETS.relative_to(ROOT)}`.\n"
+    yield from (f"- `{name}`: {text}." for name, text in presets().items())
+
+
+def _arguments() -> Iterator[str]:
+    """Yield the arguments of sd-scripts by what becomes of them."""
+    from train.kohya.arguments import (
+        ARGUMENTS,
+        Differs,
+        Harmless,
+        Maps,
+        OfDataset,
+        Refused,
+        Together,
+    )
+    from train.kohya.network_arguments import NETWORK_ARGUMENTS
+
+    rules = {**ARGUMENTS, **{f"network_args {k}": rule for k, rule in NETWORK_ARGUMENTS.items()}}
+    kinds = {
+        Maps: "One setting does the same",
+        Together: "Translated together with others",
+        OfDataset: "Keys of the dataset file",
+        Harmless: "They change nothing that is learned here",
+        Differs: "Their effect is another one here",
+        Refused: "They cannot be trained here",
+    }
+    for kind, title in kinds.items():
+        found = {name: rule for name, rule in rules.items() if isinstance(rule, kind)}
+        yield f"### {title} ({len(found)})\n"
+        if kind in (Together, OfDataset):
+            yield ", ".join(f"`{name}`" for name in found) + ".\n"
+            continue
+        reasons: dict[str, list[str]] = {}
+        for name, rule in found.items():
+            text = f"`{rule.setting}`" if isinstance(rule, Maps) else getattr(rule, "why", "")
+            reasons.setdefault(text, []).append(f"`{name}`")
+        yield from (f"- {', '.join(names)}: {_literal(why)}" for why, names in reasons.items())
+        yield ""
+
+
+PAGES: Mapping[Path, Callable[[], Iterator[str]]] = {
+    ROOT / "docs" / "cli.md": _verbs,
+    ROOT / "docs" / "topics" / "training-settings.md": _settings,
+    ROOT / "docs" / "topics" / "from-kohya.md": _arguments,
+}
+"""The documents, and the lines below the marker of each."""
+
+
+def complete(page: Path) -> str:
+    """Return a whole document as it should be."""
+    head = page.read_text("utf-8").partition(MARKER)[0]
+    return f"{head}{MARKER}\n" + "\n".join(PAGES[page]()).rstrip() + "\n"
 
 
 if __name__ == "__main__":
-    FILE.write_text(complete(), "utf-8")
+    for page in PAGES:
+        page.write_text(complete(page), "utf-8")

@@ -68,7 +68,7 @@ def test_the_command_line_is_understood(verb: Words, command: str, does: str) ->
 def test_settings_of_training_exist(tmp_path: Path) -> None:
     project = Project.open(tmp_path)
     _, first = parsed(EXAMPLES["train",][0].command)
-    settings = TrainSettings.from_project(project, first["preset"], first["set_"])  # type: ignore[arg-type]
+    settings = TrainSettings.from_project(project, first["presets"], first["set_"])  # type: ignore[arg-type]
     assert settings.base == "model/my-sd15-model"
 
 

@@ -11,7 +11,7 @@ from prep import events
 from prep.cli import console
 from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.examples import examples
-from prep.errors import EXIT_INTERRUPTED, EXIT_PROBLEMS
+from prep.errors import EXIT_INTERRUPTED, EXIT_PROBLEMS, UserError
 from prep.project import Project
 from prep.system import jobs
 from train.config import TrainSettings
@@ -22,8 +22,11 @@ from train.job import rates as trying
 from train.job.changes import Changes
 from train.job.follow import follow
 from train.job.rates import RateOptions
+from train.kohya.command import show_translation, translated
 from train.lora.contents import LoraInfo, full_size_of, inspect
 from train.sampling.options import GridOptions, SampleOptions
+
+Presets = Annotated[tuple[str, ...], Parameter(name="--preset")]
 
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
 
@@ -42,8 +45,10 @@ def train(
     project: ProjectPath = HERE,
     /,
     *,
-    preset: str = "",
+    presets: Presets = (),
     set_: Annotated[tuple[str, ...], Parameter(name="--set")] = (),
+    from_kohya: Path | None = None,
+    dry_run: bool = False,
     dataset: Path | None = None,
     resume: str = "",
     detach: bool = False,
@@ -55,9 +60,15 @@ def train(
     it to itself. Settings are those of [train] in shikomi.toml.
 
     Args:
-        preset: Settings for a purpose that override [train]: character, style, low-memory or
-            quick-cpu.
+        presets: Settings that override [train], for a purpose (character, style, concept, guide or
+            quick-cpu) or an amount of memory (8gb, 12gb, 16gb or 24gb); repeatable, later ones
+            take precedence.
         set_: A setting that overrides all others, as KEY=VALUE; repeatable.
+        from_kohya: Train with the settings of this file: a TOML configuration of sd-scripts, a
+            JSON file or preset of kohya_ss, or a text file with a command line. They override
+            [train]; training images that the file names are used if they are here.
+        dry_run: With --from-kohya: only show what becomes of each argument. The exit code is 1 if
+            some cannot be trained.
         dataset: Dataset file of sd-scripts to train on. Default: the project is exported.
         resume: Continue this job; its name, or the beginning of it. --set and --preset may change
             how long it goes on, what it saves and what it draws.
@@ -65,22 +76,33 @@ def train(
     """
 
     def stream() -> Iterator[events.Event]:
+        _check_options(resume, from_kohya, dry_run=dry_run)
         opened = Project.open(project)
         offset = 0
         if resume:
             offset = _events_size(begin.find_training(opened, resume))
-            changes = Changes(preset, set_, dataset)
+            changes = Changes(presets, set_, dataset)
             job = yield from begin.resume(opened, resume, changes)
         else:
-            settings = TrainSettings.from_project(opened, preset, set_)
-            job = yield from begin.begin(opened, settings, dataset)
+            file, found = yield from translated(opened, from_kohya)
+            settings = TrainSettings.from_project(opened, presets, set_, found)
+            job = yield from begin.begin(opened, settings, dataset or file)
         yield events.Progress("start", 1, 1, job.name)
         if detach:
             yield events.Finished({"job": job.name})
         else:
             yield from follow(job, offset)
 
+    if dry_run and from_kohya and not resume:
+        return show_translation(project, from_kohya, json=json)
     return _show_run(stream(), project, json=json)
+
+
+def _check_options(resume: str, from_kohya: Path | None, *, dry_run: bool) -> None:
+    if resume and from_kohya:
+        raise UserError("--resume continues with the settings of the run.", "Omit --from-kohya.")
+    if dry_run:
+        raise UserError("--dry-run requires --from-kohya.", "See the steps with: shikomi plan")
 
 
 def _show_run(stream: Iterator[events.Event], project: Path, *, json: bool) -> int:
@@ -121,7 +143,7 @@ def rates(
     /,
     *,
     options: Options[RateOptions] = RateOptions(),
-    preset: str = "",
+    presets: Presets = (),
     set_: Annotated[tuple[str, ...], Parameter(name="--set")] = (),
     dataset: Path | None = None,
     json: Json = False,
@@ -133,7 +155,7 @@ def rates(
     start; good rates depend on the length of the run.
 
     Args:
-        preset: Settings for a purpose, as for train.
+        presets: Settings for a purpose or an amount of memory, as for train; repeatable.
         set_: A setting that overrides all others, as KEY=VALUE; repeatable.
         dataset: Dataset file of sd-scripts to train on. Default: the project is exported.
     """
@@ -142,7 +164,7 @@ def rates(
         require_training()
         configure_libraries()
         opened = Project.open(project)
-        settings = TrainSettings.from_project(opened, preset, set_)
+        settings = TrainSettings.from_project(opened, presets, set_)
         yield from trying.run(opened, settings, options, dataset)
 
     return console.show(stream(), json=json, printer=_picture_line, summary=_range_summary)

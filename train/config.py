@@ -6,7 +6,7 @@ the terminal application and the documentation. Nothing here imports torch.
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import tomlkit
 from pydantic import ValidationError
@@ -24,7 +24,11 @@ from train.settings.samples import SampleSettings
 from train.settings.saving import SaveSettings
 from train.settings.validation import ValidationSettings
 
+PresetKind = Literal["purpose", "memory"]
+"""What a preset is for: a purpose sets what is learned, memory how it fits on a card."""
+
 PRESETS = Path(__file__).parent / "presets"
+"""A folder for each kind, in it a file for each preset."""
 
 
 def _either(setting: float | None, other: float) -> float:
@@ -61,18 +65,22 @@ class TrainSettings(
 
     @classmethod
     def from_project(
-        cls, project: Project, preset: str = "", overrides: Iterable[str] = ()
+        cls,
+        project: Project,
+        presets: Iterable[str] = (),
+        overrides: Iterable[str] = (),
+        translated: Mapping[str, Any] | None = None,
     ) -> "TrainSettings":
         """Combine the sources of settings.
 
-        Each takes precedence over the one before: defaults, ``[train]``, the preset, the
-        ``key=value`` overrides.
+        Each takes precedence over the one before: defaults, ``[train]``, the settings of another
+        trainer's file (``translated``), the presets in their order, the ``key=value`` overrides.
 
         Raises:
             ConfigError: Unknown presets or keys, or values out of range; all faults at once.
         """
-        values = dict(project.settings.train)
-        values |= load_preset(preset) if preset else {}
+        values = {**project.settings.train, **(translated or {})}
+        values |= load_presets(presets, project.settings.project.family)
         values |= dict(parse_override(text) for text in overrides)
         return validated(values, f"{project.file} [train]")
 
@@ -158,25 +166,54 @@ def validated(values: Mapping[str, Any], place: str) -> TrainSettings:
         raise ConfigError(f"{place}: {faults}") from error
 
 
-def presets() -> dict[str, str]:
-    """Return the names of the presets, each with its description."""
+def presets(kind: PresetKind | None = None) -> dict[str, str]:
+    """Return the names of the presets, each with its description.
+
+    Args:
+        kind: Only those for a purpose, or only those for an amount of memory.
+    """
     found = {}
-    for path in sorted(PRESETS.glob("*.toml")):
+    for path in _preset_files(kind):
         found[path.stem] = str(parse_toml(read_text(path)).get("description", ""))
     return found
 
 
-def load_preset(name: str) -> dict[str, Any]:
-    """Return the values of a preset.
+def _preset_files(kind: PresetKind | None = None) -> list[Path]:
+    """Return the files of presets; 8gb comes before 12gb."""
+    kinds: tuple[PresetKind, ...] = (kind,) if kind else get_args(PresetKind)
+    return [
+        path
+        for kind in kinds
+        for path in sorted((PRESETS / kind).glob("*.toml"), key=lambda p: (len(p.stem), p.stem))
+    ]
+
+
+def load_preset(name: str, family: FamilyName) -> dict[str, Any]:
+    """Return the values of a preset for a family.
+
+    Its table ``[sdxl]`` takes precedence for SDXL.
 
     Raises:
         ConfigError: There is none of that name.
     """
-    path = PRESETS / f"{name}.toml"
-    if name not in presets():
-        raise ConfigError(f"There is no preset {name}.", f"Presets: {', '.join(presets())}")
-    values = parse_toml(read_text(path))
-    values.pop("description", None)
+    for path in _preset_files():
+        if path.stem == name:
+            values = parse_toml(read_text(path))
+            values.pop("description", None)
+            own: dict[str, Any] = values.pop("sdxl", {})
+            return values | (own if family == "sdxl" else {})
+    raise ConfigError(f"There is no preset {name}.", f"Presets: {', '.join(presets())}")
+
+
+def load_presets(names: Iterable[str], family: FamilyName) -> dict[str, Any]:
+    """Return the values of several presets; later ones take precedence.
+
+    Raises:
+        ConfigError: There is none of a name.
+    """
+    values: dict[str, Any] = {}
+    for name in names:
+        values |= load_preset(name, family)
     return values
 
 

@@ -85,7 +85,7 @@ def test_unmatched_modules_are_a_problem(
 def test_faults_have_no_traceback(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.train(folder, set_=("rnk=3",)) == 2
     assert "did you mean rank?" in capsys.readouterr().err
-    assert cli.train(folder, preset="none") == 2
+    assert cli.train(folder, presets=("none",)) == 2
     assert cli.train(folder, resume="2020") == 2
     assert cli.train(folder / "missing") == 2
 

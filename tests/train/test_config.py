@@ -11,11 +11,13 @@ from train.config import (
     RunConfig,
     TrainSettings,
     load_preset,
+    load_presets,
     model_path,
     parse_override,
     presets,
     validated,
 )
+from train.settings.model import FamilyName
 
 
 def project_with(tmp_path: Path, table: str) -> Project:
@@ -23,11 +25,48 @@ def project_with(tmp_path: Path, table: str) -> Project:
     return Project.open(tmp_path)
 
 
-def test_every_preset_is_valid_and_described() -> None:
-    assert set(presets()) == {path.stem for path in PRESETS.glob("*.toml")}
+@pytest.mark.parametrize("family", ["sd15", "sdxl"])
+def test_every_preset_is_valid_and_described(family: FamilyName) -> None:
+    assert set(presets()) == {path.stem for path in PRESETS.rglob("*.toml")}
     for name, description in presets().items():
-        assert description
-        TrainSettings.model_validate(load_preset(name))
+        assert len(description) > 40, "it says why"
+        TrainSettings.model_validate(load_preset(name, family))
+    for purpose in presets("purpose"):
+        for memory in presets("memory"):
+            TrainSettings.model_validate(load_presets((purpose, memory), family))
+
+
+def test_presets_of_both_kinds() -> None:
+    assert list(presets("memory")) == ["8gb", "12gb", "16gb", "24gb"]
+    assert {"character", "style", "concept", "guide"} <= presets("purpose").keys()
+    assert presets() == presets("purpose") | presets("memory")
+
+
+def test_a_preset_is_that_of_the_family() -> None:
+    assert load_preset("character", "sd15")["train_text_encoder"] is True
+    assert load_preset("character", "sdxl")["train_text_encoder"] is False
+    assert load_preset("8gb", "sdxl")["batch_size"] < load_preset("8gb", "sd15")["batch_size"]
+    assert "sdxl" not in load_preset("character", "sd15")
+
+
+@pytest.mark.parametrize("family", ["sd15", "sdxl"])
+def test_memory_presets_learn_alike(family: FamilyName) -> None:
+    """Another card is another batch, with as many images in each optimiser step."""
+    for name in presets("memory"):
+        found = load_preset(name, family)
+        assert found["batch_size"] * found["gradient_accumulation"] == 4
+
+
+def test_later_presets_take_precedence(tmp_path: Path) -> None:
+    (tmp_path / "shikomi.toml").write_text("[project]\nfamily = 'sdxl'\n")
+    project = Project.open(tmp_path)
+    first = TrainSettings.from_project(project, ["guide", "8gb"])
+    last = TrainSettings.from_project(project, ["8gb", "guide"])
+    assert (first.gradient_accumulation, last.gradient_accumulation) == (4, 1)
+    assert first.gradient_checkpointing
+    assert last.gradient_checkpointing
+    over = TrainSettings.from_project(project, ["guide"], (), {"rank": 3, "seed": 5})
+    assert (over.rank, over.seed) == (16, 5)
 
 
 def test_every_setting_is_documented() -> None:
@@ -38,8 +77,8 @@ def test_every_setting_is_documented() -> None:
 def test_later_sources_go_over_earlier_ones(tmp_path: Path) -> None:
     project = project_with(tmp_path, "rank = 5\nepochs = 3")
     assert TrainSettings.from_project(project).rank == 5
-    assert not TrainSettings.from_project(project, "style").train_text_encoder
-    character = TrainSettings.from_project(project, "character", ["epochs=7", "base=model/x"])
+    assert not TrainSettings.from_project(project, ["style"]).train_text_encoder
+    character = TrainSettings.from_project(project, ["character"], ["epochs=7", "base=model/x"])
     assert (character.rank, character.epochs, character.base) == (16, 7, "model/x")
 
 
@@ -55,7 +94,7 @@ def test_all_faults_are_named_with_the_nearest_key(tmp_path: Path) -> None:
 
 def test_unknown_preset_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="character"):
-        TrainSettings.from_project(Project.open(tmp_path), "charcter")
+        TrainSettings.from_project(Project.open(tmp_path), ["charcter"])
 
 
 @pytest.mark.parametrize(

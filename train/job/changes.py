@@ -10,7 +10,7 @@ from pathlib import Path
 from prep.errors import UserError
 from prep.project import Project
 from prep.system import jobs
-from train.config import RunConfig, TrainSettings, load_preset, parse_override, validated
+from train.config import RunConfig, TrainSettings, load_presets, parse_override, validated
 from train.job.names import places
 from train.sampling.prompts import read_prompts
 
@@ -36,12 +36,12 @@ class Changes:
     """What a front end asks for beside resuming.
 
     Attributes:
-        preset: Name of a preset, or empty.
-        overrides: ``key=value``; they take precedence over the preset.
+        presets: Names of presets; later ones take precedence.
+        overrides: ``key=value``; they take precedence over presets.
         dataset: A dataset file.
     """
 
-    preset: str = ""
+    presets: Sequence[str] = ()
     overrides: Sequence[str] = ()
     dataset: Path | None = None
 
@@ -69,7 +69,7 @@ def changed_run(project: Project, run: RunConfig, changes: Changes) -> RunConfig
         ConfigError: Unknown presets or keys, values out of range, or faults in prompts.
         UserError: Something is to change that cannot, all of it named.
     """
-    values = load_preset(changes.preset) if changes.preset else {}
+    values = load_presets(changes.presets, run.family)
     values |= dict(parse_override(text) for text in changes.overrides)
     wanted = validated({**run.train.model_dump(), **values}, "--set")
     if wanted.sample_prompts != run.train.sample_prompts:

@@ -48,8 +48,10 @@ def make_optimizer(
         }
         for group in groups
     ]
+    # Adafactor refuses a rate beside relative_step, which finds its own.
+    rate = None if arguments.get("relative_step") else groups[0].rate
     try:
-        optimizer: torch.optim.Optimizer = made(parts, lr=groups[0].rate, **arguments)
+        optimizer: torch.optim.Optimizer = made(parts, lr=rate, **arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"{settings.optimizer} refuses its arguments: {error}", "See optimizer_args in [train]."

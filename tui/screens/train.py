@@ -15,7 +15,7 @@ from prep import events
 from prep.errors import ConfigError
 from prep.project import Project
 from prep.system import jobs
-from train.config import TrainSettings, load_preset, presets
+from train.config import PresetKind, TrainSettings, load_presets, presets
 from train.job.begin import begin, resume
 from tui import commands
 from tui.jobs.follow import JobView
@@ -42,6 +42,7 @@ FIRST = (
     "validation_fraction",
 )
 """Settings that most runs change; the others are hidden at first."""
+_PRESETS: dict[PresetKind, str] = {"purpose": "Preset…", "memory": "Memory…"}
 _STATES = {
     "running": ("▶", "key"),
     "done": ("✓", "good"),
@@ -77,8 +78,10 @@ class TrainScreen(StageScreen):
     def body(self) -> ComposeResult:
         """Make the panels."""
         with Vertical(id="train-form-panel", classes="form-panel"):
-            names = [(name, name) for name in presets()]
-            yield Select(names, prompt="Preset…", id="preset", compact=True)
+            with Horizontal(id="presets"):
+                for kind, prompt in _PRESETS.items():
+                    names = [(name, name) for name in presets(kind)]
+                    yield Select(names, prompt=prompt, id=f"preset-{kind}", compact=True)
             yield Form(
                 TrainSettings,
                 self._settings(),
@@ -106,14 +109,19 @@ class TrainScreen(StageScreen):
         """The runs, so that digits and letters are commands at first."""
         return "#runs"
 
-    @on(Select.Changed, "#preset")
+    @on(Select.Changed, "#preset-purpose")
+    @on(Select.Changed, "#preset-memory")
     def preset_chosen(self, event: Select.Changed) -> None:
-        """Fill the form with a preset, over the defaults."""
-        if isinstance(event.value, str):
-            values = TrainSettings.model_validate(load_preset(event.value)).model_dump()
+        """Fill the form with the presets that are chosen, over the defaults."""
+        selects = (self.query_one(f"#preset-{kind}", Select) for kind in _PRESETS)
+        names = [select.value for select in selects if isinstance(select.value, str)]
+        if names:
+            found = load_presets(names, self.session.project.settings.project.family)
+            values = TrainSettings.model_validate(found).model_dump()
             kept = ("base", "sample_prompts", "validation_fraction", "devices")
             changes = {name: value for name, value in values.items() if name not in kept}
             self.query_one("#train-form", Form).fill(changes)
+        if isinstance(event.value, str):
             self.notify(presets()[event.value], title=event.value)
 
     # ---- starting ------------------------------------------------------------------------

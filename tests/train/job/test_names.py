@@ -129,19 +129,23 @@ def test_a_resumed_run_keeps_to_its_own_files(project: Project, run: RunConfig) 
 
 
 @pytest.mark.parametrize(
-    ("overrides", "preset", "changed"),
+    ("overrides", "presets", "changed"),
     [
-        (["epochs=7"], "", {"epochs": 7}),
-        (["epochs=7", "save_every_steps=2"], "", {"epochs": 7, "save_every_steps": 2}),
-        (['sample_prompts=["mochi --w 64"]'], "", {"sample_prompts": ("mochi --w 64",)}),
-        (["rank=4", "learning_rate=1e-3"], "", {}),
-        ([], "", {}),
+        (["epochs=7"], [], {"epochs": 7}),
+        (["epochs=7", "save_every_steps=2"], [], {"epochs": 7, "save_every_steps": 2}),
+        (['sample_prompts=["mochi --w 64"]'], [], {"sample_prompts": ("mochi --w 64",)}),
+        (["rank=4", "learning_rate=1e-3"], [], {}),
+        ([], [], {}),
     ],
 )
 def test_what_can_change_changes(
-    project: Project, run: RunConfig, overrides: list[str], preset: str, changed: dict[str, Any]
+    project: Project,
+    run: RunConfig,
+    overrides: list[str],
+    presets: list[str],
+    changed: dict[str, Any],
 ) -> None:
-    after = changed_run(project, run, Changes(preset, overrides))
+    after = changed_run(project, run, Changes(presets, overrides))
     assert after == run.model_copy(update={"train": run.train.model_copy(update=changed)})
 
 
@@ -149,9 +153,9 @@ def test_what_can_change_changes(
     ("changes", "named"),
     [
         (Changes(overrides=["rank=8"]), "rank"),
-        (Changes(overrides=["rank=8", "seed=1", "epochs=2"]), "rank, seed"),
+        (Changes(overrides=["rank=8", "seed=1", "epochs=2"]), "seed, rank"),
         (Changes(overrides=["text_encoder_learning_rate=0"]), "text_encoder_learning_rate"),
-        (Changes(preset="style"), "learning_rate"),
+        (Changes(presets=["style"]), "learning_rate"),
         (Changes(dataset=Path("other.toml")), "the dataset file"),
     ],
 )
@@ -169,7 +173,7 @@ def test_faults_are_those_of_any_run(project: Project, run: RunConfig) -> None:
         with pytest.raises(ConfigError):
             changed_run(project, run, Changes(overrides=[fault]))
     with pytest.raises(ConfigError, match="no preset"):
-        changed_run(project, run, Changes("none"))
+        changed_run(project, run, Changes(["none"]))
     assert changed_run(project, run, Changes(dataset=run.dataset)) == run
 
 

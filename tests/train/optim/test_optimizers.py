@@ -195,7 +195,7 @@ def test_adafactor_and_prodigy_begin_with_what_suits_loras() -> None:
         ("adafactor", {"betas": (0.9, 0.99)}, "adafactor has no argument betas"),
         ("torch.optim.SGD", {"betas": (0.9, 0.99)}, "torch.optim.SGD has no argument betas"),
         ("adamw", {"optimizer_args": {"betas": (0.5, 2.0)}}, "arguments: Invalid beta"),
-        ("adafactor", {"optimizer_args": {"relative_step": True}}, "refuses .* Cannot combine"),
+        ("adafactor", {"optimizer_args": {"warmup_init": True}}, "refuses .* requires .relative"),
         ("torch.optim.Adm", {}, "torch.optim.Adm cannot be loaded"),
         ("torch.nope.Adam", {}, "torch.nope.Adam cannot be loaded"),
         ("torch.nn.Linear", {}, "torch.nn.Linear is not an optimizer"),
@@ -273,3 +273,15 @@ def test_settings_that_cannot_work_are_refused(values: dict[str, Any], said: str
 def test_settings_that_can_work_are_taken(values: dict[str, Any]) -> None:
     settings = OptimizationSettings(**values)
     assert all(getattr(settings, name) == value for name, value in values.items())
+
+
+def test_adafactor_finds_its_own_rate_with_relative_step() -> None:
+    own = {"relative_step": True, "scale_parameter": False}
+    optimizer = made("adafactor", weight_decay=0.0, optimizer_args=own)
+    assert optimizer.defaults["lr"] is None
+    weight = optimizer.param_groups[0]["params"][0]
+    before = weight.detach().clone()
+    weight.grad = torch.ones_like(weight)
+    optimizer.step()
+    # The least of 0.01 and 1 / sqrt(step), whatever the learning rate is.
+    assert torch.allclose(before - weight, torch.full_like(weight, 0.01), atol=1e-5)

@@ -94,7 +94,7 @@ def project(make_run: MakeRun, base: Path) -> Project:
 
 
 def test_only_the_measurements_are_kept(project: Project) -> None:
-    settings = TrainSettings.from_project(project, "", ["sample_at_start=true"])
+    settings = TrainSettings.from_project(project, (), ["sample_at_start=true"])
     dataset = project.root / "dataset.toml"
     stream = trying.run(project, settings, RateOptions(steps=10, high=1e-3), dataset)
     found = list(stream)
