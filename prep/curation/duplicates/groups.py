@@ -21,6 +21,7 @@ from prep.curation.duplicates.neighbours import (
     UPRIGHT,
     Candidates,
     EitherNeighbours,
+    joined,
 )
 from prep.dataset.index import ImageRow, Index
 
@@ -37,8 +38,17 @@ _COARSE, _EQUAL = 8, 1e-3
 _MAYBE_EQUAL_BITS, _MAYBE_EQUAL = 6, 0.3
 """Maximum difference at which pixels may be identical."""
 _ENOUGH_TO_VOTE = 3
+_LINKS = 2
+"""Copies that a variant is compared with: if it is the same as one, a person must look."""
 _CUT = 0.03
 """Difference of aspect ratios from which a copy shows another part of the picture."""
+
+
+class _Link(NamedTuple):
+    """A copy of the kept picture, and a candidate as seen from it."""
+
+    copy: int
+    candidate: Candidate
 
 
 class GroupMember(NamedTuple):
@@ -183,9 +193,47 @@ class Search:
             yield DuplicateGroup(self._rows[position][0], members)
 
     def _same(self, position: int) -> list[tuple[Candidate, Comparison]]:
-        """Return the free candidates that are the same picture, and claim them."""
+        """Return the free candidates that are the same picture, and claim them.
+
+        Candidates of its copies are candidates, too: the hash of a copy that was edited twice may
+        be too far from that of the best version.
+        """
         found: list[tuple[Candidate, Comparison]] = []
+        unlike: dict[int, tuple[Candidate, Comparison]] = {}
+        linked: dict[int, list[_Link]] = {}
         candidates = self._worth_a_look(position)
+        waiting = self._compared(position, candidates, found, unlike)
+        tried = {position, *(candidate.position for candidate in candidates)}
+        while waiting:
+            copy = waiting.pop()
+            near = self._worth_a_look(copy.position)
+            for each in near:
+                linked.setdefault(each.position, []).append(_Link(copy.position, each))
+            further = [
+                each._replace(turn=joined(copy.turn, each.turn))
+                for each in near
+                if each.position not in tried
+            ]
+            tried |= {each.position for each in further}
+            waiting += self._compared(position, further, found, unlike)
+        for place, (candidate, seen) in unlike.items():
+            if not self._free[place]:
+                continue
+            if seen.variant and self._same_as_any(linked.get(place, [])):
+                seen = replace(seen, uncertain=True)
+            if seen.uncertain or self._variants:
+                self._apart.append((position, candidate, seen))
+        return found
+
+    def _compared(
+        self,
+        position: int,
+        candidates: Sequence[Candidate],
+        found: list[tuple[Candidate, Comparison]],
+        unlike: dict[int, tuple[Candidate, Comparison]],
+    ) -> list[Candidate]:
+        """Compare with candidates, sort them into two lists, and return the copies."""
+        copies = []
         compared = self._comparer.compare(position, candidates)
         for candidate, seen in zip(candidates, compared, strict=True):
             if not self._free[candidate.position]:
@@ -193,9 +241,15 @@ class Search:
             if seen.same:
                 self._free[candidate.position] = False
                 found.append((candidate, seen))
-            elif seen.uncertain or (self._variants and seen.variant):
-                self._apart.append((position, candidate, seen))
-        return found
+                copies.append(candidate)
+            elif seen.uncertain or seen.variant:
+                unlike.setdefault(candidate.position, (candidate, seen))
+        return copies
+
+    def _same_as_any(self, links: Sequence[_Link]) -> bool:
+        """Return whether a picture is the same as one of the nearest copies, if not as the best."""
+        nearest = sorted(links, key=lambda link: link.candidate.bits)[:_LINKS]
+        return any(self._comparer.compare(link.copy, [link.candidate])[0].same for link in nearest)
 
     def _worth_a_look(self, position: int) -> list[Candidate]:
         found = self._neighbours.of(position)
