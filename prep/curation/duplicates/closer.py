@@ -136,7 +136,9 @@ def look(first: Pixels, second: Pixels, warp: Warp) -> CloseLook | None:
         return None
     found = _Differences(pair)
     highest = float(found.map.max())
-    changed = one_changed_alone(pair.first, pair.second, pair.inside)
+    # What differs anyway, such as a bar with an address, is judged below.
+    alike = pair.inside & (found.map <= overlay.DIFFERENT_FROM)
+    changed = one_changed_alone(pair.first, pair.second, alike)
     if highest < CHANGED:
         return CloseLook(highest, 0.0, region_changed=changed)
     area = float((found.map > overlay.DIFFERENT_FROM).sum() / pair.inside.sum())

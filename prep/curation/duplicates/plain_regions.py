@@ -47,9 +47,11 @@ def one_changed_alone(first: Planes, second: Planes, inside: Mask) -> bool:
     Args:
         first: A picture, shape (3, height, width).
         second: The other one, aligned, in its own colours.
-        inside: Pixels that both show, shape (height, width).
+        inside: Pixels to compare, shape (height, width).
     """
     few = inside[::_EVERY, ::_EVERY]
+    if few.sum() < _WORTH:
+        return False
     one, other = (each[:, ::_EVERY, ::_EVERY][:, few] for each in (first, second))
     # In both directions, since clipped tones can be predicted in one of them only.
     return any(

@@ -43,6 +43,14 @@ def test_nor_is_one_with_a_signature() -> None:
     assert not compared(on(PINK), signed).same
 
 
+def test_a_bar_is_a_mark_though_it_is_plain() -> None:
+    picture = drawn(3, "underwater")
+    barred = picture.copy()
+    ImageDraw.Draw(barred).rectangle((0, 354, 384, 384), (10, 10, 10))
+    barred = marked(barred, "www.board.example", (0.05, 0.935), 0.05, (255, 255, 255, 100))
+    assert compared(barred, picture).same
+
+
 EDITS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.7),
     "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.2),
