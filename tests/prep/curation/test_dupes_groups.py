@@ -107,3 +107,30 @@ def test_a_variant_of_the_kept_picture_that_is_the_same_as_its_copy_is_uncertain
     alike = {(0, 1, 0): same, (0, 2, 0): variant, (0, 3, 0): variant, (1, 2, 0): same}
     found = searched(project, monkeypatch, 4, alike)
     assert found == ({"0.png": ["1.png"]}, {"0.png": ["2.png"]})
+
+
+def test_a_copy_belongs_to_the_picture_that_it_is_nearer_to(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 1 is a variant of 0, and 2 a small copy of 1, in which the detail can hardly be seen.
+    alike = {
+        (0, 1, 0): Comparison(2.0, 0.01),
+        (0, 2, 0): Comparison(0.8),
+        (1, 2, 0): Comparison(0.2),
+    }
+    groups, uncertain = searched(project, monkeypatch, 3, alike)
+    assert groups == {"1.png": ["2.png"]}
+    assert "1.png" in uncertain["0.png"]
+
+
+@pytest.mark.parametrize("marked", [0, 1, 2])
+def test_a_mark_that_hides_what_tells_two_variants_apart_joins_neither(
+    project: Project, monkeypatch: pytest.MonkeyPatch, marked: int
+) -> None:
+    one, other = (n for n in range(3) if n != marked)
+    over = Comparison(3.0, overlay=1)
+    alike = {(marked, one, 0): over, (marked, other, 0): over}
+    alike[one, other, 0] = Comparison(2.0, 0.01)
+    groups, uncertain = searched(project, monkeypatch, 3, alike)
+    assert groups == {}
+    assert f"{marked}.png" in {path for kept in uncertain.items() for path in (kept[0], *kept[1])}
