@@ -36,7 +36,8 @@ _ALONE = 30.0
 """Levels, above those, by which the colour of a region must be off; a curve of tones that is not
 straight is off by up to 20."""
 _STILL, _ALONE_IF_STILL = 2.5, 10.0
-"""Median change of a rest that did not change at all, levels, and what is enough beside it."""
+"""What the rule changes in a rest that did not change at all, levels, and what is enough beside
+it."""
 _CLIPPED = (3.0, 252.0)
 """Levels at which a channel may have been clipped."""
 
@@ -78,13 +79,13 @@ def _regions(pixels: Planes) -> list[Mask]:
 
 
 def _changed_alone(given: Planes, wanted: Planes, region: Mask) -> bool:
-    change = np.abs(given - wanted).max(axis=0)
-    still = float(np.median(change[~region])) <= _STILL
-    least = _ALONE_IF_STILL if still else _ALONE
-    if np.median(change[region]) < _ALONE_IF_STILL:
+    if np.median(np.abs(given - wanted).max(axis=0)[region]) < _ALONE_IF_STILL:
         return False
     found = _predicted(given, wanted, region)
     off = np.median(np.abs(found.pixels - wanted)[:, region], axis=1)
+    # By the rule, not by the pixels, which differ by noise as well.
+    moved = float(np.median(np.abs(found.pixels - given).max(axis=0)[~region]))
+    least = _ALONE_IF_STILL if moved <= _STILL else _ALONE
     return bool((off - _DOUBT * found.doubt).max() > least)
 
 
