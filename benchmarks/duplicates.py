@@ -1,6 +1,6 @@
 """Duplicates: what is found of what was planted, and how fast hashes and pairs are.
 
-    python -m benchmarks.duplicates [--scenes 40] [--images 96] [--rounds 3] [--large]
+    python -m benchmarks.duplicates [--scenes 40] [--every 1] [--images 96] [--rounds 3] [--large]
 
 Needs the photographs of scikit-image (``pip install scikit-image scikit-learn``); compares pair
 search with imagededup and faiss where they are installed. Times are of processor time, of this
@@ -75,10 +75,10 @@ def in_turns(
 # ---- what is found ---------------------------------------------------------------------------
 
 
-def bench_planted(folder: Path, scenes: int, seed: int) -> None:
+def bench_planted(folder: Path, scenes: int, seed: int, every: int) -> None:
     """Plant, search, and print recall by edit and precision of all pairs."""
     project = initialise(folder / "planted")
-    files = planted.make(project.dataset / "10_planted", scenes, seed)
+    files = planted.make(project.dataset / "10_planted", scenes, seed, every)
     drain(scan.run(project))
     begin = cpu()
     pairs = list(found_pairs(project, DupesOptions()))
@@ -296,6 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=2, help="of what is planted")
     parser.add_argument("--scenes", type=int, default=40)
+    parser.add_argument("--every", type=int, default=1, help="n-th photograph to plant copies of")
     parser.add_argument("--images", type=int, default=96)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--large", action="store_true", help="also 4,000,000 hashes")
@@ -311,7 +312,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         if "planted" in options.parts:
-            bench_planted(Path(name), options.scenes, options.seed)
+            bench_planted(Path(name), options.scenes, options.seed, options.every)
         if "crops" in options.parts:
             bench_crops(Path(name), options.seed)
         if "hashes" in options.parts:

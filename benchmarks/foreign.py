@@ -87,6 +87,7 @@ HALVES: Mapping[str, Half] = MappingProxyType(
                 "tile": ("stockpics", "preview only"),
                 "site": ("www.board.example/123", "http://art.example"),
             },
+            known=("chessboard_RGB.png",),
         ),
         "report": Half(
             scenes={

@@ -184,12 +184,19 @@ def _with_other_metadata(source: Path, target: Path) -> None:
             image.save(target, lossless=True)
 
 
-def make(folder: Path, scenes: int, seed: int) -> list[Planted]:
-    """Draw, edit and save; return what is what."""
+def make(folder: Path, scenes: int, seed: int, every: int = 1) -> list[Planted]:
+    """Draw, edit and save; return what is what.
+
+    Args:
+        folder: Where to save.
+        scenes: Number of drawings.
+        seed: Of all choices.
+        every: Take each n-th photograph only.
+    """
     rng = random.Random(seed)
     folder.mkdir(parents=True)
     found: list[Planted] = []
-    pictures = list(photographs(rng))
+    pictures = list(photographs(rng))[::every]
     for number, picture in enumerate(pictures):
         found += _plant(folder, number, picture, rng)
     for number in range(len(pictures), len(pictures) + scenes):

@@ -16,6 +16,7 @@ from PIL import Image
 from prep.curation.duplicates import overlay
 from prep.curation.duplicates.alignment import refined
 from prep.curation.duplicates.differences import BoolPlane, Plane, luma_of, significance
+from prep.curation.duplicates.plain_regions import one_changed_alone
 from prep.curation.duplicates.tones import Planes, in_tones_of
 from prep.images import decode_small
 
@@ -49,12 +50,15 @@ class CloseLook:
         area: Share of the picture that differs, 0 to 1.
         first_marked: Probability that the first is the second with a mark over it.
         second_marked: The same the other way round.
+        region_changed: Only the colour of a plain region, such as a background, changed: a rule of
+            colours explains it, but it may be another picture.
     """
 
     significance: float
     area: float
     first_marked: float = 0.0
     second_marked: float = 0.0
+    region_changed: bool = False
 
 
 def detailed(path: Path) -> Pixels:
@@ -132,10 +136,14 @@ def look(first: Pixels, second: Pixels, warp: Warp) -> CloseLook | None:
         return None
     found = _Differences(pair)
     highest = float(found.map.max())
+    # What differs anyway, such as a bar with an address, is judged below.
+    alike = pair.inside & (found.map <= overlay.DIFFERENT_FROM)
+    changed = one_changed_alone(pair.first, pair.second, alike)
     if highest < CHANGED:
-        return CloseLook(highest, 0.0)
+        return CloseLook(highest, 0.0, region_changed=changed)
     area = float((found.map > overlay.DIFFERENT_FROM).sum() / pair.inside.sum())
-    return CloseLook(highest, area, *map(overlay.probability, found.traits()))
+    one, other = map(overlay.probability, found.traits())
+    return CloseLook(highest, area, one, other, changed)
 
 
 def difference_traits(

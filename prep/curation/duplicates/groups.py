@@ -4,7 +4,7 @@ Every member of a group was compared with the kept picture itself, so that chain
 differences never join pictures that differ much.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -21,6 +21,8 @@ from prep.curation.duplicates.neighbours import (
     UPRIGHT,
     Candidates,
     EitherNeighbours,
+    joined,
+    relative,
 )
 from prep.dataset.index import ImageRow, Index
 
@@ -37,6 +39,8 @@ _COARSE, _EQUAL = 8, 1e-3
 _MAYBE_EQUAL_BITS, _MAYBE_EQUAL = 6, 0.3
 """Maximum difference at which pixels may be identical."""
 _ENOUGH_TO_VOTE = 3
+_LINKS = 2
+"""Pictures unlike the kept one that each of its copies is compared with: it may be theirs."""
 _CUT = 0.03
 """Difference of aspect ratios from which a copy shows another part of the picture."""
 
@@ -103,6 +107,7 @@ class Search:
         self._free = np.zeros(max(self._order, default=-1) + 1, np.bool_)
         self._free[self._order] = True
         self._apart: list[tuple[int, Candidate, Comparison]] = []
+        self._ambiguous: set[int] = set()
         self.kept: set[int] = set()
 
     def __len__(self) -> int:
@@ -128,6 +133,9 @@ class Search:
         """Return the group of a picture, or of a version without an overlay."""
         self._free[position] = False
         found = self._same(position)
+        if self._contradict(found):
+            self._release(position, found)
+            found = []
         clean = _cleaner(found)
         if clean and not anyhow:
             for place in (position, *(candidate.position for candidate, _ in found)):
@@ -183,19 +191,100 @@ class Search:
             yield DuplicateGroup(self._rows[position][0], members)
 
     def _same(self, position: int) -> list[tuple[Candidate, Comparison]]:
-        """Return the free candidates that are the same picture, and claim them."""
+        """Return the free candidates that are the same picture, and claim them.
+
+        Candidates of its copies are candidates, too: the hash of a copy that was edited twice may
+        be too far from that of the best version.
+        """
         found: list[tuple[Candidate, Comparison]] = []
+        unlike: dict[int, tuple[Candidate, Comparison]] = {}
+        near: dict[int, list[Candidate]] = {}
         candidates = self._worth_a_look(position)
+        waiting = self._compared(position, candidates, found, unlike)
+        tried = {position, *(candidate.position for candidate in candidates)}
+        while waiting:
+            copy = waiting.pop()
+            near[copy.position] = self._worth_a_look(copy.position)
+            further = [
+                each._replace(turn=joined(copy.turn, each.turn))
+                for each in near[copy.position]
+                if each.position not in tried
+            ]
+            tried |= {each.position for each in further}
+            waiting += self._compared(position, further, found, unlike)
+        doubted = self._doubted(found, unlike, near)
+        certain = [pair for pair in found if pair[0].position not in doubted]
+        self._release(position, [pair for pair in found if pair[0].position in doubted])
+        for place, (candidate, seen) in unlike.items():
+            if self._free[place] and (seen.uncertain or place in doubted):
+                self._apart.append((position, candidate, replace(seen, uncertain=True)))
+            elif self._free[place] and self._variants:
+                self._apart.append((position, candidate, seen))
+        return certain
+
+    def _doubted(
+        self,
+        found: Sequence[tuple[Candidate, Comparison]],
+        unlike: Container[int],
+        near: Mapping[int, Sequence[Candidate]],
+    ) -> set[int]:
+        """Return the positions of pictures that may be of the kept picture, or of another one.
+
+        They are those of ``unlike`` that are the same as a copy of the kept one, and that copy if
+        it is nearer to them, or has a mark, which may hide what tells the two apart.
+        """
+        doubted: set[int] = set()
+        for copy, seen in found:
+            others = [c for c in near[copy.position] if c.position in unlike]
+            others = sorted((c for c in others if self._free[c.position]), key=lambda c: c.bits)
+            compared = self._comparer.compare(copy.position, others[:_LINKS])
+            for other, again in zip(others, compared, strict=False):
+                if again.same:
+                    doubted.add(other.position)
+                    if again.overlay:
+                        self._ambiguous.add(copy.position)
+                    if again.overlay or again.difference < seen.difference:
+                        doubted.add(copy.position)
+        return doubted
+
+    def _release(self, position: int, pairs: Sequence[tuple[Candidate, Comparison]]) -> None:
+        """Leave pictures to others: they are uncertain copies of this one."""
+        for candidate, seen in pairs:
+            self._free[candidate.position] = True
+            self._apart.append((position, candidate, replace(seen, uncertain=True)))
+
+    def _contradict(self, found: Sequence[tuple[Candidate, Comparison]]) -> bool:
+        """Return whether a picture with a mark is the same as several that are not the same."""
+        clean = [candidate for candidate, seen in found if seen.overlay == 1]
+        if len(clean) < 2:
+            return False
+        first = clean[0]
+        others = [c._replace(turn=relative(first.turn, c.turn)) for c in clean[1:]]
+        compared = self._comparer.compare(first.position, others)
+        return any(seen.variant or seen.uncertain for seen in compared)
+
+    def _compared(
+        self,
+        position: int,
+        candidates: Sequence[Candidate],
+        found: list[tuple[Candidate, Comparison]],
+        unlike: dict[int, tuple[Candidate, Comparison]],
+    ) -> list[Candidate]:
+        """Compare with candidates, sort them into two lists, and return the copies."""
+        copies = []
         compared = self._comparer.compare(position, candidates)
         for candidate, seen in zip(candidates, compared, strict=True):
             if not self._free[candidate.position]:
                 continue  # already found, in another transform
+            if seen.same and not self._ambiguous.isdisjoint((position, candidate.position)):
+                seen = replace(seen, uncertain=True)
             if seen.same:
                 self._free[candidate.position] = False
                 found.append((candidate, seen))
-            elif seen.uncertain or (self._variants and seen.variant):
-                self._apart.append((position, candidate, seen))
-        return found
+                copies.append(candidate)
+            elif seen.uncertain or seen.variant:
+                unlike.setdefault(candidate.position, (candidate, seen))
+        return copies
 
     def _worth_a_look(self, position: int) -> list[Candidate]:
         found = self._neighbours.of(position)

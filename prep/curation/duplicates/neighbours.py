@@ -6,6 +6,7 @@ Works on arrays of hashes, so that a million pictures fit in memory;
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,6 +58,17 @@ def relative(first: int, second: int) -> int:
     picture = np.arange(6).reshape(2, 3)
     here, there = turn(picture, first), turn(picture, second)
     return next(n for n in range(len(TURNS)) if np.array_equal(turn(here, n), there))
+
+
+@cache
+def joined(first: int, second: int) -> int:
+    """Return the turn that is two turns one after the other.
+
+    Example:
+        >>> TURNS[joined(MIRRORED, MIRRORED)], TURNS[joined(5, 3)]
+        ('', 'rotated by 90° to the right')
+    """
+    return relative(relative(first, UPRIGHT), second)
 
 
 class Candidates(NamedTuple):

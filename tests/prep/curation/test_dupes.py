@@ -85,7 +85,7 @@ def test_edited_copies_are_found_and_variants_are_not(project: Project, save: Sa
     assert ("mirrored", "a.png") not in groups(run(project, mirrored=False))
 
 
-def test_groups_are_no_chains(
+def test_candidates_of_a_copy_are_compared_with_the_kept_picture(
     project: Project, save: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number, name in enumerate(("a.png", "b.png", "c.png")):
@@ -105,7 +105,7 @@ def test_groups_are_no_chains(
                 )
     monkeypatch.setattr(comparer, "compare", lambda _a, _b, _details: Comparison(0.0))
     found = groups(run(project, mirrored=False, rotated=False))
-    assert found == {("near", "a.png"): ["b.png"]}
+    assert found == {("near", "a.png"): ["b.png", "c.png"]}
 
 
 @pytest.mark.parametrize(
