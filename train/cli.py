@@ -55,7 +55,7 @@ def train(
     it to itself. Settings are those of [train] in shikomi.toml.
 
     Args:
-        preset: Settings for a purpose that override [train]: character, style, low-memory or
+        preset: Settings for a purpose that override [train]: character, style, low-memory, full or
             quick-cpu.
         set_: A setting that overrides all others, as KEY=VALUE; repeatable.
         dataset: Dataset file of sd-scripts to train on. Default: the project is exported.

@@ -99,6 +99,9 @@ class ToyFamily:
     def modules(self) -> Mapping[str, nn.Module]:
         return self.targets(parts=self.parts, conv=True)
 
+    def components(self) -> Mapping[str, nn.Module]:
+        return {"unet": self.layer}
+
     def token_count(self, text: str) -> int:
         return len(text.split())
 
@@ -282,8 +285,14 @@ def sgd(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups)
 
 
+def lora(training: Training) -> Trainee:
+    """Return what a run trains, which is a LoRA."""
+    assert isinstance(training.network, Trainee)
+    return training.network
+
+
 def weights(training: Training) -> Tensor:
-    return torch.cat([p.detach().reshape(-1).clone() for p in training.network.parameters()])
+    return torch.cat([p.detach().reshape(-1).clone() for p in lora(training).parameters()])
 
 
 def steps(training: Training, count: int) -> list[float]:

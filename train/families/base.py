@@ -153,6 +153,10 @@ class Family(Protocol):
         """Return all modules that a LoRA file can change, norms and others included."""
         ...
 
+    def components(self) -> Mapping[str, nn.Module]:
+        """Return what may be trained whole, by its name in the configurations."""
+        ...
+
     # ---- text ----------------------------------------------------------------------------
 
     def token_count(self, text: str) -> int:

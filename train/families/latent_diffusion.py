@@ -99,6 +99,11 @@ class LatentDiffusion:
         """As ``Family.modules``."""
         return self._named(lambda _: True)
 
+    def components(self) -> dict[str, nn.Module]:
+        """As ``Family.components``."""
+        texts = zip(self.base.text_encoders, self.texts, strict=True)
+        return {"unet": self.unet, **{name: text.encoder for name, text in texts}}
+
     def _named(self, wanted: Callable[[Module], bool]) -> dict[str, nn.Module]:
         """Return modules by their names in a LoRA file."""
         encoders = zip(self.base.text_encoders, self.texts, strict=True)
