@@ -57,11 +57,22 @@ class TrainSettings(
         """
         trained = self.train_text_encoder
         if trained is None:
-            trained = family == "sd15"
+            trained = family == "sd15" and self.method == "lora"
         first = _either(self.text_encoder_learning_rate, self.learning_rate)
         second = _either(self.text_encoder_2_learning_rate, first)
         found = {"unet": self.learning_rate, "text_encoder": first if trained else 0.0}
         return found | ({"text_encoder_2": second if trained else 0.0} if family == "sdxl" else {})
+
+    @property
+    def kept_saves(self) -> int:
+        """How many saved files of a run are kept; 0 means all."""
+        usual = 1 if self.method == "full" else 0
+        return usual if self.keep_saves is None else self.keep_saves
+
+    @property
+    def kept_states(self) -> int:
+        """How many states are kept: those of whole models are three times a model's size."""
+        return 1 if self.method == "full" else 2
 
     @classmethod
     def from_project(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from prep.errors import UserError
 from prep.system.leftovers import unfinished_name
@@ -84,12 +85,43 @@ def write_bytes(
         FileChangedError: It is not; the old file stays.
         UserError: The disk is full, or the folder is not writable; nothing is left behind.
     """
+
+    def write(descriptor: int) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+    return _written(path, write, unchanged)
+
+
+def write_large(path: Path, write: Callable[[BinaryIO], None]) -> Fingerprint:
+    """As ``write_bytes``, for content that is made while it is written.
+
+    Args:
+        path: The file; its folder is created if needed.
+        write: Writes the content into a file, in which it may go back. Whatever it raises is
+            passed on, and nothing is left behind.
+    """
+
+    def filled(descriptor: int) -> None:
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            write(file)
+
+    return _written(path, filled, None)
+
+
+def _written(
+    path: Path, write: Callable[[int], None], unchanged: Callable[[], bool] | None
+) -> Fingerprint:
+    path_text = str(path)
     try:
         try:
-            return _replace(str(path), data, unchanged)
+            return _replace(path_text, write, unchanged)
         except FileNotFoundError:
+            if path.parent.is_dir():
+                raise
             path.parent.mkdir(parents=True, exist_ok=True)
-            return _replace(str(path), data, unchanged)
+            return _replace(path_text, write, unchanged)
     except OSError as error:
         raise writing_failed(path, error) from error
 
@@ -99,13 +131,13 @@ def write_text(path: Path, text: str, unchanged: Callable[[], bool] | None = Non
     return write_bytes(path, text.encode("utf-8"), unchanged)
 
 
-def _replace(path: str, data: bytes, unchanged: Callable[[], bool] | None) -> Fingerprint:
+def _replace(
+    path: str, write: Callable[[int], None], unchanged: Callable[[], bool] | None
+) -> Fingerprint:
     temporary, descriptor = _new_beside(path)
     try:
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            write(descriptor)
             stat = os.fstat(descriptor)
             _keep_mode(path, temporary, stat.st_mode)
             os.fsync(descriptor)

@@ -296,8 +296,14 @@ def sgd(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups)
 
 
+def lora(training: Training) -> Trainee:
+    """Return what a run trains, which is a LoRA."""
+    assert isinstance(training.network, Trainee)
+    return training.network
+
+
 def weights(training: Training) -> Tensor:
-    return torch.cat([p.detach().reshape(-1).clone() for p in training.network.parameters()])
+    return torch.cat([p.detach().reshape(-1).clone() for p in lora(training).parameters()])
 
 
 def steps(training: Training, count: int) -> list[float]:

@@ -196,3 +196,40 @@ def _scheduler(*, velocity: bool, zero: bool) -> Config:
         "clip_sample": False,
         "set_alpha_to_one": False,
     }
+
+
+def unusual(family: FamilyName, configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what a single file of a model could not say, as clauses; empty for real models.
+
+    Whoever reads a single file takes these values for granted.
+
+    Args:
+        family: sd15 or sdxl.
+        configs: Of a folder's components.
+    """
+    unet = configs["unet"]
+    widths = unet["block_out_channels"]
+    heads = [max(1, width // _HEAD_WIDTH) for width in widths]
+    usual: dict[str, Config] = {
+        "unet": {
+            "norm_num_groups": 32,
+            "attention_head_dim": _HEADS_OF_SD15 if family == "sd15" else heads,
+        },
+        "vae": {"norm_num_groups": 32, "scaling_factor": _LATENT_SCALE[family]},
+        "scheduler": {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"},
+    }
+    for name, act in (("text_encoder", "quick_gelu"), ("text_encoder_2", "gelu")):
+        if name in configs:
+            count = max(1, configs[name].get("hidden_size", 512) // _HEAD_WIDTH)
+            usual[name] = {"vocab_size": 49408, "num_attention_heads": count, "hidden_act": act}
+    return [
+        f"{key} of its {component} is {found}, not {value}"
+        for component, values in usual.items()
+        for key, value in values.items()
+        if (found := _plain(configs[component].get(key, value))) != value
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """Return a tuple as the list that JSON makes of it."""
+    return list(value) if isinstance(value, tuple) else value

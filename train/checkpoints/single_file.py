@@ -6,6 +6,7 @@ they are read by torch with ``weights_only``, which runs no code from them.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from prep.errors import UnreadableError, UserError
 from train.lora.file import SafetensorsHeader, read_header
 from train.lora.layout import Shape
+from train.lora.streaming import StoredTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,6 +88,28 @@ class SingleFile:
     def has(self, prefix: str) -> bool:
         """Return whether the name of a tensor begins with this."""
         return any(name.startswith(prefix) for name in self.shapes)
+
+    def stored(self) -> dict[str, StoredTensor]:
+        """Return the tensors of a safetensors file as the bytes that they are; of others, none.
+
+        Raises:
+            UnreadableError: The file has changed since it was opened.
+        """
+        if self.path.suffix.lower() in PICKLES:
+            return {}
+        header = read_header(self.path)
+
+        def read(start: int, end: int) -> bytes:
+            with self.path.open("rb") as file:
+                file.seek(header.data_start + start)
+                return file.read(end - start)
+
+        return {
+            name: StoredTensor(
+                entry["dtype"], header.shape(name), partial(read, *entry["data_offsets"])
+            )
+            for name, entry in header.tensors.items()
+        }
 
     def tensors(self, names: Iterable[str]) -> Iterator[tuple[str, "Tensor"]]:
         """Yield tensors in their own types, one at a time.

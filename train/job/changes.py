@@ -20,6 +20,7 @@ CHANGEABLE = (
     "save_every_epochs",
     "save_every_steps",
     "save_precision",
+    "keep_saves",
     "sample_prompts",
     "sample_every_epochs",
     "sample_every_steps",
@@ -59,7 +60,7 @@ def read_run(project: Project, job: jobs.Job) -> RunConfig:
             f"{job.directory} has no readable config.toml.", "Start a new run."
         ) from error
     run = RunConfig.from_toml(text)
-    return run.model_copy(update=places(project, run.name))
+    return run.model_copy(update=places(project, run.name, run.train.method))
 
 
 def changed_run(project: Project, run: RunConfig, changes: Changes) -> RunConfig:

@@ -13,6 +13,7 @@ from prep.system import jobs
 from prep.system.names import shortened
 from prep.texts import parse_toml, read_text
 from train.config import RunConfig
+from train.settings.network import MethodName
 
 KIND = "train"
 _ROOM = 40
@@ -22,13 +23,17 @@ _ENDING = r"(-\d{6}|-step\d{8})?\.safetensors"
 """What follows the name of a run in the names of its files."""
 
 
-def places(project: Project, name: str) -> dict[str, Any]:
-    """Return the name of a run's LoRA, safe as that of a file, and where its files go."""
+_OUTPUTS = {"lora": "lora", "full": "checkpoints"}
+"""Folders of the output, by what is trained."""
+
+
+def places(project: Project, name: str, method: MethodName = "lora") -> dict[str, Any]:
+    """Return the name of what a run trains, safe as that of a file, and where its files go."""
     name = shortened(re.sub(r"[^\w.+-]+", "_", name).strip("._") or "lora", _ROOM)
     return {
         "name": name,
         "project": project.root,
-        "output": project.output / "lora",
+        "output": project.output / _OUTPUTS[method],
         "samples": project.output / "samples" / name,
         "cache": project.state / "latents",
     }
@@ -91,7 +96,7 @@ def has_state(job: jobs.Job) -> bool:
 
 
 def _is_taken(project: Project, name: str) -> bool:
-    if lora_files(project.output / "lora", name):
+    if any(lora_files(project.output / folder, name) for folder in _OUTPUTS.values()):
         return True
     if any((project.output / "samples" / name).glob("step*.png")):
         return True

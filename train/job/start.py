@@ -29,7 +29,7 @@ def run_config(project: Project, settings: TrainSettings, dataset_toml: Path) ->
         family=project.settings.project.family,
         dataset=dataset_toml.expanduser().resolve(),
         train=settings.model_copy(update={"sample_prompts": tuple(prompts)}),
-        **places(project, project.name),
+        **places(project, project.name, settings.method),
     )
 
 

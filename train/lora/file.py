@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from prep.errors import UnreadableError
 from prep.texts import parse_json
@@ -74,23 +74,47 @@ class SafetensorsHeader:
 
 def serialise(tensors: Mapping[str, RawTensor], metadata: Mapping[str, str]) -> bytes:
     """Return the bytes of a safetensors file: tensors by name, metadata by key, always the same."""
+    payload = b"".join(tensors[name].data for name in sorted(tensors))
+    return header_bytes(header_of(tensors, metadata)) + payload
+
+
+class Described(Protocol):
+    """The type and shape of a tensor."""
+
+    @property
+    def dtype(self) -> str:
+        """Its type, as safetensors names it."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape."""
+        ...
+
+
+def header_of(tensors: Mapping[str, Described], metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the header of a file says: metadata by key, and the place of each tensor."""
     header: dict[str, Any] = {}
     if metadata:
         header["__metadata__"] = dict(sorted(metadata.items()))
     offset = 0
     for name in sorted(tensors):
         tensor = tensors[name]
-        end = offset + len(tensor.data)
+        end = offset + prod(tensor.shape) * _BYTES[tensor.dtype]
         header[name] = {
             "dtype": tensor.dtype,
             "shape": list(tensor.shape),
             "data_offsets": [offset, end],
         }
         offset = end
+    return header
+
+
+def header_bytes(header: Mapping[str, Any]) -> bytes:
+    """Return a header as it begins a file, its length before it."""
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
     text += b" " * (-len(text) % 8)  # readers map the payload; eight bytes keep it aligned
-    payload = b"".join(tensors[name].data for name in sorted(tensors))
-    return len(text).to_bytes(8, "little") + text + payload
+    return len(text).to_bytes(8, "little") + text
 
 
 def read_header(path: Path) -> SafetensorsHeader:

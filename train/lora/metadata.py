@@ -1,4 +1,4 @@
-"""What a LoRA file says about itself: kohya's ``ss_*`` keys and the ``modelspec.*`` keys.
+"""What a saved file says about itself: kohya's ``ss_*`` keys and the ``modelspec.*`` keys.
 
 Other programs read these: A1111's cards, ComfyUI's managers, Civitai. All values are text; None
 is "None", booleans are "True" and "False", lists and tables are JSON (sd-scripts
@@ -21,7 +21,7 @@ _IMPLEMENTATIONS = {
     "sd15": "diffusers",
     "sdxl": "https://github.com/Stability-AI/generative-models",
 }
-"""Whose names the modules have."""
+"""Whose names the modules of a LoRA have; those of checkpoints are Stability's."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def build(
         **_run(run, schedule, facts, step, finished),
         **_data(data, schedule, facts),
         **_optimiser(run, schedule, facts),
-        **_network(run),
+        **(_network(run) if run.train.method == "lora" else {}),
         **_model(run, facts),
         **_loss(run, data, facts),
     }
@@ -313,10 +313,11 @@ def _modelspec(run: RunConfig, data: Dataset, facts: Facts, finished: float) -> 
     width, height = data.parts[0].resolution
     when = datetime.datetime.fromtimestamp(int(finished), datetime.UTC)
     words = {s.class_tokens for part in data.parts for s in part.subsets if not s.regularization}
+    full = run.train.method == "full"
     values = {
         "sai_model_spec": "1.0.1",
-        "architecture": f"{facts.architecture}/lora",
-        "implementation": _IMPLEMENTATIONS[run.family],
+        "architecture": facts.architecture + ("" if full else "/lora"),
+        "implementation": _IMPLEMENTATIONS["sdxl" if full else run.family],
         "implementation_version": f"shikomi/{__version__}",
         "title": run.name,
         "resolution": f"{width}x{height}",

@@ -31,14 +31,14 @@ class Average:
     @torch.no_grad()
     def exchange(self) -> None:
         """Put the average where the weights are, and the weights where it was."""
-        live, kept = list(self._live.values()), list(self._kept.values())
-        before = [tensor.detach().clone() for tensor in live]
-        torch._foreach_copy_(live, kept)
-        torch._foreach_copy_(kept, before)
+        for name, live in self._live.items():  # one by one: a whole model has no room for a copy
+            before = live.detach().clone()
+            live.copy_(self._kept[name])
+            self._kept[name].copy_(before)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the average, on the CPU."""
-        return {name: tensor.cpu() for name, tensor in self._kept.items()}
+        """Return the average itself, no copy of it."""
+        return dict(self._kept)
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Copy an average of ``tensors`` into this one, bit for bit.

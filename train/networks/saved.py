@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from prep.system.files import write_bytes
 from train.lora.contents import by_module, peft_scale
 from train.lora.file import RawTensor, SafetensorsHeader, read_header, with_hashes
 from train.lora.keys import canonical
+from train.lora.streaming import StoredTensor
 from train.networks.base import Network
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
@@ -36,10 +38,34 @@ def raw(tensor: Tensor, dtype: torch.dtype | None = None) -> RawTensor:
     return RawTensor(_NAMES[plain.dtype], tuple(plain.shape), data)
 
 
+def stored(tensor: Tensor, dtype: torch.dtype | None = None) -> StoredTensor:
+    """Return a tensor for ``write_tensors``, in its own type or in ``dtype``.
+
+    Nothing is copied yet: it must not change until it was written.
+    """
+    chosen = dtype or tensor.dtype
+
+    def read() -> memoryview:
+        plain = tensor.detach().to("cpu", chosen).contiguous()
+        data: Any = plain.reshape(-1).view(torch.uint8).numpy()
+        return memoryview(data)
+
+    return StoredTensor(_NAMES[chosen], tuple(tensor.shape), read)
+
+
 class NotFiniteError(UserError):
     """Weights are NaN or infinite."""
 
     exit_code = EXIT_PROBLEMS
+
+
+def not_finite(path: Path, name: str, precision: str) -> NotFiniteError:
+    """Return why a file is not saved: one of its tensors is not finite in the chosen format."""
+    return NotFiniteError(
+        f"{path.name} was not saved: {name} has weights that are NaN, infinite, or too"
+        f" large for {precision}.",
+        "Lower learning_rate. What was saved before is from before this step.",
+    )
 
 
 def save_lora(path: Path, network: Network, metadata: Mapping[str, str], precision: str) -> None:
@@ -53,11 +79,7 @@ def save_lora(path: Path, network: Network, metadata: Mapping[str, str], precisi
     tensors = {}
     for name, tensor in network.tensors().items():
         if not torch.isfinite(tensor.to(dtype)).all():
-            raise NotFiniteError(
-                f"{path.name} was not saved: {name} has weights that are NaN, infinite, or too"
-                f" large for {precision}.",
-                "Lower learning_rate. What was saved before is from before this step.",
-            )
+            raise not_finite(path, name, precision)
         exact = name.endswith(".alpha") and float(tensor.to(dtype)) != float(tensor)
         tensors[name] = raw(tensor, None if exact else dtype)  # alpha decides on all the rest
     write_bytes(path, with_hashes(tensors, metadata))

@@ -1,12 +1,9 @@
-"""The network of a run: what training does with it besides moving its weights.
-
-The loop asks this much of what it trains, and would ask it of a model's own weights as well:
-parameters by part and rate, ``begin`` before a batch, ``after_step``, ``in_use``, and a state.
-"""
+"""The network of a run: what training does with it besides moving its weights."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -15,6 +12,7 @@ from torch import Tensor, nn
 from train.networks.average import Average
 from train.networks.base import Network
 from train.networks.lora import LoraModule
+from train.networks.saved import save_lora
 from train.networks.trained import TrainedAdapter, cast_all
 
 _AVERAGE = "ema."
@@ -42,7 +40,7 @@ class Upkeep:
 
 
 class Trainee(Network):
-    """A network that is trained."""
+    """A network that is trained; implements ``TrainedWeights``."""
 
     def __init__(
         self, adapters: Mapping[str, TrainedAdapter], upkeep: Upkeep | None = None
@@ -82,6 +80,15 @@ class Trainee(Network):
             for name, adapter in self.trained().items()
             for leaf, parameter in adapter.leaves().items()
         }
+
+    @contextmanager
+    def before(self) -> Iterator[None]:
+        """As ``TrainedWeights.before``; it may have begun with the changes of a file."""
+        strength, self.strength = self.strength, 0.0
+        try:
+            yield
+        finally:
+            self.strength = strength
 
     # ---- a step --------------------------------------------------------------------------
 
@@ -141,10 +148,14 @@ class Trainee(Network):
         if self._average:
             self._average.exchange()
 
-    # ---- states --------------------------------------------------------------------------
+    # ---- files and states ----------------------------------------------------------------
+
+    def save(self, path: Path, metadata: Mapping[str, str], precision: str) -> None:
+        """As ``TrainedWeights.save``: a LoRA file."""
+        save_lora(path, self, metadata, precision)
 
     def state(self) -> dict[str, Tensor]:
-        """Return all that a run goes on from, on the CPU: the weights, and their average."""
+        """Return all that a run goes on from: the weights, and their average."""
         average = self._average.tensors() if self._average else {}
         return self.tensors() | {f"{_AVERAGE}{name}": tensor for name, tensor in average.items()}
 

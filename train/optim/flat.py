@@ -13,6 +13,10 @@ _ALIGNED = 16
 """Elements: products are fastest on weights that begin at a multiple of 64 bytes."""
 
 
+_LARGEST = 1 << 30
+"""Elements: some kernels, such as those of 8-bit optimisers, count them in 32 bits."""
+
+
 class FlatGroup:
     """Parameters that are views of one flat tensor, and whose gradients are views of another.
 
@@ -51,3 +55,21 @@ class FlatGroup:
         parts = torch.split(flat, [parameter.numel() for parameter in ordered])
         found = dict(zip(self._order, parts, strict=True))
         return [found[i].view(parameter.shape) for i, parameter in enumerate(self.parameters)]
+
+
+def flat_groups(
+    parameters: Sequence[nn.Parameter], rate: float, largest: int = _LARGEST
+) -> list[FlatGroup]:
+    """Return parameters of one learning rate in groups of at most ``largest`` elements.
+
+    A single parameter that has more is a group of its own.
+    """
+    groups: list[list[nn.Parameter]] = []
+    room = 0
+    for parameter in parameters:
+        if not groups or parameter.numel() > room:
+            groups.append([])
+            room = largest
+        groups[-1].append(parameter)
+        room -= parameter.numel()
+    return [FlatGroup(group, rate) for group in groups]

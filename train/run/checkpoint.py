@@ -8,24 +8,26 @@ a damaged state; the run then continues from the one before.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from prep.errors import UnreadableError, UserError
-from prep.system.files import write_bytes
 from prep.texts import parse_json
-from train.lora.file import read_header, serialise
-from train.networks.saved import raw
-from train.networks.trainee import Trainee
+from train.lora.file import header_of, read_header
+from train.lora.streaming import write_tensors
+from train.networks.saved import stored
+from train.networks.trainable import TrainedWeights
 from train.optim.stepper import Stepper
 
-_KEPT_STATES = 2
 _AVERAGED = 50
 """Steps that the shown average of the loss is taken over."""
 _NETWORK = "lora."
 _CHECKSUM = "checksum"
+_CHUNK = 1 << 24
 
 
 @dataclass
@@ -42,6 +44,7 @@ class Counters:
         dataset: ``Dataset.fingerprint`` that the state belongs to.
         started: Unix time of the first start, seconds.
         scaler: State of the fp16 loss scaler; empty in other formats.
+        files: Names of the files that the run has saved and not removed, oldest first.
     """
 
     step: int = 0
@@ -53,6 +56,7 @@ class Counters:
     dataset: str = ""
     started: float = 0.0
     scaler: dict[str, float] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
 
     def add_loss(self, step: int, loss: float) -> None:
         """Take in the loss of a step, counted from 1: a plain mean at first, a moving one later."""
@@ -60,32 +64,46 @@ class Counters:
         self.average_loss = before + (loss - before) / min(step, _AVERAGED)
 
 
-def save_state(folder: Path, network: Trainee, stepper: Stepper, counters: Counters) -> Path:
+def save_state(
+    folder: Path, network: TrainedWeights, stepper: Stepper, counters: Counters, kept: int = 2
+) -> Path:
     """Write the state of this step and remove the oldest ones.
+
+    Args:
+        folder: Of the states.
+        network: What is trained.
+        stepper: What moves it.
+        counters: Where the run stands.
+        kept: States that stay, the new one included.
 
     Returns:
         The new state file.
     """
-    kept, values = stepper.state()
-    tensors = {f"{_NETWORK}{k}": raw(t, torch.float32) for k, t in network.state().items()}
-    tensors |= {name: raw(tensor) for name, tensor in kept.items()}
+    moments, values = stepper.state()
+    tensors = {f"{_NETWORK}{k}": stored(t, torch.float32) for k, t in network.state().items()}
+    tensors |= {name: stored(tensor) for name, tensor in moments.items()}
     metadata = {"counters": json.dumps(asdict(counters)), "optimizer": values}
-    metadata[_CHECKSUM] = checksum(serialise(tensors, metadata))
     path = folder / f"step{counters.step:08d}.safetensors"
-    write_bytes(path, serialise(tensors, metadata))
-    for old in states(folder)[:-_KEPT_STATES]:
+    begun = _digestible(header_of(tensors, metadata))
+    write_tensors(path, tensors, metadata, {_CHECKSUM: ""}, begun)
+    for old in states(folder)[:-kept]:
         old.unlink(missing_ok=True)
     return path
 
 
-def checksum(data: bytes) -> str:
+def checksum(path: Path) -> str:
     """Return the SHA-256 of a safetensors file, of all but the checksum in its own metadata."""
-    start = 8 + int.from_bytes(data[:8], "little")
-    header = parse_json(data[8:start])
-    header["__metadata__"].pop(_CHECKSUM, None)
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    digest.update(memoryview(data)[start:])
+    with path.open("rb") as file:
+        header = parse_json(file.read(int.from_bytes(file.read(8), "little")))
+        header["__metadata__"].pop(_CHECKSUM, None)
+        digest = hashlib.sha256(_digestible(header))
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
     return digest.hexdigest()
+
+
+def _digestible(header: Mapping[str, Any]) -> bytes:
+    return json.dumps(header, sort_keys=True).encode()
 
 
 def states(folder: Path) -> list[Path]:
@@ -94,7 +112,7 @@ def states(folder: Path) -> list[Path]:
 
 
 def load_newest(
-    folder: Path, network: Trainee, stepper: Stepper
+    folder: Path, network: TrainedWeights, stepper: Stepper
 ) -> tuple[Counters, list[Path]] | None:
     """Put network and optimiser back to where the newest undamaged state left them.
 
@@ -129,7 +147,7 @@ def set_aside(state: Path) -> Path:
     return state.rename(target)
 
 
-def load_state(path: Path, network: Trainee, stepper: Stepper) -> Counters:
+def load_state(path: Path, network: TrainedWeights, stepper: Stepper) -> Counters:
     """Put network and optimiser back to where a state left them, bit for bit.
 
     Raises:
@@ -151,14 +169,13 @@ def load_state(path: Path, network: Trainee, stepper: Stepper) -> Counters:
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], Counters]:
     """Read a state and check that it is undamaged; states of earlier versions have no checksum."""
     from safetensors import SafetensorError
-    from safetensors.torch import load
+    from safetensors.torch import load_file
 
     metadata = read_header(path).metadata
     try:
-        data = path.read_bytes()
         known = metadata.keys() <= {"counters", "optimizer", _CHECKSUM}
-        if not known or metadata.get(_CHECKSUM) not in (None, checksum(data)):
+        if not known or metadata.get(_CHECKSUM) not in (None, checksum(path)):
             raise UnreadableError(f"{path} is damaged: its checksum is another.")
-        return load(data), metadata, Counters(**parse_json(metadata["counters"]))
+        return load_file(path), metadata, Counters(**parse_json(metadata["counters"]))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise UnreadableError(f"{path} is damaged: {error}.") from error

@@ -1,5 +1,6 @@
 """The training loop. It reads from top to bottom what a run does, and yields what happens."""
 
+import re
 import time
 import traceback
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ from prep.system import jobs
 from train.arithmetic.memory import catch_out_of_memory
 from train.config import RunConfig, TrainSettings
 from train.lora.metadata import build
-from train.networks.saved import save_lora
 from train.optim.schedules import factor
 from train.run.checkpoint import save_state
 from train.run.monitor import CommandReader, Step, StepLog, StepTimer
@@ -26,10 +26,10 @@ from train.sampling.draw import ImageSpec, parameters, png_text
 
 
 def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]:
-    """Train a LoRA, from the beginning or from the newest state in the job directory.
+    """Train a LoRA or a whole model, from the beginning or from the newest state in the job.
 
-    After a step the LoRA is saved first, then validated, then sampled, so that nothing that goes
-    wrong later costs what was learned.
+    After a step the file for users is saved first, then validated, then sampled, so that nothing
+    that goes wrong later costs what was learned.
 
     Args:
         run: The complete configuration.
@@ -128,6 +128,8 @@ def _smaller(settings: TrainSettings) -> str:
         return f"Set batch_size = {half} and gradient_accumulation = {doubled}: the same result."
     if not settings.gradient_checkpointing:
         return "Set gradient_checkpointing = true."
+    if settings.method == "full":
+        return 'Set optimizer = "adafactor", lower the resolution, or train a LoRA.'
     return "Lower the resolution or the rank, or train the UNet only."
 
 
@@ -198,8 +200,8 @@ def _sample(training: Training, picture: ImageSpec, index: int) -> Sample:
     return Sample(training.relative(path), picture.text, picture.seed, {run.name: 1.0}, step)
 
 
-def _lora_file(training: Training) -> Path:
-    """Return the name of the LoRA of this step: of the run at its end, else of epoch or step."""
+def _saved_file(training: Training) -> Path:
+    """Return the name of the file of this step: of the run at its end, else of epoch or step."""
     run, schedule, step = training.run, training.schedule, training.counters.step
     if step == schedule.steps:
         return run.output / f"{run.name}.safetensors"
@@ -209,19 +211,33 @@ def _lora_file(training: Training) -> Path:
 
 
 def _save(training: Training) -> Iterator[Event]:
-    """Save the LoRA, and the state to resume from."""
+    """Save the file for users, and the state to resume from."""
     if not training.group.is_main:
         return
-    counters, schedule, path = training.counters, training.schedule, _lora_file(training)
+    counters, schedule, path = training.counters, training.schedule, _saved_file(training)
     metadata = build(
         training.run, training.data, schedule, training.facts, counters.step, time.time()
     )
     with training.stepper.inference_weights(), training.network.in_use():
-        save_lora(path, training.network, metadata, training.settings.save_precision)
+        training.network.save(path, metadata, training.settings.save_precision)
     counters.scaler = training.stepper.scaler.state_dict()
-    save_state(training.states, training.network, training.stepper, counters)
+    superfluous = _superfluous(training, path.name)
+    kept_states = training.settings.kept_states
+    save_state(training.states, training.network, training.stepper, counters, kept_states)
+    for name in superfluous:
+        (path.parent / name).unlink(missing_ok=True)
     epoch = schedule.epoch_of(max(0, counters.step - 1)) + 1
     yield Saved(training.relative(path), counters.step, epoch)
+
+
+def _superfluous(training: Training, newest: str) -> list[str]:
+    """Note a file that was saved; return those of the run that are to go, the oldest ones."""
+    counters, kept = training.counters, training.settings.kept_saves
+    own = re.compile(re.escape(training.run.name) + r"-(step)?\d+\.safetensors")
+    files = [name for name in counters.files if name != newest] + [newest]
+    going = files[:-kept] if kept else []
+    counters.files = files[len(going) :]
+    return [name for name in going if own.fullmatch(name)]  # states may come from anybody
 
 
 def _finish(training: Training, timer: StepTimer, reason: str) -> Iterator[Event]:
@@ -231,7 +247,7 @@ def _finish(training: Training, timer: StepTimer, reason: str) -> Iterator[Event
         yield from _validate(training)  # killed between the last save and its validation
     training.network.detach()
     summary = {
-        "lora": training.relative(_lora_file(training)),
+        "lora": training.relative(_saved_file(training)),
         "steps": counters.step,
         "it_per_s": counters.step / counters.seconds if counters.seconds else None,
         "peak_memory_bytes": timer.peak_memory,

@@ -22,11 +22,14 @@ from train.families.opening import load_family, opened_base
 from train.lora.metadata import Facts
 from train.networks.build import network_to_train
 from train.networks.continued import continue_from, find_start
-from train.networks.trainee import Trainee
-from train.optim.flat import FlatGroup
+from train.networks.full import full_weights
+from train.networks.model_file import check_base
+from train.networks.trainable import TrainedWeights
+from train.optim.flat import flat_groups
 from train.optim.optimizers import description, make_optimizer
 from train.optim.stepper import Stepper
 from train.run.batches import Lost
+from train.run.capacity import check_memory, disk_warnings, rate_warning
 from train.run.checkpoint import Counters, load_newest, set_aside, states
 from train.run.probe import judge, prediction_errors
 from train.run.processes import ProcessGroup
@@ -47,7 +50,7 @@ class Training:
     schedule: Schedule
     cache: LatentCache
     texts: Texts
-    network: Trainee
+    network: TrainedWeights
     stepper: Stepper
     counters: Counters
     facts: Facts
@@ -104,6 +107,10 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     prompts = training_prompts(settings.sample_prompts, base)
     data = read_dataset(run.dataset, settings)
     _check_buckets(data, base)
+    half = choose(settings.precision, group.device).dtype != torch.float32
+    if settings.method == "full":
+        check_base(base)
+        yield from check_memory(base, settings, group.device, half=half)
     model = yield from _load(base, settings, group)
     settings.check_prediction(model.objective.prediction)
     folder = job.directory / "state"
@@ -118,15 +125,17 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     counters = Counters(dataset=data.fingerprint, started=time.time())
     texts = Texts(model, settings)
     yield from _warnings(data, schedule, texts, settings)
+    if settings.method == "full":
+        yield from rate_warning(settings)
+        yield from disk_warnings(run, base, schedule, folder)
     if resumed := load_newest(folder, network, stepper):
         counters = yield from _resume(*resumed, data, schedule, group)
         if counters.scaler:
             stepper.scaler.load_state_dict(counters.scaler)
     else:
-        network.strength = 0.0  # it may have begun with the changes of a file
-        # These text states are those of the bare model: nothing else may remember them.
-        yield from _probe(model, cache, Texts(model, settings), schedule, settings)
-        network.strength = 1.0
+        with network.before():
+            # These text states are those of the bare model: nothing else may remember them.
+            yield from _probe(model, cache, Texts(model, settings), schedule, settings)
     return Training(
         run,
         job,
@@ -203,9 +212,11 @@ def _check_buckets(data: Dataset, base: BaseModel) -> None:
             )
 
 
-def make_network(model: Family, run: RunConfig, *, fresh: bool) -> Trainee:
-    """Build the network and attach it; a fresh one may begin where a file ends."""
+def make_network(model: Family, run: RunConfig, *, fresh: bool) -> TrainedWeights:
+    """Build what is trained; a fresh network may begin where a file ends."""
     settings = run.train
+    if settings.method == "full":
+        return full_weights(model, settings)
     parts = [part for part, rate in settings.rates(model.base.family).items() if rate]
     targets = model.targets(parts=parts, conv=settings.conv_rank > 0)
     network = network_to_train(targets, model.parts, settings)
@@ -218,13 +229,14 @@ def make_network(model: Family, run: RunConfig, *, fresh: bool) -> Trainee:
     return network
 
 
-def make_stepper(model: Family, network: Trainee, settings: TrainSettings) -> Stepper:
+def make_stepper(model: Family, network: TrainedWeights, settings: TrainSettings) -> Stepper:
     """Make what moves the weights, with a group for each part of the model and each rate in it."""
     rates, policy = settings.rates(model.base.family), model.policy
     groups = [
-        FlatGroup(weights, rates[part] * factor)
+        group
         for part, prefix in model.parts.items()
         for factor, weights in network.weights(prefix).items()
+        for group in flat_groups(weights, rates[part] * factor)
     ]
     scaler = torch.amp.GradScaler(policy.device.type, enabled=policy.dtype == torch.float16)
     return Stepper(groups, make_optimizer(groups, settings, policy.device), scaler)

@@ -1,16 +1,37 @@
 """What is trained: the adapter and the parts of the model that it is attached to."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from prep.section import Section
 
+MethodName = Literal["lora", "full"]
 NetworkName = Literal["lora", "dora", "loha", "lokr"]
 DoraAxis = Literal["input", "output"]
 Rank = Annotated[int, Field(ge=0, le=1024)]
 Factor = Annotated[float, Field(gt=0, le=100)]
 
+_OF_ADAPTERS = (
+    "network",
+    "rank",
+    "alpha",
+    "rank_stabilised",
+    "conv_rank",
+    "conv_alpha",
+    "lokr_factor",
+    "dora_axis",
+    "block_ranks",
+    "lora_plus_ratio",
+    "dropout",
+    "rank_dropout",
+    "module_dropout",
+    "noisy_rank_share",
+    "max_norm",
+    "start_from",
+    "train_feed_forward",
+)
+"""Settings that mean nothing where the model's own weights are trained."""
 _OF_LORA = ("dropout", "rank_dropout", "noisy_rank_share", "lora_plus_ratio")
 """Settings that act on the two matrices of a LoRA."""
 
@@ -18,6 +39,10 @@ _OF_LORA = ("dropout", "rank_dropout", "noisy_rank_share", "lora_plus_ratio")
 class NetworkSettings(Section):
     """What is trained: the adapter and the parts of the model that it is attached to."""
 
+    method: MethodName = "lora"
+    """lora trains a small file beside the base model. full trains all weights of the model itself
+    (DreamBooth, fine-tuning) and saves a whole checkpoint: for much larger datasets, with 16 bytes
+    of memory for each weight and a learning_rate of 1e-6 to 1e-5."""
     network: NetworkName = "lora"
     """Kind of adapter. lora: two small matrices beside each layer, read by every program. dora:
     LoRA with trained magnitudes, often closer to full training at low ranks, a fifth to a half
@@ -80,11 +105,23 @@ class NetworkSettings(Section):
     train_unet: bool = True
     """Train the UNet: off to teach the text encoder alone."""
     train_text_encoder: bool | None = None
-    """Train the text encoders too. When absent: yes for SD 1.5, where new words need it, and no for
-    SDXL, whose text encoders are easily spoilt. Off for a style without a trigger."""
+    """Train the text encoders too. When absent: yes for a LoRA of SD 1.5, where new words need it;
+    no for SDXL, whose text encoders are easily spoilt, and for full fine-tuning. Off for a style
+    without a trigger."""
     train_feed_forward: bool = True
     """Train the feed-forward layers beside the attention: off makes the file about half as large
     and changes composition less."""
+
+    @field_validator(*_OF_ADAPTERS)
+    @classmethod
+    def _of_adapters(cls, value: Any, info: ValidationInfo) -> Any:
+        name = str(info.field_name)
+        field = cls.model_fields[name]
+        if info.data.get("method") == "full" and value != field.get_default(
+            call_default_factory=True
+        ):
+            raise ValueError('is for LoRAs, and method = "full" trains the model itself')
+        return value
 
     @field_validator(*_OF_LORA)
     @classmethod

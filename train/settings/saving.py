@@ -15,5 +15,8 @@ class SaveSettings(Section):
     end."""
     save_every_steps: int = Field(0, ge=0)
     """The same, counted in steps; 0 means never."""
+    keep_saves: int | None = Field(None, ge=0)
+    """How many of the files that a run saves are kept: the newest, with the last one. When absent:
+    all of a LoRA's, and one of full fine-tuning, whose files are gigabytes. 0 means all."""
     save_precision: Literal["fp16", "bf16", "fp32"] = "fp16"
     """Number format in the saved file."""

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from tests.train.tiny import text_config
+from tests.train.tiny import make_tokenizer, text_config, write_scheduler
 from train.checkpoints.names import (
     Copy,
     clip_copies,
@@ -33,7 +33,7 @@ SDXL_BLOCKS: dict[str, Any] = {
 }
 
 
-def parts(family: str) -> dict[str, Any]:
+def parts(family: str, vae_channels: tuple[int, ...] = (32, 64)) -> dict[str, Any]:
     """Return random components whose numbers of heads and groups are those of the real ones."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -41,13 +41,13 @@ def parts(family: str) -> dict[str, Any]:
 
     torch.manual_seed(1)
     vae = AutoencoderKL(
-        block_out_channels=(32, 64),
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=vae_channels,
+        down_block_types=("DownEncoderBlock2D",) * len(vae_channels),
+        up_block_types=("UpDecoderBlock2D",) * len(vae_channels),
         layers_per_block=2,
         scaling_factor=0.18215 if family == "sd15" else 0.13025,
     )
-    text = CLIPTextModel(text_config(TOKENS, 64) if family == "sd15" else _one_head(64))
+    text = CLIPTextModel(_one_head(64))
     if family == "sd15":
         unet = UNet2DConditionModel(
             block_out_channels=(32, 64, 64, 64), cross_attention_dim=64, attention_head_dim=8
@@ -74,6 +74,19 @@ def write_single_file(
     """Write components into one file with the names of the original code."""
     save_file(tensors_of(components) | extra, path, metadata)
     return path
+
+
+def write_folder(
+    folder: Path, components: dict[str, Any], prediction: str = "epsilon", *, zero_snr: bool = False
+) -> Path:
+    """Write components in the diffusers layout, with tokenizers of single characters."""
+    components["unet"].register_to_config(sample_size=8)
+    for name, module in components.items():
+        module.save_pretrained(folder / name)
+        if name.startswith("text_encoder"):
+            make_tokenizer(folder / name.replace("text_encoder", "tokenizer"))
+    write_scheduler(folder, prediction, zero_snr=zero_snr)
+    return folder
 
 
 def tensors_of(components: dict[str, Any]) -> dict[str, Tensor]:

@@ -12,12 +12,12 @@ from prep.project import Project
 from prep.system import jobs
 from prep.system.locks import exclusive
 from tests.train.tiny import MakeRun
-from train.config import RunConfig
+from train.config import RunConfig, TrainSettings
 from train.job import begin as beginning
 from train.job import start
 from train.job.changes import Changes, changed_run, read_run
 from train.job.names import free_name, lora_files, places, refuse_foreign_files
-from train.job.start import start_run
+from train.job.start import run_config, start_run
 
 
 @pytest.fixture
@@ -59,6 +59,18 @@ def test_names_that_are_used_get_a_number(project: Project) -> None:
     assert len(lora_files(folder, "mochi")) == 1
     touch(project.output / "samples" / "mochi-4" / "step00000010-00.png")
     assert free_name(project, "mochi") == "mochi-5"
+
+
+def test_models_have_a_folder_of_their_own_and_share_the_names(
+    project: Project, run: RunConfig
+) -> None:
+    full = run.model_copy(update={"train": TrainSettings(method="full")})
+    folder = places(project, "mochi", "full")["output"]
+    assert folder == project.output / "checkpoints"
+    assert read_run(project, made(project, full)).output == folder
+    assert run_config(project, full.train, run.dataset).output == folder
+    touch(folder / "mochi-000001.safetensors")
+    assert free_name(project, "mochi") == "mochi-2"
 
 
 def test_a_name_is_kept_for_a_run_that_can_go_on(project: Project, run: RunConfig) -> None:

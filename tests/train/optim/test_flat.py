@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 
 from tests.train.optim.weights import parameters, values
-from train.optim.flat import FlatGroup
+from train.optim.flat import FlatGroup, flat_groups
 
 
 def test_weights_keep_identity_shape_and_values() -> None:
@@ -60,3 +61,13 @@ def test_what_is_split_can_be_joined() -> None:
     assert pieces[0].flatten()[0] == 0
     with pytest.raises(RuntimeError):
         group.split(flat[1:])
+
+
+def test_groups_are_no_larger_than_kernels_can_count() -> None:
+    weights = [nn.Parameter(torch.randn(size)) for size in (3, 4, 2, 9, 1, 5)]
+    values = [weight.detach().clone() for weight in weights]
+    groups = flat_groups(weights, 0.5, largest=7)
+    assert [[p.numel() for p in group.parameters] for group in groups] == [[3, 4], [2], [9], [1, 5]]
+    assert {group.rate for group in groups} == {0.5}
+    assert all(map(torch.equal, weights, values))
+    assert flat_groups([], 0.5) == []

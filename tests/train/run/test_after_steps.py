@@ -8,7 +8,7 @@ import torch
 
 from prep.errors import UserError
 from prep.events import Event, Finished, Metric, Sample, Saved, Warned
-from tests.train.toy import steps, toy_image, toy_stepper, toy_training, trained, weights
+from tests.train.toy import lora, steps, toy_image, toy_stepper, toy_training, trained, weights
 from train.networks.build import fresh_network
 from train.networks.ranks import Ranks
 from train.networks.saved import load_lora
@@ -59,7 +59,7 @@ def test_a_sample_that_fails_is_a_warning(
     found = list(trained(training, monkeypatch))
     assert kinds(found) == ["step", "saved", "warned", "warned", "finished"]
     assert said in next(e for e in found if isinstance(e, Warned)).message
-    assert training.network.training
+    assert lora(training).training
     assert load_lora(tmp_path / "lora" / "toy.safetensors")
 
 

@@ -13,8 +13,8 @@ from prep.errors import UnreadableError, UserError
 from prep.events import Finished, Warned
 from prep.system import jobs
 from tests.train.tiny import MakeRun
-from tests.train.toy import steps, toy_image, toy_training, weights
-from train.networks.saved import NotFiniteError, save_lora
+from tests.train.toy import lora, steps, toy_image, toy_training, weights
+from train.networks.saved import NotFiniteError
 from train.run.checkpoint import load_newest, load_state, save_state, set_aside, states
 from train.run.loop import train
 from train.run.prepare import Training
@@ -153,11 +153,11 @@ def test_weights_that_are_not_finite_are_not_saved(
     tmp_path: Path, value: float, precision: str, *, fits: bool
 ) -> None:
     training, _ = toy_training(tmp_path, IMAGES)
-    next(training.network.parameters()).data.fill_(value)
+    next(lora(training).parameters()).data.fill_(value)
     path = tmp_path / "a.safetensors"
     if fits:
-        save_lora(path, training.network, {}, precision)
+        training.network.save(path, {}, precision)
     else:
         with pytest.raises(NotFiniteError, match=rf"not saved.*{precision}"):
-            save_lora(path, training.network, {}, precision)
+            training.network.save(path, {}, precision)
     assert path.exists() == fits

@@ -13,6 +13,7 @@ from prep.errors import UserError
 from prep.events import Finished, Sample
 from tests.train.run.test_loop import CPU, finish, job_in, losses, payload, run_until
 from tests.train.tiny import MakeRun
+from tests.train.toy import lora
 from train.arithmetic.noise import NoiseSchedule
 from train.config import TrainSettings
 from train.lora.contents import by_module, inspect
@@ -115,7 +116,7 @@ def test_samples_validation_and_files_are_of_the_average(make_run: MakeRun, tmp_
         run = make_run(**settings, ema_decay=decay)
         stream = train(run, job_in(tmp_path, name), CPU)
         training = stopped(stream, 3)
-        live = {key: tensor.clone() for key, tensor in training.network.tensors().items()}
+        live = {key: tensor.clone() for key, tensor in lora(training).tensors().items()}
         found = list(stream)
         (sample,) = [event.path for event in found if isinstance(event, Sample)]
         pictures.append((run.project / sample).read_bytes())

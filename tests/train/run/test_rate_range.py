@@ -10,7 +10,7 @@ from prep.errors import ConfigError
 from prep.events import Finished, Progress, Written
 from prep.project import Project
 from tests.train.tiny import MakeRun
-from tests.train.toy import sgd, toy_image, toy_training, weights
+from tests.train.toy import lora, sgd, toy_image, toy_training, weights
 from train import cli
 from train.config import TrainSettings
 from train.job import rates as trying
@@ -59,7 +59,7 @@ def test_each_step_has_its_rate_and_the_loss_is_that_of_fixed_noise(tmp_path: Pa
     assert moved == pytest.approx([0.001, 0.002], rel=1e-3)
     after = fixed_loss(training, IMAGES[:4])
     assert after < point.loss < before, "smoothed between the steps"
-    assert training.network.training
+    assert lora(training).training
 
 
 def test_held_out_images_are_watched_first(tmp_path: Path) -> None:

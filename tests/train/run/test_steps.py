@@ -13,6 +13,7 @@ from prep.events import Metric
 from tests.train.toy import (
     SIGNAL,
     Recorded,
+    lora,
     sgd,
     steps,
     toy_image,
@@ -101,7 +102,7 @@ def test_the_gradient_is_that_of_the_mean_over_the_images_of_the_step(
         learning_rate=1.0,
         max_grad_norm=0.0,
     )
-    parameters = list(training.network.parameters())
+    parameters = list(lora(training).parameters())
     window = training.schedule.window_of(0)
     assert sum(len(batch) for _, batch in window) == 3
     losses = torch.cat([batch_losses(training, batch, 0, 0, index) for index, batch in window])
@@ -134,7 +135,7 @@ def test_the_learning_rate_of_a_step_is_that_of_its_number(
 
     def noted(*_: Any) -> Tensor:
         used.append(training.stepper.optimizer.param_groups[0]["lr"])
-        return sum(p.sum() for p in training.network.parameters()).view(1)  # type: ignore[union-attr]
+        return sum(p.sum() for p in lora(training).parameters()).view(1)  # type: ignore[union-attr]
 
     monkeypatch.setattr(loop, "batch_losses", noted)
     found = list(trained(training, monkeypatch))
@@ -180,7 +181,7 @@ def test_validation_is_the_same_function_at_every_step(tmp_path: Path) -> None:
         tmp_path, IMAGES, held_out=held, batch_size=3, min_snr_gamma=0.0, noise_offset=0.0
     )
     assert validation_loss(plain) == first
-    assert training.network.training
+    assert lora(training).training
 
 
 def test_without_held_out_images_there_is_no_validation(tmp_path: Path) -> None:
@@ -225,6 +226,6 @@ def test_the_validation_loss_is_the_mean_over_images_without_dropout(tmp_path: P
         training, _ = toy_training(tmp_path, IMAGES, held_out=[image])
         alone.append(validation_loss(training))
     training, _ = toy_training(tmp_path, IMAGES, held_out=held)
-    for adapter in training.network.adapters.values():
+    for adapter in lora(training).adapters.values():
         adapter.drops = Drops(inner=0.9)  # type: ignore[assignment]
     assert validation_loss(training) == pytest.approx(sum(filter(None, alone)) / 3)

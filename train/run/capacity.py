@@ -1,0 +1,179 @@
+"""Whether full fine-tuning fits into memory and onto the disk, said before it starts.
+
+A LoRA is small beside its base model; here every weight has a master, a gradient and what the
+optimiser keeps for it.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+
+import torch
+
+from prep.errors import ConfigError, UserError
+from prep.events import Event, Stage, Warned
+from train.checkpoints.building import empty
+from train.checkpoints.components import copies_of
+from train.checkpoints.sources import FileSource
+from train.config import RunConfig, TrainSettings
+from train.data.dataset import Schedule
+from train.families.base_model import BaseModel
+from train.lora.file import read_header
+from train.networks.full import trained_components
+
+_KEPT = {
+    "adamw": 8,
+    "adamw8bit": 2,
+    "lion": 4,
+    "lion8bit": 1,
+    "adafactor": 0,
+    "prodigy": 16,
+    "schedulefree": 8,
+}
+"""Bytes that an optimiser keeps for a weight; of others, AdamW's are assumed."""
+_MASTER, _GRADIENT, _COPY = 4, 4, 2
+_WIDTHS = {"fp16": 2, "bf16": 2, "fp32": 4}
+_HIGH_RATE = 2e-5
+"""A learning rate above which adamw and its like soon destroy a whole model."""
+
+
+def bytes_per_weight(settings: TrainSettings, *, half: bool) -> int:
+    """Return the memory of a trained weight: master, gradient, optimiser, copy and average.
+
+    Args:
+        settings: Of the run.
+        half: The model computes in 16 bits, on copies of the masters.
+
+    Example:
+        >>> bytes_per_weight(TrainSettings(method="full"), half=False)
+        16
+    """
+    kept = _KEPT.get(settings.optimizer, _KEPT["adamw"])
+    average = _MASTER if settings.ema_decay else 0
+    return _MASTER + _GRADIENT + kept + average + (_COPY if half else 0)
+
+
+def state_bytes_per_weight(settings: TrainSettings) -> int:
+    """Return what a state holds of a weight: all but its gradient and its copy."""
+    return bytes_per_weight(settings, half=False) - _GRADIENT
+
+
+def count_weights(base: BaseModel, components: list[str]) -> int:
+    """Return how many numbers the weights of components are."""
+    with torch.device("meta"):
+        modules = [empty(name, base.configs[name]) for name in components]
+    return sum(prod(weight.shape) for module in modules for weight in module.parameters())
+
+
+def check_memory(
+    base: BaseModel, settings: TrainSettings, device: torch.device, *, half: bool
+) -> Iterator[Event]:
+    """Compare what the weights take with what is free; activations come on top of it.
+
+    Yields:
+        A stage with the figures; on a CPU, which may swap, a warning when it does not fit.
+
+    Raises:
+        UserError: It does not fit into the GPU.
+    """
+    components = trained_components(settings, base.family)
+    if not components:
+        raise ConfigError("Nothing is trained.", "Set train_unet or train_text_encoder to true.")
+    count, each = count_weights(base, components), bytes_per_weight(settings, half=half)
+    figures = f"{count / 1e6:,.0f} million weights at {each} bytes: {_gib(count * each)}"
+    yield Stage("memory", True, note=f"{figures}, and the activations")
+    free = free_memory(device)
+    if free is None or count * each <= free:
+        return
+    message = f"Full fine-tuning does not fit into memory: {figures}, and {_gib(free)} are free."
+    hint = 'Set optimizer = "adafactor" (8 to 10 bytes), or train a LoRA: method = "lora".'
+    if device.type == "cuda":
+        raise UserError(message, hint)
+    yield Warned(message, hint)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return the free memory of a device, bytes; ``None`` where the system does not tell."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        return next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return None
+
+
+def rate_warning(settings: TrainSettings) -> Iterator[Warned]:
+    """Warn of a learning rate that is a LoRA's."""
+    finds_itself = settings.optimizer == "prodigy"
+    if settings.learning_rate > _HIGH_RATE and not finds_itself:
+        yield Warned(
+            f"learning_rate = {settings.learning_rate:g} is a LoRA's: a whole model is soon"
+            " destroyed by it.",
+            "Full fine-tuning usually takes 1e-6 to 1e-5.",
+        )
+
+
+def disk_warnings(
+    run: RunConfig, base: BaseModel, schedule: Schedule, states: Path
+) -> Iterator[Warned]:
+    """Warn when the files of a run will not fit onto the disk.
+
+    Args:
+        run: Its configuration.
+        base: Its base model.
+        schedule: Says how often it saves.
+        states: Folder of its states.
+    """
+    settings = run.train
+    components = trained_components(settings, base.family)
+    count = count_weights(base, components)
+    file = checkpoint_bytes(base, components, settings.save_precision)
+    state = count * state_bytes_per_weight(settings)
+    saves = count_saves(settings, schedule)
+    kept = min(saves, settings.kept_saves or saves)
+    # An old file goes only when the new one is complete.
+    files, held = min(saves, kept + 1), min(saves, settings.kept_states + 1)
+    needed: dict[int, int] = {}
+    free: dict[int, int] = {}
+    for folder, size in ((run.output, files * file), (states, held * state)):
+        place = next(p for p in (folder, *folder.parents) if p.exists())
+        disk = os.stat(place).st_dev  # noqa: PTH116
+        needed[disk] = needed.get(disk, 0) + size
+        free[disk] = shutil.disk_usage(place).free
+    for disk, size in needed.items():
+        if size > free[disk]:
+            yield Warned(
+                f"The disk may become full: {saves} saves need up to {_gib(size)} at once ({files}"
+                f" files of {_gib(file)}, {held} states of {_gib(state)}), and"
+                f" {_gib(free[disk])} are free.",
+                "Free some space, raise save_every_epochs, or set it to 0: only the end is saved.",
+            )
+
+
+def count_saves(settings: TrainSettings, schedule: Schedule) -> int:
+    """Return how often a run saves."""
+    steps, epoch = schedule.steps, schedule.steps_per_epoch
+    every = (epoch * settings.save_every_epochs, settings.save_every_steps)
+    saved = {step for number in every if number for step in range(number, steps + 1, number)}
+    return len(saved | {steps})
+
+
+def checkpoint_bytes(base: BaseModel, components: list[str], precision: str) -> int:
+    """Return how large a saved file becomes; of a folder, at most."""
+    trained = count_weights(base, components) * _WIDTHS[precision]
+    source = base.source
+    if isinstance(source, FileSource) and source.path.suffix.lower() == ".safetensors":
+        moved = {c.source for n in components for c in copies_of(source.file, n, base.configs[n])}
+        entries = read_header(source.path).tensors.items()
+        spans = [entry["data_offsets"] for name, entry in entries if name not in moved]
+        kept: int = sum(end - start for start, end in spans)
+        return trained + kept
+    others = [name for name in ("vae", *base.text_encoders) if name not in components]
+    return trained + count_weights(base, others) * _WIDTHS["fp32"]
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"
