@@ -60,10 +60,10 @@ def train(
     it to itself. Settings are those of [train] in shikomi.toml.
 
     Args:
-            presets: Settings that override [train], for a purpose (character, style, concept, guide,
+        presets: Settings that override [train], for a purpose (character, style, concept, guide,
             full or quick-cpu) or an amount of memory (8gb, 12gb, 16gb or 24gb); repeatable, later
             ones take precedence.
-            set_: A setting that overrides all others, as KEY=VALUE; repeatable.
+        set_: A setting that overrides all others, as KEY=VALUE; repeatable.
         from_kohya: Train with the settings of this file: a TOML configuration of sd-scripts, a
             JSON file or preset of kohya_ss, or a text file with a command line. They override
             [train]; training images that the file names are used if they are here.

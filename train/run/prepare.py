@@ -107,10 +107,7 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     prompts = training_prompts(settings.sample_prompts, base)
     data = read_dataset(run.dataset, settings)
     _check_buckets(data, base)
-    half = choose(settings.precision, group.device).dtype != torch.float32
-    if settings.method == "full":
-        check_base(base)
-        yield from check_memory(base, settings, group.device, half=half)
+    yield from _check_whole_model(base, settings, group)
     model = yield from _load(base, settings, group)
     settings.check_prediction(model.objective.prediction)
     folder = job.directory / "state"
@@ -125,9 +122,7 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     counters = Counters(dataset=data.fingerprint, started=time.time())
     texts = Texts(model, settings)
     yield from _warnings(data, schedule, texts, settings)
-    if settings.method == "full":
-        yield from rate_warning(settings)
-        yield from disk_warnings(run, base, schedule, folder)
+    yield from _whole_model_warnings(run, base, schedule, folder)
     if resumed := load_newest(folder, network, stepper):
         counters = yield from _resume(*resumed, data, schedule, group)
         if counters.scaler:
@@ -153,6 +148,28 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
         _pictures(prompts, settings, data, base),
         ImageGenerator(model),
     )
+
+
+def _check_whole_model(
+    base: BaseModel, settings: TrainSettings, group: ProcessGroup
+) -> Generator[Event, None, None]:
+    """Refuse to train a whole model that cannot be saved again, or does not fit.
+
+    Raises:
+        UserError: It is so.
+    """
+    if settings.method == "full":
+        check_base(base)
+        half = choose(settings.precision, group.device).dtype != torch.float32
+        yield from check_memory(base, settings, group.device, half=half)
+
+
+def _whole_model_warnings(
+    run: RunConfig, base: BaseModel, schedule: Schedule, folder: Path
+) -> Generator[Event, None, None]:
+    if run.train.method == "full":
+        yield from rate_warning(run.train)
+        yield from disk_warnings(run, base, schedule, folder)
 
 
 def _load(
