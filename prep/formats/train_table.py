@@ -31,6 +31,20 @@ class TrainTable(StepSettings):
     """As alpha, for them."""
     dropout: float = 0.0
     """Share of inner values switched off at random."""
+    vae: str = ""
+    """VAE to use instead of the base model's own."""
+    prediction: str = "auto"
+    """auto, epsilon or v_prediction."""
+    zero_terminal_snr: bool | None = None
+    """Absent: the base model's file decides."""
+    rank_dropout: float = 0.0
+    """Share of the ranks switched off at random."""
+    module_dropout: float = 0.0
+    """Share of the modules switched off at random."""
+    max_norm: float = 0.0
+    """Longest change of a module; 0 means no limit."""
+    masked_loss: bool = False
+    """Train with the masks of the project."""
     train_text_encoder: bool | None = None
     """Train the text encoders too; absent: for SD 1.5."""
     learning_rate: float = 1e-4
@@ -195,12 +209,17 @@ def left_out(project: Project, carried: Collection[str]) -> str:
 
 def base_model(project: Project, table: TrainTable) -> str:
     """Return the base model: an absolute path if it is on this computer, else as written."""
+    return model_path(project, table.base)
+
+
+def model_path(project: Project, text: str) -> str:
+    """Return a model that a setting names, in the same way."""
     try:
-        given = Path(table.base).expanduser()
+        given = Path(text).expanduser()
     except RuntimeError:  # ~somebody who does not exist
-        return table.base
+        return text
     place = project.root / given
-    return str(place) if table.base and place.exists() else str(given) if table.base else ""
+    return str(place) if text and place.exists() else str(given) if text else ""
 
 
 def step_limit(table: TrainTable, steps: int) -> int:

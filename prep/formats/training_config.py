@@ -10,7 +10,14 @@ from typing import Any
 import tomlkit
 
 from prep.formats.base_models import noise_kind
-from prep.formats.train_table import TrainTable, base_model, left_out, step_limit, train_table
+from prep.formats.train_table import (
+    TrainTable,
+    base_model,
+    left_out,
+    model_path,
+    step_limit,
+    train_table,
+)
 from prep.project import Project
 from prep.texts import read_text
 
@@ -38,6 +45,7 @@ _SCHEDULERS = {"wsd": "warmup_stable_decay", "rex": "cosine"}
 """There is no REX there; the file says so."""
 _WITH_MINIMUM = {"cosine": "cosine_with_min_lr", "wsd": "warmup_stable_decay"}
 """Schedulers that can end above 0, and their names then."""
+_DROPOUTS = ("rank_dropout", "module_dropout")
 _SAMPLERS = {"dpmpp_2m": "dpmsolver++", "dpmpp_2m_karras": "dpmsolver++", "unipc": "ddim"}
 
 
@@ -65,7 +73,8 @@ def config_toml(
     table = train_table(project)
     values: dict[str, Any] = {
         "pretrained_model_name_or_path": base_model(project, table),
-        **_noise(base_model(project, table)),
+        **_noise(base_model(project, table), table),
+        **({"vae": model_path(project, table.vae)} if table.vae else {}),
         "dataset_config": str(dataset_toml),
         "output_dir": str(project.output / "lora"),
         "output_name": project.name,
@@ -92,8 +101,13 @@ def _network(table: TrainTable) -> dict[str, Any]:
     found: dict[str, Any] = {"network_dim": table.rank, "network_alpha": table.alpha}
     if table.dropout:
         found["network_dropout"] = table.dropout
-    if table.conv_rank:
-        found["network_args"] = [f"conv_dim={table.conv_rank}", f"conv_alpha={table.conv_alpha}"]
+    if table.max_norm:
+        found["scale_weight_norms"] = table.max_norm
+    extra: dict[str, float] = {"conv_dim": table.conv_rank} if table.conv_rank else {}
+    extra |= {"conv_alpha": table.conv_alpha} if table.conv_rank else {}
+    extra |= {n: v for n in _DROPOUTS if (v := getattr(table, n))}
+    if extra:
+        found["network_args"] = [f"{name}={value}" for name, value in extra.items()]
     if not table.text_encoder_rate:
         found["network_train_unet_only"] = True
     return found
@@ -152,10 +166,14 @@ def _carried(table: TrainTable) -> set[str]:
     return TrainTable.model_fields.keys() - missing
 
 
-def _noise(base: str) -> dict[str, Any]:
+def _noise(base: str, table: TrainTable) -> dict[str, Any]:
     """Return what sd-scripts cannot read off an SD 1.5 or SDXL model."""
-    kind = noise_kind(base)
-    found = {"v_parameterization": kind.v_prediction, "zero_terminal_snr": kind.zero_terminal_snr}
+    kind, zero = noise_kind(base), table.zero_terminal_snr
+    velocity = kind.v_prediction if table.prediction == "auto" else table.prediction != "epsilon"
+    found = {
+        "v_parameterization": velocity,
+        "zero_terminal_snr": kind.zero_terminal_snr if zero is None else zero,
+    }
     return {key: True for key, value in found.items() if value}
 
 

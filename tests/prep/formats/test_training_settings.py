@@ -185,3 +185,22 @@ def test_what_another_trainer_lacks_is_said_in_its_file(full: Project) -> None:
         assert not any(line.startswith("rm") for line in text.splitlines())
     assert "--adam_beta1 0.5" in text
     assert "--use_8bit_adam" not in text
+
+
+def test_model_and_network_are_carried_over(full: Project) -> None:
+    given = {
+        "vae": "vae.safetensors",
+        "prediction": "v_prediction",
+        "zero_terminal_snr": True,
+        "max_norm": 1.5,
+        "rank_dropout": 0.1,
+        "conv_rank": 4,
+    }
+    changed = full.saved({"train": given})
+    run(changed)
+    data = config(changed)
+    assert (data["vae"], data["v_parameterization"]) == ("vae.safetensors", True)
+    assert (data["zero_terminal_snr"], data["scale_weight_norms"]) == (True, 1.5)
+    assert data["network_args"] == ["conv_dim=4", "conv_alpha=1.0", "rank_dropout=0.1"]
+    text = (changed.output / "dataset" / "sd_scripts.toml").read_text("utf-8")
+    assert "Without a counterpart" not in text
