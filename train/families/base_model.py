@@ -6,7 +6,7 @@ tensors.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -228,9 +228,3 @@ def _refuse_others(path: Path, family: FamilyName, unet: Mapping[str, Any]) -> N
         kind = "the refiner of SDXL"
     if kind:
         raise UserError(f"{path} is {kind}.", "Choose an SD 1.5 or SDXL model as base.")
-
-
-def with_prediction(base: BaseModel, prediction: str) -> BaseModel:
-    """Return a base model as if it predicted something else."""
-    scheduler = {**base.configs["scheduler"], "prediction_type": prediction}
-    return replace(base, configs={**base.configs, "scheduler": scheduler})

@@ -57,8 +57,13 @@ def run(project: Project, settings: TrainSettings, options: MemoryOptions) -> It
         weights, changes (that make it fit; empty when it does) and changed (bytes with them).
 
     Raises:
-        UserError: No base model, or one that cannot be opened.
+        UserError: No base model, one that cannot be opened, or method full.
     """
+    if settings.method == "full":
+        raise UserError(
+            "The memory is calculated for LoRA runs only.",
+            "shikomi train says at the start what training the whole model takes.",
+        )
     run_config = _run_config(project, settings)
     base = opened_base(run_config)
     if base.family != run_config.family:

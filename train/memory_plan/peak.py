@@ -107,7 +107,7 @@ def _training(model: Family, run: RunConfig, bucket: Size) -> tuple[int, int]:
         stepper = make_stepper(model, network, settings)
         for step in range(_STEPS):
             network.begin(torch.full((settings.batch_size,), 0.5))
-            loss = _loss(model, run, bucket)
+            loss = loss_of(model, run, bucket)
             torch.autograd.backward(loss)
             del loss
             stepper.optimizer.step()
@@ -119,7 +119,7 @@ def _training(model: Family, run: RunConfig, bucket: Size) -> tuple[int, int]:
     return int(trained), int(tracker.peak - trained)
 
 
-def _loss(model: Family, run: RunConfig, bucket: Size) -> Tensor:
+def loss_of(model: Family, run: RunConfig, bucket: Size) -> Tensor:
     """Return the loss of a batch of the largest bucket."""
     settings, count = run.train, run.train.batch_size
     texts = any(rate for part, rate in settings.rates(run.family).items() if part != "unet")

@@ -81,6 +81,12 @@ def test_the_family_must_match(project: Project, tmp_path: Path) -> None:
         list(fit.run(project, TrainSettings(base=str(other)), MemoryOptions(memory=True)))
 
 
+def test_whole_models_are_not_calculated(project: Project, base: Path) -> None:
+    settings = TrainSettings(base=str(base), method="full")
+    with pytest.raises(UserError, match="LoRA runs only"):
+        list(fit.run(project, settings, MemoryOptions(memory=True)))
+
+
 def measured(base: Path, **settings: Any) -> MemoryPeak:
     run = RunConfig(
         name="a",

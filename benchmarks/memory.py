@@ -1,0 +1,79 @@
+"""The calculated peak memory of a run beside the resident memory of a real one, on the CPU.
+
+``python -m benchmarks.memory FILE FAMILY SIDE PRECISION [checkpointing]``: one configuration in one
+process, since a process never gives its peak back. FILE is made if it is not there.
+"""
+
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+from benchmarks.full_size import make_file
+from train.arithmetic.precision import choose
+from train.config import RunConfig, TrainSettings
+from train.families.base_model import BaseModel
+from train.families.opening import load_family
+from train.memory_plan.fit import GIB
+from train.memory_plan.peak import loss_of, peak_of
+from train.run.prepare import make_network, make_stepper
+from train.settings.model import FamilyName
+
+_STEPS = 2
+
+
+def main() -> None:
+    """Calculate, then load the model, encode a picture and take two steps."""
+    file, family, side = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    policy = choose("fp32" if sys.argv[4] == "fp32" else "bf16", torch.device("cpu"))
+    kind: FamilyName = "sdxl" if family == "sdxl" else "sd15"
+    if not file.exists():
+        make_file(file, kind)
+    settings = TrainSettings(
+        base=str(file),
+        rank=16,
+        alpha=8.0,
+        batch_size=1,
+        gradient_checkpointing=len(sys.argv) > 5,
+        train_text_encoder=False,
+    )
+    place = file.parent
+    run = RunConfig(
+        name="a",
+        family=kind,
+        project=place,
+        dataset=place,
+        output=place,
+        samples=place,
+        cache=place,
+        train=settings,
+    )
+    base, bucket = BaseModel.open(file), (side, side)
+    phases = peak_of(run, base, policy.dtype, bucket).phases
+    before = _resident()
+    model = load_family(base, policy)
+    if settings.gradient_checkpointing:
+        model.checkpoint_gradients()
+    model.encode_pixels(torch.zeros(1, 3, side, side))
+    network = make_network(model, run, fresh=True)
+    stepper = make_stepper(model, network, settings)
+    for step in range(_STEPS):
+        network.begin(torch.full((1,), 0.5))
+        stepper.backward(loss_of(model, run, bucket))
+        stepper.step(settings.max_grad_norm, lambda tensor: tensor)
+        network.after_step(step + 1)
+    calculated, grown = max(phases.values()) / GIB, (_resident() - before) / GIB
+    print(
+        f"{family} {side} px {sys.argv[4]}{' checkpointing' * settings.gradient_checkpointing}:"
+        f" calculated {calculated:.2f} GiB, resident {grown:.2f} GiB more than before"
+        f" ({before / GIB:.2f}), ratio {grown / calculated:.2f}"
+    )
+
+
+def _resident() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+if __name__ == "__main__":
+    main()
