@@ -7,7 +7,7 @@ through the cast: adapters need no autocast.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -129,11 +129,6 @@ class TrainedAdapter(Adapter):
         """As ``Adapter.load``."""
         for leaf, own in self.leaves().items():
             copy_exactly(own, tensors[leaf], leaf)
-
-    @classmethod
-    def of_file(cls, base: nn.Module, tensors: Mapping[str, Tensor]) -> Self:
-        """As ``Adapter.of_file``."""
-        raise NotImplementedError
 
 
 class _Cast(torch.autograd.Function):

@@ -160,7 +160,7 @@ class Form(Vertical, Generic[Model]):
         if one.choices:
             options = [(choice, choice) for choice in one.choices]
             if one.optional:
-                options = [("as set elsewhere", _UNSET), *options]
+                options = [("not set", _UNSET), *options]
             return Select(options, value=text, allow_blank=False, compact=True, id=f"field-{name}")
         known = self._known.get(name)
         suggester = SuggestFromList(known, case_sensitive=False) if known else None
@@ -169,7 +169,7 @@ class Form(Vertical, Generic[Model]):
             compact=True,
             id=f"field-{name}",
             suggester=suggester,
-            placeholder="as set elsewhere" if one.optional else "",
+            placeholder="not set" if one.optional else "",
         )
 
     # ---- values --------------------------------------------------------------------------

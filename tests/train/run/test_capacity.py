@@ -11,6 +11,7 @@ import torch
 from prep.errors import UserError
 from prep.events import Stage, Warned
 from tests.train.checkpoints.single import parts, write_folder, write_single_file
+from tests.train.lora.test_key_tables import SDXL_UNET
 from tests.train.run.test_full import SMALL, full_run
 from tests.train.run.test_loop import finish, job_in
 from tests.train.tiny import MakeRun
@@ -33,18 +34,7 @@ from train.run.capacity import (
 from train.run.checkpoint import states
 
 SD15 = {"cross_attention_dim": 768, "attention_head_dim": 8}
-SDXL = {
-    "block_out_channels": (320, 640, 1280),
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "transformer_layers_per_block": [1, 2, 10],
-    "attention_head_dim": [5, 10, 20],
-    "cross_attention_dim": 2048,
-    "use_linear_projection": True,
-    "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 256,
-    "projection_class_embeddings_input_dim": 2816,
-}
+SDXL = SDXL_UNET
 
 
 def model(unet: dict[str, Any]) -> BaseModel:
