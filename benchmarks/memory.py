@@ -51,7 +51,7 @@ def main() -> None:
     )
     base, bucket = BaseModel.open(file), (side, side)
     phases = peak_of(run, base, policy.dtype, bucket).phases
-    before = _resident()
+    before = _resident_now()
     model = load_family(base, policy)
     if settings.gradient_checkpointing:
         model.checkpoint_gradients()
@@ -63,7 +63,7 @@ def main() -> None:
         stepper.backward(loss_of(model, run, bucket))
         stepper.step(settings.max_grad_norm, lambda tensor: tensor)
         network.after_step(step + 1)
-    calculated, grown = max(phases.values()) / GIB, (_resident() - before) / GIB
+    calculated, grown = max(phases.values()) / GIB, (_peak() - before) / GIB
     print(
         f"{family} {side} px {sys.argv[4]}{' checkpointing' * settings.gradient_checkpointing}:"
         f" calculated {calculated:.2f} GiB, resident {grown:.2f} GiB more than before"
@@ -71,7 +71,11 @@ def main() -> None:
     )
 
 
-def _resident() -> int:
+def _resident_now() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
