@@ -17,6 +17,8 @@ from prep.errors import UserError
 from prep.system.leftovers import unfinished_name
 
 _CHUNK = 1 << 20
+_FOLDER_ATTEMPTS = 5
+"""How often a folder that vanishes again and again is made before the write fails."""
 
 
 class FileChangedError(Exception):
@@ -113,15 +115,8 @@ def write_large(path: Path, write: Callable[[BinaryIO], None]) -> Fingerprint:
 def _written(
     path: Path, write: Callable[[int], None], unchanged: Callable[[], bool] | None
 ) -> Fingerprint:
-    path_text = str(path)
     try:
-        try:
-            return _replace(path_text, write, unchanged)
-        except FileNotFoundError:
-            if path.parent.is_dir():
-                raise
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return _replace(path_text, write, unchanged)
+        return _replace(str(path), write, unchanged)
     except OSError as error:
         raise writing_failed(path, error) from error
 
@@ -154,15 +149,25 @@ def _replace(
 
 
 def _new_beside(path: str) -> tuple[str, int]:
-    """Create and open a hidden file beside ``path``; its mode is what the umask allows."""
+    """Create and open a hidden file beside ``path``; its mode is what the umask allows.
+
+    The folder is made only when it is missed: most files go into one that is there. Other threads
+    may make it, and other processes remove it, in between; so what counts is the next attempt.
+    """
     folder = os.path.dirname(path)  # noqa: PTH120
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    missed = 0
     while True:
         name = os.path.join(folder, unfinished_name())  # noqa: PTH118
         try:
             return name, os.open(name, flags, 0o666)
         except FileExistsError:
             continue
+        except FileNotFoundError:
+            missed += 1
+            if missed > _FOLDER_ATTEMPTS:
+                raise
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103
 
 
 def _keep_mode(old: str, new: str, present: int) -> None:

@@ -73,6 +73,31 @@ def test_a_real_limit_on_file_size_keeps_the_old_file(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
 
 
+def test_a_new_folder_may_be_made_by_another_thread_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, wanted = os.open, tmp_path / "new" / "folder" / "a.txt"
+
+    def beaten(path: str, flags: int, mode: int = 0o777) -> int:
+        try:
+            return real(path, flags, mode)
+        except FileNotFoundError:
+            wanted.parent.mkdir(parents=True)
+            raise
+
+    monkeypatch.setattr(os, "open", beaten)
+    files.write_bytes(wanted, b"here")
+    assert wanted.read_bytes() == b"here"
+
+
+def test_a_folder_that_is_removed_every_time_ends_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "makedirs", lambda *_, **__: None)
+    with pytest.raises(UserError, match="was not written"):
+        files.write_bytes(tmp_path / "new" / "a.txt", b"x")
+
+
 def test_a_folder_that_is_a_file_cannot_be_written_into(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="was not written"):
