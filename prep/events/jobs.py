@@ -22,6 +22,8 @@ class Metric(Event):
     """Numbers of one optimiser step (or of one validation round, if ``val_loss`` is set).
 
     ``memory_bytes`` is the peak on the device, or the resident set of the process on a CPU.
+    ``rates`` are the learning rates of the parts that are trained; ``gradient_norm`` is the length
+    of the gradient before it was clipped.
     """
 
     kind: ClassVar[str] = "metric"
@@ -35,6 +37,72 @@ class Metric(Event):
     it_per_s: float | None = None
     memory_bytes: int | None = None
     eta_s: float | None = None
+    rates: dict[str, float] = field(default_factory=dict)
+    gradient_norm: float | None = None
+
+
+@dataclass(frozen=True)
+class Validation(Event):
+    """One validation round: losses on fixed noise, the same function after every step.
+
+    ``held_out`` are images that are not trained on, ``trained`` a few that are; each by image. The
+    bands, low, mid and high, say how much noise there was. ``fall`` is the share that the loss has
+    fallen since before the first step, averaged over the noise levels, and ``gap`` how much more
+    it has fallen for the trained images than for those held out.
+    """
+
+    kind: ClassVar[str] = "validation"
+    step: int
+    total: int
+    epoch: int
+    loss: float | None = None
+    trained_loss: float | None = None
+    bands: dict[str, float] = field(default_factory=dict)
+    trained_bands: dict[str, float] = field(default_factory=dict)
+    fall: float | None = None
+    trained_fall: float | None = None
+    gap: float | None = None
+    held_out: dict[str, float] = field(default_factory=dict)
+    trained: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ImageLoss(Event):
+    """How hard one training image is: losses relative to those of all images at like timesteps.
+
+    1 is usual, 2 twice as hard. ``first`` and ``last`` are the means of both halves of the run;
+    ``verdict`` is hard, not learned, memorised or empty.
+    """
+
+    kind: ClassVar[str] = "image_loss"
+    path: str
+    exposures: int
+    relative: float | None
+    spread: float | None
+    first: float | None
+    last: float | None
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Diagnosis(Event):
+    """What the doctor says about one kind of trouble, or about one part of the machine.
+
+    ``state`` is found, fine, or unknown when there is not enough to say; ``evidence`` are figures,
+    ``cause`` what they mean, and ``change`` the next thing to do.
+    """
+
+    kind: ClassVar[str] = "diagnosis"
+    topic: str
+    state: str
+    evidence: str
+    cause: str = ""
+    change: str = ""
+
+    @property
+    def problem(self) -> bool:
+        """Trouble was found."""
+        return self.state == "found"
 
 
 @dataclass(frozen=True)

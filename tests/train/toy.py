@@ -34,6 +34,7 @@ from train.optim.optimizers import make_optimizer
 from train.optim.stepper import Stepper
 from train.run import loop
 from train.run.checkpoint import Counters
+from train.run.ledger import Ledger
 from train.run.loop import optimise, set_rates
 from train.run.prepare import Training
 from train.run.processes import ProcessGroup
@@ -237,7 +238,9 @@ def toy_training(
     """Return a run over these images that is ready to step, and what it will record."""
     recorded = Recorded()
     model = ToyFamily(recorded, prediction)
-    usual: dict[str, Any] = {"base": "toy", "learning_rate": 0.1, "scheduler": "constant"}
+    usual: dict[str, Any] = {
+        "base": "toy", "learning_rate": 0.1, "scheduler": "constant", "watched_images": 0
+    }  # fmt: skip
     train = TrainSettings(**usual | settings)
     run = RunConfig(
         name="toy",
@@ -261,6 +264,7 @@ def toy_training(
     texts: Any = ToyTexts(model)
     generator: Any = ToyGenerator(failing)
     picture = ImageSpec("toy", "", 4, 4, 1, 1, 1.0, "ddim")
+    schedule = Schedule.make(images, train, group.size)
     training = Training(
         run,
         job,
@@ -268,7 +272,7 @@ def toy_training(
         model,
         Dataset((part,), tuple(images), ()),
         tuple(held_out),
-        Schedule.make(images, train, group.size),
+        schedule,
         anything,
         texts,
         network,
@@ -277,6 +281,7 @@ def toy_training(
         facts,
         (picture,) * pictures,
         generator,
+        Ledger(images, schedule.steps, model.objective.timesteps),
     )
     return training, recorded
 

@@ -31,6 +31,7 @@ from train.optim.stepper import Stepper
 from train.run.batches import Lost
 from train.run.capacity import check_memory, disk_warnings, rate_warning
 from train.run.checkpoint import Counters, load_newest, set_aside, states
+from train.run.ledger import Ledger
 from train.run.probe import judge, prediction_errors
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
@@ -56,6 +57,7 @@ class Training:
     facts: Facts
     pictures: tuple[ImageSpec, ...]
     generator: ImageGenerator
+    ledger: Ledger
     lost: Lost = field(default_factory=Lost)
 
     def lose(self, image: TrainImage, reason: str) -> None:
@@ -123,7 +125,8 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     texts = Texts(model, settings)
     yield from _warnings(data, schedule, texts, settings)
     yield from _whole_model_warnings(run, base, schedule, folder)
-    if resumed := load_newest(folder, network, stepper):
+    ledger = Ledger(schedule.images, schedule.steps, model.objective.timesteps)
+    if resumed := load_newest(folder, network, stepper, ledger):
         counters = yield from _resume(*resumed, data, schedule, group)
         if counters.scaler:
             stepper.scaler.load_state_dict(counters.scaler)
@@ -147,6 +150,7 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
         _facts(model, stepper, counters, len(held_out)),
         _pictures(prompts, settings, data, base),
         ImageGenerator(model),
+        ledger,
     )
 
 
