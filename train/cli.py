@@ -11,6 +11,7 @@ from prep import events
 from prep.cli import console
 from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.examples import examples
+from prep.cli.run_lines import run_line
 from prep.errors import EXIT_INTERRUPTED, EXIT_PROBLEMS, UserError
 from prep.project import Project
 from prep.system import jobs
@@ -118,7 +119,7 @@ def _show_run(stream: Iterator[events.Event], project: Path, *, json: bool) -> i
     code = console.show(
         watched(),
         json=json,
-        printer=_train_line,
+        printer=run_line,
         summary=lambda found: _train_summary(found, project),
     )
     return EXIT_INTERRUPTED if stopped else code
@@ -333,14 +334,6 @@ def _info_text(summary: dict[str, Any], *, metadata: bool) -> str:
     if metadata:
         lines += [f"{key} = {value}" for key, value in sorted(summary["metadata"].items())]
     return "\n".join(lines)
-
-
-def _train_line(event: events.Event) -> str | None:
-    if isinstance(event, events.Metric) and event.val_loss is not None:
-        return f"step {event.step}: validation loss {event.val_loss:.4f}"
-    if isinstance(event, events.Saved):
-        return f"step {event.step}: saved {event.path}"
-    return _picture_line(event)
 
 
 def _picture_line(event: events.Event) -> str | None:

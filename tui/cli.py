@@ -110,6 +110,7 @@ STAGES: dict[str, tuple[Verb, ...]] = {
     "Train": (
         Verb("train", "train.cli:train", "Train a LoRA in a background job."),
         Verb("rates", "train.cli:rates", "Find a learning rate in a short run."),
+        Verb("doctor", "train.doctor_cli:doctor", "Diagnose a training run, or this machine."),
         Verb("jobs", "", "List, follow and stop jobs."),
         Verb("jobs list", "prep.cli.dataset:jobs_list", "List jobs and their states."),
         Verb("jobs follow", "prep.cli.dataset:jobs_follow", "Show a job's progress until it ends."),

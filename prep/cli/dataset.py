@@ -9,6 +9,7 @@ from prep.cli import console
 from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.examples import examples
 from prep.cli.recovery import with_sound_cache
+from prep.cli.run_lines import run_line
 from prep.dataset.index import Index
 from prep.errors import UserError
 from prep.ops import concept as concept_op
@@ -221,7 +222,11 @@ def jobs_follow(project: ProjectPath = HERE, /, *, job: str = "", json: Json = F
         job: Name of the job. Default: the newest job.
     """
     return operate(
-        project, lambda opened: jobs.follow(find_job(opened, job)), json=json, rescan=False
+        project,
+        lambda opened: jobs.follow(find_job(opened, job)),
+        json=json,
+        rescan=False,
+        printer=run_line,
     )
 
 

@@ -70,8 +70,8 @@ class Validation(Event):
 class ImageLoss(Event):
     """How hard one training image is: losses relative to those of all images at like timesteps.
 
-    1 is usual, 2 twice as hard. ``first`` and ``last`` are the means of both halves of the run;
-    ``verdict`` is hard, not learned, memorised or empty.
+    1 is usual, 2 twice as hard. ``first`` and ``last`` are the means of the first quarter of
+    the run and of its second half; ``verdict`` is hard, not learned, memorised or empty.
     """
 
     kind: ClassVar[str] = "image_loss"

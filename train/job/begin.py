@@ -14,7 +14,7 @@ from prep.project import Project
 from prep.system import jobs
 from train.config import RunConfig, TrainSettings
 from train.data.dataset_file import DatasetPart, read_dataset_file
-from train.extra import require_optimizer, require_training
+from train.extra import require_optimizer, require_tensorboard, require_training
 from train.families.base_model import BaseModel
 from train.families.opening import opened_base
 from train.job.changes import Changes, changed_run, describe_changes, read_run
@@ -92,6 +92,8 @@ def check(project: Project, settings: TrainSettings, dataset: Path | None = None
         )
     training_prompts(run.train.sample_prompts, base)
     require_optimizer(settings.optimizer)
+    if settings.tensorboard:
+        require_tensorboard()
     settings.check_prediction(str(base.configs["scheduler"].get("prediction_type", "epsilon")))
     if dataset is not None:
         for part in read_dataset_file(run.dataset):
@@ -171,6 +173,8 @@ def resume(
     base = opened_base(run)
     training_prompts(run.train.sample_prompts, base)
     require_optimizer(run.train.optimizer)
+    if run.train.tensorboard:
+        require_tensorboard()
     refuse_foreign_files(project, job, run)
     restart_run(project, job, run)
     if run != before:

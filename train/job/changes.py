@@ -28,6 +28,7 @@ CHANGEABLE = (
     "sample_cfg",
     "sampler",
     "validate_every_epochs",
+    "tensorboard",
     "gradient_checkpointing",
 )
 

@@ -1,5 +1,6 @@
 """Does a run fit into memory, and if not, which is the cheapest change that makes it fit?"""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,9 +158,20 @@ def _told(changes: dict[str, Any]) -> str:
 
 def memory_here() -> int:
     """Return the memory of the graphics card, or of this computer where there is none; bytes."""
-    device = default_device()
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory)
-    import os
+    return card_memory() or computer_memory()
 
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+def card_memory() -> int:
+    """Return the memory of the graphics card, bytes; 0 where there is none."""
+    device = default_device()
+    return (
+        int(torch.cuda.get_device_properties(device).total_memory) if device.type == "cuda" else 0
+    )
+
+
+def computer_memory() -> int:
+    """Return the memory of this computer, bytes; 0 where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):  # Windows
+        return 0

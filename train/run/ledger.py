@@ -1,8 +1,9 @@
 """Which images are hard, and which are learned: the loss of each image beside what is usual.
 
 The loss of a diffusion step depends far more on its timestep than on its image. So each loss is
-divided by the running mean of its band of timesteps: 1 is usual, 2 is twice as hard as usual. Over
-the exposures of an image the chance of noise and timestep averages out.
+divided by the running mean of its band of timesteps, and what comes out by its mean over all images
+in the same part of the run: 1 is usual, 2 is twice as hard as usual. Over the exposures of an image
+the chance of noise and timestep averages out.
 
 Losses stay on their device until those of the steps are read as well: a GPU waits for nothing.
 """
@@ -23,11 +24,13 @@ _BANDS = 20
 """Bands of timesteps: within a twentieth of the schedule the loss hardly depends on it."""
 _SETTLED = 8
 """Losses in a band before its mean is compared with."""
-_MEMORY = 128
+_MEMORY = 64
 """Losses that the mean of a band goes back, so that it follows what the network learns."""
-_COLUMNS = 7
-"""Of an image: exposures; then for each half of the run how many were rated, the sum of their
-relative losses, and the sum of the squares."""
+_COLUMNS = 8
+"""Of an image: exposures; how many were rated, the sum of their relative losses, and that of the
+squares; numbers and sums of the beginning of the run, and of its second half."""
+_BEGINNING, _SECOND = 0.25, 0.5
+"""Shares of the run: at the beginning most is new, in its second half most is learned."""
 _PREFIX = "ledger."
 
 
@@ -41,7 +44,7 @@ class ImageLosses:
         rated: How many of them could be compared with others.
         relative: Mean relative loss; ``None`` without any.
         spread: Standard deviation of its relative losses; ``None`` below two.
-        first: Mean in the first half of the run.
+        first: Mean in the first quarter of the run.
         last: Mean in the second half.
     """
 
@@ -79,7 +82,7 @@ class Ledger:
 
         Args:
             images: Of the training; copies of a picture share a place.
-            steps: Of the run; the halves are counted in them.
+            steps: Of the run; its parts are counted in them.
             timesteps: Length of the noise schedule.
         """
         self._images: dict[tuple[str, int], TrainImage] = {}
@@ -88,7 +91,7 @@ class Ledger:
         self._places = {key: place for place, key in enumerate(self._images)}
         self._rows = [[0.0] * _COLUMNS for _ in self._images]
         self._bands = [[0.0, 0.0] for _ in range(_BANDS)]
-        self._middle, self._timesteps = steps / 2, timesteps
+        self._steps, self._timesteps = steps, timesteps
         self._pending: list[_Noted] = []
 
     def note(self, step: int, batch: Batch, timesteps: Tensor, losses: Tensor) -> None:
@@ -136,18 +139,22 @@ class Ledger:
         row, usual = self._rows[place], self._bands[min(band, _BANDS - 1)]
         row[0] += 1
         if usual[0] >= _SETTLED and usual[1] > 0:
-            relative, half = loss / usual[1], 1 if step < self._middle else 4
-            row[half] += 1
-            row[half + 1] += relative
-            row[half + 2] += relative**2
+            relative = loss / usual[1]
+            _add(row, 1, relative)
+            row[3] += relative**2
+            if step < _BEGINNING * self._steps:
+                _add(row, 4, relative)
+            elif step >= _SECOND * self._steps:
+                _add(row, 6, relative)
         usual[0] += 1
         usual[1] += (loss - usual[1]) / min(usual[0], _MEMORY)
 
     def entries(self) -> list[ImageLosses]:
         """Return what is known of each image, in the order of the dataset."""
-        return [
-            _told(image, row) for image, row in zip(self._images.values(), self._rows, strict=True)
-        ]
+        sums = [sum(column) for column in zip(*self._rows, strict=True)]
+        usual = [_over(sums[place], sums[place + 1]) or 1.0 for place in (1, 4, 6)]
+        pairs = zip(self._images.values(), self._rows, strict=True)
+        return [_told(image, row, usual) for image, row in pairs]
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything as tensors for a state file; what is noted must have been settled."""
@@ -164,7 +171,9 @@ class Ledger:
         """
         found = [tensors.get(f"{_PREFIX}{name}") for name in ("images", "rows", "bands")]
         images, rows, bands = found
-        if images is None or rows is None or bands is None or bands.shape != (_BANDS, 2):
+        if images is None or rows is None or bands is None:
+            return
+        if bands.shape != (_BANDS, 2) or rows.shape != (len(images), _COLUMNS):
             return
         known: dict[int, Any] = dict(zip(images.tolist(), rows.tolist(), strict=True))
         empty = [0.0] * _COLUMNS
@@ -192,18 +201,22 @@ def _of_all(
     return [tuple(entry[1:]) for rows in shared.tolist() for entry in rows if entry[0]]
 
 
-def _told(image: TrainImage, row: list[float]) -> ImageLosses:
-    exposures, n1, s1, q1, n2, s2, q2 = row
-    count, total, squares = n1 + n2, s1 + s2, q1 + q2
+def _add(row: list[float], place: int, value: float) -> None:
+    row[place] += 1
+    row[place + 1] += value
+
+
+def _over(count: float, total: float) -> float | None:
+    return total / count if count else None
+
+
+def _told(image: TrainImage, row: list[float], usual: Sequence[float]) -> ImageLosses:
+    exposures, count, total, squares, *parts = row
     spread = None
     if count >= 2:
-        spread = math.sqrt(max(0.0, (squares - total**2 / count) / (count - 1)))
-    return ImageLosses(
-        image,
-        int(exposures),
-        int(count),
-        total / count if count else None,
-        spread,
-        s1 / n1 if n1 else None,
-        s2 / n2 if n2 else None,
+        spread = math.sqrt(max(0.0, (squares - total**2 / count) / (count - 1))) / usual[0]
+    means = (_over(count, total), _over(*parts[:2]), _over(*parts[2:]))
+    relative, first, last = (
+        None if mean is None else mean / by for mean, by in zip(means, usual, strict=True)
     )
+    return ImageLosses(image, int(exposures), int(count), relative, spread, first, last)
