@@ -1,9 +1,9 @@
 """Which images are hard, and which are learned: the loss of each image beside what is usual.
 
 The loss of a diffusion step depends far more on its timestep than on its image. So each loss is
-divided by the running mean of its band of timesteps, and what comes out by its mean over all images
-in the same part of the run: 1 is usual, 2 is twice as hard as usual. Over the exposures of an image
-the chance of noise and timestep averages out.
+divided by the running mean of its band of timesteps: 2 is twice as hard as usual. Over the
+exposures of an image the chance of noise and timestep averages out. The mean runs behind a loss
+that falls, so that readers compare images with each other (``train.doctor.images``), not with 1.
 
 Losses stay on their device until those of the steps are read as well: a GPU waits for nothing.
 """
@@ -36,7 +36,7 @@ _PREFIX = "ledger."
 
 @dataclass(frozen=True)
 class ImageLosses:
-    """What the ledger says of an image; relative losses: 1 is usual.
+    """What the ledger says of an image.
 
     Attributes:
         image: The image.
@@ -151,10 +151,8 @@ class Ledger:
 
     def entries(self) -> list[ImageLosses]:
         """Return what is known of each image, in the order of the dataset."""
-        sums = [sum(column) for column in zip(*self._rows, strict=True)]
-        usual = [_over(sums[place], sums[place + 1]) or 1.0 for place in (1, 4, 6)]
         pairs = zip(self._images.values(), self._rows, strict=True)
-        return [_told(image, row, usual) for image, row in pairs]
+        return [_told(image, row) for image, row in pairs]
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything as tensors for a state file; what is noted must have been settled."""
@@ -210,13 +208,10 @@ def _over(count: float, total: float) -> float | None:
     return total / count if count else None
 
 
-def _told(image: TrainImage, row: list[float], usual: Sequence[float]) -> ImageLosses:
+def _told(image: TrainImage, row: list[float]) -> ImageLosses:
     exposures, count, total, squares, *parts = row
     spread = None
     if count >= 2:
-        spread = math.sqrt(max(0.0, (squares - total**2 / count) / (count - 1))) / usual[0]
-    means = (_over(count, total), _over(*parts[:2]), _over(*parts[2:]))
-    relative, first, last = (
-        None if mean is None else mean / by for mean, by in zip(means, usual, strict=True)
-    )
-    return ImageLosses(image, int(exposures), int(count), relative, spread, first, last)
+        spread = math.sqrt(max(0.0, (squares - total**2 / count) / (count - 1)))
+    first, last = _over(*parts[:2]), _over(*parts[2:])
+    return ImageLosses(image, int(exposures), int(count), _over(count, total), spread, first, last)
