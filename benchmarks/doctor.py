@@ -8,12 +8,14 @@ learning rate; on five images for 350 steps; and with a picture of noise and one
 
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from prep.errors import UserError
 from prep.events import Diagnosis, ImageLoss
 from prep.project import Project
 from train.config import TrainSettings
@@ -112,11 +114,16 @@ def main() -> None:
         told = ", ".join(sorted(found - {"unwanted elements"})) or "nothing"
         verdict = "as expected" if found - {"unwanted elements"} == ailment.expected else "WRONG"
         print(f"{ailment.name}: found {told}: {verdict}", flush=True)
-        for event in doctor.images(project, "", 1):
-            if isinstance(event, ImageLoss) and event.verdict:
-                moved = f"{event.first or 0:.2f} -> {event.last or 0:.2f}"
-                name = Path(event.path).name
-                print(f"    {event.verdict}: {name}, {event.exposures} times, {moved}", flush=True)
+        with suppress(UserError):  # a run that fails has saved nothing
+            _show_images(project)
+
+
+def _show_images(project: Project) -> None:
+    for event in doctor.images(project, "", 1):
+        if isinstance(event, ImageLoss) and event.verdict:
+            moved = f"{event.first or 0:.2f} -> {event.last or 0:.2f}"
+            name = Path(event.path).name
+            print(f"    {event.verdict}: {name}, {event.exposures} times, {moved}", flush=True)
 
 
 def _make_folders(project: Project, folder: Path) -> None:
