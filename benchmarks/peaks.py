@@ -19,7 +19,6 @@ from train.settings.model import FamilyName
 
 _CASES: tuple[tuple[FamilyName, int, tuple[str, ...]], ...] = (
     ("sd15", 512, ("character",)),
-    ("sd15", 512, ("character", "8gb")),
     ("sdxl", 1024, ("character",)),
     ("sdxl", 1024, ("character", "16gb")),
     ("sdxl", 1024, ("character", "12gb")),

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from prep import events
 from prep.errors import UserError
@@ -22,6 +21,8 @@ from train.config import RunConfig
 from train.job.changes import read_run
 from train.settings.validation import IMAGES_FILE
 
+_ADAPTERS: dict[str, TypeAdapter[events.Event]] = {}
+"""What checks the types of an event, by kind; made when first needed."""
 _LOG_TAIL = 65536
 """Bytes of the log that are looked at."""
 
@@ -180,23 +181,24 @@ def _timed(file: Path) -> Iterator[tuple[float | None, events.Event]]:
     with file.open("rb") as lines:
         for raw in lines:
             line = raw.decode("utf-8", "replace")
-            event = events.from_json(line)
-            if event is None or not _sound(event):
+            read = events.from_json(line)
+            event = None if read is None else _sound(read)
+            if event is None:
                 continue
             time = parse_json(line).get("t")
             yield (float(time) if isinstance(time, int | float) else None), event
 
 
-def _sound(event: events.Event) -> bool:
-    """Return whether the numbers of an event are numbers: JSON does not say."""
-    if isinstance(event, events.Metric | events.Validation):
-        found: list[Any] = [event.step, event.total]
-        if isinstance(event, events.Metric):
-            found += [event.loss, event.it_per_s, event.memory_bytes, event.gradient_norm]
-        else:
-            found += [event.fall, event.trained_fall, event.gap, event.loss, event.trained_loss]
-        return all(value is None or isinstance(value, int | float) for value in found)
-    return True
+def _sound(event: events.Event) -> events.Event | None:
+    """Return an event whose fields have their types, which JSON does not say; else ``None``."""
+    if isinstance(event, events.Unknown):
+        return None
+    try:
+        if event.kind not in _ADAPTERS:
+            _ADAPTERS[event.kind] = TypeAdapter(type(event))
+        return _ADAPTERS[event.kind].validate_python(vars(event))
+    except ValidationError:
+        return None
 
 
 def _images(file: Path) -> ImagesFile | None:
