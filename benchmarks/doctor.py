@@ -104,10 +104,10 @@ def main() -> None:
         subsets = (_SUBSET.format(folder=folder / n, repeats=r) for n, r in ailment.repeats.items())
         dataset.write_text(_DATASET + "".join(subsets), "utf-8")
         overrides = {**project.settings.train, **_COMMON, **ailment.settings}
-        _run(project, TrainSettings.model_validate(overrides), dataset)
+        job = _run(project, TrainSettings.model_validate(overrides), dataset)
         found = {
             event.topic
-            for event in doctor.run(project, "")
+            for event in doctor.run(project, job)
             if isinstance(event, Diagnosis) and event.problem
         }
         # The demo's mascot is always shown whole, which the few images show, too.
@@ -115,11 +115,11 @@ def main() -> None:
         verdict = "as expected" if found - {"unwanted elements"} == ailment.expected else "WRONG"
         print(f"{ailment.name}: found {told}: {verdict}", flush=True)
         with suppress(UserError):  # a run that fails has saved nothing
-            _show_images(project)
+            _show_images(project, job)
 
 
-def _show_images(project: Project) -> None:
-    for event in doctor.images(project, "", 1):
+def _show_images(project: Project, job: str) -> None:
+    for event in doctor.images(project, job, 1):
         if isinstance(event, ImageLoss) and event.verdict:
             moved = f"{event.first or 0:.2f} -> {event.last or 0:.2f}"
             name = Path(event.path).name
@@ -145,7 +145,7 @@ def _make_folders(project: Project, folder: Path) -> None:
     shutil.copy(middle.with_suffix(".txt"), folder / "noise" / "noise.txt")
 
 
-def _run(project: Project, settings: TrainSettings, dataset: Path) -> None:
+def _run(project: Project, settings: TrainSettings, dataset: Path) -> str:
     work = begin(project, settings, dataset)
     while True:
         try:
@@ -153,7 +153,7 @@ def _run(project: Project, settings: TrainSettings, dataset: Path) -> None:
         except StopIteration as end:
             for _ in follow(end.value):
                 pass
-            return
+            return str(end.value.name)
 
 
 if __name__ == "__main__":

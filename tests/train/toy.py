@@ -222,6 +222,11 @@ def toy_network(model: ToyFamily) -> Trainee:
     return network.attach(targets)
 
 
+USUAL: dict[str, Any] = {
+    "base": "toy", "learning_rate": 0.1, "scheduler": "constant", "watched_images": 0
+}  # fmt: skip
+
+
 def toy_training(
     folder: Path,
     images: Sequence[TrainImage],
@@ -238,10 +243,7 @@ def toy_training(
     """Return a run over these images that is ready to step, and what it will record."""
     recorded = Recorded()
     model = ToyFamily(recorded, prediction)
-    usual: dict[str, Any] = {
-        "base": "toy", "learning_rate": 0.1, "scheduler": "constant", "watched_images": 0
-    }  # fmt: skip
-    train = TrainSettings(**usual | settings)
+    train = TrainSettings(**USUAL | settings)
     run = RunConfig(
         name="toy",
         project=folder,

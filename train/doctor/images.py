@@ -15,6 +15,8 @@ from train.doctor.record import ImageRow
 
 _LEAST = 8
 """Rated exposures before anything is said of an image."""
+_LEAST_MOVED = 20
+"""The same before a movement alone makes a verdict: a quarter of them is five."""
 _SURE = 2.0
 """Standard errors that an image must be away from what is usual."""
 _HARD = 1.5
@@ -90,9 +92,9 @@ def verdict(row: ImageRow, fall: float | None = None, held_out: float | None = N
     if row.relative - error > _HARD:
         nearer = moved is not None and unsure is not None and moved + unsure < 0
         return "hard" if moved is None or nearer else "not learned"
-    if moved is not None and unsure is not None and moved + unsure < -_AHEAD:
-        return "memorised"
-    return ""
+    if moved is None or unsure is None or row.rated < _LEAST_MOVED:
+        return ""
+    return "memorised" if moved + unsure < -_AHEAD else ""
 
 
 def falls_by_image(rounds: Sequence[Validation]) -> Mapping[str, float]:

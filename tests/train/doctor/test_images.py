@@ -44,6 +44,7 @@ def test_one_is_usual_however_many_times_an_image_is_shown() -> None:
         ({"relative": 9.0, "rated": 7}, ""),
         ({"relative": 0.4, "spread": 0.1, "first": 0.42, "last": 0.4}, ""),  # easy from the start
         ({"relative": 0.6, "spread": 0.1, "first": 1.0, "last": 0.5}, "memorised"),
+        ({"relative": 0.6, "spread": 0.1, "first": 1.0, "last": 0.5, "rated": 19}, ""),
         ({"relative": 0.6, "spread": 0.6, "first": 1.0, "last": 0.5}, ""),  # not surely
         ({"relative": 0.8, "spread": 0.1, "first": 1.0, "last": 0.75}, ""),
         ({"relative": None, "spread": None}, ""),
