@@ -12,11 +12,11 @@ from train.config import (
     TrainSettings,
     load_preset,
     load_presets,
-    model_file,
     parse_override,
     presets,
     validated,
 )
+from train.hub import model_file
 from train.settings.model import FamilyName
 
 
