@@ -278,17 +278,11 @@ def test_bytes_that_are_no_text_are_refused(opened: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    "option",
-    [
-        {"add": ["a\x1bb"]},
-        {"prepend": ["a\x1bb"]},
-        {"replace": {"hat": "a\x1bb"}},
-        {"regex": {"h.t": "a\x1bb"}},
-    ],
+    ("name", "into"), [("add", 0), ("prepend", 0), ("replace", 1), ("regex", 1)]
 )
-def test_control_characters_are_not_written(opened: Project, option: dict[str, Any]) -> None:
+def test_control_characters_are_not_written(opened: Project, name: str, into: int) -> None:
     with pytest.raises(ValidationError, match=r"a\\x1bb contains a control character"):
-        run(opened, **option)
+        run(opened, **{name: {"hat": "a\x1bb"} if into else ["a\x1bb"]})
     assert run(opened, remove=["a\x1bb"])[1]["changed"] == 0
 
 
