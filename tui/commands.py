@@ -107,7 +107,7 @@ COMMANDS: tuple[Command, ...] = (
         "X",
         "exclude_all",
         "All groups",
-        "Exclude others; unclear ones stay.",
+        "Show, then exclude others; unclear ones stay.",
         "dupes",
         True,
     ),

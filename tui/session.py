@@ -119,7 +119,15 @@ class Session:
     async def edit(self, title: str, changes: Iterable[Change]) -> Outcome:
         """Make changes as one edit and notify subscribers."""
         wanted = list(changes)
-        return await self._journal(lambda journal: journal.apply(title, wanted))
+        return await self.decide(lambda _: (title, wanted))
+
+    async def decide(self, make: Callable[[Index], tuple[str, Iterable[Change]]]) -> Outcome:
+        """Make an edit that is decided when it is made, from the state that it finds then.
+
+        Args:
+            make: Returns title and changes; called in the thread that makes them.
+        """
+        return await self._journal(lambda journal, index: journal.apply(*make(index)))
 
     async def unfinished(self) -> list[Warned]:
         """Finish edits that were interrupted; return what to tell of those and of others."""
@@ -136,18 +144,18 @@ class Session:
 
     async def undo(self) -> Outcome:
         """Undo the newest edit."""
-        return await self._journal(lambda journal: journal.undo())
+        return await self._journal(lambda journal, _: journal.undo())
 
     async def redo(self) -> Outcome:
         """Redo the edit that was undone last."""
-        return await self._journal(lambda journal: journal.redo())
+        return await self._journal(lambda journal, _: journal.redo())
 
     async def read_caption(self, path: str) -> str | None:
         """Read the caption file of an image as it is now."""
         return await self._writer.run(lambda index: captions.read(index.project.caption_file(path)))
 
-    async def _journal(self, work: Callable[[Journal], Outcome]) -> Outcome:
-        outcome = await self._writer.run(lambda index: work(Journal(index)))
+    async def _journal(self, work: Callable[[Journal, Index], Outcome]) -> Outcome:
+        outcome = await self._writer.run(lambda index: work(Journal(index), index))
         if any(change.path == FILE_NAME for change in outcome.changed):
             self.reopen(await asyncio.to_thread(Project.open, self.project.root))
         elif outcome.changed:

@@ -22,7 +22,7 @@ class StageScreen(Screen[None]):
     """A stage. Its data is reloaded when it comes into view after a change."""
 
     MODE: ClassVar[str] = ""
-    AUTO_FOCUS = None
+    AUTO_FOCUS = ""  # None would inherit "*": the first text field
 
     def __init__(self, session: Session) -> None:
         super().__init__(classes="stage")
@@ -62,7 +62,7 @@ class StageScreen(Screen[None]):
         self.session.dataset_changed.subscribe(self, self._dataset_changed)
         self.session.jobs_changed.subscribe(self, self.job_changed)
         self.session.edited.subscribe(self, self.edited)
-        self.query_one(self.start_focus()).focus()
+        self.set_focus(self.query_one(self.start_focus()))
 
     def show_states(self, states: Mapping[str, StageState]) -> None:
         """Show the states of the stages."""
@@ -86,8 +86,10 @@ class StageScreen(Screen[None]):
             self._freshen()
 
     def on_screen_resume(self) -> None:
-        """Apply changes made while another screen was shown."""
+        """Apply changes made while another screen was shown; keys are commands at first."""
         self._freshen()
+        if self.focused is None:
+            self.set_focus(self.query_one(self.start_focus()))
 
     def _freshen(self) -> None:
         if self._stale:
