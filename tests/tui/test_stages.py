@@ -194,15 +194,32 @@ async def test_a_trigger_word_is_saved_and_written_on_request(twins: Project) ->
         await opened.until(lambda: caption.read_text("utf-8") == "mochi, cat")
 
 
-async def test_wrong_repeats_are_refused_in_words(twins: Project) -> None:
+@pytest.mark.parametrize(
+    ("field", "text", "words"),
+    [
+        ("repeats", "many", "not a whole number"),
+        ("repeats", "0", "0 is not a whole number from 1"),
+        ("trigger", "mochi, cat", "is 2 tags"),
+    ],
+)
+async def test_what_cannot_be_saved_is_refused_and_stays_typed(
+    twins: Project, field: str, text: str, words: str
+) -> None:
     async with running(twins) as opened:
         await opened.go("plan")
         await opened.until(lambda: opened.app.screen.query_one("#concepts", ItemList).count == 1)
         await opened.pilot.press("enter")
         await opened.until(lambda: isinstance(opened.app.screen, Fields))
-        opened.app.screen.query_one("#repeats", Input).value = "many"
+        dialog = opened.app.screen
+        dialog.query_one("#prune", Input).value = "hat"
+        dialog.query_one(f"#{field}", Input).value = text
         await opened.pilot.press("enter")
-        await opened.until(lambda: any("not a whole number" in text for text in opened.notices))
+        fault = dialog.query_one("#fault", Static)
+        await opened.until(lambda: words in str(fault.content))
+        assert fault.display
+        assert opened.app.screen is dialog
+        assert dialog.query_one("#prune", Input).value == "hat"
+        await opened.pilot.press("escape")
     assert not Project.open(twins.root).settings.concepts
 
 

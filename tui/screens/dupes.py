@@ -28,6 +28,7 @@ from tui.notices import tell
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.stages import StageState
+from tui.widgets.clipped import Clipped
 from tui.widgets.job_strip import bar
 from tui.widgets.line_list import ItemList, LineList, Piece, cell, count_of
 from tui.widgets.picture import Picture
@@ -74,19 +75,21 @@ class DupesScreen(StageScreen):
         self._shown: dict[int, int] = {}
         self._rows: dict[str, ImageRow] = {}
         self._files: dict[str, tuple[int, int]] = {}
-        self._compared = False
+        self._compared = self._done = False
 
     def body(self) -> ComposeResult:
         """Make the panels."""
         with Vertical(id="groups-panel"):
-            yield ItemList(id="groups", heading="  groups", empty="comparing…")
-            yield Static(id="groups-status")
+            yield ItemList(
+                id="groups", heading="  groups", empty="no duplicates", loading="comparing…"
+            )
+            yield Clipped(id="groups-status")
         with Horizontal(id="pair"):
             for side in ("kept", "other"):
                 with Vertical(classes="side"):
-                    yield Static(id=f"{side}-title", classes="side-title")
+                    yield Clipped(id=f"{side}-title", classes="side-title")
                     yield Picture(self.session, id=f"{side}-picture")
-                    yield Static(id=f"{side}-about", classes="side-about")
+                    yield Clipped(id=f"{side}-about", classes="side-about")
 
     def start_focus(self) -> str:
         """The groups."""
@@ -95,8 +98,10 @@ class DupesScreen(StageScreen):
     # ---- comparing -----------------------------------------------------------------------
 
     def reload(self) -> None:
-        """Compare on the first visit; later only refresh exclusions."""
-        if not self._compared:
+        """Compare on the first visit, once all images are known; later refresh exclusions."""
+        if not self.session.scanned:
+            self._status("waiting for the scan…")
+        elif not self._compared:
             self._compared = True
             self._compare()
         else:
@@ -119,14 +124,14 @@ class DupesScreen(StageScreen):
 
     def on_comparing(self, message: Comparing) -> None:
         """Show the progress."""
+        self._done = False
         text = f"{bar(message.done, message.total, 12)} {message.done}/{message.total}"
         self._status(f"{message.what} {text}")
 
     def on_compared(self, message: Compared) -> None:
         """Show the groups."""
-        self._groups, self._keep, self._shown = message.groups, {}, {}
+        self._groups, self._keep, self._shown, self._done = message.groups, {}, {}, True
         self._files = {}
-        self.query_one("#groups", ItemList).empty = "no duplicates"
         self._read_rows()
 
     @work(group="rows", exclusive=True, exit_on_error=False)
@@ -266,10 +271,10 @@ class DupesScreen(StageScreen):
     async def action_exclude_all(self) -> None:
         """Show what excluding all but the kept pictures of all clear groups does, then do it."""
         numbers = [n for n in range(len(self._groups)) if self._open(n) and not self._unclear(n)]
-        choices = [self._choice(number) for number in numbers]
+        choices, done = [self._choice(number) for number in numbers], self._done
         found = await self.session.queries.run(lambda index: resolving.judge(index, choices))
         if not found.groups:
-            self.app.notify("There is no clear group to decide.")
+            self.app.notify("There is no clear group to decide." if done else "Still comparing.")
             return
         going = sum(len(group.members) for group in found.groups)
         text = (
