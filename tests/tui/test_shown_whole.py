@@ -18,7 +18,7 @@ from prep.errors import UserError
 from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage, draw_numbered
-from tests.tui.driving import Opened, running
+from tests.tui.driving import Opened, running, until
 from tests.tui.test_signals import read_until
 from tui.pictures import made
 from tui.stages import SHORT
@@ -66,11 +66,12 @@ class OneText(App[None]):
         text.styles.width, text.styles.height = 12, 2
         yield text
         yield ItemList(id="items")
+        yield Chart()
 
 
 async def test_what_is_cut_off_has_a_sign() -> None:
     app = OneText()
-    async with app.run_test(size=(20, 10)) as pilot:
+    async with app.run_test(size=(20, 30)) as pilot:
         text = app.query_one("#text", Clipped)
         assert text.render_line(1).text.rstrip().endswith("…")
         text.update(Content("one two"))
@@ -82,11 +83,14 @@ async def test_what_is_cut_off_has_a_sign() -> None:
         assert items.render_line(1).text == "z" * 20
 
 
-def test_a_legend_that_is_too_long_says_so() -> None:
-    chart = Chart()
-    chart._series = [Series(f"series {number}", "raw", [(0.0, 1.0)]) for number in range(9)]
-    assert chart._legend(40).text.endswith("…")
-    assert chart._legend(400).text.count("series") == 9
+async def test_a_legend_that_is_too_long_says_so() -> None:
+    app = OneText()
+    async with app.run_test(size=(40, 20)) as pilot:
+        chart = app.query_one(Chart)
+        chart.show([Series(f"series {number}", "smooth", [(0.0, 1.0)]) for number in range(9)])
+        assert chart.render_line(0).text.endswith("…")
+        await pilot.resize_terminal(400, 20)
+        await until(pilot, lambda: chart.render_line(0).text.count("series") == 9)
 
 
 @pytest.fixture
