@@ -66,12 +66,11 @@ class OneText(App[None]):
         text.styles.width, text.styles.height = 12, 2
         yield text
         yield ItemList(id="items")
-        yield Chart()
 
 
 async def test_what_is_cut_off_has_a_sign() -> None:
     app = OneText()
-    async with app.run_test(size=(20, 30)) as pilot:
+    async with app.run_test(size=(20, 10)) as pilot:
         text = app.query_one("#text", Clipped)
         assert text.render_line(1).text.rstrip().endswith("…")
         text.update(Content("one two"))
@@ -83,8 +82,13 @@ async def test_what_is_cut_off_has_a_sign() -> None:
         assert items.render_line(1).text == "z" * 20
 
 
+class OneChart(App[None]):
+    def compose(self) -> ComposeResult:
+        yield Chart()
+
+
 async def test_a_legend_that_is_too_long_says_so() -> None:
-    app = OneText()
+    app = OneChart()
     async with app.run_test(size=(40, 20)) as pilot:
         chart = app.query_one(Chart)
         chart.show([Series(f"series {number}", "smooth", [(0.0, 1.0)]) for number in range(9)])
