@@ -233,6 +233,7 @@ class Form(Vertical, Generic[Model]):
             else:
                 self._conflicts.add(name)
         self._base = base
+        self._conflicts.intersection_update(self.conflicts)  # both say the same by now
         self._mark_conflicts()
 
     def resolve(self, *, mine: bool) -> None:
