@@ -129,7 +129,7 @@ class EditTags(ModalScreen[Decision | None]):
                 ]
 
             changes = await self._session.queries.run(changed)
-        self._show(changes, asked=bool(edits))
+        self._show(changes, asked=bool(edits or self._triggers))
 
     def _edits(self) -> dict[str, EditOptions]:
         """Return what to do by folder, or with "" for all of them; nothing if fields are empty."""

@@ -44,7 +44,9 @@ class CropScreen(StageScreen):
     def body(self) -> ComposeResult:
         """Make the panels."""
         with Vertical(id="buckets-panel"):
-            yield ItemList(id="buckets", heading="  bucket", empty="no usable images")
+            yield ItemList(
+                id="buckets", heading="  bucket", empty="no usable images", loading="loading…"
+            )
             yield Clipped(id="advice")
             yield ItemList(id="members", heading="images of the bucket")
         with Vertical(id="crop-panel"):

@@ -43,7 +43,9 @@ class PlanScreen(StageScreen):
             f" {'images':>7}   {'repeats':>7}   per epoch"
         )
         with Vertical(id="plan-panel"):
-            yield ItemList(id="concepts", heading=heading, empty="no usable images")
+            yield ItemList(
+                id="concepts", heading=heading, empty="no usable images", loading="loading…"
+            )
             with VerticalScroll(id="plan-text", can_focus=True):
                 yield Static("calculating…", id="arithmetic")
                 yield Static(id="plan-advice")

@@ -264,7 +264,7 @@ class ItemList(LineList):
 
     Attributes:
         empty: Text shown if there are no lines.
-        loading_text: Text shown until it is known whether there are lines.
+        loading_text: Text shown until it is known whether there are lines; empty if that is known.
         loaded: Lines were shown, or it is known that there are none.
     """
 
@@ -272,14 +272,14 @@ class ItemList(LineList):
         self,
         *,
         empty: str = "",
-        loading: str = "loading…",
+        loading: str = "",
         heading: str = "",
         id: str | None = None,  # noqa: A002
     ) -> None:
         super().__init__(id=id)
         self._items: list[list[Piece]] = []
         self.empty, self.loading_text = empty, loading
-        self.loaded = False
+        self.loaded = not loading
         self._heading = heading
 
     @property
