@@ -5,10 +5,8 @@ to the application, since workers die with the node that started them.
 """
 
 import asyncio
-import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -37,6 +35,7 @@ from tui.dialogs.question import Question
 from tui.jobs.follow import JobView
 from tui.jobs.operations import watched
 from tui.key_order import KeyOrder, NextRound
+from tui.leaving import leave_when_told
 from tui.notices import SECONDS, report, report_worker
 from tui.palette import TableProvider
 from tui.pictures import made
@@ -138,7 +137,7 @@ class ShikomiApp(App[None]):
 
     def on_mount(self) -> None:
         """Start background tasks."""
-        self._leave_on_signals()
+        leave_when_told(self)
         self.sub_title = self.session.project.name
         self.session.dataset_changed.subscribe(self, self._dataset_changed)
         self.session.edited.subscribe(self, self._edited)
@@ -149,17 +148,6 @@ class ShikomiApp(App[None]):
         self._show_unfinished()
         self._show_drafts()
         self.action_rescan()
-
-    def _leave_on_signals(self) -> None:
-        """Restore the terminal when the process is ended from outside or its terminal closes."""
-        if self.is_headless:
-            return
-        loop = asyncio.get_running_loop()
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            with suppress(NotImplementedError):  # Windows
-                if number is not None:
-                    loop.add_signal_handler(number, self.exit, None, 128 + number)
 
     def on_unmount(self) -> None:
         """End the threads."""
