@@ -8,13 +8,18 @@ from prep.events.base import Event
 
 @dataclass(frozen=True)
 class JobState(Event):
-    """One job of a listing; ``state`` is new, running, done, stopped, failed or lost."""
+    """One job of a listing.
+
+    ``state`` is new, queued, running, done, stopped, failed, lost or stalled, as in
+    ``prep.system.jobs.Status``; ``place`` is that in the queue, from 1, and 0 outside of it.
+    """
 
     kind: ClassVar[str] = "job"
     name: str
     state: str
     title: str
     directory: str
+    place: int = 0
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
     cache = LatentCache(run.cache, base.vae_hash(), model.encode_pixels, together)
     data = yield from _encode(data, cache, group)
     model.park("vae")
-    train, held_out = _split(data, settings)
+    train, held_out = split_validation(data, settings)
     schedule = Schedule.make(train, settings, group.size)
     counters = Counters(dataset=data.fingerprint, started=time.time())
     texts = Texts(model, settings)
@@ -203,19 +203,6 @@ def _encode(
         torch.distributed.barrier()
     yield Stage("encode", True, round(time.monotonic() - began, 2), f"{len(data.images)} images")
     return data
-
-
-def _split(
-    data: Dataset, settings: TrainSettings
-) -> tuple[Sequence[TrainImage], Sequence[TrainImage]]:
-    """Return the images to train on, and those held out."""
-    train, held_out = split_validation(data, settings)
-    if not train:
-        raise UserError(
-            "No image is left to train on: all are held out.",
-            "Lower validation_split in the dataset file, or validation_fraction in [train].",
-        )
-    return train, held_out
 
 
 def _check_buckets(data: Dataset, base: BaseModel) -> None:
