@@ -53,13 +53,18 @@ def _run(job: jobs.Job) -> Iterator[events.Event]:
         join_job(job)
     else:  # the first process holds the lock for all
         end_with_supervisor(job)
+    from train.arithmetic.memory import MemoryRanOutError
+    from train.memory_plan.run_plan import plan_run, what_fits
     from train.run.loop import train
     from train.run.processes import ProcessGroup
 
     group = ProcessGroup.join()
-    for event in train(run, job, group):
-        if group.is_main:
-            yield event
+    try:
+        for event in train(run, job, group, plan_run):
+            if group.is_main:
+                yield event
+    except MemoryRanOutError as error:
+        raise MemoryRanOutError(error.message, what_fits(run) or error.hint) from error
     group.leave()
 
 

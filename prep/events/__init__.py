@@ -40,6 +40,7 @@ from prep.events.dataset import Tags as Tags
 from prep.events.dataset import Trait as Trait
 from prep.events.jobs import JobState as JobState
 from prep.events.jobs import Metric as Metric
+from prep.events.jobs import Probed as Probed
 from prep.events.jobs import Sample as Sample
 from prep.events.jobs import Saved as Saved
 from prep.events.jobs import Score as Score

@@ -52,6 +52,10 @@ class Stepper:
             torch.nn.utils.clip_grad_norm_([group.values for group in self.groups], max_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        self.forget()
+
+    def forget(self) -> None:
+        """Set the gradients to 0."""
         for group in self.groups:
             group.gradients.zero_()
 

@@ -140,6 +140,8 @@ class JobView:
                 self.what, self.note = event.name, event.note
                 self.done = self.total = 0
                 self._ticks.clear()
+            case events.Probed():
+                self.note = event.text
             case events.Warned():
                 self.warnings.append(event)
             case events.Downloading():
