@@ -96,7 +96,7 @@ def train(
             job = yield from begin.begin(opened, settings, dataset or file, name)
         yield events.Progress("start", 1, 1, job.name)
         if detach:
-            yield events.Finished({"job": job.name})
+            yield events.Finished({"job": job.name, "state": jobs.status(job).state})
         else:
             yield from follow(job, offset)
 
@@ -353,7 +353,8 @@ def _picture_line(event: events.Event) -> str | None:
 def _train_summary(summary: dict[str, Any], project: Path) -> str:
     if "job" in summary:
         follow_it = f"shikomi jobs follow {quote(str(project))} --job {summary['job']}"
-        return f"started {summary['job']}; follow it with: {follow_it}"
+        began = "queued" if summary["state"] == "queued" else "started"
+        return f"{began} {summary['job']}; follow it with: {follow_it}"
     before, after = summary.get("val_loss_before"), summary.get("val_loss_after")
     if "lora" not in summary:  # it never began
         return ""
