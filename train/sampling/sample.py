@@ -11,9 +11,10 @@ from prep.errors import ConfigError, UserError
 from prep.events import Event, Finished, Progress, Sample, Stage
 from prep.project import Project
 from train.arithmetic.precision import choose, default_device
-from train.config import TrainSettings, model_path
+from train.config import TrainSettings
 from train.families.base_model import BaseModel
 from train.families.opening import load_family
+from train.hub import model_file, obtain_model
 from train.lora.file import read_header
 from train.networks.base import Network
 from train.networks.build import network_of_file
@@ -86,13 +87,15 @@ def run(project: Project, options: SampleOptions) -> Iterator[Event]:
     """Draw the prompts.
 
     Yields:
-        Stage while the model loads, a Progress and a Sample for each picture; Finished with
+        What downloading the base model yields, if it is one of the hub and not on the disk;
+        Stage while it loads, a Progress and a Sample for each picture; Finished with
         images, grid (none) and folder.
 
     Raises:
         UserError: No prompt, no base model, or a LoRA that does not fit.
     """
     settings = TrainSettings.from_project(project)
+    yield from obtain_model(options.base or settings.base, project.root)
     base = opened_base(project, options, settings)
     pictures, names = _pictures(project, options, settings, base)
     check_sizes(base, pictures)
@@ -192,12 +195,12 @@ def opened_base(project: Project, options: DrawOptions, settings: TrainSettings)
         UserError: None is set, or it cannot be used.
     """
     if options.base:  # another model: what the settings say of theirs does not hold
-        return BaseModel.open(model_path(options.base, project.root))
+        return BaseModel.open(model_file(options.base, project.root))
     if not settings.base:
         raise ConfigError("No base model is set.", "Set base in [train], or give --base MODEL.")
     return BaseModel.open(
-        model_path(settings.base, project.root),
-        vae=model_path(settings.vae, project.root) if settings.vae else None,
+        model_file(settings.base, project.root),
+        vae=model_file(settings.vae, project.root) if settings.vae else None,
         prediction=settings.prediction,
         zero_terminal_snr=settings.zero_terminal_snr,
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from prep import captions, events
 from prep.captions.layers import ManualEdits
@@ -270,13 +271,23 @@ def test_an_interrupted_undo_is_finished_and_no_other_edit_is_taken_back(opened:
 
 
 def test_bytes_that_are_no_text_are_refused(opened: Project) -> None:
-    with pytest.raises(ConfigError, match="not UTF-8"):
+    with pytest.raises(ValidationError, match="not UTF-8"):
         run(opened, add=["caf\udce9"])
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        run(opened, remove=["caf\udce9"])
 
 
-@pytest.mark.parametrize("option", [{"add": ["a\x1bb"]}, {"replace": {"hat": "a\x1bb"}}])
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"add": ["a\x1bb"]},
+        {"prepend": ["a\x1bb"]},
+        {"replace": {"hat": "a\x1bb"}},
+        {"regex": {"h.t": "a\x1bb"}},
+    ],
+)
 def test_control_characters_are_not_written(opened: Project, option: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=r"a\\x1bb contains a control character"):
+    with pytest.raises(ValidationError, match=r"a\\x1bb contains a control character"):
         run(opened, **option)
     assert run(opened, remove=["a\x1bb"])[1]["changed"] == 0
 
