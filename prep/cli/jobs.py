@@ -32,7 +32,7 @@ def jobs_list(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
 
 
 @examples(
-    ("shikomi jobs follow my_project", "Follow the newest job, for instance after a new login."),
+    ("shikomi jobs follow my_project", "Follow the job that runs, for instance after a new login."),
     (
         "shikomi jobs follow my_project --job 20260301-181500-train",
         "Follow the job of this name; shikomi jobs list shows the names.",
@@ -42,7 +42,7 @@ def jobs_follow(project: ProjectPath = HERE, /, *, job: str = "", json: Json = F
     """Show a job's progress until it ends; Ctrl+C stops following, not the job.
 
     Args:
-        job: Name of the job. Default: the newest job; while jobs are queued, the one that runs.
+        job: Name of the job. Default: the job that runs, or the newest.
     """
     return operate(
         project,
@@ -54,7 +54,10 @@ def jobs_follow(project: ProjectPath = HERE, /, *, job: str = "", json: Json = F
 
 
 @examples(
-    ("shikomi jobs stop my_project", "Stop the newest job; shikomi train --resume continues it."),
+    (
+        "shikomi jobs stop my_project",
+        "Stop the job that runs; shikomi train --resume continues it.",
+    ),
     (
         "shikomi jobs stop my_project --job 20260301-181500-train --now",
         "End this job at once: what came after its last saved state is lost.",
@@ -68,7 +71,7 @@ def jobs_stop(
     A queued job leaves the queue.
 
     Args:
-        job: Name of the job. Default: the newest job; while jobs are queued, the one that runs.
+        job: Name of the job. Default: the job that runs, or the newest.
         now: End the job at once, without saving.
     """
 
@@ -86,24 +89,19 @@ def jobs_stop(
 
 
 def find_job(project: Project, name: str) -> jobs.Job:
-    """Return a job of the project by its name, or the newest one.
-
-    While jobs are queued, the newest that runs is meant instead of them.
+    """Return a job of the project by its name; without one the job that runs, or the newest.
 
     Raises:
         UserError: There is no such job.
     """
     found = jobs.listed(project.jobs)
+    if not found and not name:
+        raise UserError("There are no jobs yet.", "Start one with: shikomi train")
     for job in found:
-        if job.name == name:
+        if job.name == name or (not name and jobs.status(job).state == "running"):
             return job
     if name:
         raise UserError(f"There is no job {name}.", "See: shikomi jobs list")
-    if not found:
-        raise UserError("There are no jobs yet.", "Start one with: shikomi train")
-    if queue.ticket(found[0]) is not None:
-        running = (job for job in found if jobs.status(job).state == "running")
-        return next(running, found[0])
     return found[0]
 
 
