@@ -36,7 +36,7 @@ class MemoryPeak:
         trained: What is trained, with gradients and the optimiser's state.
         encoding: What encoding images takes on top of the VAE's weights.
         step: What a step takes on top of weights and ``trained``: saved activations and workspace.
-        drawing: What drawing a sample takes on top of the weights and ``trained``; 0 for none.
+        drawing: What drawing a sample takes on top of a step's weights and the VAE's; 0 for none.
         resident: Components whose weights are there in every step.
     """
 
@@ -52,7 +52,7 @@ class MemoryPeak:
         """The peak of each phase.
 
         Images and captions are encoded before the denoiser is loaded; the VAE has gone by then, and
-        text encoders that are not trained go as well.
+        text encoders that are not trained go as well. For a sample, the texts come first again.
         """
         texts = sum(size for name, size in self.weights.items() if name.startswith("text_encoder"))
         steady = sum(self.weights[name] for name in self.resident) + self.trained
@@ -60,8 +60,8 @@ class MemoryPeak:
             "encode": max(self.weights["vae"] + self.encoding, texts),
             "train": steady + self.step,
         }
-        everything = sum(self.weights.values()) + self.trained
-        return found | ({"sample": everything + self.drawing} if self.drawing else {})
+        drawing = steady + self.weights["vae"] + self.drawing
+        return found | ({"sample": drawing} if self.drawing else {})
 
     @property
     def total(self) -> int:

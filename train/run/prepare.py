@@ -180,7 +180,7 @@ def prepare(
         counters,
         _facts(model, stepper, counters, len(held_out)),
         _pictures(prompts, settings, data, base),
-        ImageGenerator(model),
+        ImageGenerator(model, texts.rest),
         errors,
         planned,
     )
