@@ -1,5 +1,6 @@
 """Drawing pictures from the command line or for a verdict: prompts and LoRAs in, PNG files out."""
 
+import io
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -10,6 +11,7 @@ from PIL import Image
 from prep.errors import ConfigError, UserError
 from prep.events import Event, Finished, Progress, Sample, Stage
 from prep.project import Project
+from prep.system.files import write_bytes
 from train.arithmetic.precision import choose, default_device
 from train.config import TrainSettings
 from train.families.base_model import BaseModel
@@ -21,7 +23,7 @@ from train.networks.build import network_of_file
 from train.networks.saved import load_lora
 from train.sampling.draw import ImageGenerator, ImageSpec, parameters, png_text
 from train.sampling.loras import distinct_names, find_lora, find_with_strength, shown
-from train.sampling.options import DrawOptions, SampleOptions, folder_for
+from train.sampling.options import DrawOptions, PictureOptions, SampleOptions, folder_for
 from train.sampling.prompts import parse, read_prompts
 
 
@@ -76,11 +78,9 @@ class LoraSampler:
             model_hash=self._model.base.weights_hash,
             lora_hashes=hashes,
         )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            image.save(path, pnginfo=png_text(text))
-        except OSError as error:
-            raise UserError(f"{path} was not written: {error.strerror}.") from error
+        data = io.BytesIO()
+        image.save(data, "PNG", pnginfo=png_text(text))
+        write_bytes(path, data.getvalue())
 
 
 def run(project: Project, options: SampleOptions) -> Iterator[Event]:
@@ -171,7 +171,7 @@ def prompt_lines(project: Project, options: DrawOptions, settings: TrainSettings
 
 
 def default_picture(
-    project: Project, options: DrawOptions, settings: TrainSettings, base: BaseModel
+    project: Project, options: PictureOptions, settings: TrainSettings, base: BaseModel
 ) -> ImageSpec:
     """Return what a prompt that says nothing gets; the training resolution, as far as it fits."""
     side, _ = base.fitting_size(*project.buckets.resolution)
@@ -188,7 +188,7 @@ def default_picture(
     )
 
 
-def opened_base(project: Project, options: DrawOptions, settings: TrainSettings) -> BaseModel:
+def opened_base(project: Project, options: PictureOptions, settings: TrainSettings) -> BaseModel:
     """Open the base model to draw with.
 
     Raises:
