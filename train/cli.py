@@ -75,8 +75,7 @@ def train(
         dry_run: With --from-kohya: only show what becomes of each argument. The exit code is 1 if
             some cannot be trained.
         dataset: Dataset file of sd-scripts to train on. Default: the project is exported.
-        name: Name of the run and its files; a name that is used already gets a number. Default:
-            that of the project.
+        name: Name of the run and its files; a used one gets a number. Default: the project's.
         resume: Continue this job; its name, or the beginning of it. --set and --preset may change
             how long it goes on, what it saves and what it draws.
         detach: Start the job and return at once.

@@ -48,8 +48,7 @@ def train(
     """
     yield Started(f"train {run.name}")
     training = yield from prepare(run, job, group, plan)
-    commands = CommandReader(job)
-    counters, schedule = training.counters, training.schedule
+    commands, counters, schedule = CommandReader(job), training.counters, training.schedule
     log = StepLog(schedule.steps, counters, group)
     training.network.train()
     yield from probe(training, _trial)

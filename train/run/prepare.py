@@ -128,44 +128,29 @@ def prepare(
     Raises:
         UserError: Anything the user can fix: dataset, base model, prompts, settings.
     """
-    settings = run.train
-    base = opened_base(run)
+    settings, base = run.train, opened_base(run)
     prompts = training_prompts(settings.sample_prompts, base)
     data = read_dataset(run.dataset, settings)
     _check_buckets(data, base)
     yield from _check_whole_model(base, settings, group)
     model = open_family(base, choose(settings.precision, group.device))
     settings.check_prediction(model.objective.prediction)
-    together = BATCH_PIXELS if group.device.type == "cuda" else 0
-    cache = LatentCache(run.cache, base.vae_hash(), model.encode_pixels, together)
-    data = yield from _encode(data, cache, group)
-    model.park("vae")
+    data, cache = yield from _encode(run, data, model, group)
     train, held_out = split_validation(data, settings)
     schedule = Schedule.make(train, settings, group.size)
-    counters = Counters(dataset=data.fingerprint, started=time.time())
     texts, folder = Texts(model, settings), job.directory / "state"
     yield from _warnings(data, schedule, texts, settings)
     yield from _whole_model_warnings(run, base, schedule, folder)
-    measured = map(validation_caption, (*held_out, *probed(schedule.images)))
     read = schedule.captions_from(newest_step(folder), group.rank)
-    yield from _read_ahead(texts, chain(measured, read))
+    yield from _read_ahead(texts, (*held_out, *probed(schedule.images)), read)
     fresh, planned = not states(folder), None
     if plan and fresh and group.is_main:
         planned = yield from plan(run, base, largest_bucket(schedule.images))
     yield from _load(model, settings)
     network = make_network(model, run, fresh=fresh)
     stepper = make_stepper(model, network, settings)
-    errors: Mapping[str, float] = {}
-    if resumed := load_newest(folder, network, stepper):
-        counters = yield from _resume(*resumed, data, schedule, group)
-        if counters.scaler:
-            stepper.scaler.load_state_dict(counters.scaler)
-    else:
-        with network.before():
-            # Text states of the bare model, which nothing else may remember if they are trained.
-            bare = Texts(model, settings) if texts.trained else texts
-            errors = yield from _probe(model, cache, bare, schedule, settings)
-    return Training(
+    counters = Counters(dataset=data.fingerprint, started=time.time())
+    training = Training(
         run,
         job,
         group,
@@ -178,12 +163,32 @@ def prepare(
         network,
         stepper,
         counters,
-        _facts(model, stepper, counters, len(held_out)),
+        _facts(model, stepper, counters.started, len(held_out)),
         _pictures(prompts, settings, data, base),
         ImageGenerator(model, texts.rest),
-        errors,
-        planned,
+        planned=planned,
     )
+    return (yield from _begin_or_resume(training))
+
+
+def _begin_or_resume(training: Training) -> Generator[Event, None, Training]:
+    """Go back to the newest state; without one, look at what the base model predicts."""
+    network, stepper, model = training.network, training.stepper, training.model
+    if resumed := load_newest(training.states, network, stepper):
+        training.counters = yield from _resume(
+            *resumed, training.data, training.schedule, training.group
+        )
+        training.facts = replace(training.facts, started=training.counters.started)
+        if training.counters.scaler:
+            stepper.scaler.load_state_dict(training.counters.scaler)
+        return training
+    with network.before():
+        # Text states of the bare model, which nothing else may remember if they are trained.
+        bare = Texts(model, training.settings) if training.texts.trained else training.texts
+        training.errors = yield from _probe(
+            model, training.cache, bare, training.schedule, training.settings
+        )
+    return training
 
 
 def largest_bucket(images: Iterable[TrainImage]) -> Size:
@@ -213,12 +218,14 @@ def _whole_model_warnings(
         yield from disk_warnings(run, base, schedule, folder)
 
 
-def _read_ahead(texts: Texts, captions: Iterable[str]) -> Generator[Event, None, None]:
-    """Encode captions, with the progress that is worth showing."""
+def _read_ahead(
+    texts: Texts, measured: Iterable[TrainImage], captions: Iterable[str]
+) -> Generator[Event, None, None]:
+    """Encode captions: of images that are measured, and of the steps to come."""
     if not texts.trained:
         began = time.monotonic()
         yield Stage("captions")
-        texts.read_ahead(captions)
+        texts.read_ahead(chain(map(validation_caption, measured), captions))
         yield Stage("captions", True, round(time.monotonic() - began, 2))
 
 
@@ -236,10 +243,12 @@ def _load(model: Family, settings: TrainSettings) -> Generator[Event, None, None
 
 
 def _encode(
-    data: Dataset, cache: LatentCache, group: ProcessGroup
-) -> Generator[Event, None, Dataset]:
-    """Fill the latent cache; images that turn out to be broken are left out."""
+    run: RunConfig, data: Dataset, model: Family, group: ProcessGroup
+) -> Generator[Event, None, tuple[Dataset, LatentCache]]:
+    """Fill the latent cache; images that turn out to be broken are left out. Then the VAE goes."""
     began = time.monotonic()
+    together = BATCH_PIXELS if group.device.type == "cuda" else 0
+    cache = LatentCache(run.cache, model.base.vae_hash(), model.encode_pixels, together)
     yield Stage("encode")
     broken: list[tuple[TrainImage, str]] = []
     yield from cache.fill(data.images, broken)
@@ -250,7 +259,8 @@ def _encode(
     if group.size > 1:
         torch.distributed.barrier()
     yield Stage("encode", True, round(time.monotonic() - began, 2), f"{len(data.images)} images")
-    return data
+    model.park("vae")
+    return data, cache
 
 
 def _check_buckets(data: Dataset, base: BaseModel) -> None:
@@ -365,7 +375,7 @@ def _pictures(
     return tuple(ImageSpec.of(prompt, defaults, i) for i, prompt in enumerate(prompts))
 
 
-def _facts(model: Family, stepper: Stepper, counters: Counters, held_out: int) -> Facts:
+def _facts(model: Family, stepper: Stepper, started: float, held_out: int) -> Facts:
     names = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
     return Facts(
         model.objective.prediction,
@@ -375,7 +385,7 @@ def _facts(model: Family, stepper: Stepper, counters: Counters, held_out: int) -
         model.base.legacy_hash,
         model.base.version,
         model.base.architecture,
-        counters.started,
+        started,
         held_out,
         description(stepper.optimizer),
     )
