@@ -1,8 +1,7 @@
 """Running out of memory, reported with what can be done about it."""
 
-import ctypes
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import torch
 
@@ -14,16 +13,6 @@ _WORDS = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_
 FREE_MEMORY = (
     "End other programs that use the GPU (nvidia-smi lists them), or lower the resolution."
 )
-
-
-def give_back() -> None:
-    """Give memory that was freed back to the system, which the C library would keep for later.
-
-    It keeps blocks below 32 MiB, that is nearly all weights of a model, once such have been freed
-    (``mallopt(3)``, ``M_MMAP_THRESHOLD``). Only glibc has and needs this.
-    """
-    with suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 class MemoryRanOutError(UserError):

@@ -19,7 +19,6 @@ from train.arithmetic.memory import (
     FREE_MEMORY,
     MemoryRanOutError,
     catch_out_of_memory,
-    give_back,
 )
 from train.arithmetic.noise import NoiseSchedule
 from train.arithmetic.precision import PrecisionPolicy
@@ -184,8 +183,6 @@ class LatentDiffusion:
                 self.held.drop(name)
             elif name in self.held:
                 _move(self.held[name], torch.device("cpu"))
-        if self.policy.device.type == "cpu":
-            give_back()
 
     @torch.no_grad()
     def encode_pixels(self, pixels: Tensor) -> Tensor:

@@ -126,7 +126,7 @@ def prepare(
         The run, resumed from its newest state when there is one.
 
     Raises:
-        UserError: Anything the user can fix: dataset, base model, prompts, settings.
+        UserError: Anything the user can fix.
     """
     settings, base = run.train, opened_base(run)
     prompts = training_prompts(settings.sample_prompts, base)
@@ -136,8 +136,8 @@ def prepare(
     model = open_family(base, choose(settings.precision, group.device))
     settings.check_prediction(model.objective.prediction)
     data, cache = yield from _encode(run, data, model, group)
-    train, held_out = split_validation(data, settings)
-    schedule = Schedule.make(train, settings, group.size)
+    chosen, held_out = split_validation(data, settings)
+    schedule = Schedule.make(chosen, settings, group.size)
     texts, folder = Texts(model, settings), job.directory / "state"
     yield from _warnings(data, schedule, texts, settings)
     yield from _whole_model_warnings(run, base, schedule, folder)
@@ -147,8 +147,7 @@ def prepare(
     if plan and fresh and group.is_main:
         planned = yield from plan(run, base, largest_bucket(schedule.images))
     yield from _load(model, settings)
-    network = make_network(model, run, fresh=fresh)
-    stepper = make_stepper(model, network, settings)
+    stepper = make_stepper(model, network := make_network(model, run, fresh=fresh), settings)
     counters = Counters(dataset=data.fingerprint, started=time.time())
     training = Training(
         run,
