@@ -45,7 +45,7 @@ def test_the_denoiser_comes_last(
     (tmp_path / "again").mkdir()
     list(train(run, jobs.Job(tmp_path / "again"), ProcessGroup(default_device())))
     assert [name for name, _ in log[:2]] == ["text_encoder", "unet"]
-    assert ("vae", ["text_encoder", "unet"]) in log[2:]
+    assert log[2:4] == [("text_encoder", ["unet"]), ("vae", ["unet"])]
 
 
 def test_a_model_is_loaded_whole_where_it_is_drawn_with(base: Path) -> None:
