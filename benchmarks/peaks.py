@@ -14,7 +14,7 @@ import torch
 import train.doctor.machine
 from train.config import RunConfig, TrainSettings, load_presets
 from train.doctor.machine.full_size import full_size
-from train.memory_plan.peak import peak_of
+from train.memory_plan.peak import Place, peak_of
 from train.settings.model import FamilyName
 
 _CASES: tuple[tuple[FamilyName, int, tuple[str, ...]], ...] = (
@@ -50,7 +50,7 @@ def _rows() -> Iterator[dict[str, Any]]:
             train=settings,
         )
         for name, dtype in _FORMATS.items():
-            peak = peak_of(run, full_size(family), dtype, (side, side))
+            peak = peak_of(run, full_size(family), Place(dtype, is_cpu=False), (side, side))
             row = {"family": family, "side": side, "presets": presets, "format": name}
             print(row, peak.phases, flush=True)
             yield row | {"bytes": peak.total}

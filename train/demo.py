@@ -265,10 +265,11 @@ def _training(project: Project) -> Iterator[events.Event]:
 
 
 def _unfinished(project: Project) -> jobs.Job | None:
-    """Return the newest training job, if it runs, was stopped or died."""
+    """Return the newest training job, if it runs, waits, was stopped or died."""
     for job in jobs.listed(project.jobs):
         if begin.is_training(job):
-            return job if jobs.status(job).state in ("running", "stopped", "lost") else None
+            unfinished = ("running", "queued", "stalled", "stopped", "lost")
+            return job if jobs.status(job).state in unfinished else None
     return None
 
 

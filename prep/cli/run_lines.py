@@ -1,12 +1,20 @@
-"""What a training run prints on the way: a line for each save, picture and validation."""
+"""What the command line prints of a job while it is watched."""
 
 from collections.abc import Mapping
 
 from prep import events
 
+_STAGES = {"queue": False, "load": False, "plan": True, "probe": True}
+"""Stages with a note that is worth a line, and whether it is that of their end."""
+
 
 def run_line(event: events.Event) -> str | None:
-    """Return the line of one event, for ``console.show``."""
+    """Return the line for an event of a job; ``None`` for no line."""
+    if isinstance(event, events.Stage):
+        shown = event.done == _STAGES[event.name] if event.name in _STAGES else False
+        return event.note if shown and event.note else None
+    if isinstance(event, events.Probed):
+        return event.text
     if isinstance(event, events.Validation):
         return "\n".join(_validation_lines(event)) or None
     if isinstance(event, events.Saved):

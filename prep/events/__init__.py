@@ -42,6 +42,7 @@ from prep.events.jobs import Diagnosis as Diagnosis
 from prep.events.jobs import ImageLoss as ImageLoss
 from prep.events.jobs import JobState as JobState
 from prep.events.jobs import Metric as Metric
+from prep.events.jobs import Probed as Probed
 from prep.events.jobs import Sample as Sample
 from prep.events.jobs import Saved as Saved
 from prep.events.jobs import Score as Score

@@ -8,13 +8,18 @@ from prep.events.base import Event
 
 @dataclass(frozen=True)
 class JobState(Event):
-    """One job of a listing; ``state`` is new, running, done, stopped, failed or lost."""
+    """One job of a listing.
+
+    ``state`` is new, queued, running, done, stopped, failed, lost or stalled, as in
+    ``prep.system.jobs.Status``; ``place`` is that in the queue, from 1, and 0 outside of it.
+    """
 
     kind: ClassVar[str] = "job"
     name: str
     state: str
     title: str
     directory: str
+    place: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,46 @@ class Diagnosis(Event):
     def problem(self) -> bool:
         """Trouble was found."""
         return self.state == "found"
+
+
+@dataclass(frozen=True)
+class Probed(Event):
+    """What a few steps before a run have shown.
+
+    ``step_seconds`` is that of a step, ``run_seconds`` that of all of them, without saving and
+    drawing; ``memory_bytes`` the peak as in ``Metric``, beside what was calculated; ``idle`` the
+    share of a step in which a GPU waits for work, 0 to 1.
+    """
+
+    kind: ClassVar[str] = "probed"
+    step_seconds: float
+    run_seconds: float
+    memory_bytes: int
+    planned_bytes: int | None = None
+    idle: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The findings in a sentence."""
+        memory = f"{self.memory_bytes / 2**30:.1f} GiB"
+        if self.planned_bytes:
+            memory += f" (calculated: {self.planned_bytes / 2**30:.1f})"
+        found = [f"{self.step_seconds:.2f} s a step", f"about {_duration(self.run_seconds)} in all"]
+        found += [memory]
+        found += [] if self.idle is None else [f"the GPU waits {self.idle:.0%} of the time"]
+        return ", ".join(found)
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration in the unit that suits it.
+
+    Example:
+        >>> [_duration(seconds) for seconds in (42, 600, 9000)]
+        ['42 s', '10 min', '2.5 h']
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 @dataclass(frozen=True)

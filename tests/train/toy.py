@@ -95,8 +95,11 @@ class ToyFamily:
     def parts(self) -> dict[str, str]:
         return {"unet": "lora_unet_", "text_encoder": "lora_te_"}
 
-    def components(self) -> Mapping[str, nn.Module]:
-        return {"unet": self.layer}
+    def component(self, name: str) -> nn.Module:
+        raise NotImplementedError(name)
+
+    def load_denoiser(self) -> None:
+        pass
 
     def targets(self, *, parts: Collection[str], conv: bool) -> Mapping[str, nn.Module]:
         return {"lora_unet_a": self.layer}

@@ -58,6 +58,10 @@ class Stepper:
             torch.nn.utils.clip_grads_with_norm_(values, max_norm, self.norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        self.forget()
+
+    def forget(self) -> None:
+        """Set the gradients to 0."""
         for group in self.groups:
             group.gradients.zero_()
 

@@ -117,6 +117,13 @@ def _digestible(header: Mapping[str, Any]) -> bytes:
     return json.dumps(header, sort_keys=True).encode()
 
 
+def newest_step(folder: Path) -> int:
+    """Return the step that a run will go on from, damaged states aside; 0 without states."""
+    found = states(folder)
+    digits = found[-1].stem.removeprefix("step") if found else ""
+    return int(digits) if digits.isdigit() else 0
+
+
 def states(folder: Path) -> list[Path]:
     """Return the states in a folder, oldest first."""
     return sorted(folder.glob("step*.safetensors"))

@@ -18,16 +18,19 @@ from train.config import RunConfig, TrainSettings
 from train.lora.metadata import build
 from train.optim.schedules import factor
 from train.run.checkpoint import save_state
+from train.run.gate import probe
 from train.run.image_report import write_images
 from train.run.monitor import CommandReader, Step, StepLog, StepTimer
 from train.run.objective import batch_losses
-from train.run.prepare import Training, prepare
+from train.run.prepare import Planner, Training, prepare
 from train.run.processes import ProcessGroup
 from train.run.validation import measures_anything, validate, worth_a_round
 from train.sampling.draw import ImageSpec, parameters, png_text
 
 
-def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]:
+def train(
+    run: RunConfig, job: jobs.Job, group: ProcessGroup, plan: Planner | None = None
+) -> Iterator[Event]:
     """Train a LoRA or a whole model, from the beginning or from the newest state in the job.
 
     After a step the file for users is saved first, then validated, then sampled, so that nothing
@@ -37,20 +40,21 @@ def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]
         run: The complete configuration.
         job: Its directory keeps the states and receives commands.
         group: This process and its device.
+        plan: Calculates the memory that it will need.
 
     Yields:
-        Started, Stage, Progress, Metric, Sample, Saved, Skipped and Warned; last Finished.
+        Started, Stage, Probed, Progress, Metric, Sample, Saved, Skipped and Warned; last Finished.
 
     Raises:
         UserError: Anything the user can fix.
     """
     yield Started(f"train {run.name}")
-    training = yield from prepare(run, job, group)
-    commands = CommandReader(job)
-    counters, schedule = training.counters, training.schedule
+    training = yield from prepare(run, job, group, plan)
+    commands, counters, schedule = CommandReader(job), training.counters, training.schedule
     most = training.settings.batch_size * training.settings.gradient_accumulation
     log = StepLog(schedule.steps, counters, group, lambda: training.ledger.settle(group, most))
     training.network.train()
+    yield from probe(training, _trial)
     if counters.step == 0:
         yield from _validate(training)
         if training.settings.sample_at_start:
@@ -101,11 +105,21 @@ def part_rates(training: Training) -> dict[str, float]:
     return {part: rate * share for part, rate in rates.items() if rate}
 
 
-def optimise(training: Training) -> Tensor:
+def _trial(training: Training) -> Tensor:
+    """Do a step that will be undone; return its loss, shape ()."""
+    set_rates(training)
+    return optimise(training, move=training.moves_in_trials)
+
+
+def optimise(training: Training, *, move: bool = True) -> Tensor:
     """Do one optimiser step; return the mean loss of its images, shape (), on the device.
 
     The gradient is that of the mean over all images of the step, however they are spread over
     batches, accumulation and devices.
+
+    Args:
+        training: The run.
+        move: Move the weights; otherwise the gradients are forgotten.
 
     Raises:
         MemoryRanOutError: A step does not fit.
@@ -127,6 +141,9 @@ def optimise(training: Training) -> Tensor:
                 moves = True
             loss_sum += loss.detach()
         total = group.all_reduce(loss_sum)
+        if not move:
+            training.stepper.forget()
+            return total
         if moves:
             training.stepper.step(training.settings.max_grad_norm, group.all_reduce)
         training.network.after_step(step + 1)
