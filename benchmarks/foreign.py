@@ -9,8 +9,10 @@ by ``dicebear.mjs``. Missing packages are skipped and
 named. None of the pictures can be part of this repository (most are under the GPL).
 
 The constants of ``prep/curation/duplicates`` were chosen with the half ``tuning`` alone; the half
-``report`` has other packages, fonts, texts and seeds. Figures on a plain and on a drawn background
-differ in the expression only, as the sprites of a visual novel do: they are the negatives.
+``report`` has other packages, fonts, texts and seeds. ``later`` came after the last rule that was
+drawn from a run of ``report``, and has again other ones. Figures on a plain and on a drawn
+background differ in the expression only, as the sprites of a visual novel do: they are the
+negatives.
 """
 
 import argparse
@@ -120,6 +122,38 @@ HALVES: Mapping[str, Half] = MappingProxyType(
                 "stamp": ("SPECIMEN", "DRAFT", "NOT FOR SALE", "VOID"),
                 "tile": ("harbour pictures", "(c) lind", "unlicensed"),
                 "site": ("gallery.example/view?id=77", "example.net | more at www.example.net"),
+            },
+        ),
+        "later": Half(
+            scenes={
+                "gnome-backgrounds": ("**/*.webp",),
+                "plasma-workspace-wallpapers": ("**/contents/images/1920x1080.*",),
+                "wesnoth-1.16-did": (f"{_CAMPAIGNS}/story/*.jpg",),
+                "wesnoth-1.16-tsg": (f"{_CAMPAIGNS}/story/*.jpg",),
+                "wesnoth-1.16-ttb": (f"{_CAMPAIGNS}/story/*.jpg",),
+            },
+            figures={
+                "wesnoth-1.16-did": (f"{_CAMPAIGNS}/portraits/**/*.[pw]*",),
+                "wesnoth-1.16-dw": (f"{_CAMPAIGNS}/portraits/**/*.[pw]*",),
+                "wesnoth-1.16-ei": (f"{_CAMPAIGNS}/portraits/**/*.[pw]*",),
+                "wesnoth-1.16-nr": (f"{_CAMPAIGNS}/portraits/**/*.[pw]*",),
+                "wesnoth-1.16-thot": (f"{_CAMPAIGNS}/portraits/**/*.[pw]*",),
+                "wesnoth-1.16-tsg": (f"{_CAMPAIGNS}/portraits/**/*.[pw]*",),
+                "wesnoth-1.16-ttb": (f"{_CAMPAIGNS}/portraits/**/*.[pw]*",),
+                "tuxpaint-stamps-default": (
+                    "**/animals/**/*.png", "**/food/**/*.png", "**/seasonal/**/*.png",
+                    "**/clothes/**/*.png", "**/alphabets/asl/*.png",
+                ),
+            },
+            fonts=("fonts-roboto-unhinted", "fonts-lato", "fonts-vlgothic", "fonts-oldstandard",
+                   "fonts-junicode"),
+            texts={
+                "signature": ("Yuki T.", "drawn by elo", "H. Marek 2020", "@quietfox"),
+                "credit": ("Image courtesy of the Northern Archive", "(c) 2016 R. Adeyemi",
+                           "all pictures by their owners"),
+                "stamp": ("PREVIEW", "COPY", "INTERNAL USE", "EXAMPLE"),
+                "tile": ("northern archive", "quietfox.example", "no reuse"),
+                "site": ("http://pics.example/u/quietfox", "archive.example"),
             },
         ),
     }

@@ -11,7 +11,9 @@ from PIL import Image, ImageDraw
 
 from prep.project import Project
 from prep.project.creation import initialise
+from prep.tagging.models import download
 from tests import waiting
+from tests.prep.model_hub import ModelHub, serving
 
 # Two cores are shared by everything that runs here: more threads than that only get in each
 # other's way (a tiny pipeline took 24 s with the default and 0.3 s with one thread).
@@ -88,3 +90,17 @@ def draw_numbered(number: int, size: tuple[int, int]) -> Image.Image:
             colour = (200, 40 + 13 * square, 255 - 11 * square)
             pen.rectangle((left, top, left + width, top + height), fill=colour)
     return image
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
+    """Serve a hub, with an empty cache and no waiting; nothing of the client is replaced."""
+    monkeypatch.setattr(download, "PAUSES", (0.0, 0.0, 0.0, 0.0))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    # Tests run with HF_HUB_OFFLINE, which the client reads only once, when it is imported.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with serving() as served:
+        monkeypatch.setenv("HF_ENDPOINT", served.url)
+        yield served

@@ -15,6 +15,7 @@ from prep.errors import ConfigError
 from prep.project import Project, Section, describe_faults
 from prep.texts import parse_toml, read_text
 from prep.training_set.plan import StepSettings
+from train.hub import model_file
 from train.settings.captions import CaptionSettings
 from train.settings.model import BaseSettings, FamilyName
 from train.settings.network import NetworkSettings
@@ -118,19 +119,19 @@ class RunConfig(Section):
 
     @property
     def base(self) -> Path:
-        """The base model's file or folder.
+        """The base model's file or folder; see ``model_file``.
 
         Raises:
             ConfigError: None is set.
         """
         if not self.train.base:
             raise ConfigError("No base model is set.", "Set base in [train], or: --set base=MODEL")
-        return model_path(self.train.base, self.project)
+        return model_file(self.train.base, self.project)
 
     @property
     def vae(self) -> Path | None:
         """The separate VAE's file or folder; ``None`` for the base model's own."""
-        return model_path(self.train.vae, self.project) if self.train.vae else None
+        return model_file(self.train.vae, self.project) if self.train.vae else None
 
     def to_toml(self) -> str:
         """Return the text of ``config.toml``."""
@@ -150,18 +151,6 @@ class RunConfig(Section):
         except ValidationError as error:
             faults = "; ".join(describe_faults(error, cls))
             raise ConfigError(f"config.toml: {faults}") from error
-
-
-def model_path(base: str, project: Path) -> Path:
-    """Return the file or folder of a model as a setting names it.
-
-    Raises:
-        ConfigError: It begins with ``~`` and a user that does not exist.
-    """
-    try:
-        return project / Path(base).expanduser()
-    except RuntimeError as error:
-        raise ConfigError(f"There is no home folder for {base}.", "Write its path out.") from error
 
 
 def validated(values: Mapping[str, Any], place: str) -> TrainSettings:

@@ -100,6 +100,7 @@ STAGES: dict[str, tuple[Verb, ...]] = {
     "Plan": (
         Verb("plan", "train.plan_cli:plan", "Calculate repeats, exposures and steps."),
         Verb("concept", "prep.cli.dataset:concept", "Set a concept's trigger word and repeats."),
+        Verb("regularize", "train.regularize_cli:regularize", "Generate regularisation images."),
     ),
     "Check": (Verb("check", "prep.cli.check:check", "Find what would go wrong in a trainer."),),
     "Export": (

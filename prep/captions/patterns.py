@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from prep import captions
 from prep.regexes import Expression, PatternError
+from prep.section import writable
 
 
 def flat(value: Any) -> Any:
@@ -37,14 +38,22 @@ def _checked(patterns: dict[str, str]) -> dict[str, str]:
     return patterns
 
 
+def _replacements(patterns: dict[str, str]) -> dict[str, str]:
+    for replacement in patterns.values():
+        writable(replacement)
+    return patterns
+
+
 def _one_checked(patterns: tuple[str, ...]) -> tuple[str, ...]:
     _checked(dict.fromkeys(patterns, ""))
     return patterns
 
 
-Renames = Annotated[dict[str, str], BeforeValidator(flat)]
+Renames = Annotated[dict[str, str], BeforeValidator(flat), AfterValidator(_replacements)]
 """Old tag -> new tag."""
-Patterns = Annotated[dict[str, str], BeforeValidator(flat), AfterValidator(_checked)]
+Patterns = Annotated[
+    dict[str, str], BeforeValidator(flat), AfterValidator(_replacements), AfterValidator(_checked)
+]
 """Regular expression -> replacement, with ``\\1`` for its groups."""
 Searches = Annotated[tuple[str, ...], AfterValidator(_one_checked)]
 """Regular expressions."""

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field
 from prep.captions.order import SortOrder
 from prep.captions.patterns import Patterns, Renames, Searches, separate
 from prep.errors import ConfigError
-from prep.printable import printable
 from prep.project import Section
+from prep.section import TagText
 
 _PLACE = re.compile(r"front|end|(?:after|before):\s*\S.*")
 
@@ -23,6 +23,7 @@ def _places(moves: dict[str, str]) -> dict[str, str]:
 
 
 TagsOption = Annotated[tuple[str, ...], AfterValidator(separate)]
+NewTags = Annotated[tuple[TagText, ...], AfterValidator(separate)]
 Moves = Annotated[Renames, AfterValidator(_places)]
 WordStyle = Literal["", "spaces", "underscores"]
 Brackets = Literal["", "plain", "escaped"]
@@ -60,9 +61,9 @@ class EditOptions(Section):
     """With --regex and --find: search the whole text of captions, not only tags."""
     remove: TagsOption = ()
     """Remove this tag; * matches anything; repeatable."""
-    add: TagsOption = ()
+    add: NewTags = ()
     """Add this tag at the end, unless it is present; repeatable."""
-    prepend: TagsOption = ()
+    prepend: NewTags = ()
     """Add this tag at the beginning, unless it is present; repeatable."""
     move: Moves = Field(default_factory=dict)
     """Move a tag: --move.TAG front, end, after:OTHER or before:OTHER; repeatable."""
@@ -106,13 +107,6 @@ class EditOptions(Section):
             self.title.encode()
         except UnicodeEncodeError as error:
             raise ConfigError("The options contain bytes that are not UTF-8.") from error
-        # They may be removed, but nothing that is written may contain them.
-        written = (*self.add, *self.prepend, *self.replace.values(), *self.regex.values())
-        for text in written:
-            if (shown := printable(text)) != text:
-                raise ConfigError(
-                    f"{shown} contains a control character.", "Enter the tag without it."
-                )
 
     @property
     def title(self) -> str:

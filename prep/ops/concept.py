@@ -10,12 +10,13 @@ from prep.dataset.journal.edits import Journal
 from prep.dataset.journal.settings_change import settings_change
 from prep.errors import RetryError, UserError
 from prep.project import ConceptSection, Project, Section
+from prep.section import TagText
 
 
 class ConceptOptions(Section):
     """What to set; what is absent stays."""
 
-    trigger: str | None = None
+    trigger: TagText | None = None
     """Trigger word, the first tag of every caption; applied by shikomi edit --rules."""
     repeats: int | None = Field(None, ge=1)
     """How many times each image is shown per epoch."""

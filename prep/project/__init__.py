@@ -23,6 +23,7 @@ from prep.images.quality.thresholds import QualitySection
 from prep.project.captioner import CaptionerSection as CaptionerSection
 from prep.project.tagger import TaggerSection as TaggerSection
 from prep.section import Section as Section
+from prep.section import TagText
 from prep.system.files import write_text
 from prep.system.names import existing
 from prep.texts import LARGEST_SETTINGS, composed, read_text
@@ -64,7 +65,7 @@ class BucketSection(Section):
 class ConceptSection(Section):
     """One folder of images that teaches one concept."""
 
-    trigger: str = ""
+    trigger: TagText = ""
     """Trigger word; comes first in every caption of the folder."""
     repeats: int | None = Field(None, ge=1, le=MOST_REPEATS)
     """How often each image is seen per epoch; by default the number before `_` in the folder's
@@ -80,7 +81,7 @@ class CaptionSection(Section):
 
     extension: Literal[".txt", ".caption"] = ".txt"
     """Suffix of caption files."""
-    always_first: tuple[str, ...] = ()
+    always_first: tuple[TagText, ...] = ()
     """Tags that come right after the trigger word if present, in this order."""
     drop: tuple[str, ...] = ()
     """Tags that never enter a caption."""

@@ -12,11 +12,11 @@ from train.config import (
     TrainSettings,
     load_preset,
     load_presets,
-    model_path,
     parse_override,
     presets,
     validated,
 )
+from train.hub import model_file
 from train.settings.model import FamilyName
 
 
@@ -178,10 +178,10 @@ def test_a_base_model_may_be_in_the_home_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert model_path("~/model", Path("/project")) == tmp_path / "model"
-    assert model_path("model", Path("/project")) == Path("/project/model")
+    assert model_file("~/model", Path("/project")) == tmp_path / "model"
+    assert model_file("model", Path("/project")) == Path("/project/model")
     with pytest.raises(ConfigError, match="home folder"):
-        model_path("~nobody-at-all/model", Path("/project"))
+        model_file("~nobody-at-all/model", Path("/project"))
 
 
 @pytest.mark.parametrize("network", ["loha", "lokr"])

@@ -73,8 +73,8 @@ class BaseModel:
         if not place.exists():
             raise ConfigError(
                 f"There is no base model at {place}.",
-                "Set base in the [train] table to a .safetensors file, or to a folder in the"
-                " diffusers layout.",
+                "Set base in the [train] table to a .safetensors file, to a folder in the diffusers"
+                " layout, or to a name on the hub, which train downloads.",
             )
         source, family, configs = open_source(place)
         separate = open_vae(vae.expanduser(), family) if vae else None

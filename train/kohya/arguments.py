@@ -182,7 +182,7 @@ _OBJECTIVE: dict[str, Rule] = {
     "min_timestep": Maps("min_timestep", "whole", 0),
     "max_timestep": Maps("max_timestep", "whole", 1000),
     "prior_loss_weight": Maps("prior_loss_weight", default=1.0),
-    "masked_loss": Refused("the loss is of whole images here", kind="switch"),
+    "masked_loss": Maps("masked_loss", "switch"),
 }
 _CAPTIONS: dict[str, Rule] = {
     "shuffle_caption": Maps("shuffle_caption", "switch"),
@@ -205,8 +205,7 @@ _CAPTIONS: dict[str, Rule] = {
     "token_warmup_step": OfDataset("number", 0),
 }
 _IMAGES: dict[str, Rule] = {
-    **dict.fromkeys(("train_data_dir", "reg_data_dir", "dataset_config"), Together()),
-    "in_json": Refused("holds captions in one file: take them over with shikomi import"),
+    **dict.fromkeys(("train_data_dir", "reg_data_dir", "dataset_config", "in_json"), Together()),
     "resolution": OfDataset("size", None),
     "num_repeats": OfDataset("whole", 1),
     "enable_bucket": OfDataset("switch", False),
@@ -221,7 +220,7 @@ _IMAGES: dict[str, Rule] = {
     "alpha_mask": OfDataset("switch", False),
     "conditioning_data_dir": OfDataset("text", None),
     "resize_interpolation": OfDataset("text", None),
-    "dataset_repeats": Harmless("acts with in_json only"),
+    "dataset_repeats": Together("whole"),
     "dataset_class": Refused("is code of its own"),
     "target_steps": Harmless("follows from images, repeats and epochs"),
     "debug_dataset": Harmless("shows images only: see shikomi preview"),

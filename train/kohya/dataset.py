@@ -56,10 +56,12 @@ def translate_dataset(book: Book, project: Project) -> str:
     if "dataset_config" in book.values and named.is_file():
         table = _completed(book, named)
         book.say("dataset_config", "maps", f"dataset {named}")
-    elif "train_data_dir" in book.values and images.is_dir():
+    elif "in_json" in book.values and book.source.place(str(book.values["in_json"])).is_file():
+        table = _of_metadata(book, images)
+    elif "in_json" not in book.values and "train_data_dir" in book.values and images.is_dir():
         table = _of_folders(book, images)
     else:
-        for name in ("dataset_config", "train_data_dir", "reg_data_dir"):
+        for name in ("dataset_config", "in_json", "train_data_dir", "reg_data_dir"):
             book.say(name, "differs", "it is not here: the project is exported and trained on")
         _compare(book, project)
         return ""
@@ -119,6 +121,21 @@ def _of_folders(book: Book, images: Path) -> dict[str, Any]:
         else:
             book.say("reg_data_dir", "refused", "holds no folder that is named like 1_girl")
     return {"general": dict(book.dataset), "datasets": [{"subsets": subsets}]}
+
+
+def _of_metadata(book: Book, images: Path) -> dict[str, Any]:
+    """Return a dataset file for images whose captions are in one file."""
+    file = book.source.place(str(book.values["in_json"])).absolute()
+    subset: dict[str, Any] = {"metadata_file": str(file)}
+    book.say("in_json", "maps", f"captions and tags of {file.name}")
+    if "train_data_dir" in book.values:
+        subset["image_dir"] = str(images.absolute())
+        book.say("train_data_dir", "maps", "where the images of in_json are")
+    if "dataset_repeats" in book.values:
+        subset["num_repeats"] = book.values["dataset_repeats"]
+        book.say("dataset_repeats", "maps", "num_repeats of the dataset")
+    book.say("reg_data_dir", "harmless", "sd-scripts reads it without in_json only")
+    return {"general": dict(book.dataset), "datasets": [{"subsets": [subset]}]}
 
 
 def _subsets(parent: Path) -> list[dict[str, Any]]:

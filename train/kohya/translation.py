@@ -177,8 +177,9 @@ def _weighting(book: Book) -> None:
 
 def _tokens(book: Book) -> None:
     length = book.get("max_token_length", 75)
-    note = "" if length <= 75 else "chunks as in A1111, each with its own begin and end mark"
-    book.setting("max_token_length", length, "max_token_length", note=note)
+    book.setting("max_token_length", length, "max_token_length")
+    if length > 75:
+        book.setting("chunking", "sd_scripts")
 
 
 def _samples(book: Book) -> None:

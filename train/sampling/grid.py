@@ -16,6 +16,7 @@ from prep.errors import ConfigError
 from prep.events import Event, Finished, Progress, Sample, Stage, Written
 from prep.project import Project
 from train.config import TrainSettings
+from train.hub import obtain_model
 from train.sampling.draw import ImageSpec
 from train.sampling.loras import distinct_names, file_names, find_lora, shown
 from train.sampling.options import GridOptions, folder_for
@@ -36,7 +37,8 @@ def run(project: Project, options: GridOptions) -> Iterator[Event]:
     """Draw a sheet for each prompt.
 
     Yields:
-        Stage while the model loads, Progress and Sample for each new picture, Written for each
+        What downloading the base model yields, if it is one of the hub and not on the disk;
+        Stage while it loads, Progress and Sample for each new picture, Written for each
         sheet; Finished with images, grid (the first sheet) and grids.
 
     Raises:
@@ -44,6 +46,7 @@ def run(project: Project, options: GridOptions) -> Iterator[Event]:
     """
     settings = TrainSettings.from_project(project)
     files = _files(project, options)
+    yield from obtain_model(options.base or settings.base, project.root)
     base = opened_base(project, options, settings)
     defaults = default_picture(project, options, settings, base)
     lines = prompt_lines(project, options, settings)

@@ -9,11 +9,12 @@ from prep.project.boundary import refuse_links
 from train.settings.samples import SamplerName
 
 
-class DrawOptions(Section):
-    """What sample and grid have in common; what is absent comes from ``[train]``."""
+class PictureOptions(Section):
+    """How pictures are drawn; what is absent comes from ``[train]``."""
 
     base: str = ""
-    """Folder of the base model, relative to the project or absolute. Default: base of [train]."""
+    """Base model: a file, a folder in the diffusers layout, or a name on the hub. Default: base of
+    [train]."""
     prompt: tuple[str, ...] = ()
     """Prompt, optionally followed by settings such as --d 1 --n bad, or a .txt file of prompts;
     repeatable. Default: sample_prompts of [train]."""
@@ -32,6 +33,11 @@ class DrawOptions(Section):
     """Guidance scale. Default: sample_cfg of [train]."""
     sampler: SamplerName | None = None
     """Sampling method. Default: sampler of [train]."""
+
+
+class DrawOptions(PictureOptions):
+    """What sample and grid have in common."""
+
     out: Path | None = None
     """Folder for the images. Default: output/samples, or output/grids for grid."""
 
@@ -52,6 +58,21 @@ class GridOptions(DrawOptions):
     """LoRA file, a row of the sheet; repeatable. Default: all files in output/lora."""
     strengths: tuple[float, ...] = (0.0, 0.6, 0.8, 1.0)
     """Strength, a column of the sheet; 0 is the base model alone; repeatable."""
+
+
+class RegularizeOptions(PictureOptions):
+    """Draw regularisation images."""
+
+    prompt: tuple[str, ...] = ()
+    """The class to draw, such as 1girl, optionally followed by settings such as --n bad, or a .txt
+    file of prompts, which are drawn in turn; repeatable."""
+    folder: str = ""
+    """Concept folder for the images. Default: 1_ and the first tag of the prompt."""
+    count: int | None = Field(None, ge=1, le=10_000)
+    """Number of images in the folder in the end; those that are there count. Default: one for each
+    time that an image of a concept is seen in an epoch, at most 500."""
+    dry_run: bool = False
+    """Show how many images would be drawn; draw nothing."""
 
 
 def folder_for(project: Project, options: DrawOptions, usual: str) -> Path:

@@ -1,5 +1,6 @@
 """Drawing pictures from the command line or for a verdict: prompts and LoRAs in, PNG files out."""
 
+import io
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -10,17 +11,19 @@ from PIL import Image
 from prep.errors import ConfigError, UserError
 from prep.events import Event, Finished, Progress, Sample, Stage
 from prep.project import Project
+from prep.system.files import write_bytes
 from train.arithmetic.precision import choose, default_device
-from train.config import TrainSettings, model_path
+from train.config import TrainSettings
 from train.families.base_model import BaseModel
 from train.families.opening import load_family
+from train.hub import model_file, obtain_model
 from train.lora.file import read_header
 from train.networks.base import Network
 from train.networks.build import network_of_file
 from train.networks.saved import load_lora
 from train.sampling.draw import ImageGenerator, ImageSpec, parameters, png_text
 from train.sampling.loras import distinct_names, find_lora, find_with_strength, shown
-from train.sampling.options import DrawOptions, SampleOptions, folder_for
+from train.sampling.options import DrawOptions, PictureOptions, SampleOptions, folder_for
 from train.sampling.prompts import parse, read_prompts
 
 
@@ -75,24 +78,24 @@ class LoraSampler:
             model_hash=self._model.base.weights_hash,
             lora_hashes=hashes,
         )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            image.save(path, pnginfo=png_text(text))
-        except OSError as error:
-            raise UserError(f"{path} was not written: {error.strerror}.") from error
+        data = io.BytesIO()
+        image.save(data, "PNG", pnginfo=png_text(text))
+        write_bytes(path, data.getvalue())
 
 
 def run(project: Project, options: SampleOptions) -> Iterator[Event]:
     """Draw the prompts.
 
     Yields:
-        Stage while the model loads, a Progress and a Sample for each picture; Finished with
+        What downloading the base model yields, if it is one of the hub and not on the disk;
+        Stage while it loads, a Progress and a Sample for each picture; Finished with
         images, grid (none) and folder.
 
     Raises:
         UserError: No prompt, no base model, or a LoRA that does not fit.
     """
     settings = TrainSettings.from_project(project)
+    yield from obtain_model(options.base or settings.base, project.root)
     base = opened_base(project, options, settings)
     pictures, names = _pictures(project, options, settings, base)
     check_sizes(base, pictures)
@@ -168,7 +171,7 @@ def prompt_lines(project: Project, options: DrawOptions, settings: TrainSettings
 
 
 def default_picture(
-    project: Project, options: DrawOptions, settings: TrainSettings, base: BaseModel
+    project: Project, options: PictureOptions, settings: TrainSettings, base: BaseModel
 ) -> ImageSpec:
     """Return what a prompt that says nothing gets; the training resolution, as far as it fits."""
     side, _ = base.fitting_size(*project.buckets.resolution)
@@ -185,19 +188,19 @@ def default_picture(
     )
 
 
-def opened_base(project: Project, options: DrawOptions, settings: TrainSettings) -> BaseModel:
+def opened_base(project: Project, options: PictureOptions, settings: TrainSettings) -> BaseModel:
     """Open the base model to draw with.
 
     Raises:
         UserError: None is set, or it cannot be used.
     """
     if options.base:  # another model: what the settings say of theirs does not hold
-        return BaseModel.open(model_path(options.base, project.root))
+        return BaseModel.open(model_file(options.base, project.root))
     if not settings.base:
         raise ConfigError("No base model is set.", "Set base in [train], or give --base MODEL.")
     return BaseModel.open(
-        model_path(settings.base, project.root),
-        vae=model_path(settings.vae, project.root) if settings.vae else None,
+        model_file(settings.base, project.root),
+        vae=model_file(settings.vae, project.root) if settings.vae else None,
         prediction=settings.prediction,
         zero_terminal_snr=settings.zero_terminal_snr,
     )

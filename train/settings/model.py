@@ -15,7 +15,8 @@ class BaseSettings(Section):
 
     base: str = ""
     """Base model: a .safetensors or .ckpt file, or a folder in the diffusers layout; absolute, from
-    the home folder (~), or relative to the project."""
+    the home folder (~), or relative to the project. Or a name on the Hugging Face hub: owner/name,
+    or owner/name/file.safetensors; it is downloaded when the first run begins."""
     vae: str = ""
     """VAE to use instead of the base model's own: a file, or a folder of diffusers."""
     prediction: Literal["auto", "epsilon", "v_prediction"] = "auto"

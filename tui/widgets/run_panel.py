@@ -12,6 +12,7 @@ from textual.widgets import Static
 from prep import events
 from tui.jobs.follow import JobView
 from tui.widgets.chart import Chart, Series, smooth
+from tui.widgets.clipped import Clipped
 from tui.widgets.job_strip import bar, duration
 
 _TAIL = 4000
@@ -24,10 +25,10 @@ class RunPanel(Vertical):
 
     def compose(self) -> ComposeResult:
         """Compose the parts."""
-        yield Static(id="run-title", classes="side-title")
+        yield Clipped(id="run-title", classes="side-title")
         yield Chart(id="loss-chart")
-        yield Static(id="run-numbers")
-        yield Static(id="run-log")
+        yield Clipped(id="run-numbers")
+        yield Clipped(id="run-log")
 
     def show(self, view: JobView | None) -> None:
         """Show a run, or a message if there is none."""

@@ -61,6 +61,21 @@ def test_files_that_cannot_be_read(tmp_path: Path, data: bytes, words: str) -> N
         read_settings(file)
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        '[concepts.10_x]\ntrigger = "a\\u001b[2Jb"',
+        '[captions]\nalways_first = ["a\\u202eb"]',
+        '[captions.replace]\nhat = "a\\u009bb"',
+        '[captions.regex]\n"h.t" = "a\\u0000b"',
+    ],
+)
+def test_tags_that_hold_orders_for_a_terminal_are_refused(tmp_path: Path, table: str) -> None:
+    (tmp_path / "shikomi.toml").write_text(table)
+    with pytest.raises(ConfigError, match="contains a control character"):
+        Project.open(tmp_path)
+
+
 def test_saving_keeps_comments_and_order(project: Project) -> None:
     before = project.file.read_text()
     changed = project.saved({"project": {"resolution": 768}})

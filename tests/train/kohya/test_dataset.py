@@ -77,6 +77,26 @@ def test_a_dataset_file_goes_over_arguments(project: Project) -> None:
         translated(project, text)
 
 
+def test_captions_in_one_file(project: Project) -> None:
+    home = project.root.parent
+    (home / "img").mkdir()
+    (home / "meta.json").write_text('{"a.png": {"caption": "mochi"}}')
+    text = "train_data_dir = 'img'\nin_json = 'meta.json'\nresolution = 512\ndataset_repeats = 4\n"
+    found = translated(project, text + "masked_loss = true\nmax_token_length = 150")
+    found.check()
+    assert {line.outcome for line in found.lines} == {"maps"}
+    written = found.dataset_file(project)
+    assert written is not None
+    ((subset,),) = (part.subsets for part in read_dataset_file(written))
+    assert (subset.metadata, subset.folder, subset.repeats) == (home / "meta.json", home / "img", 4)
+    assert found.settings["masked_loss"] is True
+    assert (found.settings["max_token_length"], found.settings["chunking"]) == (150, "sd_scripts")
+    (home / "meta.json").unlink()
+    lines = {line.argument: line for line in translated(project, text).lines}
+    assert lines["in_json"].outcome == "differs"
+    assert lines["dataset_repeats"].outcome == "harmless"
+
+
 def test_without_images_the_project_is_trained_on(project: Project) -> None:
     text = "train_data_dir = 'D:/gone/img'\nbucket_reso_steps = 64\nmax_bucket_reso = 2048"
     found = translated(project, text)

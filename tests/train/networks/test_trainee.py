@@ -113,7 +113,8 @@ def test_changes_are_limited_after_the_step() -> None:
     for adapter in adapters:
         assert float(adapter.norm()) == pytest.approx(0.5, rel=1e-4)
     with torch.no_grad():
-        adapters[0].up.weight.mul_(0.1)
+        for adapter in adapters:
+            adapter.up.weight.mul_(0.1)
     before = copies(made)
     made.after_step(2)
     assert all(map(torch.equal, before, copies(made)))
