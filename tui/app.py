@@ -51,7 +51,7 @@ FOLLOW_SECONDS = 0.25
 _REFRESH_SECONDS = 1.0
 """Seconds between two refreshes of lists during a scan."""
 
-EDITING = frozenset({"save", "bulk", "exclude", "concept"})
+EDITING = frozenset({"save", "bulk", "exclude", "concept", "decide"})
 """Groups of workers that edit."""
 
 

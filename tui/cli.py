@@ -69,6 +69,9 @@ STAGES: dict[str, tuple[Verb, ...]] = {
         Verb("tokens", "prep.cli.words:tokens", "Count the CLIP tokens of captions."),
         Verb("shuffle", "prep.cli.words:shuffle", "Simulate how captions are shuffled and cut."),
     ),
+    "Review": (
+        Verb("review", "prep.cli.review:review", "List everything that waits for a decision."),
+    ),
     "Duplicates": (
         Verb("dupes", "prep.cli.dupes:dupes", "Find duplicate images, and exclude all but one."),
     ),

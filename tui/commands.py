@@ -44,7 +44,13 @@ class Command:
         return " ".join(_plain(key) for key in self.key.split(","))
 
 
-_PLAIN = {"question_mark": "?", "slash": "/", "asterisk": "*", "escape": "esc"}
+_PLAIN = {
+    "question_mark": "?",
+    "slash": "/",
+    "asterisk": "*",
+    "escape": "esc",
+    "exclamation_mark": "!",
+}
 
 
 def _plain(key: str) -> str:
@@ -55,6 +61,7 @@ def _plain(key: str) -> str:
 
 
 STAGE_KEYS = {
+    "review": ("0", "Review", "Decide what is still open, one thing at a time"),
     "images": ("1", "Images & captions", "View the images, write captions"),
     "dupes": ("2", "Duplicates", "Find duplicate pictures"),
     "crop": ("3", "Crop & buckets", "See what the trainer will use"),
@@ -65,9 +72,15 @@ STAGE_KEYS = {
 }
 """Mode -> key, title, help; in the order of the work."""
 
+
+def function_key(key: str) -> str:
+    """Return the function key that goes to a stage, also while typing: F10 for 0."""
+    return f"f{int(key) or 10}"
+
+
 COMMANDS: tuple[Command, ...] = (
     *(
-        Command(f"{key},f{key}", f"go('{mode}')", title, f"{help_}.", "app")
+        Command(f"{key},{function_key(key)}", f"go('{mode}')", title, f"{help_}.", "app")
         for mode, (key, title, help_) in STAGE_KEYS.items()
     ),
     Command("question_mark", "help", "Help", "Show all keys.", "app", True),
@@ -94,6 +107,24 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("ctrl+up", "step(-1)", "Save, previous", "Save, and edit the previous.", "editor"),
     Command("escape", "leave_editor", "Back", "Back to the list; drafts are kept.", "editor", True),
+    # ---- 0 review ------------------------------------------------------------------------
+    Command("y", "answer('yes')", "Yes", "Do what is proposed.", "review", True),
+    Command("n", "answer('no')", "No", "Leave it; not asked again.", "review", True),
+    Command("f", "fix", "Fix", "Do the other thing, or go where it is done.", "review", True),
+    Command("s", "later", "Later", "Ask the rest first.", "review", True),
+    Command(
+        "exclamation_mark",
+        "answer('never')",
+        "Never",
+        "Never ask this kind of thing about this image.",
+        "review",
+        True,
+    ),
+    Command("space", "next_picture", "Next picture", "Show the next one of these.", "review"),
+    Command("t", "kind(1)", "Kind", "Only questions of the next kind.", "review", True),
+    Command("T", "kind(-1)", "Kind back", "Only questions of the kind before.", "review"),
+    Command("a", "search", "Ask again", "Look at everything again.", "review"),
+    Command("escape", "all_kinds", "All kinds", "Questions of all kinds.", "review"),
     # ---- 1 images ------------------------------------------------------------------------
     Command("e", "edit", "Edit", "Write the caption of this image.", "images", True),
     Command("slash", "filter", "Filter", "Show only images that match.", "images", True),

@@ -79,6 +79,7 @@ class Session:
         edited: Published with the outcome of each edit.
         turned: Published with the outcome of each undo and redo.
         jobs_changed: Published with each job that has news.
+        wanted: Path of an image to show in Images the next time; empty for none.
         remarks: States of stages that only their screens know.
         remarked: Published with the stage whose remark is new.
     """
@@ -95,6 +96,7 @@ class Session:
         self.board = JobBoard(project.jobs)
         self.launcher = Launcher()
         self.scanned = False
+        self.wanted = ""
         self.dataset_changed: Signal[str] = Signal(owner, "dataset")
         self._mine: set[int] = set()
         self.edited: Signal[Outcome] = Signal(owner, "edited")

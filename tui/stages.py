@@ -10,6 +10,7 @@ GLYPHS = {"done": "✓", "needs you": "!", "running": "▶", "open": "○"}
 """State -> glyph; the word is written beside it if there is room."""
 
 SHORT = {
+    "review": "Review",
     "images": "Images",
     "dupes": "Dupes",
     "crop": "Crop",
@@ -69,6 +70,7 @@ def survey(index: Index) -> Survey:
 def states(found: Survey, board: JobBoard) -> dict[str, StageState]:
     """Return the state of each stage."""
     result = {
+        "review": StageState("open", "not looked yet"),
         "images": _images(found),
         "dupes": StageState("open", "compare pictures"),
         "crop": _crop(found),

@@ -5,7 +5,9 @@ from typing import Any
 
 from prep import events
 from prep.captions.diff import difference
-from prep.dataset.journal.changes import ANSWERS, CAPTION, CROPS, EXCLUDED, MOVED
+from prep.dataset.journal.changes import ANSWERS, CAPTION, CROPS, DECISIONS, EXCLUDED, MOVED
+from prep.dataset.journal.decisions import ALWAYS
+from prep.dataset.journal.decisions import unpacked as decided
 from prep.dataset.journal.tag_answers import unpacked
 from prep.images import crops
 from prep.project import STATE_NAME
@@ -120,12 +122,25 @@ def _answers(event: events.Change) -> str:
     return "\n".join([event.path, *lines, *(f"  + {text}" for text in new if text not in old)])
 
 
+def _decisions(event: events.Change) -> str:
+    old, new = (
+        [
+            f"decided: {question}{' (never asked again)' if ALWAYS in covers else ''}"
+            for question, covers in decided(text).items()
+        ]
+        for text in (event.before, event.after)
+    )
+    lines = [f"  - {text}" for text in old if text not in new]
+    return "\n".join([event.path, *lines, *(f"  + {text}" for text in new if text not in old)])
+
+
 _KINDS: dict[str, Callable[[events.Change], str]] = {
     CAPTION: _caption,
     EXCLUDED: _excluded,
     CROPS: _crops,
     MOVED: _moved,
     ANSWERS: _answers,
+    DECISIONS: _decisions,
 }
 
 

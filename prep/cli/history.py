@@ -9,7 +9,15 @@ from prep.cli.arguments import HERE, Json, ProjectPath
 from prep.cli.changes import Limited, change_line
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
-from prep.dataset.journal.changes import ANSWERS, CAPTION, CONTENT, CROPS, EXCLUDED, MOVED
+from prep.dataset.journal.changes import (
+    ANSWERS,
+    CAPTION,
+    CONTENT,
+    CROPS,
+    DECISIONS,
+    EXCLUDED,
+    MOVED,
+)
 from prep.ops import edit as edit_op
 
 _MOST = 20
@@ -21,6 +29,7 @@ _NOUNS = {
     MOVED: "moved file",
     CONTENT: "file",
     ANSWERS: "answered image",
+    DECISIONS: "decision",
 }
 
 

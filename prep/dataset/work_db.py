@@ -1,8 +1,8 @@
 """``work.db``: data that cannot be recomputed, and must never be discarded.
 
 The journal of edits, exclusions, crops, the manual edits behind captions, captions that are typed
-but not saved; and where it was recorded (``home``: see ``prep.system.home``). Its schema grows by
-migrations; the list below is only ever appended to.
+but not saved, what was decided in the review; and where it was recorded (``home``: see
+``prep.system.home``). Its schema grows by migrations; the list below is only ever appended to.
 """
 
 import sqlite3
@@ -35,6 +35,9 @@ MIGRATIONS = (
     """,
     """
     CREATE TABLE drafts(path TEXT PRIMARY KEY, base TEXT, text TEXT NOT NULL) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE decisions(path TEXT PRIMARY KEY, kept TEXT NOT NULL) WITHOUT ROWID;
     """,
 )
 

@@ -38,6 +38,7 @@ from prep.events.dataset import Seen as Seen
 from prep.events.dataset import TagCount as TagCount
 from prep.events.dataset import Tags as Tags
 from prep.events.dataset import Trait as Trait
+from prep.events.dataset import Waiting as Waiting
 from prep.events.jobs import Diagnosis as Diagnosis
 from prep.events.jobs import ImageLoss as ImageLoss
 from prep.events.jobs import JobState as JobState

@@ -264,3 +264,21 @@ class Quality(Event):
     explanation: str
     part: list[int] = field(default_factory=list)
     found: bool = True
+
+
+@dataclass(frozen=True)
+class Waiting(Event):
+    """Something that waits for a decision; ``about`` is its kind, ``yes`` what would be done.
+
+    ``images`` are those it concerns, the one that would stay first; ``yes`` and ``fix`` are empty
+    if there is nothing to propose.
+    """
+
+    kind: ClassVar[str] = "waiting"
+    about: str
+    images: list[str]
+    title: str
+    reason: str
+    yes: str = ""
+    no: str = ""
+    fix: str = ""

@@ -16,7 +16,7 @@ from prep.project import Project, Section
 from prep.training_set.plan.split import exposures
 from prep.training_set.trainers import Loss, Trainer, TrainerView, views
 
-_MUCH = 0.1
+MUCH = 0.1
 """Share of the picture whose loss is reported."""
 _NAMED = 3
 """Maximum of buckets listed in a warning."""
@@ -126,7 +126,7 @@ def run(project: Project, options: BucketsOptions | None = None) -> Iterator[eve
         "images": len(pairs),
         "buckets": len(placed),
         "upscaled": sum(fit.upscaled for fit in fits),
-        "cut": sum(fit.cut > _MUCH for fit in fits),
+        "cut": sum(fit.cut > MUCH for fit in fits),
         "unread": len(pairs) - len(fits),
         "dropped": dropped if options.trainer == "onetrainer" else 0,
     }
@@ -185,10 +185,10 @@ def _advice(
             f" {enlargement(max(scales.values()))}, and trained on with that blur.",
             "Find larger versions, exclude them, or set no_upscale = true in [buckets].",
         )
-    cut = [row.path for row, view in pairs if view.fit and view.fit.cut > _MUCH]
+    cut = [row.path for row, view in pairs if view.fit and view.fit.cut > MUCH]
     if cut:
         yield events.Warned(
-            f"{_images(cut)} cut by more than {_MUCH:.0%}.",
+            f"{_images(cut)} cut by more than {MUCH:.0%}.",
             "Check them (shikomi preview), and choose what is kept: shikomi crop --subject",
         )
     for loss, what in _LOSSES.items():

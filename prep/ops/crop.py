@@ -16,7 +16,7 @@ from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal import changes
 from prep.dataset.journal.changes import Change
 from prep.dataset.journal.edits import Journal, Outcome
-from prep.errors import ConfigError, UnreadableError
+from prep.errors import ConfigError, UnreadableError, UserError
 from prep.images import crops, decode
 from prep.images.buckets import Buckets, Size
 from prep.images.crops import WHOLE, Box, Rect, borders
@@ -104,6 +104,25 @@ def run(project: Project, options: CropOptions) -> Iterator[events.Event]:
             yield events.Finished({**event.summary, "crops": count})
         elif isinstance(event, events.Skipped):
             yield event
+
+
+def proposed(index: Index, row: ImageRow, options: CropOptions) -> list[Change]:
+    """Return the change that crops one image, or none if there is nothing to cut off.
+
+    Raises:
+        UserError: The image cannot be read, or has changed since the last scan.
+    """
+    before = stored_crops.read(index.connection)
+    found: list[Change] = []
+
+    def kept() -> Iterator[events.Event]:
+        cropper = _Cropper(index.project.buckets, None, options)
+        found.extend((yield from _changes(index.project, [row], before, cropper)))
+
+    for event in kept():
+        if isinstance(event, events.Skipped):
+            raise UserError(f"{event.path}: {event.reason}.")
+    return found
 
 
 def _event(row: ImageRow, change: Change, buckets: Buckets) -> events.Crop:

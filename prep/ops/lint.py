@@ -148,6 +148,13 @@ def run(project: Project, options: LintOptions) -> Iterator[events.Event]:
     )
 
 
+def correction(index: Index, finding: Lint) -> list[Change]:
+    """Return the changes that apply the suggestion of one finding to all captions."""
+    corrections = _Corrections()
+    corrections.note(finding)
+    return list(_changes(index, index.ids(), corrections))
+
+
 def findings(
     project: Project, usage: Usage, words: Vocabulary, only: Sequence[str] = ()
 ) -> Iterator[events.Event]:

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from prep.project import Project
 from tui.app import ShikomiApp
-from tui.commands import STAGE_KEYS
+from tui.commands import STAGE_KEYS, function_key
 
 TURNS = 3000
 """Turns of the event loop after which a condition counts as never met: half a minute for an idle
@@ -57,7 +57,7 @@ class Opened:
 
     async def go(self, mode: str) -> None:
         """Switch to a stage by its key."""
-        await self.pilot.press(f"f{STAGE_KEYS[mode][0]}")
+        await self.pilot.press(function_key(STAGE_KEYS[mode][0]))
         await self.until(
             lambda: self.app.current_mode == mode and self.app.screen.query("#body > *")
         )

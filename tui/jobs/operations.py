@@ -9,10 +9,11 @@ from prep.errors import UserError
 from prep.events import Event
 
 Result = TypeVar("Result")
+Step = TypeVar("Step")
 
 
-def watched(stream: Iterator[Event]) -> Iterator[Event]:
-    """Yield an operation's events until the worker of this thread is cancelled.
+def watched(stream: Iterator[Step]) -> Iterator[Step]:
+    """Yield what an operation yields until the worker of this thread is cancelled.
 
     The operation is closed here, by the thread that iterates it: a generator that is running
     cannot be closed from another one. A cancelled operation has no Finished.

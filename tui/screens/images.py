@@ -67,6 +67,26 @@ class ImagesScreen(StageScreen):
         """The list."""
         return "#images"
 
+    def on_screen_resume(self) -> None:
+        """Go to the image that another stage wants to be seen here."""
+        if self.session.wanted:
+            self._go_to(self.session.wanted)
+            self.session.wanted = ""
+
+    @work(group="filter", exit_on_error=False)
+    async def _go_to(self, path: str) -> None:
+        """Move the cursor to an image, without the filter if that hides it."""
+        row = await self.session.queries.run(lambda index: index.get(path))
+        if row is None:
+            return
+        bar = self.query_one(FilterBar)
+        ids = await self.session.queries.run(lambda index: index.ids(bar.text))
+        if row.id not in ids:
+            bar.set("")
+            ids = await self.session.queries.run(lambda index: index.ids())
+        self._list.show(ids)
+        self._list.cursor = ids.index(row.id)
+
     @property
     def _list(self) -> ImageList:
         return self.query_one(ImageList)

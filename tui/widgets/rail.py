@@ -23,9 +23,9 @@ class StageItem(Static):
     form: reactive[str] = reactive("full")
     """full: two lines; line: one line; short: a few cells; number: fewer."""
 
-    def __init__(self, number: int, mode: str) -> None:
+    def __init__(self, mode: str) -> None:
         super().__init__(id=f"stage-{mode}")
-        self._number, self._mode = number, mode
+        self._number, self._mode = STAGE_KEYS[mode][0], mode
         self._stage = StageState("open", "")
 
     def show(self, stage: StageState) -> None:
@@ -78,8 +78,8 @@ class Rail(Container):
 
     def compose(self) -> ComposeResult:
         """Compose the stages."""
-        for number, mode in enumerate(SHORT, 1):
-            stage = StageItem(number, mode)
+        for mode in SHORT:
+            stage = StageItem(mode)
             stage.set_class(mode == self._here, "-here")
             yield stage
 

@@ -37,8 +37,9 @@ CROPS = "crops"
 MOVED = "moved"
 CONTENT = "content"
 ANSWERS = "answers"
+DECISIONS = "decisions"
 
-_PATH_TABLES = ("exclusions", "crops", "hand", "answers", "drafts")
+_PATH_TABLES = ("exclusions", "crops", "hand", "answers", "drafts", "decisions")
 _PORTION = 512
 """Changes made together: the most that a crash leaves half done and recovery checks again."""
 _THREADS = 8
@@ -61,6 +62,8 @@ class Change(NamedTuple):
             ``crops``: crop rectangles in the text form of ``prep.images.crops``, ``None`` for none;
             ``answers``: answers about tags of the image, in the text form of
             ``prep.dataset.journal.tag_answers``, ``None`` for none;
+            ``decisions``: what was decided in the review about the image, concept folder or whole
+            dataset (``.``), in the text form of ``prep.dataset.journal.decisions``;
             ``moved``: paths of the file;
             ``content``: bytes of the file as Latin-1 text, which is lossless, ``None``
             for no file.
@@ -128,6 +131,7 @@ class ChangeApplier:
             EXCLUDED: lambda part: self._put("exclusions", part),
             CROPS: lambda part: self._put("crops", part),
             ANSWERS: lambda part: self._put("answers", part),
+            DECISIONS: lambda part: self._put("decisions", part),
             MOVED: self._moves,
             CONTENT: lambda part: map(self._content, part),
         }

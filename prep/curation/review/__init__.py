@@ -1,0 +1,167 @@
+"""The review: everything in a dataset that wants a decision, one thing at a time.
+
+A ``Decision`` is a question with what would be done about it. Where it comes from decides how it is
+judged again and carried out: ``prep.ops.review`` has a class for each source. Nothing here asks
+twice: what was answered is remembered (``prep.dataset.journal.decisions``) until there is more to
+it than before.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from prep.curation.review.present import Present
+from prep.dataset.journal.changes import DECISIONS, Change
+from prep.dataset.journal.decisions import ALWAYS, Decided, covered, merged, packed
+
+Kind = Literal["check", "duplicates", "unclear", "quality", "spelling", "doubt", "cut", "advice"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+NAMES: Mapping[Kind, str] = {
+    "check": "trainer problems",
+    "duplicates": "duplicates",
+    "unclear": "unclear pairs",
+    "quality": "quality",
+    "spelling": "spelling of tags",
+    "doubt": "doubtful tags",
+    "cut": "cut by the bucket",
+    "advice": "advice",
+}
+"""Kind -> what it is called."""
+Answer = Literal["yes", "no", "fix", "never"]
+
+WHOLE_DATASET = "."
+"""Path under which decisions are kept that are about no single image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """A question that a person has to answer.
+
+    Attributes:
+        kind: Where it comes from.
+        subject: What it is about, where the images do not say it: a code, a tag.
+        images: Paths of the images it is about, the one that would stay first.
+        basis: What it rests on. An answer holds until there is more in here.
+        importance: 0 for the most important.
+        title: What is wrong, in a few words.
+        reason: Why, and what it means for training.
+        yes: What happens on yes; empty if there is nothing to propose.
+        no: What happens on no.
+        fix: What else can be done; empty for nothing.
+        stage: Stage of the application in which that is done by hand; empty if ``changes`` does it.
+    """
+
+    kind: Kind
+    subject: str = ""
+    images: tuple[str, ...]
+    basis: frozenset[str]
+    importance: int
+    title: str
+    reason: str
+    yes: str = ""
+    no: str = "leave it as it is"
+    fix: str = ""
+    stage: str = ""
+
+    @property
+    def id(self) -> str:
+        """A name that is the same whenever the same is found again."""
+        return "\n".join((self.kind, self.subject, *self.images))
+
+    @property
+    def homes(self) -> tuple[str, ...]:
+        """Paths under which an answer is kept: of the images, folder or dataset it is about."""
+        return self.images
+
+    @property
+    def question(self) -> str:
+        """What an answer is about, at each of the homes."""
+        return f"{self.kind} {self.subject}".strip()
+
+    @property
+    def muted(self) -> str:
+        """What is never asked again, at each of the homes: all of the kind about an image."""
+        return self.kind
+
+    def fault(self, present: Present) -> str:
+        """Return why it no longer applies, or an empty string."""
+        raise NotImplementedError
+
+    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
+        """Return the changes that carry out ``yes`` or ``fix``.
+
+        Args:
+            present: The dataset as it is now.
+            answer: ``yes`` or ``fix``; for ``no`` what must be noted besides the answer.
+            shown: Place in ``images`` of the one shown on the right.
+        """
+        del present, answer, shown
+        return []
+
+    def answered(self, decided: Mapping[str, Decided]) -> bool:
+        """Return whether it was answered before, by any of its homes."""
+        return any(
+            covered(decided.get(home, {}), question, self.basis)
+            for home in self.homes
+            for question in {self.question, self.muted}
+        )
+
+    def noted(self, decided: Mapping[str, Decided], *, never: bool) -> list[Change]:
+        """Return the changes that remember an answer."""
+        question, covers = (self.muted, {ALWAYS}) if never else (self.question, self.basis)
+        found = []
+        for home in self.homes:
+            before = decided.get(home, {})
+            after = packed(merged(before, question, covers))
+            found.append(Change(home, DECISIONS, packed(before), after))
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetDecision(Decision):
+    """A question about a concept folder or the whole dataset; its images are examples."""
+
+    folder: str = ""
+
+    @property
+    def id(self) -> str:
+        """A name that does not depend on the examples."""
+        return "\n".join((self.kind, self.subject, self.folder))
+
+    @property
+    def homes(self) -> tuple[str, ...]:
+        """The folder, or the whole dataset."""
+        return (self.folder or WHOLE_DATASET,)
+
+    @property
+    def muted(self) -> str:
+        """Only this very question: its kind is about everything."""
+        return self.question
+
+
+def in_order(decisions: Iterable[Decision], places: Mapping[str, int]) -> list[Decision]:
+    """Return decisions by importance, then as the images are listed.
+
+    Args:
+        decisions: In any order.
+        places: Path of an image -> its place in the list of all.
+    """
+
+    def key(decision: Decision) -> tuple[int, int, int, str]:
+        first = decision.images[0] if decision.images else ""
+        return (
+            decision.importance,
+            KINDS.index(decision.kind),
+            places.get(first, -1),
+            decision.subject,
+        )
+
+    return sorted(decisions, key=key)
+
+
+def counts(decisions: Iterable[Decision]) -> dict[Kind, int]:
+    """Return how many there are of each kind, without kinds of which there are none."""
+    found = dict.fromkeys(KINDS, 0)
+    for decision in decisions:
+        found[decision.kind] += 1
+    return {kind: number for kind, number in found.items() if number}

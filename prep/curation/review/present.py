@@ -1,0 +1,90 @@
+"""The dataset as it is now, read once for many decisions that are judged again."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from prep.curation.checks import catalogue
+from prep.curation.checks.codes import Problem
+from prep.curation.checks.view import DatasetView
+from prep.dataset import stored_crops
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal.decisions import Decided, DecisionStore
+from prep.images import crops
+from prep.images.crops import Box, Rect
+from prep.training_set.trainers import Trainer
+
+TRAINER: Trainer = "shikomi"
+"""Whose rules count: those of a training set that shikomi exports."""
+
+
+class Present:
+    """Reads each thing when it is first asked for; a new object sees the next state."""
+
+    def __init__(self, index: Index) -> None:
+        """Read nothing yet from an open index."""
+        self.index = index
+        self._rows: dict[str, ImageRow | None] = {}
+
+    def row(self, path: str) -> ImageRow | None:
+        """Return an image, ``None`` if it is not in the dataset any more."""
+        if path not in self._rows:
+            self._rows[path] = self.index.get(path)
+        return self._rows[path]
+
+    def fault(self, path: str) -> str:
+        """Return why an image has no part in the training, or an empty string."""
+        row, name = self.row(path), path.rpartition("/")[2]
+        if row is None:
+            return f"{name} is gone"
+        if row.error is not None:
+            return f"{name} cannot be read"
+        return f"{name} is excluded" if row.excluded is not None else ""
+
+    @cached_property
+    def decided(self) -> Mapping[str, Decided]:
+        """Everything that was decided before."""
+        return DecisionStore(self.index).all()
+
+    @cached_property
+    def spellings(self) -> Mapping[str, tuple[str, ...]]:
+        """Tag, as it is spelt -> paths of the images whose captions have it."""
+        found: dict[str, list[str]] = {}
+        for row in self.index.usable():
+            for tag in dict.fromkeys(row.tags):
+                found.setdefault(tag, []).append(row.path)
+        return {tag: tuple(paths) for tag, paths in found.items()}
+
+    @cached_property
+    def _of_captions(self) -> Mapping[str, str]:
+        """File without its suffix -> path of the image."""
+        found = (row.path for row in self.index.usable())
+        return {path.rpartition(".")[0]: path for path in found}
+
+    def picture_of(self, path: str) -> str:
+        """Return the image that a file is, or belongs to; empty for none."""
+        row = self.row(path)
+        if row is not None:
+            return "" if row.error is not None else path
+        return self._of_captions.get(path.rpartition(".")[0], "")
+
+    @cached_property
+    def boxes(self) -> Mapping[str, tuple[Box, ...]]:
+        """Crops by path of the image."""
+        return stored_crops.read(self.index.connection)
+
+    def parts(self, row: ImageRow) -> list[Rect]:
+        """Return the parts of an image that are trained on."""
+        return crops.rects(self.boxes.get(row.path, ()), (row.width, row.height))
+
+    @cached_property
+    def view(self) -> DatasetView:
+        """The dataset as the pre-flight check sees it."""
+        return DatasetView(self.index, TRAINER)
+
+    @cached_property
+    def problems(self) -> Mapping[str, tuple[Problem, ...]]:
+        """Problems by code."""
+        found: dict[str, list[Problem]] = {}
+        for problem in catalogue.problems(self.view, frozenset(catalogue.CODES)):
+            found.setdefault(problem.code, []).append(problem)
+        return {code: tuple(problems) for code, problems in found.items()}

@@ -1,0 +1,164 @@
+"""Duplicates, and pairs of which only a person can tell whether they are the same picture."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prep import events
+from prep.curation.duplicates import resolving
+from prep.curation.duplicates.groups import REASONS, UNCERTAIN, VARIANT
+from prep.curation.duplicates.neighbours import relative
+from prep.curation.review import Answer, Decision, Kind
+from prep.curation.review.present import Present
+from prep.dataset.journal.changes import Change
+from prep.ops import dupes
+from prep.ops.dupes import DupesOptions
+from prep.ops.review.words import listed, name
+
+_SAME = {
+    "exact": "has the same content",
+    "near": "is nearly the same",
+    "mirrored": "is the mirror image",
+    "rotated": "is the same picture, turned",
+}
+_SURE, _UNCLEAR, _VARIANT = 1, 2, 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duplicates(Decision):
+    """Images that show the same picture, or may; the first one would stay.
+
+    Attributes:
+        reasons: Why each of the others is one of them.
+        turns: Orientation of each image; indices into ``neighbours.TURNS``.
+    """
+
+    reasons: tuple[str, ...]
+    turns: tuple[int, ...]
+
+    def fault(self, present: Present) -> str:
+        """The first one must be there, unchanged, and another one, too."""
+        faults = [self._changed(present, path) for path in self.images]
+        if faults[0]:
+            return faults[0]
+        return faults[1] if all(faults[1:]) else ""
+
+    def _changed(self, present: Present, path: str) -> str:
+        if fault := present.fault(path):
+            return fault
+        row = present.row(path)
+        same = row is not None and row.content in self.basis
+        return "" if same else f"{name(path)} has changed"
+
+    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
+        """Exclude all but the first one, or for ``fix`` all but the one shown."""
+        keep = shown if answer == "fix" else 0
+        others = [
+            # What is unclear or a variant, a person has now seen to be a copy.
+            (path, reason if reason in REASONS else UNCERTAIN, relative(self.turns[keep], turn))
+            for path, reason, turn in zip(
+                self.images, ("near", *self.reasons), self.turns, strict=True
+            )
+            if path != self.images[keep] and not self._changed(present, path)
+        ]
+        return resolving.chosen(present.index, [resolving.KeepChoice(self.images[keep], others)])
+
+
+def find(present: Present) -> Iterator[events.Event | Decision]:
+    """Compare all pictures; what was compared before is not compared again."""
+    groups: dict[str, list[events.Group]] = {}
+    unclear: list[events.Group] = []
+    for event in dupes.run(present.index.project, DupesOptions(variants=True)):
+        if isinstance(event, events.Group):
+            if event.reason in REASONS:
+                groups.setdefault(event.keep, []).append(event)
+            else:
+                unclear.append(event)
+        elif not isinstance(event, events.Finished):
+            yield event
+    for found in groups.values():
+        yield from _sure(present, found)
+    for group in unclear:
+        yield from _pairs(present, group)
+
+
+def _sure(present: Present, groups: list[events.Group]) -> Iterator[Decision]:
+    """Yield one decision for all copies of one image."""
+    keep = groups[0].keep
+    members = [(group.reason, member) for group in groups for member in _members(group)]
+    paths = [path for _, (path, _, _) in members]
+    reasons = [
+        f"{name(path)} {_SAME[reason]}{_in(detail)}" for reason, (path, detail, _) in members
+    ]
+    why = next((group.why for group in groups if group.why), "")
+    copies = "a copy" if len(paths) == 1 else f"{len(paths)} copies"
+    yield from _decision(
+        present,
+        kind="duplicates",
+        importance=_SURE,
+        images=(keep, *paths),
+        reasons=tuple(reason for reason, _ in members),
+        turns=(0, *(turn for _, (_, _, turn) in members)),
+        title=f"{name(keep)} has {copies}",
+        reason=f"{listed(reasons, '; ')}. {f'{name(keep)} stays: {why}' if why else ''}".strip(),
+        no="keep all of them",
+    )
+
+
+def _pairs(present: Present, group: events.Group) -> Iterator[Decision]:
+    """Yield a decision for each image that may be a copy, or is a variant."""
+    variant = group.reason == VARIANT
+    for path, detail, turn in _members(group):
+        what = "differ in a detail" if variant else "may be the same picture"
+        note = "Both teach something if the difference is meant" if variant else "Please look"
+        yield from _decision(
+            present,
+            kind="unclear",
+            importance=_VARIANT if variant else _UNCLEAR,
+            images=(group.keep, path),
+            reasons=(group.reason,),
+            turns=(0, turn),
+            title=f"{name(group.keep)} and {name(path)} {what}",
+            reason=f"{note}{_in(detail)}.",
+            no="keep both",
+        )
+
+
+def _decision(
+    present: Present,
+    *,
+    kind: Kind,
+    importance: int,
+    images: tuple[str, ...],
+    reasons: tuple[str, ...],
+    turns: tuple[int, ...],
+    title: str,
+    reason: str,
+    no: str,
+) -> Iterator[Decision]:
+    rows = [present.row(path) for path in images]
+    contents = frozenset(row.content for row in rows if row is not None and row.content)
+    yield Duplicates(
+        kind=kind,
+        images=images,
+        basis=contents,
+        importance=importance,
+        title=title,
+        reason=reason,
+        yes=f"keep {name(images[0])}, exclude {listed([name(path) for path in images[1:]])}",
+        no=no,
+        fix="keep the one on the right instead",
+        reasons=reasons,
+        turns=turns,
+    )
+
+
+def _members(group: events.Group) -> list[tuple[str, str, int]]:
+    """Return path, detail and turn of all but the one that is kept."""
+    details = group.details or [""] * len(group.images)
+    turns = group.turns or [0] * len(group.images)
+    together = zip(group.images, details, turns, strict=True)
+    return [(path, detail, turn) for path, detail, turn in together if path != group.keep]
+
+
+def _in(detail: str) -> str:
+    return f" ({detail})" if detail else ""

@@ -1,0 +1,370 @@
+"""Stage 0: everything that wants a decision, one thing at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from PIL import Image
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+from textual.worker import get_current_worker
+
+from prep import events
+from prep.curation.review import NAMES, Answer, Decision, Kind, counts
+from prep.dataset.index import ImageRow, Index
+from prep.dataset.journal.changes import CONTENT, MOVED
+from prep.images import decode
+from prep.ops import review
+from prep.ops.preview import outlined
+from tui import commands
+from tui.about import about
+from tui.jobs.operations import watched
+from tui.notices import tell
+from tui.session import Session
+from tui.stage_screen import StageScreen
+from tui.stages import StageState
+from tui.widgets.clipped import Clipped
+from tui.widgets.job_strip import bar
+from tui.widgets.line_list import ItemList, LineList, Piece
+from tui.widgets.picture import Picture
+
+_PRESSING = 3
+"""Importance up to which a question is marked with !."""
+
+
+@dataclass
+class Searching(Message):
+    """Progress of the search."""
+
+    what: str
+    done: int
+    total: int
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest count matters."""
+        return isinstance(message, Searching)
+
+
+@dataclass
+class Searched(Message):
+    """Decisions of the sources that are done; ``complete`` after the last one."""
+
+    found: list[Decision]
+    complete: bool
+
+
+class ReviewScreen(StageScreen):
+    """Questions on the left; pictures, reason and answers on the right."""
+
+    MODE = "review"
+    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("review")
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._found: list[Decision] = []
+        self._open: list[Decision] = []
+        self._rows: dict[str, ImageRow] = {}
+        self._kind: Kind | None = None
+        self._later: list[str] = []
+        self._answering: set[str] = set()
+        self._answered: set[str] = set()
+        self._seen: Decision | None = None
+        self._place = 0
+        self._dataset: object = None
+        self._look_again, self._complete = True, False
+
+    def body(self) -> ComposeResult:
+        """Make the panels."""
+        with Vertical(id="review-panel"):
+            yield Static(id="review-kinds")
+            yield ItemList(id="decisions", empty="nothing to decide", loading="looking…")
+            yield Clipped(id="review-status")
+        with Vertical(id="review-look"):
+            yield Clipped(id="review-title")
+            with Horizontal(id="review-pair"):
+                for side in ("first", "second"):
+                    with Vertical(classes="side", id=side):
+                        yield Picture(self.session, id=f"{side}-picture")
+                        yield Clipped(id=f"{side}-about", classes="side-about")
+            yield Clipped(id="review-reason")
+            yield Static(id="review-answers")
+
+    def start_focus(self) -> str:
+        """The questions."""
+        return "#decisions"
+
+    # ---- looking -------------------------------------------------------------------------
+
+    def _dataset_changed(self, reason: str) -> None:
+        # Edits are judged at once; what is new in captions and files is found after a scan.
+        self._look_again |= reason in ("scanned", "settings")
+        super()._dataset_changed(reason)
+
+    def reload(self) -> None:
+        """Judge the questions again; look for new ones after a scan."""
+        if self.session.scanned:
+            self._judge()
+        else:
+            self._tell("waiting for the scan…")
+
+    def action_search(self) -> None:
+        """Look at everything again."""
+        self._search()
+
+    @work(group="judge", exclusive=True, exit_on_error=False)
+    async def _judge(self) -> None:
+        """Drop what is answered or out of date, and take up what was undone."""
+        found, look_again = list(self._found), self._look_again
+
+        def judge(index: Index) -> tuple[object, list[Decision], dict[str, ImageRow]]:
+            still = review.still_open(index, found)
+            paths = {path for decision in still for path in decision.images}
+            rows = {path: row for path in paths if (row := index.get(path)) is not None}
+            return review.fingerprint(index) if look_again else None, still, rows
+
+        dataset, still, self._rows = await self.session.queries.run(judge)
+        if look_again:
+            self._look_again = False
+            if dataset != self._dataset:
+                self._dataset, self._complete = dataset, False
+                self._search()
+        self._take(still)
+
+    @work(group="search", exclusive=True, thread=True, exit_on_error=False)
+    def _search(self) -> None:
+        found: list[Decision] = []
+        with Index(self.session.project) as index:
+            for step in watched(review.search(index)):
+                if isinstance(step, Decision):
+                    found.append(step)
+                elif isinstance(step, events.Progress):
+                    self.post_message(Searching(step.what, step.done, step.total))
+                elif isinstance(step, events.Stage):
+                    self.post_message(Searched(list(found), complete=False))
+        if not get_current_worker().is_cancelled:
+            self.post_message(Searched(found, complete=True))
+
+    def on_searching(self, message: Searching) -> None:
+        """Show the progress."""
+        self._complete = False
+        text = f"{bar(message.done, message.total, 8)} {message.done}/{message.total}"
+        self._tell(f"{message.what} {text}")
+
+    def on_searched(self, message: Searched) -> None:
+        """Show what was found so far; until the end, what was known before stays."""
+        self._complete = message.complete
+        ids = {decision.id for decision in message.found}
+        rest = [] if message.complete else [d for d in self._found if d.id not in ids]
+        self._found = [*message.found, *rest]
+        self._judge()
+
+    # ---- the list ------------------------------------------------------------------------
+
+    def _take(self, still: Sequence[Decision]) -> None:
+        """List these questions; the cursor stays, or goes to one that is back after an undo."""
+        before = {decision.id for decision in self._open}
+        self._open = [decision for decision in still if decision.id not in self._answering]
+        ids = [decision.id for decision in self._listed]
+        place = self.query_one("#decisions", ItemList).cursor
+        back = [id_ for id_ in ids if id_ in self._answered and id_ not in before]
+        if back:
+            self._answered.discard(back[0])
+            place = ids.index(back[0])
+        elif self._seen is not None and self._seen.id in ids:
+            place = ids.index(self._seen.id)
+        self._write(place)
+
+    @property
+    def _listed(self) -> list[Decision]:
+        """The questions of the chosen kind, the postponed ones last."""
+        found = [decision for decision in self._open if self._kind in (None, decision.kind)]
+        order = {id_: place for place, id_ in enumerate(self._later, 1)}
+        return sorted(found, key=lambda decision: order.get(decision.id, 0))
+
+    def _write(self, place: int) -> None:
+        """Write the list, with the cursor at a place, and the counts."""
+        left = counts(self._open)
+        if self._kind not in left:
+            self._kind = None
+        listed = self._listed
+        questions = self.query_one("#decisions", ItemList)
+        questions.show([self._line(each) for each in listed], complete=self._complete)
+        questions.cursor = place
+        self._look()
+        parts = [("all", len(self._open), self._kind is None)]
+        parts += [(NAMES[kind], number, kind == self._kind) for kind, number in left.items()]
+        text = " · ".join(
+            f"▸{name} {number}" if here else f"{name} {number}" for name, number, here in parts
+        )
+        self.query_one("#review-kinds", Static).update(Content(text))
+        if self._complete:
+            self._tell(f"{questions.cursor + 1}/{len(listed)}" if listed else "")
+            done = StageState("done", "nothing to decide")
+            number = len(self._open)
+            self.remark(StageState("needs you", f"{number} to decide") if number else done)
+
+    def _line(self, decision: Decision) -> list[Piece]:
+        if decision.id in self._later:
+            return [("… ", "dim"), (decision.title, "dim")]
+        mark: Piece = ("! ", "warn") if decision.importance <= _PRESSING else ("· ", "dim")
+        return [mark, (decision.title, "")]
+
+    def _tell(self, text: str) -> None:
+        self.query_one("#review-status", Static).update(Content(text))
+
+    # ---- one question --------------------------------------------------------------------
+
+    @on(LineList.Moved, "#decisions")
+    def moved(self) -> None:
+        """Show the question under the cursor."""
+        self._look()
+
+    def _look(self) -> None:
+        listed = self._listed
+        place = self.query_one("#decisions", ItemList).cursor
+        decision = listed[place] if place < len(listed) else None
+        if decision is None or self._seen is None or decision.id != self._seen.id:
+            # Answers count only for what has been on the screen.
+            self._seen = None
+            self._place = 1 if _is_pair(decision) else 0
+            self.call_after_refresh(self._now_seen, decision)
+        else:
+            self._seen = decision
+        if self._complete and listed:
+            self._tell(f"{place + 1}/{len(listed)}")
+        self._draw(decision)
+
+    def _now_seen(self, decision: Decision | None) -> None:
+        self._seen = decision
+
+    def _draw(self, decision: Decision | None) -> None:
+        title = "" if decision is None else decision.title
+        if decision is None and self._complete:
+            title = "Nothing waits for a decision."
+        self.query_one("#review-title", Static).update(Content(title))
+        reason = "" if decision is None else decision.reason
+        self.query_one("#review-reason", Static).update(Content(reason))
+        self.query_one("#review-answers", Static).update(Content(_answers(decision)))
+        pair = _is_pair(decision)
+        self.set_class(pair, "-pair")
+        images = () if decision is None else decision.images
+        self._draw_side("first", decision, 0 if pair else self._place)
+        if pair:
+            self._draw_side("second", decision, self._place)
+        elif not images:
+            self.query_one("#first-picture", Picture).show_text("")
+
+    def _draw_side(self, side: str, decision: Decision | None, place: int) -> None:
+        images = () if decision is None else decision.images
+        row = self._rows.get(images[place]) if place < len(images) else None
+        text = ""
+        if row is not None:
+            number = (
+                f"{place + 1} of {len(images)}: " if len(images) > 1 + (side == "second") else ""
+            )
+            text = number + about(self.session.project, row)
+        self.query_one(f"#{side}-about", Static).update(Content(text))
+        picture = self.query_one(f"#{side}-picture", Picture)
+        if row is None:
+            picture.show_text("")
+            return
+        file = self.session.project.root / row.path
+        fit = self.session.project.buckets.fit((row.width, row.height))
+        cut = decision is not None and decision.kind == "cut" and not decision.stage
+
+        def load() -> Image.Image:
+            image = decode(file)
+            return outlined(image, fit) if cut else image
+
+        picture.show((row.path, row.mtime_ns, cut), load)
+
+    def action_next_picture(self) -> None:
+        """Show the next picture of this question."""
+        decision = self._seen
+        if decision is not None and decision.images:
+            first = 1 if _is_pair(decision) else 0
+            self._place = first + (self._place + 1 - first) % (len(decision.images) - first)
+            self._draw(decision)
+
+    # ---- kinds ---------------------------------------------------------------------------
+
+    def action_kind(self, step: int) -> None:
+        """Show only the next kind of which there is something."""
+        order: list[Kind | None] = [None, *counts(self._open)]
+        place = order.index(self._kind) if self._kind in order else 0
+        self._kind = order[(place + step) % len(order)]
+        self._write(0)
+
+    def action_all_kinds(self) -> None:
+        """Show all kinds."""
+        self._kind = None
+        self._take(self._open)
+
+    # ---- answers -------------------------------------------------------------------------
+
+    def action_later(self) -> None:
+        """Put this question behind all others."""
+        if self._seen is not None:
+            place = self.query_one("#decisions", ItemList).cursor
+            self._later = [*(id_ for id_ in self._later if id_ != self._seen.id), self._seen.id]
+            self._write(place)
+
+    def action_answer(self, answer: Answer) -> None:
+        """Answer the question that is shown, and go on to the next."""
+        decision = self._seen
+        if decision is None:
+            return
+        if answer == "yes" and not decision.yes:
+            tell(self, "There is nothing to propose here.", "n leaves it, f goes where it is done.")
+            return
+        place = self.query_one("#decisions", ItemList).cursor
+        self._answering.add(decision.id)
+        self._open = [each for each in self._open if each.id != decision.id]
+        self._carry_out(decision, answer, self._place)
+        self._write(place)
+
+    async def action_fix(self) -> None:
+        """Do the other thing that is offered, or go to the stage where it is done."""
+        decision = self._seen
+        if decision is None or not decision.fix:
+            return
+        if not decision.stage:
+            self.action_answer("fix")
+            return
+        if decision.stage == "images" and decision.images:
+            self.session.wanted = decision.images[self._place]
+        await self.app.run_action(f"go('{decision.stage}')")
+
+    @work(group="decide", exit_on_error=False)
+    async def _carry_out(self, decision: Decision, answer: Answer, shown: int) -> None:
+        try:
+            done = await self.session.decide(
+                lambda index: review.decided(index, decision, answer, shown)
+            )
+            if done.changed:
+                self._answered.add(decision.id)
+        finally:
+            self._answering.discard(decision.id)
+            self._judge()
+        if any(change.what in (CONTENT, MOVED) for change in done.changed):
+            await self.app.run_action("rescan")
+
+
+def _is_pair(decision: Decision | None) -> bool:
+    """Return whether its pictures are compared with the first one."""
+    return decision is not None and decision.kind in ("duplicates", "unclear")
+
+
+def _answers(decision: Decision | None) -> str:
+    """Return the keys and what each does."""
+    if decision is None:
+        return ""
+    lines = [("y", decision.yes), ("n", decision.no), ("f", decision.fix)]
+    what = "this" if decision.muted == decision.question else "this kind of thing here"
+    text = "\n".join(f"{key}  {does}" for key, does in lines if does)
+    return f"{text}\ns  later   !  never ask {what} again"
