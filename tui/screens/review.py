@@ -15,7 +15,7 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from prep import events
-from prep.curation.review import NAMES, Answer, Decision, Kind, counts
+from prep.curation.review import NAMES, Answer, DatasetDecision, Decision, Kind, counts
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import CONTENT, MOVED
 from prep.images import decode
@@ -262,12 +262,11 @@ class ReviewScreen(StageScreen):
     def _draw_side(self, side: str, decision: Decision | None, place: int) -> None:
         images = () if decision is None else decision.images
         row = self._rows.get(images[place]) if place < len(images) else None
-        text = ""
-        if row is not None:
-            number = (
-                f"{place + 1} of {len(images)}: " if len(images) > 1 + (side == "second") else ""
-            )
-            text = number + about(self.session.project, row)
+        text = "" if row is None else about(self.session.project, row)
+        if _is_pair(decision) and text:
+            text = f"{'stays' if place == 0 else 'goes'}: {text}"
+        if len(images) > 1 + _is_pair(decision) and (place or not _is_pair(decision)):
+            text = f"{place + 1} of {len(images)} (space: next), {text}"
         self.query_one(f"#{side}-about", Static).update(Content(text))
         picture = self.query_one(f"#{side}-picture", Picture)
         if row is None:
@@ -365,6 +364,7 @@ def _answers(decision: Decision | None) -> str:
     if decision is None:
         return ""
     lines = [("y", decision.yes), ("n", decision.no), ("f", decision.fix)]
-    what = "this" if decision.muted == decision.question else "this kind of thing here"
+    of_image = not isinstance(decision, DatasetDecision)
+    what = f"about {NAMES[decision.kind]} here" if of_image else "this"
     text = "\n".join(f"{key}  {does}" for key, does in lines if does)
-    return f"{text}\ns  later   !  never ask {what} again"
+    return f"{text}\ns  later\n!  never ask {what} again"

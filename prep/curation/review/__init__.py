@@ -87,15 +87,15 @@ class Decision:
         """Return why it no longer applies, or an empty string."""
         raise NotImplementedError
 
-    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
-        """Return the changes that carry out ``yes`` or ``fix``.
+    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
+        """Return the changes that carry out ``yes`` or ``fix``; none by default.
 
         Args:
             present: The dataset as it is now.
-            answer: ``yes`` or ``fix``; for ``no`` what must be noted besides the answer.
             shown: Place in ``images`` of the one shown on the right.
+            fix: Carry out ``fix``, not ``yes``.
         """
-        del present, answer, shown
+        del present, shown, fix
         return []
 
     def answered(self, decided: Mapping[str, Decided]) -> bool:
@@ -106,12 +106,12 @@ class Decision:
             for question in {self.question, self.muted}
         )
 
-    def noted(self, decided: Mapping[str, Decided], *, never: bool) -> list[Change]:
-        """Return the changes that remember an answer."""
+    def noted(self, present: Present, *, never: bool) -> list[Change]:
+        """Return the changes that remember ``no``, or ``never``."""
         question, covers = (self.muted, {ALWAYS}) if never else (self.question, self.basis)
         found = []
         for home in self.homes:
-            before = decided.get(home, {})
+            before = present.decided.get(home, {})
             after = packed(merged(before, question, covers))
             found.append(Change(home, DECISIONS, packed(before), after))
         return found

@@ -125,11 +125,11 @@ def decided(
     present = Present(index)
     if fault := decision.fault(present):
         raise RetryError(f"This no longer applies: {fault}.", "Nothing was changed.")
-    changes = decision.changes(present, answer, shown)
     if answer in ("no", "never"):
-        changes += decision.noted(present.decided, never=answer == "never")
+        changes = decision.noted(present, never=answer == "never")
         words = "never ask again" if answer == "never" else decision.no
     else:
+        changes = decision.changes(present, shown, fix=answer == "fix")
         words = decision.yes if answer == "yes" else decision.fix
     if not any(change.before != change.after for change in changes):
         raise RetryError(f"There is nothing to do: {words}.", "Nothing was changed.")

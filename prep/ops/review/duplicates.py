@@ -7,7 +7,7 @@ from prep import events
 from prep.curation.duplicates import resolving
 from prep.curation.duplicates.groups import REASONS, UNCERTAIN, VARIANT
 from prep.curation.duplicates.neighbours import relative
-from prep.curation.review import Answer, Decision, Kind
+from prep.curation.review import Decision, Kind
 from prep.curation.review.present import Present
 from prep.dataset.journal.changes import Change
 from prep.ops import dupes
@@ -49,9 +49,9 @@ class Duplicates(Decision):
         same = row is not None and row.content in self.basis
         return "" if same else f"{name(path)} has changed"
 
-    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
+    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
         """Exclude all but the first one, or for ``fix`` all but the one shown."""
-        keep = shown if answer == "fix" else 0
+        keep = shown if fix else 0
         others = [
             # What is unclear or a variant, a person has now seen to be a copy.
             (path, reason if reason in REASONS else UNCERTAIN, relative(self.turns[keep], turn))

@@ -4,16 +4,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from prep import events
-from prep.curation.review import Answer, Decision
+from prep.curation.review import Decision
 from prep.curation.review.present import Present
 from prep.dataset.journal.changes import Change, exclusion
 from prep.images.buckets import Fit
+from prep.images.quality.kinds import KINDS
 from prep.ops import crop, quality
 from prep.ops.buckets import MUCH
 from prep.ops.crop import CropOptions
 from prep.ops.review.words import name
 
 _QUALITY, _CUT = 4, 7
+
+_ORDER = list[str](KINDS)
+_CROPPED_AWAY = {"borders", "text", "alpha"}
+"""Findings that a crop can remove."""
 
 Part = tuple[int, ...]
 
@@ -39,13 +44,13 @@ class Quality(Decision):
         now = {part.corners for part in present.parts(row)}
         return "" if self.parts <= now else f"{name(path)} was cropped in the meantime"
 
-    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
+    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
         """Exclude it, or cut its borders off."""
         del shown
         row = present.row(self.images[0])
         if row is None:
             return []
-        if answer == "fix":
+        if fix:
             return crop.proposed(present.index, row, CropOptions(borders=True))
         return [exclusion(row.path, None, f"quality: {', '.join(self.measures)}")]
 
@@ -68,13 +73,14 @@ def _quality(present: Present, path: str, found: list[events.Quality]) -> Iterat
         return
     parts = frozenset(tuple(event.part) for event in found)
     all_parts = present.parts(row)
+    found = sorted(found, key=lambda event: _ORDER.index(event.measure))
     measures = tuple(dict.fromkeys(event.measure for event in found))
     whole = len(all_parts) == 1 and path not in present.boxes
     every = parts >= {part.corners for part in all_parts}
     fix, stage = ("open it in Crop & buckets", "crop")
     if "borders" in measures and whole:
         fix, stage = "cut the borders off", ""
-    elif "borders" not in measures and "text" not in measures and "alpha" not in measures:
+    elif every and not _CROPPED_AWAY & set(measures):
         fix, stage = "open it in Images", "images"
     reasons = dict.fromkeys(event.explanation for event in found)
     yield Quality(
@@ -111,9 +117,9 @@ class Cut(Decision):
         now = {_basis(part, fit) for part, fit in _cut_parts(present, path)}
         return "" if self.basis <= now else f"{name(path)} is cut differently by now"
 
-    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
+    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
         """Place the crop around the subject."""
-        del answer, shown
+        del shown, fix
         row = present.row(self.images[0])
         return [] if row is None else crop.proposed(present.index, row, CropOptions(subject=True))
 

@@ -1,13 +1,12 @@
 """Tags: their spelling against the vocabulary, and what tagger and caption disagree about."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from prep import captions, events
-from prep.curation.review import Answer, DatasetDecision, Decision
+from prep.curation.review import DatasetDecision, Decision
 from prep.curation.review.present import Present
 from prep.dataset.journal.changes import Change
-from prep.dataset.journal.decisions import Decided
 from prep.dataset.journal.tag_answers import AnswerStore
 from prep.errors import UserError
 from prep.events.words import Lint
@@ -43,10 +42,10 @@ class Spelling(DatasetDecision):
             return ""
         return "" if self.finding.tag in present.spellings else "no caption has this tag any more"
 
-    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
+    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
         """Correct it in all captions."""
         del shown
-        return lint.correction(present.index, self.finding) if answer == "yes" else []
+        return [] if fix else lint.correction(present.index, self.finding)
 
 
 def find_spellings(present: Present) -> Iterator[events.Event | Decision]:
@@ -103,17 +102,19 @@ class DoubtfulTag(Decision):
         told = captions.key(self.doubt.tag) in captions.keys(given)
         return f"{self.doubt.tag} was decided before" if told else ""
 
-    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
-        """Record the answer: on ``yes`` the tagger is right, on ``no`` the caption."""
+    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
+        """Record that the tagger is right."""
         del shown
-        if answer not in ("yes", "no"):
-            return []
-        there = self.doubt.present if answer == "no" else not self.doubt.present
-        return doubt.changes(present.index, {self.images[0]: {self.doubt.tag: there}})
+        return [] if fix else self._answer(present, there=not self.doubt.present)
 
-    def noted(self, decided: Mapping[str, Decided], *, never: bool) -> list[Change]:
-        """Return nothing for a plain answer: it is kept with others about tags of the image."""
-        return super().noted(decided, never=True) if never else []
+    def noted(self, present: Present, *, never: bool) -> list[Change]:
+        """Record that the caption is right, with the other answers about tags of the image."""
+        if never:
+            return super().noted(present, never=True)
+        return self._answer(present, there=self.doubt.present)
+
+    def _answer(self, present: Present, *, there: bool) -> list[Change]:
+        return doubt.changes(present.index, {self.images[0]: {self.doubt.tag: there}})
 
 
 def find_doubts(present: Present) -> Iterator[events.Event | Decision]:
