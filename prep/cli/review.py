@@ -8,7 +8,6 @@ from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.changes import change_line
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
-from prep.curation.review import NAMES
 from prep.ops import review as review_op
 from prep.ops.review import ReviewOptions
 
@@ -61,7 +60,7 @@ def _of(event: events.Waiting) -> Iterator[str]:
 
 
 def _summary(found: dict[str, Any]) -> str:
-    counts = ", ".join(f"{NAMES[kind]} {number}" for kind, number in found["kinds"].items())
+    counts = ", ".join(f"{kind} {number}" for kind, number in found["kinds"].items())
     line = f"{found['waiting']} waiting for a decision" + (f" ({counts})" if counts else "")
     if found["answered"]:
         line += f"\n{found['answered']} answered before; ask again with: shikomi review --forget"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from PIL import Image
@@ -33,6 +34,8 @@ from tui.widgets.job_strip import bar
 from tui.widgets.line_list import ItemList, LineList, Piece
 from tui.widgets.picture import Picture
 
+_NOTICE = 0.5
+"""Seconds after which a question that took the place of another one by itself can be answered."""
 _PRESSING = 3
 """Importance up to which a question is marked with !."""
 
@@ -73,8 +76,10 @@ class ReviewScreen(StageScreen):
         self._later: list[str] = []
         self._answering: set[str] = set()
         self._answered: set[str] = set()
-        self._seen: Decision | None = None
-        self._place = 0
+        self._drawn: Decision | None = None
+        self._seen: Decision | None = None  # what is drawn, once it can be answered
+        self._place = self._written = 0
+        self._touched = False
         self._dataset: object = None
         self._look_again, self._complete = True, False
 
@@ -175,9 +180,11 @@ class ReviewScreen(StageScreen):
         if back:
             self._answered.discard(back[0])
             place = ids.index(back[0])
-        elif self._seen is not None and self._seen.id in ids:
-            place = ids.index(self._seen.id)
-        self._write(place)
+        elif not self._touched:
+            place = 0  # what is found later may be more important
+        elif self._drawn is not None and self._drawn.id in ids:
+            place = ids.index(self._drawn.id)
+        self._write(place, by_itself=not back)
 
     @property
     def _listed(self) -> list[Decision]:
@@ -186,8 +193,13 @@ class ReviewScreen(StageScreen):
         order = {id_: place for place, id_ in enumerate(self._later, 1)}
         return sorted(found, key=lambda decision: order.get(decision.id, 0))
 
-    def _write(self, place: int) -> None:
-        """Write the list, with the cursor at a place, and the counts."""
+    def _write(self, place: int, *, by_itself: bool = False) -> None:
+        """Write the list, with the cursor at a place, and the counts.
+
+        Args:
+            place: Of the question to show.
+            by_itself: No key has asked for it.
+        """
         left = counts(self._open)
         if self._kind not in left:
             self._kind = None
@@ -195,9 +207,10 @@ class ReviewScreen(StageScreen):
         questions = self.query_one("#decisions", ItemList)
         questions.show([self._line(each) for each in listed], complete=self._complete)
         questions.cursor = place
-        self._look()
-        parts = [("all", len(self._open), self._kind is None)]
-        parts += [(NAMES[kind], number, kind == self._kind) for kind, number in left.items()]
+        self._written = questions.cursor
+        self._look(by_itself=by_itself)
+        parts: list[tuple[str, int, bool]] = [("all", len(self._open), self._kind is None)]
+        parts += [(kind, number, kind == self._kind) for kind, number in left.items()]
         text = " · ".join(
             f"▸{name} {number}" if here else f"{name} {number}" for name, number, here in parts
         )
@@ -222,25 +235,31 @@ class ReviewScreen(StageScreen):
     @on(LineList.Moved, "#decisions")
     def moved(self) -> None:
         """Show the question under the cursor."""
+        self._touched |= self.query_one("#decisions", ItemList).cursor != self._written
         self._look()
 
-    def _look(self) -> None:
+    def _look(self, *, by_itself: bool = False) -> None:
         listed = self._listed
         place = self.query_one("#decisions", ItemList).cursor
         decision = listed[place] if place < len(listed) else None
-        if decision is None or self._seen is None or decision.id != self._seen.id:
-            # Answers count only for what has been on the screen.
+        if self._drawn is None or decision is None or decision.id != self._drawn.id:
+            # Answers count only for what has been on the screen, and was noticed.
             self._seen = None
             self._place = 1 if _is_pair(decision) else 0
-            self.call_after_refresh(self._now_seen, decision)
-        else:
+            if by_itself:
+                self.set_timer(_NOTICE, partial(self._now_seen, decision))
+            else:
+                self.call_after_refresh(self._now_seen, decision)
+        elif self._seen is not None:
             self._seen = decision
+        self._drawn = decision
         if self._complete and listed:
             self._tell(f"{place + 1}/{len(listed)}")
         self._draw(decision)
 
     def _now_seen(self, decision: Decision | None) -> None:
-        self._seen = decision
+        if decision is not None and self._drawn is not None and decision.id == self._drawn.id:
+            self._seen = self._drawn
 
     def _draw(self, decision: Decision | None) -> None:
         title = "" if decision is None else decision.title
@@ -262,11 +281,14 @@ class ReviewScreen(StageScreen):
     def _draw_side(self, side: str, decision: Decision | None, place: int) -> None:
         images = () if decision is None else decision.images
         row = self._rows.get(images[place]) if place < len(images) else None
-        text = "" if row is None else about(self.session.project, row)
-        if _is_pair(decision) and text:
-            text = f"{'stays' if place == 0 else 'goes'}: {text}"
-        if len(images) > 1 + _is_pair(decision) and (place or not _is_pair(decision)):
-            text = f"{place + 1} of {len(images)} (space: next), {text}"
+        text = ""
+        if row is not None:
+            path, _, facts = about(self.session.project, row).partition("\n")
+            text = f"{path.rpartition('/')[2]}\n{facts}"
+            if _is_pair(decision):
+                text = f"{'goes' if place else 'stays'}: {text}"
+            if len(images) > 1 + _is_pair(decision) and (place or not _is_pair(decision)):
+                text = f"{place + 1}/{len(images)} {text}"
         self.query_one(f"#{side}-about", Static).update(Content(text))
         picture = self.query_one(f"#{side}-picture", Picture)
         if row is None:
@@ -284,7 +306,7 @@ class ReviewScreen(StageScreen):
 
     def action_next_picture(self) -> None:
         """Show the next picture of this question."""
-        decision = self._seen
+        decision, self._touched = self._seen, True
         if decision is not None and decision.images:
             first = 1 if _is_pair(decision) else 0
             self._place = first + (self._place + 1 - first) % (len(decision.images) - first)
@@ -309,7 +331,7 @@ class ReviewScreen(StageScreen):
     def action_later(self) -> None:
         """Put this question behind all others."""
         if self._seen is not None:
-            place = self.query_one("#decisions", ItemList).cursor
+            place, self._touched = self.query_one("#decisions", ItemList).cursor, True
             self._later = [*(id_ for id_ in self._later if id_ != self._seen.id), self._seen.id]
             self._write(place)
 
@@ -321,7 +343,7 @@ class ReviewScreen(StageScreen):
         if answer == "yes" and not decision.yes:
             tell(self, "There is nothing to propose here.", "n leaves it, f goes where it is done.")
             return
-        place = self.query_one("#decisions", ItemList).cursor
+        place, self._touched = self.query_one("#decisions", ItemList).cursor, True
         self._answering.add(decision.id)
         self._open = [each for each in self._open if each.id != decision.id]
         self._carry_out(decision, answer, self._place)

@@ -26,7 +26,7 @@ NAMES: Mapping[Kind, str] = {
     "cut": "cut by the bucket",
     "advice": "advice",
 }
-"""Kind -> what it is called."""
+"""Kind -> what it is called in a sentence."""
 Answer = Literal["yes", "no", "fix", "never"]
 
 WHOLE_DATASET = "."
