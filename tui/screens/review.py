@@ -283,8 +283,8 @@ class ReviewScreen(StageScreen):
         row = self._rows.get(images[place]) if place < len(images) else None
         text = ""
         if row is not None:
-            path, _, facts = about(self.session.project, row).partition("\n")
-            text = f"{path.rpartition('/')[2]}\n{facts}"
+            path, *facts = about(self.session.project, row).split("\n")
+            text = " · ".join((path.rpartition("/")[2], *facts))
             if _is_pair(decision):
                 text = f"{'goes' if place else 'stays'}: {text}"
             if len(images) > 1 + _is_pair(decision) and (place or not _is_pair(decision)):

@@ -159,7 +159,8 @@ class LineList(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Draw one line of the screen."""
-        width, style = self.size.width, self.rich_style
+        # Without the scroll bar, which would hide the mark of a line that is cut off.
+        width, style = self.scrollable_size.width, self.rich_style
         if y < self._top:
             text = cell(self.header(width), width)
             return Strip([Segment(text, style + self._look("dim"))], width)
