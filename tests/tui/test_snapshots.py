@@ -1,6 +1,7 @@
 """A few pictures of screens. After an intended change: pytest tests/tui --snapshot-update."""
 
 import os
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from prep.project import Project
 from prep.system import jobs
 from tests.tui.driving import Opened
 from tui.app import ShikomiApp
+from tui.screens.review import ReviewScreen
 
 MakeImage = Callable[..., Path]
 Before = Callable[[Pilot[None]], Awaitable[None]]
@@ -83,3 +85,18 @@ def test_screens(
 ) -> None:
     app = ShikomiApp(pictured)
     assert snap_compare(app, terminal_size=size, run_before=at(mode, then))
+
+
+async def all_found(opened: Opened) -> None:
+    screen = opened.app.screen
+    assert isinstance(screen, ReviewScreen)
+    await opened.until(lambda: screen._complete and screen._seen)
+
+
+@pytest.mark.parametrize("size", [(140, 40), (80, 24)], ids=["wide", "narrow"])
+def test_review(pictured: Project, snap_compare: Any, size: tuple[int, int]) -> None:
+    folder = pictured.dataset / "10_mochi"
+    shutil.copyfile(folder / "forest.bmp", folder / "forest-2.bmp")
+    os.utime(folder / "forest-2.bmp", (1_767_225_600, 1_767_225_600))
+    app = ShikomiApp(pictured)
+    assert snap_compare(app, terminal_size=size, run_before=at("review", all_found))
