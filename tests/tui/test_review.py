@@ -14,6 +14,7 @@ from tests.prep.pictures import busy
 from tests.tui.driving import Opened, running
 from tui.dialogs.question import Question
 from tui.screens.review import ReviewScreen
+from tui.widgets.filter_bar import FilterBar
 from tui.widgets.image_list import ImageList
 from tui.widgets.line_list import ItemList
 from tui.widgets.rail import StageItem
@@ -88,6 +89,17 @@ async def test_yes_does_it_and_goes_on_and_undo_brings_it_back(mixed: Project) -
         assert text(screen, "title") == "a.png has a copy"
 
 
+async def test_undo_shows_the_question_also_past_another_kind(mixed: Project) -> None:
+    async with running(mixed) as opened:
+        screen = await reviewing(opened)
+        await only(opened, screen, "quality")
+        await opened.press("y")
+        await only(opened, screen, "advice")
+        await opened.press("u")
+        assert text(screen, "title") == "dark1.png: dark, flat"
+        assert "▸all" in text(screen, "kinds")
+
+
 async def test_no_changes_nothing_and_holds_after_a_restart(mixed: Project) -> None:
     async with running(mixed) as opened:
         screen = await reviewing(opened)
@@ -135,8 +147,10 @@ async def test_fix_keeps_the_other_picture(mixed: Project) -> None:
         assert excluded(mixed) == ["a.png"]
 
 
-async def test_fix_leads_to_the_image(mixed: Project) -> None:
+async def test_fix_leads_to_the_image_also_past_a_filter(mixed: Project) -> None:
     async with running(mixed) as opened:
+        opened.app.screen.query_one(FilterBar).set("name:dark1")
+        await opened.settled()
         screen = await reviewing(opened)
         await only(opened, screen, "quality")
         await opened.press("j", "f")
@@ -145,6 +159,7 @@ async def test_fix_leads_to_the_image(mixed: Project) -> None:
         row = opened.app.screen.query_one(ImageList).row
         assert row is not None
         assert row.path.endswith("dark2.png")
+        assert opened.app.screen.query_one(FilterBar).text == ""
         assert excluded(mixed) == []
 
 
@@ -165,6 +180,21 @@ async def test_keys_that_overtake_the_screen_decide_nothing_unseen(mixed: Projec
         screen.action_answer("yes")  # the next question has not been drawn yet
         await opened.settled()
         assert excluded(mixed) == ["b.png"]
+
+
+async def test_a_question_that_comes_by_itself_is_noticed_before_it_is_answered(
+    mixed: Project,
+) -> None:
+    async with running(mixed) as opened:
+        screen = await reviewing(opened)
+        screen._take(screen._open[1:])
+        assert text(screen, "title") == "dark1.png: dark, flat"
+        screen.action_answer("yes")  # meant for the one before
+        await opened.settled()
+        assert excluded(mixed) == []
+        await opened.until(lambda: screen._seen)
+        await opened.press("y")
+        assert excluded(mixed) == ["dark1.png"]
 
 
 async def test_what_was_excluded_elsewhere_is_not_asked_and_not_done(mixed: Project) -> None:

@@ -91,6 +91,7 @@ async def all_found(opened: Opened) -> None:
     screen = opened.app.screen
     assert isinstance(screen, ReviewScreen)
     await opened.until(lambda: screen._complete and screen._seen)
+    await opened.press("j")
 
 
 @pytest.mark.parametrize("size", [(140, 40), (80, 24)], ids=["wide", "narrow"])

@@ -132,7 +132,7 @@ class ReviewScreen(StageScreen):
             rows = {path: row for path in paths if (row := index.get(path)) is not None}
             return review.fingerprint(index) if look_again else None, still, rows
 
-        dataset, still, self._rows = await self.session.queries.run(judge)
+        dataset, still, self._rows = await self.session.counts.run(judge)
         if look_again:
             self._look_again = False
             if dataset != self._dataset:
@@ -174,12 +174,14 @@ class ReviewScreen(StageScreen):
         """List these questions; the cursor stays, or goes to one that is back after an undo."""
         before = {decision.id for decision in self._open}
         self._open = [decision for decision in still if decision.id not in self._answering]
+        back = [d for d in self._open if d.id in self._answered and d.id not in before]
+        if back and self._kind != back[0].kind:
+            self._kind = None
         ids = [decision.id for decision in self._listed]
         place = self.query_one("#decisions", ItemList).cursor
-        back = [id_ for id_ in ids if id_ in self._answered and id_ not in before]
         if back:
-            self._answered.discard(back[0])
-            place = ids.index(back[0])
+            self._answered.discard(back[0].id)
+            place = ids.index(back[0].id)
         elif not self._touched:
             place = 0  # what is found later may be more important
         elif self._drawn is not None and self._drawn.id in ids:
@@ -271,12 +273,9 @@ class ReviewScreen(StageScreen):
         self.query_one("#review-answers", Static).update(Content(_answers(decision)))
         pair = _is_pair(decision)
         self.set_class(pair, "-pair")
-        images = () if decision is None else decision.images
         self._draw_side("first", decision, 0 if pair else self._place)
         if pair:
             self._draw_side("second", decision, self._place)
-        elif not images:
-            self.query_one("#first-picture", Picture).show_text("")
 
     def _draw_side(self, side: str, decision: Decision | None, place: int) -> None:
         images = () if decision is None else decision.images
@@ -292,7 +291,7 @@ class ReviewScreen(StageScreen):
         self.query_one(f"#{side}-about", Static).update(Content(text))
         picture = self.query_one(f"#{side}-picture", Picture)
         if row is None:
-            picture.show_text("")
+            picture.show_text("" if decision is None else "no picture to show")
             return
         file = self.session.project.root / row.path
         fit = self.session.project.buckets.fit((row.width, row.height))

@@ -98,7 +98,6 @@ def find_advice(present: Present) -> Iterator[events.Event | Decision]:
 
 def _advice(found: events.Advice) -> Decision:
     stage = _STAGES.get(found.topic, "plan")
-    of = f"{found.folder}: " if found.folder else ""
     return Advice(
         kind="advice",
         # Numbers change with every image; it is the same remark nevertheless.
@@ -107,8 +106,8 @@ def _advice(found: events.Advice) -> Decision:
         images=(),
         basis=frozenset({found.level}),
         importance=_ADVICE,
-        title=f"{of}{found.topic}",
-        reason=f"{found.message} {found.hint}".strip(),
+        title=found.message.rstrip("."),
+        reason=found.hint,
         no="it is meant to be so",
         fix=f"open {stage.title()}",
         stage=stage,

@@ -357,6 +357,17 @@ def test_the_command_line_lists_and_counts(
     assert lines[-1]["summary"]["kinds"] == {"quality": 1}
 
 
+def test_the_history_tells_what_was_decided(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(project, "dark.png", busy(3).point(lambda level: level // 12))
+    decide(project, waiting(project, "quality")[0], "never")
+    app(["history", str(project.root)])
+    assert "review: dark.png: dark, flat: never ask again  (1 decision)" in capsys.readouterr().out
+    app(["undo", str(project.root)])
+    assert "- decided: quality (never asked again)" in capsys.readouterr().out
+
+
 def test_a_kind_that_is_not_asked_for_is_not_looked_for(project: Project) -> None:
     save(project, "dark.png", busy(3).point(lambda level: level // 12))
     list(scan.run(project))
