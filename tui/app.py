@@ -37,6 +37,7 @@ from tui.pictures import made
 from tui.printable_lines import PRINTABLE
 from tui.session import Session
 from tui.stage_screen import StageScreen
+from tui.verbs.screen import verb_form
 from tui.widgets.job_strip import outcome
 
 FOLLOW_SECONDS = 0.25
@@ -259,6 +260,11 @@ class ShikomiApp(App[None]):
     def action_help(self) -> None:
         """Show all keys."""
         self.push_screen(Help(str(self.current_mode)))
+
+    @work(group="verb", exclusive=True, exit_on_error=False)
+    async def action_verb(self, name: str) -> None:
+        """Open the form of a verb."""
+        self.push_screen(await verb_form(self.session, name))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer those of Textual's commands that are not in the table."""

@@ -22,6 +22,7 @@ from prep.events import Warned
 from prep.ops import edit
 from prep.project import FILE_NAME, Project
 from tui.jobs.follow import JobBoard, JobView
+from tui.scope import Scope
 from tui.stages import StageState
 
 T = TypeVar("T")
@@ -81,6 +82,8 @@ class Session:
         dataset_changed: Published with a reason when rows, captions or settings may differ.
         edited: Published with the outcome of each edit, undo and redo.
         jobs_changed: Published with each job that has news.
+        scope: The images that are chosen in the list; commands of all stages work on them.
+        typed: What was entered in the forms of verbs, by verb and option.
         remarks: States of stages that only their screens know.
         remarked: Published with the stage whose remark is new.
     """
@@ -93,6 +96,8 @@ class Session:
         self._writer = IndexThread(project, "writer")
         self._painters = ThreadPoolExecutor(2, thread_name_prefix="shikomi-paint")
         self.drafts: dict[str, Draft] = {}
+        self.scope = Scope()
+        self.typed: dict[str, dict[str, Any]] = {}
         self.remarks: dict[str, StageState] = {}
         self.board = JobBoard(project.jobs)
         self.dataset_changed: Signal[str] = Signal(owner, "dataset")

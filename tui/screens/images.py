@@ -18,6 +18,7 @@ from tui import commands
 from tui.about import about
 from tui.dialogs.edit_tags import EditKind, EditTags
 from tui.dialogs.question import Question
+from tui.scope import Scope
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.widgets.caption_editor import CaptionEditor
@@ -87,6 +88,7 @@ class ImagesScreen(StageScreen):
         ids, total = await self.session.queries.run(found)
         self._list.show(ids)
         self._tell(total)
+        self._publish_scope()
         self._show_empty(total == 0)
         self._show_counts(await self.session.counts.run(lambda index: index.tag_counts(where)))
 
@@ -128,7 +130,15 @@ class ImagesScreen(StageScreen):
     @on(ImageList.Marked)
     def marked(self) -> None:
         """Show how many are selected."""
+        self._publish_scope()
         self._tell()
+
+    def _publish_scope(self) -> None:
+        """Let the other stages and the forms of verbs work on what is chosen here."""
+        images = self._list
+        selected = tuple(images.targets) if images.marked else ()
+        where = self.query_one(FilterBar).text
+        self.session.scope = Scope(selected, where, images.count, self._total)
 
     def _show(self, row: ImageRow | None) -> None:
         picture, text = self.query_one(Picture), ""
