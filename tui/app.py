@@ -5,25 +5,28 @@ to the application, since workers die with the node that started them.
 """
 
 import asyncio
-import signal
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.markup import escape
+from textual import events as ui_events
 from textual import work
+from textual.actions import ActionParseResult
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
-from textual.worker import Worker
+from textual.worker import Worker, WorkerState
 
 from prep import events
-from prep.dataset.journal.edits import Outcome
+from prep.dataset.journal.edits import Edit, Outcome
+from prep.errors import UserError
 from prep.ops import scan
 from prep.project import Project
 from tui import commands, screens, stages
@@ -31,19 +34,27 @@ from tui.dialogs.help import Help
 from tui.dialogs.question import Question
 from tui.jobs.follow import JobView
 from tui.jobs.operations import watched
-from tui.notices import SECONDS, report_worker
+from tui.key_order import KeyOrder, NextRound
+from tui.leaving import leave_when_told
+from tui.notices import SECONDS, report, report_worker
 from tui.palette import TableProvider
 from tui.pictures import made
 from tui.printable_lines import PRINTABLE
 from tui.session import Session
 from tui.stage_screen import StageScreen
+from tui.themes import THEMES
+from tui.verbs.ending import in_form
 from tui.verbs.screen import verb_form
 from tui.widgets.job_strip import outcome
+from tui.widgets.line_list import count_of
 
 FOLLOW_SECONDS = 0.25
 """Seconds between two polls of job directories."""
 _REFRESH_SECONDS = 1.0
 """Seconds between two refreshes of lists during a scan."""
+
+EDITING = frozenset({"save", "bulk", "exclude", "concept"})
+"""Groups of workers that edit."""
 
 
 @dataclass
@@ -70,15 +81,22 @@ class ShikomiApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = commands.bindings("app")
     # Textual declares these as instance variables, so ClassVar would be a type error.
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (150, "-very-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-high")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (12, "-low"), (34, "-high")]  # noqa: RUF012
     DEFAULT_MODE = "images"
 
     def __init__(self, project: Project) -> None:
         super().__init__()
         self.session = Session(self, project)
         self.survey = stages.Survey()
+        self._turning = asyncio.Lock()
+        self._keys = KeyOrder(self, super().on_event)
         self._scan_text = ""
         self._since_refresh = 0.0
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = THEMES[0].name
+        for name in set(self.available_themes) - {theme.name for theme in THEMES}:
+            self.unregister_theme(name)
         for mode, screen in screens.SCREENS.items():
             self.add_mode(mode, partial(screen, self.session))
 
@@ -86,30 +104,52 @@ class ShikomiApp(App[None]):
         """Return what every line of every widget goes through on its way to the terminal."""
         return [*super().get_line_filters(), PRINTABLE]
 
+    # ---- keys ----------------------------------------------------------------------------
+
+    async def on_event(self, event: ui_events.Event) -> None:
+        """Give keys to widgets one after the other."""
+        if isinstance(event, ui_events.Key | ui_events.Paste) and not event.is_forwarded:
+            await self._keys.take(event)
+        else:
+            await super().on_event(event)
+
+    async def run_action(
+        self,
+        action: "str | ActionParseResult",
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Run an action; what it refuses is told, and ends nothing."""
+        try:
+            return await super().run_action(action, default_namespace, namespaces)
+        except UserError as error:
+            report(self, error)
+            return True
+
+    def _fatal_error(self) -> None:
+        """End after a fault of the program, without Textual's traceback: ``run`` raises it."""
+        self._close_messages_no_wait()
+
+    async def on_next_round(self, message: NextRound) -> None:
+        """Go on with the keys that wait."""
+        message.stop()
+        await self._keys.go_on()
+
     # ---- life ----------------------------------------------------------------------------
 
     def on_mount(self) -> None:
         """Start background tasks."""
-        self._leave_on_signals()
+        leave_when_told(self)
         self.sub_title = self.session.project.name
         self.session.dataset_changed.subscribe(self, self._dataset_changed)
         self.session.edited.subscribe(self, self._edited)
+        self.session.turned.subscribe(self, self._show_conflicts)
         self.session.jobs_changed.subscribe(self, self._job_changed)
         self.session.remarked.subscribe(self, lambda _: self.show_states())
         self._follow_jobs()
         self._show_unfinished()
+        self._show_drafts()
         self.action_rescan()
-
-    def _leave_on_signals(self) -> None:
-        """Restore the terminal when the process is ended from outside or its terminal closes."""
-        if self.is_headless:
-            return
-        loop = asyncio.get_running_loop()
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            with suppress(NotImplementedError):  # Windows
-                if number is not None:
-                    loop.add_signal_handler(number, self.exit, None, 128 + number)
 
     def on_unmount(self) -> None:
         """End the threads."""
@@ -121,6 +161,8 @@ class ShikomiApp(App[None]):
         if event.worker.group == "scan" and event.worker.is_finished:
             self._scan_text = ""
             self._show_strip()
+            if event.state is WorkerState.ERROR:
+                self.on_scan_done()  # what is known is all that there will be
 
     def on_app_focus(self) -> None:
         """Rescan when the user comes back from another program."""
@@ -155,6 +197,7 @@ class ShikomiApp(App[None]):
 
     def on_scan_done(self) -> None:
         """Show the complete dataset."""
+        self.session.scanned = True
         self.session.dataset_changed.publish("scanned")
 
     # ---- rail and strip ------------------------------------------------------------------
@@ -203,11 +246,12 @@ class ShikomiApp(App[None]):
         severe = failed or view.state == "lost"
         if view.state == "lost":
             hint = f"It ended unexpectedly; see {view.job.log_file}."
-        self.notify(
-            escape(f"{outcome(view)}\n{hint}".strip()),
-            severity="error" if severe else "information",
-            timeout=SECONDS,
-        )
+        if not in_form(self, view.job):
+            self.notify(
+                escape(f"{outcome(view)}\n{hint}".strip()),
+                severity="error" if severe else "information",
+                timeout=SECONDS,
+            )
         self.action_rescan()
 
     def action_stop_job(self) -> None:
@@ -225,19 +269,56 @@ class ShikomiApp(App[None]):
 
     @work(group="undo", exit_on_error=False)
     async def action_undo(self) -> None:
-        """Undo the newest edit."""
-        done = await self.session.undo()
-        self.notify(escape(f"Undone: {done.title}") if done.edit else "Nothing to undo.")
+        """Undo the newest edit; ask first if it was not made here."""
+        await self._turn(undo=True)
 
     @work(group="undo", exit_on_error=False)
     async def action_redo(self) -> None:
-        """Redo the edit that was undone last."""
-        done = await self.session.redo()
-        self.notify(escape(f"Redone: {done.title}") if done.edit else "Nothing to redo.")
+        """Redo the edit that was undone last; ask first if that was not here."""
+        await self._turn(undo=False)
+
+    async def _turn(self, *, undo: bool) -> None:
+        verb = "undo" if undo else "redo"
+        async with self._turning:  # one after the other, and after the edits before them
+            edits = [w.wait() for w in self.workers if w.group in EDITING and not w.is_finished]
+            await asyncio.gather(*edits, return_exceptions=True)
+            edit = await self.session.upcoming(undo=undo)
+            if edit is None:
+                self.notify(f"Nothing to {verb}.")
+            elif self.session.made(edit) or await self._wants(verb, edit):
+                done = await self.session.turn(edit, undo=undo)
+                again = "Redo: ctrl+r" if undo else "Undo: u"
+                count = count_of(len(done.changed), "change")
+                self.notify(
+                    escape(f"{'Undone' if undo else 'Redone'}: {done.title} ({count}). {again}")
+                )
+
+    async def _wants(self, verb: str, edit: Edit) -> bool:
+        """Ask whether an edit of another session or application is meant."""
+        when = time.strftime("%d %b %H:%M", time.localtime(edit.time))
+        count = count_of(sum(edit.kinds.values()), "change")
+        text = f"{edit.title}\n{count}, {when}; not made in this session."
+        answers = {"back": "Back", "yes": verb.title()}
+        question = Question(f"{verb.title()} this edit?", text, answers)
+        return await self.push_screen_wait(question) == "yes"
+
+    def _show_drafts(self) -> None:
+        """Tell of captions that an earlier session left unsaved."""
+        names = [path.rpartition("/")[2] for path in self.session.drafts]
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            text = (
+                f"{', '.join(names[:3])}{more}: typed earlier, and not saved yet (✎ in the list)."
+            )
+            self.notify(escape(text), severity="warning", timeout=SECONDS)
 
     def _edited(self, done: Outcome) -> None:
         if len(done.changed) > 1:
             self.notify(escape(f"{done.title}: {len(done.changed)} images. Press u to undo."))
+        self._show_conflicts(done)
+
+    def _show_conflicts(self, done: Outcome) -> None:
+        """Tell of what an edit, undo or redo left alone."""
         if done.conflicts:
             path, reason = done.conflicts[0]
             more = f" (and {len(done.conflicts) - 1} more)" if len(done.conflicts) > 1 else ""
@@ -272,21 +353,26 @@ class ShikomiApp(App[None]):
             if command.title in ("Theme", "Screenshot"):
                 yield command
 
-    @work(group="quit", exclusive=True, exit_on_error=False)
-    async def _leave(self) -> None:
-        drafts = len(self.session.drafts)
-        if drafts:
-            text = f"{drafts} caption{'s are' if drafts > 1 else ' is'} typed but not saved."
-            answers = {"stay": "Keep editing", "leave": "Discard and quit"}
-            if await self.push_screen_wait(Question("Quit?", text, answers)) != "leave":
-                return
-        running = self.session.board.running()
-        message = f"{len(running)} job(s) still running: shikomi jobs list" if running else None
-        self.exit(message=message)
-
     async def action_quit(self) -> None:
-        """Leave, unless something typed would be lost."""
-        self._leave()
+        """Leave; with unsaved captions, ask first."""
+        drafts = len(self.session.drafts)
+        if not drafts:
+            self._leave("leave")
+            return
+        text = (
+            f"{drafts} caption{'s are' if drafts > 1 else ' is'} typed but not saved.\n\n"
+            "Drafts are kept in this project, and are here again the next time."
+        )
+        answers = {"stay": "Keep editing", "leave": "Quit", "discard": "Discard and quit"}
+        await self.push_screen(Question("Quit?", text, answers), self._leave)
+
+    def _leave(self, answer: str | None) -> None:
+        if answer == "discard":
+            self.session.drafts.clear()
+        if answer in ("leave", "discard"):
+            running = self.session.board.running()
+            text = f"{len(running)} job(s) still running: shikomi jobs list" if running else None
+            self.exit(message=text)
 
 
 def run(path: Path) -> int:
@@ -300,7 +386,10 @@ def run(path: Path) -> int:
 
     Raises:
         UserError: There is no such folder, or its ``shikomi.toml`` is not valid.
+        Exception: The application has a fault; the terminal is restored by then.
     """
     app = ShikomiApp(Project.open(path))
     app.run()
+    if app._exception is not None:
+        raise app._exception
     return app.return_code or 0

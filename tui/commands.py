@@ -1,8 +1,8 @@
 """The one table of commands: source of key bindings, command palette and help screen.
 
 A command belongs to a scope: ``app`` works everywhere, a stage's name only there, ``list`` and
-``editor`` while such a widget has the focus. In text fields, keys type text, so letters are free
-for commands everywhere else.
+``editor`` while such a widget has the focus. In text fields, keys type text (typing mode, which the
+job strip shows), so letters are free for commands everywhere else (command mode).
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -41,10 +41,18 @@ class Command:
     @property
     def label(self) -> str:
         """The keys, in readable form."""
-        return " ".join(_PLAIN.get(key, key) for key in self.key.split(","))
+        return " ".join(_plain(key) for key in self.key.split(","))
 
 
 _PLAIN = {"question_mark": "?", "slash": "/", "asterisk": "*", "escape": "esc"}
+
+
+def _plain(key: str) -> str:
+    """Return the name of a key as it is printed on it."""
+    if key[0] == "f" and key[1:].isdecimal():
+        return key.upper()
+    return _PLAIN.get(key, key)
+
 
 STAGE_KEYS = {
     "images": ("1", "Images & captions", "View the images, write captions"),
@@ -59,7 +67,7 @@ STAGE_KEYS = {
 
 COMMANDS: tuple[Command, ...] = (
     *(
-        Command(key, f"go('{mode}')", title, f"{help_}.", "app")
+        Command(f"{key},f{key}", f"go('{mode}')", title, f"{help_}.", "app")
         for mode, (key, title, help_) in STAGE_KEYS.items()
     ),
     Command("ctrl+p", "command_palette", "Find", "Find any command or verb by its words.", "app"),
@@ -116,7 +124,7 @@ COMMANDS: tuple[Command, ...] = (
         "X",
         "exclude_all",
         "All groups",
-        "Exclude others; unclear ones stay.",
+        "Show, then exclude others; unclear ones stay.",
         "dupes",
         True,
     ),

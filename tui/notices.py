@@ -28,3 +28,8 @@ def report_worker(node: DOMNode, event: Worker.StateChanged) -> None:
     """Show the error that ended a worker of ``node``; call it from ``on_worker_state_changed``."""
     if event.state is WorkerState.ERROR and event.worker.error is not None:
         report(node, event.worker.error)
+
+
+def tell(node: DOMNode, message: str, hint: str = "") -> None:
+    """Show why something was not done, and what can be done about it."""
+    node.app.notify(escape(f"{message}\n{hint}".strip()), severity="warning", timeout=SECONDS)

@@ -10,7 +10,7 @@ from prep.project import Project
 from prep.system.names import natural_key
 from prep.system.walking import files_below
 
-FOLDERS = ("samples", "grid")
+FOLDERS = ("samples", "grids")
 """Folders below the output folder."""
 
 

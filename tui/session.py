@@ -8,7 +8,6 @@ must happen one after the other. Screens await; nothing here blocks the event lo
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from textual.dom import DOMNode
@@ -17,11 +16,14 @@ from textual.signal import Signal
 from prep import captions
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change
-from prep.dataset.journal.edits import Journal, Outcome
+from prep.dataset.journal.edits import Edit, Journal, Outcome
 from prep.events import Warned
 from prep.ops import edit
 from prep.project import FILE_NAME, Project
+from tui.drafts import Drafts
 from tui.jobs.follow import JobBoard, JobView
+from tui.jobs.launch import Launcher
+from tui.notices import report
 from tui.scope import Scope
 from tui.stages import StageState
 
@@ -64,23 +66,19 @@ class IndexThread:
             index.close()
 
 
-@dataclass(frozen=True)
-class Draft:
-    """Unsaved text; ``base`` is the caption from which it started."""
-
-    base: str | None
-    text: str
-
-
 class Session:
     """An open project.
 
     Attributes:
+        drafts: Captions that are typed but not saved.
+        launcher: Lets one start of a job through at a time.
+        scanned: All images were looked for once, so that none means none.
         rows: Fetches rows that scroll into view; nothing slow may run there.
         queries: Runs filters and previews.
         counts: Runs counts that take long in a large dataset.
         dataset_changed: Published with a reason when rows, captions or settings may differ.
-        edited: Published with the outcome of each edit, undo and redo.
+        edited: Published with the outcome of each edit.
+        turned: Published with the outcome of each undo and redo.
         jobs_changed: Published with each job that has news.
         scope: The images that are chosen in the list; commands of all stages work on them.
         typed: What was entered in the forms of verbs, by verb and option.
@@ -95,18 +93,23 @@ class Session:
         self.counts = IndexThread(project, "counts")
         self._writer = IndexThread(project, "writer")
         self._painters = ThreadPoolExecutor(2, thread_name_prefix="shikomi-paint")
-        self.drafts: dict[str, Draft] = {}
         self.scope = Scope()
         self.typed: dict[str, dict[str, Any]] = {}
+        self.drafts = Drafts(project, lambda error: report(owner, error))
         self.remarks: dict[str, StageState] = {}
         self.board = JobBoard(project.jobs)
+        self.launcher = Launcher()
+        self.scanned = False
         self.dataset_changed: Signal[str] = Signal(owner, "dataset")
+        self._mine: set[int] = set()
         self.edited: Signal[Outcome] = Signal(owner, "edited")
+        self.turned: Signal[Outcome] = Signal(owner, "turned")
         self.jobs_changed: Signal[JobView] = Signal(owner, "jobs")
         self.remarked: Signal[str] = Signal(owner, "remarked")
 
     def close(self) -> None:
         """End all threads; running work is finished first."""
+        self.drafts.close()
         self._painters.shutdown(wait=True, cancel_futures=True)
         for thread in self._threads:
             thread.close()
@@ -124,7 +127,30 @@ class Session:
     async def edit(self, title: str, changes: Iterable[Change]) -> Outcome:
         """Make changes as one edit and notify subscribers."""
         wanted = list(changes)
-        return await self._journal(lambda journal: journal.apply(title, wanted))
+        return await self.decide(lambda _: (title, wanted))
+
+    async def decide(self, make: Callable[[Index], tuple[str, Iterable[Change]]]) -> Outcome:
+        """Make an edit that is decided when it is made, from the state that it finds then.
+
+        Args:
+            make: Returns title and changes; called in the thread that makes them.
+        """
+        done = await self._journal(lambda journal, index: journal.apply(*make(index)))
+        self._mine.add(done.edit)
+        self.edited.publish(done)
+        return done
+
+    async def upcoming(self, *, undo: bool) -> Edit | None:
+        """Return the edit that would be undone or redone next."""
+        return await self._writer.run(lambda index: Journal(index).upcoming(undo=undo))
+
+    def adopt(self, number: int) -> None:
+        """Count an edit as one of this session: a process that it started has made it."""
+        self._mine.add(number)
+
+    def made(self, edit: Edit) -> bool:
+        """Return whether an edit was made, undone or redone in this session."""
+        return edit.id in self._mine
 
     async def unfinished(self) -> list[Warned]:
         """Finish edits that were interrupted; return what to tell of those and of others."""
@@ -139,25 +165,31 @@ class Session:
             self.dataset_changed.publish("edit")
         return told
 
-    async def undo(self) -> Outcome:
-        """Undo the newest edit."""
-        return await self._journal(lambda journal: journal.undo())
+    async def turn(self, edit: Edit, *, undo: bool) -> Outcome:
+        """Undo or redo exactly this edit.
 
-    async def redo(self) -> Outcome:
-        """Redo the edit that was undone last."""
-        return await self._journal(lambda journal: journal.redo())
+        Raises:
+            RetryError: It is not the next one any more.
+        """
+
+        def work(journal: Journal, _: Index) -> Outcome:
+            return journal.undo(edit.id) if undo else journal.redo(edit.id)
+
+        done = await self._journal(work)
+        self._mine.add(done.edit)
+        self.turned.publish(done)
+        return done
 
     async def read_caption(self, path: str) -> str | None:
         """Read the caption file of an image as it is now."""
         return await self._writer.run(lambda index: captions.read(index.project.caption_file(path)))
 
-    async def _journal(self, work: Callable[[Journal], Outcome]) -> Outcome:
-        outcome = await self._writer.run(lambda index: work(Journal(index)))
+    async def _journal(self, work: Callable[[Journal, Index], Outcome]) -> Outcome:
+        outcome = await self._writer.run(lambda index: work(Journal(index), index))
         if any(change.path == FILE_NAME for change in outcome.changed):
             self.reopen(await asyncio.to_thread(Project.open, self.project.root))
         elif outcome.changed:
             self.dataset_changed.publish("edit")
-        self.edited.publish(outcome)
         return outcome
 
     # ---- settings ------------------------------------------------------------------------

@@ -3,18 +3,21 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Footer
 from textual.worker import Worker
 
-from prep.dataset.journal.edits import Outcome
 from tui.jobs.follow import JobView
 from tui.notices import report_worker
 from tui.session import Session
 from tui.stages import StageState
+from tui.widgets.form import Form
 from tui.widgets.job_strip import JobStrip
+from tui.widgets.line_list import takes_text
 from tui.widgets.rail import Rail
 
 
@@ -22,7 +25,7 @@ class StageScreen(Screen[None]):
     """A stage. Its data is reloaded when it comes into view after a change."""
 
     MODE: ClassVar[str] = ""
-    AUTO_FOCUS = None
+    AUTO_FOCUS = ""  # None would inherit "*": the first text field
 
     def __init__(self, session: Session) -> None:
         super().__init__(classes="stage")
@@ -61,8 +64,21 @@ class StageScreen(Screen[None]):
         """Subscribe to changes."""
         self.session.dataset_changed.subscribe(self, self._dataset_changed)
         self.session.jobs_changed.subscribe(self, self.job_changed)
-        self.session.edited.subscribe(self, self.edited)
-        self.query_one(self.start_focus()).focus()
+        self.watch(self, "focused", self._show_mode)
+        self.to_commands()
+
+    def _show_mode(self, focused: Widget | None) -> None:
+        self.query_one(JobStrip).typing = takes_text(focused)
+
+    def to_commands(self) -> None:
+        """Move the focus to the first panel, where keys are commands."""
+        self.set_focus(None)
+        self.set_focus(self.query_one(self.start_focus()))
+
+    @on(Form.Left)
+    def form_left(self) -> None:
+        """Go back to commands."""
+        self.to_commands()
 
     def show_states(self, states: Mapping[str, StageState]) -> None:
         """Show the states of the stages."""
@@ -77,17 +93,16 @@ class StageScreen(Screen[None]):
         """Show running work."""
         self.query_one(JobStrip).show(running, scan, last)
 
-    def edited(self, outcome: Outcome) -> None:
-        """Handle an edit."""
-
     def _dataset_changed(self, _reason: str) -> None:
         self._stale = True
         if self.is_current:
             self._freshen()
 
     def on_screen_resume(self) -> None:
-        """Apply changes made while another screen was shown."""
+        """Apply changes made while another screen was shown; keys are commands at first."""
         self._freshen()
+        if self.focused is None:
+            self.to_commands()
 
     def _freshen(self) -> None:
         if self._stale:

@@ -231,6 +231,23 @@ class Index:
                 found[row.id] = row
         return [found[number] for number in ids if number in found]
 
+    def paths(self, ids: Sequence[int]) -> dict[int, str]:
+        """Return the paths of the images with these ids; missing ids are skipped."""
+        found: dict[int, str] = {}
+        for places, part in chunks(ids):
+            found.update(
+                self.connection.execute(f"SELECT id, path FROM images WHERE id IN ({places})", part)
+            )
+        return found
+
+    def folders_of(self, ids: Sequence[int]) -> list[str]:
+        """Return the concept folders of the images with these ids, in natural order."""
+        found: set[str] = set()
+        for places, part in chunks(ids):
+            select = f"SELECT DISTINCT folder FROM images WHERE id IN ({places})"
+            found.update(folder for (folder,) in self.connection.execute(select, part))
+        return sorted(found, key=natural_key)
+
     def select(self, where: str = "") -> list[ImageRow]:
         """Return the images that match a query, in natural order.
 

@@ -1,8 +1,8 @@
 """``work.db``: data that cannot be recomputed, and must never be discarded.
 
-The journal of edits, exclusions, crops, and the manual edits behind captions; and where it was
-recorded (``home``: see ``prep.system.home``). Its schema grows by migrations; the list below is
-only ever appended to.
+The journal of edits, exclusions, crops, the manual edits behind captions, captions that are typed
+but not saved; and where it was recorded (``home``: see ``prep.system.home``). Its schema grows by
+migrations; the list below is only ever appended to.
 """
 
 import sqlite3
@@ -32,6 +32,9 @@ MIGRATIONS = (
     """,
     """
     CREATE TABLE home(place TEXT NOT NULL);
+    """,
+    """
+    CREATE TABLE drafts(path TEXT PRIMARY KEY, base TEXT, text TEXT NOT NULL) WITHOUT ROWID;
     """,
 )
 

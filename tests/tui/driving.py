@@ -57,8 +57,7 @@ class Opened:
 
     async def go(self, mode: str) -> None:
         """Switch to a stage by its key."""
-        self.app.screen.set_focus(None)
-        await self.pilot.press(STAGE_KEYS[mode][0])
+        await self.pilot.press(f"f{STAGE_KEYS[mode][0]}")
         await self.until(
             lambda: self.app.current_mode == mode and self.app.screen.query("#body > *")
         )

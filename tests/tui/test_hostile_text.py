@@ -21,7 +21,7 @@ def hostile(project: Project, make_image: MakeImage) -> Project:
     for name in (f"a{ATTACK}.png", "\x1b]52;c;eA==\x07.png"):
         make_image(f"10_mochi{ATTACK}/{name}", 1, caption=f"hat {ATTACK}, {ATTACK}, hat")
     make_image("10_mochi/a.png", 1, caption=f"mochi {ATTACK}")
-    table = {"trigger": f"mochi {ATTACK}", "prune": [f"hat {ATTACK}"]}
+    table = {"trigger": "mochi", "prune": ["hat"]}  # tags in settings with escapes are refused
     project = project.saved({"project": {"name": f"x{ATTACK}"}, "concepts": {"10_mochi": table}})
     list(scan.run(project))
     job = jobs.create(project.jobs, jobs.JobSettings("train", ["true"], title=f"run {ATTACK}"))

@@ -239,3 +239,106 @@ async def test_the_first_scan_leaves_the_keys_with_the_list(three: Project) -> N
     async with running(three) as opened:
         images = opened.app.screen.query_one(ImageList)
         await opened.until(lambda: opened.app.screen.focused is images)
+
+
+async def test_the_selection_survives_filtering(three: Project) -> None:
+    async with running(three) as opened:
+        await opened.press("space", "space")
+        images = opened.app.screen.query_one(ImageList)
+        field = opened.app.screen.query_one("#filter", Input)
+        field.value = "hat"
+        await opened.until(lambda: images.count == 1)
+        assert images.targets == [images.ids[0]]
+        status = opened.app.screen.query_one("#list-status", Static)
+        assert "2 selected (1 not shown)" in str(status.content)
+        field.value = ""
+        await opened.until(lambda: images.count == 3)
+        assert sorted(images.marked) == sorted(images.ids[:2])
+
+
+async def test_an_id_that_is_used_again_is_not_selected(
+    three: Project, make_image: MakeImage
+) -> None:
+    async with running(three) as opened:
+        await opened.press("G", "space")
+        images = opened.app.screen.query_one(ImageList)
+        (three.dataset / "10_mochi" / "c.png").unlink()
+        await opened.press("r")
+        await opened.until(lambda: images.count == 2)
+        make_image("10_mochi/d.png", 4)
+        await opened.press("r")
+        await opened.until(lambda: images.count == 3)
+        assert images.marked == set()
+
+
+async def test_a_range_begins_at_an_image_not_at_a_row(three: Project) -> None:
+    async with running(three) as opened:
+        await opened.press("down", "space")
+        images = opened.app.screen.query_one(ImageList)
+        (three.dataset / "10_mochi" / "a.png").unlink()
+        await opened.press("r")
+        await opened.until(lambda: images.count == 2)
+        await opened.press("G", "v")
+        assert images.marked == set(images.ids)
+
+
+async def test_an_image_that_leaves_the_filter_stays_while_it_is_edited(three: Project) -> None:
+    async with running(three) as opened:
+        opened.app.screen.query_one("#filter", Input).value = "-done"
+        images = opened.app.screen.query_one(ImageList)
+        await opened.until(lambda: images.count == 3)
+        await opened.press("down", "e")
+        await opened.type(", done")
+        await opened.pilot.press("ctrl+s")
+        await opened.until(lambda: images.held is not None)
+        editor = opened.app.screen.query_one(CaptionEditor)
+        await opened.type(", x")
+        assert editor.path.endswith("b.png")
+        assert shown(opened) == ["a", "b", "c"]
+        await opened.pilot.press("ctrl+s")
+        await opened.until(lambda: caption(three, "b") == "cat, long hair, done, x")
+        await opened.press("escape", "down")
+        assert shown(opened) == ["a", "c"]
+        assert images.row is not None
+        assert images.row.path.endswith("c.png")
+        assert caption(three, "c") is None
+
+
+async def test_save_and_next_walks_through_what_is_left(three: Project) -> None:
+    async with running(three) as opened:
+        opened.app.screen.query_one("#filter", Input).value = "-done"
+        images = opened.app.screen.query_one(ImageList)
+        await opened.until(lambda: images.count == 3)
+        await opened.press("e")
+        for _ in range(3):
+            await opened.type(", done")
+            await opened.press("ctrl+n")
+        await opened.until(lambda: caption(three, "c") is not None)
+        assert [caption(three, name) for name in "ab"] == ["cat, hat, done", "cat, long hair, done"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "after"),
+    [
+        (("w",), ["lily, cat", "mochi, cat, hat", "mochi, cat, long hair", "mochi", "cat"]),
+        (("space", "w"), ["lily, cat", "cat, hat", "cat, long hair", "", "cat"]),
+    ],
+    ids=["all", "one"],
+)
+async def test_a_trigger_belongs_to_its_concept(
+    three: Project, make_image: MakeImage, keys: tuple[str, ...], after: list[str]
+) -> None:
+    files = [make_image(f"{name}.png", 4, caption="cat") for name in ("5_lily/d", "misc/e")]
+    files[1:1] = [three.dataset / "10_mochi" / f"{name}.png" for name in "abc"]
+    words = {"10_mochi": {"trigger": "mochi"}, "5_lily": {"trigger": "lily"}}
+    project = three.saved({"concepts": words})
+    async with running(project) as opened:
+        await opened.press(*keys)
+        await opened.until(lambda: isinstance(opened.app.screen, EditTags))
+        dialog = opened.app.screen
+        await opened.until(lambda: not dialog.query_one("#apply", Button).disabled)
+        await opened.pilot.click("#apply")
+        texts = [file.with_suffix(".txt") for file in files]
+        await opened.until(
+            lambda: [text.read_text() if text.exists() else "" for text in texts] == after
+        )

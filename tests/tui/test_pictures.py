@@ -61,7 +61,7 @@ def draw(folder: Path, name: str, when: int) -> Path:
 
 def test_generated_pictures_are_found_newest_first(project: Project) -> None:
     old = draw(project.output / "samples" / "mochi", "1.png", 1000)
-    grid = draw(project.output / "grid", "2.png", 3000)
+    grid = draw(project.output / "grids", "2.png", 3000)
     own = draw(project.jobs / "20260101-000000-train" / "samples", "3.png", 2000)
     draw(project.output / "dataset" / "10_mochi", "4.png", 4000)
     assert [one.path for one in made(project)] == [grid, own, old]

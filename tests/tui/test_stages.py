@@ -7,6 +7,8 @@ from textual.widgets import Input, Static
 from prep.curation.duplicates import comparer
 from prep.curation.duplicates.comparison import Comparison
 from prep.dataset.index import Index
+from prep.dataset.journal.changes import exclusion
+from prep.dataset.journal.edits import Journal
 from prep.ops import scan
 from prep.project import Project
 from prep.system import jobs
@@ -16,6 +18,7 @@ from tui.commands import STAGE_KEYS
 from tui.dialogs.edit_tags import EditTags
 from tui.dialogs.fields import Fields
 from tui.dialogs.help import Help
+from tui.dialogs.preview import Preview
 from tui.screens import SCREENS
 from tui.stages import survey
 from tui.widgets.line_list import ItemList
@@ -110,13 +113,53 @@ async def test_the_other_picture_can_be_kept(twins: Project) -> None:
         await opened.go("dupes")
         groups = opened.app.screen.query_one("#groups", ItemList)
         await opened.until(lambda: groups.count == 1)
-        await opened.press("b", "X")
+        await opened.press("b")
+        await opened.pilot.press("X")
+        await opened.until(lambda: isinstance(opened.app.screen, Preview))
+        assert "b.png stays" in opened.app.screen.query_one("#parts", ItemList).render_line(0).text
+        await opened.pilot.press("enter")
 
         def left() -> list[str]:
             with Index(twins) as index:
                 return [Path(row.path).name for row in index.usable()]
 
         await opened.until(lambda: left() == ["b.png", "c.png"])
+
+
+async def test_an_image_whose_copy_was_excluded_by_hand_stays(twins: Project) -> None:
+    def left() -> list[str]:
+        with Index(twins) as index:
+            return [Path(row.path).name for row in index.usable()]
+
+    async with running(twins) as opened:
+        await opened.go("dupes")
+        groups = opened.app.screen.query_one("#groups", ItemList)
+        await opened.until(lambda: groups.count == 1)
+        await opened.go("images")
+        await opened.press("x")
+        await opened.until(lambda: left() == ["b.png", "c.png"])
+        await opened.go("dupes")
+        await opened.press("X")
+        await opened.until(lambda: any("no clear group" in text for text in opened.notices))
+        await opened.press("x")
+        assert left() == ["b.png", "c.png"]
+
+
+async def test_what_was_decided_elsewhere_while_it_was_shown_is_judged_again(
+    twins: Project,
+) -> None:
+    async with running(twins) as opened:
+        await opened.go("dupes")
+        groups = opened.app.screen.query_one("#groups", ItemList)
+        await opened.until(lambda: groups.count == 1)
+        await opened.pilot.press("X")
+        await opened.until(lambda: isinstance(opened.app.screen, Preview))
+        with Index(twins) as index:
+            Journal(index).apply("x", [exclusion("dataset/10_mochi/a.png", None, "elsewhere")])
+        await opened.pilot.press("enter")
+        await opened.settled()
+    with Index(twins) as index:
+        assert [Path(row.path).name for row in index.usable()] == ["b.png", "c.png"]
 
 
 async def test_crops_are_shown(twins: Project) -> None:
@@ -151,15 +194,32 @@ async def test_a_trigger_word_is_saved_and_written_on_request(twins: Project) ->
         await opened.until(lambda: caption.read_text("utf-8") == "mochi, cat")
 
 
-async def test_wrong_repeats_are_refused_in_words(twins: Project) -> None:
+@pytest.mark.parametrize(
+    ("field", "text", "words"),
+    [
+        ("repeats", "many", "not a whole number"),
+        ("repeats", "0", "0 is not a whole number from 1"),
+        ("trigger", "mochi, cat", "is 2 tags"),
+    ],
+)
+async def test_what_cannot_be_saved_is_refused_and_stays_typed(
+    twins: Project, field: str, text: str, words: str
+) -> None:
     async with running(twins) as opened:
         await opened.go("plan")
         await opened.until(lambda: opened.app.screen.query_one("#concepts", ItemList).count == 1)
         await opened.pilot.press("enter")
         await opened.until(lambda: isinstance(opened.app.screen, Fields))
-        opened.app.screen.query_one("#repeats", Input).value = "many"
+        dialog = opened.app.screen
+        dialog.query_one("#prune", Input).value = "hat"
+        dialog.query_one(f"#{field}", Input).value = text
         await opened.pilot.press("enter")
-        await opened.until(lambda: any("not a whole number" in text for text in opened.notices))
+        fault = dialog.query_one("#fault", Static)
+        await opened.until(lambda: words in str(fault.content))
+        assert fault.display
+        assert opened.app.screen is dialog
+        assert dialog.query_one("#prune", Input).value == "hat"
+        await opened.pilot.press("escape")
     assert not Project.open(twins.root).settings.concepts
 
 

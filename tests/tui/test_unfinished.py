@@ -7,6 +7,7 @@ from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage
 from tests.tui.driving import running
+from tui.dialogs.question import Question
 
 
 @pytest.mark.parametrize("foreign", [False, True])
@@ -28,7 +29,9 @@ async def test_opening_a_project_with_an_interrupted_edit(
         [notice] = opened.notices
         assert caption.read_text() == ("mochi" if foreign else "mochi, hat")
         assert ("begun elsewhere" in notice) == foreign
-        await opened.press("u")
+        await opened.pilot.press("u")
+        await opened.until(lambda: isinstance(opened.app.screen, Question))
+        await opened.pilot.click("#yes")
         await opened.until(lambda: len(opened.notices) == 2)
-        assert opened.notices[1] == "Undone: add hat"
+        assert opened.notices[1].startswith("Undone: add hat (1 change)")
     assert caption.read_text() == "mochi"

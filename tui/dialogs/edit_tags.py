@@ -1,7 +1,7 @@
 """Change the tags of many captions, after an exact preview."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 from textual import on, work
@@ -46,7 +46,14 @@ class EditTags(ModalScreen[Decision | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]
 
     def __init__(
-        self, session: Session, kind: EditKind, ids: Sequence[int], scope: str, first: str = ""
+        self,
+        session: Session,
+        kind: EditKind,
+        ids: Sequence[int],
+        scope: str,
+        *,
+        first: str = "",
+        triggers: Mapping[str, str] | None = None,
     ) -> None:
         """Create the dialog.
 
@@ -56,10 +63,12 @@ class EditTags(ModalScreen[Decision | None]):
             ids: The images.
             scope: Description of these images.
             first: Initial text.
+            triggers: Folder -> trigger word of its concept, if the images are of several concepts.
+                Each gets its own; a concept without one is left as it is.
         """
         super().__init__()
         self._session, self._kind, self._ids, self._scope = session, kind, list(ids), scope
-        self._first = first
+        self._first, self._triggers = first, dict(triggers or {})
         self._changes: list[Change] = []
 
     def compose(self) -> ComposeResult:
@@ -67,7 +76,9 @@ class EditTags(ModalScreen[Decision | None]):
         title, label = _TITLES[self._kind]
         with Vertical(classes="dialog wide") as dialog:
             dialog.border_title = f"{title} · {self._scope}"
-            if self._kind != "rules":
+            if self._triggers:
+                yield Static(Content(_triggers_text(self._triggers)), classes="hint")
+            elif self._kind != "rules":
                 yield Label(label, classes="field-label")
                 yield Input(self._first, id="tag", compact=True)
             if self._kind == "replace":
@@ -81,10 +92,9 @@ class EditTags(ModalScreen[Decision | None]):
 
     def on_mount(self) -> None:
         """Offer known tags, and preview the initial text."""
-        if self._kind == "rules":
-            self.query_one("#diffs").focus()
-        else:
-            self.query_one("#tag").focus()
+        field = self.query_one_optional("#tag", Input)
+        self.set_focus(field or self.query_one("#diffs"))
+        if field is not None:
             self._offer_tags()
         self._preview(0.0)
 
@@ -102,20 +112,33 @@ class EditTags(ModalScreen[Decision | None]):
     @work(group="preview", exclusive=True, exit_on_error=False)
     async def _preview(self, quiet: float) -> None:
         self.query_one("#apply", Button).disabled = True
-        options = self._options()
+        edits = self._edits()
         changes: list[Change] = []
-        if options is not None:
+        if edits:
             await asyncio.sleep(quiet)
             ids = self._ids
 
             def changed(index: Index) -> list[Change]:
-                return preview(index, index.rows(ids), options)
+                rows = index.rows(ids)
+                return [
+                    change
+                    for folder, options in edits.items()
+                    for change in preview(
+                        index, (row for row in rows if folder in ("", row.folder)), options
+                    )
+                ]
 
             changes = await self._session.queries.run(changed)
-        self._show(changes, options)
+        self._show(changes, asked=bool(edits or self._triggers))
+
+    def _edits(self) -> dict[str, EditOptions]:
+        """Return what to do by folder, or with "" for all of them; nothing if fields are empty."""
+        if self._triggers:
+            return {folder: _first_place(word) for folder, word in self._triggers.items() if word}
+        options = self._options()
+        return {} if options is None else {"": options}
 
     def _options(self) -> EditOptions | None:
-        """Return the options in the fields, or ``None`` if they are empty."""
         if self._kind == "rules":
             return EditOptions(rules=True)
         text = self.query_one("#tag", Input).value
@@ -129,13 +152,12 @@ class EditTags(ModalScreen[Decision | None]):
         if self._kind == "replace":
             new = self.query_one("#new", Input).value.strip()
             return EditOptions(replace={tags[0]: new}) if new else None
-        # Removed first, so that a word in another place moves to the front.
-        return EditOptions(remove=tags[:1], prepend=tags[:1])
+        return _first_place(tags[0])
 
-    def _show(self, changes: list[Change], options: EditOptions | None) -> None:
+    def _show(self, changes: list[Change], *, asked: bool) -> None:
         self._changes = changes
         text = "Type a tag to see what would change."
-        if options is not None:
+        if asked:
             text = f"{len(changes)} of {len(self._ids)} captions would change."
             if len(changes) > _SHOWN:
                 text += f" The first {_SHOWN}:"
@@ -148,9 +170,10 @@ class EditTags(ModalScreen[Decision | None]):
     @on(Button.Pressed, "#apply")
     def apply(self) -> None:
         """Return the changes, if the preview is up to date."""
-        options = self._options()
-        if self._changes and options and not self.query_one("#apply", Button).disabled:
-            self.dismiss((options.title, self._changes))
+        edits = self._edits()
+        if self._changes and edits and not self.query_one("#apply", Button).disabled:
+            title = ", ".join(dict.fromkeys(options.title for options in edits.values()))
+            self.dismiss((title, self._changes))
 
     @on(Button.Pressed, "#cancel")
     def cancel(self) -> None:
@@ -160,6 +183,22 @@ class EditTags(ModalScreen[Decision | None]):
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Report errors of workers."""
         report_worker(self, event)
+
+
+def _first_place(word: str) -> EditOptions:
+    # Removed first, so that a word in another place moves to the front.
+    return EditOptions(remove=(word,), prepend=(word,))
+
+
+def _triggers_text(triggers: Mapping[str, str]) -> str:
+    """Say which concept gets which word."""
+    lines = [f"{folder}: {word}" for folder, word in triggers.items() if word]
+    lines += [
+        f"{folder}: no trigger word yet, left as it is (set it in 5 Plan)"
+        for folder, word in triggers.items()
+        if not word
+    ]
+    return "\n".join(lines)
 
 
 def _diff(change: Change) -> list[Piece]:

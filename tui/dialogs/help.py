@@ -38,7 +38,7 @@ class Help(ModalScreen[None]):
         for scope, heading in headings:
             found = commands.of(scope)
             if found:
-                parts.append((f"{heading}\n", "bold $primary"))
+                parts.append((f"{heading}\n", "bold $text-primary"))
             for command in found:
                 parts += [(f"  {command.label:<14}", "bold"), f" {command.help}\n"]
         return Content.assemble(*parts)

@@ -1,13 +1,36 @@
-"""Start commands as jobs: the command line for a form."""
+"""Start commands as jobs: one at a time, and the command line for a form."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import BaseModel
+from textual.screen import Screen
 
 from prep.project import Project
 from prep.project.boundary import refuse_links
 from prep.system import jobs
+
+
+class Launcher:
+    """Lets one start of a job through at a time."""
+
+    def __init__(self) -> None:
+        self._busy = False
+
+    @contextmanager
+    def once(self, screen: Screen[Any]) -> Iterator[bool]:
+        """Yield whether nothing else is being started; say so on ``screen`` otherwise."""
+        if self._busy:
+            screen.app.notify("A job is being started already.")
+            yield False
+            return
+        self._busy = True
+        try:
+            yield True
+        finally:
+            self._busy = False
 
 
 def launch(project: Project, kind: str, argv: list[str], title: str) -> jobs.Job:

@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Static
 
 from prep import events
 from prep.dataset.index import ImageRow
@@ -22,6 +21,7 @@ from tui import commands
 from tui.about import fit_text
 from tui.session import Session
 from tui.stage_screen import StageScreen
+from tui.widgets.clipped import Clipped
 from tui.widgets.line_list import ItemList, LineList, Piece, cell
 from tui.widgets.picture import Picture
 
@@ -44,13 +44,15 @@ class CropScreen(StageScreen):
     def body(self) -> ComposeResult:
         """Make the panels."""
         with Vertical(id="buckets-panel"):
-            yield ItemList(id="buckets", heading="  bucket", empty="no usable images")
-            yield Static(id="advice")
+            yield ItemList(
+                id="buckets", heading="  bucket", empty="no usable images", loading="loading…"
+            )
+            yield Clipped(id="advice")
             yield ItemList(id="members", heading="images of the bucket")
         with Vertical(id="crop-panel"):
-            yield Static(id="crop-title", classes="side-title")
+            yield Clipped(id="crop-title", classes="side-title")
             yield Picture(self.session, id="crop-picture")
-            yield Static(id="crop-about", classes="side-about")
+            yield Clipped(id="crop-about", classes="side-about")
 
     def start_focus(self) -> str:
         """The buckets."""
@@ -74,9 +76,10 @@ class CropScreen(StageScreen):
             lines.append(
                 [(f"{size:>10} ", ""), (cell("█" * length, _BAR), "key"), (f" {count}", "")]
             )
-        self.query_one("#buckets", ItemList).show(lines)
+        complete = self.session.scanned
+        self.query_one("#buckets", ItemList).show(lines, complete=complete)
         warnings = [f"! {e.message}\n  {e.hint}" for e in found if isinstance(e, events.Warned)]
-        self.query_one("#advice", Static).update(Content("\n".join(warnings)))
+        self.query_one("#advice", Clipped).update(Content("\n".join(warnings)))
 
     @on(LineList.Moved, "#buckets")
     def show_members(self) -> None:
@@ -126,9 +129,9 @@ class CropScreen(StageScreen):
 
         picture.show((row.path, row.mtime_ns, part, fit, whole), load)
         title = "whole picture, cut off: red" if whole else "what the trainer uses"
-        self.query_one("#crop-title", Static).update(Content(title))
+        self.query_one("#crop-title", Clipped).update(Content(title))
         size = f"{row.width}x{row.height}"
         if part.size != (row.width, row.height):
             size = f"{part.size[0]}x{part.size[1]}, cropped from {size},"
         facts = f"{row.path}\n{size} scaled to {fit.resized[0]}x{fit.resized[1]}"
-        self.query_one("#crop-about", Static).update(Content(f"{facts}\n{fit_text(fit)}"))
+        self.query_one("#crop-about", Clipped).update(Content(f"{facts}\n{fit_text(fit)}"))

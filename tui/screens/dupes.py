@@ -1,6 +1,6 @@
 """Stage 2: duplicates, side by side; all but one are excluded, never deleted."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,18 +14,21 @@ from textual.widgets import Static
 
 from prep import events
 from prep.curation.duplicates import resolving
-from prep.curation.duplicates.groups import UNCERTAIN
+from prep.curation.duplicates.groups import UNCERTAIN, DuplicateGroup
 from prep.curation.duplicates.neighbours import relative
 from prep.dataset.index import ImageRow, Index
-from prep.dataset.journal.changes import EXCLUDED
+from prep.dataset.journal.changes import EXCLUDED, Change
 from prep.images import decode
 from prep.ops import dupes
 from tui import commands
 from tui.about import about
+from tui.dialogs.preview import Preview
 from tui.jobs.operations import watched
+from tui.notices import tell
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.stages import StageState
+from tui.widgets.clipped import Clipped
 from tui.widgets.job_strip import bar
 from tui.widgets.line_list import ItemList, LineList, Piece, cell, count_of
 from tui.widgets.picture import Picture
@@ -71,19 +74,22 @@ class DupesScreen(StageScreen):
         self._keep: dict[int, str] = {}
         self._shown: dict[int, int] = {}
         self._rows: dict[str, ImageRow] = {}
-        self._compared = False
+        self._files: dict[str, tuple[int, int]] = {}
+        self._compared = self._done = False
 
     def body(self) -> ComposeResult:
         """Make the panels."""
         with Vertical(id="groups-panel"):
-            yield ItemList(id="groups", heading="  groups", empty="comparing…")
-            yield Static(id="groups-status")
+            yield ItemList(
+                id="groups", heading="  groups", empty="no duplicates", loading="comparing…"
+            )
+            yield Clipped(id="groups-status")
         with Horizontal(id="pair"):
             for side in ("kept", "other"):
                 with Vertical(classes="side"):
-                    yield Static(id=f"{side}-title", classes="side-title")
+                    yield Clipped(id=f"{side}-title", classes="side-title")
                     yield Picture(self.session, id=f"{side}-picture")
-                    yield Static(id=f"{side}-about", classes="side-about")
+                    yield Clipped(id=f"{side}-about", classes="side-about")
 
     def start_focus(self) -> str:
         """The groups."""
@@ -92,8 +98,10 @@ class DupesScreen(StageScreen):
     # ---- comparing -----------------------------------------------------------------------
 
     def reload(self) -> None:
-        """Compare on the first visit; later only refresh exclusions."""
-        if not self._compared:
+        """Compare on the first visit, once all images are known; later refresh exclusions."""
+        if not self.session.scanned:
+            self._status("waiting for the scan…")
+        elif not self._compared:
             self._compared = True
             self._compare()
         else:
@@ -116,13 +124,14 @@ class DupesScreen(StageScreen):
 
     def on_comparing(self, message: Comparing) -> None:
         """Show the progress."""
+        self._done = False
         text = f"{bar(message.done, message.total, 12)} {message.done}/{message.total}"
         self._status(f"{message.what} {text}")
 
     def on_compared(self, message: Compared) -> None:
         """Show the groups."""
-        self._groups, self._keep, self._shown = message.groups, {}, {}
-        self.query_one("#groups", ItemList).empty = "no duplicates"
+        self._groups, self._keep, self._shown, self._done = message.groups, {}, {}, True
+        self._files = {}
         self._read_rows()
 
     @work(group="rows", exclusive=True, exit_on_error=False)
@@ -133,6 +142,8 @@ class DupesScreen(StageScreen):
             return {path: row for path in paths if (row := index.get(path)) is not None}
 
         self._rows = await self.session.queries.run(read)
+        for path, row in self._rows.items():
+            self._files.setdefault(path, (row.size, row.mtime_ns))
         self._show_groups()
 
     # ---- drawing -------------------------------------------------------------------------
@@ -140,8 +151,8 @@ class DupesScreen(StageScreen):
     def _show_groups(self) -> None:
         groups = self.query_one("#groups", ItemList)
         groups.show([self._line(number) for number in range(len(self._groups))])
-        undecided = [n for n in range(len(self._groups)) if self._others(n)]
-        unclear = sum(self._groups[number].reason == UNCERTAIN for number in undecided)
+        undecided = [n for n in range(len(self._groups)) if self._open(n)]
+        unclear = sum(self._unclear(number) for number in undecided)
         open_ = len(undecided) - unclear
         if self._groups:
             status = f"{count_of(len(self._groups), 'group')}, {open_} to decide"
@@ -155,11 +166,13 @@ class DupesScreen(StageScreen):
 
     def _line(self, number: int) -> list[Piece]:
         group = self._groups[number]
-        mark: Piece = ("! ", "warn") if self._others(number) else ("✓ ", "good")
-        if group.reason == UNCERTAIN and self._others(number):
+        mark: Piece = ("! ", "warn") if self._open(number) else ("✓ ", "good")
+        if self._unclear(number) and self._open(number):
             mark = ("? ", "dim")
         name = self._kept(number).rpartition("/")[2]
         reason = _REASONS.get(group.reason, group.reason)
+        if self._open(number) and (fault := self._fault(number)):
+            reason = fault
         return [mark, (cell(name, 16), ""), (f" {len(group.images)} {reason}", "dim")]
 
     def _kept(self, number: int) -> str:
@@ -169,6 +182,25 @@ class DupesScreen(StageScreen):
         """Return the images of a group that are neither kept nor excluded."""
         rows = (self._rows.get(p) for p in self._groups[number].images if p != self._kept(number))
         return [row for row in rows if row is not None and row.excluded is None]
+
+    def _open(self, number: int) -> bool:
+        """Return whether more than one image of a group is left."""
+        kept = self._rows.get(self._kept(number))
+        here = kept is not None and kept.usable
+        return here + len(self._others(number)) > 1
+
+    def _fault(self, number: int) -> str:
+        """Return why the comparison no longer holds, or an empty string."""
+        kept = self._rows.get(self._kept(number))
+        if kept is None or not kept.usable:
+            return "kept one is excluded" if kept is not None and kept.excluded else "kept one gone"
+        rows = [kept, *self._others(number)]
+        same = all(self._files.get(row.path) == (row.size, row.mtime_ns) for row in rows)
+        return "" if same else "files changed"
+
+    def _unclear(self, number: int) -> bool:
+        """Return whether a group is only for a person to decide."""
+        return self._groups[number].reason == UNCERTAIN or bool(self._fault(number))
 
     @on(LineList.Moved, "#groups")
     def show_pair(self) -> None:
@@ -182,6 +214,8 @@ class DupesScreen(StageScreen):
         bits = group.distances[group.images.index(others[place])]
         reason = _REASONS.get(group.reason, group.reason)
         first = "?" if group.reason == UNCERTAIN else "✓ kept"
+        if fault := self._fault(number):
+            first = f"! {fault}: b keeps the right one, f compares again"
         self._show_side("kept", f"{first}{f' · {group.why}' if group.why else ''}", kept)
         row = self._rows.get(others[place])
         detail = group.details[group.images.index(others[place])] if group.details else ""
@@ -226,21 +260,49 @@ class DupesScreen(StageScreen):
     @on(LineList.Chosen, "#groups")
     def action_exclude_group(self) -> None:
         """Exclude all but the kept picture of this group."""
-        if self._groups:
-            self._exclude([self.query_one("#groups", ItemList).cursor])
+        if not self._groups:
+            return
+        number = self.query_one("#groups", ItemList).cursor
+        if self._open(number) and (fault := self._fault(number)):
+            tell(self, f"Not excluded: {fault}.", "Keep another one with b, or compare again: f.")
+        else:
+            self._exclude([self._choice(number)])
 
-    def action_exclude_all(self) -> None:
-        """Exclude all but the kept pictures of all groups, except those that are unclear."""
-        numbers = range(len(self._groups))
-        self._exclude([n for n in numbers if self._groups[n].reason != UNCERTAIN])
+    async def action_exclude_all(self) -> None:
+        """Show what excluding all but the kept pictures of all clear groups does, then do it."""
+        numbers = [n for n in range(len(self._groups)) if self._open(n) and not self._unclear(n)]
+        choices, done = [self._choice(number) for number in numbers], self._done
+        found = await self.session.queries.run(lambda index: resolving.judge(index, choices))
+        if not found.groups:
+            self.app.notify("There is no clear group to decide." if done else "Still comparing.")
+            return
+        going = sum(len(group.members) for group in found.groups)
+        text = (
+            f"{count_of(going, 'image')} of {count_of(len(found.groups), 'group')} would be"
+            " excluded; one of each group stays. No file is deleted."
+        )
+        lines = [_decided(group) for group in found.groups]
+        lines += [
+            [("? ", "dim"), (cell(path.rpartition("/")[2], 20), ""), (f" left: {why}", "dim")]
+            for path, why in found.left
+        ]
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._exclude(choices)
+
+        await self.app.push_screen(Preview("All groups", text, lines, "Exclude"), answered)
 
     @work(group="exclude", exit_on_error=False)
-    async def _exclude(self, numbers: Iterable[int]) -> None:
-        choices = [self._choice(number) for number in numbers]
-        changes = await self.session.queries.run(lambda index: resolving.chosen(index, choices))
-        count = sum(change.what == EXCLUDED for change in changes)
-        if changes:
-            await self.session.edit(f"exclude {count_of(count, 'duplicate')}", changes)
+    async def _exclude(self, choices: Sequence[resolving.KeepChoice]) -> None:
+        def make(index: Index) -> tuple[str, list[Change]]:
+            # Judged again: something may have changed since it was shown.
+            changes = resolving.chosen(index, choices)
+            count = sum(change.what == EXCLUDED for change in changes)
+            return f"exclude {count_of(count, 'duplicate')}", changes
+
+        done = await self.session.decide(make)
+        if done.changed:
             self.query_one("#groups", ItemList).action_move(1)
 
     def _choice(self, number: int) -> resolving.KeepChoice:
@@ -254,3 +316,10 @@ class DupesScreen(StageScreen):
             if path != kept
         ]
         return resolving.KeepChoice(kept, others)
+
+
+def _decided(group: DuplicateGroup) -> list[Piece]:
+    """Return a group as a line: the image that stays, and those that go."""
+    names = ", ".join(member.row.path.rpartition("/")[2] for member in group.members)
+    keep = group.keep.path.rpartition("/")[2]
+    return [("✓ ", "good"), (f"{keep} stays", ""), ("  – ", "warn"), (names, "dim")]

@@ -16,15 +16,17 @@ from prep.dataset.journal.changes import CAPTION, Change, exclusion
 from prep.images import decode
 from tui import commands
 from tui.about import about
-from tui.dialogs.edit_tags import EditKind, EditTags
+from tui.dialogs.edit_tags import Decision, EditKind, EditTags
 from tui.dialogs.question import Question
+from tui.notices import tell
 from tui.scope import Scope
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.widgets.caption_editor import CaptionEditor
+from tui.widgets.clipped import Clipped
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.image_list import ImageList
-from tui.widgets.line_list import ItemList, LineList
+from tui.widgets.line_list import ItemList, LineList, count_of
 from tui.widgets.picture import Picture
 
 EMPTY = """\
@@ -55,10 +57,10 @@ class ImagesScreen(StageScreen):
             yield FilterBar()
             yield ImageList(self.session, id="images")
             yield Static(id="empty")
-            yield Static(id="list-status")
+            yield Clipped(id="list-status")
         with Vertical(id="look-panel"):
             yield Picture(self.session, id="picture")
-            yield Static(id="about")
+            yield Clipped(id="about")
             yield CaptionEditor(self.session, id="caption")
         yield ItemList(id="tag-counts", heading="tags of what is shown", empty="no tags yet")
 
@@ -78,18 +80,25 @@ class ImagesScreen(StageScreen):
 
     def reload(self) -> None:
         """Run the filter again."""
-        self._load(self.query_one(FilterBar).text)
+        self._load(self.query_one(FilterBar).text, hold=True)
 
     @work(group="filter", exclusive=True, exit_on_error=False)
-    async def _load(self, where: str) -> None:
-        def found(index: Index) -> tuple["array[int]", int]:
-            return index.ids(where), index.count()
+    async def _load(self, where: str, *, hold: bool = False) -> None:
+        kept = set(self._list.marked)
+        if self._list.at_cursor is not None:
+            kept.add(self._list.at_cursor)
 
-        ids, total = await self.session.queries.run(found)
-        self._list.show(ids)
+        def found(index: Index) -> tuple["array[int]", int, dict[int, str]]:
+            return index.ids(where), index.count(), index.paths(list(kept))
+
+        ids, total, known = await self.session.queries.run(found)
+        # What was selected while the filter ran is known to exist: it is on the screen.
+        known |= dict.fromkeys(self._list.marked - kept, "")
+        self._list.show(ids, known, hold=hold and self._list.at_cursor in known)
         self._tell(total)
         self._publish_scope()
-        self._show_empty(total == 0)
+        self._list.loaded = self.session.scanned
+        self._show_empty(total == 0 and self.session.scanned)
         self._show_counts(await self.session.counts.run(lambda index: index.tag_counts(where)))
 
     def _show_empty(self, empty: bool) -> None:
@@ -118,8 +127,16 @@ class ImagesScreen(StageScreen):
         if images.count != self._total:
             place += f" of {self._total}"
         if images.marked:
-            place += f" · {len(images.marked)} selected"
+            place += f" · {self._selected()}"
+        if images.held is not None:
+            place += " · this one no longer matches"
         self.query_one("#list-status", Static).update(Content(place))
+
+    def _selected(self) -> str:
+        """Say how many images are selected, and how many of those the filter hides."""
+        images = self._list
+        hidden = len(images.marked) - len(images.targets)
+        return f"{len(images.marked)} selected" + (f" ({hidden} not shown)" if hidden else "")
 
     @on(LineList.Moved, "#images")
     def moved(self) -> None:
@@ -158,7 +175,7 @@ class ImagesScreen(StageScreen):
 
     def action_filter(self) -> None:
         """Focus the filter."""
-        self.query_one("#filter", Input).focus()
+        self.set_focus(self.query_one("#filter", Input))
 
     @on(FilterBar.Changed)
     def filter_changed(self, event: FilterBar.Changed) -> None:
@@ -169,7 +186,7 @@ class ImagesScreen(StageScreen):
     @on(CaptionEditor.Left)
     def back_to_list(self) -> None:
         """Focus the list."""
-        self._list.focus()
+        self.set_focus(self._list)
 
     @on(LineList.Chosen, "#tag-counts")
     def tag_chosen(self, event: LineList.Chosen) -> None:
@@ -216,8 +233,8 @@ class ImagesScreen(StageScreen):
     def action_edit(self) -> None:
         """Write the caption."""
         if not self._editor.disabled:
-            self._editor.focus()
-            self._editor.move_cursor(self._editor.document.end)
+            self.set_focus(self._editor)
+            self._editor.to_end()
 
     @on(CaptionEditor.DraftsChanged)
     def drafts_changed(self) -> None:
@@ -269,28 +286,65 @@ class ImagesScreen(StageScreen):
 
     def _scope(self) -> str:
         images = self._list
-        if images.marked:
-            return f"{len(images.marked)} selected"
-        return f"all {images.count} shown"
+        return self._selected() if images.marked else f"all {images.count} shown"
 
-    @work(group="bulk", exclusive=True, exit_on_error=False)
+    def _nothing_shown(self) -> bool:
+        """Tell if all selected images are hidden by the filter: a command acts on none of them."""
+        hidden = bool(self._list.marked) and not self._list.targets
+        if hidden:
+            tell(self, "None of the selected images is shown.", "Clear the selection with esc.")
+        return hidden
+
     async def action_edit_tags(self, kind: EditKind) -> None:
         """Change tags of the selected images, or of all that are shown."""
-        row, first = self._list.row, ""
-        if kind == "trigger" and row is not None:
-            first = self.session.project.concept(row.folder).trigger
-        dialog = EditTags(self.session, kind, self._list.targets, self._scope(), first)
-        decision = await self.app.push_screen_wait(dialog)
+        images, first = self._list, ""
+        if not images.count or self._nothing_shown():
+            return
+        ids, triggers = images.targets, dict[str, str]()
+        if kind == "trigger":
+            concept = self.session.project.concept
+            folders = await self.session.rows.run(lambda index: index.folders_of(ids))
+            triggers = {folder: concept(folder).trigger for folder in folders}
+            if len(triggers) == 1:
+                (first,) = triggers.values()
+                triggers = {}
+        dialog = EditTags(self.session, kind, ids, self._scope(), first=first, triggers=triggers)
+        await self.app.push_screen(dialog, self._decided)
+
+    def _decided(self, decision: Decision | None) -> None:
         if decision is not None:
-            await self.session.edit(*decision)
+            self._edit(*decision)
+
+    @work(group="bulk", exit_on_error=False)
+    async def _edit(self, title: str, changes: list[Change]) -> None:
+        await self.session.edit(title, changes)
+
+    async def action_exclude(self) -> None:
+        """Exclude the selected images, or the one under the cursor; or include them again.
+
+        Those that are not on the screen are excluded only after a question.
+        """
+        images = self._list
+        if images.at_cursor is None or self._nothing_shown():
+            return
+        ids = images.targets if images.marked else [images.at_cursor]
+        unseen = set(images.unseen)
+        if not unseen:
+            self._exclude(ids)
+            return
+        seen = [number for number in ids if number not in unseen]
+
+        def answered(answer: str | None) -> None:
+            if answer in ("seen", "all"):
+                self._exclude(seen if answer == "seen" else ids)
+
+        text = f"{len(unseen)} of the {len(ids)} selected images are not on the screen now."
+        answers = {"seen": f"Only the {len(seen)} on it"} if seen else {}
+        answers |= {"back": "Back", "all": f"All {len(ids)}"}
+        await self.app.push_screen(Question("Exclude or include?", text, answers), answered)
 
     @work(group="exclude", exit_on_error=False)
-    async def action_exclude(self) -> None:
-        """Exclude the selected images, or the one under the cursor; or include them again."""
-        images = self._list
-        if not images.count:
-            return
-        ids = images.targets if images.marked else [images.ids[images.cursor]]
+    async def _exclude(self, ids: list[int]) -> None:
         rows = await self.session.rows.run(lambda index: index.rows(ids))
         out = any(row.excluded is None for row in rows)
         changes = [
@@ -299,4 +353,4 @@ class ImagesScreen(StageScreen):
             if (row.excluded is None) == out
         ]
         verb = "exclude" if out else "include"
-        await self.session.edit(f"{verb} {len(changes)} images", changes)
+        await self.session.edit(f"{verb} {count_of(len(changes), 'image')}", changes)

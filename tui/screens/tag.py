@@ -19,6 +19,8 @@ from tui.jobs.follow import JobView
 from tui.jobs.launch import command, launch
 from tui.session import Session
 from tui.stage_screen import StageScreen
+from tui.starting import is_current, wants_another
+from tui.widgets.clipped import Clipped
 from tui.widgets.form import Form
 from tui.widgets.job_strip import bar, outcome
 from tui.widgets.line_list import ItemList, LineList, cell, count_of
@@ -51,12 +53,10 @@ class TagScreen(StageScreen):
 
     def body(self) -> ComposeResult:
         """Make the panels."""
-        section = self.session.project.settings.tagger
-        values = {name: getattr(section, name) for name in _KEPT}
         with Vertical(id="tag-form-panel", classes="form-panel"):
             yield Form(
                 TagOptions,
-                values,
+                self._settings(),
                 first=FIRST,
                 hidden=("dry_run",),
                 known={"model": MODELS},
@@ -66,18 +66,23 @@ class TagScreen(StageScreen):
                 yield Button("Tag", compact=True, id="tag", variant="primary")
                 yield Button("Dry run", compact=True, id="dry")
         with Vertical(id="tag-results"):
-            yield Static("No tagger has run yet.", id="tag-title", classes="side-title")
+            yield Clipped("No tagger has run yet.", id="tag-title", classes="side-title")
             yield ItemList(id="tagged", empty="results appear here")
             with Horizontal(id="tag-look"):
                 yield Picture(self.session, id="tag-picture")
                 yield ItemList(id="scores")
+
+    def _settings(self) -> dict[str, Any]:
+        section = self.session.project.settings.tagger
+        return {name: getattr(section, name) for name in _KEPT}
 
     def start_focus(self) -> str:
         """The results, so that digits and letters are commands at first."""
         return "#tagged"
 
     def reload(self) -> None:
-        """Show the newest job."""
+        """Show the newest job, and settings that were changed elsewhere."""
+        self.query_one("#tag-form", Form).rebase(self._settings())
         newest = self.session.board.newest("tag")
         if newest:
             self.job_changed(newest[0])
@@ -94,20 +99,28 @@ class TagScreen(StageScreen):
         """Start a dry run."""
         self.action_start(True)
 
-    @work(group="start", exclusive=True, exit_on_error=False)
+    @work(group="start", exit_on_error=False)
     async def action_start(self, dry: bool) -> None:
         """Start a tagger as a job, which continues when this terminal is closed."""
+        with self.session.launcher.once(self) as free:
+            if free:
+                await self._start(dry)
+
+    async def _start(self, dry: bool) -> None:
         form = self.query_one("#tag-form", Form)
+        if not await is_current(self, self.session, form, self._settings):
+            return
         options = form.read()
-        if not dry:
-            kept = {name: value for name, value in form.changed(options).items() if name in _KEPT}
-            section = self.session.project.settings.tagger
-            if any(value != getattr(section, name) for name, value in kept.items() if value):
-                await self.session.save_settings({"tagger": kept})
+        if not await wants_another(self, self.session.project.jobs, "tag"):
+            return
+        changes = {name: v for name, v in form.changed(options).items() if name in _KEPT}
+        if changes and not dry:
+            await self.session.save_settings({"tagger": changes})
+            form.rebase(self._settings())
         title = f"{'dry run: ' if dry else ''}tag with {options.model or 'the set tagger'}"
         argv = command("tag", str(self.session.project.root), options, dry=dry)
         await asyncio.to_thread(launch, self.session.project, "tag", argv, title)
-        self.query_one("#tagged").focus()
+        self.set_focus(self.query_one("#tagged"))
 
     # ---- watching ------------------------------------------------------------------------
 

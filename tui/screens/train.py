@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.markup import escape
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -17,12 +18,14 @@ from prep.project import Project
 from prep.system import jobs
 from train.config import PresetKind, TrainSettings, load_presets, presets
 from train.job.begin import begin, resume
+from train.job.names import KIND
 from tui import commands
 from tui.jobs.follow import JobView
 from tui.jobs.operations import completed
 from tui.notices import report
 from tui.session import Session
 from tui.stage_screen import StageScreen
+from tui.starting import is_current, wants_another
 from tui.widgets.form import Form
 from tui.widgets.line_list import ItemList, LineList, Piece, cell
 from tui.widgets.run_panel import RunPanel
@@ -45,6 +48,8 @@ FIRST = (
 _PRESETS: dict[PresetKind, str] = {"purpose": "Preset…", "memory": "Memory…"}
 _STATES = {
     "running": ("▶", "key"),
+    "queued": ("◷", "key"),
+    "stalled": ("◷", "warn"),
     "done": ("✓", "good"),
     "stopped": ("■", "warn"),
     "failed": ("×", "bad"),
@@ -84,7 +89,7 @@ class TrainScreen(StageScreen):
                     yield Select(names, prompt=prompt, id=f"preset-{kind}", compact=True)
             yield Form(
                 TrainSettings,
-                self._settings(),
+                self._settings() or {},
                 first=FIRST,
                 known={"base": base_models(self.session.project)},
                 id="train-form",
@@ -98,12 +103,12 @@ class TrainScreen(StageScreen):
                 yield Button("Stop", compact=True, id="stop", disabled=True)
                 yield Button("Resume", compact=True, id="resume", disabled=True)
 
-    def _settings(self) -> dict[str, object]:
+    def _settings(self) -> dict[str, object] | None:
         try:
             return TrainSettings.from_project(self.session.project).model_dump()
         except ConfigError as error:
             report(self, error)
-            return {}
+            return None
 
     def start_focus(self) -> str:
         """The runs, so that digits and letters are commands at first."""
@@ -127,17 +132,30 @@ class TrainScreen(StageScreen):
     # ---- starting ------------------------------------------------------------------------
 
     @on(Button.Pressed, "#start")
-    @work(group="start", exclusive=True, exit_on_error=False)
+    @work(group="start", exit_on_error=False)
     async def action_start(self) -> None:
         """Save the settings, export the training set, start the run."""
+        with self.session.launcher.once(self) as free:
+            if free:
+                await self._start()
+
+    async def _start(self) -> None:
         form = self.query_one("#train-form", Form)
+        if not await is_current(self, self.session, form, self._settings):
+            return
         settings = form.read()
-        await self.session.save_settings({"train": form.changed(settings)})
+        if not await wants_another(self, self.session.project.jobs, KIND):
+            return
+        if changes := form.changed(settings):
+            await self.session.save_settings({"train": changes})
+            form.rebase(settings.model_dump())
         self.add_class("-watching")
         starting: Worker[jobs.Job] = self._begin(settings)
         job = await starting.wait()
-        self.notify(f"Training runs as {job.name} and continues when you quit.")
-        self.query_one("#runs").focus()
+        waits = jobs.status(job).state == "queued"
+        what = "waits in the queue and starts by itself" if waits else "runs"
+        self.notify(f"Training {what} as {job.name}, also when you quit.")
+        self.set_focus(self.query_one("#runs"))
 
     @work(group="export", thread=True, exclusive=True, exit_on_error=False)
     def _begin(self, settings: TrainSettings) -> jobs.Job:
@@ -159,7 +177,12 @@ class TrainScreen(StageScreen):
     # ---- watching ------------------------------------------------------------------------
 
     def reload(self) -> None:
-        """List the runs."""
+        """List the runs, and show settings that were changed elsewhere."""
+        if (values := self._settings()) is not None:
+            self.query_one("#train-form", Form).rebase(values)
+        self._show_runs()
+
+    def _show_runs(self) -> None:
         self._views = self.session.board.newest("train")
         self.query_one("#runs", ItemList).show([_line(view) for view in self._views])
         self._show_run()
@@ -171,7 +194,7 @@ class TrainScreen(StageScreen):
         if not self.is_current:
             self._stale = True
             return
-        self.reload()
+        self._show_runs()
 
     @property
     def _view(self) -> JobView | None:
@@ -182,8 +205,8 @@ class TrainScreen(StageScreen):
     def _show_run(self) -> None:
         view = self._view
         self.query_one(RunPanel).show(view)
-        self.query_one("#stop", Button).disabled = view is None or not view.running
-        over = view is None or view.state in ("running", "done")
+        self.query_one("#stop", Button).disabled = view is None or not view.active
+        over = view is None or view.active or view.state == "done"
         self.query_one("#resume", Button).disabled = over
 
     def action_watch(self) -> None:
@@ -195,19 +218,21 @@ class TrainScreen(StageScreen):
     def action_stop(self) -> None:
         """Ask the run to save and end; the second time, kill it."""
         view = self._view
-        self.notify(view.stop() if view is not None and view.running else "This run has ended.")
+        self.notify(view.stop() if view is not None and view.active else "This run has ended.")
 
     @on(Button.Pressed, "#resume")
-    @work(group="resume", exclusive=True, exit_on_error=False)
+    @work(group="resume", exit_on_error=False)
     async def action_resume(self) -> None:
         """Continue a run that was stopped or died."""
         view = self._view
         if view is None or view.state == "done":
             self.notify("There is no run to continue.")
-        else:
-            continuing: Worker[jobs.Job] = self._resume(view.job.name)
-            await continuing.wait()
-            self.notify(f"{view.title} continues.")
+            return
+        with self.session.launcher.once(self) as free:
+            if free:
+                continuing: Worker[jobs.Job] = self._resume(view.job.name)
+                await continuing.wait()
+                self.notify(escape(f"{view.title} continues."))
 
     @work(group="export", thread=True, exclusive=True, exit_on_error=False)
     def _resume(self, name: str) -> jobs.Job:

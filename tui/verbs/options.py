@@ -143,7 +143,8 @@ def spec_of(name: str) -> VerbSpec:
                 if argument.show
             ]
     names = {argument.name for argument in found}
-    on_project = PROJECT in names and name not in _CREATES
+    optional = any(a.name == PROJECT and _without_none(a.hint)[1] for a in found)
+    on_project = PROJECT in names and name not in _CREATES and not optional
     hidden = {*_HIDDEN, *([PROJECT] if on_project else [])}
     previews = DRY_RUN in names
     if previews:

@@ -103,7 +103,7 @@ class Run:
     def outcome(self) -> str:
         """Return how it ended, in a sentence."""
         if isinstance(self.end, events.Failed):
-            return f"{self.verb} failed: {self.end.message}"
+            return f"{self.verb} failed (exit code {self.code}): {self.end.message}"
         if self.end is None or self.end.reason != "done":
             reason = "failed" if self.end is None else self.end.reason
             return f"{self.verb}: {reason} (exit code {self.code})"

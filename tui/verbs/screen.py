@@ -6,25 +6,25 @@ from typing import ClassVar
 
 from rich.markup import escape
 from textual import on, work
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import DescendantFocus
-from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen
 from textual.widgets import Button, Footer, Input, Static
 from textual.worker import Worker
 
 from tui import commands
 from tui.jobs.launch import launch
-from tui.notices import SECONDS, report_worker
+from tui.notices import report_worker
 from tui.session import Session
 from tui.verbs.command import Fault, faults, missing, shell_line, words
+from tui.verbs.ending import run_ended
 from tui.verbs.fields import Field, OptionField, ScopeField, field_for
 from tui.verbs.first import first_of
 from tui.verbs.known import known_names
-from tui.verbs.options import PATH, WHERE, Value, VerbSpec, spec_of
+from tui.verbs.options import PATH, PROJECT, WHERE, Value, VerbSpec, spec_of
 from tui.verbs.output import Output
 from tui.verbs.result import Result
 from tui.verbs.runs import POLL, JobRun, Run, ShortRun, argv
@@ -109,7 +109,11 @@ class VerbScreen(ModalScreen[None]):
     def _field(self, name: str) -> OptionField:
         option = self.spec.option(name)
         assert option is not None
-        return field_for(option, self._typed.get(name, option.default))
+        default = option.default
+        if name == PROJECT and not option.required:
+            # Without one, the verb does something else; but the project is what one has in mind.
+            default = str(self.session.project.root)
+        return field_for(option, self._typed.get(name, default))
 
     async def on_mount(self) -> None:
         """Focus the first input; check and preview."""
@@ -268,7 +272,7 @@ class VerbScreen(ModalScreen[None]):
             if await self._sound():
                 self.run = await self._begun(dry)
                 self.query_one("#verb-undo", Button).disabled = True
-                ended = partial(run_ended, self.app)
+                ended = partial(run_ended, self.app, self.session)
                 # Its end is waited for by the application: this form may be left before.
                 self.app.run_worker(self.run.follow(ended), group="verb-run", exit_on_error=False)
         finally:
@@ -360,6 +364,8 @@ class VerbScreen(ModalScreen[None]):
 
     async def action_leave(self) -> None:
         """Go back; what writes goes on."""
+        if self.run is not None and self.run.running:
+            self.app.notify(f"{self.run.verb} goes on; its end is told here.")
         self.dismiss()
 
     async def on_unmount(self) -> None:
@@ -378,13 +384,3 @@ async def verb_form(session: Session, name: str) -> VerbScreen:
     ids = session.scope.selected
     paths = await session.rows.run(lambda index: [row.path for row in index.rows(ids)])
     return VerbScreen(session, spec, paths)
-
-
-def run_ended(app: App[object], run: Run) -> None:
-    """Refresh the lists after a run, and tell of it where its form was left. Jobs are told of."""
-    if isinstance(run, JobRun):
-        return
-    app.call_later(app.run_action, "rescan")
-    if not any(isinstance(screen, VerbScreen) and screen.run is run for screen in app.screen_stack):
-        severity: SeverityLevel = "information" if run.code in (0, 1) else "error"
-        app.notify(escape(run.outcome()), severity=severity, timeout=SECONDS)

@@ -3,18 +3,21 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.text import Text
 from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
 from prep.dataset.index import ImageRow
 from tui import commands
-from tui.session import Draft, Session
+from tui.drafts import Draft
+from tui.session import Session
 
 
 class CaptionEditor(TextArea):
-    """The caption of the image under the cursor."""
+    """The caption of the image under the cursor; trainers read its first line."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"caption--unread"}
     BINDINGS: ClassVar[list[BindingType]] = commands.bindings("editor")
 
     @dataclass
@@ -43,12 +46,23 @@ class CaptionEditor(TextArea):
         self._loaded = ""
         self.border_title = "Caption"
 
+    def get_line(self, line_index: int) -> Text:
+        """Return a line; those that trainers do not read are marked."""
+        line = super().get_line(line_index)
+        if line_index:
+            line.stylize(self.get_component_rich_style("caption--unread", partial=True))
+        return line
+
     def show(self, row: ImageRow | None) -> None:
         """Edit the caption of an image, or nothing."""
         if row is None or row.error is not None:
             self._load("", None, "")
             return
         draft = self._session.drafts.get(row.path)
+        if draft is not None and draft.text == (row.caption or ""):
+            # It was saved after all, here or elsewhere.
+            del self._session.drafts[row.path]
+            draft = None
         if row.path == self.path and row.caption == self._base:
             self._tell()
         elif draft is not None:
@@ -74,6 +88,10 @@ class CaptionEditor(TextArea):
             self._loaded = self.text if path not in self._session.drafts else (text or "")
             self._tell()
 
+    def to_end(self) -> None:
+        """Move the cursor to the end of the tags, which are the first line."""
+        self.move_cursor((0, len(self.document.get_line(0))))
+
     def drop_draft(self, text: str | None) -> None:
         """Discard the draft and show ``text`` instead."""
         self._session.drafts.pop(self.path, None)
@@ -84,6 +102,7 @@ class CaptionEditor(TextArea):
         self.disabled = not path
         if self.text != text:
             self.load_text(text)
+            self.to_end()
         # A text area may not return exactly the newlines it was given.
         self._loaded = self.text if text == (base or "") else base or ""
         self._tell()
@@ -108,6 +127,10 @@ class CaptionEditor(TextArea):
             self.border_subtitle = "✎ unsaved · ctrl+s saves"
         else:
             self.border_subtitle = "no file yet" if self._base is None else "✓ saved"
+        if any(line.strip() for line in self.document.lines[1:]):
+            self.border_title = "Caption · only line 1 is read"
+        else:
+            self.border_title = "Caption"
 
     def action_save(self) -> None:
         """Request that the text is written."""

@@ -9,7 +9,7 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.widgets.line_list import cell
+from tui.widgets.line_list import cell, fitted
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of a braille cell, by row and column."""
@@ -165,7 +165,7 @@ class Chart(Widget):
             glyph = "┼" if one.wide else ("━" if one.look == "smooth" else "⠂")
             text = f"{glyph} {one.name} {one.points[-1][1]:.4f}  "
             segments.append(Segment(text, self.rich_style + self._look(one.look)))
-        return Strip(segments).adjust_cell_length(width, self.rich_style)
+        return fitted(segments, width, self.rich_style)
 
     def _look(self, look: str) -> Style:
         return self.get_component_rich_style(f"chart--{look}", partial=True)

@@ -15,11 +15,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import DescendantFocus
+from textual.message import Message
 from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Label, Select, Static
 
 from prep.errors import ConfigError
 from prep.project import describe_faults
+from tui.widgets.clipped import Clipped
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -101,7 +103,15 @@ def _field(name: str, annotation: Any, text: str) -> FormField:
 
 
 class Form(Vertical, Generic[Model]):
-    """Inputs for a model; the help of the one in focus is shown below."""
+    """Inputs for a model; the help of the one in focus is shown below.
+
+    It is a draft over a version of the settings: fields that were not touched follow the file, and
+    only those that were touched are written. One that was touched both here and in the file is a
+    conflict, which is marked.
+    """
+
+    class Left(Message):
+        """The user has finished typing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Leave the form"),
@@ -122,7 +132,7 @@ class Form(Vertical, Generic[Model]):
 
         Args:
             model: Model of the settings.
-            values: Initial values; the model's defaults for the rest.
+            values: The version of the settings; the model's defaults for the rest.
             first: Fields that are always shown, in this order; the others are hidden at first.
             hidden: Fields to leave out.
             known: Suggestions by field name.
@@ -134,11 +144,15 @@ class Form(Vertical, Generic[Model]):
         order = [*first, *(name for name in found if name not in first)]
         self._fields = {name: found[name] for name in order if name not in set(hidden)}
         self._first = set(first) or set(found)
-        defaults = {
-            name: info.get_default(call_default_factory=True)
-            for name, info in model.model_fields.items()
-        }
-        self._values = {**defaults, **values}
+        self._base = self._version(values)
+        self._typed: dict[str, str] = {}
+        """Texts of touched fields that have no input yet."""
+        self._conflicts: set[str] = set()
+
+    def _version(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        fields = self._model.model_fields.items()
+        defaults = {name: info.get_default(call_default_factory=True) for name, info in fields}
+        return {**defaults, **values}
 
     def compose(self) -> ComposeResult:
         """Compose a row for each field that is always shown."""
@@ -149,14 +163,14 @@ class Form(Vertical, Generic[Model]):
             if self._first != set(self._fields):
                 yield Button("More settings", id="more", compact=True)
             yield Vertical(id="folded")
-        yield Static(classes="form-help")
+        yield Clipped(classes="form-help")
 
     def _row(self, name: str) -> Horizontal:
         one = self._fields[name]
         return Horizontal(Label(one.label), self._input(name, one), classes="row", id=f"row-{name}")
 
     def _input(self, name: str, one: FormField) -> Input | Select[str]:
-        text = one.write(self._values[name])
+        text = self.text(name)
         if one.choices:
             options = [(choice, choice) for choice in one.choices]
             if one.optional:
@@ -179,17 +193,61 @@ class Form(Vertical, Generic[Model]):
         widget = self.query_one_optional(f"#field-{name}")
         if isinstance(widget, Input | Select):
             return str(widget.value)
-        return self._fields[name].write(self._values[name])
+        return self._typed.get(name, self._saved(name))
+
+    def _saved(self, name: str) -> str:
+        return self._fields[name].write(self._base[name])
+
+    def _set(self, name: str, text: str) -> None:
+        widget = self.query_one_optional(f"#field-{name}")
+        if isinstance(widget, Input | Select):
+            widget.value = text
+        else:
+            self._typed[name] = text
 
     def fill(self, values: Mapping[str, Any]) -> None:
-        """Set the values of fields."""
+        """Type values into fields."""
         for name, value in values.items():
-            if name not in self._fields:
+            if name in self._fields:
+                self._set(name, self._fields[name].write(value))
+
+    # ---- versions ------------------------------------------------------------------------
+
+    @property
+    def conflicts(self) -> dict[str, tuple[str, str]]:
+        """(text in the file, text here) of fields that were touched in both."""
+        return {
+            name: (self._saved(name), self.text(name))
+            for name in self._fields
+            if name in self._conflicts and self.text(name) != self._saved(name)
+        }
+
+    def rebase(self, values: Mapping[str, Any]) -> None:
+        """Take over a newer version of the settings; what was touched here stays."""
+        base = self._version(values)
+        for name, one in self._fields.items():
+            if base[name] == self._base[name]:
                 continue
-            self._values[name] = value
-            widget = self.query_one_optional(f"#field-{name}")
-            if isinstance(widget, Input | Select):
-                widget.value = self._fields[name].write(value)
+            if self.text(name) == self._saved(name):
+                self._set(name, one.write(base[name]))
+            else:
+                self._conflicts.add(name)
+        self._base = base
+        self._conflicts.intersection_update(self.conflicts)  # both say the same by now
+        self._mark_conflicts()
+
+    def resolve(self, *, mine: bool) -> None:
+        """End all conflicts: keep what is typed here, or take what is in the file."""
+        for name in self.conflicts if not mine else ():
+            self._set(name, self._saved(name))
+        self._conflicts.clear()
+        self._mark_conflicts()
+
+    def _mark_conflicts(self) -> None:
+        for name in self._fields:
+            row = self.query_one_optional(f"#row-{name}")
+            if row is not None:
+                row.set_class(name in self.conflicts, "-conflict")
 
     def read(self) -> Model:
         """Return the settings.
@@ -212,18 +270,17 @@ class Form(Vertical, Generic[Model]):
             raise ConfigError("; ".join(faults), "The fields are marked.") from error
 
     def changed(self, settings: Model) -> dict[str, Any]:
-        """Return what differs from the defaults; ``None`` where a default was restored.
+        """Return what differs from the version; ``None`` for what is no longer set.
 
         ``None`` also stands for each entry of a table that is gone: tables are merged when saved.
         """
         result: dict[str, Any] = {}
         for name in self._fields:
-            value = getattr(settings, name)
-            default = self._model.model_fields[name].get_default(call_default_factory=True)
-            if value == default:
-                value = None
-            elif isinstance(value, Mapping):
-                value = {**dict.fromkeys(self._values[name]), **value}
+            value, before = getattr(settings, name), self._base[name]
+            if value == before:
+                continue
+            if isinstance(value, Mapping):
+                value = {**dict.fromkeys(before), **value} if value else None
             result[name] = value
         return result
 
@@ -233,7 +290,13 @@ class Form(Vertical, Generic[Model]):
         """Explain the field in focus."""
         name = (event.widget.id or "").removeprefix("field-")
         if name in self._fields:
-            self.query_one(".form-help", Static).update(Content(self._fields[name].text))
+            text = self._fields[name].text
+            if name in self.conflicts:
+                text = f"Changed in the file meanwhile; there it is {self._shown(name)}. {text}"
+            self.query_one(".form-help", Static).update(Content(text))
+
+    def _shown(self, name: str) -> str:
+        return self._saved(name) or "not set"
 
     @on(Input.Submitted)
     def next_field(self) -> None:
@@ -252,4 +315,4 @@ class Form(Vertical, Generic[Model]):
 
     def action_leave(self) -> None:
         """Leave the form, so that keys are commands."""
-        self.screen.set_focus(None)
+        self.post_message(self.Left())

@@ -4,27 +4,39 @@ A million ids are 8 MB; the rows are fetched by primary key, a page before they 
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+from rich.segment import Segment
 from textual import events, work
 from textual.cache import LRUCache
 from textual.message import Message
+from textual.strip import Strip
 from textual.worker import Worker
 
 from prep.dataset.index import ImageRow
 from tui.notices import report_worker
 from tui.session import Session
-from tui.widgets.line_list import LineList, Piece, cell
+from tui.widgets.line_list import LineList, Piece, cell, clean
 
 PAGE = 64
 """Rows that are fetched together."""
+_LOADING = "looking for images…"
 _REMEMBERED = 4096
 _SIZE, _TAGS, _STATE = 10, 4, 13
 
 
 class ImageList(LineList):
-    """Images with marks, one per line."""
+    """Images with marks, one per line.
+
+    Attributes:
+        ids: The images that are shown.
+        marked: The selection; it may hold images that the filter does not show.
+        loaded: It is known whether there are images.
+        held: The image under the cursor, if it no longer matches the filter: it stays until the
+            cursor leaves it, so that nobody goes on typing into the caption of another one.
+    """
 
     @dataclass
     class Marked(Message):
@@ -39,7 +51,10 @@ class ImageList(LineList):
         self.marked: set[int] = set()
         self._rows: LRUCache[int, ImageRow] = LRUCache(_REMEMBERED)
         self._fresh: set[int] = set()
-        self._anchor = 0
+        self._names: dict[int, str] = {}
+        self._anchor: int | None = None
+        self.held: int | None = None
+        self.loaded = False
 
     @property
     def count(self) -> int:
@@ -53,25 +68,70 @@ class ImageList(LineList):
 
     @property
     def targets(self) -> list[int]:
-        """Ids of the selected images in list order; of all shown ones if none is selected."""
+        """Ids of the images for the next command, in list order, and only of those shown.
+
+        They are the selected ones, or all if none is selected.
+        """
         if not self.marked:
             return list(self.ids)
         return [number for number in self.ids if number in self.marked]
 
-    def show(self, ids: "array[int]") -> None:
-        """Show these images; the cursor stays on its image if it is still there."""
-        stood_on = self.ids[self.cursor] if self.ids else -1
-        try:
-            place = ids.index(stood_on)
-        except ValueError:
-            place = self.cursor
+    @property
+    def unseen(self) -> list[int]:
+        """Ids of the selected images that are shown, but not on the screen now."""
+        on_screen = {self.ids[place] for place in self.in_view}
+        return [number for number in self.targets if number not in on_screen] if self.marked else []
+
+    def show(
+        self, ids: "array[int]", known: Mapping[int, str] | None = None, *, hold: bool = False
+    ) -> None:
+        """Show these images; the cursor stays on its image if it is still there.
+
+        Args:
+            ids: The images.
+            known: Path by id of selected images that still exist; the selection loses the others.
+            hold: Keep the image under the cursor even if it is not among them.
+        """
+        stood_on, place, before = self.at_cursor, self.cursor, self.ids
+        self.held = None
+        if stood_on is not None:
+            try:
+                place = ids.index(stood_on)
+            except ValueError:
+                if hold:
+                    place = _place_after(before, place, ids)
+                    ids = array("q", ids)
+                    ids.insert(place, stood_on)
+                    self.held = stood_on
         self.ids = ids
-        self.marked.intersection_update(ids)
+        if known is not None:
+            # Ids are used again: one with another path is another image.
+            self.marked = {
+                n for n in self.marked & known.keys() if self._names.get(n, known[n]) == known[n]
+            }
+            self._names = {number: known[number] for number in self.marked}
         self._fresh.clear()
         self.count_changed(place)
         self._fetch_missing()
         if not ids:
             self.post_message(self.Moved(self, 0))
+
+    @property
+    def at_cursor(self) -> int | None:
+        """The id of the image under the cursor."""
+        return self.ids[self.cursor] if self.ids else None
+
+    def watch_cursor(self, old: int, new: int) -> None:
+        """Let go of an image that was only held."""
+        super().watch_cursor(old, new)
+        if self.held is None or self.at_cursor == self.held:
+            return
+        place = self.ids.index(self.held)
+        self.held = None
+        self.ids.pop(place)
+        self._fresh.clear()
+        self.count_changed(new - (place < new))
+        self._fetch_missing()
 
     # ---- fetching ------------------------------------------------------------------------
 
@@ -118,6 +178,13 @@ class ImageList(LineList):
         size = f"{'size':>{_SIZE}} " if self._roomy(width) else ""
         name = cell("  name", self._name_width(width))
         return f"{name} {size}{'tags':>{_TAGS}}  {'caption':<{_STATE}}"
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line; while images are looked for, say so."""
+        if y == self._top and not self.ids and not self.loaded:
+            style = self.rich_style + self._look("dim")
+            return Strip([Segment(cell(_LOADING, self.size.width), style)], self.size.width)
+        return super().render_line(y)
 
     def draw(self, index: int, width: int) -> list[Piece]:
         """Return one image as a line."""
@@ -167,14 +234,21 @@ class ImageList(LineList):
         """Toggle the selection of an image."""
         if not self.ids:
             return
-        self.marked ^= {self.ids[index]}
-        self._anchor = index
+        self._anchor = self.ids[index]
+        self.marked ^= {self._anchor}
         self._marks_changed()
 
     def mark_range(self) -> None:
-        """Select from the last selected image to the cursor."""
-        low, high = sorted((min(self._anchor, self.count - 1), self.cursor))
+        """Select from the image that was selected last to the cursor."""
+        if not self.ids:
+            return
+        try:
+            start = self.ids.index(self._anchor) if self._anchor is not None else self.cursor
+        except ValueError:  # the filter does not show it
+            start = self.cursor
+        low, high = sorted((start, self.cursor))
         self.marked.update(self.ids[low : high + 1])
+        self._anchor = self.ids[start]
         self._marks_changed()
 
     def mark_all(self, numbers: Iterable[int]) -> None:
@@ -183,6 +257,7 @@ class ImageList(LineList):
         self._marks_changed()
 
     def _marks_changed(self) -> None:
+        self._names = {n: name for n, name in self._names.items() if n in self.marked}
         self.refresh()
         self.post_message(self.Marked(len(self.marked)))
 
@@ -194,15 +269,28 @@ class ImageList(LineList):
             self.mark(self.cursor)
 
 
+def _place_after(before: Sequence[int], place: int, ids: "array[int]") -> int:
+    """Return where an image belongs in ``ids``: after its last neighbour above that is there."""
+    places = {number: position for position, number in enumerate(ids)}
+    above = (places.get(before[up]) for up in range(place - 1, -1, -1))
+    return next((found + 1 for found in above if found is not None), 0)
+
+
 def cell_left(text: str, width: int) -> str:
     """Return a path truncated at its start, since its end identifies the image.
 
     Example:
         >>> cell_left("10_mochi/001.png", 12), cell_left("10_mochi/001.png", 7)
         ('…/001.png   ', '…01.png')
+        >>> cell_left("10_mochi/もち 夜空.png", 10)
+        '…夜空.png '
     """
-    if len(text) > width:
+    text = clean(text)
+    if cell_len(text) > width:
         text = f"…/{text.rpartition('/')[2]}"
-    if len(text) > width:
-        text = f"…{text[len(text) - width + 1 :]}"
+    if cell_len(text) > width > 0:
+        start, room = len(text), width - 1
+        while start and (room := room - cell_len(text[start - 1])) >= 0:
+            start -= 1
+        text = f"…{text[start:]}"
     return cell(text, width)

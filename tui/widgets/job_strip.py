@@ -1,7 +1,10 @@
 """The strip at the bottom: running job, progress, remaining time and device."""
 
+from typing import ClassVar
+
 from rich.cells import cell_len
 from rich.segment import Segment
+from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -10,6 +13,8 @@ from tui.jobs.follow import JobView
 from tui.widgets.line_list import cell
 
 _BAR = 16
+_COMMANDS, _TYPING = " COMMANDS ", " TYPING · esc "
+"""What keys do; the same in words and in colour."""
 
 
 def duration(seconds: float) -> str:
@@ -67,9 +72,15 @@ def outcome(view: JobView) -> str:
 
 
 class JobStrip(Widget):
-    """The job strip, one line high."""
+    """The job strip, one line high; at its left, what keys do: commands, or typing.
+
+    Attributes:
+        typing: Letters go into a text field.
+    """
 
     ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"strip--commands", "strip--typing"}
+    typing: reactive[bool] = reactive(False)
 
     def __init__(self) -> None:
         super().__init__(id="job-strip")
@@ -103,10 +114,14 @@ class JobStrip(Widget):
     def render_line(self, y: int) -> Strip:
         """Draw as many parts as fit."""
         del y
-        width, text = self.size.width, ""
+        badge, look = (_TYPING, "typing") if self.typing else (_COMMANDS, "commands")
+        style = self.get_component_rich_style(f"strip--{look}")
+        badge = badge[: self.size.width]
+        width, text = self.size.width - len(badge), ""
         for part in self._parts:
             longer = f"{text}  {part}" if text else f" {part}"
             if cell_len(longer) > width and text:
                 break
             text = longer
-        return Strip([Segment(cell(text, width), self.rich_style)], width)
+        segments = [Segment(badge, style), Segment(cell(text, width), self.rich_style)]
+        return Strip(segments, self.size.width)

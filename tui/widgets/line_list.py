@@ -4,6 +4,7 @@ One widget per line is too slow: Textual takes eight seconds to paint 1,000. Her
 drawn on demand, from pieces of text with a style name each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,6 +18,8 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import Input, TextArea
 
 from prep.printable import printable
 from tui import commands
@@ -55,6 +58,21 @@ def cell(text: str, width: int, *, right: bool = False) -> str:
         stripped = fitted.rstrip()
         return " " * (len(fitted) - len(stripped)) + stripped
     return fitted
+
+
+def fitted(segments: Sequence[Segment], width: int, style: Style) -> Strip:
+    """Return a line of exactly ``width`` cells; … stands for what is cut off."""
+    strip = Strip(segments)
+    if strip.cell_length <= width:
+        return strip.adjust_cell_length(width, style)
+    kept = strip.crop(0, max(0, width - 1))
+    last = next((segment.style for segment in reversed(list(kept)) if segment.text), style)
+    return Strip([*kept, Segment("…", last)]).adjust_cell_length(width, style)
+
+
+def takes_text(widget: Widget | None) -> bool:
+    """Return whether letters are typed into a widget, instead of being commands."""
+    return isinstance(widget, Input | TextArea)
 
 
 def count_of(number: int, noun: str) -> str:
@@ -153,7 +171,7 @@ class LineList(ScrollView, can_focus=True):
             Segment(text, style + (self._look(look) if look else Style()) + (under or Style()))
             for text, look in self.draw(index, width)
         ]
-        return Strip(segments).adjust_cell_length(width, style + (under or Style()))
+        return fitted(segments, width, style + (under or Style()))
 
     def _look(self, look: str) -> Style:
         return self.get_component_rich_style(f"line--{look}", partial=True)
@@ -208,11 +226,17 @@ class LineList(ScrollView, can_focus=True):
 
     def action_next_panel(self) -> None:
         """Move the focus to the next panel."""
-        self.screen.focus_next()
+        self._to_panel(1)
 
     def action_previous_panel(self) -> None:
         """Move the focus to the previous panel."""
-        self.screen.focus_previous()
+        self._to_panel(-1)
+
+    def _to_panel(self, step: int) -> None:
+        """Move the focus, past text fields: the next press of the same key would be typed."""
+        panels = [widget for widget in self.screen.focus_chain if not takes_text(widget)]
+        if self in panels:
+            self.screen.set_focus(panels[(panels.index(self) + step) % len(panels)])
 
     def action_choose(self) -> None:
         """Open the line."""
@@ -240,18 +264,22 @@ class ItemList(LineList):
 
     Attributes:
         empty: Text shown if there are no lines.
+        loading_text: Text shown until it is known whether there are lines; empty if that is known.
+        loaded: Lines were shown, or it is known that there are none.
     """
 
     def __init__(
         self,
         *,
         empty: str = "",
+        loading: str = "",
         heading: str = "",
         id: str | None = None,  # noqa: A002
     ) -> None:
         super().__init__(id=id)
         self._items: list[list[Piece]] = []
-        self.empty = empty
+        self.empty, self.loading_text = empty, loading
+        self.loaded = not loading
         self._heading = heading
 
     @property
@@ -264,9 +292,16 @@ class ItemList(LineList):
         del width
         return self._heading
 
-    def show(self, items: list[list[Piece]], *, keep: bool = True) -> None:
-        """Show these lines; ``keep`` the position of the cursor."""
+    def show(self, items: list[list[Piece]], *, keep: bool = True, complete: bool = True) -> None:
+        """Show these lines.
+
+        Args:
+            items: The lines.
+            keep: Keep the position of the cursor.
+            complete: Nothing is still being looked for: no lines means that there are none.
+        """
         self._items = items
+        self.loaded = complete or bool(items)
         self.count_changed(self.cursor if keep else 0)
         self.post_message(self.Moved(self, self.cursor))
 
@@ -279,5 +314,6 @@ class ItemList(LineList):
         """Draw one line, or what to do if there is none."""
         if y == self._top and not self._items and self.empty:
             style = self.rich_style + self._look("dim")
-            return Strip([Segment(cell(self.empty, self.size.width), style)], self.size.width)
+            text = self.empty if self.loaded else self.loading_text
+            return Strip([Segment(cell(text, self.size.width), style)], self.size.width)
         return super().render_line(y)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
@@ -11,12 +12,16 @@ from textual.widgets import Static
 from tui.commands import STAGE_KEYS
 from tui.stages import GLYPHS, SHORT, StageState
 
+_HIGH, _GAP = 3, 2
+"""Lines of a stage with its words; cells between two stages in one line."""
+
 
 class StageItem(Static):
     """One stage; a click goes there."""
 
     ALLOW_SELECT = False
-    narrow: reactive[bool] = reactive(False)
+    form: reactive[str] = reactive("full")
+    """full: two lines; line: one line; short: a few cells; number: fewer."""
 
     def __init__(self, number: int, mode: str) -> None:
         super().__init__(id=f"stage-{mode}")
@@ -35,19 +40,28 @@ class StageItem(Static):
         """Write it for the first time."""
         self._write()
 
-    def watch_narrow(self) -> None:
-        """Redraw for another width."""
+    def watch_form(self, form: str) -> None:
+        """Redraw for another space."""
+        self.set_class(form == "line", "-line")
         self._write()
+
+    @property
+    def short(self) -> str:
+        """The text for a rail that is one line."""
+        here = "▸" if self.has_class("-here") else ""
+        return f"{here}{self._number}{GLYPHS[self._stage.state]}{SHORT[self._mode]}"
 
     def _write(self) -> None:
         name = STAGE_KEYS[self._mode][1]
         glyph = GLYPHS[self._stage.state]
-        if self.narrow:
-            here = "▸" if self.has_class("-here") else ""
-            self.update(Content(f"{here}{self._number}{glyph}{SHORT[self._mode]}"))
-            return
         words = self._stage.words or self._stage.state
-        self.update(Content(f"{self._number}  {name}\n   {glyph} {words}"))
+        texts = {
+            "full": f"{self._number}  {name}\n   {glyph} {words}",
+            "line": f"{self._number} {glyph} {name}",
+            "short": self.short,
+            "number": f"{self._number}{glyph}",
+        }
+        self.update(Content(texts[self.form]))
         self.tooltip = f"{name}: {self._stage.state}, {words}"
 
     async def on_click(self) -> None:
@@ -75,6 +89,15 @@ class Rail(Container):
             self.query_one(f"#stage-{mode}", StageItem).show(state)
 
     def on_resize(self) -> None:
-        """Use short names if the rail is horizontal."""
-        for stage in self.query(StageItem):
-            stage.narrow = self.size.height < len(SHORT)
+        """Use the longest form in which all stages can be seen."""
+        stages = list(self.query(StageItem))
+        width, height = self.size
+        if height >= _HIGH * len(stages):
+            form = "full"
+        elif height >= len(stages):
+            form = "line"
+        else:
+            room = sum(cell_len(stage.short) + _GAP for stage in stages)
+            form = "short" if room <= width else "number"
+        for stage in stages:
+            stage.form = form

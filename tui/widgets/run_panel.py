@@ -12,6 +12,7 @@ from textual.widgets import Static
 from prep import events
 from tui.jobs.follow import JobView
 from tui.widgets.chart import Chart, Series, smooth
+from tui.widgets.clipped import Clipped
 from tui.widgets.job_strip import bar, duration
 
 _TAIL = 4000
@@ -24,10 +25,10 @@ class RunPanel(Vertical):
 
     def compose(self) -> ComposeResult:
         """Compose the parts."""
-        yield Static(id="run-title", classes="side-title")
+        yield Clipped(id="run-title", classes="side-title")
         yield Chart(id="loss-chart")
-        yield Static(id="run-numbers")
-        yield Static(id="run-log")
+        yield Clipped(id="run-numbers")
+        yield Clipped(id="run-log")
 
     def show(self, view: JobView | None) -> None:
         """Show a run, or a message if there is none."""
@@ -71,7 +72,7 @@ def numbers(view: JobView) -> list[str]:
     """Return the numbers of a run as lines."""
     metric = view.metric
     if metric is None:
-        return [view.note or view.what] if view.running else []
+        return [view.note or view.what] if view.active else []
     first = [f"step {metric.step}/{metric.total}", f"epoch {metric.epoch}"]
     if view.rate is not None:
         first.append(f"{view.rate:.3g} it/s")

@@ -107,7 +107,6 @@ class Search:
         self._free = np.zeros(max(self._order, default=-1) + 1, np.bool_)
         self._free[self._order] = True
         self._apart: list[tuple[int, Candidate, Comparison]] = []
-        self._ambiguous: set[int] = set()
         self.kept: set[int] = set()
 
     def __len__(self) -> int:
@@ -230,21 +229,17 @@ class Search:
     ) -> set[int]:
         """Return the positions of pictures that may be of the kept picture, or of another one.
 
-        They are those of ``unlike`` that are the same as a copy of the kept one, and that copy if
-        it is nearer to them, or has a mark, which may hide what tells the two apart.
+        They are those of ``unlike`` that are the same as a copy of the kept one with a mark, and
+        that copy: its mark may hide what tells the two apart.
         """
         doubted: set[int] = set()
-        for copy, seen in found:
+        for copy, _ in found:
             others = [c for c in near[copy.position] if c.position in unlike]
             others = sorted((c for c in others if self._free[c.position]), key=lambda c: c.bits)
             compared = self._comparer.compare(copy.position, others[:_LINKS])
             for other, again in zip(others, compared, strict=False):
-                if again.same:
-                    doubted.add(other.position)
-                    if again.overlay:
-                        self._ambiguous.add(copy.position)
-                    if again.overlay or again.difference < seen.difference:
-                        doubted.add(copy.position)
+                if again.same and again.overlay == 1:  # the copy has what the other one lacks
+                    doubted |= {copy.position, other.position}
         return doubted
 
     def _release(self, position: int, pairs: Sequence[tuple[Candidate, Comparison]]) -> None:
@@ -276,8 +271,6 @@ class Search:
         for candidate, seen in zip(candidates, compared, strict=True):
             if not self._free[candidate.position]:
                 continue  # already found, in another transform
-            if seen.same and not self._ambiguous.isdisjoint((position, candidate.position)):
-                seen = replace(seen, uncertain=True)
             if seen.same:
                 self._free[candidate.position] = False
                 found.append((candidate, seen))

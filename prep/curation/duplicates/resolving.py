@@ -81,31 +81,71 @@ class KeepChoice(NamedTuple):
     others: Sequence[tuple[str, str, int]]
 
 
-def chosen(
-    index: Index, choices: Iterable[KeepChoice], rule: CaptionRule = "hand-first"
-) -> list[Change]:
-    """Return the changes that keep only the images chosen by a person.
+class Judged(NamedTuple):
+    """Choices, judged against the present state of the dataset.
 
-    Of several choices about one image, the first counts; excluded images stay excluded.
+    Attributes:
+        groups: What can be done: groups whose ``keep`` stays.
+        left: (path of the image to keep, reason) of choices that are left to a person.
     """
-    decided: set[str] = set()
-    clusters: list[DuplicateGroup] = []
-    rows: list[ImageRow] = []
+
+    groups: list[DuplicateGroup]
+    left: list[tuple[str, str]]
+
+
+def judge(index: Index, choices: Iterable[KeepChoice]) -> Judged:
+    """Decide which choices still hold: no choice may take the last image of a group.
+
+    A choice is left if its image to keep is gone, excluded or unreadable by now, or goes with an
+    earlier choice: the others were compared with that image only, so none can take its place.
+    Images that an earlier choice keeps or excludes, and those that are excluded already, stay as
+    they are.
+    """
+    kept: set[str] = set()
+    going: set[str] = set()
+    found = Judged([], [])
     for choice in choices:
         keep = index.get(choice.keep)
         members = []
         for path, reason, turn in choice.others:
             row = index.get(path)
-            if row is not None and row.excluded is None and path not in decided:
-                decided.add(path)
+            if row is not None and row.excluded is None and path not in kept | going:
                 # What was uncertain, a person has seen to be a copy.
                 known = "near" if reason == UNCERTAIN else reason
                 members.append(GroupMember(row, known, 0, "", turn))
-        if keep is not None and members:
-            clusters.append(DuplicateGroup(keep, members))
-            rows += [keep, *(member.row for member in members)]
+        if not members:
+            continue
+        if (why := _why_not_kept(keep, going)) or keep is None:
+            found.left.append((choice.keep, why))
+            continue
+        kept.add(keep.path)
+        going.update(member.row.path for member in members)
+        found.groups.append(DuplicateGroup(keep, members))
+    return found
+
+
+def _why_not_kept(keep: ImageRow | None, going: set[str]) -> str:
+    """Return why an image cannot be the one that stays; empty if it can."""
+    if keep is None:
+        return "its file is gone"
+    if keep.error is not None:
+        return "it cannot be read"
+    if keep.excluded is not None:
+        return "it is excluded"
+    return "another group excludes it" if keep.path in going else ""
+
+
+def chosen(
+    index: Index, choices: Iterable[KeepChoice], rule: CaptionRule = "hand-first"
+) -> list[Change]:
+    """Return the changes that keep only the images chosen by a person, as far as ``judge`` allows.
+
+    Of several choices about one image, the first counts; excluded images stay excluded.
+    """
+    groups = judge(index, choices).groups
+    rows = [row for group in groups for row in (group.keep, *(m.row for m in group.members))]
     ranking = KeepRanking(index.project, hand_made=hand_made(index, rows))
-    return resolution(index.project, clusters, ranking, rule).changes
+    return resolution(index.project, groups, ranking, rule).changes
 
 
 def _best_first(copies: Sequence[MergedDuplicate], ranking: KeepRanking) -> list[MergedDuplicate]:

@@ -38,7 +38,7 @@ MOVED = "moved"
 CONTENT = "content"
 ANSWERS = "answers"
 
-_PATH_TABLES = ("exclusions", "crops", "hand", "answers")
+_PATH_TABLES = ("exclusions", "crops", "hand", "answers", "drafts")
 _PORTION = 512
 """Changes made together: the most that a crash leaves half done and recovery checks again."""
 _THREADS = 8

@@ -31,6 +31,12 @@ from prep.system.locks import exclusive
 _PATIENCE = 60.0
 """Seconds to wait for another process that is changing the project."""
 
+_NEXT = {
+    "undone": "state = 'done' OR state LIKE 'pending%' ORDER BY id DESC",
+    "done": "state = 'undone' OR state LIKE 'pending%' ORDER BY state LIKE 'pending%' DESC, id",
+}
+"""Which edit is next to be undone, or done again."""
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -140,40 +146,39 @@ class Journal:
                 ((edit, c.path, c.what) for c in wanted if (c.path, c.what) not in kept),
             )
 
-    def undo(self) -> Outcome:
+    def undo(self, expected: int | None = None) -> Outcome:
         """Undo the newest edit that is done or pending.
 
         If an undo had been interrupted, finishing it is all that this does.
 
+        Args:
+            expected: Number of the edit that the user was told; nothing else is then undone.
+
         Raises:
             UserError: The disk is full or a file is not writable. The undo is then pending: it is
                 finished at the next open, or by another undo.
+            RetryError: Another edit is the newest by now.
         """
-        with self._alone():
-            if (finished := self._recovered(undone=True)) is not None:
-                return finished
-            return self._turn(
-                "undone",
-                """SELECT id, title FROM work.edits WHERE state = 'done' OR state LIKE 'pending%'
-                ORDER BY id DESC LIMIT 1""",
-            )
+        return self._turn("undone", expected)
 
-    def redo(self) -> Outcome:
+    def redo(self, expected: int | None = None) -> Outcome:
         """Redo the edit that is pending, or else the one that was undone last.
 
         If a redo or an edit had been interrupted, finishing it is all that this does.
 
+        Args:
+            expected: As in ``undo``.
+
         Raises:
             UserError: As in ``undo``.
+            RetryError: As in ``undo``.
         """
-        with self._alone():
-            if (finished := self._recovered(undone=False)) is not None:
-                return finished
-            return self._turn(
-                "done",
-                """SELECT id, title FROM work.edits WHERE state = 'undone' OR state LIKE 'pending%'
-                ORDER BY state LIKE 'pending%' DESC, id LIMIT 1""",
-            )
+        return self._turn("done", expected)
+
+    def upcoming(self, *, undo: bool) -> Edit | None:
+        """Return the edit that ``undo`` would undo, or ``redo`` redo; ``None`` for none."""
+        row = self._next("undone" if undo else "done")
+        return None if row is None else self._edit(row)
 
     def _recovered(self, *, undone: bool) -> Outcome | None:
         """Return, once, what was interrupted in this direction and has been finished."""
@@ -194,10 +199,11 @@ class Journal:
             ORDER BY id DESC LIMIT ?""",
             (limit,),
         ).fetchall()
-        return [
-            Edit(number, at, title, state.partition(" ")[0], self._kinds(number))
-            for number, at, title, state in rows
-        ]
+        return [self._edit(row) for row in rows]
+
+    def _edit(self, row: tuple[int, float, str, str]) -> Edit:
+        number, at, title, state = row
+        return Edit(number, at, title, state.partition(" ")[0], self._kinds(number))
 
     def _kinds(self, edit: int) -> dict[str, int]:
         return dict(
@@ -207,20 +213,37 @@ class Journal:
             ).fetchall()
         )
 
-    def _turn(self, target: str, select: str) -> Outcome:
-        row = self._connection.execute(select).fetchone()
-        if row is None:
-            return Outcome(0, "")
+    def _next(self, target: str) -> tuple[int, float, str, str] | None:
+        """Return the number, time, title and state of the edit that is turned next."""
+        row: tuple[int, float, str, str] | None = self._connection.execute(
+            f"SELECT id, t, title, state FROM work.edits WHERE {_NEXT[target]} LIMIT 1"
+        ).fetchone()
+        return row
+
+    def _turn(self, target: str, expected: int | None) -> Outcome:
+        with self._alone():
+            if (finished := self._recovered(undone=target == "undone")) is not None:
+                return finished
+            row = self._next(target)
+            if row is None:
+                return Outcome(0, "")
+            if expected not in (None, row[0]):
+                raise RetryError(
+                    f"Meanwhile, another edit was made: {row[2]}.", "Nothing was undone or redone."
+                )
+            return self._turned(row[0], row[2], target)
+
+    def _turned(self, edit: int, title: str, target: str) -> Outcome:
         self._settle()
-        changes = self._changes(row[0])
+        changes = self._changes(edit)
         if target == "undone":
             changes = [change.reverse for change in changes]
         with self._connection:
             # Marked first: after a crash, recovery finishes in the requested direction.
             self._connection.execute(
-                "UPDATE work.edits SET state=? WHERE id=?", (f"pending {target}", row[0])
+                "UPDATE work.edits SET state=? WHERE id=?", (f"pending {target}", edit)
             )
-        return self._carry_out(row[0], row[1], changes, target)
+        return self._carry_out(edit, title, changes, target)
 
     def _changes(self, edit: int) -> list[Change]:
         rows = self._connection.execute(

@@ -1,6 +1,7 @@
 """What the kept image takes over, and where the others go."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import get_args
 
 import numpy as np
@@ -13,13 +14,15 @@ from prep import captions, events
 from prep.curation.duplicates.best import RULES, KeepRanking, KeepRule, full_order, jpeg_quality
 from prep.curation.duplicates.merging import MergedDuplicate, merged_caption, turned_tags
 from prep.curation.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, relative, turn
-from prep.curation.duplicates.resolving import KeepChoice, chosen
-from prep.dataset.index import ImageRow, Index
+from prep.curation.duplicates.resolving import KeepChoice, chosen, judge
+from prep.dataset.index import ImageRow, Index, ScannedImage
+from prep.dataset.journal.changes import exclusion
 from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError
 from prep.ops import dupes, edit, scan
 from prep.ops.dupes import DupesOptions
 from prep.project import Project
+from prep.project.creation import initialise
 from tests.prep.curation.duplicate_sets import Save, saving, summary
 from tests.prep.pictures import scene
 
@@ -257,3 +260,62 @@ def test_a_person_may_keep_another_one(project: Project, save: Save) -> None:
         assert mirror.with_suffix(".txt").read_text() == "looking to the right"
         assert len(outcome.changed) == 2
         assert chosen(index, [choice]) == []
+
+
+def copies(project: Project, save: Save, *names: str) -> None:
+    for name in names:
+        save(name, scene(6, (320, 240)))
+    list(scan.run(project))
+
+
+def left(index: Index) -> set[str]:
+    return {Path(row.path).name for row in index.usable()}
+
+
+def choice(keep: str, *others: str) -> KeepChoice:
+    folder = "dataset/10_mochi"
+    return KeepChoice(f"{folder}/{keep}", [(f"{folder}/{one}", "near", UPRIGHT) for one in others])
+
+
+@pytest.mark.parametrize("gone", ["excluded", "deleted", "broken"])
+def test_copies_of_an_image_that_is_no_longer_there_stay(
+    project: Project, save: Save, gone: str
+) -> None:
+    copies(project, save, "a.png", "b.png")
+    kept = project.dataset / "10_mochi" / "a.png"
+    with Index(project) as index:
+        if gone == "excluded":
+            change = exclusion("dataset/10_mochi/a.png", None, "by hand")
+            Journal(index).apply("exclude", [change])
+        elif gone == "deleted":
+            kept.unlink()
+        else:
+            kept.write_bytes(b"no picture")
+    list(scan.run(project))
+    with Index(project) as index:
+        assert chosen(index, [choice("a.png", "b.png")]) == []
+        ((path, why),) = judge(index, [choice("a.png", "b.png")]).left
+        assert (path, bool(why)) == ("dataset/10_mochi/a.png", True)
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from("abcd"), min_size=2, max_size=4, unique=True),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_what_goes_was_compared_with_an_image_that_stays(groups: list[list[str]]) -> None:
+    with TemporaryDirectory() as folder:
+        project = initialise(Path(folder) / "made")
+        with Index(project) as index:
+            index.put(
+                ScannedImage(f"dataset/10_mochi/{name}", "10_mochi", 1, 1, 64, 64, "PNG")
+                for name in "abcd"
+            )
+            Journal(index).apply("exclude", chosen(index, [choice(*group) for group in groups]))
+            for row in index.select("excluded:yes"):
+                kept = str(row.excluded).removeprefix("duplicate of dataset/10_mochi/")[0]
+                assert kept in left(index)
+                assert any(group[0] == kept and Path(row.path).name in group for group in groups)
+            assert left(index).intersection(groups[0])

@@ -195,7 +195,7 @@ async def test_what_fails_says_why_and_with_which_exit_code(three: Project) -> N
         form.enter("--repeats", "4")
         await form.until(lambda: not form.screen.query_one("#verb-run", Button).disabled)
         await opened.pilot.press("ctrl+t")
-        await form.until(lambda: "concept failed" in form.state)
+        await form.until(lambda: "concept failed (exit code 2)" in form.state)
         assert "10_nobody" in form.output
         assert form.screen.run is not None
         assert form.screen.run.code == 2
@@ -302,4 +302,4 @@ async def test_long_work_is_a_job_with_its_words_and_its_end(three: Project) -> 
         assert json.loads(lines[-1])["summary"]["images"] == 3
         assert form.output
         assert form.output == job.log_file.read_text("utf-8").rstrip("\n")
-        await opened.until(lambda: any("quality: done" in text for text in opened.notices))
+        assert not any("quality" in text for text in opened.notices)

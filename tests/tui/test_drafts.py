@@ -1,0 +1,146 @@
+"""What is typed is never lost: not by a crash, not by a lost connection, not by leaving."""
+
+import os
+import pty
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from prep.dataset.drafts import Draft, DraftStore
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import move
+from prep.dataset.journal.edits import Journal
+from prep.ops import scan
+from prep.project import Project
+from tests.conftest import MakeImage
+from tests.tui.driving import running
+from tests.tui.test_signals import read_until
+from tui.dialogs.question import Question
+from tui.widgets.caption_editor import CaptionEditor
+
+_START = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that closing the other end hangs up
+from tui.cli import main
+sys.exit(main())
+"""
+PATH = "dataset/10_mochi/a.png"
+
+
+@pytest.fixture
+def pair(project: Project, make_image: MakeImage) -> Project:
+    make_image("10_mochi/a.png", 1, caption="cat")
+    make_image("10_mochi/b.png", 2, caption="hat")
+    list(scan.run(project))
+    return project
+
+
+def kept(project: Project) -> dict[str, Draft]:
+    store = DraftStore(project)
+    try:
+        return store.read()
+    finally:
+        store.close()
+
+
+async def test_a_draft_is_offered_again_until_it_is_saved(pair: Project) -> None:
+    async with running(pair) as opened:
+        await opened.press("e")
+        await opened.type("!")
+        await opened.until(lambda: kept(pair) == {PATH: Draft("cat", "cat!")})
+    async with running(pair) as opened:
+        assert any("a.png: typed earlier" in notice for notice in opened.notices)
+        editor = opened.app.screen.query_one(CaptionEditor)
+        await opened.until(lambda: editor.text == "cat!" and editor.unsaved)
+        await opened.press("e")
+        await opened.pilot.press("ctrl+s")
+        await opened.until(lambda: kept(pair) == {})
+    assert (pair.root / PATH).with_suffix(".txt").read_text() == "cat!"
+
+
+@pytest.mark.parametrize(
+    ("answer", "left"), [("leave", {PATH: Draft("cat", "cat!")}), ("discard", {})]
+)
+async def test_leaving_keeps_drafts_unless_told_otherwise(
+    pair: Project, answer: str, left: dict[str, Draft]
+) -> None:
+    async with running(pair) as opened:
+        await opened.press("e")
+        await opened.type("!")
+        await opened.pilot.press("escape", "q")
+        await opened.until(lambda: isinstance(opened.app.screen, Question))
+        await opened.pilot.click(f"#{answer}")
+        await opened.until(lambda: not opened.app.is_running)
+    assert kept(pair) == left
+
+
+async def test_a_draft_that_was_saved_elsewhere_is_none(pair: Project) -> None:
+    store = DraftStore(pair)
+    store.write({PATH: Draft(None, "cat")}, [])
+    store.close()
+    async with running(pair) as opened:
+        editor = opened.app.screen.query_one(CaptionEditor)
+        await opened.until(lambda: editor.text == "cat" and not editor.unsaved)
+        await opened.until(lambda: kept(pair) == {})
+
+
+def test_a_draft_goes_with_its_image(pair: Project) -> None:
+    store = DraftStore(pair)
+    store.write({PATH: Draft("cat", "cat!")}, [])
+    store.close()
+    with Index(pair) as index:
+        Journal(index).apply("move", [move(PATH, "dataset/10_mochi/z.png")])
+    assert kept(pair) == {"dataset/10_mochi/z.png": Draft("cat", "cat!")}
+
+
+def test_a_project_without_work_db_gets_none_by_asking(tmp_path: Path) -> None:
+    assert kept(Project.open(tmp_path)) == {}
+    assert not (tmp_path / ".shikomi").exists()
+
+
+async def test_drafts_that_cannot_be_kept_are_told_once(pair: Project) -> None:
+    async with running(pair) as opened:
+        with sqlite3.connect(pair.state / "work.db") as connection:
+            connection.execute("DROP TABLE drafts")
+        connection.close()
+        await opened.press("e")
+        await opened.type("!?")
+        await opened.until(lambda: any("cannot be kept" in text for text in opened.notices))
+        assert opened.app.screen.query_one(CaptionEditor).text == "cat!?"
+        assert sum("cannot be kept" in text for text in opened.notices) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, None])
+def test_a_draft_survives_the_end_of_the_process(
+    pair: Project, number: signal.Signals | None
+) -> None:
+    terminal, inside = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "LINES": "30", "COLUMNS": "100"}
+    with subprocess.Popen(
+        [sys.executable, "-c", _START, str(pair.root)],
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        env=environment,
+        start_new_session=True,
+    ) as app:
+        os.close(inside)
+        try:
+            read_until(terminal, b"a.png")
+            os.write(terminal, b"e, typed")
+            read_until(terminal, b"unsaved")
+            if number is None:
+                os.close(terminal)  # the connection is lost
+            else:
+                app.send_signal(number)
+            app.wait()
+        finally:
+            app.kill()
+            if number is not None:
+                os.close(terminal)
+    draft = kept(pair)[PATH]
+    assert draft.text.startswith("cat,")
