@@ -21,10 +21,15 @@ from textual.suggester import Suggester, SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, Label, Select, Static
 
+from prep.dataset.query import Query
+from prep.dataset.query.tree import Term
+from prep.errors import UserError
 from tui.scope import Scope
 from tui.verbs.options import PATH, WHERE, Value, VerbOption
 
 NOT_SET = ""
+MOST_SELECTED = 500
+"""Selected images that a command line may name."""
 _THREE = {"yes": True, "no": False, NOT_SET: None}
 
 
@@ -316,6 +321,15 @@ class ScopeField(Field):
         """Return whether the selected images are meant."""
         return self._kind == "selection"
 
+    def fault(self) -> str:
+        """Return why a command line cannot name the selected images; empty if it can."""
+        if not self.by_selection:
+            return ""
+        if len(self._paths) > MOST_SELECTED:
+            return f"a command line names {MOST_SELECTED} images at most: choose them by a filter"
+        odd = [] if self._by_path else [path for path in self._paths if not can_be_named(path)]
+        return f"no filter can name {odd[0]}: choose it by another" if odd else ""
+
     @property
     def other(self) -> str | None:
         """The text of another filter, if that is chosen."""
@@ -334,8 +348,17 @@ class ScopeField(Field):
 
 
 def exactly(path: str) -> str:
-    """Return the filter that only this image matches."""
+    """Return the filter that only this image matches; see ``can_be_named``."""
     return f"file:{path}" if '"' in path else f'file:"{path}"'
+
+
+def can_be_named(path: str) -> bool:
+    """Return whether a filter can name an image: not with both spaces and quotation marks."""
+    try:
+        tree = Query.parse(exactly(path)).tree
+    except UserError:
+        return False
+    return isinstance(tree, Term) and (tree.field, tree.value) == ("file", path)
 
 
 def _text(widget: Input | Select[str]) -> str:

@@ -31,8 +31,6 @@ from tui.verbs.runs import POLL, JobRun, Run, ShortRun, argv
 
 QUIET = 0.4
 """Seconds without an entry before the entries are checked and the preview runs."""
-MOST_SELECTED = 500
-"""Selected images that a command line may name."""
 _OTHER_FILTER = "other filter"
 
 
@@ -189,18 +187,12 @@ class VerbScreen(ModalScreen[None]):
     async def _sound(self) -> bool:
         """Show what is wrong with the inputs; return whether nothing is."""
         await self._end_preview()
-        found = self._too_many() + missing(self.spec, self.values)
+        found = [Fault(WHERE, text) for scope in self.query(ScopeField) if (text := scope.fault())]
+        found += missing(self.spec, self.values)
         if not found:
             found = await asyncio.to_thread(faults, self.spec, self.values, self._words())
         self._show_faults(found)
         return not found
-
-    def _too_many(self) -> list[Fault]:
-        scope = self.query(ScopeField)
-        if not scope or not scope.first().by_selection or len(self._paths) <= MOST_SELECTED:
-            return []
-        text = f"a command line names {MOST_SELECTED} images at most: choose them by a filter"
-        return [Fault(WHERE, text)]
 
     def _show_faults(self, found: list[Fault]) -> None:
         fields = {field.key: field for field in self.query(Field)}

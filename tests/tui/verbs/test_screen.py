@@ -11,12 +11,14 @@ import pytest
 from textual.widgets import Button, Input, OptionList, Select, Static
 
 from prep.dataset.index import Index
+from prep.ops import scan
 from prep.project import Project
 from prep.system import jobs
 from tests.tui.driving import Opened, running
 from tests.verbs import all_verbs
+from tui.verbs import fields
 from tui.verbs.command import words
-from tui.verbs.fields import Field, Pair, TableField
+from tui.verbs.fields import Field, Pair, TableField, can_be_named, exactly
 from tui.verbs.first import FIRST, first_of
 from tui.verbs.options import spec_of, verbs
 from tui.verbs.output import Output
@@ -227,6 +229,35 @@ async def test_verbs_work_on_the_selected_images(three: Project, verb: str) -> N
             form.enter("--add", "new")
             await form.until(lambda: "1 caption would change" in form.output)
         await form.until(lambda: "b.png" in form.output and "a.png" not in form.output)
+
+
+@pytest.mark.parametrize("verb", ["tags", "edit"])
+async def test_more_images_than_a_command_names_are_refused_not_widened(
+    three: Project, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr(fields, "MOST_SELECTED", 1)
+    async with running(three) as opened:
+        await opened.press("space", "space")
+        form = await form_of(opened, verb)
+        where = form.field("--where")
+        await form.until(lambda: where.has_class("-fault"))
+        assert "1 images at most" in str(where.query_one(".fault", Static).content)
+        assert form.screen.query_one("#verb-run", Button).disabled
+        assert form.output == ""
+
+
+def test_a_filter_names_exactly_one_image(three: Project, make_image: MakeImage) -> None:
+    make_image("10_mochi/(d) -x or.png", 4)
+    make_image('10_mochi/"e".png', 5)
+    with Index(three) as index:
+        list(scan.run(three))
+        paths = [row.path for row in index.select()]
+        for path in paths:
+            assert [row.path for row in index.select(exactly(path))] == [path]
+        assert all(can_be_named(path) for path in paths)
+        assert not can_be_named('dataset/a "b" c.png')
+        both = " or ".join(exactly(path) for path in paths[:2])
+        assert [row.path for row in index.select(both)] == paths[:2]
 
 
 async def test_the_filter_of_the_list_is_that_of_the_form(three: Project) -> None:
