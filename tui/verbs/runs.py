@@ -95,10 +95,12 @@ class Run:
         return number if isinstance(number, int) else 0
 
     @property
-    def changed(self) -> int:
-        """The number of changes of that edit."""
-        number = self.end.summary.get("changed") if isinstance(self.end, events.Finished) else 0
-        return number if isinstance(number, int) else 0
+    def changes(self) -> str:
+        """The number of changes that it has made or would make, in words; empty if unknown."""
+        number = self.end.summary.get("changed") if isinstance(self.end, events.Finished) else None
+        if not isinstance(number, int):
+            return ""
+        return f"{number or 'no'} change{'' if number == 1 else 's'}"
 
     def outcome(self) -> str:
         """Return how it ended, in a sentence."""
@@ -110,8 +112,7 @@ class Run:
         done = f"{self.verb}: done" + (", with problems" if self.code else "")
         if not self.edit:
             return done
-        changes = f"{self.changed} change{'' if self.changed == 1 else 's'}"
-        return f"{done}, {changes}. Press u to undo."
+        return f"{done}, {self.changes}".removesuffix(", ") + ". Press u to undo."
 
     def _alive(self) -> bool:
         raise NotImplementedError

@@ -229,7 +229,9 @@ class VerbScreen(ModalScreen[None]):
         self.run = None
         while run.running:
             await asyncio.to_thread(run.poll)
-            self.query_one(Result).show(run, "Preview: nothing is written" if dry else "Result")
+            told = f"{run.changes}, nothing is written".removeprefix(", ")
+            ended = f"Preview: {told}" if dry else "Result"
+            self.query_one(Result).show(run, ended)
             await asyncio.sleep(POLL)
 
     async def _end_preview(self) -> None:

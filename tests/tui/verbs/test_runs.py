@@ -36,7 +36,7 @@ async def test_a_short_run_has_words_events_and_an_exit_code(
         "1 caption changed (edit 1; take it back with: shikomi undo)",
         "  - hat x1",
     ]
-    assert (run.code, run.edit, run.changed) == (0, 1, 1)
+    assert (run.code, run.edit, run.changes) == (0, 1, "1 change")
     assert run.outcome() == "edit: done, 1 change. Press u to undo."
     assert isinstance(run.progress, events.Progress)
 

@@ -17,6 +17,7 @@ from prep.system import jobs
 from tests.tui.driving import Opened, running
 from tests.verbs import all_verbs
 from tui.verbs import fields
+from tui.verbs import screen as screens
 from tui.verbs.command import words
 from tui.verbs.fields import Field, Pair, TableField, can_be_named, exactly
 from tui.verbs.first import FIRST, first_of
@@ -334,3 +335,32 @@ async def test_long_work_is_a_job_with_its_words_and_its_end(three: Project) -> 
         assert form.output
         assert form.output == job.log_file.read_text("utf-8").rstrip("\n")
         assert not any("quality" in text for text in opened.notices)
+
+
+WAITING = """
+import json, time
+event = {"v": 1, "t": 0, "kind": "progress", "what": "measure", "done": 3, "total": 9, "note": ""}
+print(json.dumps(event), flush=True)
+while True: time.sleep(0.02)
+"""
+
+
+async def test_a_job_is_started_once_shown_and_stopped(
+    three: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screens, "argv", lambda _: [sys.executable, "-c", WAITING])
+    async with running(three) as opened:
+        form = await form_of(opened, "quality")
+        await form.until(lambda: "runs as a job" in form.state)
+        await opened.pilot.press("ctrl+t", "ctrl+t")
+        try:
+            await form.until(lambda: "measure" in form.state and "3/9" in form.state)
+            (job,) = jobs.listed(three.jobs)
+            await form.until(lambda: opened.app.session.board.running())
+            await opened.pilot.click("#verb-stop")
+            await form.until(lambda: "quality: stopped" in form.state)
+            assert not jobs.alive(job)
+            assert form.screen.query_one("#verb-stop", Button).disabled
+        finally:
+            for left in jobs.listed(three.jobs):
+                jobs.send(left, "kill")
