@@ -153,7 +153,8 @@ class ImagesScreen(StageScreen):
     def _publish_scope(self) -> None:
         """Let the other stages and the forms of verbs work on what is chosen here."""
         images = self._list
-        selected = tuple(images.targets) if images.marked else ()
+        # Where the filter hides all that is selected, it is still not the others that are meant.
+        selected = tuple(images.targets or sorted(images.marked)) if images.marked else ()
         where = self.query_one(FilterBar).text
         self.session.scope = Scope(selected, where, images.count, self._total)
 

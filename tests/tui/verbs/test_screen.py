@@ -232,6 +232,17 @@ async def test_verbs_work_on_the_selected_images(three: Project, verb: str) -> N
         await form.until(lambda: "b.png" in form.output and "a.png" not in form.output)
 
 
+async def test_a_filter_that_hides_the_selection_does_not_widen_it(three: Project) -> None:
+    async with running(three) as opened:
+        await opened.press("space")
+        assert opened.app.session.scope.words() == "1 selected image"
+        opened.app.screen.query_one("#filter", Input).value = "long"
+        await opened.until(lambda: opened.app.session.scope.where == "long")
+        form = await form_of(opened, "ls")
+        await form.until(lambda: "a.png" in form.output)
+        assert "b.png" not in form.output
+
+
 @pytest.mark.parametrize("verb", ["tags", "edit"])
 async def test_more_images_than_a_command_names_are_refused_not_widened(
     three: Project, monkeypatch: pytest.MonkeyPatch, verb: str
