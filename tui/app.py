@@ -39,6 +39,7 @@ from tui.leaving import leave_when_told
 from tui.notices import SECONDS, report, report_worker
 from tui.palette import TableProvider
 from tui.pictures import made
+from tui.preferences import prefer
 from tui.printable_lines import PRINTABLE
 from tui.session import Session
 from tui.stage_screen import StageScreen
@@ -95,6 +96,7 @@ class ShikomiApp(App[None]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[0].name
+        self.keys: dict[str, str] = {}
         for name in set(self.available_themes) - {theme.name for theme in THEMES}:
             self.unregister_theme(name)
         for mode, screen in screens.SCREENS.items():
@@ -140,6 +142,7 @@ class ShikomiApp(App[None]):
     def on_mount(self) -> None:
         """Start background tasks."""
         leave_when_told(self)
+        self.keys = prefer(self)
         self.sub_title = self.session.project.name
         self.session.dataset_changed.subscribe(self, self._dataset_changed)
         self.session.edited.subscribe(self, self._edited)
@@ -340,7 +343,7 @@ class ShikomiApp(App[None]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        self.push_screen(Help(str(self.current_mode)))
+        self.push_screen(Help(str(self.current_mode), self.keys))
 
     @work(group="verb", exclusive=True, exit_on_error=False)
     async def action_verb(self, name: str) -> None:

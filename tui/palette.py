@@ -40,9 +40,8 @@ class TableProvider(Provider):
                 shown = matcher.highlight(title)
                 yield Hit(max(found), shown, self._open(verb), text=title, help=text)
 
-    @staticmethod
-    def _title(command: commands.Command) -> str:
-        return f"{command.title}  ({command.label})"
+    def _title(self, command: commands.Command) -> str:
+        return f"{command.title}  ({command.label(getattr(self.app, 'keys', {}))})"
 
     def _run(self, command: commands.Command) -> "commands.Run":
         screen, app = self.screen, self.app
