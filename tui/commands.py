@@ -82,7 +82,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("ctrl+r", "redo", "Redo", "Redo the edit that was undone last.", "app"),
     Command("r", "rescan", "Rescan", "Find images and captions changed outside.", "app"),
     Command("S", "stop_job", "Stop job", "Ask the running job to stop; twice kills it.", "app"),
-    Command("q,ctrl+q", "quit", "Quit", "Quit; running jobs continue.", "app", True),
+    Command("q", "quit", "Quit", "Quit; running jobs continue.", "app", True),
+    Command("ctrl+q", "quit", "Quit while typing", "The same, also while typing.", "app"),
     # ---- lists ---------------------------------------------------------------------------
     Command("down,j", "move(1)", "Down", "Next line.", "list"),
     Command("up,k", "move(-1)", "Up", "Previous line.", "list"),
