@@ -108,7 +108,8 @@ class ReviewScreen(StageScreen):
     def _dataset_changed(self, reason: str) -> None:
         # Edits are judged at once; what is new in captions and files is found after a scan.
         self._look_again |= reason in ("scanned", "settings")
-        super()._dataset_changed(reason)
+        if reason != "scan":
+            super()._dataset_changed(reason)
 
     def reload(self) -> None:
         """Judge the questions again; look for new ones after a scan."""
