@@ -19,6 +19,7 @@ from prep.cli.help_format import HelpFormatter, shown_default
 from prep.cli.usage import format_error
 from prep.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from prep.system.supervised import join_job, own_job
+from tui.terminal import ImageMode
 
 _EPILOGUE = """\
 Help for a verb: shikomi VERB --help
@@ -178,6 +179,15 @@ _register()
 def open_application(
     project: Annotated[Path, Parameter(help="Project folder, or any folder of images.")] = Path(),
     /,
+    *,
+    images: Annotated[
+        ImageMode,
+        Parameter(
+            help="Draw pictures as Kitty graphics, Sixel, quadrant or half blocks, or not at all."
+            " By default, what the terminal can show.",
+            env_var="SHIKOMI_IMAGES",
+        ),
+    ] = "auto",
 ) -> int:
     """Open the terminal application."""
     if not project.exists():
@@ -191,9 +201,9 @@ def open_application(
             "The terminal application needs a terminal.",
             "In scripts, use the verbs: shikomi --help",
         )
-    from tui.app import run
+    from tui.opening import run
 
-    return run(project)
+    return run(project, images)
 
 
 def main() -> int:

@@ -1,0 +1,29 @@
+"""Open the application in a terminal."""
+
+from pathlib import Path
+
+from prep.project import Project
+from tui.app import ShikomiApp
+from tui.terminal import ImageMode, detect
+
+
+def run(path: Path, images: ImageMode = "auto") -> int:
+    """Open the application on a project, or on any folder of images.
+
+    Args:
+        path: The folder.
+        images: How pictures are drawn.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UserError: There is no such folder, or its ``shikomi.toml`` is not valid.
+        Exception: The application has a fault; the terminal is restored by then.
+    """
+    project = Project.open(path)
+    app = ShikomiApp(project, detect(images))
+    app.run()
+    if app._exception is not None:
+        raise app._exception
+    return app.return_code or 0
