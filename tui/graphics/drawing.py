@@ -16,7 +16,7 @@ from textual.strip import Strip
 
 from tui.graphics import kitty, sixel
 from tui.graphics.blocks import halfblocks, quadrants
-from tui.graphics.view import WHOLE, Box, View
+from tui.graphics.view import WHOLE, Box, View, around
 from tui.terminal import Terminal
 
 _numbers = count((getpid() % 0x7FFF + 1) << 16)
@@ -49,12 +49,16 @@ class Drawn:
     Attributes:
         strips: The lines of cells, as text.
         graphic: The same as real pixels, if the terminal shows them.
+        view: How it is looked at.
         part: The part of the picture that is shown.
+        shapes: Width divided by height, of the picture and of the room for it.
     """
 
     strips: list[Strip]
     graphic: Graphic | None = None
+    view: View = View()  # noqa: RUF009  (it is frozen)
     part: Box = WHOLE
+    shapes: tuple[float, float] = (1.0, 1.0)
 
 
 def fitted_size(
@@ -85,7 +89,7 @@ def draw(
     columns: int,
     rows: int,
     terminal: Terminal,
-    view: View | None = None,
+    view: View | Box | None = None,
     marks: Sequence[Box] = (),
 ) -> Drawn:
     """Draw the part of an RGB picture that is in view inside a box of cells.
@@ -95,7 +99,7 @@ def draw(
         columns: Cells across, at least 1.
         rows: Cells down, at least 1.
         terminal: What the terminal can show.
-        view: The view; the whole picture if there is none.
+        view: The view, or a part to enlarge; the whole picture if there is none.
         marks: Places to draw a dashed line around.
 
     Returns:
@@ -106,7 +110,9 @@ def draw(
         columns = max(1, min(columns, terminal.most[0] // wide))
         rows = max(1, min(rows, terminal.most[1] // high))
     room = columns * wide / (rows * high)
-    part = (view or View()).part(image.width / image.height, room)
+    shape = image.width / image.height
+    seen = around(view, shape, room) if isinstance(view, Box) else view or View()
+    part = seen.part(shape, room)
     left, right = part.left * image.width, part.right * image.width
     top, bottom = part.top * image.height, part.bottom * image.height
     columns, rows = fitted_size((right - left, bottom - top), columns, rows, terminal.cell)
@@ -131,7 +137,7 @@ def draw(
         graphic = Graphic(number, columns, rows, data)
     half = terminal.drawing == "half"
     pixels: NDArray[np.uint8] = np.asarray(scaled(columns * (1 if half else 2), rows * 2))
-    return Drawn((halfblocks if half else quadrants)(pixels), graphic, part)
+    return Drawn((halfblocks if half else quadrants)(pixels), graphic, seen, part, (shape, room))
 
 
 def _marked(picture: Image.Image, part: Box, marks: Sequence[Box]) -> Image.Image:

@@ -125,9 +125,9 @@ def touches(update: CompositorUpdate, region: Region) -> bool:
 
 def seen(screen: Screen[Any], pictures: Iterable[Pictured]) -> list[Spot]:
     """Return the pixels of those pictures that nothing lies over."""
-    spots = []
+    spots, visible = [], screen._compositor.visible_widgets
     for picture in pictures:
-        if not picture.is_attached or picture.screen is not screen:
+        if picture not in visible:
             continue
         placed = picture.placed()
         if placed is None:

@@ -1,20 +1,21 @@
 """One picture, drawn in a thread, and dropped if the user has moved on."""
 
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from PIL import Image
 from rich.segment import Segment
 from textual import events, work
 from textual.cache import LRUCache
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 
 from prep.errors import UserError
 from tui.graphics.drawing import Drawn, Graphic, draw
 from tui.graphics.overlay import Pictured
-from tui.graphics.view import STEP, Box, View, around
+from tui.graphics.view import STEP, WHOLE, Box, View
 from tui.session import Session
 from tui.widgets.line_list import cell
 
@@ -68,7 +69,7 @@ class Picture(Pictured):
         self._text = ""
         self._cache: LRUCache[Hashable, Drawn] = LRUCache(_REMEMBERED)
         self._decoded: tuple[Hashable, Image.Image] | None = None
-        self.view = View()
+        self.view: View | Box = View()
         self.marks: tuple[Box, ...] = ()
 
     def on_mount(self) -> None:
@@ -77,19 +78,30 @@ class Picture(Pictured):
 
     # ---- what is shown -------------------------------------------------------------------
 
-    def show(self, key: Hashable, load: Load, ahead: Sequence[Source] = ()) -> None:
-        """Show a picture, whole unless it is the one that is shown.
+    def show(
+        self,
+        key: Hashable,
+        load: Load,
+        ahead: Sequence[Source] = (),
+        view: View | Box | None = None,
+        marks: Sequence[Box] = (),
+    ) -> None:
+        """Show a picture, and all of it unless it is the one that is shown.
 
         Args:
             key: See ``Source``.
             load: See ``Source``.
             ahead: Pictures that may be wanted next; they are drawn beforehand.
+            view: How to look at it, or the part to enlarge.
+            marks: Places to draw a line around.
         """
         self._ahead = ahead
         if self._source is None or key != self._source.key:
             self._source = Source(key, load)
-            self.view, self.marks = View(), ()
+            self.view, self.marks = view or View(), tuple(marks)
             self._paint()
+        elif view is not None:
+            self.look(view, marks)
 
     def show_text(self, text: str) -> None:
         """Show text instead of a picture."""
@@ -98,27 +110,16 @@ class Picture(Pictured):
         self.workers.cancel_group(self, "picture")
         self.refresh()
 
-    def look(self, view: View, marks: Sequence[Box] = ()) -> None:
-        """Show another part of the picture, and mark places in it."""
+    def look(self, view: View | Box, marks: Sequence[Box] = ()) -> None:
+        """Look at it in another way, or at a part, and mark places in it."""
         if (view, tuple(marks)) != (self.view, self.marks):
             self.view, self.marks = view, tuple(marks)
             self._paint()
 
-    def look_at(self, box: Box, shape: float, marks: Sequence[Box] = ()) -> None:
-        """Zoom to a part of the picture.
-
-        Args:
-            box: The part.
-            shape: Width of the picture divided by its height.
-            marks: Places to mark.
-        """
-        self.look(around(box, shape, self.room), marks)
-
     @property
-    def room(self) -> float:
-        """Width of the widget divided by its height, as large on the screen."""
-        wide, high = self._session.overlay.terminal.cell
-        return max(1, self.size.width) * wide / (max(1, self.size.height) * high)
+    def enlarged(self) -> bool:
+        """Return whether it is not shown whole."""
+        return self.view != View()
 
     def placed(self) -> tuple[Graphic, Region] | None:
         """Return the pixels and the cells on the screen that they cover, as drawn last."""
@@ -134,14 +135,26 @@ class Picture(Pictured):
     def zoom(self, steps: float, at: tuple[float, float] = (0.5, 0.5)) -> None:
         """Zoom in, or out with negative steps; 0 shows the whole picture."""
         if self._drawn is not None:
-            part = self._drawn.part
-            view = self.view.zoomed(STEP**steps, part, at) if steps else View()
+            view = self._present.zoomed(STEP**steps, self._part, at) if steps else View()
             self._look(view if view.zoom > 1 else View())
 
     def pan(self, across: float, down: float) -> None:
         """Move by steps."""
-        if self._drawn is not None and self.view.zoom > 1:
-            self._look(self.view.moved(across * _PAN, down * _PAN, self._drawn.part))
+        if self._drawn is not None and self.enlarged:
+            self._look(self._present.moved(across * _PAN, down * _PAN, self._part))
+
+    @property
+    def _present(self) -> View:
+        """The view, which may be ahead of what is drawn."""
+        if isinstance(self.view, View):
+            return self.view
+        return self._drawn.view if self._drawn is not None else View()
+
+    @property
+    def _part(self) -> Box:
+        """The part that is shown in the present view."""
+        drawn = self._drawn or Drawn([])
+        return self._present.part(*drawn.shapes) if drawn.strips else WHOLE
 
     def _look(self, view: View) -> None:
         if view != self.view:
@@ -160,7 +173,7 @@ class Picture(Pictured):
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Take hold of the picture."""
-        if self.view.zoom > 1:
+        if self.enlarged:
             event.stop()
             self.capture_mouse()
 
@@ -169,15 +182,8 @@ class Picture(Pictured):
         if self.app.mouse_captured is self and self._drawn is not None:
             event.stop()
             width, height = self._extent
-            part = self._drawn.part
-            # From the present view, which may be ahead of what is drawn.
-            here = Box(
-                self.view.x - (part.right - part.left) / 2,
-                self.view.y - (part.bottom - part.top) / 2,
-                self.view.x + (part.right - part.left) / 2,
-                self.view.y + (part.bottom - part.top) / 2,
-            )
-            self._look(self.view.moved(-event.delta_x / width, -event.delta_y / height, here))
+            across, down = -event.delta_x / width, -event.delta_y / height
+            self._look(self._present.moved(across, down, self._part))
 
     def on_mouse_up(self) -> None:
         """Let go of it."""
@@ -203,6 +209,16 @@ class Picture(Pictured):
         if self._source is not None:
             self._paint()
 
+    def prepare(self, size: Size) -> None:
+        """Draw for another size, which the widget will have."""
+        self._prepare(size)
+
+    @work(group="prepare", exclusive=True, exit_on_error=False)
+    async def _prepare(self, size: Size) -> None:
+        if self._source is not None and size.area and size != self.size:
+            with suppress(UserError):  # told when it is shown
+                await self._made(self._source, self.view, self.marks, size)
+
     @work(group="picture", exclusive=True, exit_on_error=False)
     async def _paint(self) -> None:
         source = self._source
@@ -212,7 +228,7 @@ class Picture(Pictured):
             drawn, text = None, _OFF
         else:
             try:
-                drawn, text = await self._made(source, self.view, self.marks), ""
+                drawn, text = await self._made(source, self.view, self.marks, self.size), ""
             except UserError as error:
                 drawn, text = None, f"no picture: {error.message}"
         # An exclusive worker that was replaced is cancelled at the await and never gets here.
@@ -220,13 +236,13 @@ class Picture(Pictured):
         self.refresh()
         if drawn is not None and self.view == View():
             for neighbour in self._ahead:
-                try:
-                    await self._made(neighbour, View(), ())
-                except UserError:
-                    continue  # told when it is shown
+                with suppress(UserError):  # told when it is shown
+                    await self._made(neighbour, View(), (), self.size)
 
-    async def _made(self, source: Source, view: View, marks: tuple[Box, ...]) -> Drawn:
-        width, height = self.size
+    async def _made(
+        self, source: Source, view: View | Box, marks: tuple[Box, ...], size: Size
+    ) -> Drawn:
+        width, height = size
         terminal = self._session.overlay.terminal
         place = (source.key, width, height, terminal.cell, view, marks)
         if (drawn := self._cache.get(place)) is not None:
