@@ -350,7 +350,7 @@ class ShikomiApp(GraphicsApp):
 
     def action_help(self) -> None:
         """Show all keys."""
-        self.push_screen(Help(str(self.current_mode)))
+        self.push_screen(Help(str(self.current_mode), self.overlay.terminal.told))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer those of Textual's commands that are not in the table."""

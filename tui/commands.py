@@ -95,14 +95,6 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("ctrl+up", "step(-1)", "Save, previous", "Save, and edit the previous.", "editor"),
     Command("escape", "leave_editor", "Back", "Back to the list; drafts are kept.", "editor", True),
-    # ---- pictures ------------------------------------------------------------------------
-    Command("z", "toggle_zoom", "Zoom", "Enlarge the picture, or show all of it.", "picture", True),
-    Command("plus,equals_sign", "zoom(1)", "Zoom in", "Enlarge; or turn the wheel.", "picture"),
-    Command("minus", "zoom(-1)", "Zoom out", "Show more of the picture.", "picture"),
-    Command("shift+left,H", "pan(-1, 0)", "Move left", "Or drag with the mouse.", "picture"),
-    Command("shift+right,L", "pan(1, 0)", "Move right", "Move the enlarged part.", "picture"),
-    Command("shift+up,K", "pan(0, -1)", "Move up", "Move the enlarged part.", "picture"),
-    Command("shift+down,J", "pan(0, 1)", "Move down", "Move the enlarged part.", "picture"),
     # ---- 1 images ------------------------------------------------------------------------
     Command("e", "edit", "Edit", "Write the caption of this image.", "images", True),
     Command("slash", "filter", "Filter", "Show only images that match.", "images", True),
@@ -146,6 +138,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("w", "watch", "Form/watch", "Switch between form and curve.", "train", True),
     # ---- 7 samples -----------------------------------------------------------------------
     Command("f", "reload", "Reload", "Look for new pictures.", "samples", True),
+    # ---- pictures ------------------------------------------------------------------------
+    Command("z", "toggle_zoom", "Zoom", "Enlarge the picture, or show all of it.", "picture", True),
+    Command("plus,equals_sign", "zoom(1)", "Zoom in", "Enlarge; or turn the wheel.", "picture"),
+    Command("minus", "zoom(-1)", "Zoom out", "Show more of the picture.", "picture"),
+    Command("shift+left,H", "pan(-1, 0)", "Move left", "Or drag with the mouse.", "picture"),
+    Command("shift+right,L", "pan(1, 0)", "Move right", "Move the enlarged part.", "picture"),
+    Command("shift+up,K", "pan(0, -1)", "Move up", "Move the enlarged part.", "picture"),
+    Command("shift+down,J", "pan(0, 1)", "Move down", "Move the enlarged part.", "picture"),
 )
 
 

@@ -36,7 +36,14 @@ _ANSWERS = re.compile(
 )
 _SIXEL = "4"
 """The attribute of terminals that draw Sixel."""
-_TMUX = "tmux passes no pictures on: pictures are drawn with blocks. tmux 3.4 built with Sixel can."
+_TMUX = "Outside of tmux, or in tmux 3.4 built with Sixel, they can be real pictures."
+_TOLD = {
+    "kitty": "Real pictures, by the protocol of Kitty",
+    "sixel": "Real pictures, as Sixel",
+    "quadrants": "Drawn with blocks, 4 pixels a cell: this terminal shows no real pictures",
+    "half": "Drawn with half blocks, 2 pixels a cell",
+    "none": "Off (--images none)",
+}
 _QUIET = frozenset({"dumb", "linux", "unknown", ""})
 
 
@@ -59,6 +66,11 @@ class Terminal:
     most: tuple[int, int] = (0, 0)
     typed: str = ""
     hint: str = ""
+
+    @property
+    def told(self) -> str:
+        """Say how pictures are drawn, and what would be better."""
+        return f"{_TOLD[self.drawing]}{'. ' if self.hint else ''}{self.hint}"
 
     @property
     def pixels(self) -> bool:

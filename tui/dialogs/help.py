@@ -21,9 +21,15 @@ class Help(ModalScreen[None]):
         Binding("k", "scroll(-1)", "Up", show=False),
     ]
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str, pictures: str = "") -> None:
+        """Prepare the list.
+
+        Args:
+            mode: The current stage.
+            pictures: How pictures are drawn.
+        """
         super().__init__()
-        self._mode = mode
+        self._mode, self._pictures = mode, pictures
 
     def compose(self) -> ComposeResult:
         """Compose the list."""
@@ -41,6 +47,8 @@ class Help(ModalScreen[None]):
                 parts.append((f"{heading}\n", "bold $text-primary"))
             for command in found:
                 parts += [(f"  {command.label:<14}", "bold"), f" {command.help}\n"]
+        if self._pictures:
+            parts += [("Pictures\n", "bold $text-primary"), f"  {self._pictures}\n"]
         return Content.assemble(*parts)
 
     def action_scroll(self, lines: int) -> None:

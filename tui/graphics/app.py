@@ -47,7 +47,7 @@ class GraphicsApp(App[None]):
             cell = cell_size(sys.__stdout__.fileno())
             self.overlay.terminal = replace(terminal, cell=cell or terminal.cell)
 
-    def on_unmount(self) -> None:
-        """Take the pixels away."""
+    def on_exit_app(self) -> None:
+        """Take the pixels away, while the terminal still shows the application."""
         if self._driver is not None and (text := self.overlay.cleared()):
             self._driver.write(text)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _SIDES = ("kept", "other")
 _REMEMBERED = 64
+_CLOSER = 3
+"""Steps of zooming where nothing differs."""
 _NAMED = 12
 """Most tags that are named as a difference of captions."""
 
@@ -127,11 +129,11 @@ class Pair(Vertical):
 
     def toggle_zoom(self) -> None:
         """Show the whole pictures, or where they differ."""
-        self._whole = not self._whole
+        self._whole = self.pictures[0].enlarged
         if self._whole or self._area is not None:
             self._look()
         else:
-            self.zoom(3)
+            self.zoom(_CLOSER)
         self._tell()
 
     def zoom(self, steps: float) -> None:
