@@ -6,6 +6,7 @@ process, since a process never gives its peak back. FILE is made if it is not th
 
 import resource
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,10 +15,10 @@ from benchmarks.full_size import make_file
 from train.arithmetic.precision import choose
 from train.config import RunConfig, TrainSettings
 from train.families.base_model import BaseModel
-from train.families.opening import load_family
+from train.families.opening import open_family
 from train.memory_plan.fit import GIB
-from train.memory_plan.peak import loss_of, peak_of
-from train.run.prepare import make_network, make_stepper
+from train.memory_plan.peak import Place, known_conditioning, loss_of, peak_of
+from train.run.building import make_network, make_stepper
 from train.settings.model import FamilyName
 
 _STEPS = 2
@@ -50,24 +51,30 @@ def main() -> None:
         train=settings,
     )
     base, bucket = BaseModel.open(file), (side, side)
-    phases = peak_of(run, base, policy.dtype, bucket).phases
-    before = _resident_now()
-    model = load_family(base, policy)
+    peak = replace(peak_of(run, base, Place(policy.dtype, is_cpu=True), bucket), resident=("unet",))
+    phases, before = peak.phases, _resident_now()
+    model = open_family(base, policy)
     if settings.gradient_checkpointing:
         model.checkpoint_gradients()
-    model.encode_pixels(torch.zeros(1, 3, side, side))
+    model.encode_pixels(torch.zeros(1, 3, side, side))  # as train.run.prepare does it
+    model.park("vae")
+    known = known_conditioning(model, run, bucket)
+    model.park("texts")
+    encoded = _peak()
+    model.load_denoiser()
     network = make_network(model, run, fresh=True)
     stepper = make_stepper(model, network, settings)
     for step in range(_STEPS):
         network.begin(torch.full((1,), 0.5))
-        stepper.backward(loss_of(model, run, bucket))
+        stepper.backward(loss_of(model, run, bucket, known))
         stepper.step(settings.max_grad_norm, lambda tensor: tensor)
         network.after_step(step + 1)
     calculated, grown = max(phases.values()) / GIB, (_peak() - before) / GIB
     print(
         f"{family} {side} px {sys.argv[4]}{' checkpointing' * settings.gradient_checkpointing}:"
         f" calculated {calculated:.2f} GiB, resident {grown:.2f} GiB more than before"
-        f" ({before / GIB:.2f}), ratio {grown / calculated:.2f}"
+        f" ({before / GIB:.2f}), ratio {grown / calculated:.2f}; while encoding: calculated"
+        f" {phases['encode'] / GIB:.2f}, resident {(encoded - before) / GIB:.2f}"
     )
 
 

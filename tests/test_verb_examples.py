@@ -30,13 +30,14 @@ NOT_RUN = {
     "shikomi demo": "trains; tests/test_demo.py runs it",
     "shikomi train": "trains; tests/train/test_cli.py runs it",
     "shikomi rates": "trains; tests/train/run/test_rate_range.py runs it",
+    "shikomi doctor my_project": "needs a run; tests/train/doctor/test_doctor_cli.py has one",
     "shikomi push": "needs the hub; tests/prep/formats/test_push.py has one",
     "shikomi tag my_project --model": "downloads a tagger",
     "shikomi models --download": "downloads a tagger",
     "shikomi scores compare": "needs the scores of two downloaded taggers",
 }
 """Beginnings of commands that are only parsed, and why."""
-FINDINGS = {"scan", "check", "lint", "diff", "export", "import", "lora verify"}
+FINDINGS = {"scan", "check", "lint", "diff", "export", "import", "lora verify", "doctor"}
 """Verbs whose exit code is 1 when they find, skip or miss something."""
 SERVER = "http://127.0.0.1:8080/v1"
 JOB = "20260301-181500-train"

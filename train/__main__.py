@@ -53,13 +53,25 @@ def _run(job: jobs.Job) -> Iterator[events.Event]:
         join_job(job)
     else:  # the first process holds the lock for all
         end_with_supervisor(job)
+    from train.arithmetic.memory import MemoryRanOutError
+    from train.memory_plan.run_plan import plan_run, what_fits
+    from train.run.board import Board
     from train.run.loop import train
     from train.run.processes import ProcessGroup
 
     group = ProcessGroup.join()
-    for event in train(run, job, group):
-        if group.is_main:
-            yield event
+    board = Board.of(run) if group.is_main else None
+    try:
+        for event in train(run, job, group, plan_run):
+            if group.is_main:
+                yield event
+            if board and (warning := board.take(event)):
+                yield warning
+    except MemoryRanOutError as error:
+        raise MemoryRanOutError(error.message, what_fits(run) or error.hint) from error
+    finally:
+        if board:
+            board.close()
     group.leave()
 
 

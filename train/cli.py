@@ -11,6 +11,7 @@ from prep import events
 from prep.cli import console
 from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.examples import examples
+from prep.cli.run_lines import run_line
 from prep.errors import EXIT_INTERRUPTED, EXIT_PROBLEMS, UserError
 from prep.project import Project
 from prep.system import jobs
@@ -50,11 +51,15 @@ def train(
     from_kohya: Path | None = None,
     dry_run: bool = False,
     dataset: Path | None = None,
+    name: str = "",
     resume: str = "",
     detach: bool = False,
     json: Json = False,
 ) -> int:
     """Train a LoRA in a job that continues when this terminal is closed.
+
+    Runs of a project train one after another: while one is under way, the next waits in a queue and
+    starts by itself, with the settings and the training set of now.
 
     The first Ctrl+C stops the job after its current step and saves its state; a second one leaves
     it to itself. Settings are those of [train] in shikomi.toml.
@@ -70,13 +75,14 @@ def train(
         dry_run: With --from-kohya: only show what becomes of each argument. The exit code is 1 if
             some cannot be trained.
         dataset: Dataset file of sd-scripts to train on. Default: the project is exported.
+        name: Name of the run and its files; a used one gets a number. Default: the project's.
         resume: Continue this job; its name, or the beginning of it. --set and --preset may change
             how long it goes on, what it saves and what it draws.
         detach: Start the job and return at once.
     """
 
     def stream() -> Iterator[events.Event]:
-        _check_options(resume, from_kohya, dry_run=dry_run)
+        _check_options(resume, from_kohya, name, dry_run=dry_run)
         opened = Project.open(project)
         offset = 0
         if resume:
@@ -86,10 +92,10 @@ def train(
         else:
             file, found = yield from translated(opened, from_kohya)
             settings = TrainSettings.from_project(opened, presets, set_, found)
-            job = yield from begin.begin(opened, settings, dataset or file)
+            job = yield from begin.begin(opened, settings, dataset or file, name)
         yield events.Progress("start", 1, 1, job.name)
         if detach:
-            yield events.Finished({"job": job.name})
+            yield events.Finished({"job": job.name, "state": jobs.status(job).state})
         else:
             yield from follow(job, offset)
 
@@ -98,7 +104,9 @@ def train(
     return _show_run(stream(), project, json=json)
 
 
-def _check_options(resume: str, from_kohya: Path | None, *, dry_run: bool) -> None:
+def _check_options(resume: str, from_kohya: Path | None, name: str, *, dry_run: bool) -> None:
+    if resume and name:
+        raise UserError("--resume continues a run under its own name.", "Omit --name.")
     if resume and from_kohya:
         raise UserError("--resume continues with the settings of the run.", "Omit --from-kohya.")
     if dry_run:
@@ -118,7 +126,7 @@ def _show_run(stream: Iterator[events.Event], project: Path, *, json: bool) -> i
     code = console.show(
         watched(),
         json=json,
-        printer=_train_line,
+        printer=run_line,
         summary=lambda found: _train_summary(found, project),
     )
     return EXIT_INTERRUPTED if stopped else code
@@ -335,14 +343,6 @@ def _info_text(summary: dict[str, Any], *, metadata: bool) -> str:
     return "\n".join(lines)
 
 
-def _train_line(event: events.Event) -> str | None:
-    if isinstance(event, events.Metric) and event.val_loss is not None:
-        return f"step {event.step}: validation loss {event.val_loss:.4f}"
-    if isinstance(event, events.Saved):
-        return f"step {event.step}: saved {event.path}"
-    return _picture_line(event)
-
-
 def _picture_line(event: events.Event) -> str | None:
     if isinstance(event, events.Sample):
         return event.path
@@ -352,8 +352,11 @@ def _picture_line(event: events.Event) -> str | None:
 def _train_summary(summary: dict[str, Any], project: Path) -> str:
     if "job" in summary:
         follow_it = f"shikomi jobs follow {quote(str(project))} --job {summary['job']}"
-        return f"started {summary['job']}; follow it with: {follow_it}"
+        began = "queued" if summary["state"] == "queued" else "started"
+        return f"{began} {summary['job']}; follow it with: {follow_it}"
     before, after = summary.get("val_loss_before"), summary.get("val_loss_after")
+    if "lora" not in summary:  # it never began
+        return ""
     lines = [f"{summary['lora']}", f"{summary['steps']} steps in {summary['seconds']:.0f} s"]
     if summary.get("it_per_s"):
         lines[-1] += f", {summary['it_per_s']:.2f} steps/s"

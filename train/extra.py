@@ -42,6 +42,16 @@ def require_optimizer(name: str) -> None:
     )
 
 
+def require_tensorboard() -> None:
+    """Check that TensorBoard is installed, without importing it.
+
+    Raises:
+        MissingExtraError: It is not.
+    """
+    if find_spec("tensorboard") is None:
+        raise MissingExtraError("tensorboard", "tensorboard")
+
+
 def configure_libraries() -> None:
     """Set what the libraries read from the environment when they are first imported.
 

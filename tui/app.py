@@ -5,10 +5,8 @@ to the application, since workers die with the node that started them.
 """
 
 import asyncio
-import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -37,9 +35,11 @@ from tui.graphics.app import GraphicsApp
 from tui.jobs.follow import JobView
 from tui.jobs.operations import watched
 from tui.key_order import KeyOrder, NextRound
+from tui.leaving import leave_when_told
 from tui.notices import SECONDS, report, report_worker
 from tui.palette import TableProvider
 from tui.pictures import made
+from tui.preferences import prefer
 from tui.printable_lines import PRINTABLE
 from tui.session import Session
 from tui.stage_screen import StageScreen
@@ -95,6 +95,7 @@ class ShikomiApp(GraphicsApp):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[0].name
+        self.keys: dict[str, str] = {}
         for name in set(self.available_themes) - {theme.name for theme in THEMES}:
             self.unregister_theme(name)
         for mode, screen in screens.SCREENS.items():
@@ -139,7 +140,8 @@ class ShikomiApp(GraphicsApp):
 
     def on_mount(self) -> None:
         """Start background tasks."""
-        self._leave_on_signals()
+        leave_when_told(self)
+        self.keys = prefer(self)
         self.sub_title = self.session.project.name
         self.session.dataset_changed.subscribe(self, self._dataset_changed)
         self.session.edited.subscribe(self, self._edited)
@@ -150,17 +152,6 @@ class ShikomiApp(GraphicsApp):
         self._show_unfinished()
         self._show_drafts()
         self.action_rescan()
-
-    def _leave_on_signals(self) -> None:
-        """Restore the terminal when the process is ended from outside or its terminal closes."""
-        if self.is_headless:
-            return
-        loop = asyncio.get_running_loop()
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            with suppress(NotImplementedError):  # Windows
-                if number is not None:
-                    loop.add_signal_handler(number, self.exit, None, 128 + number)
 
     def on_unmount(self) -> None:
         """End the threads."""
@@ -350,7 +341,7 @@ class ShikomiApp(GraphicsApp):
 
     def action_help(self) -> None:
         """Show all keys."""
-        self.push_screen(Help(str(self.current_mode), self.overlay.terminal.told))
+        self.push_screen(Help(str(self.current_mode), self.keys, self.overlay.terminal.told))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer those of Textual's commands that are not in the table."""

@@ -112,10 +112,12 @@ STAGES: dict[str, tuple[Verb, ...]] = {
     "Train": (
         Verb("train", "train.cli:train", "Train a LoRA in a background job."),
         Verb("rates", "train.cli:rates", "Find a learning rate in a short run."),
-        Verb("jobs", "", "List, follow and stop jobs."),
-        Verb("jobs list", "prep.cli.dataset:jobs_list", "List jobs and their states."),
-        Verb("jobs follow", "prep.cli.dataset:jobs_follow", "Show a job's progress until it ends."),
-        Verb("jobs stop", "prep.cli.dataset:jobs_stop", "Stop a job; training is saved first."),
+        Verb("doctor", "train.doctor_cli:doctor", "Diagnose a training run, or this machine."),
+        Verb("jobs", "", "List, follow and stop jobs, and start the queue again."),
+        Verb("jobs list", "prep.cli.jobs:jobs_list", "List jobs, their states and the queue."),
+        Verb("jobs follow", "prep.cli.jobs:jobs_follow", "Show a job's progress until it ends."),
+        Verb("jobs stop", "prep.cli.jobs:jobs_stop", "Stop a job; training is saved first."),
+        Verb("jobs start", "train.queue_cli:jobs_start", "Go on after a restart of the computer."),
     ),
     "Samples": (
         Verb("sample", "train.cli:sample", "Generate images with a base model and LoRAs."),

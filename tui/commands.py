@@ -6,12 +6,15 @@ fields, keys type text (typing mode, which the job strip shows), so letters are 
 everywhere else (command mode).
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from textual.binding import Binding, BindingType
 
 Run = Callable[[], Awaitable[None]]
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,16 @@ class Command:
 
     @property
     def id(self) -> str:
-        """Name for keymaps, such as ``images.x``: scope and first default key."""
-        return f"{self.scope}.{self.key.partition(',')[0]}"
+        """Name for keymaps, such as ``images.add-tag``: scope and title."""
+        return f"{self.scope}.{'-'.join(re.findall(r'[a-z]+', self.title.lower()))}"
 
-    @property
-    def label(self) -> str:
-        """The keys, in readable form."""
-        return " ".join(_plain(key) for key in self.key.split(","))
+    def label(self, keymap: Mapping[str, str] = _NONE) -> str:
+        """Return the keys in readable form.
+
+        Args:
+            keymap: Other keys than those of the table, by id.
+        """
+        return " ".join(_plain(key) for key in keymap.get(self.id, self.key).split(","))
 
 
 _PLAIN = {"question_mark": "?", "slash": "/", "asterisk": "*", "escape": "esc"}
@@ -76,8 +82,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("ctrl+r", "redo", "Redo", "Redo the edit that was undone last.", "app"),
     Command("r", "rescan", "Rescan", "Find images and captions changed outside.", "app"),
     Command("S", "stop_job", "Stop job", "Ask the running job to stop; twice kills it.", "app"),
-    Command("q", "quit", "Quit", "Quit; running jobs continue.", "app", True),
-    Command("ctrl+q", "quit", "Quit", "The same, also while typing.", "app"),
+    Command("q,ctrl+q", "quit", "Quit", "Quit; running jobs continue.", "app", True),
     # ---- lists ---------------------------------------------------------------------------
     Command("down,j", "move(1)", "Down", "Next line.", "list"),
     Command("up,k", "move(-1)", "Up", "Previous line.", "list"),

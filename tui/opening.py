@@ -4,6 +4,7 @@ from pathlib import Path
 
 from prep.project import Project
 from tui.app import ShikomiApp
+from tui.preferences import read_preferences
 from tui.terminal import ImageMode, detect
 
 
@@ -12,7 +13,7 @@ def run(path: Path, images: ImageMode = "auto") -> int:
 
     Args:
         path: The folder.
-        images: How pictures are drawn.
+        images: How pictures are drawn; ``auto`` for what this person prefers.
 
     Returns:
         The exit code.
@@ -22,6 +23,8 @@ def run(path: Path, images: ImageMode = "auto") -> int:
         Exception: The application has a fault; the terminal is restored by then.
     """
     project = Project.open(path)
+    if images == "auto":
+        images = read_preferences().preferences.images
     app = ShikomiApp(project, detect(images))
     app.run()
     if app._exception is not None:

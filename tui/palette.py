@@ -26,9 +26,8 @@ class TableProvider(Provider):
             if score > 0:
                 yield Hit(score, matcher.highlight(title), self._run(command), help=command.help)
 
-    @staticmethod
-    def _title(command: commands.Command) -> str:
-        return f"{command.title}  ({command.label})"
+    def _title(self, command: commands.Command) -> str:
+        return f"{command.title}  ({command.label(getattr(self.app, 'keys', {}))})"
 
     def _run(self, command: commands.Command) -> "commands.Run":
         screen, app = self.screen, self.app

@@ -36,11 +36,12 @@ _ANSWERS = re.compile(
 )
 _SIXEL = "4"
 """The attribute of terminals that draw Sixel."""
+_NEITHER = "This terminal shows no real pictures (neither Kitty's protocol nor Sixel)."
 _TMUX = "Outside of tmux, or in tmux 3.4 built with Sixel, they can be real pictures."
 _TOLD = {
     "kitty": "Real pictures, by the protocol of Kitty",
     "sixel": "Real pictures, as Sixel",
-    "quadrants": "Drawn with blocks, 4 pixels a cell: this terminal shows no real pictures",
+    "quadrants": "Drawn with blocks, 4 pixels a cell",
     "half": "Drawn with half blocks, 2 pixels a cell",
     "none": "Off (--images none)",
 }
@@ -97,8 +98,10 @@ def detect(wanted: ImageMode, environ: Mapping[str, str] = os.environ) -> Termin
                 found = ask(*ends, kitty=not multiplexed)
         except (OSError, ValueError):
             pass
-    hint = _TMUX if environ.get("TMUX") and not found.pixels else ""
     drawing: Drawing = found.drawing if wanted == "auto" else wanted
+    hint = ""
+    if drawing == "quadrants":
+        hint = _TMUX if environ.get("TMUX") else _NEITHER
     return Terminal(drawing, found.cell, found.colours, found.most, found.typed, hint)
 
 

@@ -10,7 +10,6 @@ from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.examples import examples
 from prep.cli.recovery import with_sound_cache
 from prep.dataset.index import Index
-from prep.errors import UserError
 from prep.ops import concept as concept_op
 from prep.ops import edit as edit_op
 from prep.ops import scan as scan_op
@@ -18,7 +17,6 @@ from prep.ops.concept import ConceptOptions
 from prep.ops.edit import ExcludeOptions
 from prep.project import Project
 from prep.project.creation import initialise
-from prep.system import jobs
 
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
 
@@ -190,82 +188,6 @@ def concept(
     )
 
 
-@examples(
-    ("shikomi jobs list my_project", "List jobs and whether they are running."),
-    ("shikomi jobs list my_project --json", "The same for scripts, with the folder of each job."),
-)
-def jobs_list(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
-    """List jobs and their states, newest first."""
-
-    def start(opened: Project) -> Iterator[events.Event]:
-        found = jobs.listed(opened.jobs)
-        for job in found:
-            state = jobs.status(job).state
-            yield events.JobState(job.name, state, job.settings().title, str(job.directory))
-        yield events.Finished({"jobs": len(found)})
-
-    return operate(project, start, json=json, rescan=False, printer=_job_line)
-
-
-@examples(
-    ("shikomi jobs follow my_project", "Follow the newest job, for instance after a new login."),
-    (
-        "shikomi jobs follow my_project --job 20260301-181500-train",
-        "Follow the job of this name; shikomi jobs list shows the names.",
-    ),
-)
-def jobs_follow(project: ProjectPath = HERE, /, *, job: str = "", json: Json = False) -> int:
-    """Show a job's progress until it ends; Ctrl+C stops following, not the job.
-
-    Args:
-        job: Name of the job. Default: the newest job.
-    """
-    return operate(
-        project, lambda opened: jobs.follow(find_job(opened, job)), json=json, rescan=False
-    )
-
-
-@examples(
-    ("shikomi jobs stop my_project", "Stop the newest job; shikomi train --resume continues it."),
-    (
-        "shikomi jobs stop my_project --job 20260301-181500-train --now",
-        "End this job at once: what came after its last saved state is lost.",
-    ),
-)
-def jobs_stop(
-    project: ProjectPath = HERE, /, *, job: str = "", now: bool = False, json: Json = False
-) -> int:
-    """Stop a running job after its current step; training saves its state first.
-
-    Args:
-        job: Name of the job. Default: the newest job.
-        now: End the job at once, without saving.
-    """
-
-    def start(opened: Project) -> Iterator[events.Event]:
-        found = find_job(opened, job)
-        if not jobs.alive(found):
-            raise UserError(f"The job {found.name} is not running.", "See: shikomi jobs list")
-        jobs.send(found, "kill" if now else "stop")
-        yield events.Finished({"job": found.name})
-
-    return operate(project, start, json=json, rescan=False)
-
-
-def find_job(project: Project, name: str) -> jobs.Job:
-    """Return a job of the project by its name, or the newest one.
-
-    Raises:
-        UserError: There is no such job.
-    """
-    found = jobs.listed(project.jobs)
-    for job in found:
-        if name in ("", job.name):
-            return job
-    fault = f"There is no job {name}." if name else "There are no jobs yet."
-    raise UserError(fault, "See: shikomi jobs list" if name else "Start one with: shikomi train")
-
-
 def _image_line(event: events.Event) -> str | None:
     if not isinstance(event, events.Image):
         return None
@@ -279,9 +201,3 @@ def _tag_line(event: events.Event) -> str | None:
 
 def _path_line(event: events.Event) -> str | None:
     return event.path if isinstance(event, events.Change) else None
-
-
-def _job_line(event: events.Event) -> str | None:
-    if not isinstance(event, events.JobState):
-        return None
-    return f"{event.state:<8} {event.name}  {event.title}"

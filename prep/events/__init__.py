@@ -38,11 +38,15 @@ from prep.events.dataset import Seen as Seen
 from prep.events.dataset import TagCount as TagCount
 from prep.events.dataset import Tags as Tags
 from prep.events.dataset import Trait as Trait
+from prep.events.jobs import Diagnosis as Diagnosis
+from prep.events.jobs import ImageLoss as ImageLoss
 from prep.events.jobs import JobState as JobState
 from prep.events.jobs import Metric as Metric
+from prep.events.jobs import Probed as Probed
 from prep.events.jobs import Sample as Sample
 from prep.events.jobs import Saved as Saved
 from prep.events.jobs import Score as Score
+from prep.events.jobs import Validation as Validation
 from prep.events.scores import Agreement as Agreement
 from prep.events.scores import Doubt as Doubt
 from prep.events.scores import Downloading as Downloading

@@ -25,6 +25,9 @@ from prep.texts import parse_json, read_text
 ENVIRONMENT_KEY = "SHIKOMI_JOB"
 """Environment variable with the job directory that a command runs for."""
 
+TICKET = "queued"
+"""The file in a job directory that gives it a place in a queue (``prep.system.queue``)."""
+
 _POLL = 0.2
 
 
@@ -89,12 +92,14 @@ class JobSettings:
         polls_commands: The command reads ``commands.jsonl`` itself and ends on its own after a
             ``stop``; the supervisor interrupts other commands.
         title: A readable title.
+        lane: Jobs of one lane run one after another (``prep.system.queue``); empty for at once.
     """
 
     kind: str
     argv: list[str]
     polls_commands: bool = False
     title: str = ""
+    lane: str = ""
 
 
 def _settings(data: Mapping[str, Any]) -> JobSettings:
@@ -104,15 +109,21 @@ def _settings(data: Mapping[str, Any]) -> JobSettings:
         TypeError: They are not.
     """
     found = JobSettings(**data)
-    texts = [found.kind, found.title, *found.argv]
+    texts = [found.kind, found.title, found.lane, *found.argv]
     if not isinstance(found.argv, list) or not all(isinstance(text, str) for text in texts):
+        raise TypeError("not what shikomi writes")
+    if found.lane and not found.lane.isalpha():  # it becomes the name of a file
         raise TypeError("not what shikomi writes")
     return found
 
 
 @dataclass(frozen=True)
 class Status:
-    """State of a job: running, done, stopped, failed or lost (died without a last event)."""
+    """State of a job.
+
+    queued: it waits for its turn. running. done. stopped. failed. lost: it died without a last
+    event. stalled: it waited for its turn, and its supervisor died. new: it was never started.
+    """
 
     state: str
     last: events.Event | None = None
@@ -172,7 +183,7 @@ def start(job: Job) -> None:
     """Run the job detached: closing the terminal or losing SSH does not stop it.
 
     Starting a job that has ended runs its command again, which resumes; of a job that this process
-    did not create, see ``restart``.
+    did not create, see ``rewrite``.
 
     Raises:
         UserError: It is already running, contains links, or did not start.
@@ -194,17 +205,16 @@ def start(job: Job) -> None:
     _wait_until_up(job)
 
 
-def restart(job: Job, settings: JobSettings, config: str) -> None:
-    """Run a job again that may have come from elsewhere: with this command, not its own.
+def rewrite(job: Job, settings: JobSettings, config: str) -> None:
+    """Change what a job runs when it is started again; it may have come from elsewhere.
 
     Raises:
-        UserError: As in ``start``.
+        UserError: It is running, or contains links.
     """
     refuse_running(job)
     _refuse_links(job)
     write_text(job.directory / "config.toml", config)
     save_settings(job, settings)
-    start(job)
 
 
 def refuse_running(job: Job) -> None:
@@ -214,9 +224,8 @@ def refuse_running(job: Job) -> None:
         UserError: It is.
     """
     if alive(job):
-        raise UserError(
-            f"The job {job.name} is already running.", "Follow it with: shikomi jobs follow"
-        )
+        what = "in the queue already" if (job.directory / TICKET).exists() else "already running"
+        raise UserError(f"The job {job.name} is {what}.", "Follow it with: shikomi jobs follow")
 
 
 def _refuse_links(job: Job) -> None:
@@ -278,6 +287,22 @@ def commands(job: Job, offset: int = 0) -> tuple[list[str], int]:
     return found, max(end, offset)
 
 
+def say(job: Job, event: events.Event) -> None:
+    """Append an event to those of a job, for what its command cannot say itself."""
+    end_torn_line(job)
+    with job.events_file.open("a", encoding="utf-8") as file:
+        file.write(events.to_json(event) + "\n")
+
+
+def end_torn_line(job: Job) -> None:
+    """End the line that a killed command left unfinished, or it would swallow the next one."""
+    with job.events_file.open("a+b") as file:
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+
+
 def alive(job: Job) -> bool:
     """Return whether the job is running: its supervisor or its command holds a lock."""
     return is_locked(job.lock_file) or is_locked(job.command_lock_file)
@@ -320,15 +345,18 @@ def _take_lock_windows(stream: IO[bytes]) -> bool:
 
 
 def status(job: Job) -> Status:
-    """Return the state of the job, from its lock and its events."""
+    """Return the state of the job, from its locks, its ticket and its events."""
     last: events.Event | None = None
     progress: events.Event | None = None
     for event in Follower(job).poll():
         if isinstance(event, events.Progress | events.Metric):
             progress = event
         last = event
+    queued = (job.directory / TICKET).exists()
     if alive(job):
-        return Status("running", last, progress)
+        return Status("queued" if queued else "running", last, progress)
+    if queued and (job.directory / "began").exists():
+        return Status("stalled", last, progress)
     if isinstance(last, events.Finished):
         return Status("done" if last.reason == "done" else "stopped", last, progress)
     if isinstance(last, events.Failed):

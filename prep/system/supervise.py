@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from prep import events
-from prep.system import jobs
+from prep.system import jobs, queue
 
 _POLL = 0.1
 _GRACE = 10.0
@@ -40,7 +40,14 @@ def main() -> int:
         if not _take_patiently(lock):
             return 3
         (job.directory / "began").touch()
-        return _run(job)
+        lane = job.settings().lane
+        if not lane:
+            return _run(job)
+        with queue.turn(job, lane) as came:
+            if came:
+                return _run(job)
+            jobs.say(job, events.Finished({}, "stopped"))
+            return 0
 
 
 def _take_patiently(lock: IO[bytes]) -> bool:
@@ -55,7 +62,7 @@ def _take_patiently(lock: IO[bytes]) -> bool:
 
 def _run(job: jobs.Job) -> int:
     settings = job.settings()
-    _end_torn_line(job)
+    jobs.end_torn_line(job)
     before = jobs.Follower(job)
     before.poll()
     environment = {**jobs.child_environment(), jobs.ENVIRONMENT_KEY: str(job.directory)}
@@ -70,7 +77,7 @@ def _run(job: jobs.Job) -> int:
                 env=environment,
             )
         except OSError as error:
-            _say(job, events.Failed(f"The command did not start: {error}"))
+            jobs.say(job, events.Failed(f"The command did not start: {error}"))
             return 2
         code, asked = _watch(job, child, settings.polls_commands)
         _end_leftovers(child)
@@ -135,32 +142,17 @@ def _account_for(job: jobs.Job, code: int, asked: bool, run: jobs.Follower) -> N
     if any(isinstance(event, events.Finished | events.Failed) for event in run.poll()):
         return
     if code == 0 or asked:
-        _say(job, events.Finished({}, "stopped" if asked else "done"))
+        jobs.say(job, events.Finished({}, "stopped" if asked else "done"))
         return
     why = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
     tail = job.log_file.read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace").strip()
     hint = "Not enough memory is the usual reason." if code == -_SIGKILL else ""
     line = tail.splitlines()[-1] if tail else ""
     # As in shells, a signal counts as 128 + its number.
-    _say(
+    jobs.say(
         job,
         events.Failed(f"The command {why}. {line}".strip(), hint, code if code > 0 else 128 - code),
     )
-
-
-def _say(job: jobs.Job, event: events.Event) -> None:
-    _end_torn_line(job)
-    with job.events_file.open("a", encoding="utf-8") as file:
-        file.write(events.to_json(event) + "\n")
-
-
-def _end_torn_line(job: jobs.Job) -> None:
-    """End the line that a killed command left unfinished, or it would swallow the next one."""
-    with job.events_file.open("a+b") as file:
-        if file.seek(0, os.SEEK_END):
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from train.optim.optimizers import make_optimizer
 from train.optim.stepper import Stepper
 from train.run import loop
 from train.run.checkpoint import Counters
+from train.run.ledger import Ledger
 from train.run.loop import optimise, set_rates
 from train.run.prepare import Training
 from train.run.processes import ProcessGroup
@@ -94,8 +95,11 @@ class ToyFamily:
     def parts(self) -> dict[str, str]:
         return {"unet": "lora_unet_", "text_encoder": "lora_te_"}
 
-    def components(self) -> Mapping[str, nn.Module]:
-        return {"unet": self.layer}
+    def component(self, name: str) -> nn.Module:
+        raise NotImplementedError(name)
+
+    def load_denoiser(self) -> None:
+        pass
 
     def targets(self, *, parts: Collection[str], conv: bool) -> Mapping[str, nn.Module]:
         return {"lora_unet_a": self.layer}
@@ -221,6 +225,11 @@ def toy_network(model: ToyFamily) -> Trainee:
     return network.attach(targets)
 
 
+USUAL: dict[str, Any] = {
+    "base": "toy", "learning_rate": 0.1, "scheduler": "constant", "watched_images": 0
+}  # fmt: skip
+
+
 def toy_training(
     folder: Path,
     images: Sequence[TrainImage],
@@ -237,8 +246,7 @@ def toy_training(
     """Return a run over these images that is ready to step, and what it will record."""
     recorded = Recorded()
     model = ToyFamily(recorded, prediction)
-    usual: dict[str, Any] = {"base": "toy", "learning_rate": 0.1, "scheduler": "constant"}
-    train = TrainSettings(**usual | settings)
+    train = TrainSettings(**USUAL | settings)
     run = RunConfig(
         name="toy",
         project=folder,
@@ -261,6 +269,7 @@ def toy_training(
     texts: Any = ToyTexts(model)
     generator: Any = ToyGenerator(failing)
     picture = ImageSpec("toy", "", 4, 4, 1, 1, 1.0, "ddim")
+    schedule = Schedule.make(images, train, group.size)
     training = Training(
         run,
         job,
@@ -268,7 +277,7 @@ def toy_training(
         model,
         Dataset((part,), tuple(images), ()),
         tuple(held_out),
-        Schedule.make(images, train, group.size),
+        schedule,
         anything,
         texts,
         network,
@@ -277,6 +286,7 @@ def toy_training(
         facts,
         (picture,) * pictures,
         generator,
+        Ledger(images, schedule.steps, model.objective.timesteps),
     )
     return training, recorded
 

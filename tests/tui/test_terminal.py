@@ -129,4 +129,5 @@ def test_the_user_decides(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_under_tmux_there_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "isatty", lambda _: False)
     assert "tmux" in detect("auto", {"TERM": "tmux-256color", "TMUX": "/tmp/x"}).hint
-    assert detect("auto", {"TERM": "xterm-256color"}).hint == ""
+    assert "no real pictures" in detect("auto", {"TERM": "xterm-256color"}).told
+    assert "no real pictures" not in detect("quadrants").told

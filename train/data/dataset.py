@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from prep.captions.shuffle import CaptionRules, plain, varied
+from prep.errors import UserError
 from prep.events import Skipped
 from prep.images.buckets import Fit, Size
 from prep.seeding import generator
@@ -164,6 +165,9 @@ def split_validation(
 
     Returns:
         The images to train on, and those held out.
+
+    Raises:
+        UserError: All are held out.
     """
     held: set[str] = set()
     for number, part in enumerate(data.parts):
@@ -172,6 +176,11 @@ def split_validation(
         images = [i for i in data.images if i.part == number and not i.regularization]
         held |= held_out((image.content for image in images), share, seed)
     train = [image for image in data.images if image.content not in held]
+    if not train:
+        raise UserError(
+            "No image is left to train on: all are held out.",
+            "Lower validation_split in the dataset file, or validation_fraction in [train].",
+        )
     return train, [i for i in data.images if i.content in held and not i.regularization]
 
 

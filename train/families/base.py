@@ -161,8 +161,20 @@ class Family(Protocol):
         """Prefixes of module names in a LoRA file, by part: unet, text_encoder, text_encoder_2."""
         ...
 
-    def components(self) -> Mapping[str, nn.Module]:
-        """Return the modules that it consists of, by name: unet, vae and so on."""
+    def component(self, name: str) -> nn.Module:
+        """Return one of ``BaseModel.components``; it is loaded when it is first used.
+
+        Raises:
+            UserError: Its files are broken, or it does not fit into memory.
+        """
+        ...
+
+    def load_denoiser(self) -> None:
+        """Load what every step needs; until then, the rest is used without it.
+
+        Raises:
+            UserError: As ``component``.
+        """
         ...
 
     def targets(self, *, parts: Collection[str], conv: bool) -> Targets:
@@ -232,7 +244,7 @@ class Family(Protocol):
         ...
 
     def park(self, part: Parkable) -> None:
-        """Move a part out of the GPU's memory; it comes back when it is used."""
+        """Free the device's memory of a part; it comes back when it is used."""
         ...
 
     # ---- denoiser ------------------------------------------------------------------------

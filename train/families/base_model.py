@@ -150,6 +150,11 @@ class BaseModel:
         """Names of its text encoders."""
         return tuple(name for name in ("text_encoder", "text_encoder_2") if name in self.configs)
 
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Names of the modules that it consists of."""
+        return ("unet", *self.text_encoders, "vae")
+
     def key_table(self) -> KeyTable:
         """Return all modules that a LoRA file can change, by their names there."""
         unet = UNetLayout.from_config(self.configs["unet"])

@@ -1,6 +1,6 @@
 """The text path that SD 1.5 and SDXL share: CLIP's tokens in windows, and its encoders."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,22 +19,28 @@ _COMMA_REACH = 20
 
 @dataclass(frozen=True)
 class ClipText:
-    """A tokenizer and its text encoder."""
+    """A tokenizer and its text encoder.
+
+    Attributes:
+        tokenizer: Needs no weights.
+        window: Tokens that the encoder reads at once, both marks included: 77.
+        fetch: Returns the encoder, which is loaded if need be.
+    """
 
     tokenizer: TextTokenizer
-    encoder: nn.Module
+    window: int
+    fetch: Callable[[], nn.Module]
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The text encoder."""
+        return self.fetch()
 
     @property
     def root(self) -> Any:
         """The module that holds the layers: transformers 5 dropped a level around it."""
         encoder: Any = self.encoder
         return getattr(encoder, "text_model", encoder)
-
-    @property
-    def window(self) -> int:
-        """Tokens that the encoder reads at once, both marks included: 77."""
-        encoder: Any = self.encoder
-        return int(encoder.config.max_position_embeddings)
 
     def chunks(self, text: str, chunking: Chunking = "webui") -> list[list[int]]:
         """Return the tokens of a text in pieces that each fit a window.

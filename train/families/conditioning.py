@@ -18,12 +18,18 @@ BUDGET = 1 << 30
 """Bytes of text states in memory: some 9,000 captions of SD 1.5 or 3,300 of SDXL, in bf16."""
 _AT_ONCE = 1024
 """New captions that are encoded in one go: training waits some ten seconds for them on a GPU."""
+_FEW = 256
+"""Captions that a CPU encodes before the first step: half a minute with SD 1.5."""
 _LOOKED_AT = 50_000
 """Captions of steps to come that are looked at: repeated ones take no memory, but time."""
 
 
 class Texts:
-    """Encodes captions with one model and the settings of one run."""
+    """Encodes captions with one model and the settings of one run.
+
+    Attributes:
+        trained: The text encoders are trained: states of captions change from step to step.
+    """
 
     def __init__(self, model: Family, settings: TrainSettings, budget: int = BUDGET) -> None:
         """Start with none.
@@ -35,9 +41,10 @@ class Texts:
         """
         self._model, self._settings, self._budget = model, settings, budget
         rates = settings.rates(model.base.family)
-        self._trained = any(rate for part, rate in rates.items() if part != "unet")
+        self.trained = any(rate for part, rate in rates.items() if part != "unet")
         self._known: OrderedDict[str, Conditioning] = OrderedDict()
         self._bytes = 0
+        self._complete = False
 
     def encode(self, captions: Sequence[str], ahead: Iterable[str] = ()) -> Conditioning:
         """Return the text states of captions, one for each, on the device of the model.
@@ -49,18 +56,42 @@ class Texts:
             ahead: Captions that will be asked for next, in this order. When one of ``captions`` is
                 missing, as many of these are encoded with it as there is room for.
         """
-        if self._trained and torch.is_grad_enabled():
+        if self.trained and torch.is_grad_enabled():
             return self._states(captions)
-        if self._trained:
+        if self.trained:
             return self._joined([self._encode_one(text) for text in captions])
         if any(text not in self._known for text in captions):
             self._fetch(captions, ahead)
         return self._joined([self._known[text] for text in captions])
 
+    def read_ahead(self, captions: Iterable[str]) -> None:
+        """Encode what a run will ask for, before its denoiser needs the memory.
+
+        A GPU encodes as many captions as there is room for. A CPU does so only where they are few,
+        so that the first step need not wait long; then it has done with its text encoders.
+
+        Args:
+            captions: Of the run, in the order of its steps.
+        """
+        if self.trained:
+            return
+        first = list(islice(_distinct(islice(captions, _LOOKED_AT)), _FEW + 1))
+        if self._on_cpu and len(first) > _FEW:
+            return
+        self._complete = self._fetch([], chain(first, captions)) and len(first) <= _FEW
+        self.rest()
+
     def rest(self) -> None:
-        """Let text encoders that are not trained leave the GPU until they are used again."""
-        if not self._trained:
+        """Let text encoders that are not trained go until they are used again.
+
+        Those of a CPU stay while captions are still to come: there, going is being freed.
+        """
+        if not self.trained and (self._complete or not self._on_cpu):
             self._model.park("texts")
+
+    @property
+    def _on_cpu(self) -> bool:
+        return self._model.policy.device.type == "cpu"
 
     def too_long(self, captions: Sequence[str]) -> list[str]:
         """Return the captions that will be cut off."""
@@ -71,8 +102,8 @@ class Texts:
             if self._model.is_cut(text, settings.max_token_length, settings.chunking)
         ]
 
-    def _fetch(self, captions: Sequence[str], ahead: Iterable[str]) -> None:
-        """Encode what is missing, and keep what will be needed next."""
+    def _fetch(self, captions: Sequence[str], ahead: Iterable[str]) -> bool:
+        """Encode what is missing, and keep what will be needed next; return whether all of it."""
         # "" fills captions up that are shorter than others of their batch.
         needed = dict.fromkeys([*captions, ""])
         window: set[str] = set()
@@ -92,7 +123,11 @@ class Texts:
             self._known[text] = states
             window.add(text)
             self._forget(window)
+        else:
+            self.rest()
+            return True
         self.rest()
+        return False
 
     def _forget(self, window: set[str]) -> None:
         """Forget the captions that were not needed for longest, unless they are needed next."""
@@ -122,7 +157,7 @@ class Texts:
         missing = length - row.context.shape[1]
         if not missing:
             return row
-        empty = self._encode_one("") if self._trained else self._known[""]
+        empty = self._encode_one("") if self.trained else self._known[""]
         chunk = empty.to(row.context.device).context
         count = missing // chunk.shape[1]
         return Conditioning(torch.cat([row.context, *[chunk] * count], dim=1), row.extra)

@@ -5,26 +5,35 @@ the text window) come from the model's own configuration.
 """
 
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from prep.errors import UserError
-from train.arithmetic.memory import FREE_MEMORY, MemoryRanOutError, catch_out_of_memory
+from train.arithmetic.memory import (
+    FREE_MEMORY,
+    MemoryRanOutError,
+    catch_out_of_memory,
+)
 from train.arithmetic.noise import NoiseSchedule
 from train.arithmetic.precision import PrecisionPolicy
 from train.checkpoints.sources import TextTokenizer
 from train.families.base import Parkable, Targets
 from train.families.base_model import BaseModel
 from train.families.clip import ClipText
+from train.families.parts import Parts
 from train.families.samplers import diffusion_sampler
 from train.lora.key_tables import Module
 from train.settings.captions import Chunking
 from train.settings.samples import SamplerName
 
+_USUAL_SCALE = 0.18215
+"""Of the latents of a VAE that does not say its own: SD 1.5's, as in diffusers."""
 _PLAIN_BELOW = 32
 """On a CPU, attention over latents of at most this side is computed plainly: torch's fused kernel
 is slow backwards there (a step of the demo model took 0.77 s with it, 0.36 s without). Above it the
@@ -33,69 +42,91 @@ score matrices would take too much memory."""
 
 @dataclass(frozen=True)
 class LatentDiffusion:
-    """A loaded base model, frozen; its subclasses implement ``Family`` with their text paths."""
+    """A base model, frozen; its subclasses implement ``Family`` with their text paths.
+
+    Its parts are loaded when they are used: UNet and text encoders in the format of ``policy``, the
+    VAE in fp32.
+    """
 
     base: BaseModel
     policy: PrecisionPolicy
     objective: NoiseSchedule
     texts: tuple[ClipText, ...]
-    unet: nn.Module
-    vae: nn.Module
+    held: Parts
+
+    @classmethod
+    def open(cls, base: BaseModel, policy: PrecisionPolicy) -> Self:
+        """Return the model with nothing loaded yet.
+
+        Raises:
+            UserError: Its tokenizers are broken; later, when a part is loaded, as ``load``.
+        """
+        held = Parts(lambda name: _loaded(base, name, policy))
+        with _said_as_broken(base):
+            return cls._of(base, policy, held, base.source.tokenizer)
 
     @classmethod
     def load(cls, base: BaseModel, policy: PrecisionPolicy) -> Self:
-        """Load the model; UNet and text encoders in the format of ``policy``, VAE in fp32.
+        """Load the model whole.
 
         Raises:
             UserError: Its files are broken, or it does not fit into memory.
         """
-        objective = NoiseSchedule.from_config(base.configs["scheduler"])
-        try:
-            with catch_out_of_memory(f"the base model {base.name} does not fit", FREE_MEMORY):
-                texts = tuple(_load_text(base, name, policy) for name in base.text_encoders)
-                return cls(
-                    base,
-                    policy,
-                    objective,
-                    texts,
-                    _load_unet(base, policy),
-                    _load_vae(base, policy),
-                )
-        except (MemoryRanOutError, UserError):
-            raise
-        except Exception as error:  # the loaders raise nearly anything for a broken file
-            raise UserError(
-                f"The base model in {base.path} cannot be loaded: {_first_line(error)}",
-                "Download or copy it again, and check that every file is complete.",
-            ) from error
+        model = cls.open(base, policy)
+        for name in base.components:
+            model.component(name)
+        return model
 
     @classmethod
     def empty(cls, base: BaseModel, policy: PrecisionPolicy) -> Self:
         """Return the model with new weights and without tokenizers, to measure with."""
         from train.checkpoints.building import empty
 
-        def made(component: str, dtype: torch.dtype) -> nn.Module:
+        def made(component: str) -> nn.Module:
             usual = torch.get_default_dtype()
-            torch.set_default_dtype(dtype)
+            torch.set_default_dtype(torch.float32 if component == "vae" else policy.dtype)
             try:
                 module = empty(component, base.configs[component])
             finally:
                 torch.set_default_dtype(usual)
             return module.eval().requires_grad_(requires_grad=False)
 
-        tokenizer = TextTokenizer(lambda _: [], 0, 0, 0)
-        texts = tuple(ClipText(tokenizer, made(n, policy.dtype)) for n in base.text_encoders)
-        objective = NoiseSchedule.from_config(base.configs["scheduler"])
-        unet, vae = made("unet", policy.dtype), made("vae", torch.float32)
-        return cls(base, policy, objective, texts, unet, vae)
+        return cls._of(base, policy, Parts(made), lambda _: TextTokenizer(lambda _: [], 0, 0, 0))
+
+    @classmethod
+    def _of(
+        cls,
+        base: BaseModel,
+        policy: PrecisionPolicy,
+        held: Parts,
+        tokenizer: Callable[[str], TextTokenizer],
+    ) -> Self:
+        windows = [base.configs[n].get("max_position_embeddings", 77) for n in base.text_encoders]
+        texts = tuple(
+            ClipText(tokenizer(name), int(window), partial(held.__getitem__, name))
+            for name, window in zip(base.text_encoders, windows, strict=True)
+        )
+        return cls(base, policy, NoiseSchedule.from_config(base.configs["scheduler"]), texts, held)
 
     # ---- modules -------------------------------------------------------------------------
 
-    def components(self) -> dict[str, nn.Module]:
-        """As ``Family.components``."""
-        encoders = zip(self.base.text_encoders, self.texts, strict=True)
-        texts = {name: text.encoder for name, text in encoders}
-        return {"unet": self.unet, **texts, "vae": self.vae}
+    @property
+    def unet(self) -> nn.Module:
+        """The denoiser."""
+        return self.held["unet"]
+
+    @property
+    def vae(self) -> nn.Module:
+        """The autoencoder."""
+        return self.held["vae"]
+
+    def component(self, name: str) -> nn.Module:
+        """As ``Family.component``."""
+        return self.held[name]
+
+    def load_denoiser(self) -> None:
+        """As ``Family.load_denoiser``."""
+        self.component("unet")
 
     def targets(self, *, parts: Collection[str], conv: bool) -> Targets:
         """As ``Family.targets``."""
@@ -108,11 +139,14 @@ class LatentDiffusion:
 
     def _named(self, wanted: Callable[[Module], bool]) -> dict[str, nn.Module]:
         """Return modules by their names in a LoRA file."""
-        encoders = zip(self.base.text_encoders, self.texts, strict=True)
-        roots: dict[str, nn.Module] = {name: text.root for name, text in encoders}
-        roots["unet"] = self.unet
+        texts = dict(zip(self.base.text_encoders, self.texts, strict=True))
+
+        def root(part: str) -> nn.Module:
+            found: nn.Module = texts[part].root if part in texts else self.held[part]
+            return found
+
         return {
-            name: roots[module.part].get_submodule(module.path)
+            name: root(module.part).get_submodule(module.path)
             for name, module in self.base.key_table().items()
             if wanted(module)
         }
@@ -143,9 +177,12 @@ class LatentDiffusion:
         return 1, int(channels), height // factor, width // factor
 
     def park(self, part: Parkable) -> None:
-        """As ``Family.park``."""
-        for module in [text.encoder for text in self.texts] if part == "texts" else [self.vae]:
-            _move(module, torch.device("cpu"))
+        """As ``Family.park``: a GPU's go to the CPU's memory, a CPU's are dropped."""
+        for name in self.base.text_encoders if part == "texts" else ("vae",):
+            if self.policy.device.type == "cpu":
+                self.held.drop(name)
+            elif name in self.held:
+                _move(self.held[name], torch.device("cpu"))
 
     @torch.no_grad()
     def encode_pixels(self, pixels: Tensor) -> Tensor:
@@ -158,18 +195,23 @@ class LatentDiffusion:
 
     def scaled(self, latents: Tensor) -> Tensor:
         """As ``Family.scaled``."""
-        vae: Any = self.vae
-        shift = getattr(vae.config, "shift_factor", None) or 0.0
-        return (latents - shift) * float(vae.config.scaling_factor)
+        shift, scale = self._scale
+        return (latents - shift) * scale
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """As ``Family.decode``."""
         vae: Any = _move(self.vae, self.policy.device)
-        shift = getattr(vae.config, "shift_factor", None) or 0.0
-        raw = latents.float() / float(vae.config.scaling_factor) + shift
+        shift, scale = self._scale
+        raw = latents.float() / scale + shift
         pixels: Tensor = vae.decode(raw).sample
         return pixels.clamp(-1.0, 1.0)
+
+    @property
+    def _scale(self) -> tuple[float, float]:
+        """Shift and scale of the latents, from the VAE's configuration without its weights."""
+        config = self.base.configs["vae"]
+        return config.get("shift_factor") or 0.0, float(config.get("scaling_factor", _USUAL_SCALE))
 
     # ---- denoiser ------------------------------------------------------------------------
 
@@ -179,21 +221,52 @@ class LatentDiffusion:
 
     def checkpoint_gradients(self) -> None:
         """As ``Family.checkpoint_gradients``."""
-        unet: Any = self.unet
-        unet.enable_gradient_checkpointing()
-        # Both libraries checkpoint in training mode only; these models have no other use for it.
-        unet.train()
-        for text in self.texts:
-            encoder: Any = text.encoder
-            with warnings.catch_warnings():  # renamed in the course of transformers 5
-                warnings.simplefilter("ignore", FutureWarning)
-                encoder.gradient_checkpointing_enable({"use_reentrant": False})
-            encoder.train()
+        self.held.change(_checkpoint)
 
 
-def _load_text(base: BaseModel, name: str, policy: PrecisionPolicy) -> ClipText:
-    encoder = base.source.load(name, base.configs[name], policy.dtype)
-    return ClipText(base.source.tokenizer(name), _frozen(encoder, policy))
+def _checkpoint(name: str, module: nn.Module) -> None:
+    """Recompute a part's activations in the backward pass."""
+    model: Any = module
+    if name == "vae":
+        return
+    if name == "unet":
+        model.enable_gradient_checkpointing()
+    else:
+        with warnings.catch_warnings():  # renamed in the course of transformers 5
+            warnings.simplefilter("ignore", FutureWarning)
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+    # Both libraries checkpoint in training mode only; these models have no other use for it.
+    model.train()
+
+
+@contextmanager
+def _said_as_broken(base: BaseModel) -> Iterator[None]:
+    """Say what the loaders raise, which is nearly anything, as a fault of the files."""
+    try:
+        yield
+    except (MemoryRanOutError, UserError):
+        raise
+    except Exception as error:
+        raise UserError(
+            f"The base model in {base.path} cannot be loaded: {_first_line(error)}",
+            "Download or copy it again, and check that every file is complete.",
+        ) from error
+
+
+def _loaded(base: BaseModel, name: str, policy: PrecisionPolicy) -> nn.Module:
+    """Return a part, frozen and on its device.
+
+    Raises:
+        UserError: Its files are broken, or it does not fit into memory.
+    """
+    loaders = {"unet": _load_unet, "vae": _load_vae}
+    with (
+        _said_as_broken(base),
+        catch_out_of_memory(f"the base model {base.name} does not fit", FREE_MEMORY),
+    ):
+        if name in loaders:
+            return loaders[name](base, policy)
+        return _frozen(base.source.load(name, base.configs[name], policy.dtype), policy)
 
 
 def _load_unet(base: BaseModel, policy: PrecisionPolicy) -> nn.Module:

@@ -1,6 +1,6 @@
 """Loading a base model with the code of its family. Imports torch only when it loads."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from train.config import RunConfig
 from train.families.base_model import BaseModel
@@ -8,32 +8,28 @@ from train.families.base_model import BaseModel
 if TYPE_CHECKING:
     from train.arithmetic.precision import PrecisionPolicy
     from train.families.base import Family
+    from train.families.latent_diffusion import LatentDiffusion
 
 
-def _sd15(base: BaseModel, policy: "PrecisionPolicy") -> "Family":
+def _sd15() -> "type[LatentDiffusion]":
     from train.families.sd15 import StableDiffusion15
 
-    return StableDiffusion15.load(base, policy)
+    return StableDiffusion15
 
 
-def _sdxl(base: BaseModel, policy: "PrecisionPolicy") -> "Family":
+def _sdxl() -> "type[LatentDiffusion]":
     from train.families.sdxl import StableDiffusionXL
 
-    return StableDiffusionXL.load(base, policy)
+    return StableDiffusionXL
 
 
 FAMILIES = {"sd15": _sd15, "sdxl": _sdxl}
-"""The families that are trained here, by name, each with the function that loads it."""
+"""The families that are trained here, by name, each with the function that imports it."""
 
 
 def empty_family(base: BaseModel, policy: "PrecisionPolicy") -> "Family":
     """Return a base model with new weights and without tokenizers, to measure with."""
-    from train.families.sd15 import StableDiffusion15
-    from train.families.sdxl import StableDiffusionXL
-
-    if base.family == "sdxl":
-        return StableDiffusionXL.empty(base, policy)
-    return StableDiffusion15.empty(base, policy)
+    return cast("Family", FAMILIES[base.family]().empty(base, policy))
 
 
 def opened_base(run: RunConfig) -> BaseModel:
@@ -51,10 +47,19 @@ def opened_base(run: RunConfig) -> BaseModel:
     )
 
 
+def open_family(base: BaseModel, policy: "PrecisionPolicy") -> "Family":
+    """Return a base model whose parts are loaded when they are used: frozen, as ``policy`` says.
+
+    Raises:
+        UserError: Its files are broken; also when a part is loaded, or does not fit into memory.
+    """
+    return cast("Family", FAMILIES[base.family]().open(base, policy))
+
+
 def load_family(base: BaseModel, policy: "PrecisionPolicy") -> "Family":
-    """Load a base model: frozen, on the device and in the format of ``policy``.
+    """Load a base model whole.
 
     Raises:
         UserError: Its files are broken, or it does not fit into memory.
     """
-    return FAMILIES[base.family](base, policy)
+    return cast("Family", FAMILIES[base.family]().load(base, policy))

@@ -11,46 +11,90 @@ from prep.errors import ConfigError, UserError
 from prep.events import Event, Finished, Warned, Written
 from prep.ops import export, scan
 from prep.project import Project
-from prep.system import jobs
+from prep.system import jobs, queue
 from train.config import RunConfig, TrainSettings
+from train.data.dataset import split_validation
 from train.data.dataset_file import DatasetPart, read_dataset_file
-from train.extra import require_optimizer, require_training
+from train.data.reading import read_dataset
+from train.extra import require_optimizer, require_tensorboard, require_training
 from train.families.base_model import BaseModel
 from train.families.opening import opened_base
+from train.hub import obtain_model
 from train.job.changes import Changes, changed_run, describe_changes, read_run
 from train.job.names import KIND, refuse_foreign_files
-from train.job.start import restart_run, run_config, start_run
+from train.job.start import restart_run, run_config, start_run, starting
 from train.sampling.prompts import training_prompts
 
 
 def begin(
-    project: Project, settings: TrainSettings, dataset: Path | None = None
+    project: Project, settings: TrainSettings, dataset: Path | None = None, name: str = ""
 ) -> Generator[Event, None, jobs.Job]:
-    """Start a run as a detached job.
+    """Start a run as a detached job; while another one of the project is under way, queue it.
+
+    A queued run starts by itself when those before it have ended, however they ended.
 
     Args:
-        project: Its training set is exported first, unless ``dataset`` is given.
+        project: Its training set is exported first, unless ``dataset`` is given; the run trains
+            on what was exported now, whatever is exported later.
         settings: Of the run.
-        dataset: A dataset file in sd-scripts' format to train on instead.
+        dataset: A dataset file in sd-scripts' format to train on instead. It is read again when
+            the run starts.
+        name: Of the run and its files. Default: that of the project.
 
     Yields:
-        What scanning and exporting yield, without Written and Finished.
+        What downloading a base model of the hub, scanning and exporting yield, without Written
+        and Finished; Warned when the run gets another name, and when it has to wait.
 
     Returns:
-        The job, running.
+        The job, running or queued.
 
     Raises:
         MissingExtraError: The training extra is not installed.
-        UserError: Anything that ``check`` refuses, or an export that fails.
+        UserError: Anything that ``check`` refuses, an export that fails, or the same run is under
+            way already.
     """
-    run = yield from ready_run(project, settings, dataset)
-    job, started = start_run(project, run)
+    yield from _obtain(project, settings)
+    run = check(project, settings, dataset, name)
+    with starting(project):
+        if dataset is None:
+            run = run.model_copy(update={"dataset": (yield from _export(project, settings))})
+        job, started = start_run(project, run, keep=dataset is None)
     if started.name != run.name:
         yield Warned(
             f"There are files of a run named {run.name} already; this one is named {started.name}.",
-            "Nothing is replaced. For another name, set name in [project].",
+            "Nothing is replaced. For another name: --name, or name in [project].",
         )
+    yield from _queue_notes(project, job)
     return job
+
+
+def _obtain(project: Project, settings: TrainSettings) -> Iterator[Event]:
+    """Download the base model and VAE if they are names of the hub and not on the disk."""
+    for name in (settings.base, settings.vae):
+        yield from obtain_model(name, project.root)
+
+
+def _queue_notes(project: Project, job: jobs.Job) -> Iterator[Warned]:
+    """Say what a run waits for, and which runs wait for somebody to start them."""
+    ahead = [other for other in _under_way(project) if other != job]
+    if ahead and jobs.status(job).state == "queued":
+        names = ", then ".join(queue.title(other) for other in ahead)
+        yield Warned(
+            f"The run is queued after {names}, and starts by itself.",
+            f"See: shikomi jobs list. Take it out with: shikomi jobs stop --job {job.name}",
+        )
+    if stalled := [other for other in queue.stalled(project.jobs) if other != job]:
+        yield Warned(
+            f"Runs that waited when the computer was switched off: {len(stalled)}.",
+            "Start them with: shikomi jobs start",
+        )
+
+
+def _under_way(project: Project) -> list[jobs.Job]:
+    """Return the training job that runs and those that wait, in the order of the queue."""
+    waiting = queue.waiting(project.jobs)
+    living = [j for j in jobs.listed(project.jobs) if is_training(j) and jobs.alive(j)]
+    return [job for job in living if job not in waiting] + waiting
 
 
 def ready_run(
@@ -64,14 +108,16 @@ def ready_run(
     Raises:
         UserError: As ``check``, or an export that fails.
     """
+    yield from _obtain(project, settings)
     run = check(project, settings, dataset)
     if dataset is None:
-        written = yield from _export(project, settings)
-        run = run.model_copy(update={"dataset": written})
+        run = run.model_copy(update={"dataset": (yield from _export(project, settings))})
     return run
 
 
-def check(project: Project, settings: TrainSettings, dataset: Path | None = None) -> RunConfig:
+def check(
+    project: Project, settings: TrainSettings, dataset: Path | None = None, name: str = ""
+) -> RunConfig:
     """Refuse what cannot be trained; nothing is written.
 
     Returns:
@@ -83,7 +129,8 @@ def check(project: Project, settings: TrainSettings, dataset: Path | None = None
             settings do not fit the base model.
     """
     require_training()
-    run = run_config(project, settings, dataset or project.output / "dataset" / "dataset.toml")
+    exported = project.output / "dataset" / "dataset.toml"
+    run = run_config(project, settings, dataset or exported, name)
     base = opened_base(run)
     if base.family != run.family:
         raise ConfigError(
@@ -92,10 +139,13 @@ def check(project: Project, settings: TrainSettings, dataset: Path | None = None
         )
     training_prompts(run.train.sample_prompts, base)
     require_optimizer(settings.optimizer)
+    if settings.tensorboard:
+        require_tensorboard()
     settings.check_prediction(str(base.configs["scheduler"].get("prediction_type", "epsilon")))
     if dataset is not None:
         for part in read_dataset_file(run.dataset):
             _check_part(part, base)
+        split_validation(read_dataset(run.dataset, settings), settings)
     elif project.buckets.step % base.pixel_multiple:
         raise ConfigError(
             f"Buckets in steps of {project.buckets.step} pixels do not fit the base model.",
@@ -160,22 +210,51 @@ def resume(
 
     Raises:
         MissingExtraError: The training extra is not installed.
-        UserError: There is no such job, it is running, it has no valid settings, it would write
-            over files of another run, its base model is gone, or the changes cannot be made.
+        UserError: There is no such job, it runs or waits already, it has no valid settings, it
+            would write over files of another run, its base model is gone, or the changes cannot be
+            made.
     """
     require_training()
     job = find_training(project, name)
-    jobs.refuse_running(job)
-    before = read_run(project, job)
-    run = changed_run(project, before, changes or Changes())
-    base = opened_base(run)
-    training_prompts(run.train.sample_prompts, base)
-    require_optimizer(run.train.optimizer)
-    refuse_foreign_files(project, job, run)
-    restart_run(project, job, run)
+    with starting(project):
+        jobs.refuse_running(job)
+        before = read_run(project, job)
+        run = changed_run(project, before, changes or Changes())
+        base = opened_base(run)
+        training_prompts(run.train.sample_prompts, base)
+        require_optimizer(run.train.optimizer)
+        if run.train.tensorboard:
+            require_tensorboard()
+        refuse_foreign_files(project, job, run)
+        restart_run(project, job, run)
     if run != before:
         yield Warned(f"The run continues with {describe_changes(before, run)}.", "")
+    yield from _queue_notes(project, job)
     return job
+
+
+def restart_queue(project: Project) -> Generator[Event, None, list[jobs.Job]]:
+    """Go on where the computer was switched off: with the run under way, then the queue.
+
+    Yields:
+        What resuming yields; Warned for a run that cannot be started.
+
+    Returns:
+        The jobs that were started or queued, in order.
+
+    Raises:
+        MissingExtraError: The training extra is not installed.
+    """
+    require_training()
+    before = queue.holder(project.jobs, KIND)
+    lost = [before] if before and jobs.status(before).state == "lost" else []
+    started = []
+    for job in (*lost, *queue.stalled(project.jobs)):
+        try:
+            started.append((yield from resume(project, job.name)))
+        except UserError as error:
+            yield Warned(f"{queue.title(job)} cannot be started: {error.message}", error.hint)
+    return started
 
 
 def _export(project: Project, settings: TrainSettings) -> Generator[Event, None, Path]:

@@ -11,6 +11,7 @@ from prep.errors import UserError
 from prep.project import Project
 from prep.system import jobs
 from train.config import RunConfig, TrainSettings, load_presets, parse_override, validated
+from train.job.frozen import frozen
 from train.job.names import places
 from train.sampling.prompts import read_prompts
 
@@ -28,6 +29,7 @@ CHANGEABLE = (
     "sample_cfg",
     "sampler",
     "validate_every_epochs",
+    "tensorboard",
     "gradient_checkpointing",
 )
 
@@ -60,7 +62,9 @@ def read_run(project: Project, job: jobs.Job) -> RunConfig:
             f"{job.directory} has no readable config.toml.", "Start a new run."
         ) from error
     run = RunConfig.from_toml(text)
-    return run.model_copy(update=places(project, run.name, run.train.method))
+    kept = frozen(job.directory)
+    own = {"dataset": kept} if kept else {}
+    return run.model_copy(update=places(project, run.name, run.train.method) | own)
 
 
 def changed_run(project: Project, run: RunConfig, changes: Changes) -> RunConfig:

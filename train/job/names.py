@@ -9,7 +9,7 @@ from typing import Any
 
 from prep.errors import UserError
 from prep.project import Project
-from prep.system import jobs
+from prep.system import jobs, queue
 from prep.system.names import shortened
 from prep.texts import parse_toml, read_text
 from train.config import RunConfig
@@ -42,7 +42,7 @@ def places(project: Project, name: str, method: MethodName = "lora") -> dict[str
 def free_name(project: Project, wanted: str) -> str:
     """Return a name that no other run uses: the wanted one, or that with a number.
 
-    A name is used while there are files of it, or a run that goes on or can be resumed.
+    A name is used while there are files of it, or a run that goes on, waits or can be resumed.
     """
     name, number = wanted, 1
     while _is_taken(project, name):
@@ -64,7 +64,8 @@ def refuse_foreign_files(project: Project, job: jobs.Job, run: RunConfig) -> Non
         UserError: A later run has its name, or it would begin anew over files of another.
     """
     for other in _runs_named(project, run.name):
-        if other.name != job.name and (jobs.alive(other) or _later_with_state(other, job)):
+        waits = jobs.alive(other) or queue.ticket(other) is not None
+        if other.name != job.name and (waits or _later_with_state(other, job)):
             raise _name_taken(run, f"the run {other.name}")
     began = _created(job)
     older = [f for f in lora_files(run.output, run.name) if f.stat().st_mtime < began]
@@ -100,7 +101,11 @@ def _is_taken(project: Project, name: str) -> bool:
         return True
     if any((project.output / "samples" / name).glob("step*.png")):
         return True
-    return any(jobs.alive(job) or has_state(job) for job in _runs_named(project, name))
+    return any(_goes_on(job) for job in _runs_named(project, name))
+
+
+def _goes_on(job: jobs.Job) -> bool:
+    return jobs.alive(job) or has_state(job) or queue.ticket(job) is not None
 
 
 def _runs_named(project: Project, name: str) -> Iterator[jobs.Job]:

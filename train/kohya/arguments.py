@@ -75,7 +75,9 @@ class Together:
 
 Rule = Maps | Harmless | Differs | Refused | OfDataset | Together
 
-_LOG = Harmless("about logs: shikomi keeps its own, see shikomi jobs")
+_LOG = Harmless(
+    "about logs: shikomi keeps its own; tensorboard = true writes TensorBoard's as well"
+)
 _METADATA = Harmless("written into the file only; shikomi writes its own metadata")
 _UPLOAD = Harmless("uploads nothing here: shikomi push does")
 _CACHE = Harmless("latents and text states are always cached")

@@ -1,5 +1,6 @@
 """Does a run fit into memory, and if not, which is the cheapest change that makes it fit?"""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from train.config import RunConfig, TrainSettings
 from train.families.base_model import BaseModel
 from train.families.opening import opened_base
 from train.memory_plan.options import MemoryOptions
-from train.memory_plan.peak import MemoryPeak, peak_of
+from train.memory_plan.peak import MemoryPeak, Place, peak_of
 
 GIB = 2**30
 _PROCESS = GIB // 2
@@ -75,10 +76,10 @@ def run(project: Project, settings: TrainSettings, options: MemoryOptions) -> It
     room = int(options.card * GIB) if options.card else memory_here()
     first: Fit | None = None
     best: Fit | None = None
-    for changes in _ladder(settings, run_config):
+    for changes in ladder(settings, run_config):
         best = _measured(project, run_config, base, changes, room, options.card)
         first = first or best
-        yield Stage("measure", True, note=f"{_told(changes)}: {best.needed / GIB:.1f} GiB")
+        yield Stage("measure", True, note=f"{told(changes)}: {best.needed / GIB:.1f} GiB")
         if best.fits:
             break
     if first is None or best is None:
@@ -123,15 +124,17 @@ def _measured(
 ) -> Fit:
     settings = run_config.train.model_copy(update=changes)
     changed = run_config.model_copy(update={"train": settings})
-    dtype = choose(settings.precision, default_device()).dtype
+    device = default_device()
+    dtype = choose(settings.precision, device).dtype
     if card and settings.precision == "auto":
         dtype = torch.bfloat16  # what every card with enough memory computes in
     size = project.buckets.resolution
     drawn = size if settings.sample_prompts else None
-    return Fit(changes, peak_of(changed, base, dtype, size, drawn), room)
+    place = Place(dtype, is_cpu=device.type == "cpu" and not card)
+    return Fit(changes, peak_of(changed, base, place, size, drawn), room)
 
 
-def _ladder(settings: TrainSettings, run_config: RunConfig) -> Iterator[dict[str, Any]]:
+def ladder(settings: TrainSettings, run_config: RunConfig) -> Iterator[dict[str, Any]]:
     """Yield changes that save memory, the cheapest first; each includes those before it."""
     changes: dict[str, Any] = {}
     yield dict(changes)
@@ -151,15 +154,27 @@ def _ladder(settings: TrainSettings, run_config: RunConfig) -> Iterator[dict[str
         yield dict(changes)
 
 
-def _told(changes: dict[str, Any]) -> str:
+def told(changes: dict[str, Any]) -> str:
+    """Return changes as ``name = value``."""
     return ", ".join(f"{k} = {str(v).lower()}" for k, v in changes.items()) or "as set"
 
 
 def memory_here() -> int:
     """Return the memory of the graphics card, or of this computer where there is none; bytes."""
-    device = default_device()
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory)
-    import os
+    return card_memory() or computer_memory()
 
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+def card_memory() -> int:
+    """Return the memory of the graphics card, bytes; 0 where there is none."""
+    device = default_device()
+    return (
+        int(torch.cuda.get_device_properties(device).total_memory) if device.type == "cuda" else 0
+    )
+
+
+def computer_memory() -> int:
+    """Return the memory of this computer, bytes; 0 where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):  # Windows
+        return 0

@@ -1,7 +1,7 @@
 """The peak memory of a run: its real modules, without their weights, taken through one step.
 
-Three phases are looked at: encoding the images, training steps, drawing a sample. What is resident
-in each is what the trainer keeps on the device then.
+Three phases are looked at: encoding images and captions, training steps, drawing a sample. What is
+resident in each is what the trainer keeps on the device then.
 """
 
 from collections.abc import Iterable
@@ -15,12 +15,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from prep.images.buckets import Size
 from train.arithmetic.precision import PrecisionPolicy
 from train.config import RunConfig
+from train.data.latents import BATCH_PIXELS
 from train.families.base import Conditioning, Family, Frame
 from train.families.base_model import BaseModel
 from train.families.clip import TOKENS_PER_CHUNK
 from train.families.opening import empty_family
 from train.memory_plan.tracker import MemoryTracker
-from train.run.prepare import make_network, make_stepper
+from train.run.building import make_network, make_stepper
 
 _STEPS = 2
 """Optimisers make their state in the first step; the second one shows what a step needs with it."""
@@ -33,9 +34,10 @@ class MemoryPeak:
     Attributes:
         weights: Frozen weights by component.
         trained: What is trained, with gradients and the optimiser's state.
-        encoding: What encoding one image takes on top of the weights.
+        encoding: What encoding images takes on top of the VAE's weights.
         step: What a step takes on top of weights and ``trained``: saved activations and workspace.
-        drawing: What drawing a sample takes on top of the weights and ``trained``; 0 for none.
+        drawing: What drawing a sample takes on top of a step's weights and the VAE's; 0 for none.
+        resident: Components whose weights are there in every step.
     """
 
     weights: dict[str, int]
@@ -43,16 +45,23 @@ class MemoryPeak:
     encoding: int
     step: int
     drawing: int
+    resident: tuple[str, ...]
 
     @property
     def phases(self) -> dict[str, int]:
-        """The peak of each phase."""
-        resident = sum(self.weights.values())
+        """The peak of each phase.
+
+        Images and captions are encoded before the denoiser is loaded; the VAE has gone by then, and
+        text encoders that are not trained go as well. For a sample, the texts come first again.
+        """
+        texts = sum(size for name, size in self.weights.items() if name.startswith("text_encoder"))
+        steady = sum(self.weights[name] for name in self.resident) + self.trained
         found = {
-            "encode": resident + self.trained + self.encoding,
-            "train": resident + self.trained + self.step,
+            "encode": max(self.weights["vae"] + self.encoding, texts),
+            "train": steady + self.step,
         }
-        return found | ({"sample": resident + self.trained + self.drawing} if self.drawing else {})
+        drawing = steady + self.weights["vae"] + self.drawing
+        return found | ({"sample": drawing} if self.drawing else {})
 
     @property
     def total(self) -> int:
@@ -60,28 +69,44 @@ class MemoryPeak:
         return max(self.phases.values())
 
 
+@dataclass(frozen=True)
+class Place:
+    """What a run is planned for.
+
+    Attributes:
+        dtype: Of frozen weights and activations.
+        is_cpu: It runs on the CPU, whose frozen text encoders stay where captions are many.
+    """
+
+    dtype: torch.dtype
+    is_cpu: bool
+
+
 def peak_of(
-    run: RunConfig, base: BaseModel, dtype: torch.dtype, bucket: Size, sample: Size | None = None
+    run: RunConfig, base: BaseModel, place: Place, bucket: Size, sample: Size | None = None
 ) -> MemoryPeak:
     """Find out the peak memory of a run, in 10 to 60 seconds; nothing of the model is loaded.
 
     Args:
         run: The run.
         base: Its base model.
-        dtype: Of frozen weights and activations.
+        place: Where it runs, and in which format.
         bucket: The largest bucket, pixels.
         sample: The largest sample, pixels; ``None`` when none is drawn.
     """
-    policy = PrecisionPolicy(torch.device("cpu"), dtype, "")
+    policy = PrecisionPolicy(torch.device("cpu"), place.dtype, "")
+    trained_texts = [p for p, rate in run.train.rates(run.family).items() if rate and p != "unet"]
     with FakeTensorMode(allow_non_fake_inputs=True):
         model = empty_family(base, policy)
         if run.train.gradient_checkpointing:
             model.checkpoint_gradients()
-        weights = {name: _size(module.parameters()) for name, module in model.components().items()}
-        encoding = _encoding(model, bucket)
+        weights = {n: _size(model.component(n).parameters()) for n in base.components}
+        together = 1 if place.is_cpu else max(1, BATCH_PIXELS // (bucket[0] * bucket[1]))
+        encoding = _encoding(model, bucket, together)
         trained, step = _training(model, run, bucket)
         drawing = _drawing(model, sample) if sample else 0
-    return MemoryPeak(weights, trained, encoding, step, drawing)
+    texts = base.text_encoders if trained_texts or place.is_cpu else ()
+    return MemoryPeak(weights, trained, encoding, step, drawing, ("unet", *texts))
 
 
 def _size(tensors: Iterable[Tensor]) -> int:
@@ -89,13 +114,13 @@ def _size(tensors: Iterable[Tensor]) -> int:
 
 
 def _known(model: Family) -> list[Tensor]:
-    modules = model.components().values()
+    modules = [model.component(name) for name in model.base.components]
     return [tensor for m in modules for tensor in (*m.parameters(), *m.buffers())]
 
 
-def _encoding(model: Family, bucket: Size) -> int:
+def _encoding(model: Family, bucket: Size, together: int) -> int:
     with MemoryTracker(_known(model)) as tracker:
-        model.encode_pixels(torch.empty(1, 3, bucket[1], bucket[0]))
+        model.encode_pixels(torch.empty(together, 3, bucket[1], bucket[0]))
     return int(tracker.peak)
 
 
@@ -103,11 +128,12 @@ def _training(model: Family, run: RunConfig, bucket: Size) -> tuple[int, int]:
     """Return what is trained with all that belongs to it, and what a step takes on top."""
     settings = run.train
     with MemoryTracker(_known(model)) as tracker:
+        conditioning = known_conditioning(model, run, bucket)
         network = make_network(model, run, fresh=False)
         stepper = make_stepper(model, network, settings)
         for step in range(_STEPS):
             network.begin(torch.full((settings.batch_size,), 0.5))
-            loss = loss_of(model, run, bucket)
+            loss = loss_of(model, run, bucket, conditioning)
             torch.autograd.backward(loss)
             del loss
             stepper.optimizer.step()
@@ -119,12 +145,22 @@ def _training(model: Family, run: RunConfig, bucket: Size) -> tuple[int, int]:
     return int(trained), int(tracker.peak - trained)
 
 
-def loss_of(model: Family, run: RunConfig, bucket: Size) -> Tensor:
-    """Return the loss of a batch of the largest bucket."""
+def known_conditioning(model: Family, run: RunConfig, bucket: Size) -> Conditioning | None:
+    """Return what the denoiser reads beside latents of a batch, encoded before the steps.
+
+    ``None`` where text encoders are trained: each step encodes its own.
+    """
+    settings = run.train
+    if any(rate for part, rate in settings.rates(run.family).items() if part != "unet"):
+        return None
+    with torch.no_grad():
+        return _conditioning(model, settings.batch_size, settings.max_token_length, bucket)
+
+
+def loss_of(model: Family, run: RunConfig, bucket: Size, known: Conditioning | None) -> Tensor:
+    """Return the loss of a batch of the largest bucket, with ``known_conditioning``."""
     settings, count = run.train, run.train.batch_size
-    texts = any(rate for part, rate in settings.rates(run.family).items() if part != "unet")
-    with torch.set_grad_enabled(texts):
-        conditioning = _conditioning(model, count, settings.max_token_length, bucket)
+    conditioning = known or _conditioning(model, count, settings.max_token_length, bucket)
     latents = torch.randn(count, *model.latent_shape(*bucket)[1:])
     predicted = model.predict(latents, torch.zeros(count, dtype=torch.long), conditioning)
     return (predicted.float() - latents).square().mean()

@@ -199,7 +199,7 @@ def _factors(model: Family, components: list[str], settings: TrainSettings) -> d
 
 def _weights(model: Family, component: str, factors: Mapping[int, float]) -> Iterator[Weight]:
     """Yield the weights of a component, with masters that the model's rounding has not touched."""
-    module, base, device = model.components()[component], model.base, model.policy.device
+    module, base, device = model.component(component), model.base, model.policy.device
     exact: dict[str, nn.Parameter] = {}
     if model.policy.dtype != torch.float32:
         again = base.source.load(component, base.configs[component], torch.float32)

@@ -19,6 +19,8 @@ class Stepper:
         groups: The weights, flat.
         optimizer: Over them, or over their single parameters.
         scaler: Keeps small gradients above 0 in fp16; off in other formats.
+        norm: Length of the gradient of the last step before it was clipped, shape (), on the
+            device; ``None`` before the first one.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class Stepper:
         scaler: torch.amp.GradScaler,
     ) -> None:
         self.groups, self.optimizer, self.scaler = tuple(groups), optimizer, scaler
+        self.norm: Tensor | None = None
         self._switch("train")
 
     def set_rate(self, share: float) -> float:
@@ -48,10 +51,17 @@ class Stepper:
         for group in self.groups:
             all_reduce(group.gradients)
         self.scaler.unscale_(self.optimizer)
+        gradients = [group.gradients for group in self.groups]
+        self.norm = torch.nn.utils.get_total_norm(gradients)
         if max_norm:
-            torch.nn.utils.clip_grad_norm_([group.values for group in self.groups], max_norm)
+            values = [group.values for group in self.groups]
+            torch.nn.utils.clip_grads_with_norm_(values, max_norm, self.norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        self.forget()
+
+    def forget(self) -> None:
+        """Set the gradients to 0."""
         for group in self.groups:
             group.gradients.zero_()
 

@@ -22,6 +22,7 @@ from train.lora.streaming import write_tensors
 from train.networks.saved import stored
 from train.networks.trainable import TrainedWeights
 from train.optim.stepper import Stepper
+from train.run.ledger import Ledger
 
 _AVERAGED = 50
 """Steps that the shown average of the loss is taken over."""
@@ -45,6 +46,8 @@ class Counters:
         started: Unix time of the first start, seconds.
         scaler: State of the fp16 loss scaler; empty in other formats.
         files: Names of the files that the run has saved and not removed, oldest first.
+        before: Losses on fixed noise before the first step, by noise level: of the images held out
+            and of those trained on.
     """
 
     step: int = 0
@@ -57,6 +60,7 @@ class Counters:
     started: float = 0.0
     scaler: dict[str, float] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
+    before: dict[str, list[float]] = field(default_factory=dict)
 
     def add_loss(self, step: int, loss: float) -> None:
         """Take in the loss of a step, counted from 1: a plain mean at first, a moving one later."""
@@ -65,7 +69,12 @@ class Counters:
 
 
 def save_state(
-    folder: Path, network: TrainedWeights, stepper: Stepper, counters: Counters, kept: int = 2
+    folder: Path,
+    network: TrainedWeights,
+    stepper: Stepper,
+    counters: Counters,
+    kept: int = 2,
+    ledger: Ledger | None = None,
 ) -> Path:
     """Write the state of this step and remove the oldest ones.
 
@@ -75,12 +84,14 @@ def save_state(
         stepper: What moves it.
         counters: Where the run stands.
         kept: States that stay, the new one included.
+        ledger: Losses of the images.
 
     Returns:
         The new state file.
     """
     moments, values = stepper.state()
     tensors = {f"{_NETWORK}{k}": stored(t, torch.float32) for k, t in network.state().items()}
+    moments |= ledger.tensors() if ledger else {}
     tensors |= {name: stored(tensor) for name, tensor in moments.items()}
     metadata = {"counters": json.dumps(asdict(counters)), "optimizer": values}
     path = folder / f"step{counters.step:08d}.safetensors"
@@ -106,15 +117,22 @@ def _digestible(header: Mapping[str, Any]) -> bytes:
     return json.dumps(header, sort_keys=True).encode()
 
 
+def newest_step(folder: Path) -> int:
+    """Return the step that a run will go on from, damaged states aside; 0 without states."""
+    found = states(folder)
+    digits = found[-1].stem.removeprefix("step") if found else ""
+    return int(digits) if digits.isdigit() else 0
+
+
 def states(folder: Path) -> list[Path]:
     """Return the states in a folder, oldest first."""
     return sorted(folder.glob("step*.safetensors"))
 
 
 def load_newest(
-    folder: Path, network: TrainedWeights, stepper: Stepper
+    folder: Path, network: TrainedWeights, stepper: Stepper, ledger: Ledger | None = None
 ) -> tuple[Counters, list[Path]] | None:
-    """Put network and optimiser back to where the newest undamaged state left them.
+    """Put network, optimiser and ledger back to where the newest undamaged state left them.
 
     Returns:
         The counters, and the damaged states that were passed over; ``None`` without any state.
@@ -126,7 +144,7 @@ def load_newest(
     damaged: list[Path] = []
     for path in reversed(saved):
         try:
-            return load_state(path, network, stepper), damaged
+            return load_state(path, network, stepper, ledger), damaged
         except UnreadableError:
             damaged.append(path)
     if saved:
@@ -147,8 +165,10 @@ def set_aside(state: Path) -> Path:
     return state.rename(target)
 
 
-def load_state(path: Path, network: TrainedWeights, stepper: Stepper) -> Counters:
-    """Put network and optimiser back to where a state left them, bit for bit.
+def load_state(
+    path: Path, network: TrainedWeights, stepper: Stepper, ledger: Ledger | None = None
+) -> Counters:
+    """Put network, optimiser and ledger back to where a state left them, bit for bit.
 
     Raises:
         UnreadableError: The file is damaged; nothing is changed.
@@ -159,6 +179,8 @@ def load_state(path: Path, network: TrainedWeights, stepper: Stepper) -> Counter
     try:
         network.load_state(own)
         stepper.restore(tensors, metadata.get("optimizer", ""))
+        if ledger:
+            ledger.restore(tensors)
     except (KeyError, RuntimeError, ValueError) as error:
         raise UserError(
             f"The state {path.name} was saved with other settings.", "Start a new run."

@@ -18,14 +18,19 @@ from train.config import RunConfig, TrainSettings
 from train.lora.metadata import build
 from train.optim.schedules import factor
 from train.run.checkpoint import save_state
+from train.run.gate import probe
+from train.run.image_report import write_images
 from train.run.monitor import CommandReader, Step, StepLog, StepTimer
-from train.run.objective import batch_losses, validation_loss
-from train.run.prepare import Training, prepare
+from train.run.objective import batch_losses
+from train.run.prepare import Planner, Training, prepare
 from train.run.processes import ProcessGroup
+from train.run.validation import measures_anything, validate, worth_a_round
 from train.sampling.draw import ImageSpec, parameters, png_text
 
 
-def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]:
+def train(
+    run: RunConfig, job: jobs.Job, group: ProcessGroup, plan: Planner | None = None
+) -> Iterator[Event]:
     """Train a LoRA or a whole model, from the beginning or from the newest state in the job.
 
     After a step the file for users is saved first, then validated, then sampled, so that nothing
@@ -35,19 +40,21 @@ def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]
         run: The complete configuration.
         job: Its directory keeps the states and receives commands.
         group: This process and its device.
+        plan: Calculates the memory that it will need.
 
     Yields:
-        Started, Stage, Progress, Metric, Sample, Saved, Skipped and Warned; last Finished.
+        Started, Stage, Probed, Progress, Metric, Sample, Saved, Skipped and Warned; last Finished.
 
     Raises:
         UserError: Anything the user can fix.
     """
     yield Started(f"train {run.name}")
-    training = yield from prepare(run, job, group)
-    commands = CommandReader(job)
-    counters, schedule = training.counters, training.schedule
-    log = StepLog(schedule.steps, counters, group)
+    training = yield from prepare(run, job, group, plan)
+    commands, counters, schedule = CommandReader(job), training.counters, training.schedule
+    most = training.settings.batch_size * training.settings.gradient_accumulation
+    log = StepLog(schedule.steps, counters, group, lambda: training.ledger.settle(group, most))
     training.network.train()
+    yield from probe(training, _trial)
     if counters.step == 0:
         yield from _validate(training)
         if training.settings.sample_at_start:
@@ -60,7 +67,8 @@ def train(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Iterator[Event]
         rate = set_rates(training)
         loss = optimise(training)
         counters.step += 1
-        log.add(Step(counters.step, epoch + 1, rate, loss))
+        norm = training.stepper.norm
+        log.add(Step(counters.step, epoch + 1, rate, loss, norm, part_rates(training)))
         yield from training.lost.news()
 
         if log.due:
@@ -90,11 +98,28 @@ def set_rates(training: Training) -> float:
     return training.stepper.set_rate(share)
 
 
-def optimise(training: Training) -> Tensor:
+def part_rates(training: Training) -> dict[str, float]:
+    """Return the learning rate of each part that the step before this moment moved."""
+    share = factor(training.settings, training.counters.step - 1, training.schedule.steps)
+    rates = training.settings.rates(training.run.family)
+    return {part: rate * share for part, rate in rates.items() if rate}
+
+
+def _trial(training: Training) -> Tensor:
+    """Do a step that will be undone; return its loss, shape ()."""
+    set_rates(training)
+    return optimise(training, move=training.moves_in_trials)
+
+
+def optimise(training: Training, *, move: bool = True) -> Tensor:
     """Do one optimiser step; return the mean loss of its images, shape (), on the device.
 
     The gradient is that of the mean over all images of the step, however they are spread over
     batches, accumulation and devices.
+
+    Args:
+        training: The run.
+        move: Move the weights; otherwise the gradients are forgotten.
 
     Raises:
         MemoryRanOutError: A step does not fit.
@@ -103,6 +128,7 @@ def optimise(training: Training) -> Tensor:
     epoch = schedule.epoch_of(step)
     window = schedule.window_of(step)
     images = sum(len(batch) for _, batch in window)
+    training.ledger.forget(step)
     loss_sum = torch.zeros((), device=group.device)
     moves = group.size > 1  # another process may have a gradient
     with catch_out_of_memory("a training step", _smaller(training.settings)):
@@ -115,6 +141,9 @@ def optimise(training: Training) -> Tensor:
                 moves = True
             loss_sum += loss.detach()
         total = group.all_reduce(loss_sum)
+        if not move:
+            training.stepper.forget()
+            return total
         if moves:
             training.stepper.step(training.settings.max_grad_norm, group.all_reduce)
         training.network.after_step(step + 1)
@@ -148,24 +177,25 @@ def _due(training: Training, asked: set[str]) -> dict[str, bool]:
     sample = every(settings.sample_every_epochs, epochs) or every(settings.sample_every_steps, step)
     return {
         "save": save or "save" in asked or stop or last,
-        "validate": bool(training.held_out)
-        and (every(settings.validate_every_epochs, epochs) or last),
+        "validate": measures_anything(training)
+        and ((every(settings.validate_every_epochs, epochs) and worth_a_round(training)) or last),
         "sample": bool(training.pictures) and (sample or "sample" in asked),
         "stop": stop,
     }
 
 
 def _validate(training: Training) -> Iterator[Event]:
-    counters, schedule = training.counters, training.schedule
-    if not training.group.is_main or not training.held_out:
+    counters = training.counters
+    if not training.group.is_main or not measures_anything(training):
         return
     with training.stepper.inference_weights():
-        counters.val_loss = validation_loss(training)
-    counters.validated = counters.step
+        found = validate(training)
+    counters.val_loss, counters.validated = found.loss, counters.step
     if counters.step == 0:
-        counters.val_loss_before = counters.val_loss
-    epoch = schedule.epoch_of(max(0, counters.step - 1)) + 1
-    yield Metric(counters.step, schedule.steps, epoch, val_loss=counters.val_loss)
+        counters.val_loss_before = found.loss
+    yield found
+    if found.loss is not None:
+        yield Metric(found.step, found.total, found.epoch, val_loss=found.loss)
 
 
 def _draw(training: Training) -> Iterator[Event]:
@@ -223,7 +253,10 @@ def _save(training: Training) -> Iterator[Event]:
     counters.scaler = training.stepper.scaler.state_dict()
     superfluous = _superfluous(training, path.name)
     kept_states = training.settings.kept_states
-    save_state(training.states, training.network, training.stepper, counters, kept_states)
+    save_state(
+        training.states, training.network, training.stepper, counters, kept_states, training.ledger
+    )
+    write_images(training)
     for name in superfluous:
         (path.parent / name).unlink(missing_ok=True)
     epoch = schedule.epoch_of(max(0, counters.step - 1)) + 1

@@ -4,8 +4,8 @@ import math
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -55,12 +55,16 @@ class Step:
         epoch: Counted from 1.
         rate: Learning rate.
         loss: Shape ().
+        norm: Length of its gradient, shape (); ``None`` when there was none.
+        rates: Learning rate of each part that is trained.
     """
 
     number: int
     epoch: int
     rate: float
     loss: Tensor
+    norm: Tensor | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 class StepLog:
@@ -74,12 +78,26 @@ class StepLog:
         seconds: ... or when this much time has passed since the first of them.
     """
 
-    def __init__(self, total: int, counters: Counters, group: ProcessGroup) -> None:
+    def __init__(
+        self,
+        total: int,
+        counters: Counters,
+        group: ProcessGroup,
+        settle: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            total: Steps of the run.
+            counters: They take in the losses.
+            group: This process.
+            settle: Called when losses are read and finite: whatever else waits for the device.
+        """
         self.timer = StepTimer(group.device)
         # Several processes wait for each other in every step already, and must end in the same one.
         seldom = group.device.type == "cuda" and group.size == 1
         self.every, self.seconds = (16, 0.5) if seldom else (1, 0.0)
-        self._total, self._counters = total, counters
+        self._total, self._counters, self._settle = total, counters, settle
         self._pending: list[Step] = []
         self._began = 0.0
 
@@ -113,6 +131,7 @@ class StepLog:
         if not steps:
             return
         losses = torch.stack([step.loss for step in steps]).tolist()
+        norms = _read(steps)
         spent = time.monotonic() - self._began
         self._counters.seconds += spent
         for step, loss in zip(steps, losses, strict=True):
@@ -120,9 +139,10 @@ class StepLog:
                 raise _diverged(step.number)
             self.timer.step(spent / len(steps))
             self._counters.add_loss(step.number, loss)
-            yield self._metric(step, loss)
+            yield self._metric(step, loss, norms.get(step.number))
+        self._settle()
 
-    def _metric(self, step: Step, loss: float) -> Metric:
+    def _metric(self, step: Step, loss: float, norm: float | None) -> Metric:
         speed = self.timer.rate
         return Metric(
             step=step.number,
@@ -134,7 +154,17 @@ class StepLog:
             it_per_s=speed,
             memory_bytes=self.timer.peak_memory,
             eta_s=(self._total - step.number) / speed if speed else None,
+            rates=dict(step.rates),
+            gradient_norm=norm,
         )
+
+
+def _read(steps: Sequence[Step]) -> dict[int, float]:
+    """Return the lengths of gradients by the number of their step."""
+    norms = {step.number: step.norm for step in steps if step.norm is not None}
+    return (
+        dict(zip(norms, torch.stack(list(norms.values())).tolist(), strict=True)) if norms else {}
+    )
 
 
 def _diverged(step: int) -> TrainingError:

@@ -7,8 +7,9 @@ draws.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -94,7 +95,17 @@ def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
     importance = [_importance(exposure.image, settings) for exposure in loaded.exposures]
     own = (torch.tensor(importance), loaded.masks)
     moved = [_moved(part, training.group.device) for part in own if part is not None]
+    training.ledger.note(step, loaded.exposures, timesteps, _unweighted(errors, *moved[1:]))
     return per_image(errors, weights, *moved)
+
+
+def _unweighted(errors: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return the mean error of each image over what its mask leaves, shape (batch,)."""
+    errors = errors.detach()
+    if mask is None:
+        return per_image(errors)
+    share = per_image(mask.expand_as(errors)).clamp(min=1e-6)
+    return per_image(errors, mask) / share
 
 
 def _importance(image: TrainImage, settings: TrainSettings) -> float:
@@ -121,19 +132,29 @@ def _prediction(
 
 def validation_loss(training: Training) -> float | None:
     """Return the ``fixed_loss`` of the held-out images; ``None`` when there are none to read."""
-    loss = fixed_loss(training, training.held_out) if training.held_out else None
-    readable = any(i.path not in training.lost.reasons for i in training.held_out)
-    return loss if readable else None
+    losses = fixed_losses(training, training.held_out)
+    return _mean(losses) if losses else None
+
+
+def fixed_loss(training: Training, images: Sequence[TrainImage]) -> float:
+    """Return the mean of ``fixed_losses``; NaN when no image can be read."""
+    losses = fixed_losses(training, images)
+    return _mean(losses) if losses else math.nan
+
+
+def _mean(losses: Mapping[Path, Sequence[float]]) -> float:
+    return float(torch.tensor(list(losses.values())).mean())
 
 
 @torch.no_grad()
-def fixed_loss(training: Training, images: Sequence[TrainImage]) -> float:
-    """Return the mean loss of images on fixed noise and timesteps, masked but not weighted.
+def fixed_losses(training: Training, images: Sequence[TrainImage]) -> dict[Path, list[float]]:
+    """Return the losses of images on fixed noise at ``VALIDATION_TIMES``, masked, not weighted.
 
     It is the same function at every step, whatever the loss of the training, so that it can be
     compared between epochs and runs. Images that can no longer be read are left out.
     """
     captions, losses = [validation_caption(image) for image in images], []
+    read = []
     with training.network.in_use():
         for place, image in enumerate(images):
             try:
@@ -144,13 +165,14 @@ def fixed_loss(training: Training, images: Sequence[TrainImage]) -> float:
                 continue
             text = training.texts.encode([captions[place]], captions[place:])
             losses.append(_fixed_errors(training, image, mean, mask, text))
-    return float(torch.stack(losses).mean()) if losses else math.nan
+            read.append(image.path)
+    return dict(zip(read, torch.stack(losses).tolist(), strict=True)) if losses else {}
 
 
 def _fixed_errors(
     training: Training, image: TrainImage, mean: Tensor, mask: Tensor | None, text: Conditioning
 ) -> Tensor:
-    """Return the loss of one image over all of ``VALIDATION_TIMES``, shape ()."""
+    """Return the loss of one image at each of ``VALIDATION_TIMES``, shape (times,)."""
     model, count, device = training.model, len(VALIDATION_TIMES), training.group.device
     latents = model.scaled(mean)[None].expand(count, *[-1] * mean.ndim)
     rng = torch.Generator().manual_seed(seed_of("validation", image.content))
@@ -160,4 +182,4 @@ def _fixed_errors(
     several = Conditioning.joined([text] * count)
     predicted, target = _prediction(training, example, several, [frame_of(image)] * count)
     weights = [] if mask is None else [mask[None]]
-    return per_image(pixel_errors(predicted, target), *weights).mean()
+    return per_image(pixel_errors(predicted, target), *weights)

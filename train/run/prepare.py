@@ -1,37 +1,43 @@
 """Everything that happens once, before the first step: read, load, encode, build, resume."""
 
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import torch
 
 from prep.errors import UserError
 from prep.events import Event, Stage, Warned
+from prep.images.buckets import Size
 from prep.system import jobs
 from train.arithmetic.precision import choose
 from train.config import RunConfig, TrainSettings
-from train.data.dataset import Dataset, Schedule, TrainImage, split_validation
+from train.data.dataset import (
+    Dataset,
+    Schedule,
+    TrainImage,
+    split_validation,
+    validation_caption,
+)
 from train.data.latents import BATCH_PIXELS, LatentCache
 from train.data.reading import read_dataset
 from train.families.base import Family
 from train.families.base_model import BaseModel
 from train.families.conditioning import Texts
-from train.families.opening import load_family, opened_base
+from train.families.opening import open_family, opened_base
 from train.lora.metadata import Facts
-from train.networks.build import network_to_train
-from train.networks.continued import continue_from, find_start
-from train.networks.full import full_weights
 from train.networks.model_file import check_base
 from train.networks.trainable import TrainedWeights
-from train.optim.flat import flat_groups
-from train.optim.optimizers import description, make_optimizer
+from train.optim.optimizers import description
 from train.optim.stepper import Stepper
 from train.run.batches import Lost
+from train.run.building import make_network, make_stepper
 from train.run.capacity import check_memory, disk_warnings, rate_warning
-from train.run.checkpoint import Counters, load_newest, set_aside, states
-from train.run.probe import judge, prediction_errors
+from train.run.checkpoint import Counters, load_newest, newest_step, set_aside, states
+from train.run.ledger import Ledger
+from train.run.probe import judge, prediction_errors, probed
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
 from train.sampling.prompts import Prompt, training_prompts
@@ -56,6 +62,11 @@ class Training:
     facts: Facts
     pictures: tuple[ImageSpec, ...]
     generator: ImageGenerator
+    ledger: Ledger
+    errors: Mapping[str, float] = field(default_factory=dict)
+    """Relative error of the base model by what it might predict; empty for a resumed run."""
+    planned: int | None = None
+    """The peak memory that was calculated, bytes."""
     lost: Lost = field(default_factory=Lost)
 
     def lose(self, image: TrainImage, reason: str) -> None:
@@ -80,6 +91,11 @@ class Training:
         return self.run.train
 
     @property
+    def moves_in_trials(self) -> bool:
+        """Whether steps that are undone may move the weights: there is no room for two models."""
+        return self.settings.method == "lora"
+
+    @property
     def states(self) -> Path:
         """Where states are saved."""
         return self.job.directory / "state"
@@ -90,8 +106,20 @@ class Training:
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
-def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Event, None, Training]:
+Planner = Callable[[RunConfig, BaseModel, Size], Generator[Event, None, int | None]]
+"""Calculates the peak memory (bytes) of a run with its base model and its largest bucket."""
+
+
+def prepare(
+    run: RunConfig, job: jobs.Job, group: ProcessGroup, plan: Planner | None = None
+) -> Generator[Event, None, Training]:
     """Get a run ready.
+
+    Args:
+        run: The run.
+        job: Its directory.
+        group: This process and its device.
+        plan: Calculates the memory of a run that begins.
 
     Yields:
         Stages, progress of the encoding, images that were left out, and warnings.
@@ -100,38 +128,31 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
         The run, resumed from its newest state when there is one.
 
     Raises:
-        UserError: Anything the user can fix: dataset, base model, prompts, settings.
+        UserError: Anything the user can fix.
     """
-    settings = run.train
-    base = opened_base(run)
+    settings, base = run.train, opened_base(run)
     prompts = training_prompts(settings.sample_prompts, base)
     data = read_dataset(run.dataset, settings)
     _check_buckets(data, base)
     yield from _check_whole_model(base, settings, group)
-    model = yield from _load(base, settings, group)
+    model = open_family(base, choose(settings.precision, group.device))
     settings.check_prediction(model.objective.prediction)
-    folder = job.directory / "state"
-    network = make_network(model, run, fresh=not states(folder))
-    stepper = make_stepper(model, network, settings)
-    together = BATCH_PIXELS if group.device.type == "cuda" else 0
-    cache = LatentCache(run.cache, base.vae_hash(), model.encode_pixels, together)
-    data = yield from _encode(data, cache, group)
-    model.park("vae")
-    train, held_out = _split(data, settings)
-    schedule = Schedule.make(train, settings, group.size)
-    counters = Counters(dataset=data.fingerprint, started=time.time())
-    texts = Texts(model, settings)
+    data, cache = yield from _encode(run, data, model, group)
+    chosen, held_out = split_validation(data, settings)
+    schedule = Schedule.make(chosen, settings, group.size)
+    texts, folder = Texts(model, settings), job.directory / "state"
     yield from _warnings(data, schedule, texts, settings)
     yield from _whole_model_warnings(run, base, schedule, folder)
-    if resumed := load_newest(folder, network, stepper):
-        counters = yield from _resume(*resumed, data, schedule, group)
-        if counters.scaler:
-            stepper.scaler.load_state_dict(counters.scaler)
-    else:
-        with network.before():
-            # These text states are those of the bare model: nothing else may remember them.
-            yield from _probe(model, cache, Texts(model, settings), schedule, settings)
-    return Training(
+    read = schedule.captions_from(newest_step(folder), group.rank)
+    yield from _read_ahead(texts, (*held_out, *probed(schedule.images)), read)
+    ledger = Ledger(schedule.images, schedule.steps, model.objective.timesteps)
+    fresh, planned = not states(folder), None
+    if plan and fresh and group.is_main:
+        planned = yield from plan(run, base, largest_bucket(schedule.images))
+    yield from _load(model, settings)
+    stepper = make_stepper(model, network := make_network(model, run, fresh=fresh), settings)
+    counters = Counters(dataset=data.fingerprint, started=time.time())
+    training = Training(
         run,
         job,
         group,
@@ -144,10 +165,38 @@ def prepare(run: RunConfig, job: jobs.Job, group: ProcessGroup) -> Generator[Eve
         network,
         stepper,
         counters,
-        _facts(model, stepper, counters, len(held_out)),
+        _facts(model, stepper, counters.started, len(held_out)),
         _pictures(prompts, settings, data, base),
-        ImageGenerator(model),
+        ImageGenerator(model, texts.rest),
+        ledger,
+        planned=planned,
     )
+    return (yield from _begin_or_resume(training))
+
+
+def _begin_or_resume(training: Training) -> Generator[Event, None, Training]:
+    """Go back to the newest state; without one, look at what the base model predicts."""
+    network, stepper, model = training.network, training.stepper, training.model
+    if resumed := load_newest(training.states, network, stepper, training.ledger):
+        training.counters = yield from _resume(
+            *resumed, training.data, training.schedule, training.group
+        )
+        training.facts = replace(training.facts, started=training.counters.started)
+        if training.counters.scaler:
+            stepper.scaler.load_state_dict(training.counters.scaler)
+        return training
+    with network.before():
+        # Text states of the bare model, which nothing else may remember if they are trained.
+        bare = Texts(model, training.settings) if training.texts.trained else training.texts
+        training.errors = yield from _probe(
+            model, training.cache, bare, training.schedule, training.settings
+        )
+    return training
+
+
+def largest_bucket(images: Iterable[TrainImage]) -> Size:
+    """Return the bucket of the most pixels."""
+    return max((image.fit.bucket for image in images), key=lambda size: size[0] * size[1])
 
 
 def _check_whole_model(
@@ -172,26 +221,37 @@ def _whole_model_warnings(
         yield from disk_warnings(run, base, schedule, folder)
 
 
-def _load(
-    base: BaseModel, settings: TrainSettings, group: ProcessGroup
-) -> Generator[Event, None, Family]:
+def _read_ahead(
+    texts: Texts, measured: Iterable[TrainImage], captions: Iterable[str]
+) -> Generator[Event, None, None]:
+    """Encode captions: of images that are measured, and of the steps to come."""
+    if not texts.trained:
+        began = time.monotonic()
+        yield Stage("captions")
+        texts.read_ahead(chain(map(validation_caption, measured), captions))
+        yield Stage("captions", True, round(time.monotonic() - began, 2))
+
+
+def _load(model: Family, settings: TrainSettings) -> Generator[Event, None, None]:
+    """Load the denoiser, which comes last: the other parts have done their work without it."""
     began = time.monotonic()
-    policy = choose(settings.precision, group.device)
-    yield Stage("load", note=f"{base.describe()} on {group.device}")
-    model = load_family(base, policy)
+    policy = model.policy
+    yield Stage("load", note=f"{model.base.describe()} on {policy.device}")
     if settings.gradient_checkpointing:
         model.checkpoint_gradients()
+    model.load_denoiser()
     name = str(policy.dtype).removeprefix("torch.")
     note = f"{name}: {policy.reason}"
     yield Stage("load", True, round(time.monotonic() - began, 2), note)
-    return model
 
 
 def _encode(
-    data: Dataset, cache: LatentCache, group: ProcessGroup
-) -> Generator[Event, None, Dataset]:
-    """Fill the latent cache; images that turn out to be broken are left out."""
+    run: RunConfig, data: Dataset, model: Family, group: ProcessGroup
+) -> Generator[Event, None, tuple[Dataset, LatentCache]]:
+    """Fill the latent cache; images that turn out to be broken are left out. Then the VAE goes."""
     began = time.monotonic()
+    together = BATCH_PIXELS if group.device.type == "cuda" else 0
+    cache = LatentCache(run.cache, model.base.vae_hash(), model.encode_pixels, together)
     yield Stage("encode")
     broken: list[tuple[TrainImage, str]] = []
     yield from cache.fill(data.images, broken)
@@ -202,20 +262,8 @@ def _encode(
     if group.size > 1:
         torch.distributed.barrier()
     yield Stage("encode", True, round(time.monotonic() - began, 2), f"{len(data.images)} images")
-    return data
-
-
-def _split(
-    data: Dataset, settings: TrainSettings
-) -> tuple[Sequence[TrainImage], Sequence[TrainImage]]:
-    """Return the images to train on, and those held out."""
-    train, held_out = split_validation(data, settings)
-    if not train:
-        raise UserError(
-            "No image is left to train on: all are held out.",
-            "Lower validation_split in the dataset file, or validation_fraction in [train].",
-        )
-    return train, held_out
+    model.park("vae")
+    return data, cache
 
 
 def _check_buckets(data: Dataset, base: BaseModel) -> None:
@@ -229,40 +277,10 @@ def _check_buckets(data: Dataset, base: BaseModel) -> None:
             )
 
 
-def make_network(model: Family, run: RunConfig, *, fresh: bool) -> TrainedWeights:
-    """Build what is trained; a fresh network may begin where a file ends."""
-    settings = run.train
-    if settings.method == "full":
-        return full_weights(model, settings)
-    parts = [part for part, rate in settings.rates(model.base.family).items() if rate]
-    targets = model.targets(parts=parts, conv=settings.conv_rank > 0)
-    network = network_to_train(targets, model.parts, settings)
-    if settings.start_from and fresh:
-        continue_from(network, find_start(settings.start_from, (run.project, run.output)))
-    if model.policy.device.type != "cpu":  # where it was made
-        network.to(model.policy.device)
-    network.attach(targets)
-    network.keep_average()
-    return network
-
-
-def make_stepper(model: Family, network: TrainedWeights, settings: TrainSettings) -> Stepper:
-    """Make what moves the weights, with a group for each part of the model and each rate in it."""
-    rates, policy = settings.rates(model.base.family), model.policy
-    groups = [
-        group
-        for part, prefix in model.parts.items()
-        for factor, weights in network.weights(prefix).items()
-        for group in flat_groups(weights, rates[part] * factor)
-    ]
-    scaler = torch.amp.GradScaler(policy.device.type, enabled=policy.dtype == torch.float16)
-    return Stepper(groups, make_optimizer(groups, settings, policy.device), scaler)
-
-
 def _probe(
     model: Family, cache: LatentCache, texts: Texts, schedule: Schedule, settings: TrainSettings
-) -> Generator[Event, None, None]:
-    """Check what the base model predicts, without the network.
+) -> Generator[Event, None, Mapping[str, float]]:
+    """Check what the base model predicts, without the network; return its relative errors.
 
     Raises:
         ConfigError: It clearly is not what its file says.
@@ -276,6 +294,7 @@ def _probe(
         yield warning
     note = f"{prediction}: relative error {errors[prediction]:.3f}"
     yield Stage("probe", True, round(time.monotonic() - began, 2), note)
+    return errors
 
 
 def _resume(
@@ -359,7 +378,7 @@ def _pictures(
     return tuple(ImageSpec.of(prompt, defaults, i) for i, prompt in enumerate(prompts))
 
 
-def _facts(model: Family, stepper: Stepper, counters: Counters, held_out: int) -> Facts:
+def _facts(model: Family, stepper: Stepper, started: float, held_out: int) -> Facts:
     names = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
     return Facts(
         model.objective.prediction,
@@ -369,7 +388,7 @@ def _facts(model: Family, stepper: Stepper, counters: Counters, held_out: int) -
         model.base.legacy_hash,
         model.base.version,
         model.base.architecture,
-        counters.started,
+        started,
         held_out,
         description(stepper.optimizer),
     )

@@ -5,7 +5,7 @@ models do not say that they are. So the base model's own error is measured under
 that its family knows, on a few training images at timesteps where the targets differ most.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -26,9 +26,14 @@ _CLEAR = 0.7
 """Another hypothesis must have less than this share of the error to be believed instead."""
 
 
+def probed(images: Sequence[TrainImage]) -> Sequence[TrainImage]:
+    """Return the images that are used, of those that are trained on."""
+    return images[:_IMAGES]
+
+
 @torch.no_grad()
 def prediction_errors(
-    model: Family, cache: LatentCache, texts: Texts, images: tuple[TrainImage, ...]
+    model: Family, cache: LatentCache, texts: Texts, images: Sequence[TrainImage]
 ) -> dict[str, float]:
     """Return the base model's error under each hypothesis of what it predicts.
 
@@ -43,7 +48,7 @@ def prediction_errors(
         a model that knows something, and 1 for one that predicts nothing at all.
     """
     sums: dict[str, list[float]] = {name: [] for name in model.objective.hypotheses}
-    for image in images[:_IMAGES]:
+    for image in probed(images):
         for name, error in _errors(model, cache, texts, image).items():
             sums[name].append(error)
     return {name: sum(errors) / len(errors) for name, errors in sums.items() if errors}

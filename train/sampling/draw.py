@@ -70,8 +70,14 @@ class ImageSpec:
 class ImageGenerator:
     """Draws with one loaded model; attached LoRA networks act by themselves."""
 
-    def __init__(self, model: Family) -> None:
-        self._model = model
+    def __init__(self, model: Family, prompts_read: Callable[[], None] | None = None) -> None:
+        """Draw with a model.
+
+        Args:
+            model: Loaded.
+            prompts_read: Called when the text encoders have done their work for a picture.
+        """
+        self._model, self._prompts_read = model, prompts_read
 
     @torch.no_grad()
     def draw(self, picture: ImageSpec, on_step: Callable[[int], None] | None = None) -> Image.Image:
@@ -94,6 +100,8 @@ class ImageGenerator:
         sampler.set_timesteps(picture.steps)
         latents = latents * sampler.init_noise_sigma
         conditioning = self._conditioning(picture)
+        if self._prompts_read:
+            self._prompts_read()
         step_rng = torch.Generator().manual_seed(seed_of(picture.seed, "sampler"))
         extra = {"generator": step_rng} if picture.sampler in ("euler_a", "ddim") else {}
         for index, timestep in enumerate(sampler.timesteps):

@@ -1,5 +1,6 @@
 """The help screen: all keys."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -21,15 +22,16 @@ class Help(ModalScreen[None]):
         Binding("k", "scroll(-1)", "Up", show=False),
     ]
 
-    def __init__(self, mode: str, pictures: str = "") -> None:
-        """Prepare the list.
+    def __init__(self, mode: str, keymap: Mapping[str, str], pictures: str = "") -> None:
+        """Make the screen.
 
         Args:
             mode: The current stage.
+            keymap: Keys that a person changed, by the ids of commands.
             pictures: How pictures are drawn.
         """
         super().__init__()
-        self._mode, self._pictures = mode, pictures
+        self._mode, self._keymap, self._pictures = mode, keymap, pictures
 
     def compose(self) -> ComposeResult:
         """Compose the list."""
@@ -46,7 +48,12 @@ class Help(ModalScreen[None]):
             if found:
                 parts.append((f"{heading}\n", "bold $text-primary"))
             for command in found:
-                parts += [(f"  {command.label:<14}", "bold"), f" {command.help}\n"]
+                keys = command.label(self._keymap)
+                parts += [
+                    (f"  {keys:<14}", "bold"),
+                    f" {command.help}",
+                    (f"  {command.id}\n", "dim"),
+                ]
         if self._pictures:
             parts += [("Pictures\n", "bold $text-primary"), f"  {self._pictures}\n"]
         return Content.assemble(*parts)

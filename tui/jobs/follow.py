@@ -35,7 +35,7 @@ class JobView:
     """The state of one job, for drawing.
 
     Attributes:
-        state: new, running, done, stopped, failed or lost.
+        state: As in ``prep.system.jobs.Status``.
         watched: It was seen running, so its end is notified.
         metrics: Every metric in order of arrival.
         results: Tags, groups, samples, saved and written files, and skipped items.
@@ -92,10 +92,17 @@ class JobView:
         rate = self.rate
         return (self.total - self.done) / rate if rate and self.total else None
 
+    @property
+    def active(self) -> bool:
+        """Return whether it is running, or waits in the queue."""
+        return self.state in ("running", "queued")
+
     def stop(self) -> str:
         """Ask it to stop, the second time kill it; return a message."""
         self.stops += 1
         jobs.send(self.job, "stop" if self.stops == 1 else "kill")
+        if self.state == "queued":
+            return f"{self.title} leaves the queue."
         if self.stops > 1:
             return f"{self.title} is being killed."
         return f"{self.title} finishes its step and saves. Press again to kill it."
@@ -133,6 +140,8 @@ class JobView:
                 self.what, self.note = event.name, event.note
                 self.done = self.total = 0
                 self._ticks.clear()
+            case events.Probed():
+                self.note = event.text
             case events.Warned():
                 self.warnings.append(event)
             case events.Downloading():
@@ -173,11 +182,13 @@ class _Tail:
     def poll(self) -> News | None:
         # Asked first: events that arrive after this are read at the next poll.
         alive = self._began() and jobs.alive(self.job)
-        if not alive and self._state not in ("", "running", "new") and not self._grown():
+        unsettled = self._state in ("", "running", "queued", "new")
+        if not alive and not unsettled and not self._grown():
             return None
         fresh = self._follower.poll()
         self._last = fresh[-1] if fresh else self._last
-        state = "running" if alive else self._ended()
+        living = "queued" if self._waits() else "running"
+        state = living if alive else self._ended()
         if not fresh and state == self._state:
             return None
         try:
@@ -190,6 +201,9 @@ class _Tail:
     def _began(self) -> bool:
         return (self.job.directory / "began").exists()
 
+    def _waits(self) -> bool:
+        return (self.job.directory / jobs.TICKET).exists()
+
     def _grown(self) -> bool:
         try:
             return self.job.events_file.stat().st_size > self._follower.offset
@@ -197,6 +211,8 @@ class _Tail:
             return False
 
     def _ended(self) -> str:
+        if self._waits() and self._began():
+            return "stalled"
         if isinstance(self._last, events.Finished):
             return "done" if self._last.reason == "done" else "stopped"
         if isinstance(self._last, events.Failed):

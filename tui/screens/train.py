@@ -48,6 +48,8 @@ FIRST = (
 _PRESETS: dict[PresetKind, str] = {"purpose": "Preset…", "memory": "Memory…"}
 _STATES = {
     "running": ("▶", "key"),
+    "queued": ("◷", "key"),
+    "stalled": ("◷", "warn"),
     "done": ("✓", "good"),
     "stopped": ("■", "warn"),
     "failed": ("×", "bad"),
@@ -150,7 +152,9 @@ class TrainScreen(StageScreen):
         self.add_class("-watching")
         starting: Worker[jobs.Job] = self._begin(settings)
         job = await starting.wait()
-        self.notify(f"Training runs as {job.name} and continues when you quit.")
+        waits = jobs.status(job).state == "queued"
+        what = "waits in the queue and starts by itself" if waits else "runs"
+        self.notify(f"Training {what} as {job.name}, also when you quit.")
         self.set_focus(self.query_one("#runs"))
 
     @work(group="export", thread=True, exclusive=True, exit_on_error=False)
@@ -201,8 +205,8 @@ class TrainScreen(StageScreen):
     def _show_run(self) -> None:
         view = self._view
         self.query_one(RunPanel).show(view)
-        self.query_one("#stop", Button).disabled = view is None or not view.running
-        over = view is None or view.state in ("running", "done")
+        self.query_one("#stop", Button).disabled = view is None or not view.active
+        over = view is None or view.active or view.state == "done"
         self.query_one("#resume", Button).disabled = over
 
     def action_watch(self) -> None:
@@ -214,7 +218,7 @@ class TrainScreen(StageScreen):
     def action_stop(self) -> None:
         """Ask the run to save and end; the second time, kill it."""
         view = self._view
-        self.notify(view.stop() if view is not None and view.running else "This run has ended.")
+        self.notify(view.stop() if view is not None and view.active else "This run has ended.")
 
     @on(Button.Pressed, "#resume")
     @work(group="resume", exit_on_error=False)

@@ -72,7 +72,7 @@ def numbers(view: JobView) -> list[str]:
     """Return the numbers of a run as lines."""
     metric = view.metric
     if metric is None:
-        return [view.note or view.what] if view.running else []
+        return [view.note or view.what] if view.active else []
     first = [f"step {metric.step}/{metric.total}", f"epoch {metric.epoch}"]
     if view.rate is not None:
         first.append(f"{view.rate:.3g} it/s")

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from prep.project import Project
-from prep.system import jobs
+from prep.system import jobs, queue
 from tests.conftest import MakeImage
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -194,6 +195,36 @@ def test_jobs_are_listed_followed_and_stopped(project: Project) -> None:
     finally:
         jobs.send(job, "kill")
     assert jobs.status(job).state == "stopped"
+
+
+def test_the_queue_is_listed_and_left(project: Project) -> None:
+    script = (
+        'import signal; print(\'{"kind": "started", "what": "x"}\', flush=True)\nsignal.pause()'
+    )
+    settings = jobs.JobSettings("demo", [sys.executable, "-c", script], title="a", lane="train")
+    made = [jobs.create(project.jobs, settings) for _ in range(3)]
+    try:
+        for job in made:
+            queue.start(job)
+        first, second, third = made
+        wait_for(lambda: jobs.status(first).state == "running")
+        listed = [e for e in events_of("jobs", "list", project.root) if e["kind"] == "job"]
+        places = {e["name"]: (e["state"], e["place"]) for e in listed}
+        assert places == {
+            first.name: ("running", 0),
+            second.name: ("queued", 1),
+            third.name: ("queued", 2),
+        }
+        events_of("jobs", "stop", project.root, "--job", second.name)
+        wait_for(lambda: jobs.status(second).state == "stopped")
+        # Without a name, the one that runs is meant, not the newest.
+        events_of("jobs", "stop", project.root)
+        wait_for(lambda: jobs.status(third).state == "running")
+        assert jobs.status(first).state == "stopped"
+    finally:
+        for job in reversed(made):
+            jobs.send(job, "kill")
+        wait_for(lambda: not any(jobs.alive(job) for job in made))
 
 
 def test_a_closed_pipe_is_no_fault(project: Project, make_image: MakeImage) -> None:

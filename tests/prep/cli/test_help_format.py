@@ -50,24 +50,26 @@ def test_a_page_has_all_its_parts() -> None:
         "",
         "Stop a running job after its current step; training saves its state first.",
         "",
+        "A queued job leaves the queue.",
+        "",
         "Arguments",
         "  PROJECT  Project folder, or any folder of images. [default: .]",
         "",
         "Options",
-        "  --job TEXT  Name of the job. Default: the newest job.",
+        "  --job TEXT  Name of the job. Default: the job that runs, or the newest.",
         "  --now       End the job at once, without saving.",
         "  --json      Print events as JSON lines.",
         "",
         "Examples",
         "  shikomi jobs stop my_project",
-        "      Stop the newest job; shikomi train --resume continues it.",
+        "      Stop the job that runs; shikomi train --resume continues it.",
         "  shikomi jobs stop my_project --job 20260301-181500-train --now",
         "      End this job at once: what came after its last saved state is lost.",
     ]
 
 
 def test_a_group_lists_its_verbs() -> None:
-    assert headings(page("jobs"))["Verbs"] == ["list", "follow", "stop"]
+    assert headings(page("jobs"))["Verbs"] == ["list", "follow", "stop", "start"]
     assert "Exit codes" not in page("jobs") + page("jobs", "list")
     assert "Exit codes" in page()
 

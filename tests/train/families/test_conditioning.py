@@ -48,9 +48,17 @@ class Model:
         self.parked.append(part)
 
 
-def texts_of(model: Model, budget: int = 10**6, *, trained: bool = False) -> Texts:
+class TextsOnGpu(Texts):
+    """Believes that its model is on a GPU."""
+
+    _on_cpu = False
+
+
+def texts_of(
+    model: Model, budget: int = 10**6, *, trained: bool = False, kind: type[Texts] = TextsOnGpu
+) -> Texts:
     anything: Any = model
-    return Texts(anything, TrainSettings(train_text_encoder=trained), budget)
+    return kind(anything, TrainSettings(train_text_encoder=trained), budget)
 
 
 def alone(model: Model) -> list[str]:
@@ -167,6 +175,56 @@ def test_filling_up_is_what_the_model_does_with_a_batch(tmp_path: Path, trained:
     assert found.context.shape == whole.context.shape
     assert torch.allclose(found.context, whole.context, atol=1e-6)
     assert torch.allclose(found.extra["pooled"], whole.extra["pooled"], atol=1e-6)
+
+
+def test_a_cpu_is_done_with_its_encoders_when_captions_are_few() -> None:
+    model = Model()
+    texts = texts_of(model, kind=Texts)
+    texts.encode(["a"])
+    assert model.parked == [], "more are to come"
+    texts.read_ahead(iter(["b", "c", "b"] * 100))
+    assert model.parked == ["texts"]
+    assert alone(model) == ["a", "", "b", "c"]
+    texts.encode(["c", "b"], iter(["a"]))
+    assert alone(model) == []
+
+
+def test_a_cpu_does_not_wait_for_many_captions() -> None:
+    model = Model()
+    texts = texts_of(model, kind=Texts)
+    texts.read_ahead(chr(97 + n % 26) * (1 + n // 26) for n in range(300))
+    texts.rest()
+    assert (model.parked, alone(model)) == ([], [])
+
+
+def test_a_gpu_reads_ahead_what_there_is_room_for() -> None:
+    model = Model()
+    texts = texts_of(model, budget=STATES * 4)
+    texts.read_ahead(iter("abcdefgh"))
+    assert alone(model) == ["", "a", "b", "c", "d"]
+    assert model.parked == ["texts", "texts"]
+    trained = texts_of(model, trained=True)
+    trained.read_ahead(iter("ab"))
+    assert alone(model) == []
+
+
+def test_what_a_cpu_parks_is_freed_and_comes_back_as_it_was(tmp_path: Path) -> None:
+    base = BaseModel.open(make_sdxl_base(tmp_path / "sdxl"))
+    model = StableDiffusionXL.open(base, choose("fp32", CPU))
+    model.tokenize(["a"], 75)
+    model.is_cut("a", 75)
+    model.scaled(torch.zeros(1, 4, 8, 8))
+    model.checkpoint_gradients()
+    assert [name for name in base.components if name in model.held] == [], "nothing is needed yet"
+    first = model.encode_pixels(torch.zeros(1, 3, 64, 64))
+    context = model.encode_tokens(model.tokenize(["a"])).context
+    assert [n for n in base.components if n in model.held] == [*base.text_encoders, "vae"]
+    model.park("vae")
+    model.park("texts")
+    assert [name for name in base.components if name in model.held] == []
+    assert torch.equal(model.encode_pixels(torch.zeros(1, 3, 64, 64)), first)
+    assert torch.equal(model.encode_tokens(model.tokenize(["a"])).context, context)
+    assert all(text.encoder.training for text in model.texts), "as gradient checkpointing wants it"
 
 
 def test_parked_parts_come_back_when_they_are_used(tmp_path: Path) -> None:

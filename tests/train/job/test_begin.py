@@ -46,7 +46,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
     """Collect the runs that would have been started."""
     found: list[RunConfig] = []
 
-    def start(_: Project, run: RunConfig) -> tuple[jobs.Job, RunConfig]:
+    def start(_: Project, run: RunConfig, *, keep: bool) -> tuple[jobs.Job, RunConfig]:
+        assert keep == run.dataset.is_relative_to(run.project)
         found.append(run)
         return jobs.Job(Path("job")), run
 
@@ -201,9 +202,19 @@ def test_a_given_dataset_file_is_checked_and_not_replaced(
     settings = TrainSettings(base=str(base))
     with pytest.raises(UserError, match="nonsense"):
         begun(project, settings, file)
-    file.write_text(
-        "[[datasets]]\nresolution = 64\n[[datasets.subsets]]\nimage_dir = 'dataset/10_mochi'\n"
+    text = (
+        "[[datasets]]\nresolution = 64\n[[datasets.subsets]]\n"
+        "image_dir = 'project/dataset/10_mochi'\n"
     )
+    file.write_text(text)
+    with pytest.raises(UserError, match="2 images have no caption"):
+        begun(project, settings, file)
+    file.write_text(
+        text.replace("= 64", "= 64\nvalidation_split = 1") + "caption_extension = '.txt'\n"
+    )
+    with pytest.raises(UserError, match="all are held out"):
+        begun(project, settings, file)
+    file.write_text(text + "caption_extension = '.txt'\n")
     begun(project, settings, file)
     (run,) = started
     assert run.dataset == file

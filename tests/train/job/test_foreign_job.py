@@ -51,7 +51,7 @@ def test_the_command_is_made_anew_and_stays_in_the_project(
     monkeypatch.setattr(jobs, "start", lambda job: started.append(job.settings()))
     list(begin.resume(project, "2025"))
     run = RunConfig.from_toml((job.directory / "config.toml").read_text())
-    assert started == [JobSettings("train", training_argv(run), True, "train x")]
+    assert started == [JobSettings("train", training_argv(run), True, "train x", "train")]
     assert (run.name, run.project, run.train.epochs) == ("x", project.root, 7)
     for place in (run.output, run.samples, run.cache):
         assert place.is_relative_to(project.root)
@@ -105,7 +105,7 @@ def test_results_are_not_written_through_links(
     run = RunConfig.from_toml((job.directory / "config.toml").read_text())
     run = run.model_copy(update=places(project, "x"))
     with pytest.raises(UserError, match="outside of the project"):
-        start.start_run(project, run)
+        start.start_run(project, run, keep=False)
     assert not list(elsewhere.iterdir())
 
 

@@ -96,7 +96,7 @@ def test_a_second_run_has_files_of_its_own(
     monkeypatch.setattr(
         jobs, "start", lambda job: touch(job.directory / "state" / "step1.safetensors")
     )
-    names = [start_run(project, run)[1].name for _ in range(3)]
+    names = [start_run(project, run, keep=False)[1].name for _ in range(3)]
     assert names == ["mochi", "mochi-2", "mochi-3"]
     configs = [read_run(project, job) for job in jobs.listed(project.jobs)]
     assert sorted(config.name for config in configs) == names
@@ -108,7 +108,7 @@ def test_runs_are_started_one_after_another(
 ) -> None:
     monkeypatch.setattr(start, "_WAIT", 0.0)
     with exclusive(project.state / "runs.lock", 0.0), pytest.raises(RetryError, match="started"):
-        start_run(project, run)
+        list(beginning.begin(project, run.train, run.dataset))
     assert jobs.listed(project.jobs) == []
 
 

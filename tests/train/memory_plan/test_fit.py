@@ -15,7 +15,7 @@ from train.config import RunConfig, TrainSettings
 from train.families.base_model import BaseModel
 from train.memory_plan import fit
 from train.memory_plan.options import MemoryOptions
-from train.memory_plan.peak import MemoryPeak, peak_of
+from train.memory_plan.peak import MemoryPeak, Place, peak_of
 
 BASE = {"unet": 4, "vae": 1}
 
@@ -30,7 +30,7 @@ def pretended(run: RunConfig, *_: Any) -> MemoryPeak:
     """Need 1 GiB for each image of a batch, half of it with checkpointing."""
     settings = run.train
     step = settings.batch_size * fit.GIB // (2 if settings.gradient_checkpointing else 1)
-    return MemoryPeak(dict.fromkeys(BASE, fit.GIB), fit.GIB, fit.GIB // 4, step, 0)
+    return MemoryPeak(dict.fromkeys(BASE, fit.GIB), fit.GIB, fit.GIB // 4, step, 0, tuple(BASE))
 
 
 def ends(project: Project, settings: TrainSettings, card: float) -> tuple[dict[str, Any], int]:
@@ -87,7 +87,7 @@ def test_whole_models_are_not_calculated(project: Project, base: Path) -> None:
         list(fit.run(project, settings, MemoryOptions(memory=True)))
 
 
-def measured(base: Path, **settings: Any) -> MemoryPeak:
+def measured(base: Path, *, is_cpu: bool = True, **settings: Any) -> MemoryPeak:
     run = RunConfig(
         name="a",
         project=base,
@@ -97,7 +97,8 @@ def measured(base: Path, **settings: Any) -> MemoryPeak:
         cache=base,
         train=TrainSettings(base=str(base), **{"batch_size": 1, "rank": 4, **settings}),
     )
-    return peak_of(run, BaseModel.open(base), torch.float32, (64, 64), (64, 64))
+    place = Place(torch.float32, is_cpu=is_cpu)
+    return peak_of(run, BaseModel.open(base), place, (64, 64), (64, 64))
 
 
 def test_the_parts_of_a_peak(base: Path) -> None:
@@ -118,3 +119,18 @@ def test_the_parts_of_a_peak(base: Path) -> None:
     assert measured(base, rank=8).trained > 1.7 * plain.trained
     assert plain.phases.keys() == {"encode", "train", "sample"}
     assert plain.total == max(plain.phases.values())
+
+
+def test_what_is_there_in_each_phase(base: Path) -> None:
+    """Images and captions are encoded before the UNet is there, and what is frozen goes again."""
+    card = measured(base, is_cpu=False, train_text_encoder=False)
+    weights, phases = card.weights, card.phases
+    assert phases["encode"] == max(weights["vae"] + card.encoding, weights["text_encoder"])
+    assert phases["train"] == weights["unet"] + card.trained + card.step
+    assert phases["sample"] == weights["unet"] + weights["vae"] + card.trained + card.drawing
+    trained = measured(base, is_cpu=False)
+    both = weights["unet"] + weights["text_encoder"]
+    assert trained.phases["train"] == both + trained.trained + trained.step
+    here = measured(base, train_text_encoder=False)
+    assert here.phases["train"] == both + here.trained + here.step
+    assert card.encoding > 100 * here.encoding, "a GPU encodes many small images together"

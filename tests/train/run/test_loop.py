@@ -143,6 +143,8 @@ def test_a_resumed_run_is_bit_identical(
     assert losses(again) == losses(found)[1:]
     for key in ("average_loss", "val_loss_before", "val_loss_after", "steps"):
         assert resumed[key] == whole[key]
+    noted = [(tmp_path / name / "images.json").read_text("utf-8") for name in ("whole", "broken")]
+    assert noted[0] == noted[1]
 
 
 def test_stop_saves_and_resuming_goes_on(make_run: MakeRun, tmp_path: Path) -> None:
@@ -225,7 +227,9 @@ def test_checkpointing_computes_again_and_gives_the_same_weights(
     weights, counts = [], []
     for name, checkpointing in (("plain", False), ("saving", True)):
         calls.clear()
-        run = make_run(epochs=1, max_steps=2, gradient_checkpointing=checkpointing)
+        run = make_run(
+            epochs=1, max_steps=2, gradient_checkpointing=checkpointing, watched_images=0
+        )
         summary, _ = finish(run, job_in(tmp_path, name))
         counts.append(len(calls))
         weights.append(load_lora(run.project / summary["lora"]))

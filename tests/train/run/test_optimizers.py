@@ -76,13 +76,13 @@ def test_files_and_validation_are_of_the_averaged_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[Tensor] = []
-    measure = loop.validation_loss  # type: ignore[attr-defined]
+    measure = loop.validate  # type: ignore[attr-defined]
 
     def noted(training: Any) -> Any:
         measured.append(weights(training))
         return measure(training)
 
-    monkeypatch.setattr(loop, "validation_loss", noted)
+    monkeypatch.setattr(loop, "validate", noted)
     training, _ = run(tmp_path, monkeypatch, "schedulefree", save_precision="fp32")
     with training.stepper.inference_weights():
         delivered = weights(training)

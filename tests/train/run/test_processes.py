@@ -10,12 +10,20 @@ import torch
 from torch import distributed
 
 from tests.train.toy import CPU, steps, toy_image, toy_training, weights
+from train.run.prepare import Training
 from train.run.processes import ProcessGroup
 
 ROOT = Path(__file__).parents[3]
 IMAGES = [toy_image(number) for number in range(3)]
 STEPS = 4
 SETTINGS: dict[str, Any] = {"batch_size": 1, "epochs": 2, "max_grad_norm": 0.5, "dropout": 0.2}
+
+
+def noted_step(training: Training) -> float:
+    """Do a step and read what it noted, as the loop of several processes does."""
+    (loss,) = steps(training, 1)
+    training.ledger.settle(training.group, 1)
+    return loss
 
 
 def train_together(rank: int, folder: str) -> None:
@@ -31,9 +39,10 @@ def train_together(rank: int, folder: str) -> None:
     group = ProcessGroup(CPU, rank, 2)
     training, recorded = toy_training(place, IMAGES, group=group, **SETTINGS)
     found = {
-        "losses": steps(training, STEPS),
+        "losses": [noted_step(training) for _ in range(STEPS)],
         "weights": weights(training),
         "batches": len(recorded.noise),
+        "ledger": training.ledger.tensors(),
         "flags": group.broadcast({"save": rank == 0, "stop": rank == 1}),
     }
     torch.save(found, place / "found")
@@ -52,6 +61,9 @@ def test_two_processes_learn_what_one_learns_from_accumulated_batches(tmp_path: 
     assert torch.equal(first["weights"], second["weights"])
     assert torch.allclose(first["weights"], weights(alone), atol=1e-6)
     assert first["losses"] == second["losses"]
+    # Both know the losses of all images, and each exposure once.
+    assert all(torch.equal(first["ledger"][name], t) for name, t in second["ledger"].items())
+    assert first["ledger"]["ledger.rows"][:, 0].tolist() == [2.0, 2.0, 2.0]
     assert torch.allclose(torch.tensor(first["losses"]), torch.tensor(losses), rtol=1e-5)
     # What follows a step is decided by the first process.
     assert first["flags"] == second["flags"] == {"save": True, "stop": False}

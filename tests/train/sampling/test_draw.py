@@ -229,3 +229,20 @@ def test_faults_of_grid(trained: Project, tmp_path: Path) -> None:
         path.unlink()
     with pytest.raises(ConfigError, match="no LoRA"):
         list(grid.run(trained, GridOptions(prompt=("a",))))
+
+
+def test_text_encoders_may_leave_before_the_first_step(base: Path) -> None:
+    """The denoiser and the decoder then have their memory."""
+    model = StableDiffusion15.load(BaseModel.open(base), choose("fp32", torch.device("cpu")))
+    there: list[list[str]] = []
+    predict = model.held["unet"].forward
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        there.append([name for name in model.base.components if name in model.held])
+        return predict(*args, **kwargs)
+
+    model.held["unet"].forward = noted
+    picture = ImageSpec("mochi", "", 64, 48, 3, 1, 5.0, "ddim")
+    drawn = ImageGenerator(model, lambda: model.park("texts")).draw(picture)
+    assert there == [["unet", "vae"]]
+    assert drawn.tobytes() == ImageGenerator(model).draw(picture).tobytes()

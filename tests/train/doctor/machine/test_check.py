@@ -1,0 +1,136 @@
+"""The rest of the machine: tagger runtime, disk, shared memory, and what it can train."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prep.events import Diagnosis, Finished
+from train.doctor.machine import capacity, check, storage
+from train.doctor.machine.child import Answer
+
+GIB = 1 << 30
+
+
+def test_this_machine_is_judged(tmp_path: Path) -> None:
+    """Whatever it is: every part is told, and nothing is left behind."""
+    *found, last = check.run(tmp_path)
+    told = {event.topic: event for event in found if isinstance(event, Diagnosis)}
+    assert {
+        "torch and driver", "graphics card", "what it can train", "tagger runtime", "disk",
+        "/dev/shm",
+    } <= set(told)  # fmt: skip
+    assert told["tagger runtime"].evidence.startswith("onnxruntime used its provider")
+    assert isinstance(last, Finished)
+    topics = [topic for state in last.summary.values() for topic in state]
+    assert sorted(topics) == sorted(event.topic for event in found if isinstance(event, Diagnosis))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_torch_the_rest_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "find_spec", lambda name: None)
+    monkeypatch.setattr(check, "ask", lambda module: Answer(None, "no"))
+    first, *rest = check.diagnoses(tmp_path)
+    assert first.state == "unknown"
+    assert "shikomi[train]" in first.change
+    assert [each.topic for each in rest] == ["tagger runtime", "disk", "/dev/shm"]
+
+
+SAID: dict[str, Any] = {"provider": "CUDA", "reason": "", "idle": False, "change": ""}
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "words"),
+    [
+        (Answer(SAID), "fine", "provider CUDA"),
+        (Answer(SAID | {"provider": "CPU", "reason": "no driver (x)"}), "fine", "CPU; no driver"),
+        (
+            Answer(SAID | {"provider": "CPU", "reason": "no cuDNN", "idle": True, "change": "pip"}),
+            "found",
+            "The graphics card is not used: no cuDNN.",
+        ),
+        (Answer(None, "it was ended by signal 11"), "found", "signal 11"),
+        (Answer({"fault": "broken", "change": ""}), "found", "broken"),
+    ],
+)
+def test_the_provider_that_is_really_used(answer: Answer, state: str, words: str) -> None:
+    told = check.tagger_runtime(answer)
+    assert told.state == state
+    assert words in f"{told.evidence} {told.cause}"
+
+
+def test_a_disk_with_room(tmp_path: Path) -> None:
+    told = storage.disk(tmp_path)
+    assert "MB/s" in told.evidence
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("free", "speed", "state"),
+    [(100 * GIB, 500e6, "fine"), (9 * GIB, 500e6, "found"), (100 * GIB, 40e6, "found")],
+)
+def test_small_and_slow_disks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, speed: float, state: str
+) -> None:
+    class Usage:
+        def __init__(self) -> None:
+            self.free = free
+
+    monkeypatch.setattr("shutil.disk_usage", lambda place: Usage())
+    monkeypatch.setattr(storage, "_written", lambda place: speed)
+    assert storage.disk(tmp_path).state == state
+
+
+def test_a_place_where_nothing_can_be_written(tmp_path: Path) -> None:
+    told = storage.disk(tmp_path / "nowhere")
+    assert told.state == "found"
+    assert "No such file" in told.evidence
+
+
+@pytest.mark.parametrize(
+    ("size", "cards", "state", "word"),
+    [
+        (64 << 20, 1, "fine", "--shm-size=8g"),
+        (64 << 20, 2, "found", ""),
+        (8 * GIB, 2, "fine", "8.0 GiB"),
+        (0, 1, "fine", "none"),
+    ],
+)
+def test_shared_memory(
+    monkeypatch: pytest.MonkeyPatch, size: int, cards: int, state: str, word: str
+) -> None:
+    monkeypatch.setattr(storage, "shm_size", lambda: size)
+    told = storage.shared_memory(cards)
+    assert told.state == state
+    assert word in told.evidence
+    if state == "found":
+        assert "--shm-size=8g" in told.change
+
+
+def test_what_fits_is_the_most_generous(monkeypatch: pytest.MonkeyPatch) -> None:
+    def row(family: str, preset: str, gib: int) -> dict[str, Any]:
+        return {
+            "family": family, "side": 512, "presets": [preset], "format": "bf16", "bytes": gib * GIB
+        }  # fmt: skip
+
+    rows = [row("sd15", "rich", 8), row("sd15", "poor", 4), row("sdxl", "rich", 20)]
+    monkeypatch.setattr(capacity, "peaks", lambda: rows)
+
+    def told(gib: int) -> Diagnosis:
+        return capacity.judge(gib * GIB, "bf16", "a card")
+
+    assert "--preset rich (8.9 GiB)" in told(9).evidence
+    assert "SDXL not: it needs 21.5 GiB at least" in told(9).evidence
+    assert "--preset poor (4.7 GiB)" in told(8).evidence
+    assert (told(24).state, told(8).state, told(4).state) == ("fine", "fine", "found")
+    assert told(4).change.startswith("4.7 GiB")
+
+
+def test_the_calculated_peaks_are_complete_and_in_order() -> None:
+    rows = capacity.peaks()
+    groups = {(row["family"], row["format"]) for row in rows}
+    assert groups == {(f, d) for f in ("sd15", "sdxl") for d in ("bf16", "fp32")}
+    for group in groups:
+        sizes = [row["bytes"] for row in rows if (row["family"], row["format"]) == group]
+        assert sizes == sorted(sizes, reverse=True)
+        assert 2 * GIB < sizes[-1] <= sizes[0] < 48 * GIB

@@ -1,0 +1,242 @@
+"""The steps before a run measure it, stop what would fail later, and change nothing."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from prep.cli.run_lines import run_line
+from prep.events import Event, Metric, Probed, Stage, Warned
+from prep.system import jobs
+from tests.train.tiny import MakeRun
+from train import __main__ as process
+from train.arithmetic.memory import MemoryRanOutError
+from train.arithmetic.precision import choose, default_device
+from train.config import RunConfig
+from train.memory_plan import fit, run_plan
+from train.memory_plan.peak import MemoryPeak
+from train.run import gate, loop
+from train.run import prepare as prepare_module
+from train.run.gate import expected_seconds, heaviest_step, idle_share, probe
+from train.run.loop import train
+from train.run.monitor import TrainingError
+from train.run.prepare import Training, prepare
+from train.run.processes import ProcessGroup
+
+Kinds = dict[str, dict[str, Any]]
+KINDS: Kinds = {
+    "adamw": {"ema_decay": 0.9, "dropout": 0.1, "max_norm": 0.5, "noisy_rank_share": 0.5},
+    "lion": {"optimizer": "lion", "network": "dora", "warmup_steps": 2},
+    "prodigy": {"optimizer": "prodigy", "learning_rate": 1.0, "network": "lokr"},
+    "schedulefree": {"optimizer": "schedulefree", "scheduler": "constant"},
+    "adafactor": {"optimizer": "adafactor", "gradient_accumulation": 2},
+    "full": {"method": "full", "ema_decay": 0.9},
+}
+
+
+def run_of(make_run: MakeRun, **settings: Any) -> RunConfig:
+    usual: dict[str, Any] = {"batch_size": 2, "save_precision": "fp32"}
+    if settings.get("method") == "full":
+        usual |= {"rank": 32, "alpha": 16.0}  # the defaults: networks have settings of their own
+    return make_run(**usual, **settings)
+
+
+def ready(run: RunConfig, folder: Path) -> Training:
+    folder.mkdir()
+    stream = prepare(run, jobs.Job(folder), ProcessGroup(default_device()))
+    while True:
+        try:
+            next(stream)
+        except StopIteration as end:
+            training: Training = end.value
+            training.network.train()
+            return training
+
+
+def trained(run: RunConfig, folder: Path) -> tuple[list[Event], dict[str, bytes]]:
+    """Train; return the events, and what the saved files hold."""
+    folder.mkdir()
+    found = list(train(run, jobs.Job(folder), ProcessGroup(default_device())))
+    files = {}
+    for path in sorted(run.output.glob("*.safetensors")):
+        data = path.read_bytes()
+        files[path.name] = data[8 + int.from_bytes(data[:8], "little") :]
+        path.unlink()
+    return found, files
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_probed_run_learns_the_same_bits(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(prepare_module, "check_base", lambda _: None)
+    run = run_of(make_run, epochs=1, **KINDS[kind])
+    plain, expected = trained(run, tmp_path / "plain")
+    assert not any(isinstance(event, Probed) for event in plain)
+    monkeypatch.setattr(gate, "LEAST", 1)
+    steps: list[bool] = []
+    optimise = loop.optimise
+
+    def noted(training: Training, *, move: bool = True) -> Tensor:
+        steps.append(move)
+        return optimise(training, move=move)
+
+    monkeypatch.setattr(loop, "optimise", noted)
+    found, files = trained(run, tmp_path / "probed")
+    assert sum(isinstance(event, Probed) for event in found) == 1
+    assert files == expected
+    assert next(event for event in found if isinstance(event, Metric)).step == 1
+    own = [event.loss for event in plain if isinstance(event, Metric)]
+    assert [event.loss for event in found if isinstance(event, Metric)] == own
+    assert len(steps) == gate.STEPS + len([loss for loss in own if loss is not None])
+    assert steps[: gate.STEPS] == [kind != "full"] * gate.STEPS
+
+
+def test_the_findings_are_told_and_kept(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "LEAST", 1)
+    training = ready(run_of(make_run, epochs=2), tmp_path / "job")
+    training.planned = 3 << 29
+    state = torch.random.get_rng_state()
+    *_, found = probe(training, loop._trial)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert isinstance(found, Probed)
+    assert (found.planned_bytes, found.idle) == (3 << 29, None)
+    assert found.memory_bytes > 0
+    assert 0 < found.step_seconds < found.run_seconds
+    assert "(calculated: 1.5)" in str(run_line(found))
+    kept = json.loads((tmp_path / "job" / "probe.json").read_text())
+    assert kept["step_seconds"] == found.step_seconds
+    assert kept["relative_errors"].keys() == {"epsilon", "v_prediction"}
+    # Neither short runs nor those that go on are probed.
+    training.counters.step = 1
+    assert list(probe(training, _never)) == []
+    training.counters.step = 0
+    monkeypatch.setattr(gate, "LEAST", training.schedule.steps + 1)
+    assert list(probe(training, _never)) == []
+
+
+def _never(_: Training) -> Tensor:
+    raise AssertionError
+
+
+def test_the_largest_batch_is_probed_and_others_take_less(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    """Four images of 64 x 64 and a wide one, which has fewer pixels; each twice, in pairs."""
+    schedule = ready(run_of(make_run, epochs=10), tmp_path / "job").schedule
+    windows = [schedule.window_of(step)[0][1] for step in range(5)]
+    buckets = [batch[0].image.fit.bucket for batch in windows]
+    (wide,) = {bucket for bucket in buckets if bucket != (64, 64)}
+    assert sorted(buckets) == sorted([wide, *[(64, 64)] * 4])
+    place = heaviest_step(schedule)
+    assert buckets[place] == (64, 64)
+    assert schedule.steps == 50
+    share = wide[0] * wide[1] / 64**2
+    assert share < 1
+    assert expected_seconds(schedule, place, 3.0) == pytest.approx(10 * 3.0 * (4 + share))
+
+
+@pytest.mark.parametrize(
+    ("precision", "nan_at", "said", "hint"),
+    [
+        ("fp32", 0, "before anything was learned", "base model or the VAE is broken"),
+        ("fp16", 0, "before anything was learned", "--set precision=bf16"),
+        ("fp32", 1, "after 1 steps of a trial", "--set learning_rate=0.0001"),
+    ],
+)
+def test_a_loss_that_is_no_number_stops_the_run_with_what_helps(
+    make_run: MakeRun,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+    nan_at: int,
+    said: str,
+    hint: str,
+) -> None:
+    monkeypatch.setattr(gate, "LEAST", 1)
+    training = ready(run_of(make_run), tmp_path / "job")
+    policy: Any = choose("fp32", default_device())
+    if precision == "fp16":
+        policy = type(policy)(policy.device, torch.float16, "")
+    object.__setattr__(training.model, "policy", policy)
+    losses = iter([0.5] * nan_at + [float("nan")])
+    with pytest.raises(TrainingError, match=said) as caught:
+        list(probe(training, lambda _: torch.tensor(next(losses))))
+    assert hint in caught.value.hint
+
+
+def test_the_idle_share_of_a_gpu() -> None:
+    assert idle_share(0.6, 0.8) == pytest.approx(0.25)
+    assert idle_share(1.0, 0.8) == 0.0
+    assert idle_share(None, 0.8) is None
+
+
+# ---- the plan ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a run need 1 GiB for each image of a batch, and 3.5 GiB be there."""
+
+    def peak(run: RunConfig, *_: Any) -> MemoryPeak:
+        return MemoryPeak({"unet": 0, "vae": 0}, 0, 0, run.train.batch_size * fit.GIB, 0, ("unet",))
+
+    monkeypatch.setattr(run_plan, "peak_of", peak)
+    monkeypatch.setattr(run_plan, "memory_here", lambda: int(3.5 * fit.GIB))
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_a_run_is_planned_before_its_denoiser_is_loaded(
+    make_run: MakeRun, tmp_path: Path, pretended: None, size: int
+) -> None:
+    run = make_run(batch_size=size, epochs=1)
+    (tmp_path / "job").mkdir()
+    stream = train(run, jobs.Job(tmp_path / "job"), ProcessGroup(default_device()), plan_run_of)
+    found = [event for event in stream if isinstance(event, Stage | Warned)]
+    stages = [event for event in found if isinstance(event, Stage)]
+    (told,) = (event for event in stages if event.name == "plan" and event.done)
+    needed = size * 1.05 + 0.5
+    assert told.note == f"about {needed:.1f} GiB of 3.5 will be needed"
+    assert run_line(told) == told.note
+    names = [event.name for event in stages if event.done]
+    assert names.index("plan") < names.index("load")
+    hints = [e.hint for e in found if isinstance(e, Warned) and "may not fit" in e.message]
+    better = "The cheapest change: --set batch_size=1 --set gradient_accumulation=4 (1.5 GiB)."
+    assert hints == ([better] if size == 4 else [])
+
+
+def plan_run_of(*args: Any) -> Any:
+    return run_plan.plan_run(*args)
+
+
+def test_memory_that_runs_out_is_answered_with_the_cheapest_change(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pretended: None
+) -> None:
+    monkeypatch.setattr(gate, "LEAST", 1)
+    run = make_run(batch_size=4)
+    job = jobs.create(tmp_path, jobs.JobSettings("train", []), run.to_toml())
+
+    def full(*_: Any, **__: Any) -> Tensor:
+        raise MemoryRanOutError("Memory ran out: a training step.", "Set something.")
+
+    monkeypatch.setattr(loop, "optimise", full)
+    with pytest.raises(MemoryRanOutError, match="a training step") as caught:
+        list(process._run(job))
+    assert caught.value.hint == (
+        "The cheapest change: --set batch_size=1 --set gradient_accumulation=4 (1.5 GiB)."
+    )
+    assert not list(run.output.glob("*"))
+
+
+def test_a_whole_model_is_not_planned(make_run: MakeRun) -> None:
+    run = run_of(make_run, method="full")
+    anything: Any = None
+    stream: Iterator[Event] = run_plan.plan_run(run, anything, (64, 64))
+    assert list(stream) == []
+    assert run_plan.what_fits(run) == ""
