@@ -45,6 +45,8 @@ from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.terminal import Terminal
 from tui.themes import THEMES
+from tui.verbs.ending import in_form
+from tui.verbs.screen import verb_form
 from tui.widgets.job_strip import outcome
 from tui.widgets.line_list import count_of
 
@@ -248,11 +250,12 @@ class ShikomiApp(GraphicsApp):
         severe = failed or view.state == "lost"
         if view.state == "lost":
             hint = f"It ended unexpectedly; see {view.job.log_file}."
-        self.notify(
-            escape(f"{outcome(view)}\n{hint}".strip()),
-            severity="error" if severe else "information",
-            timeout=SECONDS,
-        )
+        if not in_form(self, view.job):
+            self.notify(
+                escape(f"{outcome(view)}\n{hint}".strip()),
+                severity="error" if severe else "information",
+                timeout=SECONDS,
+            )
         self.action_rescan()
 
     def action_stop_job(self) -> None:
@@ -342,6 +345,11 @@ class ShikomiApp(GraphicsApp):
     def action_help(self) -> None:
         """Show all keys."""
         self.push_screen(Help(str(self.current_mode), self.keys, self.overlay.terminal.told))
+
+    @work(group="verb", exclusive=True, exit_on_error=False)
+    async def action_verb(self, name: str) -> None:
+        """Open the form of a verb."""
+        self.push_screen(await verb_form(self.session, name))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer those of Textual's commands that are not in the table."""

@@ -77,12 +77,14 @@ COMMANDS: tuple[Command, ...] = (
         Command(f"{key},f{key}", f"go('{mode}')", title, f"{help_}.", "app")
         for mode, (key, title, help_) in STAGE_KEYS.items()
     ),
+    Command("ctrl+p", "command_palette", "Find", "Find any command or verb by its words.", "app"),
     Command("question_mark", "help", "Help", "Show all keys.", "app", True),
     Command("u", "undo", "Undo", "Undo the last edit of captions or exclusions.", "app", True),
     Command("ctrl+r", "redo", "Redo", "Redo the edit that was undone last.", "app"),
     Command("r", "rescan", "Rescan", "Find images and captions changed outside.", "app"),
     Command("S", "stop_job", "Stop job", "Ask the running job to stop; twice kills it.", "app"),
-    Command("q,ctrl+q", "quit", "Quit", "Quit; running jobs continue.", "app", True),
+    Command("q", "quit", "Quit", "Quit; running jobs continue.", "app", True),
+    Command("ctrl+q", "quit", "Quit while typing", "The same, also while typing.", "app"),
     # ---- lists ---------------------------------------------------------------------------
     Command("down,j", "move(1)", "Down", "Next line.", "list"),
     Command("up,k", "move(-1)", "Up", "Previous line.", "list"),
@@ -100,6 +102,14 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("ctrl+up", "step(-1)", "Save, previous", "Save, and edit the previous.", "editor"),
     Command("escape", "leave_editor", "Back", "Back to the list; drafts are kept.", "editor", True),
+    # ---- forms of verbs ------------------------------------------------------------------
+    Command("ctrl+t", "run", "Run", "Run the verb; long work becomes a job.", "verb", True),
+    Command("ctrl+y", "dry", "Dry run", "Show what would change, write nothing.", "verb", True),
+    Command("ctrl+l", "copy", "Copy command", "Copy the command line.", "verb", True),
+    Command("ctrl+o", "more", "More options", "Show or hide the other options.", "verb", True),
+    Command("down", "next", "Next", "To the next input; also enter and tab.", "verb"),
+    Command("up", "previous", "Previous", "To the previous input; also shift+tab.", "verb"),
+    Command("escape", "leave", "Back", "Back; what is typed is kept.", "verb", True),
     # ---- 1 images ------------------------------------------------------------------------
     Command("e", "edit", "Edit", "Write the caption of this image.", "images", True),
     Command("slash", "filter", "Filter", "Show only images that match.", "images", True),
@@ -170,6 +180,7 @@ def titles() -> Iterable[tuple[str, str]]:
     yield "list", "In lists"
     yield "editor", "In the caption editor"
     yield "picture", "Picture"
+    yield "verb", "In forms of verbs (ctrl+p)"
     for mode, (key, title, _) in STAGE_KEYS.items():
         yield mode, f"{key} {title}"
 

@@ -11,6 +11,7 @@ from tui.palette import TableProvider
 from tui.screens import SCREENS
 from tui.stage_screen import StageScreen
 from tui.stages import SHORT
+from tui.verbs.screen import VerbScreen
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.line_list import LineList
 
@@ -18,13 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def test_every_command_has_its_method() -> None:
-    owners = {
-        "app": ShikomiApp,
-        "list": LineList,
-        "editor": CaptionEditor,
-        "picture": StageScreen,
-        **SCREENS,
-    }
+    owners = {"app": ShikomiApp, "list": LineList, "editor": CaptionEditor, **SCREENS}
+    owners["verb"] = VerbScreen
+    owners["picture"] = StageScreen
     missing = [
         command.action
         for command in commands.COMMANDS

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from prep.curation.duplicates.comparison import Comparison
 from prep.project import Project
 from tests.prep.curation.duplicate_pictures import photograph
 from tests.tui.driving import Opened, running
+from tests.tui.test_snapshots import at
+from tui.app import ShikomiApp
 from tui.graphics.view import View
 from tui.widgets.line_list import ItemList
 from tui.widgets.pair import Pair
@@ -27,9 +30,9 @@ def marked(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     folder = project.dataset / "10_mochi"
     folder.mkdir(parents=True, exist_ok=True)
     picture = photograph(1, (900, 600))
-    picture.save(folder / "a.png")
+    picture.save(folder / "a.bmp")
     ImageDraw.Draw(picture).ellipse((630, 390, 690, 450), (250, 40, 60))
-    picture.resize((600, 400)).save(folder / "b.png")
+    picture.resize((600, 400)).save(folder / "b.bmp")
     (folder / "a.txt").write_text("mochi, hat, beach", "utf-8")
     (folder / "b.txt").write_text("beach, mochi, spot", "utf-8")
     seen = Comparison(2.0, 0.01, uncertain=True)
@@ -63,6 +66,15 @@ def middle(picture: Picture) -> tuple[int, int, int]:
     assert style is not None
     assert style.bgcolor is not None
     return tuple(style.bgcolor.get_truecolor())  # type: ignore[return-value]
+
+
+def test_how_it_looks(marked: Project, snap_compare: Any) -> None:
+    async def settled(opened: Opened) -> None:
+        await opened.until(lambda: "marked, enlarged" in said(opened, "#differences"))
+
+    assert snap_compare(
+        ShikomiApp(marked), terminal_size=(140, 40), run_before=at("dupes", settled)
+    )
 
 
 async def test_both_are_enlarged_where_they_differ(marked: Project) -> None:
