@@ -27,9 +27,9 @@ from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.stages import StageState
 from tui.widgets.clipped import Clipped
+from tui.widgets.image_pair import ImagePair, Side
 from tui.widgets.job_strip import bar
 from tui.widgets.line_list import ItemList, LineList, Piece, cell, count_of
-from tui.widgets.pair import Pair, Side
 
 _REASONS = {
     "exact": "the same",
@@ -82,11 +82,11 @@ class DupesScreen(StageScreen):
                 id="groups", heading="  groups", empty="no duplicates", loading="comparing…"
             )
             yield Clipped(id="groups-status")
-        yield Pair(self.session, id="pair")
+        yield ImagePair(self.session, id="pair")
 
     @property
-    def _pair(self) -> Pair:
-        return self.query_one(Pair)
+    def _pair(self) -> ImagePair:
+        return self.query_one(ImagePair)
 
     def start_focus(self) -> str:
         """The groups."""

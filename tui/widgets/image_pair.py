@@ -53,7 +53,7 @@ class Side:
         return (self.row.path, self.row.mtime_ns, self.turn) if self.row is not None else None
 
 
-class Pair(Vertical):
+class ImagePair(Vertical):
     """Two pictures, of which the second is laid over the first as well as it can be."""
 
     def __init__(self, session: Session, *, id: str | None = None) -> None:  # noqa: A002

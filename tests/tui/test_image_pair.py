@@ -17,8 +17,8 @@ from tests.tui.driving import Opened, running
 from tests.tui.test_snapshots import at
 from tui.app import ShikomiApp
 from tui.graphics.view import View
+from tui.widgets.image_pair import ImagePair
 from tui.widgets.line_list import ItemList
-from tui.widgets.pair import Pair
 from tui.widgets.picture import Picture
 
 MakeImage = Callable[..., Path]
@@ -44,12 +44,12 @@ def said(opened: Opened, name: str) -> str:
     return str(opened.app.screen.query_one(name, Static).content)
 
 
-async def compared(opened: Opened, note: str) -> Pair:
+async def compared(opened: Opened, note: str) -> ImagePair:
     await opened.go("dupes")
     await opened.until(lambda: opened.app.screen.query_one("#groups", ItemList).count == 1)
     await opened.until(lambda: note in said(opened, "#differences"))
     await opened.settled()
-    return opened.app.screen.query_one(Pair)
+    return opened.app.screen.query_one(ImagePair)
 
 
 def colours(picture: Picture) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
