@@ -97,12 +97,25 @@ def test_sixel_draws_every_pixel(size: tuple[int, int]) -> None:
     assert np.abs(shown - np.asarray(picture)).max() <= 1
 
 
-def test_sixel_uses_no_more_colours_than_there_are() -> None:
-    text = sixel.encode(noise(40, 40), 16)
+@pytest.mark.parametrize("colours", [4, 16])
+def test_sixel_uses_no_more_colours_than_there_are(colours: int) -> None:
+    pixels = np.array(noise(40, 40))
+    pixels[::7] = 0
+    text = sixel.encode(Image.fromarray(pixels), colours)
     shown = sixel_decoder.decode(text)
     assert shown.min() >= 0
-    assert len(np.unique(shown.reshape(-1, 3), axis=0)) <= 16
-    assert max(int(number) for number in re.findall(r"#(\d+)", text)) < 16
+    assert len(np.unique(shown.reshape(-1, 3), axis=0)) <= colours
+    assert max(int(number) for number in re.findall(r"#(\d+)", text)) < colours
+
+
+def test_thin_lines_keep_their_colour_in_sixel() -> None:
+    picture = noise(6, 6, 2).resize((900, 700), Image.Resampling.BICUBIC)
+    pixels = np.array(picture)
+    pixels[333, 100:800] = 255  # not among the pixels that the palette is chosen from
+    pixels[334, 100:800] = 0
+    shown = sixel_decoder.decode(sixel.encode(Image.fromarray(pixels)))
+    assert shown[333, 100:800].mean() > 245
+    assert shown[334, 100:800].mean() < 10
 
 
 def test_sixel_is_close_to_a_photograph() -> None:

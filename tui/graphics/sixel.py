@@ -14,6 +14,8 @@ _ZERO = 63
 _REPEATED = 4
 """Shortest run that is shorter as ``!4x`` than written out."""
 
+_FEW = 8
+"""Number of colours up to which none is set aside."""
 _SAMPLE = 20_000
 """Pixels from which the palette is chosen: of all of them it would take half a second."""
 
@@ -27,7 +29,7 @@ def encode(image: Image.Image, colours: int = 256) -> str:
         image: RGB.
         colours: The number of colour registers of the terminal, 2 to 256.
     """
-    palette = _sampled(image).quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    palette = _palette(image, colours)
     indexed = image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
     numbers = np.asarray(indexed)
     rgb = np.asarray(palette.getpalette() or [], np.int64).reshape(-1, 3)
@@ -38,6 +40,18 @@ def encode(image: Image.Image, colours: int = 256) -> str:
     height, width = numbers.shape
     # P2 = 1: what no colour covers keeps what was there. "1;1: square pixels.
     return f'\x1bP0;1q"1;1;{width};{height}{defined}{_drawn(numbers)}\x1b\\'
+
+
+def _palette(image: Image.Image, colours: int) -> Image.Image:
+    """Choose colours; black and white are among them, for thin lines that the sample may miss."""
+    extremes = [0, 0, 0, 255, 255, 255] if colours > _FEW else []
+    most = colours - len(extremes) // 3
+    chosen = _sampled(image).quantize(most, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    table = (chosen.getpalette() or [])[: 3 * most] + extremes
+    palette = Image.new("P", (1, 1))
+    # Pillow fills up with black otherwise, and uses it: a colour that there is no register for.
+    palette.putpalette(table + table[:3] * (256 - len(table) // 3))
+    return palette
 
 
 def _sampled(image: Image.Image) -> Image.Image:
