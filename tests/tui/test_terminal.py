@@ -10,7 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from tui import terminal
+from prep.project import Project
+from tui import opening, preferences, terminal
+from tui.app import ShikomiApp
 from tui.terminal import Terminal, ask, detect
 
 KITTY = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"
@@ -131,3 +133,16 @@ def test_under_tmux_there_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "tmux" in detect("auto", {"TERM": "tmux-256color", "TMUX": "/tmp/x"}).hint
     assert "no real pictures" in detect("auto", {"TERM": "xterm-256color"}).told
     assert "no real pictures" not in detect("quadrants").told
+
+
+@pytest.mark.parametrize(("given", "used"), [("auto", "half"), ("sixel", "sixel")])
+def test_a_preference_holds_where_nothing_else_is_said(
+    project: Project, monkeypatch: pytest.MonkeyPatch, given: terminal.ImageMode, used: str
+) -> None:
+    preferences.preferences_file().parent.mkdir(parents=True, exist_ok=True)
+    preferences.preferences_file().write_text('images = "half"\n', "utf-8")
+    drawn: list[str] = []
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(ShikomiApp, "run", lambda app: drawn.append(app.overlay.terminal.drawing))
+    assert opening.run(project.root, given) == 0
+    assert drawn == [used]

@@ -21,7 +21,8 @@ from tui.widgets.line_list import cell
 
 Load = Callable[[], Image.Image]
 
-_REMEMBERED = 16
+_REMEMBERED = 8
+"""Drawn pictures that are kept; each may be megabytes of control sequences."""
 _PAN = 0.2
 """Share of what is seen that one key moves it by."""
 _OFF = "pictures are off (--images)"
