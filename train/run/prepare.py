@@ -20,6 +20,7 @@ from train.data.dataset import (
     TrainImage,
     split_validation,
     validation_caption,
+    watched_images,
 )
 from train.data.latents import BATCH_PIXELS, LatentCache
 from train.data.reading import read_dataset
@@ -143,7 +144,7 @@ def prepare(
     yield from _warnings(data, schedule, texts, settings)
     yield from _whole_model_warnings(run, base, schedule, folder)
     read = schedule.captions_from(newest_step(folder), group.rank)
-    yield from _read_ahead(texts, (*held_out, *probed(schedule.images)), read)
+    yield from _read_ahead(texts, held_out, schedule.images, settings, read)
     ledger = Ledger(schedule.images, schedule.steps, model.objective.timesteps)
     fresh, largest = not states(folder), largest_bucket(schedule.images)
     planned = (yield from plan(run, base, largest)) if plan and fresh and group.is_main else None
@@ -220,9 +221,14 @@ def _whole_model_warnings(
 
 
 def _read_ahead(
-    texts: Texts, measured: Iterable[TrainImage], captions: Iterable[str]
+    texts: Texts,
+    held_out: Sequence[TrainImage],
+    images: Sequence[TrainImage],
+    settings: TrainSettings,
+    captions: Iterable[str],
 ) -> Generator[Event, None, None]:
     """Encode captions: of images that are measured, and of the steps to come."""
+    measured = (*held_out, *watched_images(images, settings), *probed(images))
     if not texts.trained:
         began = time.monotonic()
         yield Stage("captions")
