@@ -9,14 +9,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.markup import escape
 from textual import events as ui_events
 from textual import work
 from textual.actions import ActionParseResult
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.dom import DOMNode
 from textual.filter import LineFilter
@@ -32,6 +31,7 @@ from prep.project import Project
 from tui import commands, screens, stages
 from tui.dialogs.help import Help
 from tui.dialogs.question import Question
+from tui.graphics.app import GraphicsApp
 from tui.jobs.follow import JobView
 from tui.jobs.operations import watched
 from tui.key_order import KeyOrder, NextRound
@@ -43,6 +43,7 @@ from tui.preferences import prefer
 from tui.printable_lines import PRINTABLE
 from tui.session import Session
 from tui.stage_screen import StageScreen
+from tui.terminal import Terminal
 from tui.themes import THEMES
 from tui.verbs.ending import in_form
 from tui.verbs.screen import verb_form
@@ -73,21 +74,21 @@ class ScanDone(Message):
     """The scan is complete."""
 
 
-class ShikomiApp(App[None]):
+class ShikomiApp(GraphicsApp):
     """One open project."""
 
     TITLE = "shikomi"
     CSS_PATH = "app.tcss"
-    COMMANDS: ClassVar = {*App.COMMANDS, TableProvider}
+    COMMANDS: ClassVar = {*GraphicsApp.COMMANDS, TableProvider}
     BINDINGS: ClassVar[list[BindingType]] = commands.bindings("app")
     # Textual declares these as instance variables, so ClassVar would be a type error.
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (150, "-very-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (12, "-low"), (34, "-high")]  # noqa: RUF012
     DEFAULT_MODE = "images"
 
-    def __init__(self, project: Project) -> None:
-        super().__init__()
-        self.session = Session(self, project)
+    def __init__(self, project: Project, terminal: Terminal | None = None) -> None:
+        super().__init__(terminal)
+        self.session = Session(self, project, self.overlay)
         self.survey = stages.Survey()
         self._turning = asyncio.Lock()
         self._keys = KeyOrder(self, super().on_event)
@@ -343,7 +344,7 @@ class ShikomiApp(App[None]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        self.push_screen(Help(str(self.current_mode), self.keys))
+        self.push_screen(Help(str(self.current_mode), self.keys, self.overlay.terminal.told))
 
     @work(group="verb", exclusive=True, exit_on_error=False)
     async def action_verb(self, name: str) -> None:
@@ -376,23 +377,3 @@ class ShikomiApp(App[None]):
             running = self.session.board.running()
             text = f"{len(running)} job(s) still running: shikomi jobs list" if running else None
             self.exit(message=text)
-
-
-def run(path: Path) -> int:
-    """Open the application on a project, or on any folder of images.
-
-    Args:
-        path: The folder.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        UserError: There is no such folder, or its ``shikomi.toml`` is not valid.
-        Exception: The application has a fault; the terminal is restored by then.
-    """
-    app = ShikomiApp(Project.open(path))
-    app.run()
-    if app._exception is not None:
-        raise app._exception
-    return app.return_code or 0

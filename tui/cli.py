@@ -15,6 +15,7 @@ from prep.cli import crash
 from prep.cli.console import print_error
 from prep.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from prep.system.supervised import join_job, own_job
+from tui.terminal import ImageMode
 from tui.verbs.table import STAGES, Verb, app
 
 __all__ = ["STAGES", "Verb", "app", "main"]
@@ -24,6 +25,15 @@ __all__ = ["STAGES", "Verb", "app", "main"]
 def open_application(
     project: Annotated[Path, Parameter(help="Project folder, or any folder of images.")] = Path(),
     /,
+    *,
+    images: Annotated[
+        ImageMode,
+        Parameter(
+            help="Draw pictures as Kitty graphics, Sixel, quadrant or half blocks, or not at all."
+            " By default, what the terminal can show.",
+            env_var="SHIKOMI_IMAGES",
+        ),
+    ] = "auto",
 ) -> int:
     """Open the terminal application."""
     if not project.exists():
@@ -37,9 +47,9 @@ def open_application(
             "The terminal application needs a terminal.",
             "In scripts, use the verbs: shikomi --help",
         )
-    from tui.app import run
+    from tui.opening import run
 
-    return run(project)
+    return run(project, images)
 
 
 def main() -> int:

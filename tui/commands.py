@@ -1,8 +1,9 @@
 """The one table of commands: source of key bindings, command palette and help screen.
 
 A command belongs to a scope: ``app`` works everywhere, a stage's name only there, ``list`` and
-``editor`` while such a widget has the focus. In text fields, keys type text (typing mode, which the
-job strip shows), so letters are free for commands everywhere else (command mode).
+``editor`` while such a widget has the focus, ``picture`` on stages with a large picture. In text
+fields, keys type text (typing mode, which the job strip shows), so letters are free for commands
+everywhere else (command mode).
 """
 
 import re
@@ -166,6 +167,8 @@ COMMANDS: tuple[Command, ...] = (
         True,
     ),
     Command("b", "keep", "Keep this", "Keep the picture on the right instead.", "dupes", True),
+    Command("space", "flip", "A/B", "Show one in the place of the other.", "dupes", True),
+    Command("escape", "side_by_side", "Side by side", "Show both again.", "dupes"),
     Command("n", "next_picture", "Next picture", "Show the next one of the group.", "dupes", True),
     # ---- 3 crop --------------------------------------------------------------------------
     Command("o", "toggle_crop", "Whole/crop", "Show the whole picture or its crop.", "crop", True),
@@ -181,6 +184,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("w", "watch", "Form/watch", "Switch between form and curve.", "train", True),
     # ---- 7 samples -----------------------------------------------------------------------
     Command("f", "reload", "Reload", "Look for new pictures.", "samples", True),
+    # ---- pictures ------------------------------------------------------------------------
+    Command("z", "toggle_zoom", "Zoom", "Enlarge the picture, or show all of it.", "picture", True),
+    Command("plus,equals_sign", "zoom(1)", "Zoom in", "Enlarge; or turn the wheel.", "picture"),
+    Command("minus", "zoom(-1)", "Zoom out", "Show more of the picture.", "picture"),
+    Command("shift+left,H", "pan(-1, 0)", "Move left", "Or drag with the mouse.", "picture"),
+    Command("shift+right,L", "pan(1, 0)", "Move right", "Move the enlarged part.", "picture"),
+    Command("shift+up,K", "pan(0, -1)", "Move up", "Move the enlarged part.", "picture"),
+    Command("shift+down,J", "pan(0, 1)", "Move down", "Move the enlarged part.", "picture"),
 )
 
 
@@ -199,6 +210,7 @@ def titles() -> Iterable[tuple[str, str]]:
     yield "app", "Everywhere"
     yield "list", "In lists"
     yield "editor", "In the caption editor"
+    yield "picture", "Picture"
     yield "verb", "In forms of verbs (ctrl+p)"
     for mode, (key, title, _) in STAGE_KEYS.items():
         yield mode, f"{key} {title}"

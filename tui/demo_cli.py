@@ -37,7 +37,7 @@ def demo(
         from importlib import import_module
 
         # The application is only looked up here, not imported.
-        return int(import_module("tui.app").run(directory))
+        return int(import_module("tui.opening").run(directory))
     return code
 
 

@@ -23,6 +23,7 @@ from prep.system.user_folder import user_folder
 from prep.texts import parse_toml, read_text
 from tui import commands
 from tui.notices import SECONDS
+from tui.terminal import ImageMode
 
 _KEY = re.compile(r"(?:(?:ctrl|shift|alt)\+)*(?:[a-z0-9_]+|[^\s,])", re.IGNORECASE)
 
@@ -32,6 +33,8 @@ class Preferences(Section):
 
     theme: str = ""
     """Name of a theme; the default one if empty."""
+    images: ImageMode = "auto"
+    """How pictures are drawn, where --images says nothing else."""
     keys: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Keys by scope and command, such as exclude = "delete,x" in [keys.images]; the help screen
     (?) has the names of all commands."""
@@ -132,9 +135,10 @@ def keymap(given: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, str], list
 
 def _clashes(keys: Mapping[str, str]) -> Iterable[str]:
     """Name the keys that mean two things in one place."""
+    shared = ("app", "picture")
     for scope in {name.partition(".")[0] for name in keys}:
         seen: dict[str, str] = {}
-        for command in commands.of(*dict.fromkeys(("app", scope))):
+        for command in commands.of(*dict.fromkeys((*shared, scope))):
             for key in keys.get(command.id, command.key).split(","):
                 if key in seen:
                     yield f"{key} is both {seen[key]} and {command.id}: only one of them works."

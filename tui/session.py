@@ -21,6 +21,7 @@ from prep.events import Warned
 from prep.ops import edit
 from prep.project import FILE_NAME, Project
 from tui.drafts import Drafts
+from tui.graphics.overlay import Overlay
 from tui.jobs.follow import JobBoard, JobView
 from tui.jobs.launch import Launcher
 from tui.notices import report
@@ -72,6 +73,7 @@ class Session:
     Attributes:
         drafts: Captions that are typed but not saved.
         launcher: Lets one start of a job through at a time.
+        overlay: The pictures on the screen, and what the terminal can show.
         scanned: All images were looked for once, so that none means none.
         rows: Fetches rows that scroll into view; nothing slow may run there.
         queries: Runs filters and previews.
@@ -87,7 +89,7 @@ class Session:
         remarked: Published with the stage whose remark is new.
     """
 
-    def __init__(self, owner: DOMNode, project: Project) -> None:
+    def __init__(self, owner: DOMNode, project: Project, overlay: Overlay | None = None) -> None:
         self.project = project
         self.rows = IndexThread(project, "rows")
         self.queries = IndexThread(project, "queries")
@@ -97,6 +99,7 @@ class Session:
         self.scope = Scope()
         self.typed: dict[str, dict[str, Any]] = {}
         self.drafts = Drafts(project, lambda error: report(owner, error))
+        self.overlay = overlay or Overlay()
         self.remarks: dict[str, StageState] = {}
         self.board = JobBoard(project.jobs)
         self.launcher = Launcher()

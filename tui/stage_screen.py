@@ -18,7 +18,11 @@ from tui.stages import StageState
 from tui.widgets.form import Form
 from tui.widgets.job_strip import JobStrip
 from tui.widgets.line_list import takes_text
+from tui.widgets.picture import Picture
 from tui.widgets.rail import Rail
+
+_CLOSER = 3
+"""Steps of zooming that enlarge a picture about twice."""
 
 
 class StageScreen(Screen[None]):
@@ -45,6 +49,27 @@ class StageScreen(Screen[None]):
     def start_focus(self) -> str:
         """Return the selector of the widget that is focused first."""
         raise NotImplementedError
+
+    # ---- looking at pictures -------------------------------------------------------------
+
+    @property
+    def picture(self) -> Picture:
+        """The large picture."""
+        return self.query_one(Picture)
+
+    def action_toggle_zoom(self) -> None:
+        """Enlarge the picture, or show all of it."""
+        self.picture.zoom(0 if self.picture.enlarged else _CLOSER)
+
+    def action_zoom(self, steps: int) -> None:
+        """Zoom in or out."""
+        self.picture.zoom(steps)
+
+    def action_pan(self, across: int, down: int) -> None:
+        """Move the part that is enlarged."""
+        self.picture.pan(across, down)
+
+    # ---- jobs ----------------------------------------------------------------------------
 
     def job_changed(self, view: JobView) -> None:
         """Handle news of a job."""

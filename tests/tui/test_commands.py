@@ -9,6 +9,7 @@ from tui.app import ShikomiApp
 from tui.dialogs.edit_tags import EditTags  # noqa: F401  (the dialogs load, too)
 from tui.palette import TableProvider
 from tui.screens import SCREENS
+from tui.stage_screen import StageScreen
 from tui.stages import SHORT
 from tui.verbs.screen import VerbScreen
 from tui.widgets.caption_editor import CaptionEditor
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def test_every_command_has_its_method() -> None:
     owners = {"app": ShikomiApp, "list": LineList, "editor": CaptionEditor, **SCREENS}
     owners["verb"] = VerbScreen
+    owners["picture"] = StageScreen
     missing = [
         command.action
         for command in commands.COMMANDS
@@ -30,7 +32,7 @@ def test_every_command_has_its_method() -> None:
 
 def test_no_key_means_two_things_in_one_place() -> None:
     for mode in SCREENS:
-        keys = [key for c in commands.of("app", mode) for key in c.key.split(",")]
+        keys = [key for c in commands.of("app", "picture", mode) for key in c.key.split(",")]
         assert len(keys) == len(set(keys)), mode
 
 

@@ -12,9 +12,12 @@ from prep.images.buckets import Buckets
 from prep.ops.preview import outlined
 from prep.project import Project
 from tests.tui.driving import running
+from tui.graphics import drawing
+from tui.graphics.blocks import halfblocks
+from tui.graphics.drawing import fitted_size
 from tui.pictures import made, parameters
+from tui.terminal import Terminal
 from tui.widgets.chart import Chart, Series, limits, smooth
-from tui.widgets.halfblocks import fitted_size, halfblocks
 from tui.widgets.line_list import ItemList
 
 
@@ -22,7 +25,7 @@ def test_each_cell_shows_two_pixels() -> None:
     image = Image.new("RGB", (2, 2), "red")
     image.putpixel((0, 1), (0, 0, 255))
     image.putpixel((1, 1), (0, 0, 255))
-    (strip,) = halfblocks(image, 2, 1)
+    (strip,) = halfblocks(np.asarray(image))
     (segment,) = strip
     assert segment.text == "▀▀"
     assert segment.style is not None
@@ -37,9 +40,9 @@ def test_each_cell_shows_two_pixels() -> None:
 def test_any_shape_fits_any_box(size: tuple[int, int], box: tuple[int, int]) -> None:
     width, height = fitted_size(size, *box)
     assert 1 <= width <= box[0]
-    assert 2 <= height <= box[1] * 2
-    strips = halfblocks(Image.new("RGB", size), *box)
-    assert len(strips) == height // 2
+    assert 1 <= height <= box[1]
+    strips = drawing.draw(Image.new("RGB", size), *box, Terminal()).strips
+    assert len(strips) == height
     assert {strip.cell_length for strip in strips} == {width}
 
 

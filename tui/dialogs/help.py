@@ -22,15 +22,16 @@ class Help(ModalScreen[None]):
         Binding("k", "scroll(-1)", "Up", show=False),
     ]
 
-    def __init__(self, mode: str, keymap: Mapping[str, str]) -> None:
+    def __init__(self, mode: str, keymap: Mapping[str, str], pictures: str = "") -> None:
         """Make the screen.
 
         Args:
             mode: The current stage.
             keymap: Keys that a person changed, by the ids of commands.
+            pictures: How pictures are drawn.
         """
         super().__init__()
-        self._mode, self._keymap = mode, keymap
+        self._mode, self._keymap, self._pictures = mode, keymap, pictures
 
     def compose(self) -> ComposeResult:
         """Compose the list."""
@@ -53,6 +54,8 @@ class Help(ModalScreen[None]):
                     f" {command.help}",
                     (f"  {command.id}\n", "dim"),
                 ]
+        if self._pictures:
+            parts += [("Pictures\n", "bold $text-primary"), f"  {self._pictures}\n"]
         return Content.assemble(*parts)
 
     def action_scroll(self, lines: int) -> None:

@@ -32,7 +32,7 @@ class CropScreen(StageScreen):
     """Buckets, the images of a bucket, and the crop of an image."""
 
     MODE = "crop"
-    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("crop")
+    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("crop", "picture")
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)

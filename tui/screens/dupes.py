@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
@@ -18,10 +18,8 @@ from prep.curation.duplicates.groups import UNCERTAIN, DuplicateGroup
 from prep.curation.duplicates.neighbours import relative
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import EXCLUDED, Change
-from prep.images import decode
 from prep.ops import dupes
 from tui import commands
-from tui.about import about
 from tui.dialogs.preview import Preview
 from tui.jobs.operations import watched
 from tui.notices import tell
@@ -29,9 +27,9 @@ from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.stages import StageState
 from tui.widgets.clipped import Clipped
+from tui.widgets.image_pair import ImagePair, Side
 from tui.widgets.job_strip import bar
 from tui.widgets.line_list import ItemList, LineList, Piece, cell, count_of
-from tui.widgets.picture import Picture
 
 _REASONS = {
     "exact": "the same",
@@ -66,7 +64,7 @@ class DupesScreen(StageScreen):
     """Groups on the left, two pictures of a group on the right."""
 
     MODE = "dupes"
-    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("dupes")
+    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("dupes", "picture")
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -84,12 +82,11 @@ class DupesScreen(StageScreen):
                 id="groups", heading="  groups", empty="no duplicates", loading="comparing…"
             )
             yield Clipped(id="groups-status")
-        with Horizontal(id="pair"):
-            for side in ("kept", "other"):
-                with Vertical(classes="side"):
-                    yield Clipped(id=f"{side}-title", classes="side-title")
-                    yield Picture(self.session, id=f"{side}-picture")
-                    yield Clipped(id=f"{side}-about", classes="side-about")
+        yield ImagePair(self.session, id="pair")
+
+    @property
+    def _pair(self) -> ImagePair:
+        return self.query_one(ImagePair)
 
     def start_focus(self) -> str:
         """The groups."""
@@ -159,8 +156,7 @@ class DupesScreen(StageScreen):
             self._status(f"{status}, {unclear} unclear" if unclear else status)
         else:
             self._status("no duplicates found")
-            self._show_side("kept", "", None)
-            self._show_side("other", "", None)
+            self._pair.show(Side("", None), Side("", None))
         state = StageState("needs you", count_of(open_, "group")) if open_ else None
         self.remark(state or StageState("done", "no duplicates left"))
 
@@ -216,30 +212,43 @@ class DupesScreen(StageScreen):
         first = "?" if group.reason == UNCERTAIN else "✓ kept"
         if fault := self._fault(number):
             first = f"! {fault}: b keeps the right one, f compares again"
-        self._show_side("kept", f"{first}{f' · {group.why}' if group.why else ''}", kept)
+        title = f"{first}{f' · {group.why}' if group.why else ''}"
         row = self._rows.get(others[place])
         detail = group.details[group.images.index(others[place])] if group.details else ""
         state = ", ".join(filter(None, (reason, f"{bits} bits off", detail)))
         if row is not None and row.excluded:
             state = "– excluded"
-        self._show_side("other", f"{place + 1} of {len(others)}: {state}", others[place])
-
-    def _show_side(self, side: str, title: str, path: str | None) -> None:
-        picture = self.query_one(f"#{side}-picture", Picture)
-        row = self._rows.get(path or "")
-        self.query_one(f"#{side}-title", Static).update(Content(title))
-        text = about(self.session.project, row) if row is not None else ""
-        self.query_one(f"#{side}-about", Static).update(Content(text))
-        if row is None:
-            picture.show_text("")
-            return
-        file = self.session.project.root / row.path
-        picture.show((row.path, row.mtime_ns), lambda: decode(file))
+        turns = group.turns or [0] * len(group.images)
+        mine, its = (turns[group.images.index(path)] for path in (kept, others[place]))
+        self._pair.show(
+            Side(title, self._rows.get(kept)),
+            Side(f"{place + 1} of {len(others)}: {state}", row, relative(mine, its)),
+        )
 
     def _status(self, text: str) -> None:
         self.query_one("#groups-status", Static).update(Content(text))
 
     # ---- deciding ------------------------------------------------------------------------
+
+    def action_flip(self) -> None:
+        """Show one picture in the place of the other."""
+        self._pair.flip()
+
+    def action_side_by_side(self) -> None:
+        """Show both pictures."""
+        self._pair.side_by_side()
+
+    def action_toggle_zoom(self) -> None:
+        """Show the whole pictures, or where they differ."""
+        self._pair.toggle_zoom()
+
+    def action_zoom(self, steps: int) -> None:
+        """Zoom in both pictures."""
+        self._pair.zoom(steps)
+
+    def action_pan(self, across: int, down: int) -> None:
+        """Move in both pictures."""
+        self._pair.pan(across, down)
 
     def action_next_picture(self) -> None:
         """Show the next picture of the group."""

@@ -27,7 +27,7 @@ from tui.widgets.clipped import Clipped
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.image_list import ImageList
 from tui.widgets.line_list import ItemList, LineList, count_of
-from tui.widgets.picture import Picture
+from tui.widgets.picture import Picture, Source
 
 EMPTY = """\
 No images here yet.
@@ -43,7 +43,7 @@ class ImagesScreen(StageScreen):
     """List, picture, caption and tags."""
 
     MODE = "images"
-    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("images")
+    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("images", "picture")
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -185,12 +185,17 @@ class ImagesScreen(StageScreen):
         elif row.error is not None:
             picture.show_text("× this file cannot be read")
         else:
-            file = self.session.project.root / row.path
-            picture.show((row.path, row.mtime_ns), lambda: decode(file))
+            ahead = [self._source(each) for each in self._list.beside if each.error is None]
+            source = self._source(row)
+            picture.show(source.key, source.load, ahead)
         if row is not None:
             text = about(self.session.project, row)
         self.query_one("#about", Static).update(Content(text))
         self._editor.show(row)
+
+    def _source(self, row: ImageRow) -> Source:
+        file = self.session.project.root / row.path
+        return Source((row.path, row.mtime_ns), lambda: decode(file))
 
     # ---- filter --------------------------------------------------------------------------
 

@@ -18,14 +18,14 @@ from tui.pictures import Made, made, parameters
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.widgets.line_list import ItemList, LineList, Piece
-from tui.widgets.picture import Picture
+from tui.widgets.picture import Picture, Source
 
 
 class SamplesScreen(StageScreen):
     """List, picture and parameters."""
 
     MODE = "samples"
-    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("samples")
+    BINDINGS: ClassVar[list[BindingType]] = commands.bindings("samples", "picture")
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -80,11 +80,17 @@ class SamplesScreen(StageScreen):
         if one is None:
             picture.show_text("no pictures yet")
         else:
-            path = one.path
-            picture.show((path, one.mtime_ns), lambda: decode(path))
-            text = await asyncio.to_thread(parameters, path)
-            text = f"{path.relative_to(self.session.project.root)}\n{text}"
+            place = self._made.index(one) if one in self._made else 0
+            beside = self._made[place + 1 : place + 2] + self._made[max(0, place - 1) : place]
+            source = _source(one)
+            picture.show(source.key, source.load, [_source(each) for each in beside])
+            text = await asyncio.to_thread(parameters, one.path)
+            text = f"{one.path.relative_to(self.session.project.root)}\n{text}"
         self.query_one("#parameters", Static).update(Content(text))
+
+
+def _source(one: Made) -> Source:
+    return Source((one.path, one.mtime_ns), lambda: decode(one.path))
 
 
 def _line(one: Made) -> list[Piece]:

@@ -67,6 +67,13 @@ class ImageList(LineList):
         return self._rows.get(self.ids[self.cursor]) if self.ids else None
 
     @property
+    def beside(self) -> list[ImageRow]:
+        """The images below and above the one under the cursor, as far as they are fetched."""
+        places = (self.cursor + 1, self.cursor - 1)
+        rows = (self._rows.get(self.ids[n]) for n in places if 0 <= n < len(self.ids))
+        return [row for row in rows if row is not None]
+
+    @property
     def targets(self) -> list[int]:
         """Ids of the images for the next command, in list order, and only of those shown.
 

@@ -85,6 +85,8 @@ class AlignedPair:
     Attributes:
         first: Red, green and blue, shape (3, height, width).
         second: The same of the second picture.
+        warp: How to get from places of the first to places of the second, in shares of their
+            width and height, shape (2, 3).
         covered: Pixels that both show.
         inside: Those that are compared.
     """
@@ -107,6 +109,8 @@ class AlignedPair:
         start = (np.linalg.inv(half) @ full @ half)[:2].astype(np.float32)
         grey = [cv2.cvtColor(each, cv2.COLOR_RGB2GRAY).astype(np.float32) for each in (one, other)]
         aligned = refined(grey[0], grey[1], start)
+        back = np.linalg.inv(scale) @ half @ np.vstack((aligned, (0, 0, 1)))
+        self.warp: Warp = (back @ np.linalg.inv(half) @ scale)[:2].astype(np.float32)
         moved, self.covered = _moved(other.astype(np.float32), aligned)
         rim = np.ones((_RIM, _RIM), np.uint8)
         inside = cv2.erode(
@@ -144,6 +148,17 @@ def look(first: Pixels, second: Pixels, warp: Warp) -> CloseLook | None:
     area = float((found.map > overlay.DIFFERENT_FROM).sum() / pair.inside.sum())
     one, other = map(overlay.probability, found.traits())
     return CloseLook(highest, area, one, other, changed)
+
+
+def changes(first: Pixels, second: Pixels, warp: Warp) -> tuple[Plane, Warp] | None:
+    """Return how visible the difference is at each place, and the exact way to the second picture.
+
+    Returns:
+        Significance, in the frame of the first, and the map as in ``AlignedPair``; ``None`` if the
+        pictures have too little in common.
+    """
+    pair = AlignedPair(first, second, warp)
+    return (_Differences(pair).map, pair.warp) if pair.overlaps else None
 
 
 def difference_traits(
