@@ -45,9 +45,13 @@ def plan_run(run: RunConfig, base: BaseModel, bucket: Size) -> Generator[Event, 
 
 
 def what_fits(run: RunConfig) -> str:
-    """Return the cheapest change that makes a run fit which ran out of memory; empty for none."""
+    """Return the cheapest change that makes a run fit which ran out of memory; empty for none.
+
+    By then its batches were computed image by image: fewer images in them would not help.
+    """
     if run.train.method == "full":
         return ""
+    run = run.model_copy(update={"train": run.train.model_copy(update={"batch_size": 1})})
     try:
         base = opened_base(run)
         images, _ = split_validation(read_dataset(run.dataset, run.train), run.train)

@@ -37,6 +37,7 @@ from train.run.building import make_network, make_stepper
 from train.run.capacity import check_memory, disk_warnings, rate_warning
 from train.run.checkpoint import Counters, load_newest, newest_step, set_aside, states
 from train.run.ledger import Ledger
+from train.run.micro_batches import MicroBatches
 from train.run.probe import judge, prediction_errors, probed
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
@@ -63,6 +64,7 @@ class Training:
     pictures: tuple[ImageSpec, ...]
     generator: ImageGenerator
     ledger: Ledger
+    micro: MicroBatches
     errors: Mapping[str, float] = field(default_factory=dict)
     """Relative error of the base model by what it might predict; empty for a resumed run."""
     planned: int | None = None
@@ -169,6 +171,7 @@ def prepare(
         _pictures(prompts, settings, data, base),
         ImageGenerator(model, texts.rest),
         ledger,
+        MicroBatches(schedule.images),
         planned=planned,
     )
     return (yield from _begin_or_resume(training))
@@ -182,6 +185,7 @@ def _begin_or_resume(training: Training) -> Generator[Event, None, Training]:
             *resumed, training.data, training.schedule, training.group
         )
         training.facts = replace(training.facts, started=training.counters.started)
+        training.micro.restore(training.counters.micro_batches, training.group)
         if training.counters.scaler:
             stepper.scaler.load_state_dict(training.counters.scaler)
         return training
