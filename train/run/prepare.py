@@ -252,19 +252,25 @@ def _load(model: Family, settings: TrainSettings) -> Generator[Event, None, None
 def _encode(
     run: RunConfig, data: Dataset, model: Family, group: ProcessGroup
 ) -> Generator[Event, None, tuple[Dataset, LatentCache]]:
-    """Fill the latent cache; images that turn out to be broken are left out. Then the VAE goes."""
+    """Fill the latent cache; images that turn out to be broken are left out. Then the VAE goes.
+
+    Each process encodes a share. What is still missing then, all of them try: broken images, and
+    everything that another machine has put into a folder of its own.
+    """
     began = time.monotonic()
     together = BATCH_PIXELS if group.device.type == "cuda" else 0
     cache = LatentCache(run.cache, model.base.vae_hash(), model.encode_pixels, together)
     yield Stage("encode")
     broken: list[tuple[TrainImage, str]] = []
+    if group.size > 1:
+        yield from cache.fill(data.images, [], group.share)
+        group.meet()
     yield from cache.fill(data.images, broken)
     data = data.without(broken)
     yield from data.skipped
     if not data.images:
         raise UserError("No image of the dataset can be read.", "See the reasons above.")
-    if group.size > 1:
-        torch.distributed.barrier()
+    group.meet()
     yield Stage("encode", True, round(time.monotonic() - began, 2), f"{len(data.images)} images")
     model.park("vae")
     return data, cache
