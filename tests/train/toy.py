@@ -125,6 +125,7 @@ class ToyFamily:
         return Conditioning(tokens[:, :, None])
 
     def framed(self, text: Conditioning, frames: Sequence[Frame]) -> Conditioning:
+        assert len(frames) == len(text)
         self.recorded.frames.append(list(frames))
         return text
 

@@ -18,6 +18,7 @@ from train.data.dataset import (
     Dataset,
     Schedule,
     TrainImage,
+    largest_bucket,
     split_validation,
     validation_caption,
 )
@@ -196,11 +197,6 @@ def _begin_or_resume(training: Training) -> Generator[Event, None, Training]:
             model, training.cache, bare, training.schedule, training.settings
         )
     return training
-
-
-def largest_bucket(images: Iterable[TrainImage]) -> Size:
-    """Return the bucket of the most pixels."""
-    return max((image.fit.bucket for image in images), key=lambda size: size[0] * size[1])
 
 
 def _check_whole_model(

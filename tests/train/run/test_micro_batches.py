@@ -108,6 +108,23 @@ def test_losses_and_weights_are_those_of_a_run_that_fits(
     assert torch.allclose(found["ledger.rows"], known["ledger.rows"], atol=1e-5)
 
 
+def test_the_parts_of_a_batch_are_the_batch(tmp_path: Path) -> None:
+    images = [toy_image(number, flip=True) for number in range(6)]
+    seen = []
+    for table in ({}, {"4": [4]}):
+        training, recorded = toy_training(tmp_path, images, deviation=0.3, batch_size=6, seed=3)
+        training.micro.restore(table, ALONE)
+        steps(training, 1)
+        tensors = [recorded.latents, recorded.noise, recorded.target_noise, recorded.timesteps]
+        frames = [frame for frames in recorded.frames for frame in frames]
+        seen.append((len(recorded.noise), [torch.cat(parts) for parts in tensors], frames))
+    (one, whole, known), (two, parts, found) = seen
+    assert (one, two) == (1, 2)
+    assert all(map(torch.equal, whole, parts))
+    assert found == known
+    assert len(set(known)) == 2, "some are mirrored, and cut from the other side"
+
+
 def test_only_the_step_that_ran_out_is_done_again(tmp_path: Path) -> None:
     training, _ = toy(tmp_path)
     attempts = limit(training, lambda _, count: count <= 2)
