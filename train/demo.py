@@ -115,10 +115,7 @@ def run(directory: Path) -> Iterator[events.Event]:
     require_training()
     project = prepare(directory)
     stages = Stages()
-    result: Summary = {}
-    result |= yield from _curate(project, stages)
-    project = Project.open(project.root)
-    result |= yield from _plan(project, stages)
+    project, result = yield from make_training_set(project, stages)
     result |= yield from _train(project, stages)
     result |= yield from _look(project, stages, result["lora"])
     yield events.Finished({**result, "project": str(project.root), "seconds": stages.seconds})
@@ -161,6 +158,19 @@ def _copy_missing(source: Path, target: Path) -> None:
         part = copy.with_name(unfinished_name())
         shutil.copyfile(file, part)
         part.replace(copy)
+
+
+def make_training_set(
+    project: Project, stages: Stages
+) -> Generator[events.Event, None, tuple[Project, Summary]]:
+    """Do everything that comes before training.
+
+    Returns:
+        The project as its captions and concepts are now, and what was counted.
+    """
+    found = yield from _curate(project, stages)
+    project = Project.open(project.root)
+    return project, found | (yield from _plan(project, stages))
 
 
 def _curate(project: Project, stages: Stages) -> DemoStage:

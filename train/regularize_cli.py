@@ -20,7 +20,7 @@ from train.sampling.options import RegularizeOptions
         "Show how many images would be drawn for the class 1girl, and where.",
     ),
     (
-        "shikomi regularize my_project --prompt '1girl, solo' --negative 'bad anatomy' --count 20",
+        "shikomi regularize my_project --prompt 1girl --negative lowres --count 20",
         "Draw until dataset/1_1girl holds 20 images; the same command goes on after an interrupt.",
     ),
 )

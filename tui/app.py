@@ -39,10 +39,13 @@ from tui.leaving import leave_when_told
 from tui.notices import SECONDS, report, report_worker
 from tui.palette import TableProvider
 from tui.pictures import made
+from tui.preferences import prefer
 from tui.printable_lines import PRINTABLE
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.themes import THEMES
+from tui.verbs.ending import in_form
+from tui.verbs.screen import verb_form
 from tui.widgets.job_strip import outcome
 from tui.widgets.line_list import count_of
 
@@ -93,6 +96,7 @@ class ShikomiApp(App[None]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[0].name
+        self.keys: dict[str, str] = {}
         for name in set(self.available_themes) - {theme.name for theme in THEMES}:
             self.unregister_theme(name)
         for mode, screen in screens.SCREENS.items():
@@ -138,6 +142,7 @@ class ShikomiApp(App[None]):
     def on_mount(self) -> None:
         """Start background tasks."""
         leave_when_told(self)
+        self.keys = prefer(self)
         self.sub_title = self.session.project.name
         self.session.dataset_changed.subscribe(self, self._dataset_changed)
         self.session.edited.subscribe(self, self._edited)
@@ -244,11 +249,12 @@ class ShikomiApp(App[None]):
         severe = failed or view.state == "lost"
         if view.state == "lost":
             hint = f"It ended unexpectedly; see {view.job.log_file}."
-        self.notify(
-            escape(f"{outcome(view)}\n{hint}".strip()),
-            severity="error" if severe else "information",
-            timeout=SECONDS,
-        )
+        if not in_form(self, view.job):
+            self.notify(
+                escape(f"{outcome(view)}\n{hint}".strip()),
+                severity="error" if severe else "information",
+                timeout=SECONDS,
+            )
         self.action_rescan()
 
     def action_stop_job(self) -> None:
@@ -337,7 +343,12 @@ class ShikomiApp(App[None]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        self.push_screen(Help(str(self.current_mode)))
+        self.push_screen(Help(str(self.current_mode), self.keys))
+
+    @work(group="verb", exclusive=True, exit_on_error=False)
+    async def action_verb(self, name: str) -> None:
+        """Open the form of a verb."""
+        self.push_screen(await verb_form(self.session, name))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer those of Textual's commands that are not in the table."""

@@ -5,12 +5,15 @@ A command belongs to a scope: ``app`` works everywhere, a stage's name only ther
 job strip shows), so letters are free for commands everywhere else (command mode).
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from textual.binding import Binding, BindingType
 
 Run = Callable[[], Awaitable[None]]
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,16 @@ class Command:
 
     @property
     def id(self) -> str:
-        """Name for keymaps, such as ``images.x``: scope and first default key."""
-        return f"{self.scope}.{self.key.partition(',')[0]}"
+        """Name for keymaps, such as ``images.add-tag``: scope and title."""
+        return f"{self.scope}.{'-'.join(re.findall(r'[a-z]+', self.title.lower()))}"
 
-    @property
-    def label(self) -> str:
-        """The keys, in readable form."""
-        return " ".join(_plain(key) for key in self.key.split(","))
+    def label(self, keymap: Mapping[str, str] = _NONE) -> str:
+        """Return the keys in readable form.
+
+        Args:
+            keymap: Other keys than those of the table, by id.
+        """
+        return " ".join(_plain(key) for key in keymap.get(self.id, self.key).split(","))
 
 
 _PLAIN = {"question_mark": "?", "slash": "/", "asterisk": "*", "escape": "esc"}
@@ -70,13 +76,14 @@ COMMANDS: tuple[Command, ...] = (
         Command(f"{key},f{key}", f"go('{mode}')", title, f"{help_}.", "app")
         for mode, (key, title, help_) in STAGE_KEYS.items()
     ),
+    Command("ctrl+p", "command_palette", "Find", "Find any command or verb by its words.", "app"),
     Command("question_mark", "help", "Help", "Show all keys.", "app", True),
     Command("u", "undo", "Undo", "Undo the last edit of captions or exclusions.", "app", True),
     Command("ctrl+r", "redo", "Redo", "Redo the edit that was undone last.", "app"),
     Command("r", "rescan", "Rescan", "Find images and captions changed outside.", "app"),
     Command("S", "stop_job", "Stop job", "Ask the running job to stop; twice kills it.", "app"),
     Command("q", "quit", "Quit", "Quit; running jobs continue.", "app", True),
-    Command("ctrl+q", "quit", "Quit", "The same, also while typing.", "app"),
+    Command("ctrl+q", "quit", "Quit while typing", "The same, also while typing.", "app"),
     # ---- lists ---------------------------------------------------------------------------
     Command("down,j", "move(1)", "Down", "Next line.", "list"),
     Command("up,k", "move(-1)", "Up", "Previous line.", "list"),
@@ -94,6 +101,14 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("ctrl+up", "step(-1)", "Save, previous", "Save, and edit the previous.", "editor"),
     Command("escape", "leave_editor", "Back", "Back to the list; drafts are kept.", "editor", True),
+    # ---- forms of verbs ------------------------------------------------------------------
+    Command("ctrl+t", "run", "Run", "Run the verb; long work becomes a job.", "verb", True),
+    Command("ctrl+y", "dry", "Dry run", "Show what would change, write nothing.", "verb", True),
+    Command("ctrl+l", "copy", "Copy command", "Copy the command line.", "verb", True),
+    Command("ctrl+o", "more", "More options", "Show or hide the other options.", "verb", True),
+    Command("down", "next", "Next", "To the next input; also enter and tab.", "verb"),
+    Command("up", "previous", "Previous", "To the previous input; also shift+tab.", "verb"),
+    Command("escape", "leave", "Back", "Back; what is typed is kept.", "verb", True),
     # ---- 1 images ------------------------------------------------------------------------
     Command("e", "edit", "Edit", "Write the caption of this image.", "images", True),
     Command("slash", "filter", "Filter", "Show only images that match.", "images", True),
@@ -153,6 +168,7 @@ def titles() -> Iterable[tuple[str, str]]:
     yield "app", "Everywhere"
     yield "list", "In lists"
     yield "editor", "In the caption editor"
+    yield "verb", "In forms of verbs (ctrl+p)"
     for mode, (key, title, _) in STAGE_KEYS.items():
         yield mode, f"{key} {title}"
 

@@ -24,6 +24,7 @@ from tui.drafts import Drafts
 from tui.jobs.follow import JobBoard, JobView
 from tui.jobs.launch import Launcher
 from tui.notices import report
+from tui.scope import Scope
 from tui.stages import StageState
 
 T = TypeVar("T")
@@ -79,6 +80,8 @@ class Session:
         edited: Published with the outcome of each edit.
         turned: Published with the outcome of each undo and redo.
         jobs_changed: Published with each job that has news.
+        scope: The images that are chosen in the list; commands of all stages work on them.
+        typed: What was entered in the forms of verbs, by verb and option.
         remarks: States of stages that only their screens know.
         remarked: Published with the stage whose remark is new.
     """
@@ -90,6 +93,8 @@ class Session:
         self.counts = IndexThread(project, "counts")
         self._writer = IndexThread(project, "writer")
         self._painters = ThreadPoolExecutor(2, thread_name_prefix="shikomi-paint")
+        self.scope = Scope()
+        self.typed: dict[str, dict[str, Any]] = {}
         self.drafts = Drafts(project, lambda error: report(owner, error))
         self.remarks: dict[str, StageState] = {}
         self.board = JobBoard(project.jobs)
@@ -138,6 +143,10 @@ class Session:
     async def upcoming(self, *, undo: bool) -> Edit | None:
         """Return the edit that would be undone or redone next."""
         return await self._writer.run(lambda index: Journal(index).upcoming(undo=undo))
+
+    def adopt(self, number: int) -> None:
+        """Count an edit as one of this session: a process that it started has made it."""
+        self._mine.add(number)
 
     def made(self, edit: Edit) -> bool:
         """Return whether an edit was made, undone or redone in this session."""

@@ -58,7 +58,7 @@ class StageScreen(Screen[None]):
             with Horizontal(id="body"):
                 yield from self.body()
         yield JobStrip()
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """Subscribe to changes."""

@@ -61,4 +61,31 @@ LIGHT = Theme(
         "input-cursor-background": "#1b1b1b",
     },
 )
-THEMES = (DARK, LIGHT)
+HIGH_CONTRAST = Theme(
+    name="high-contrast",
+    dark=True,
+    primary="#0b3f73",
+    secondary="#00284a",
+    accent="#ffd75f",
+    warning="#ffd75f",
+    error="#8a1030",
+    success="#5fff87",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#101010",
+    variables={
+        "text-muted": "#e4e4e4",
+        "text-disabled": "#d0d0d0",
+        "text-primary": "#a8d8ff",
+        "text-accent": "#ffe08a",
+        "text-warning": "#ffe08a",
+        "text-error": "#ffc0cc",
+        "text-success": "#b0ffc4",
+        "primary-muted": "#0b2c4a",
+        "warning-muted": "#3a2e00",
+        "footer-key-foreground": "#ffe08a",
+        "input-cursor-background": "#ffffff",
+    },
+)
+THEMES = (DARK, LIGHT, HIGH_CONTRAST)

@@ -3,6 +3,7 @@
 stdout is data, stderr is narration, exit codes are an interface; every verb goes through ``show``.
 """
 
+import os
 import signal
 import sys
 from collections import Counter
@@ -11,12 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol, TextIO
 
 from prep import events
 from prep.cli import crash
 from prep.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEMS, UserError
 from prep.printable import printable
+from prep.system.jobs import WORDS_KEY
 
 Printer = Callable[[events.Event], str | None]
 
@@ -37,7 +39,8 @@ def show(
 
     Args:
         stream: The operation; it is closed in every case.
-        json: Print every event as a JSON line on stdout, and nothing else.
+        json: Print every event as a JSON line on stdout, and nothing else. Where the environment
+            has ``WORDS_KEY``, the words for people go to stderr besides.
         printer: Returns the text for stdout of one event, or ``None`` for no text.
         summary: Returns the text for the summary of the last event.
 
@@ -45,7 +48,7 @@ def show(
         The exit code: 0 done, 1 done with problems, 130 interrupted, else that of the error; 70
         when shikomi is at fault.
     """
-    view = _Lines() if json else _Human(printer or (lambda _: None), summary or _plain_summary)
+    view = _view(json, printer or (lambda _: None), summary or _plain_summary)
     code = EXIT_OK
     try:
         with _terminated_as_interrupt():
@@ -117,6 +120,27 @@ class _terminated_as_interrupt:  # noqa: N801  (reads as a verb where it is used
         raise KeyboardInterrupt
 
 
+class _View(Protocol):
+    """Shows events."""
+
+    def event(self, event: events.Event) -> None:
+        """Show one event."""
+
+    def partial(self) -> dict[str, Any]:
+        """Return how far each part of the work has come."""
+
+    def close(self) -> None:
+        """Stop showing."""
+
+
+def _view(json: bool, printer: Printer, summary: Callable[[dict[str, Any]], str]) -> _View:
+    if not json:
+        return _Human(printer, summary, sys.stdout)
+    if WORDS_KEY in os.environ:
+        return _Both(_Lines(), _Human(printer, summary, sys.stderr))
+    return _Lines()
+
+
 class _Lines:
     """Events as JSON lines on stdout."""
 
@@ -136,10 +160,29 @@ class _Lines:
         pass
 
 
-class _Human:
-    """A progress bar on stderr when it is a terminal; results as text on stdout."""
+class _Both:
+    """Events as JSON lines on stdout, and in words elsewhere."""
 
-    def __init__(self, printer: Printer, summary: Callable[[dict[str, Any]], str]) -> None:
+    def __init__(self, lines: _Lines, words: "_Human") -> None:
+        self._lines, self._words = lines, words
+
+    def event(self, event: events.Event) -> None:
+        self._lines.event(event)
+        self._words.event(event)
+
+    def partial(self) -> dict[str, Any]:
+        return self._lines.partial()
+
+    def close(self) -> None:
+        self._words.close()
+
+
+class _Human:
+    """A progress bar on stderr when it is a terminal; results as text on a stream."""
+
+    def __init__(
+        self, printer: Printer, summary: Callable[[dict[str, Any]], str], out: TextIO
+    ) -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -149,7 +192,7 @@ class _Human:
             TimeRemainingColumn,
         )
 
-        self._printer, self._summary = printer, summary
+        self._printer, self._summary, self._out = printer, summary, out
         self._skipped: Counter[str] = Counter()
         self._console = Console(stderr=True, highlight=False)
         self._bar = Progress(
@@ -228,8 +271,8 @@ class _Human:
     def _print(self, text: str | None) -> None:
         if text:
             self._bar.stop() if self._bar.finished else None
-            sys.stdout.write(printable(text) + "\n")
-            sys.stdout.flush()
+            self._out.write(printable(text) + "\n")
+            self._out.flush()
 
     def _say(self, text: str) -> None:
         self._bar.console.print(printable(text), markup=False, soft_wrap=True)

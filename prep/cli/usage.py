@@ -14,24 +14,32 @@ def format_error(error: "CycloptsError") -> object:
 
     It reads as every other error does: what is wrong, and in the next line where to look.
     """
-    from pydantic import ValidationError
     from rich.text import Text
 
-    cause = error.__cause__
-    faults = _refused(cause) if isinstance(cause, ValidationError) else [_fault(error)]
     command = " ".join(["shikomi", *(error.command_chain or ())])
-    lines = [f"shikomi: {fault}" for fault in faults]
+    lines = [
+        f"shikomi: {option}: {text}" if option else f"shikomi: {text}"
+        for option, text in faults_of(error)
+    ]
     return Text("\n".join([*lines, f"  All options: {command} --help"]))
 
 
-def _refused(cause: "ValidationError") -> Iterator[str]:
+def faults_of(error: "CycloptsError") -> list[tuple[str, str]]:
+    """Return what is wrong: the name of the option, empty if it is in the text, and a sentence."""
+    from pydantic import ValidationError
+
+    cause = error.__cause__
+    return list(_refused(cause)) if isinstance(cause, ValidationError) else [("", _fault(error))]
+
+
+def _refused(cause: "ValidationError") -> Iterator[tuple[str, str]]:
     """Yield, by option, why a model of options refused its values."""
     from prep.project import fault_of
 
     for fault in cause.errors():
         # Places in a list say nothing: each value is in its message.
         names = [str(part).replace("_", "-") for part in fault["loc"] if isinstance(part, str)]
-        yield (f"--{'.'.join(names)}: " if names else "") + fault_of(fault)
+        yield (f"--{'.'.join(names)}" if names else ""), fault_of(fault)
 
 
 def _fault(error: "CycloptsError") -> str:

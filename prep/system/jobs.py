@@ -2,8 +2,9 @@
 
 A job directory holds ``job.json`` (what runs), ``config.toml`` (complete and frozen, if the
 work has one), ``events.jsonl`` (the command's stdout: one event a line), ``log.txt`` (its
-stderr), ``commands.jsonl`` (requests of front ends), and the locks that the supervisor and the
-command hold for life: *alive* means *locked*, whatever happens to process numbers.
+stderr: the same in words, and what libraries say), ``commands.jsonl`` (requests of front ends), and
+the locks that the supervisor and the command hold for life: *alive* means *locked*, whatever
+happens to process numbers.
 """
 
 import contextlib
@@ -24,6 +25,9 @@ from prep.texts import parse_json, read_text
 
 ENVIRONMENT_KEY = "SHIKOMI_JOB"
 """Environment variable with the job directory that a command runs for."""
+WORDS_KEY = "SHIKOMI_WORDS"
+"""Environment variable with which ``--json`` also prints words for people, on stderr: a job's log
+says then what its verb would say in a terminal."""
 
 TICKET = "queued"
 """The file in a job directory that gives it a place in a queue (``prep.system.queue``)."""

@@ -65,7 +65,11 @@ def _run(job: jobs.Job) -> int:
     jobs.end_torn_line(job)
     before = jobs.Follower(job)
     before.poll()
-    environment = {**jobs.child_environment(), jobs.ENVIRONMENT_KEY: str(job.directory)}
+    environment = {
+        **jobs.child_environment(),
+        jobs.ENVIRONMENT_KEY: str(job.directory),
+        jobs.WORDS_KEY: "1",
+    }
     with job.events_file.open("ab") as out, job.log_file.open("ab") as log:
         try:
             child = subprocess.Popen(

@@ -8,11 +8,13 @@ factor is the familiar 0.18215.
 
 import dataclasses
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from PIL import Image
 from torch import Tensor
 
 from sample_data.make.training import SAMPLE_DATA, WORK, arguments, arithmetic
@@ -46,20 +48,20 @@ def _in_place(scene: Scene, rng: random.Random) -> Scene:
     return dataclasses.replace(scene, pose=pose, size=0.95, shift=0.0, mirrored=False)
 
 
-def encode(vae: AutoencoderKL, size: tuple[int, int], chosen: list[Scene]) -> Tensor:
-    """Return the latents (unscaled posterior means) of drawings of one size."""
+def encode(vae: AutoencoderKL, pictures: Sequence[Image.Image]) -> Tensor:
+    """Return the latents (unscaled posterior means) of pictures of one size."""
     found = []
     with torch.inference_mode(), arithmetic():
-        for start in range(0, len(chosen), CHUNK):
-            pictures = [np.asarray(draw(scene, size)) for scene in chosen[start : start + CHUNK]]
-            latents = vae.encode(to_tensor(np.stack(pictures))).latent_dist.mean
+        for start in range(0, len(pictures), CHUNK):
+            pixels = np.stack([np.asarray(p) for p in pictures[start : start + CHUNK]])
+            latents = vae.encode(to_tensor(pixels)).latent_dist.mean
             found.append(latents.float().contiguous())
     return torch.cat(found)
 
 
 def standardise(vae: AutoencoderKL) -> None:
     """Give latents mean 0 and a spread of 1/SCALING_FACTOR without changing any reconstruction."""
-    sample = encode(vae, CANVAS, scenes(CANVAS, 512))
+    sample = encode(vae, [draw(scene, CANVAS) for scene in scenes(CANVAS, 512)])
     mean, spread = sample.mean((0, 2, 3)), sample.std((0, 2, 3)) * SCALING_FACTOR
     channels = len(mean)
     with torch.no_grad():
@@ -98,7 +100,8 @@ def main() -> None:
     vae = trained_vae()
     for size, count in SHAPES.items():
         if not path_of(size).exists():
-            latents = encode(vae, size, scenes(size, count)) * SCALING_FACTOR
+            pictures = [draw(scene, size) for scene in scenes(size, count)]
+            latents = encode(vae, pictures) * SCALING_FACTOR
             WORK.mkdir(exist_ok=True)
             torch.save(latents.to(torch.bfloat16), path_of(size))
         print(f"{size}: {count} latents", flush=True)

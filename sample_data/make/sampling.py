@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline
 from PIL import Image
 
 from sample_data.make.training import SAMPLE_DATA
@@ -15,16 +15,16 @@ GUIDANCE = 4.5
 BATCH = 16
 
 
-def load(folder: Path = SAMPLE_DATA / "base") -> StableDiffusionPipeline:
-    """Load the base model the way anyone would, in 32 bits for the CPU."""
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
+def load(folder: Path = SAMPLE_DATA / "base") -> DiffusionPipeline:
+    """Load a base model the way anyone would, in 32 bits for the CPU."""
+    pipeline = DiffusionPipeline.from_pretrained(folder)
     pipeline.to(torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
 def sample(
-    pipeline: StableDiffusionPipeline,
+    pipeline: DiffusionPipeline,
     prompts: Sequence[str],
     size: tuple[int, int] = (64, 64),
     seed: int = 0,

@@ -1,7 +1,7 @@
 """Measures the demo models and writes `scores.json`: what is promised about them is measured.
 
 Run `python -m sample_data.make.score`. The tagger reads drawings it has never seen, clean and
-spoiled; the autoencoder redraws some; the base model draws 64 fixed prompts, and the tagger says
+spoiled; the autoencoder redraws some; the base models draw 64 fixed prompts, and the tagger says
 what of each prompt is there. The samples are left in the work folder to be looked at.
 """
 
@@ -21,7 +21,7 @@ from sample_data.make.captions import spoken
 from sample_data.make.reading import THRESHOLDS, Reader
 from sample_data.make.sampling import GUIDANCE, STEPS, contact_sheet, load, sample
 from sample_data.make.tag_table import targets
-from sample_data.make.training import HERE, WORK
+from sample_data.make.training import HERE, SAMPLE_DATA, WORK
 from sample_data.make.vae import CANVAS, allowed_scene, to_tensor
 from sample_data.make.world import Scene, draw, sample_scene
 
@@ -80,7 +80,7 @@ def wanted_tags(scene: Scene) -> list[str]:
     return [who.species, f"{who.colour}_body", *filter(None, [scene.hat]), scene.background]
 
 
-def score_base(pipeline: Any, reader: Reader) -> dict[str, Any]:
+def score_base(pipeline: Any, reader: Reader, name: str) -> dict[str, Any]:
     """Draw the fixed prompts and count how much of them the tagger finds."""
     rng = random.Random("base score")
     scenes = [allowed_scene(rng) for _ in range(PROMPTS)]
@@ -89,7 +89,7 @@ def score_base(pipeline: Any, reader: Reader) -> dict[str, Any]:
     images = sample(pipeline, prompts)
     seconds = time.monotonic() - started
     WORK.mkdir(exist_ok=True)
-    contact_sheet(images).save(WORK / "samples.png")
+    contact_sheet(images).save(WORK / f"samples-{name}.png")
     counts: dict[str, list[bool]] = {"species": [], "colour": [], "hat": [], "background": []}
     for scene, found in zip(scenes, reader.tags(images), strict=True):
         wanted = wanted_tags(scene)
@@ -119,20 +119,23 @@ def training_cost(name: str) -> dict[str, Any]:
 def main() -> None:
     """Measure what is asked for and merge it into the file of scores."""
     parser = argparse.ArgumentParser(description="Measure the demo models.")
-    parser.add_argument("--only", choices=("tagger", "base"), help="measure one of them")
+    parser.add_argument("--only", choices=("tagger", "base", "sdxl"), help="measure one of them")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--out", type=Path, default=HERE / "scores.json")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     scores: dict[str, Any] = json.loads(options.out.read_text()) if options.out.exists() else {}
     reader = Reader(threads=options.threads)
-    if options.only != "base":
+    if options.only in (None, "tagger"):
         clean, spoiled = (score_tagger(reader, spoiled=flag) for flag in (False, True))
         scores["tagger"] = {"clean": clean, "spoiled": spoiled, **training_cost("tagger")}
-    if options.only != "tagger":
+    if options.only in (None, "base"):
         pipeline = load()
         scores["vae"] = {**score_vae(pipeline), **training_cost("vae")}
-        scores["base"] = {**score_base(pipeline, reader), **training_cost("unet")}
+        scores["base"] = {**score_base(pipeline, reader, "base"), **training_cost("unet")}
+    if options.only in (None, "sdxl"):
+        pipeline = load(SAMPLE_DATA / "sdxl")
+        scores["sdxl"] = {**score_base(pipeline, reader, "sdxl"), **training_cost("sdxl")}
     options.out.write_text(json.dumps(scores, indent=2) + "\n")
     print(json.dumps(scores, indent=2))
 

@@ -10,6 +10,7 @@ from tui.dialogs.edit_tags import EditTags  # noqa: F401  (the dialogs load, too
 from tui.palette import TableProvider
 from tui.screens import SCREENS
 from tui.stages import SHORT
+from tui.verbs.screen import VerbScreen
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.line_list import LineList
 
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 def test_every_command_has_its_method() -> None:
     owners = {"app": ShikomiApp, "list": LineList, "editor": CaptionEditor, **SCREENS}
+    owners["verb"] = VerbScreen
     missing = [
         command.action
         for command in commands.COMMANDS

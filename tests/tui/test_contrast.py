@@ -6,6 +6,7 @@ WCAG 2.2 asks for 4.5 : 1 (1.4.3); the formula is its relative luminance.
 import pytest
 from rich.style import Style
 from textual.screen import ModalScreen
+from textual.scrollbar import ScrollBar
 from textual.widget import Widget
 
 from prep.project import Project
@@ -58,8 +59,8 @@ def faint(opened: Opened) -> set[str]:
 
 
 def exempt(widget: Widget) -> bool:
-    """Neither pictures, nor what is disabled (WCAG 1.4.3), nor what a dialog covers."""
-    return isinstance(widget, Picture | ModalScreen) or any(
+    """Neither pictures, nor scroll bars, what is disabled (WCAG 1.4.3), what a dialog covers."""
+    return isinstance(widget, Picture | ScrollBar | ModalScreen) or any(
         isinstance(node, Widget) and node.disabled for node in widget.ancestors_with_self
     )
 

@@ -38,7 +38,7 @@ _DECAYS = ("adamw", "adamw8bit", f"{_BNB}PagedAdamW8bit", f"{_BNB}PagedAdamW")
 _DECAY = dict.fromkeys((*_DECAYS, f"{_BNB}PagedAdamW32bit"), 0.01)
 """Weight decay of their classes; that of the others is 0."""
 _OWN: dict[str, dict[str, Any]] = {
-    "prodigy": {"use_bias_correction": False, "safeguard_warmup": False},
+    "prodigy": {"betas": (0.9, 0.999), "safeguard_warmup": False},
     "adafactor": {"scale_parameter": True, "relative_step": True},
     "torch.optim.SGD": {"momentum": 0.9, "nesterov": True},
     f"{_BNB}SGD8bit": {"momentum": 0.9, "nesterov": True},
@@ -112,7 +112,10 @@ def _arguments(book: Book, optimizer: str) -> None:
     decay = given.get("weight_decay", _DECAY.get(optimizer, 0.0))
     book.setting("weight_decay", decay, f"{_LIST}weight_decay")
     shared = kind_of(optimizer).shared if optimizer in OPTIMIZERS else ()
-    rest = dict(_OWN.get(optimizer, {}))
+    own = _OWN.get(optimizer, {})
+    rest = {name: value for name, value in own.items() if name not in shared}
+    for name in own.keys() & set(shared) - given.keys():
+        book.setting(name, own[name])
     if given.get("warmup_init") is True:
         rest["relative_step"] = True
     for name, value in given.items():

@@ -51,14 +51,7 @@ def train(
     commands, counters, schedule = CommandReader(job), training.counters, training.schedule
     most = training.settings.batch_size * training.settings.gradient_accumulation
     log = StepLog(schedule.steps, counters, group, lambda: training.ledger.settle(group, most))
-    training.network.train()
-    yield from probe(training, _trial)
-    yield from training.micro.news()
-    if counters.step == 0:
-        yield from _validate(training)
-        if training.settings.sample_at_start:
-            yield from _draw(training)
-
+    yield from _before(training)
     reason = "done"
     while counters.step < schedule.steps:
         log.begin()
@@ -90,6 +83,17 @@ def train(
             break
 
     yield from _finish(training, log.timer, reason)
+
+
+def _before(training: Training) -> Iterator[Event]:
+    """Try the run, and look at the model as it was before the first step."""
+    training.network.train()
+    yield from probe(training, _trial)
+    yield from training.micro.news()
+    if training.counters.step == 0:
+        yield from _validate(training)
+        if training.settings.sample_at_start:
+            yield from _draw(training)
 
 
 def set_rates(training: Training) -> float:

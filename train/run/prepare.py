@@ -135,8 +135,7 @@ def prepare(
     """
     settings, base = run.train, opened_base(run)
     prompts = training_prompts(settings.sample_prompts, base)
-    data = read_dataset(run.dataset, settings)
-    _check_buckets(data, base)
+    _check_buckets(data := read_dataset(run.dataset, settings), base)
     yield from _check_whole_model(base, settings, group)
     model = open_family(base, choose(settings.precision, group.device))
     settings.check_prediction(model.objective.prediction)
@@ -149,9 +148,8 @@ def prepare(
     read = schedule.captions_from(newest_step(folder), group.rank)
     yield from _read_ahead(texts, (*held_out, *probed(schedule.images)), read)
     ledger = Ledger(schedule.images, schedule.steps, model.objective.timesteps)
-    fresh, planned = not states(folder), None
-    if plan and fresh and group.is_main:
-        planned = yield from plan(run, base, largest_bucket(schedule.images))
+    fresh, largest = not states(folder), largest_bucket(schedule.images)
+    planned = (yield from plan(run, base, largest)) if plan and fresh and group.is_main else None
     yield from _load(model, settings)
     stepper = make_stepper(model, network := make_network(model, run, fresh=fresh), settings)
     counters = Counters(dataset=data.fingerprint, started=time.time())

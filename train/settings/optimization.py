@@ -73,7 +73,8 @@ class OptimizationSettings(Section):
     three to ten times as much as adamw."""
     betas: tuple[float, float] | None = None
     """How much of the past the averages of the gradient and of its square keep, each 0 to below 1;
-    when absent, as the optimiser has it: 0.9 and 0.999 for adamw, 0.9 and 0.99 for lion."""
+    when absent, as the optimiser has it: 0.9 and 0.999 for adamw, 0.9 and 0.99 for lion and
+    prodigy."""
     eps: float | None = Field(None, gt=0)
     """Keeps the step finite where gradients vanish; when absent, as the optimiser has it (1e-8)."""
     max_grad_norm: float = Field(1.0, ge=0)

@@ -43,10 +43,11 @@ OPTIMIZERS: Mapping[str, OptimizerKind] = {
         flat=False,
         arguments={"scale_parameter": False, "relative_step": False},
     ),
-    # What its authors advise for diffusion models: https://github.com/konstmish/prodigy
+    # Not with use_bias_correction and a beta of 0.999, as its authors advise for diffusion models:
+    # the correction then begins at a third, and for some hundred steps the estimate of the rate
+    # stays near its first value, 1e-6, which trains nothing (benchmarks/learning.txt).
     "prodigy": OptimizerKind(
-        "prodigyopt.Prodigy",
-        arguments={"use_bias_correction": True, "safeguard_warmup": True},
+        "prodigyopt.Prodigy", arguments={"safeguard_warmup": True, "betas": (0.9, 0.99)}
     ),
     "schedulefree": OptimizerKind("schedulefree.AdamWScheduleFree"),
 }

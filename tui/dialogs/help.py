@@ -1,5 +1,6 @@
 """The help screen: all keys."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -21,9 +22,15 @@ class Help(ModalScreen[None]):
         Binding("k", "scroll(-1)", "Up", show=False),
     ]
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str, keymap: Mapping[str, str]) -> None:
+        """Make the screen.
+
+        Args:
+            mode: The current stage.
+            keymap: Keys that a person changed, by the ids of commands.
+        """
         super().__init__()
-        self._mode = mode
+        self._mode, self._keymap = mode, keymap
 
     def compose(self) -> ComposeResult:
         """Compose the list."""
@@ -40,7 +47,12 @@ class Help(ModalScreen[None]):
             if found:
                 parts.append((f"{heading}\n", "bold $text-primary"))
             for command in found:
-                parts += [(f"  {command.label:<14}", "bold"), f" {command.help}\n"]
+                keys = command.label(self._keymap)
+                parts += [
+                    (f"  {keys:<14}", "bold"),
+                    f" {command.help}",
+                    (f"  {command.id}\n", "dim"),
+                ]
         return Content.assemble(*parts)
 
     def action_scroll(self, lines: int) -> None:

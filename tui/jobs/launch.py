@@ -8,6 +8,10 @@ from typing import Any
 from pydantic import BaseModel
 from textual.screen import Screen
 
+from prep.project import Project
+from prep.project.boundary import refuse_links
+from prep.system import jobs
+
 
 class Launcher:
     """Lets one start of a job through at a time."""
@@ -27,6 +31,24 @@ class Launcher:
             yield True
         finally:
             self._busy = False
+
+
+def launch(project: Project, kind: str, argv: list[str], title: str) -> jobs.Job:
+    """Start a command as a job of the project, which goes on when this terminal is closed.
+
+    Args:
+        project: The project.
+        kind: Its verb.
+        argv: The process; it writes events to its stdout.
+        title: A readable title.
+
+    Raises:
+        UserError: The folder of jobs is a link to somewhere else, or the job did not start.
+    """
+    refuse_links(project, project.jobs)
+    job = jobs.create(project.jobs, jobs.JobSettings(kind, argv, title=title))
+    jobs.start(job)
+    return job
 
 
 def command(verb: str, project: str, options: BaseModel, *, dry: bool) -> list[str]:

@@ -19,6 +19,7 @@ from tui.about import about
 from tui.dialogs.edit_tags import Decision, EditKind, EditTags
 from tui.dialogs.question import Question
 from tui.notices import tell
+from tui.scope import Scope
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.widgets.caption_editor import CaptionEditor
@@ -95,6 +96,7 @@ class ImagesScreen(StageScreen):
         known |= dict.fromkeys(self._list.marked - kept, "")
         self._list.show(ids, known, hold=hold and self._list.at_cursor in known)
         self._tell(total)
+        self._publish_scope()
         self._list.loaded = self.session.scanned
         self._show_empty(total == 0 and self.session.scanned)
         self._show_counts(await self.session.counts.run(lambda index: index.tag_counts(where)))
@@ -145,7 +147,16 @@ class ImagesScreen(StageScreen):
     @on(ImageList.Marked)
     def marked(self) -> None:
         """Show how many are selected."""
+        self._publish_scope()
         self._tell()
+
+    def _publish_scope(self) -> None:
+        """Let the other stages and the forms of verbs work on what is chosen here."""
+        images = self._list
+        # Where the filter hides all that is selected, it is still not the others that are meant.
+        selected = tuple(images.targets or sorted(images.marked)) if images.marked else ()
+        where = self.query_one(FilterBar).text
+        self.session.scope = Scope(selected, where, images.count, self._total)
 
     def _show(self, row: ImageRow | None) -> None:
         picture, text = self.query_one(Picture), ""

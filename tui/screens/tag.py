@@ -13,12 +13,10 @@ from textual.widgets import Button, Static
 from prep import events
 from prep.images import decode
 from prep.ops.tag import TagOptions
-from prep.project.boundary import refuse_links
-from prep.system import jobs
 from prep.tagging.models.obtain import DEMO
 from tui import commands
 from tui.jobs.follow import JobView
-from tui.jobs.launch import command
+from tui.jobs.launch import command, launch
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.starting import is_current, wants_another
@@ -121,10 +119,7 @@ class TagScreen(StageScreen):
             form.rebase(self._settings())
         title = f"{'dry run: ' if dry else ''}tag with {options.model or 'the set tagger'}"
         argv = command("tag", str(self.session.project.root), options, dry=dry)
-        settings = jobs.JobSettings("tag", argv, title=title)
-        refuse_links(self.session.project, self.session.project.jobs)
-        job = jobs.create(self.session.project.jobs, settings)
-        await asyncio.to_thread(jobs.start, job)
+        await asyncio.to_thread(launch, self.session.project, "tag", argv, title)
         self.set_focus(self.query_one("#tagged"))
 
     # ---- watching ------------------------------------------------------------------------

@@ -67,7 +67,8 @@ def outcome(view: JobView) -> str:
     """Return a sentence on how a job ended."""
     if isinstance(view.end, events.Failed):
         return f"{view.title} failed: {view.end.message}"
-    return f"{view.title}: {view.state}"
+    edit = view.end.summary.get("edit") if isinstance(view.end, events.Finished) else 0
+    return f"{view.title}: {view.state}" + (". Press u to undo." if edit else "")
 
 
 class JobStrip(Widget):

@@ -39,7 +39,7 @@ _COARSE, _EQUAL = 8, 1e-3
 _MAYBE_EQUAL_BITS, _MAYBE_EQUAL = 6, 0.3
 """Maximum difference at which pixels may be identical."""
 _ENOUGH_TO_VOTE = 3
-_LINKS = 2
+_LINKS = 6
 """Pictures unlike the kept one that each of its copies is compared with: it may be theirs."""
 _CUT = 0.03
 """Difference of aspect ratios from which a copy shows another part of the picture."""

@@ -313,7 +313,23 @@ def _rename(source: Path, target: Path) -> None:
         _move_link(source, target)
         return
     try:
-        os.rename(source, target)  # noqa: PTH104  (also if only the case differs)
+        # Unlike a rename, a link never replaces a file that another program has just put there.
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        if source.is_symlink() or target.is_symlink() or not target.samefile(source):
+            raise
+        os.rename(source, target)  # noqa: PTH104  (only the case differs)
+        if {source.name, target.name} <= set(os.listdir(target.parent)):  # noqa: PTH208
+            source.unlink()  # they were two names of one file, which a rename leaves
+    except OSError:  # no links here, or another file system
+        _replaced(source, target)
+    else:
+        source.unlink()
+
+
+def _replaced(source: Path, target: Path) -> None:
+    try:
+        os.rename(source, target)  # noqa: PTH104
     except OSError:  # another file system
         shutil.move(source, target)
 

@@ -100,6 +100,11 @@ def _name(term: Term, context: Context) -> Condition:
     return Condition(test=test, values=values, costly=True)
 
 
+def _file(term: Term, context: Context) -> Condition:
+    del context
+    return Condition(select="SELECT id AS n FROM images WHERE path = ?", values=(term.value,))
+
+
 def _holding(column: str, text: str, context: Context) -> tuple[str, tuple[str, ...]]:
     """Return the test whether a column holds a text in any case (of A to Z), and its values."""
     wanted = ascii_lower(composed(text))
@@ -162,6 +167,7 @@ _KINDS: dict[str, Callable[[Term, Context], Condition]] = {
     "regex": _regex,
     "text": _text,
     "name": _name,
+    "file": _file,
     "has": _has,
     "quality": quality,
     **dict.fromkeys(("w", "h", "mp", "ar", "size", "orientation", "frames", "tags"), _number),

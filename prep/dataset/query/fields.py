@@ -39,6 +39,7 @@ FIELDS: dict[str, FilterField] = {
     "tag": FilterField(TEXT),
     "text": FilterField(TEXT),
     "name": FilterField(TEXT),
+    "file": FilterField(TEXT),
     "in": FilterField(TEXT),
     "concept": FilterField(TEXT),
     "format": FilterField(TEXT),

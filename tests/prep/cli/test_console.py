@@ -42,6 +42,28 @@ def test_json_is_every_event_and_nothing_else(capsys: Captured) -> None:
     assert [events.from_json(line) for line in out.splitlines()] == list(WORK)
 
 
+def test_a_job_says_in_its_log_what_it_would_say_in_a_terminal(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def show(*, json: bool) -> tuple[str, str]:
+        skipped = events.Skipped("b.png", "broken")
+        console.show(
+            stream(skipped, *WORK),
+            json=json,
+            printer=lambda event: event.path if isinstance(event, events.Written) else None,
+        )
+        out, err = capsys.readouterr()
+        return out, err
+
+    in_terminal = show(json=False)
+    monkeypatch.setenv("SHIKOMI_WORDS", "1")
+    out, err = show(json=True)
+    kinds = [type(events.from_json(line)) for line in out.splitlines()]
+    assert kinds == [events.Skipped, *map(type, WORK)]
+    assert sorted(err.splitlines()) == sorted("".join(in_terminal).splitlines())
+    assert "skipped b.png: broken\nout/a.png\nimages: 2" in err
+
+
 def test_people_get_results_on_stdout_and_no_bar_without_a_terminal(capsys: Captured) -> None:
     def printer(event: Event) -> str | None:
         return event.path if isinstance(event, events.Written) else None

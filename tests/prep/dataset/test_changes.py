@@ -1,5 +1,6 @@
 """Kinds of change besides captions: files that move, bytes that are replaced, crops."""
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -65,6 +66,43 @@ def test_a_file_is_never_moved_onto_another(project: Project, index: Index) -> N
     assert (project.root / A).exists()
 
 
+def test_a_file_that_comes_in_at_the_last_moment_is_not_replaced(
+    project: Project, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.link
+
+    def beaten(source: Path, target: Path, *, follow_symlinks: bool) -> None:
+        target.write_bytes(b"somebody else's")
+        real(source, target, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(os, "link", beaten)
+    outcome = Journal(index).apply("rename", [move(A, MOVED)])
+    assert outcome.conflicts == [(A, "the file cannot be moved (File exists)")]
+    assert (project.root / MOVED).read_bytes() == b"somebody else's"
+    assert (project.root / A).exists()
+
+
+def test_a_move_that_was_cut_off_between_two_names_is_finished(
+    project: Project, index: Index
+) -> None:
+    before = (project.root / A).read_bytes()
+    os.link(project.root / A, project.root / MOVED)
+    assert Journal(index).apply("rename", [move(A, MOVED)]).changed
+    assert (project.root / MOVED).read_bytes() == before
+    assert not (project.root / A).exists()
+
+
+def test_files_move_where_there_are_no_hard_links(
+    project: Project, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    assert Journal(index).apply("rename", [move(A, MOVED)]).changed
+    assert not (project.root / A).exists()
+
+
 def test_a_move_to_the_trash_leaves_the_index_and_undo_brings_it_back(
     project: Project, index: Index
 ) -> None:
@@ -127,11 +165,12 @@ def test_a_move_that_fails_says_why(project: Project, index: Index) -> None:
 def test_files_move_to_other_file_systems(
     project: Project, index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: object) -> None:
+    def refused(*_: object, **__: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
     before = (project.root / A).read_bytes()
     with monkeypatch.context() as patched:
+        patched.setattr("os.link", refused)
         patched.setattr("os.rename", refused)
         assert Journal(index).apply("rename", [move(A, MOVED)]).changed
     assert (project.root / MOVED).read_bytes() == before

@@ -60,6 +60,8 @@ ALL = ["beach_1", "beach_2", "night", "broken", "plain"]
         ('caption:"hat, night"', ["night"]),
         ("name:BEACH", ["beach_1", "beach_2"]),
         ("-name:beach in:10_mochi", ["night"]),
+        ('file:"dataset/10_mochi/beach_1.png"', ["beach_1"]),
+        ("file:beach_1 or file:dataset/10_mochi/BEACH_1.png", []),
         ('in:"1_other"', ["broken", "plain"]),
         ("in:1*", ALL),
         ("in:10*", ["beach_1", "beach_2", "night"]),

@@ -185,6 +185,8 @@ def _term(term: Term, image: Picture, project: Project) -> bool:
         return text is not None and value.lower() in text.lower()
     if term.field == "name":
         return value.lower() in image.path.lower()
+    if term.field == "file":
+        return value == image.path
     if term.field in ("in", "concept"):
         names = {image.folder, image.folder.partition("_")[2]}
         return value in ({image.folder} if term.field == "in" else names | _trigger(image))
@@ -257,6 +259,7 @@ CHOICES = [
     *(Term("in", folder) for folder in FOLDERS),
     *(Term("concept", name) for name in ("mochi", "solo", "kuma", "none")),
     *(Term("name", name) for name in ("BEACH", "_1", "é")),
+    *(Term("file", f"dataset/{FOLDERS[0]}/beach_{number}.png") for number in range(8)),
     *(Term("text", word) for word in ("HAT", "asleep", "r, h")),
     *(Term("phrase", words, literal=True) for words in ("hat", "a hat", "hat, asleep", "in")),
     *(Term("regex", pattern) for pattern in ("^hat", r"b[aeo]ar\b", "$^")),

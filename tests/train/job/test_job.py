@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from prep.errors import ConfigError, MissingExtraError, UserError
 from prep.events import Event, Failed, Finished, Metric, Sample, Saved, Warned
 from prep.project import Project
 from prep.system import jobs
+from tests.train.checkpoints.single import parts, write_single_file
 from tests.train.tiny import MakeRun
 from tests.waiting import ended, wait_for
 from train import extra
@@ -28,6 +30,9 @@ from train.networks.saved import load_lora
 from train.run.checkpoint import states
 from train.run.loop import train
 from train.run.processes import ProcessGroup
+
+SMALL = (32, 32, 32, 64)
+"""Channels of a VAE whose pictures of 64 pixels are latents of 8 x 8."""
 
 
 def events_of(job: jobs.Job) -> list[Event]:
@@ -55,8 +60,31 @@ def here(run: RunConfig, folder: Path) -> list[Event]:
     return list(train(run, jobs.Job(folder), ProcessGroup(default_device())))
 
 
-def test_a_killed_run_goes_on_bit_identically(make_run: MakeRun, tmp_path: Path) -> None:
-    run = make_run(epochs=3, batch_size=2, save_every_steps=1, save_every_epochs=0)
+KILLED: dict[str, dict[str, Any]] = {
+    "dora by prodigy": {
+        "network": "dora",
+        "conv_rank": 2,
+        "dropout": 0.1,
+        "optimizer": "prodigy",
+        "learning_rate": 1.0,
+        "optimizer_args": {"d0": 1e-3},
+    },
+    "lokr by lion": {"network": "lokr", "lokr_factor": 2, "optimizer": "lion", "ema_decay": 0.5},
+    "full": {"method": "full", "rank": 32, "alpha": 16.0, "precision": "bf16"},
+}
+
+
+@pytest.mark.parametrize("name", KILLED)
+def test_a_killed_run_goes_on_bit_identically(make_run: MakeRun, tmp_path: Path, name: str) -> None:
+    settings: dict[str, Any] = {
+        "epochs": 3,
+        "batch_size": 2,
+        "save_every_steps": 1,
+        "save_every_epochs": 0,
+    }
+    if name == "full":  # a folder with a vocabulary of its own cannot become a checkpoint
+        settings["base"] = str(write_single_file(tmp_path / "a.safetensors", parts("sd15", SMALL)))
+    run = make_run(**settings, **KILLED[name])
     last = here(run, tmp_path / "whole")[-1]
     assert isinstance(last, Finished)
     expected = payload(run.project / last.summary["lora"])

@@ -180,7 +180,9 @@ def test_arguments_that_are_no_values_are_refused(given: Any) -> None:
 def test_adafactor_and_prodigy_begin_with_what_suits_loras() -> None:
     adafactor, prodigy = made("adafactor").defaults, made("prodigy").defaults
     assert (adafactor["scale_parameter"], adafactor["relative_step"]) == (False, False)
-    assert (prodigy["use_bias_correction"], prodigy["safeguard_warmup"]) == (True, True)
+    assert (prodigy["use_bias_correction"], prodigy["safeguard_warmup"]) == (False, True)
+    assert prodigy["betas"] == (0.9, 0.99)
+    assert made("prodigy", betas=(0.8, 0.95)).defaults["betas"] == (0.8, 0.95)
     changed = made("prodigy", optimizer_args={"safeguard_warmup": False, "d_coef": 2})
     assert (changed.defaults["safeguard_warmup"], changed.defaults["d_coef"]) == (False, 2)
 

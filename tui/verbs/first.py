@@ -1,0 +1,33 @@
+"""Which inputs of verbs with many are shown at first; the others are behind "More options"."""
+
+from tui.verbs.options import PATH, WHERE, VerbSpec
+
+FIRST: dict[str, tuple[str, ...]] = {
+    "edit": ("--remove", "--add", "--prepend", "--replace", "--move", "--dedupe", "--rules"),
+    "quality": ("--only", "--all", "--exclude"),
+    "dupes": ("--variants", "--crops", "--resolve", "--captions", "--trash"),
+    "crop": ("--set", "--aspect", "--subject", "--borders", "--add", "--clear"),
+    "shuffle": ("--epochs", "--shuffle", "--keep", "--dropout", "--samples"),
+    "tag": ("--model", "--general", "--character", "--write", "--also"),
+    "scores thresholds": ("--model", "--general", "--character", "--tags", "--sweep"),
+    "scores compare": ("--model", "--also", "--general", "--sort", "--images"),
+    "doubt": ("--model", "--reason", "--about", "--yes", "--no", "--accept", "--reject"),
+    "caption": ("--url", "--model", "--prompt", "--place", "--write", "--limit"),
+    "plan": ("--by", "--balance", "--apply", "--batch-size", "--epochs", "--memory"),
+    "check": ("--fix", "--trainer", "--only", "--all"),
+    "export": ("--out", "--layout", "--format", "--masks"),
+    "sample": ("--prompt", "--lora", "--count", "--seed", "--base"),
+    "grid": ("--prompt", "--lora", "--strengths", "--seed", "--base"),
+}
+_FEW = 7
+"""Inputs that are shown at first where nothing is chosen."""
+
+
+def first_of(spec: VerbSpec) -> tuple[str, ...]:
+    """Return the names of the inputs that are shown at first; what is required is among them."""
+    names = [option.name for option in spec.options if option.name not in (WHERE, PATH)]
+    needed = {option.name for option in spec.options if option.required or option.positional}
+    chosen = {*needed, *FIRST.get(spec.verb.name, names[:_FEW])}
+    if len(names) <= _FEW and spec.verb.name not in FIRST:
+        chosen |= set(names)
+    return tuple(name for name in names if name in chosen)
