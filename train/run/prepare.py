@@ -147,7 +147,6 @@ def prepare(
     yield from _whole_model_warnings(run, base, schedule, folder)
     read = schedule.captions_from(newest_step(folder), group.rank)
     yield from _read_ahead(texts, (*held_out, *probed(schedule.images)), read)
-    ledger = Ledger(schedule.images, schedule.steps, model.objective.timesteps)
     fresh, largest = not states(folder), largest_bucket(schedule.images)
     planned = (yield from plan(run, base, largest)) if plan and fresh and group.is_main else None
     yield from _load(model, settings)
@@ -169,7 +168,7 @@ def prepare(
         _facts(model, stepper, counters.started, len(held_out)),
         _pictures(prompts, settings, data, base),
         ImageGenerator(model, texts.rest),
-        ledger,
+        Ledger(schedule.images, schedule.steps, model.objective.timesteps),
         MicroBatches(schedule.images),
         planned=planned,
     )
