@@ -40,7 +40,8 @@ SETTINGS: dict[str, Any] = {
     "noise_offset": 0.1,
     "multires_noise_iterations": 2,
     "ip_noise_gamma": 0.1,
-    "learning_rate": 0.02,
+    "learning_rate": 0.002,
+    "max_grad_norm": 0.0,  # of clipped gradients of this model only the sign would be seen
 }
 
 

@@ -31,7 +31,13 @@ STEPS = 4
 SETTINGS: dict[str, Any] = {"batch_size": 1, "epochs": 2, "max_grad_norm": 0.5, "dropout": 0.2}
 
 MANY = [toy_image(number) for number in range(8)]
-LARGE: dict[str, Any] = {"batch_size": 4, "epochs": 4, "noise_offset": 0.1}
+LARGE: dict[str, Any] = {
+    "batch_size": 4,
+    "epochs": 4,
+    "noise_offset": 0.1,
+    "max_grad_norm": 0.0,
+    "learning_rate": 0.01,
+}
 
 
 def noted_step(training: Training) -> float:
