@@ -27,6 +27,7 @@ _SMALL = re.compile(
     r"|tokenizer(?:_2)?/[^/]+\.(?:json|txt)"
 )
 _CHECKPOINT = re.compile(r"[^/]+\.(?:safetensors|ckpt)")
+_SUFFIXES = (".safetensors", ".ckpt")
 _SHOWN = 5
 
 
@@ -54,7 +55,7 @@ class HubModel:
             True
         """
         found = _NAME.fullmatch(text)
-        if found is None or ".." in text:
+        if found is None or ".." in text or found["repository"].endswith(_SUFFIXES):
             return None
         return cls(
             Repository(found["repository"], found["revision"] or "main"), found["file"] or ""
@@ -151,9 +152,7 @@ def model_file(name: str, project: Path) -> Path:
         place = project / Path(name).expanduser()
     except RuntimeError as error:
         raise ConfigError(f"There is no home folder for {name}.", "Write its path out.") from error
-    if place.exists():
-        return place
-    model = HubModel.parse(name)
+    model = _of_hub(name, place)
     return (model.on_disk() if model else None) or place
 
 
@@ -168,9 +167,14 @@ def obtain_model(name: str, project: Path) -> Generator[events.Event, None, None
     Raises:
         UserError: As ``HubModel.obtain``.
     """
-    model = HubModel.parse(name) if name and not model_file(name, project).exists() else None
+    model = _of_hub(name, model_file(name, project)) if name else None
     if model is not None:
         yield from model.obtain()
+
+
+def _of_hub(name: str, place: Path) -> HubModel | None:
+    """Return the model of the hub that is meant; a path whose folder is there is a path."""
+    return None if place.parent.exists() else HubModel.parse(name)
 
 
 def _whole(snapshot: Path) -> bool:

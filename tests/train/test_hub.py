@@ -51,7 +51,7 @@ def test_names_of_the_hub(text: str, repository: str, revision: str, file: str) 
     [
         "", "name", "model.safetensors", "/models/owner/name", "~/owner/name", "./owner/name",
         "../owner/name", "owner/../name", "owner/name/folder", r"owner\name", "https://host/a/b",
-        "owner/name/../../x.safetensors",
+        "owner/name/../../x.safetensors", "model/x.safetensors", "model/x.ckpt",
     ],
 )  # fmt: skip
 def test_what_is_no_name_of_the_hub(text: str) -> None:
@@ -109,6 +109,14 @@ def test_a_folder_of_that_name_comes_first(hub: ModelHub, tmp_path: Path) -> Non
     (tmp_path / NAME).mkdir(parents=True)
     assert obtained(NAME, tmp_path) == []
     assert model_file(NAME, tmp_path) == tmp_path / NAME
+    assert hub.requests == []
+
+
+def test_a_file_that_is_missing_in_a_folder_that_is_there_is_not_asked_for(
+    hub: ModelHub, tmp_path: Path
+) -> None:
+    (tmp_path / "model").mkdir()
+    assert obtained("model/nowhere", tmp_path) == []
     assert hub.requests == []
 
 

@@ -4,9 +4,10 @@ Everything is a pure function of the dataset file, the seed and the epoch, so th
 sees what it would have seen.
 """
 
+import heapq
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -182,6 +183,19 @@ def split_validation(
             "Lower validation_split in the dataset file, or validation_fraction in [train].",
         )
     return train, [i for i in data.images if i.content in held and not i.regularization]
+
+
+def watched_images(images: Iterable[TrainImage], settings: TrainSettings) -> list[TrainImage]:
+    """Return the images, of those that are trained on, that validation measures as well.
+
+    They are chosen by content, so that they are the same in every run of a dataset.
+    """
+    own = {image.content: image for image in images if not image.regularization}
+    return heapq.nsmallest(
+        settings.watched_images,
+        own.values(),
+        key=lambda image: text_hash(f"{settings.seed} watched {image.content}"),
+    )
 
 
 def epoch_batches(

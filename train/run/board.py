@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from prep.errors import UnreadableError
 from prep.events import Event, Metric, Sample, Validation, Warned
+from prep.images import decode
 from train.config import RunConfig
 
 FOLDER = "tensorboard"
 """Below ``output``, with a folder for each run."""
-_LOST = (OSError, ValueError)
+_LOST = (OSError, ValueError, UnreadableError)
 """What writing or reading a picture may raise; the run is worth more than its curves."""
 
 
@@ -97,9 +99,7 @@ def scalars(event: Metric | Validation) -> dict[str, float]:
 
 def _write_picture(writer: Any, file: Path, sample: Sample) -> None:
     import numpy as np
-    from PIL import Image
 
-    with Image.open(file) as image:
-        pixels = np.asarray(image.convert("RGB"))
+    pixels = np.asarray(decode(file))
     name = f"samples/{file.stem.rpartition('-')[2]} {sample.prompt[:60]}"
     writer.add_image(name, pixels, sample.step, dataformats="HWC")

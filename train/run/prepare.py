@@ -21,6 +21,7 @@ from train.data.dataset import (
     largest_bucket,
     split_validation,
     validation_caption,
+    watched_images,
 )
 from train.data.latents import BATCH_PIXELS, LatentCache
 from train.data.reading import read_dataset
@@ -146,7 +147,7 @@ def prepare(
     yield from _warnings(data, schedule, texts, settings)
     yield from _whole_model_warnings(run, base, schedule, folder)
     read = schedule.captions_from(newest_step(folder), group.rank)
-    yield from _read_ahead(texts, (*held_out, *probed(schedule.images)), read)
+    yield from _read_ahead(texts, held_out, schedule.images, settings, read)
     fresh, largest = not states(folder), largest_bucket(schedule.images)
     planned = (yield from plan(run, base, largest)) if plan and fresh and group.is_main else None
     yield from _load(model, settings)
@@ -219,9 +220,14 @@ def _whole_model_warnings(
 
 
 def _read_ahead(
-    texts: Texts, measured: Iterable[TrainImage], captions: Iterable[str]
+    texts: Texts,
+    held_out: Sequence[TrainImage],
+    images: Sequence[TrainImage],
+    settings: TrainSettings,
+    captions: Iterable[str],
 ) -> Generator[Event, None, None]:
     """Encode captions: of images that are measured, and of the steps to come."""
+    measured = (*held_out, *watched_images(images, settings), *probed(images))
     if not texts.trained:
         began = time.monotonic()
         yield Stage("captions")
@@ -245,11 +251,7 @@ def _load(model: Family, settings: TrainSettings) -> Generator[Event, None, None
 def _encode(
     run: RunConfig, data: Dataset, model: Family, group: ProcessGroup
 ) -> Generator[Event, None, tuple[Dataset, LatentCache]]:
-    """Fill the latent cache; images that turn out to be broken are left out. Then the VAE goes.
-
-    Each process encodes a share. What is still missing then, all of them try: broken images, and
-    everything that another machine has put into a folder of its own.
-    """
+    """Fill the latent cache; images that turn out to be broken are left out. Then the VAE goes."""
     began = time.monotonic()
     together = BATCH_PIXELS if group.device.type == "cuda" else 0
     cache = LatentCache(run.cache, model.base.vae_hash(), model.encode_pixels, together)
@@ -258,6 +260,7 @@ def _encode(
     if group.size > 1:
         yield from cache.fill(data.images, [], group.share)
         group.meet()
+    # Missing now: what is broken, and what another machine has put into a folder of its own.
     yield from cache.fill(data.images, broken)
     data = data.without(broken)
     yield from data.skipped

@@ -4,13 +4,11 @@ The loss of a training step is dominated by the timestep that was drawn; these l
 function after every step, so that a small change of them means something.
 """
 
-import heapq
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from prep.events import Validation
-from prep.system.files import text_hash
-from train.data.dataset import TrainImage
+from train.data.dataset import watched_images
 from train.run.objective import VALIDATION_TIMES, fixed_losses
 from train.run.prepare import Training
 
@@ -20,16 +18,6 @@ _ROUNDS = 10
 """Without held-out images, the most rounds of a run: the trained ones alone are worth less time."""
 
 Losses = Mapping[Path, Sequence[float]]
-
-
-def watched(training: Training) -> list[TrainImage]:
-    """Return the training images that are measured, chosen by content."""
-    images = {i.content: i for i in training.schedule.images if not i.regularization}
-    return heapq.nsmallest(
-        training.settings.watched_images,
-        images.values(),
-        key=lambda image: text_hash(f"{training.settings.seed} watched {image.content}"),
-    )
 
 
 def worth_a_round(training: Training) -> bool:
@@ -49,7 +37,7 @@ def validate(training: Training) -> Validation:
     """Measure; the first time, before the first step, also note what later rounds compare with."""
     counters, schedule = training.counters, training.schedule
     held = fixed_losses(training, training.held_out)
-    trained = fixed_losses(training, watched(training))
+    trained = fixed_losses(training, watched_images(training.schedule.images, training.settings))
     means = {"held_out": _means(held), "trained": _means(trained)}
     if counters.step == 0:
         counters.before = {name: values for name, values in means.items() if values}

@@ -107,6 +107,7 @@ class Search:
         self._free = np.zeros(max(self._order, default=-1) + 1, np.bool_)
         self._free[self._order] = True
         self._apart: list[tuple[int, Candidate, Comparison]] = []
+        self._ambiguous: set[frozenset[int]] = set()
         self.kept: set[int] = set()
 
     def __len__(self) -> int:
@@ -211,7 +212,7 @@ class Search:
             ]
             tried |= {each.position for each in further}
             waiting += self._compared(position, further, found, unlike)
-        doubted = self._doubted(found, unlike, near)
+        doubted = self._doubted(position, found, unlike, near)
         certain = [pair for pair in found if pair[0].position not in doubted]
         self._release(position, [pair for pair in found if pair[0].position in doubted])
         for place, (candidate, seen) in unlike.items():
@@ -223,6 +224,7 @@ class Search:
 
     def _doubted(
         self,
+        position: int,
         found: Sequence[tuple[Candidate, Comparison]],
         unlike: Container[int],
         near: Mapping[int, Sequence[Candidate]],
@@ -230,7 +232,7 @@ class Search:
         """Return the positions of pictures that may be of the kept picture, or of another one.
 
         They are those of ``unlike`` that are the same as a copy of the kept one with a mark, and
-        that copy: its mark may hide what tells the two apart.
+        that copy: its mark may hide what tells the two apart, so it joins neither of them.
         """
         doubted: set[int] = set()
         for copy, _ in found:
@@ -240,6 +242,8 @@ class Search:
             for other, again in zip(others, compared, strict=False):
                 if again.same and again.overlay == 1:  # the copy has what the other one lacks
                     doubted |= {copy.position, other.position}
+                    for either in (position, other.position):
+                        self._ambiguous.add(frozenset((copy.position, either)))
         return doubted
 
     def _release(self, position: int, pairs: Sequence[tuple[Candidate, Comparison]]) -> None:
@@ -271,6 +275,8 @@ class Search:
         for candidate, seen in zip(candidates, compared, strict=True):
             if not self._free[candidate.position]:
                 continue  # already found, in another transform
+            if seen.same and frozenset((position, candidate.position)) in self._ambiguous:
+                seen = replace(seen, uncertain=True)
             if seen.same:
                 self._free[candidate.position] = False
                 found.append((candidate, seen))

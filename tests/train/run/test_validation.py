@@ -7,8 +7,9 @@ import torch
 
 from prep.events import Event, Metric, Validation
 from tests.train.toy import lora, toy_image, toy_training, trained
+from train.data.dataset import watched_images
 from train.run.objective import VALIDATION_TIMES, fixed_losses
-from train.run.validation import NOISE, _bands, validate, watched
+from train.run.validation import NOISE, _bands, validate
 
 IMAGES = [toy_image(number) for number in range(6)]
 HELD = [toy_image(8), toy_image(9)]
@@ -78,7 +79,9 @@ def test_watched_images_are_a_choice_by_content_of_the_trained_ones(tmp_path: Pa
     for number, images in enumerate(([*IMAGES, regular], [regular, *reversed(IMAGES)])):
         (tmp_path / str(number)).mkdir()
         training, _ = toy_training(tmp_path / str(number), images, watched_images=2)
-        chosen.append({image.content for image in watched(training)})
+        chosen.append(
+            {image.content for image in watched_images(training.schedule.images, training.settings)}
+        )
     assert chosen[0] == chosen[1]
     assert len(chosen[0]) == 2
     assert "7" not in chosen[0]
