@@ -3,7 +3,8 @@
 The text above the marker of a document is written by hand. Below it stand, in ``docs/cli.md``,
 every verb with its options and its examples, as ``--help`` shows them; in
 ``docs/topics/training-settings.md`` the settings and presets of training; in
-``docs/topics/from-kohya.md`` the arguments of sd-scripts. A test fails when one is out of date.
+``docs/topics/from-kohya.md`` the arguments of sd-scripts; in ``docs/topics/terminal.md`` the keys
+of the terminal application. A test fails when one is out of date.
 """
 
 import io
@@ -174,10 +175,28 @@ def _arguments() -> Iterator[str]:
         yield ""
 
 
+def _keys() -> Iterator[str]:
+    """Yield the commands of the terminal application: keys, what they do, and their names."""
+    from tui import commands
+
+    for scope, heading in commands.titles():
+        found = commands.of(scope)
+        if not found:
+            continue
+        yield f"### {heading}"
+        yield ""
+        yield "| key | what it does | name |"
+        yield "|---|---|---|"
+        for command in found:
+            yield f"| `{command.label()}` | {command.help} | `{command.id}` |"
+        yield ""
+
+
 PAGES: Mapping[Path, Callable[[], Iterator[str]]] = {
     ROOT / "docs" / "cli.md": _verbs,
     ROOT / "docs" / "topics" / "training-settings.md": _settings,
     ROOT / "docs" / "topics" / "from-kohya.md": _arguments,
+    ROOT / "docs" / "topics" / "terminal.md": _keys,
 }
 """The documents, and the lines below the marker of each."""
 

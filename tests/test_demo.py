@@ -122,7 +122,7 @@ def test_ctrl_c_stops_the_training_and_running_again_goes_on(tmp_path: Path) -> 
     assert rest[-1]["kind"] == "finished"
     assert rest[-1]["reason"] == "interrupted"
     jobs = directory / ".shikomi" / "jobs"
-    [job] = jobs.iterdir()
+    [job] = (path for path in jobs.iterdir() if path.is_dir())
     last = json.loads((job / "events.jsonl").read_text("utf-8").splitlines()[-1])
     assert (last["kind"], last["reason"]) == ("finished", "stopped")
 

@@ -15,6 +15,7 @@ from prep.cli.run_lines import run_line
 from prep.errors import EXIT_INTERRUPTED, EXIT_PROBLEMS, UserError
 from prep.project import Project
 from prep.system import jobs
+from prep.system.names import with_home
 from train.config import TrainSettings
 from train.extra import configure_libraries, require_training
 from train.families.base_model import BaseModel
@@ -275,7 +276,7 @@ def lora_info(
     """
 
     def stream() -> Iterator[events.Event]:
-        yield events.Finished(_described(inspect(file.expanduser())))
+        yield events.Finished(_described(inspect(with_home(file))))
 
     return console.show(stream(), json=json, summary=lambda s: _info_text(s, metadata=metadata))
 
@@ -302,8 +303,8 @@ def lora_verify(file: Path, /, *, base: Path | None = None, json: Json = False) 
 
     def stream() -> Iterator[events.Event]:
         nonlocal problems
-        model = BaseModel.open(base).module_shapes() if base else full_size_of(file.expanduser())
-        found = inspect(file.expanduser(), model)
+        model = BaseModel.open(base).module_shapes() if base else full_size_of(with_home(file))
+        found = inspect(with_home(file), model)
         problems = len(found.faults)
         yield events.Finished(_described(found))
 

@@ -18,6 +18,7 @@ from prep.ops import buckets, dupes, edit, export, plan, scan, tag
 from prep.project import FILE_NAME, Project
 from prep.system import jobs
 from prep.system.leftovers import unfinished_name
+from prep.system.names import with_home
 from prep.tagging.models import obtain
 from prep.tagging.runtime.tagger import Tagger, score_files
 from train.config import TrainSettings
@@ -127,7 +128,7 @@ def prepare(directory: Path) -> Project:
     Raises:
         UserError: ``directory`` holds something else, or cannot be written.
     """
-    root = directory.expanduser().resolve()
+    root = with_home(directory).resolve()
     if root.exists() and (
         not root.is_dir() or (any(root.iterdir()) and not (root / FILE_NAME).exists())
     ):

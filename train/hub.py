@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prep import events
-from prep.errors import ConfigError, UserError
+from prep.errors import UserError
+from prep.system.names import with_home
 from prep.tagging.models.download import Repository
 
 _NAME = re.compile(
@@ -148,10 +149,7 @@ def model_file(name: str, project: Path) -> Path:
     Raises:
         ConfigError: The path begins with ``~`` and a user that does not exist.
     """
-    try:
-        place = project / Path(name).expanduser()
-    except RuntimeError as error:
-        raise ConfigError(f"There is no home folder for {name}.", "Write its path out.") from error
+    place = project / with_home(name)
     model = _of_hub(name, place)
     return (model.on_disk() if model else None) or place
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from prep.system.names import existing
+from prep.system.names import existing, with_home
 
 
 def find(
@@ -19,10 +19,13 @@ def find(
         text: The path, with slashes or backslashes.
         home: Ignore everything outside this folder; ``None`` for no limit.
         fits: Condition for the place.
+
+    Raises:
+        ConfigError: As ``with_home``.
     """
-    if not text or "\0" in text:
+    if not text:
         return None
-    path, beside = Path(text.replace("\\", "/")).expanduser(), file.parent
+    path, beside = with_home(text.replace("\\", "/")), file.parent
     tails = [Path(*path.parts[-count:]) for count in (2, 1) if len(path.parts) >= count]
     for place in (beside / path, Path.cwd() / path, *(beside / tail for tail in tails)):
         choice = existing(place)

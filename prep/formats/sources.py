@@ -8,7 +8,7 @@ from prep.formats import archives, folders, imagefolder, onetrainer, sd_scripts
 from prep.formats.collection import Collection, safe_folder
 from prep.formats.shards import SHARD_MASK
 from prep.images import MASK_SUFFIXES, SUFFIXES
-from prep.system.names import is_litter_file, natural_key
+from prep.system.names import is_litter_file, natural_key, with_home
 
 _KNOWN = (
     "a folder, a zip or tar, dataset.toml, concepts.json, metadata.jsonl, .csv or .parquet,"
@@ -27,7 +27,7 @@ def read(source: Path, staging: Path) -> Collection:
         ConfigError: It does not exist, or its format is unknown.
         UserError: It cannot be read.
     """
-    path = source.expanduser().resolve()
+    path = with_home(source).resolve()
     if not path.exists():
         raise ConfigError(f"{source} does not exist.", "Check the spelling of the path.")
     if path.is_dir():

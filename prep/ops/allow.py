@@ -8,6 +8,7 @@ from typing import ClassVar
 from prep import events
 from prep.captioner.permission import host_of
 from prep.errors import ConfigError
+from prep.system.names import with_home
 from prep.system.permissions import read_permissions, save_permissions
 
 
@@ -51,7 +52,7 @@ def run(what: str = "", *, forget: bool = False) -> Iterator[events.Event]:
 
 
 def _folder(text: str, *, must_exist: bool) -> str:
-    folder = Path(text).expanduser().resolve()
+    folder = with_home(text).resolve()
     if must_exist and not folder.is_dir():
         raise ConfigError(
             f"There is no folder {text}.",

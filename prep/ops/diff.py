@@ -15,6 +15,7 @@ from prep.formats.snapshot import of_collection
 from prep.ops import scan
 from prep.project import FILE_NAME, STATE_NAME, Project
 from prep.system.leftovers import sweep, unfinished_folder
+from prep.system.names import with_home
 from prep.training_set import comparison, manifest, training_set
 from prep.training_set.snapshot import Snapshot, of_training_set
 
@@ -76,7 +77,7 @@ def run(before: Path, after: Path) -> Iterator[events.Event]:
 
 
 def _snapshot(place: Path) -> Generator[events.Event, None, Snapshot]:
-    path = place.expanduser().resolve()
+    path = with_home(place).resolve()
     if (path / manifest.FILE_NAME).is_file():
         found = manifest.Manifest(path).snapshot
         if found is None:

@@ -27,7 +27,7 @@ from prep.project import Project, Section
 from prep.project.boundary import refuse_links
 from prep.system.files import bytes_hash, text_hash, write_bytes
 from prep.system.leftovers import sweep
-from prep.system.names import natural_key
+from prep.system.names import natural_key, with_home
 from prep.system.parallel import ordered
 from prep.training_set import Format, OutputFile, TrainingSet, kohya, leftovers
 from prep.training_set.manifest import FileState, Manifest, ManifestEntry, entry_of
@@ -170,7 +170,7 @@ def export_target(project: Project, out: Path | None) -> Path:
     Raises:
         ConfigError: It is a file, or it overlaps the dataset.
     """
-    folder = (out or project.output / "dataset").expanduser().resolve()
+    folder = with_home(out or project.output / "dataset").resolve()
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file.", "Give a folder for the training set.")
     inside_own_output = folder.is_relative_to(project.output)

@@ -29,7 +29,7 @@ from prep.images import headers, probe
 from prep.project import FILE_NAME, STATE_NAME, Project, Section, Settings, parse_folder
 from prep.project.creation import initialise
 from prep.system.leftovers import PREFIX, sweep, unfinished_folder
-from prep.system.names import natural_key
+from prep.system.names import natural_key, with_home
 from prep.system.parallel import ordered
 
 STAGING = "unpacked"
@@ -98,14 +98,14 @@ def run(
 
 def _is_reversed(project: Path, source: Path) -> bool:
     """Return whether the source is missing and the project is a folder that was never a project."""
-    place, root = source.expanduser(), project.expanduser()
+    place, root = with_home(source), with_home(project)
     opened = (root / FILE_NAME).exists() or (root / STATE_NAME).exists()
     return not place.exists() and place.parent.is_dir() and root.is_dir() and not opened
 
 
 def _opened(path: Path) -> tuple[Project, bool]:
     """Return the project, and whether it must still be created."""
-    root = path.expanduser().resolve()
+    root = with_home(path).resolve()
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return Project(root, Settings()), True
     return Project.open(path), False
@@ -126,7 +126,7 @@ def _sweep(project: Project) -> None:
 
 
 def _check_apart(project: Project, source: Path) -> None:
-    path = source.expanduser().resolve()
+    path = with_home(source).resolve()
     if path.is_relative_to(project.dataset) and project.dataset != project.root:
         raise ConfigError(f"{source} is already inside the dataset.", "There is nothing to import.")
     if path.is_dir() and (project.dataset.is_relative_to(path) or path == project.root):
@@ -142,7 +142,7 @@ class _Import:
         self, project: Project, new: bool, source: Path, found: Collection, options: ImportOptions
     ) -> None:
         self._project, self._new, self._found, self._options = project, new, found, options
-        self._source, self._base = source, source.expanduser().resolve()
+        self._source, self._base = source, with_home(source).resolve()
         self._dataset = project.root / "dataset" if new else project.dataset
         self._count = Counter(images=0, captions=0, masks=0, unchanged=0, skipped=0)
         self._taken = Counter[str]()

@@ -9,6 +9,7 @@ from prep import events
 from prep.errors import ConfigError
 from prep.project.tagger import CHARACTER, GENERAL
 from prep.section import Section
+from prep.system.names import with_home
 from prep.tagging.models import catalogue
 from prep.tagging.models.catalogue import APACHE, HubTagger
 from prep.tagging.models.obtain import DEMO, at_hand, find, obtain
@@ -36,7 +37,7 @@ def run(options: ModelOptions) -> Iterator[events.Event]:
         UserError: There is no such tagger; RetryError if the network may be the reason.
     """
     for name in options.download:
-        if not name or Path(name).expanduser().is_dir():
+        if not name or with_home(name).is_dir():
             raise ConfigError(f"{name or 'Nothing'} cannot be downloaded.", "Give a known name.")
         for each in expanded([name]):
             yield from obtain(each, Path())

@@ -25,7 +25,7 @@ from prep.project.tagger import TaggerSection as TaggerSection
 from prep.section import Section as Section
 from prep.section import TagText
 from prep.system.files import write_text
-from prep.system.names import existing
+from prep.system.names import existing, with_home
 from prep.texts import LARGEST_SETTINGS, composed, read_text
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class Project:
         Raises:
             ConfigError: There is no such folder, or ``shikomi.toml`` is not valid (all faults).
         """
-        root = path.expanduser().resolve()
+        root = with_home(path).resolve()
         if not root.is_dir():
             fault = "is a file, not a folder" if root.exists() else "does not exist"
             raise ConfigError(

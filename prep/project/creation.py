@@ -8,6 +8,7 @@ import tomlkit
 from prep.errors import ConfigError
 from prep.project import FILE_NAME, Project
 from prep.system.files import write_text
+from prep.system.names import with_home
 
 _RESOLUTIONS = {"sd15": 512, "sdxl": 1024}
 
@@ -41,7 +42,7 @@ def initialise(folder: Path, family: Literal["sd15", "sdxl"] = "sd15") -> Projec
         ConfigError: ``folder`` is a file.
         UserError: The folder is not writable.
     """
-    root = folder.expanduser().resolve()
+    root = with_home(folder).resolve()
     if root.exists() and not root.is_dir():
         raise ConfigError(f"{folder} is a file.", "Choose another name for the project folder.")
     name = root.name.replace('"', "")

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from pathlib import Path
 
+from prep.errors import ConfigError
 from prep.texts import composed
 
 MAX_BYTES = 255
@@ -168,3 +169,18 @@ def is_file(path: Path) -> bool:
 def is_there(path: Path) -> bool:
     """Return whether there is a file, folder or link at ``path``; a name too long is not."""
     return os.path.lexists(path)
+
+
+def with_home(path: str | Path) -> Path:
+    """Return a path that a person has written, with ``~`` as the home folder it stands for.
+
+    Raises:
+        ConfigError: ``~`` and the name of nobody, or a NUL character: nothing has such a path.
+    """
+    try:
+        place = Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"There is no home folder for {path}.", "Write its path out.") from error
+    if "\0" in str(place):
+        raise ConfigError("A path holds a NUL character.", "Write the path again.")
+    return place

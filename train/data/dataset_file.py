@@ -14,6 +14,7 @@ from typing import Any
 from prep.captions.shuffle import CaptionRules
 from prep.errors import ConfigError
 from prep.images.buckets import Buckets, Fit, Size
+from prep.system.names import with_home
 from prep.texts import parse_toml, read_text
 from train.data.dataset_keys import faults_of, resolution_of
 
@@ -148,7 +149,7 @@ def _subset(values: Mapping[str, Any], home: Path) -> Subset:
 
 
 def _path(text: str | None, home: Path) -> Path | None:
-    return (home / Path(text).expanduser()).resolve() if text else None
+    return (home / with_home(text)).resolve() if text else None
 
 
 def _caption_rules(values: Mapping[str, Any]) -> CaptionRules:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prep.errors import ConfigError, UserError
+from prep.system.names import with_home
 from train.checkpoints.recognition import TITLES
 from train.checkpoints.sources import Source, open_source
 from train.checkpoints.vae import VaeSource, open_vae
@@ -69,7 +70,7 @@ class BaseModel:
         Raises:
             UserError: It is missing or incomplete, or belongs to a family that is not trained here.
         """
-        place = path.expanduser()
+        place = with_home(path)
         if not place.exists():
             raise ConfigError(
                 f"There is no base model at {place}.",
@@ -77,7 +78,7 @@ class BaseModel:
                 " layout, or to a name on the hub, which train downloads.",
             )
         source, family, configs = open_source(place)
-        separate = open_vae(vae.expanduser(), family) if vae else None
+        separate = open_vae(with_home(vae), family) if vae else None
         if separate:
             configs["vae"] = separate.config
         configs["scheduler"] = _scheduler(

@@ -10,6 +10,7 @@ from pathlib import Path
 from prep.errors import UserError
 from prep.project import Project
 from prep.system import jobs
+from prep.system.names import with_home
 from train.config import RunConfig, TrainSettings, load_presets, parse_override, validated
 from train.job.frozen import frozen
 from train.job.names import places
@@ -81,7 +82,7 @@ def changed_run(project: Project, run: RunConfig, changes: Changes) -> RunConfig
         prompts = tuple(read_prompts(wanted.sample_prompts, project.root))
         wanted = wanted.model_copy(update={"sample_prompts": prompts})
     fixed = [name for name in _differences(run.train, wanted) if name not in CHANGEABLE]
-    if changes.dataset is not None and changes.dataset.expanduser().resolve() != run.dataset:
+    if changes.dataset is not None and with_home(changes.dataset).resolve() != run.dataset:
         fixed.append("the dataset file")
     if fixed:
         raise UserError(

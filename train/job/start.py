@@ -10,6 +10,7 @@ from prep.project import Project
 from prep.project.boundary import refuse_links
 from prep.system import jobs, queue
 from prep.system.locks import exclusive
+from prep.system.names import with_home
 from prep.texts import read_text
 from train.config import RunConfig, TrainSettings
 from train.job.command import training_argv
@@ -34,7 +35,7 @@ def run_config(
     prompts = read_prompts(settings.sample_prompts, project.root)
     return RunConfig(
         family=project.settings.project.family,
-        dataset=dataset_toml.expanduser().resolve(),
+        dataset=with_home(dataset_toml).resolve(),
         train=settings.model_copy(update={"sample_prompts": tuple(prompts)}),
         **places(project, name or project.name, settings.method),
     )

@@ -13,6 +13,7 @@ from prep.errors import ConfigError
 from prep.project import Project, parse_folder
 from prep.project.boundary import refuse_links
 from prep.system.files import text_hash, write_text
+from prep.system.names import with_home
 from prep.texts import parse_toml, read_text
 from train.data.dataset_keys import faults_of
 from train.kohya.book import Book
@@ -101,7 +102,7 @@ def _completed(book: Book, file: Path) -> dict[str, Any]:
         for part in (dataset, *dataset.get("subsets", [])):
             for key in _PATHS:
                 if key in part:
-                    part[key] = str((file.parent / Path(part[key]).expanduser()).absolute())
+                    part[key] = str((file.parent / with_home(part[key])).absolute())
     return table
 
 

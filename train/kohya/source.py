@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prep.errors import ConfigError
+from prep.system.names import with_home
 from prep.texts import parse_json, parse_toml, read_text
 from train.kohya.gui import form_arguments, is_form, is_form_of_lora
 
@@ -45,7 +46,7 @@ class Source:
     def place(self, value: str) -> Path:
         """Return the file or folder that a value names."""
         try:
-            return self.path.parent / Path(value).expanduser()
+            return self.path.parent / with_home(value)
         except RuntimeError:  # ~somebody who does not exist
             return self.path.parent / value
 
@@ -56,7 +57,7 @@ def read_source(path: Path) -> Source:
     Raises:
         ConfigError: The file is missing or broken, or is none of these.
     """
-    path = path.expanduser().absolute()
+    path = with_home(path).absolute()
     text = _text(path)
     if path.suffix.lower() == ".json" or text.lstrip().startswith("{"):
         return _json(path, text)

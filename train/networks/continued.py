@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from prep.errors import UserError
+from prep.system.names import with_home
 from train.lora.algorithms import algorithm_of
 from train.lora.contents import by_module
 from train.networks.saved import load_lora
@@ -20,7 +21,7 @@ def find_start(name: str, folders: Sequence[Path]) -> Path:
         UserError: There is none.
     """
     try:
-        given = Path(name).expanduser()
+        given = with_home(name)
     except RuntimeError:  # ~somebody who does not exist
         given = Path(name)
     places = [folder / end for folder in folders for end in (given, f"{given}.safetensors")]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prep.errors import ConfigError
 from prep.project import Project
+from prep.system.names import with_home
 
 _SUFFIX = ".safetensors"
 _LONGEST = 60
@@ -27,7 +28,7 @@ def find_lora(name: str, project: Project) -> Path:
 
 def _lookup(name: str, project: Project) -> Path | None:
     try:
-        given = Path(name).expanduser()
+        given = with_home(name)
         for folder in (Path(), project.root, project.output / "lora"):
             for place in (folder / given, folder / f"{given}{_SUFFIX}"):
                 if place.is_file():

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from prep.project import Project, Section
 from prep.project.boundary import refuse_links
+from prep.system.names import with_home
 from train.settings.samples import SamplerName
 
 
@@ -88,4 +89,4 @@ def folder_for(project: Project, options: DrawOptions, usual: str) -> Path:
     """
     if options.out is None:
         refuse_links(project, project.output / usual)
-    return (options.out or project.output / usual).expanduser().resolve()
+    return with_home(options.out or project.output / usual).resolve()

@@ -13,6 +13,7 @@ from prep.curation.vocabulary.words import VERSION, Vocabulary
 from prep.errors import UserError
 from prep.project import Project
 from prep.system.files import content_hash, text_hash, write_bytes
+from prep.system.names import with_home
 from prep.tagging.models import obtain
 from prep.tagging.scores.presets import expanded
 
@@ -33,7 +34,7 @@ def lists(project: Project, given: Sequence[str] = ()) -> list[Path]:
     """
     names = tuple(given) or project.settings.vocabulary.files
     if names:
-        return [_placed(project, Path(name).expanduser()) for name in names]
+        return [_placed(project, with_home(name)) for name in names]
     model = project.settings.tagger.model
     table = obtain.find_table(expanded([model])[0], project.root) if model else None
     return [] if table is None else [table]

@@ -9,6 +9,7 @@ from pathlib import Path
 from prep import demo_world, events
 from prep.errors import UserError
 from prep.system.files import content_hash
+from prep.system.names import with_home
 from prep.tagging.models import catalogue
 from prep.tagging.models.catalogue import HubTagger
 from prep.tagging.models.download import Repository
@@ -139,7 +140,7 @@ def find_table(model: str, folder: Path) -> Path | None:
 
 
 def _folder(model: str, folder: Path) -> Path | None:
-    places = (Path(model).expanduser(), folder / model)
+    places = (with_home(model), folder / model)
     return next((place for place in places if place.is_dir()), None)
 
 

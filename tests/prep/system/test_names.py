@@ -1,10 +1,13 @@
 import unicodedata
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prep.errors import ConfigError
 from prep.system import names
+from prep.system.names import with_home
 
 STEMS = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=300)
 
@@ -77,3 +80,15 @@ def test_a_file_is_found_in_either_form_of_its_accents(tmp_path: Path) -> None:
 def test_a_name_that_is_too_long_is_not_there(tmp_path: Path) -> None:
     assert not names.is_there(tmp_path / ("x" * 256))
     assert names.existing(tmp_path / ("é" * 200)).name == "é" * 200
+
+
+@pytest.mark.parametrize("path", ["~nobody-at-all/images", "a\0b"])
+def test_paths_that_nothing_has_are_told(path: str) -> None:
+    with pytest.raises(ConfigError, match=r"no home folder|NUL"):
+        with_home(path)
+
+
+def test_the_home_folder_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert with_home("~/images") == Path("/home/somebody/images")
+    assert with_home(Path("a/~b")) == Path("a/~b")
