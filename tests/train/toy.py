@@ -20,11 +20,12 @@ from train.arithmetic.noise import NoiseSchedule
 from train.arithmetic.precision import PrecisionPolicy
 from train.checkpoints.sources import FolderSource
 from train.config import RunConfig, TrainSettings
-from train.data.dataset import Dataset, Schedule, TrainImage
+from train.data.dataset import Batch, Dataset, Schedule, TrainImage
 from train.data.dataset_file import DatasetPart, Subset
 from train.data.origins import Origin
 from train.families.base import Conditioning, Frame, Parkable
 from train.families.base_model import BaseModel
+from train.families.conditioning import ALL
 from train.lora.metadata import Facts
 from train.networks.build import fresh_network
 from train.networks.ranks import Ranks
@@ -36,6 +37,8 @@ from train.run import loop
 from train.run.checkpoint import Counters
 from train.run.ledger import Ledger
 from train.run.loop import optimise, set_rates
+from train.run.micro_batches import MicroBatches
+from train.run.objective import micro_losses
 from train.run.prepare import Training
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageSpec
@@ -122,6 +125,7 @@ class ToyFamily:
         return Conditioning(tokens[:, :, None])
 
     def framed(self, text: Conditioning, frames: Sequence[Frame]) -> Conditioning:
+        assert len(frames) == len(text)
         self.recorded.frames.append(list(frames))
         return text
 
@@ -175,8 +179,10 @@ class ToyTexts:
     def __init__(self, model: ToyFamily) -> None:
         self._model = model
 
-    def encode(self, captions: Sequence[str], ahead: Iterable[str] = ()) -> Conditioning:
-        return self._model.encode_tokens(self._model.tokenize(captions))
+    def encode(
+        self, captions: Sequence[str], ahead: Iterable[str] = (), rows: slice = ALL
+    ) -> Conditioning:
+        return self._model.encode_tokens(self._model.tokenize(captions)[rows])
 
     def rest(self) -> None:
         pass
@@ -287,6 +293,7 @@ def toy_training(
         (picture,) * pictures,
         generator,
         Ledger(images, schedule.steps, model.objective.timesteps),
+        MicroBatches(images),
     )
     return training, recorded
 
@@ -314,6 +321,13 @@ def lora(training: Training) -> Trainee:
 
 def weights(training: Training) -> Tensor:
     return torch.cat([p.detach().reshape(-1).clone() for p in lora(training).parameters()])
+
+
+def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
+    """Return the losses of a batch that is computed at once; ``place`` as for ``micro_losses``."""
+    epoch, step, index = place
+    found = list(micro_losses(training, batch, (epoch, step, index), len(batch)))
+    return torch.cat(found) if found else torch.zeros(0)
 
 
 def steps(training: Training, count: int) -> list[float]:

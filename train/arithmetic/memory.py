@@ -1,5 +1,6 @@
 """Running out of memory, reported with what can be done about it."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -45,3 +46,10 @@ def catch_out_of_memory(work: str, hint: str) -> Iterator[None]:
         if not ran_out(error):
             raise
         raise MemoryRanOutError(f"Memory ran out: {work}.", hint) from error
+
+
+def empty_cache(device: torch.device) -> None:
+    """Give back the memory that is held by nothing any more, after work that did not fit."""
+    gc.collect()  # an error and the frames that it went through may hold each other
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

@@ -293,6 +293,11 @@ class Schedule:
         return self._epochs[epoch]
 
 
+def largest_bucket(images: Sequence[TrainImage]) -> Size:
+    """Return the bucket of the most pixels."""
+    return max((image.fit.bucket for image in images), key=lambda size: size[0] * size[1])
+
+
 def validation_caption(image: TrainImage) -> str:
     """Return the caption that the validation loss is measured with."""
     return plain(image.caption, image.rules)

@@ -50,12 +50,22 @@ class LatentCache:
         self._batch_pixels = batch_pixels
 
     def fill(
-        self, chosen: Sequence[TrainImage], broken: list[tuple[TrainImage, str]]
+        self,
+        chosen: Sequence[TrainImage],
+        broken: list[tuple[TrainImage, str]],
+        share: slice = slice(None),
     ) -> Iterator[Event]:
-        """Encode what is missing; images that cannot be decoded are added to ``broken``."""
-        views = [view for image in chosen for view in View.all_of(image)]
+        """Encode what is missing; images that cannot be decoded are added to ``broken``.
+
+        Args:
+            chosen: The images.
+            broken: Grows.
+            share: Which of their views are looked at, if several processes fill the folder.
+        """
+        every = {self._name(view): view for image in chosen for view in View.all_of(image)}
         # Equal sizes follow each other, so that they can be encoded together.
-        missing = sorted(self._missing(views), key=lambda view: view.image.fit.bucket)
+        views = sorted(every.values(), key=lambda view: view.image.fit.bucket)[share]
+        missing = [view for view in views if self._is_missing(view)]
         faulty: dict[Path, tuple[TrainImage, str]] = {}
         throttle, done = Throttle(), len(views) - len(missing)
         with Workers("decode") as workers:
@@ -98,14 +108,12 @@ class LatentCache:
             self._save(view, self._encoded([planes])[0], mask)
             return np.asarray(np.load(file), dtype=np.float32)
 
-    def _missing(self, views: Sequence[View]) -> list[View]:
-        """Return the views that are to be encoded, each once."""
-        found: dict[Path, View] = {}
-        for view in views:
-            mask = self._mask_file(view)
-            if not self._file(view).exists() or (mask and not mask.exists()):
-                found.setdefault(mask or self._file(view), view)
-        return list(found.values())
+    def _name(self, view: View) -> tuple[Path, Path | None]:
+        """Return the files of a view: views of the same are equal."""
+        return self._file(view), self._mask_file(view)
+
+    def _is_missing(self, view: View) -> bool:
+        return not all(file is None or file.exists() for file in self._name(view))
 
     def _batches(
         self,

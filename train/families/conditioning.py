@@ -23,6 +23,8 @@ _FEW = 256
 _LOOKED_AT = 50_000
 """Captions of steps to come that are looked at: repeated ones take no memory, but time."""
 
+ALL = slice(None)
+
 
 class Texts:
     """Encodes captions with one model and the settings of one run.
@@ -46,7 +48,9 @@ class Texts:
         self._bytes = 0
         self._complete = False
 
-    def encode(self, captions: Sequence[str], ahead: Iterable[str] = ()) -> Conditioning:
+    def encode(
+        self, captions: Sequence[str], ahead: Iterable[str] = (), rows: slice = ALL
+    ) -> Conditioning:
         """Return the text states of captions, one for each, on the device of the model.
 
         With trained text encoders they carry gradients where these are enabled.
@@ -55,14 +59,15 @@ class Texts:
             captions: Of a batch.
             ahead: Captions that will be asked for next, in this order. When one of ``captions`` is
                 missing, as many of these are encoded with it as there is room for.
+            rows: Only the states of these captions are returned, as long as all would be.
         """
         if self.trained and torch.is_grad_enabled():
-            return self._states(captions)
+            return self._states(captions, rows)
         if self.trained:
-            return self._joined([self._encode_one(text) for text in captions])
+            return self._joined([self._encode_one(text) for text in captions], rows)
         if any(text not in self._known for text in captions):
             self._fetch(captions, ahead)
-        return self._joined([self._known[text] for text in captions])
+        return self._joined([self._known[text] for text in captions], rows)
 
     def read_ahead(self, captions: Iterable[str]) -> None:
         """Encode what a run will ask for, before its denoiser needs the memory.
@@ -141,16 +146,16 @@ class Texts:
     def _encode_one(self, text: str) -> Conditioning:
         return self._states([text])
 
-    def _states(self, captions: Sequence[str]) -> Conditioning:
+    def _states(self, captions: Sequence[str], rows: slice = ALL) -> Conditioning:
         settings = self._settings
         tokens = self._model.tokenize(captions, settings.max_token_length, settings.chunking)
-        return self._model.encode_tokens(tokens, settings.clip_skip, settings.chunking)
+        return self._model.encode_tokens(tokens[rows], settings.clip_skip, settings.chunking)
 
-    def _joined(self, rows: Sequence[Conditioning]) -> Conditioning:
-        """Concatenate texts of any number of chunks along the batch."""
+    def _joined(self, texts: Sequence[Conditioning], rows: slice) -> Conditioning:
+        """Concatenate some of texts of any number of chunks along the batch."""
         device = self._model.policy.device
-        longest = max(row.context.shape[1] for row in rows)
-        return Conditioning.joined([self._filled(row.to(device), longest) for row in rows])
+        longest = max(text.context.shape[1] for text in texts)
+        return Conditioning.joined([self._filled(t.to(device), longest) for t in texts[rows]])
 
     def _filled(self, row: Conditioning, length: int) -> Conditioning:
         """Add empty chunks, as a longer text beside this one makes A1111 do."""

@@ -16,7 +16,8 @@ from train.config import RunConfig, TrainSettings
 from train.families.base_model import BaseModel
 from train.families.opening import opened_base
 from train.memory_plan.options import MemoryOptions
-from train.memory_plan.peak import MemoryPeak, Place, peak_of
+from train.memory_plan.peak import MemoryPeak, Place
+from train.memory_plan.remembered import known_peak
 
 GIB = 2**30
 _PROCESS = GIB // 2
@@ -131,7 +132,7 @@ def _measured(
     size = project.buckets.resolution
     drawn = size if settings.sample_prompts else None
     place = Place(dtype, is_cpu=device.type == "cpu" and not card)
-    return Fit(changes, peak_of(changed, base, place, size, drawn), room)
+    return Fit(changes, known_peak(changed, base, place, size, drawn), room)
 
 
 def ladder(settings: TrainSettings, run_config: RunConfig) -> Iterator[dict[str, Any]]:

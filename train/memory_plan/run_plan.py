@@ -8,13 +8,13 @@ from prep.events import Event, Stage, Warned
 from prep.images.buckets import Size
 from train.arithmetic.precision import choose, default_device
 from train.config import RunConfig
-from train.data.dataset import split_validation
+from train.data.dataset import largest_bucket, split_validation
 from train.data.reading import read_dataset
 from train.families.base_model import BaseModel
 from train.families.opening import opened_base
 from train.memory_plan.fit import GIB, Fit, ladder, memory_here
-from train.memory_plan.peak import Place, peak_of
-from train.run.prepare import largest_bucket
+from train.memory_plan.peak import Place
+from train.memory_plan.remembered import known_peak
 
 
 def plan_run(run: RunConfig, base: BaseModel, bucket: Size) -> Generator[Event, None, int | None]:
@@ -45,9 +45,13 @@ def plan_run(run: RunConfig, base: BaseModel, bucket: Size) -> Generator[Event, 
 
 
 def what_fits(run: RunConfig) -> str:
-    """Return the cheapest change that makes a run fit which ran out of memory; empty for none."""
+    """Return the cheapest change that makes a run fit which ran out of memory; empty for none.
+
+    By then its batches were computed image by image: fewer images in them would not help.
+    """
     if run.train.method == "full":
         return ""
+    run = run.model_copy(update={"train": run.train.model_copy(update={"batch_size": 1})})
     try:
         base = opened_base(run)
         images, _ = split_validation(read_dataset(run.dataset, run.train), run.train)
@@ -66,7 +70,7 @@ def _fits(run: RunConfig, base: BaseModel, bucket: Size) -> Iterator[Fit]:
     drawn = base.fitting_size(*bucket) if run.train.sample_prompts else None
     for changes in ladder(run.train, run):
         changed = run.model_copy(update={"train": run.train.model_copy(update=changes)})
-        yield Fit(changes, peak_of(changed, base, place, bucket, drawn), memory_here())
+        yield Fit(changes, known_peak(changed, base, place, bucket, drawn), memory_here())
 
 
 def _advice(fit: Fit) -> str:

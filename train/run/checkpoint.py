@@ -48,6 +48,7 @@ class Counters:
         files: Names of the files that the run has saved and not removed, oldest first.
         before: Losses on fixed noise before the first step, by noise level: of the images held out
             and of those trained on.
+        micro_batches: ``MicroBatches.table``.
     """
 
     step: int = 0
@@ -61,6 +62,7 @@ class Counters:
     scaler: dict[str, float] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     before: dict[str, list[float]] = field(default_factory=dict)
+    micro_batches: dict[str, list[int]] = field(default_factory=dict)
 
     def add_loss(self, step: int, loss: float) -> None:
         """Take in the loss of a step, counted from 1: a plain mean at first, a moving one later."""

@@ -6,12 +6,10 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from prep.errors import UserError
 from prep.events import Event, Finished, Metric, Sample, Saved, Started, Warned
-from prep.seeding import seed_of
 from prep.system import jobs
 from train.arithmetic.memory import catch_out_of_memory
 from train.config import RunConfig, TrainSettings
@@ -19,9 +17,9 @@ from train.lora.metadata import build
 from train.optim.schedules import factor
 from train.run.checkpoint import save_state
 from train.run.gate import probe
+from train.run.gradients import add_gradients
 from train.run.image_report import write_images
 from train.run.monitor import CommandReader, Step, StepLog, StepTimer
-from train.run.objective import batch_losses
 from train.run.prepare import Planner, Training, prepare
 from train.run.processes import ProcessGroup
 from train.run.validation import measures_anything, validate, worth_a_round
@@ -64,6 +62,7 @@ def train(
         norm = training.stepper.norm
         log.add(Step(counters.step, epoch + 1, rate, loss, norm, part_rates(training)))
         yield from training.lost.news()
+        yield from training.micro.news()
 
         if log.due:
             yield from log.read()
@@ -90,6 +89,7 @@ def _before(training: Training) -> Iterator[Event]:
     """Try the run, and look at the model as it was before the first step."""
     training.network.train()
     yield from probe(training, _trial)
+    yield from training.micro.news()
     if training.counters.step == 0:
         yield from _validate(training)
         if training.settings.sample_at_start:
@@ -126,39 +126,25 @@ def optimise(training: Training, *, move: bool = True) -> Tensor:
         move: Move the weights; otherwise the gradients are forgotten.
 
     Raises:
-        MemoryRanOutError: A step does not fit.
+        MemoryRanOutError: A step does not fit, not even image by image.
     """
-    step, schedule, group = training.counters.step, training.schedule, training.group
-    epoch = schedule.epoch_of(step)
-    window = schedule.window_of(step)
+    step, group = training.counters.step, training.group
+    window = training.schedule.window_of(step)
     images = sum(len(batch) for _, batch in window)
-    training.ledger.forget(step)
-    loss_sum = torch.zeros((), device=group.device)
-    moves = group.size > 1  # another process may have a gradient
     with catch_out_of_memory("a training step", _smaller(training.settings)):
-        for index, batch in window[group.rank :: group.size]:
-            torch.manual_seed(seed_of(training.settings.seed, "dropout", step, index))
-            loss = batch_losses(training, batch, epoch, step, index).sum() / images
-            # Not when module_dropout switched everything off, or no image can be read any more.
-            if loss.requires_grad:
-                training.stepper.backward(loss)
-                moves = True
-            loss_sum += loss.detach()
-        total = group.all_reduce(loss_sum)
+        loss, moves = add_gradients(training, window[group.rank :: group.size], images)
+        total = group.all_reduce(loss)
         if not move:
             training.stepper.forget()
             return total
-        if moves:
+        if moves or group.size > 1:  # another process may have a gradient
             training.stepper.step(training.settings.max_grad_norm, group.all_reduce)
         training.network.after_step(step + 1)
     return total
 
 
 def _smaller(settings: TrainSettings) -> str:
-    """Return how to need less memory."""
-    half, doubled = settings.batch_size // 2, settings.gradient_accumulation * 2
-    if half:
-        return f"Set batch_size = {half} and gradient_accumulation = {doubled}: the same result."
+    """Return how to need less memory; a batch was computed image by image already."""
     if not settings.gradient_checkpointing:
         return "Set gradient_checkpointing = true."
     if settings.method == "full":
@@ -246,9 +232,11 @@ def _saved_file(training: Training) -> Path:
 
 def _save(training: Training) -> Iterator[Event]:
     """Save the file for users, and the state to resume from."""
+    counters, schedule, path = training.counters, training.schedule, _saved_file(training)
+    counters.micro_batches = training.micro.table(training.group)
+    yield from training.micro.news()
     if not training.group.is_main:
         return
-    counters, schedule, path = training.counters, training.schedule, _saved_file(training)
     metadata = build(
         training.run, training.data, schedule, training.facts, counters.step, time.time()
     )

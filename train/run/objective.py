@@ -7,7 +7,7 @@ draws.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from train.arithmetic.perturbation import input_noise, training_noise
 from train.config import TrainSettings
 from train.data.dataset import Batch, TrainImage, validation_caption
 from train.families.base import Conditioning, Frame
-from train.run.batches import frame_of, load_batch
+from train.run.batches import LoadedBatch, frame_of, load_batch
 from train.run.prepare import Training
 
 VALIDATION_TIMES = (0.125, 0.375, 0.625, 0.875)
@@ -46,11 +46,25 @@ class Example:
 
     def to(self, device: torch.device) -> "Example":
         """Return it on a device."""
-        latents, noise, timesteps = (
-            _moved(part, device) for part in (self.latents, self.noise, self.timesteps)
-        )
-        mixed = noise if self.mixed is self.noise else _moved(self.mixed, device)
+        return self._each(lambda tensor: _moved(tensor, device))
+
+    def rows(self, chosen: slice) -> "Example":
+        """Return some of its images."""
+        return self._each(lambda tensor: tensor[chosen])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Example":
+        latents, noise, timesteps = map(change, (self.latents, self.noise, self.timesteps))
+        mixed = noise if self.mixed is self.noise else change(self.mixed)
         return Example(latents, noise, mixed, timesteps)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A batch with everything that was drawn for it; on the CPU."""
+
+    loaded: LoadedBatch
+    example: Example
+    captions: list[str]
 
 
 def _moved(tensor: Tensor, device: torch.device) -> Tensor:
@@ -60,15 +74,35 @@ def _moved(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device)
 
 
-def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
-    """Return the weighted loss of each image of a batch, shape (batch,).
+def micro_losses(
+    training: Training, batch: Batch, place: tuple[int, int, int], most: int
+) -> Iterator[Tensor]:
+    """Yield the weighted losses of the images of a batch, a part of them at a time.
+
+    An image meets the same noise, timestep and caption in whatever part it is. Only what adapters
+    switch off at random is drawn for each part.
 
     Args:
         training: The run.
-        batch: Images of one bucket.
+        batch: Images of one bucket. Those that can no longer be read have no loss.
         place: (epoch, step, place of the batch in the step).
+        most: Images that are computed at once.
+
+    Yields:
+        Shape (images,), of at most ``most`` images each.
     """
-    epoch, step, index = place
+    _, step, index = place
+    drawn = _drawn(training, batch, *place)
+    if drawn is None:
+        return
+    for start in range(0, len(drawn.captions), most):
+        part = (start,) if start else ()
+        torch.manual_seed(seed_of(training.settings.seed, "dropout", step, index, *part))
+        yield _losses(training, drawn, step, slice(start, start + most))
+
+
+def _drawn(training: Training, batch: Batch, epoch: int, step: int, index: int) -> _Drawn | None:
+    """Load a batch and draw for it; ``None`` if none of its images can be read."""
     settings, objective = training.settings, training.model.objective
 
     def draws(purpose: str) -> torch.Generator:
@@ -78,24 +112,31 @@ def batch_losses(training: Training, batch: Batch, *place: int) -> Tensor:
         training.cache, batch, (settings.seed, epoch), draws("latents"), training.lose
     )
     if loaded is None:
-        return torch.zeros(0, device=training.group.device)
+        return None
     latents = training.model.scaled(loaded.latents)
     noise = training_noise(latents, settings, draws)
     mixed = input_noise(noise, settings, draws)
     timesteps = objective.draw_timesteps(len(latents), draws("timesteps"), settings)
-    example = Example(latents, noise, mixed, timesteps).to(training.group.device)
-    training.network.begin(timesteps / objective.timesteps_at((1.0,)))
     captions = training.schedule.captions_of(step, loaded.exposures)
-    text = training.texts.encode(captions, training.captions_from(step))
-    predicted, target = _prediction(training, example, text, loaded.frames)
+    return _Drawn(loaded, Example(latents, noise, mixed, timesteps), captions)
+
+
+def _losses(training: Training, drawn: _Drawn, step: int, rows: slice) -> Tensor:
+    """Return the weighted losses of some images of a batch, and note them in the ledger."""
+    settings, objective, device = training.settings, training.model.objective, training.group.device
+    loaded, own = drawn.loaded, drawn.example.rows(rows)
+    exposures, timesteps, example = loaded.exposures[rows], own.timesteps, own.to(device)
+    training.network.begin(timesteps / objective.timesteps_at((1.0,)))
+    text = training.texts.encode(drawn.captions, training.captions_from(step), rows)
+    predicted, target = _prediction(training, example, text, loaded.frames[rows])
     errors = pixel_errors(
         predicted, target, settings.loss_type, _threshold(training, example.timesteps)
     )
     weights = objective.loss_weights(example.timesteps, settings)
-    importance = [_importance(exposure.image, settings) for exposure in loaded.exposures]
-    own = (torch.tensor(importance), loaded.masks)
-    moved = [_moved(part, training.group.device) for part in own if part is not None]
-    training.ledger.note(step, loaded.exposures, timesteps, _unweighted(errors, *moved[1:]))
+    importance = torch.tensor([_importance(exposure.image, settings) for exposure in exposures])
+    masks = [] if loaded.masks is None else [loaded.masks[rows]]
+    moved = [_moved(part, device) for part in (importance, *masks)]
+    training.ledger.note(step, exposures, timesteps, _unweighted(errors, *moved[1:]))
     return per_image(errors, weights, *moved)
 
 

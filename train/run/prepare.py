@@ -18,6 +18,7 @@ from train.data.dataset import (
     Dataset,
     Schedule,
     TrainImage,
+    largest_bucket,
     split_validation,
     validation_caption,
     watched_images,
@@ -38,6 +39,7 @@ from train.run.building import make_network, make_stepper
 from train.run.capacity import check_memory, disk_warnings, rate_warning
 from train.run.checkpoint import Counters, load_newest, newest_step, set_aside, states
 from train.run.ledger import Ledger
+from train.run.micro_batches import MicroBatches
 from train.run.probe import judge, prediction_errors, probed
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
@@ -64,6 +66,7 @@ class Training:
     pictures: tuple[ImageSpec, ...]
     generator: ImageGenerator
     ledger: Ledger
+    micro: MicroBatches
     errors: Mapping[str, float] = field(default_factory=dict)
     """Relative error of the base model by what it might predict; empty for a resumed run."""
     planned: int | None = None
@@ -145,7 +148,6 @@ def prepare(
     yield from _whole_model_warnings(run, base, schedule, folder)
     read = schedule.captions_from(newest_step(folder), group.rank)
     yield from _read_ahead(texts, held_out, schedule.images, settings, read)
-    ledger = Ledger(schedule.images, schedule.steps, model.objective.timesteps)
     fresh, largest = not states(folder), largest_bucket(schedule.images)
     planned = (yield from plan(run, base, largest)) if plan and fresh and group.is_main else None
     yield from _load(model, settings)
@@ -167,7 +169,8 @@ def prepare(
         _facts(model, stepper, counters.started, len(held_out)),
         _pictures(prompts, settings, data, base),
         ImageGenerator(model, texts.rest),
-        ledger,
+        Ledger(schedule.images, schedule.steps, model.objective.timesteps),
+        MicroBatches(schedule.images),
         planned=planned,
     )
     return (yield from _begin_or_resume(training))
@@ -181,6 +184,7 @@ def _begin_or_resume(training: Training) -> Generator[Event, None, Training]:
             *resumed, training.data, training.schedule, training.group
         )
         training.facts = replace(training.facts, started=training.counters.started)
+        training.micro.restore(training.counters.micro_batches, training.group)
         if training.counters.scaler:
             stepper.scaler.load_state_dict(training.counters.scaler)
         return training
@@ -191,11 +195,6 @@ def _begin_or_resume(training: Training) -> Generator[Event, None, Training]:
             model, training.cache, bare, training.schedule, training.settings
         )
     return training
-
-
-def largest_bucket(images: Iterable[TrainImage]) -> Size:
-    """Return the bucket of the most pixels."""
-    return max((image.fit.bucket for image in images), key=lambda size: size[0] * size[1])
 
 
 def _check_whole_model(
@@ -258,13 +257,16 @@ def _encode(
     cache = LatentCache(run.cache, model.base.vae_hash(), model.encode_pixels, together)
     yield Stage("encode")
     broken: list[tuple[TrainImage, str]] = []
+    if group.size > 1:
+        yield from cache.fill(data.images, [], group.share)
+        group.meet()
+    # Missing now: what is broken, and what another machine has put into a folder of its own.
     yield from cache.fill(data.images, broken)
     data = data.without(broken)
     yield from data.skipped
     if not data.images:
         raise UserError("No image of the dataset can be read.", "See the reasons above.")
-    if group.size > 1:
-        torch.distributed.barrier()
+    group.meet()
     yield Stage("encode", True, round(time.monotonic() - began, 2), f"{len(data.images)} images")
     model.park("vae")
     return data, cache

@@ -3,12 +3,18 @@
 import os
 import sys
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import Tensor
 
 from prep.errors import EXIT_USAGE, UserError
 from train.arithmetic.precision import default_device
+
+PATIENCE = timedelta(days=30)
+"""How long a process waits for the others. The first one may draw, measure or be paused for as long
+as its user likes, and by default the others give up after 10 minutes; of a process that has died,
+the launcher knows."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class ProcessGroup:
 
         _enough_gpus()
         # Unless it is told that there is no GPU, accelerate runs each CPU process on its own.
-        state = PartialState(cpu=default_device().type == "cpu")
+        state = PartialState(cpu=default_device().type == "cpu", timeout=PATIENCE)
         return cls(state.device, state.process_index, state.num_processes)
 
     def leave(self) -> None:
@@ -48,6 +54,16 @@ class ProcessGroup:
     def is_main(self) -> bool:
         """Whether this is the process that reports and saves."""
         return self.rank == 0
+
+    @property
+    def share(self) -> slice:
+        """Which of the things that are done once, by any of the processes, this one does."""
+        return slice(self.rank, None, self.size)
+
+    def meet(self) -> None:
+        """Wait until all processes have come here."""
+        if self.size > 1:
+            self.all_reduce(torch.zeros((), device=self.device)).item()
 
     def all_reduce(self, tensor: Tensor) -> Tensor:
         """Replace a tensor by its sum over all processes; return it."""

@@ -244,3 +244,15 @@ def test_parked_parts_come_back_when_they_are_used(tmp_path: Path) -> None:
     for part in ("texts", "vae"):
         with pytest.raises(NotImplementedError, match="meta tensor"):  # it has no data to move
             meta.park(part)
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_some_captions_of_a_batch_are_encoded_as_among_all(trained: bool) -> None:
+    model = Model()
+    texts = texts_of(model, trained=trained)
+    batch = ["abcdefg", "a", "bc"]
+    whole = texts.encode(batch).context
+    model.encoded.clear()
+    assert torch.equal(texts.encode(batch, rows=slice(1, 3)).context, whole[1:3])
+    with torch.no_grad():
+        assert torch.equal(texts.encode(batch, rows=slice(1, 2)).context, whole[1:2])

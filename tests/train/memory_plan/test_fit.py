@@ -58,7 +58,7 @@ def test_the_cheapest_change_that_fits(
     card: float,
     changes: dict[str, Any],
 ) -> None:
-    monkeypatch.setattr(fit, "peak_of", pretended)
+    monkeypatch.setattr(fit, "known_peak", pretended)
     settings = TrainSettings(base=str(base), batch_size=4, gradient_accumulation=2)
     summary, measured = ends(project, settings, card)
     assert summary["changes"] == changes
@@ -70,7 +70,7 @@ def test_the_cheapest_change_that_fits(
 def test_what_never_fits_is_said(
     project: Project, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fit, "peak_of", pretended)
+    monkeypatch.setattr(fit, "known_peak", pretended)
     summary, measured = ends(project, TrainSettings(base=str(base), batch_size=4), 3)
     assert (summary["fits"], summary["changes"], measured) == (False, {}, 5)
 

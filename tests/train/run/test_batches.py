@@ -18,6 +18,7 @@ from tests.conftest import MakeImage
 from tests.train.toy import (
     Recorded,
     ToyCache,
+    batch_losses,
     sgd,
     steps,
     toy_image,
@@ -29,7 +30,7 @@ from train.config import TrainSettings
 from train.data.dataset import TrainImage
 from train.data.latents import LatentCache
 from train.data.reading import read_dataset
-from train.run.objective import batch_losses, validation_loss
+from train.run.objective import validation_loss
 from train.run.prepare import Training
 
 IMAGES = [toy_image(number) for number in range(3)]

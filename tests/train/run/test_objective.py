@@ -8,8 +8,17 @@ import torch
 from torch import Tensor
 
 from prep.events import Metric
-from tests.train.toy import SIGNAL, Recorded, sgd, steps, toy_image, toy_training, trained, weights
-from train.run.objective import batch_losses
+from tests.train.toy import (
+    SIGNAL,
+    Recorded,
+    batch_losses,
+    sgd,
+    steps,
+    toy_image,
+    toy_training,
+    trained,
+    weights,
+)
 
 IMAGES = [toy_image(number) for number in range(3)]
 

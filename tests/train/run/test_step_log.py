@@ -1,6 +1,6 @@
 """Losses that are read seldom: nothing is lost, and nothing that is NaN is saved."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from prep.events import Event, Metric, Sample, Saved
 from prep.system import jobs
 from tests.train.toy import toy_image, toy_training, trained, weights
-from train.run import loop, objective
+from train.run import gradients, loop, objective
 from train.run.checkpoint import Counters, states
 from train.run.monitor import CommandReader, Step, StepLog, TrainingError
 from train.run.prepare import Training
@@ -93,13 +93,15 @@ def test_steps_are_reported_together_and_before_what_follows_them(
 
 def broken_at(monkeypatch: pytest.MonkeyPatch, step: int, value: float) -> None:
     """Make the loss of one step NaN or infinite, and with it all that follows."""
-    losses = objective.batch_losses
+    losses = objective.micro_losses
 
-    def broken(training: Training, batch: Any, epoch: int, number: int, index: int) -> Tensor:
-        found = losses(training, batch, epoch, number, index)
-        return found * value if number + 1 == step else found
+    def broken(
+        training: Training, batch: Any, place: tuple[int, int, int], most: int
+    ) -> Iterator[Tensor]:
+        for found in losses(training, batch, place, most):
+            yield found * value if place[1] + 1 == step else found
 
-    monkeypatch.setattr(loop, "batch_losses", broken)
+    monkeypatch.setattr(gradients, "micro_losses", broken)
 
 
 @pytest.mark.parametrize("every", [1, 100])
