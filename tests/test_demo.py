@@ -131,7 +131,7 @@ def test_ctrl_c_stops_the_training_and_running_again_goes_on(tmp_path: Path) -> 
         assert metric["step"] > 1
         os.killpg(process.pid, signal.SIGINT)
         output(process)
-    assert [path.name for path in jobs.iterdir()] == [job.name]
+    assert [path.name for path in jobs.iterdir() if path.is_dir()] == [job.name]
 
 
 def read_until(

@@ -171,8 +171,9 @@ def obtain_model(name: str, project: Path) -> Generator[events.Event, None, None
 
 
 def _of_hub(name: str, place: Path) -> HubModel | None:
-    """Return the model of the hub that is meant; a path whose folder is there is a path."""
-    return None if place.parent.exists() else HubModel.parse(name)
+    """Return the model of the hub that is meant; what is there, or whose folder is, is a path."""
+    here = Path(name).exists() or place.parent.exists()
+    return None if here else HubModel.parse(name)
 
 
 def _whole(snapshot: Path) -> bool:

@@ -4,6 +4,7 @@ Source: ``library/config_util.py`` (keys, and inheritance of a subset from its d
 then from ``general``) and ``library/train_util.py`` (how metadata becomes captions).
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from prep.formats.collection import (
 from prep.formats.folders import caption_text
 from prep.formats.sidecars import below
 from prep.images import SUFFIXES, is_image_name
-from prep.system.names import existing, is_file, is_litter_file
+from prep.system.names import MAX_BYTES, existing, is_file, is_litter_file
 from prep.texts import parse_json, parse_toml, read_text
 
 # fmt: off
@@ -277,7 +278,10 @@ def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _place(file: Path, text: str, home: Path | None) -> Path:
-    return paths.find(file, text, home) or (file.parent / text).resolve()
+    place = paths.find(file, text, home) or (file.parent / text).resolve()
+    if max(len(os.fsencode(part)) for part in place.parts) > MAX_BYTES:
+        raise ConfigError(f"{file.name}: a path has a name that is too long.", "Shorten it.")
+    return place
 
 
 def _load(file: Path) -> dict[str, Any]:

@@ -5,12 +5,13 @@ resident in each is what the trainer keeps on the device then.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from prep.images.buckets import Size
 from train.arithmetic.precision import PrecisionPolicy
@@ -136,7 +137,9 @@ def _training(model: Family, run: RunConfig, bucket: Size) -> tuple[int, int]:
             loss = loss_of(model, run, bucket, conditioning)
             torch.autograd.backward(loss)
             del loss
-            stepper.optimizer.step()
+            # Some look at values, which there are none of; their state is there by then.
+            with suppress(DataDependentOutputException):
+                stepper.optimizer.step()
             for group in stepper.groups:
                 group.gradients.zero_()
             network.after_step(step + 1)

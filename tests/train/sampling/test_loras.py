@@ -64,7 +64,7 @@ def test_names_with_colons_and_dots(places: dict[str, Path], name: str) -> None:
 
 @pytest.mark.parametrize("text", ["none", "none:0.5", "~nobody/x", "x" * 300, "a\0b", "here:x", ""])
 def test_what_is_not_there(places: dict[str, Path], text: str) -> None:
-    with pytest.raises(ConfigError, match="There is no LoRA"):
+    with pytest.raises(ConfigError, match=r"There is no LoRA|no home folder|NUL"):
         find_with_strength(text, Project.open(places["project"]))
 
 
