@@ -138,7 +138,7 @@ def _training(model: Family, run: RunConfig, bucket: Size) -> tuple[int, int]:
             torch.autograd.backward(loss)
             del loss
             # Some look at values, which there are none of; their state is there by then.
-            with suppress(DataDependentOutputException):
+            with suppress(DataDependentOutputException, KeyError):
                 stepper.optimizer.step()
             for group in stepper.groups:
                 group.gradients.zero_()

@@ -34,7 +34,7 @@ def plan_run(run: RunConfig, base: BaseModel, bucket: Size) -> Generator[Event, 
     fits = _fits(run, base, bucket)
     try:
         first = next(fits)
-    except RuntimeError:  # some optimisers of others do what cannot be calculated without values
+    except Exception:  # optimisers of others do what cannot be calculated without values
         seconds = round(time.monotonic() - began, 2)
         yield Stage("plan", True, seconds, "the memory cannot be calculated for this optimiser")
         return None
