@@ -5,13 +5,12 @@ resident in each is what the trainer keeps on the device then.
 """
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
 from prep.images.buckets import Size
 from train.arithmetic.precision import PrecisionPolicy
@@ -22,8 +21,12 @@ from train.families.base_model import BaseModel
 from train.families.clip import TOKENS_PER_CHUNK
 from train.families.opening import empty_family
 from train.memory_plan.tracker import MemoryTracker
+from train.optim.flat import FlatGroup
+from train.optim.optimizers import make_optimizer
 from train.run.building import make_network, make_stepper
+from train.settings.optimization import OptimizationSettings
 
+_FEW = 64
 _STEPS = 2
 """Optimisers make their state in the first step; the second one shows what a step needs with it."""
 
@@ -127,7 +130,7 @@ def _encoding(model: Family, bucket: Size, together: int) -> int:
 
 def _training(model: Family, run: RunConfig, bucket: Size) -> tuple[int, int]:
     """Return what is trained with all that belongs to it, and what a step takes on top."""
-    settings = run.train
+    settings, calculable = run.train, True
     with MemoryTracker(_known(model)) as tracker:
         conditioning = known_conditioning(model, run, bucket)
         network = make_network(model, run, fresh=False)
@@ -137,15 +140,38 @@ def _training(model: Family, run: RunConfig, bucket: Size) -> tuple[int, int]:
             loss = loss_of(model, run, bucket, conditioning)
             torch.autograd.backward(loss)
             del loss
-            # Some look at values, which there are none of; their state is there by then.
-            with suppress(DataDependentOutputException, KeyError):
-                stepper.optimizer.step()
+            calculable = calculable and _steps(stepper.optimizer)
             for group in stepper.groups:
                 group.gradients.zero_()
             network.after_step(step + 1)
         trained = tracker.live
     network.detach()
+    if not calculable:
+        elements = sum(group.values.numel() for group in stepper.groups)
+        state = elements * _state_per_element(settings)
+        return int(trained + state), int(tracker.peak - trained)
     return int(trained), int(tracker.peak - trained)
+
+
+def _steps(optimizer: torch.optim.Optimizer) -> bool:
+    """Do a step; return whether the optimiser does without values, of which there are none."""
+    try:
+        optimizer.step()
+    except Exception:  # Prodigy asks whether weights are 0; those of others may ask anything
+        optimizer.state.clear()
+        return False
+    return True
+
+
+def _state_per_element(settings: OptimizationSettings) -> float:
+    """Return what an optimiser keeps of each weight, bytes, from a step with a few real ones."""
+    with unset_fake_temporarily():
+        group = FlatGroup([nn.Parameter(torch.ones(_FEW, _FEW))], 1.0)
+        group.gradients.fill_(1.0)
+        optimizer = make_optimizer([group], settings, torch.device("cpu"))
+        optimizer.step()
+    kept = (value for state in optimizer.state.values() for value in state.values())
+    return _size(value for value in kept if isinstance(value, Tensor)) / _FEW**2
 
 
 def known_conditioning(model: Family, run: RunConfig, bucket: Size) -> Conditioning | None:

@@ -24,20 +24,14 @@ def plan_run(run: RunConfig, base: BaseModel, bucket: Size) -> Generator[Event, 
         A Stage with the figure; Warned with the cheapest change that fits when it does not.
 
     Returns:
-        The peak, bytes; ``None`` for a whole model, which is not calculated here, and where it
-        cannot be calculated.
+        The peak, bytes; ``None`` for a whole model, which is not calculated here.
     """
     if run.train.method == "full":
         return None
     began = time.monotonic()
     yield Stage("plan")
     fits = _fits(run, base, bucket)
-    try:
-        first = next(fits)
-    except Exception:  # optimisers of others do what cannot be calculated without values
-        seconds = round(time.monotonic() - began, 2)
-        yield Stage("plan", True, seconds, "the memory cannot be calculated for this optimiser")
-        return None
+    first = next(fits)
     note = f"about {first.needed / GIB:.1f} GiB of {first.room / GIB:.1f} will be needed"
     yield Stage("plan", True, round(time.monotonic() - began, 2), note)
     if not first.fits:

@@ -14,6 +14,7 @@ import torch
 
 from prep.errors import ConfigError, UserError
 from prep.events import Event, Stage, Warned
+from train.arithmetic.precision import choose
 from train.checkpoints.building import empty
 from train.checkpoints.components import copies_of
 from train.checkpoints.sources import FileSource
@@ -22,6 +23,7 @@ from train.data.dataset import Schedule
 from train.families.base_model import BaseModel
 from train.lora.file import read_header
 from train.networks.full import trained_components
+from train.networks.model_file import check_base
 
 _KEPT = {
     "adamw": 8,
@@ -177,3 +179,26 @@ def checkpoint_bytes(base: BaseModel, components: list[str], precision: str) -> 
 
 def _gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB"
+
+
+def check_whole_model(
+    base: BaseModel, settings: TrainSettings, device: torch.device
+) -> Iterator[Event]:
+    """Refuse to train a whole model that cannot be saved again, or does not fit.
+
+    Raises:
+        UserError: It is so.
+    """
+    if settings.method == "full":
+        check_base(base)
+        half = choose(settings.precision, device).dtype != torch.float32
+        yield from check_memory(base, settings, device, half=half)
+
+
+def whole_model_warnings(
+    run: RunConfig, base: BaseModel, schedule: Schedule, folder: Path
+) -> Iterator[Event]:
+    """Warn of a rate that destroys a whole model, and of a disk that its files may fill."""
+    if run.train.method == "full":
+        yield from rate_warning(run.train)
+        yield from disk_warnings(run, base, schedule, folder)

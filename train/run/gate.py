@@ -25,12 +25,11 @@ from train.run.checkpoint import Counters
 from train.run.ledger import Ledger
 from train.run.monitor import TrainingError, memory_in_use
 from train.run.prepare import Training
+from train.run.probe import LEAST_STEPS
 
 FILE = "probe.json"
 """Where the findings are kept in the job directory."""
 STEPS = 3
-LEAST = 30
-"""Steps of a run that is worth a probe; a shorter one tells by itself."""
 
 TakeStep = Callable[[Training], Tensor]
 """Does the step that the counters of a run stand before; returns its loss, shape ()."""
@@ -51,7 +50,7 @@ def probe(training: Training, take_step: TakeStep) -> Iterator[Event]:
         TrainingError: The loss of a step is NaN or infinite.
     """
     schedule = training.schedule
-    if training.counters.step or schedule.steps < LEAST:
+    if training.counters.step or schedule.steps < LEAST_STEPS:
         return
     place = heaviest_step(schedule)
     ledger = Ledger(schedule.images, schedule.steps, training.model.objective.timesteps)

@@ -30,17 +30,16 @@ from train.families.base_model import BaseModel
 from train.families.conditioning import Texts
 from train.families.opening import open_family, opened_base
 from train.lora.metadata import Facts
-from train.networks.model_file import check_base
 from train.networks.trainable import TrainedWeights
 from train.optim.optimizers import description
 from train.optim.stepper import Stepper
 from train.run.batches import Lost
 from train.run.building import make_network, make_stepper
-from train.run.capacity import check_memory, disk_warnings, rate_warning
+from train.run.capacity import check_whole_model, whole_model_warnings
 from train.run.checkpoint import Counters, load_newest, newest_step, set_aside, states
 from train.run.ledger import Ledger
 from train.run.micro_batches import MicroBatches
-from train.run.probe import judge, prediction_errors, probed
+from train.run.probe import LEAST_STEPS, judge, prediction_errors, probed
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
 from train.sampling.prompts import Prompt, training_prompts
@@ -137,7 +136,7 @@ def prepare(
     settings, base = run.train, opened_base(run)
     prompts = training_prompts(settings.sample_prompts, base)
     _check_buckets(data := read_dataset(run.dataset, settings), base)
-    yield from _check_whole_model(base, settings, group)
+    yield from check_whole_model(base, settings, group.device)
     model = open_family(base, choose(settings.precision, group.device))
     settings.check_prediction(model.objective.prediction)
     data, cache = yield from _encode(run, data, model, group)
@@ -145,11 +144,11 @@ def prepare(
     schedule = Schedule.make(chosen, settings, group.size)
     texts, folder = Texts(model, settings), job.directory / "state"
     yield from _warnings(data, schedule, texts, settings)
-    yield from _whole_model_warnings(run, base, schedule, folder)
+    yield from whole_model_warnings(run, base, schedule, folder)
     read = schedule.captions_from(newest_step(folder), group.rank)
     yield from _read_ahead(texts, held_out, schedule.images, settings, read)
-    fresh, largest = not states(folder), largest_bucket(schedule.images)
-    planned = (yield from plan(run, base, largest)) if plan and fresh and group.is_main else None
+    fresh = not states(folder)
+    planned = yield from _planned(plan if fresh and group.is_main else None, run, base, schedule)
     yield from _load(model, settings)
     stepper = make_stepper(model, network := make_network(model, run, fresh=fresh), settings)
     counters = Counters(dataset=data.fingerprint, started=time.time())
@@ -197,28 +196,6 @@ def _begin_or_resume(training: Training) -> Generator[Event, None, Training]:
     return training
 
 
-def _check_whole_model(
-    base: BaseModel, settings: TrainSettings, group: ProcessGroup
-) -> Generator[Event, None, None]:
-    """Refuse to train a whole model that cannot be saved again, or does not fit.
-
-    Raises:
-        UserError: It is so.
-    """
-    if settings.method == "full":
-        check_base(base)
-        half = choose(settings.precision, group.device).dtype != torch.float32
-        yield from check_memory(base, settings, group.device, half=half)
-
-
-def _whole_model_warnings(
-    run: RunConfig, base: BaseModel, schedule: Schedule, folder: Path
-) -> Generator[Event, None, None]:
-    if run.train.method == "full":
-        yield from rate_warning(run.train)
-        yield from disk_warnings(run, base, schedule, folder)
-
-
 def _read_ahead(
     texts: Texts,
     held_out: Sequence[TrainImage],
@@ -233,6 +210,15 @@ def _read_ahead(
         yield Stage("captions")
         texts.read_ahead(chain(map(validation_caption, measured), captions))
         yield Stage("captions", True, round(time.monotonic() - began, 2))
+
+
+def _planned(
+    plan: Planner | None, run: RunConfig, base: BaseModel, schedule: Schedule
+) -> Generator[Event, None, int | None]:
+    """Calculate the memory of a run that is long enough to be worth it."""
+    if plan is None or schedule.steps < LEAST_STEPS:
+        return None
+    return (yield from plan(run, base, largest_bucket(schedule.images)))
 
 
 def _load(model: Family, settings: TrainSettings) -> Generator[Event, None, None]:

@@ -18,6 +18,8 @@ from train.data.latents import LatentCache
 from train.families.base import Family, Frame
 from train.families.conditioning import Texts
 
+LEAST_STEPS = 30
+"""Steps of a run that is looked at before it begins; a shorter one tells by itself."""
 _IMAGES = 2
 _TIMES = (0.3, 0.5, 0.7)
 """Shares of the noise schedule. Early on both errors are large, and at its end the targets of

@@ -134,3 +134,20 @@ def test_what_is_there_in_each_phase(base: Path) -> None:
     here = measured(base, train_text_encoder=False)
     assert here.phases["train"] == both + here.trained + here.step
     assert card.encoding > 100 * here.encoding, "a GPU encodes many small images together"
+
+
+def test_an_optimiser_that_asks_for_values_is_planned_by_what_it_keeps(
+    base: Path, tmp_path: Path
+) -> None:
+    """Prodigy keeps four values of each weight, AdamW two; the rest of a run is the same."""
+
+    def trained(optimizer: str) -> int:
+        settings = TrainSettings(optimizer=optimizer, rank=4, learning_rate=1.0)
+        places: Any = dict.fromkeys(("project", "dataset", "output", "samples", "cache"), tmp_path)
+        run = RunConfig(name="a", train=settings, **places)
+        place = Place(torch.float32, is_cpu=True)
+        return peak_of(run, BaseModel.open(base), place, (64, 64)).trained
+
+    adamw, prodigy = trained("adamw"), trained("prodigy")
+    # AdamW: weight, gradient, two moments. Prodigy: two values more.
+    assert prodigy / adamw == pytest.approx(6 / 4, rel=0.02)

@@ -18,7 +18,7 @@ from train.config import RunConfig
 from train.families.base_model import BaseModel
 from train.families.opening import load_family
 from train.lora.file import read_header
-from train.run import prepare
+from train.run import capacity
 from train.run.checkpoint import states
 from train.run.loop import train
 from train.run.processes import ProcessGroup
@@ -52,7 +52,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def tiny(base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A model that trains quickly, though no program would know its vocabulary."""
-    monkeypatch.setattr(prepare, "check_base", lambda _: None)
+    monkeypatch.setattr(capacity, "check_base", lambda _: None)
     return base
 
 

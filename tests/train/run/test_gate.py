@@ -19,7 +19,7 @@ from train.arithmetic.precision import choose, default_device
 from train.config import RunConfig
 from train.memory_plan import fit, run_plan
 from train.memory_plan.peak import MemoryPeak
-from train.run import gate, loop
+from train.run import capacity, gate, loop
 from train.run import prepare as prepare_module
 from train.run.gate import expected_seconds, heaviest_step, idle_share, probe
 from train.run.loop import train
@@ -73,11 +73,11 @@ def trained(run: RunConfig, folder: Path) -> tuple[list[Event], dict[str, bytes]
 def test_a_probed_run_learns_the_same_bits(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(prepare_module, "check_base", lambda _: None)
+    monkeypatch.setattr(capacity, "check_base", lambda _: None)
     run = run_of(make_run, epochs=1, **KINDS[kind])
     plain, expected = trained(run, tmp_path / "plain")
     assert not any(isinstance(event, Probed) for event in plain)
-    monkeypatch.setattr(gate, "LEAST", 1)
+    monkeypatch.setattr(gate, "LEAST_STEPS", 1)
     steps: list[bool] = []
     optimise = loop.optimise
 
@@ -99,7 +99,7 @@ def test_a_probed_run_learns_the_same_bits(
 def test_the_findings_are_told_and_kept(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate, "LEAST", 1)
+    monkeypatch.setattr(gate, "LEAST_STEPS", 1)
     training = ready(run_of(make_run, epochs=2), tmp_path / "job")
     training.planned = 3 << 29
     state = torch.random.get_rng_state()
@@ -117,7 +117,7 @@ def test_the_findings_are_told_and_kept(
     training.counters.step = 1
     assert list(probe(training, _never)) == []
     training.counters.step = 0
-    monkeypatch.setattr(gate, "LEAST", training.schedule.steps + 1)
+    monkeypatch.setattr(gate, "LEAST_STEPS", training.schedule.steps + 1)
     assert list(probe(training, _never)) == []
 
 
@@ -159,7 +159,7 @@ def test_a_loss_that_is_no_number_stops_the_run_with_what_helps(
     said: str,
     hint: str,
 ) -> None:
-    monkeypatch.setattr(gate, "LEAST", 1)
+    monkeypatch.setattr(gate, "LEAST_STEPS", 1)
     training = ready(run_of(make_run), tmp_path / "job")
     policy: Any = choose("fp32", default_device())
     if precision == "fp16":
@@ -194,8 +194,13 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("size", [2, 4])
 def test_a_run_is_planned_before_its_denoiser_is_loaded(
-    make_run: MakeRun, tmp_path: Path, pretended: None, size: int
+    make_run: MakeRun,
+    tmp_path: Path,
+    pretended: None,
+    size: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(prepare_module, "LEAST_STEPS", 1)
     run = make_run(batch_size=size, epochs=1)
     (tmp_path / "job").mkdir()
     stream = train(run, jobs.Job(tmp_path / "job"), ProcessGroup(default_device()), plan_run_of)
@@ -212,6 +217,13 @@ def test_a_run_is_planned_before_its_denoiser_is_loaded(
     assert hints == ([better] if size == 4 else [])
 
 
+def test_a_short_run_is_not_planned(make_run: MakeRun, tmp_path: Path) -> None:
+    (tmp_path / "job").mkdir()
+    run = make_run(epochs=1)
+    stream = train(run, jobs.Job(tmp_path / "job"), ProcessGroup(default_device()), plan_run_of)
+    assert not any(isinstance(event, Stage) and event.name == "plan" for event in stream)
+
+
 def plan_run_of(*args: Any) -> Any:
     return run_plan.plan_run(*args)
 
@@ -219,7 +231,7 @@ def plan_run_of(*args: Any) -> Any:
 def test_memory_that_runs_out_is_answered_with_the_cheapest_change(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pretended: None
 ) -> None:
-    monkeypatch.setattr(gate, "LEAST", 1)
+    monkeypatch.setattr(gate, "LEAST_STEPS", 1)
     run = make_run(batch_size=4)
     job = jobs.create(tmp_path, jobs.JobSettings("train", []), run.to_toml())
 
