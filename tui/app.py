@@ -39,7 +39,7 @@ from tui.leaving import leave_when_told
 from tui.notices import SECONDS, report, report_worker
 from tui.palette import TableProvider
 from tui.pictures import made
-from tui.preferences import prefer
+from tui.preferences import apply_preferences
 from tui.printable_lines import PRINTABLE
 from tui.session import Session
 from tui.stage_screen import StageScreen
@@ -143,7 +143,7 @@ class ShikomiApp(GraphicsApp):
     def on_mount(self) -> None:
         """Start background tasks."""
         leave_when_told(self)
-        self.keys = prefer(self)
+        self.keys = apply_preferences(self)
         self.sub_title = self.session.project.name
         self.session.dataset_changed.subscribe(self, self._dataset_changed)
         self.session.edited.subscribe(self, self._edited)

@@ -41,7 +41,7 @@ class Preferences(Section):
 
 
 @dataclass(frozen=True)
-class Read:
+class LoadedPreferences:
     """Preferences as they were read.
 
     Attributes:
@@ -58,19 +58,19 @@ def preferences_file() -> Path:
     return user_folder() / "terminal.toml"
 
 
-def read_preferences() -> Read:
+def read_preferences() -> LoadedPreferences:
     """Read the file; one that is missing says nothing, a broken one has a fault."""
     file = preferences_file()
     try:
         values = parse_toml(read_text(file))
-        return Read(Preferences.model_validate(values))
+        return LoadedPreferences(Preferences.model_validate(values))
     except FileNotFoundError:
-        return Read(Preferences())
+        return LoadedPreferences(Preferences())
     except ValidationError as error:
         faults = describe_faults(error, Preferences)
     except (OSError, ValueError) as error:
         faults = [str(error)]
-    return Read(Preferences(), [f"{file}: {fault}" for fault in faults])
+    return LoadedPreferences(Preferences(), [f"{file}: {fault}" for fault in faults])
 
 
 def save_theme(name: str) -> None:
@@ -90,7 +90,7 @@ def save_theme(name: str) -> None:
     write_text(file, tomlkit.dumps(document))
 
 
-def prefer(app: App[Any]) -> dict[str, str]:
+def apply_preferences(app: App[Any]) -> dict[str, str]:
     """Give an application the theme and keys of this person, and remember the next theme.
 
     Returns:

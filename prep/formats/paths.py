@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from prep.errors import ConfigError
 from prep.system.names import existing, with_home
 
 
@@ -19,13 +20,13 @@ def find(
         text: The path, with slashes or backslashes.
         home: Ignore everything outside this folder; ``None`` for no limit.
         fits: Condition for the place.
-
-    Raises:
-        ConfigError: As ``with_home``.
     """
     if not text:
         return None
-    path, beside = with_home(text.replace("\\", "/")), file.parent
+    try:
+        path, beside = with_home(text.replace("\\", "/")), file.parent
+    except ConfigError:  # ~somebody of another computer, or what no path holds
+        return None
     tails = [Path(*path.parts[-count:]) for count in (2, 1) if len(path.parts) >= count]
     for place in (beside / path, Path.cwd() / path, *(beside / tail for tail in tails)):
         choice = existing(place)

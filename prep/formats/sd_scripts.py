@@ -22,7 +22,7 @@ from prep.formats.collection import (
 from prep.formats.folders import caption_text
 from prep.formats.sidecars import below
 from prep.images import SUFFIXES, is_image_name
-from prep.system.names import MAX_BYTES, existing, is_file, is_litter_file
+from prep.system.names import MAX_BYTES, existing, is_file, is_litter_file, with_home
 from prep.texts import parse_json, parse_toml, read_text
 
 # fmt: off
@@ -278,7 +278,7 @@ def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _place(file: Path, text: str, home: Path | None) -> Path:
-    place = paths.find(file, text, home) or (file.parent / text).resolve()
+    place = paths.find(file, text, home) or (file.parent / with_home(text)).resolve()
     if max(len(os.fsencode(part)) for part in place.parts) > MAX_BYTES:
         raise ConfigError(f"{file.name}: a path has a name that is too long.", "Shorten it.")
     return place

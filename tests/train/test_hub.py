@@ -120,6 +120,16 @@ def test_a_file_that_is_missing_in_a_folder_that_is_there_is_not_asked_for(
     assert hub.requests == []
 
 
+def test_a_file_below_the_current_folder_is_a_path(
+    hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here" / "my").mkdir(parents=True)
+    (tmp_path / "here" / "my" / "notes").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    assert obtained("my/notes", tmp_path / "project") == []
+    assert hub.requests == []
+
+
 def test_what_is_not_on_the_hub_either(hub: ModelHub, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nobody/nothing"):
         obtained("nobody/nothing", tmp_path)

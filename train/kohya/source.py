@@ -47,7 +47,7 @@ class Source:
         """Return the file or folder that a value names."""
         try:
             return self.path.parent / with_home(value)
-        except RuntimeError:  # ~somebody who does not exist
+        except ConfigError:  # ~somebody of another computer
             return self.path.parent / value
 
 

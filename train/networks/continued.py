@@ -20,10 +20,7 @@ def find_start(name: str, folders: Sequence[Path]) -> Path:
     Raises:
         UserError: There is none.
     """
-    try:
-        given = with_home(name)
-    except RuntimeError:  # ~somebody who does not exist
-        given = Path(name)
+    given = with_home(name)
     places = [folder / end for folder in folders for end in (given, f"{given}.safetensors")]
     found = next((place for place in places if place.is_file()), None)
     if found is None:

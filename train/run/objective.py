@@ -7,7 +7,7 @@ draws.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,20 +171,10 @@ def _prediction(
     return predicted, objective.target(example.latents, example.noise, timesteps)
 
 
-def validation_loss(training: Training) -> float | None:
-    """Return the ``fixed_loss`` of the held-out images; ``None`` when there are none to read."""
-    losses = fixed_losses(training, training.held_out)
-    return _mean(losses) if losses else None
-
-
 def fixed_loss(training: Training, images: Sequence[TrainImage]) -> float:
     """Return the mean of ``fixed_losses``; NaN when no image can be read."""
     losses = fixed_losses(training, images)
-    return _mean(losses) if losses else math.nan
-
-
-def _mean(losses: Mapping[Path, Sequence[float]]) -> float:
-    return float(torch.tensor(list(losses.values())).mean())
+    return float(torch.tensor(list(losses.values())).mean()) if losses else math.nan
 
 
 @torch.no_grad()

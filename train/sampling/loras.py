@@ -18,7 +18,7 @@ def find_lora(name: str, project: Project) -> Path:
     """Return the file of a LoRA: a path (its suffix may be missing), or a name in ``output/lora``.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: There is none, or it cannot be a path (``with_home``).
     """
     if found := _lookup(name, project):
         return found
@@ -27,13 +27,13 @@ def find_lora(name: str, project: Project) -> Path:
 
 
 def _lookup(name: str, project: Project) -> Path | None:
+    given = with_home(name)
     try:
-        given = with_home(name)
         for folder in (Path(), project.root, project.output / "lora"):
             for place in (folder / given, folder / f"{given}{_SUFFIX}"):
                 if place.is_file():
                     return place.resolve()
-    except (OSError, RuntimeError):  # a name too long, or ~somebody who does not exist
+    except OSError:  # a name too long
         return None
     return None
 

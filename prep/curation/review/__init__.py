@@ -6,6 +6,7 @@ twice: what was answered is remembered (``prep.dataset.journal.decisions``) unti
 it than before.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -34,7 +35,7 @@ WHOLE_DATASET = "."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class Decision(ABC):
     """A question that a person has to answer.
 
     Attributes:
@@ -83,9 +84,9 @@ class Decision:
         """What is never asked again, at each of the homes: all of the kind about an image."""
         return self.kind
 
+    @abstractmethod
     def fault(self, present: Present) -> str:
         """Return why it no longer applies, or an empty string."""
-        raise NotImplementedError
 
     def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
         """Return the changes that carry out ``yes`` or ``fix``; none by default.

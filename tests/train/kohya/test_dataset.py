@@ -116,3 +116,9 @@ def test_a_folder_of_images_without_repeats_is_refused(project: Project) -> None
     (project.root.parent / "img" / "2_mochi").mkdir()
     with pytest.raises(ConfigError, match="no resolution"):
         translated(project, "train_data_dir = 'img'")
+
+
+def test_a_home_folder_of_another_computer_is_not_here(project: Project) -> None:
+    found = translated(project, "train_data_dir = '~nobody-at-all/img'\nresolution = 512")
+    (line,) = (line for line in found.lines if line.argument == "train_data_dir")
+    assert (line.outcome, found.dataset) == ("differs", "")

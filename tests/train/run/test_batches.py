@@ -30,7 +30,7 @@ from train.config import TrainSettings
 from train.data.dataset import TrainImage
 from train.data.latents import LatentCache
 from train.data.reading import read_dataset
-from train.run.objective import validation_loss
+from train.run.objective import fixed_loss
 from train.run.prepare import Training
 
 IMAGES = [toy_image(number) for number in range(3)]
@@ -106,7 +106,7 @@ def test_validation_looks_at_what_training_looks_at(tmp_path: Path) -> None:
     def measured(brighter: float) -> float | None:
         training, cache = masked_training(tmp_path, IMAGES[:2], held_out=IMAGES[2:])
         cache.masks, cache.added = {"2": LEFT}, {"2": brighter * (1.0 - LEFT)}
-        return validation_loss(training)
+        return fixed_loss(training, training.held_out)
 
     assert measured(0.0) == measured(50.0)
 

@@ -23,7 +23,7 @@ from train.networks.saved import load_lora
 from train.networks.trainee import Trainee
 from train.run.checkpoint import states
 from train.run.loop import train
-from train.run.objective import validation_loss
+from train.run.objective import fixed_loss
 from train.run.prepare import Training
 
 BRIEF = {
@@ -100,12 +100,12 @@ def test_what_is_saved_acts_as_what_was_validated(
     training = stopped(stream, 3)
     last = list(stream)[-1]
     assert isinstance(last, Finished)
-    plain = validation_loss(training)  # the network has been taken off
+    plain = fixed_loss(training, training.held_out)  # the network has been taken off
     ours = last.summary["val_loss_after"]
     assert ours != pytest.approx(plain, rel=1e-4)
     targets = training.model.modules()
     network_of_file(targets, load_lora(run.project / last.summary["lora"])).attach(targets)
-    assert validation_loss(training) == pytest.approx(ours, rel=1e-4)
+    assert fixed_loss(training, training.held_out) == pytest.approx(ours, rel=1e-4)
 
 
 def test_samples_validation_and_files_are_of_the_average(make_run: MakeRun, tmp_path: Path) -> None:

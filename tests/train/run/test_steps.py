@@ -1,5 +1,6 @@
 """The loop step by step, over a model whose arithmetic can be followed by hand."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from train.networks.trained import Drops
 from train.optim.schedules import factor
 from train.run import gradients
 from train.run.loop import optimise
-from train.run.objective import validation_loss
+from train.run.objective import fixed_loss
 
 IMAGES = [toy_image(number) for number in range(3)]
 
@@ -170,9 +171,9 @@ def test_validation_is_the_same_function_at_every_step(tmp_path: Path) -> None:
     training, recorded = toy_training(
         tmp_path, IMAGES, held_out=held, batch_size=3, min_snr_gamma=5.0, noise_offset=0.5
     )
-    first = validation_loss(training)
+    first = fixed_loss(training, training.held_out)
     training.counters.step = 5
-    assert validation_loss(training) == first
+    assert fixed_loss(training, training.held_out) == first
     half = len(recorded.noise) // 2
     assert all(map(torch.equal, recorded.noise[:half], recorded.noise[half:]))
     assert recorded.timesteps[0].tolist() == [1, 3, 6, 8]
@@ -181,13 +182,13 @@ def test_validation_is_the_same_function_at_every_step(tmp_path: Path) -> None:
     plain, _ = toy_training(
         tmp_path, IMAGES, held_out=held, batch_size=3, min_snr_gamma=0.0, noise_offset=0.0
     )
-    assert validation_loss(plain) == first
+    assert fixed_loss(plain, plain.held_out) == first
     assert lora(training).training
 
 
 def test_without_held_out_images_there_is_no_validation(tmp_path: Path) -> None:
     training, _ = toy_training(tmp_path, IMAGES)
-    assert validation_loss(training) is None
+    assert math.isnan(fixed_loss(training, training.held_out))
 
 
 @pytest.mark.parametrize(
@@ -223,8 +224,8 @@ def test_the_validation_loss_is_the_mean_over_images_without_dropout(tmp_path: P
     alone = []
     for image in held:
         training, _ = toy_training(tmp_path, IMAGES, held_out=[image])
-        alone.append(validation_loss(training))
+        alone.append(fixed_loss(training, training.held_out))
     training, _ = toy_training(tmp_path, IMAGES, held_out=held)
     for adapter in lora(training).adapters.values():
         adapter.drops = Drops(inner=0.9)  # type: ignore[assignment]
-    assert validation_loss(training) == pytest.approx(sum(filter(None, alone)) / 3)
+    assert fixed_loss(training, training.held_out) == pytest.approx(sum(alone) / 3)
