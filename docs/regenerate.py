@@ -4,7 +4,8 @@ The text above the marker of a document is written by hand. Below it stand, in `
 every verb with its options and its examples, as ``--help`` shows them; in
 ``docs/topics/training-settings.md`` the settings and presets of training; in
 ``docs/topics/from-kohya.md`` the arguments of sd-scripts; in ``docs/topics/terminal.md`` the keys
-of the terminal application. A test fails when one is out of date.
+of the terminal application. The catalogues of translations are brought up to date and compiled, too
+(``docs/catalogue``). A test fails when anything is out of date.
 """
 
 import io
@@ -208,5 +209,12 @@ def complete(page: Path) -> str:
 
 
 if __name__ == "__main__":
+    from docs import catalogue
+    from prep import language
+
+    language.use("en")
     for page in PAGES:
         page.write_text(complete(page), "utf-8")
+    for source in catalogue.CATALOGUES:
+        for text in catalogue.missing(catalogue.refresh(source)):
+            print(f"{source.parent.parent.name}: not translated: {text}")  # noqa: T201

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image, ImageDraw
 
+from prep import language
 from prep.project import Project
 from prep.project.creation import initialise
 from prep.tagging.models import download
@@ -40,6 +41,8 @@ def _fenced(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFa
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("SHIKOMI_LANG", "en")
+    language.use("en")
     monkeypatch.delenv("SHIKOMI_JOB", raising=False)
     monkeypatch.delenv("SHIKOMI_API_KEY", raising=False)
 

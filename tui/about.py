@@ -2,16 +2,17 @@
 
 from prep.dataset.index import ImageRow
 from prep.images.buckets import Fit, enlargement
+from prep.language import _, marked, translated
 from prep.project import Project
 
 _TURNS = {
-    2: "mirrored",
-    3: "rotated by 180°",
-    4: "flipped",
-    5: "rotated and mirrored",
-    6: "rotated by 90°",
-    7: "rotated and mirrored",
-    8: "rotated by 270°",
+    2: marked("mirrored"),
+    3: marked("rotated by 180°"),
+    4: marked("flipped"),
+    5: marked("rotated and mirrored"),
+    6: marked("rotated by 90°"),
+    7: marked("rotated and mirrored"),
+    8: marked("rotated by 270°"),
 }
 
 
@@ -35,28 +36,29 @@ def fit_text(fit: Fit) -> str:
         >>> fit_text(Buckets((512, 512)).fit((256, 256)))
         'bucket 512x512 · enlarged 2.0 times'
     """
-    parts = [f"bucket {fit.bucket[0]}x{fit.bucket[1]}"]
+    parts = [_("bucket {width}x{height}").format(width=fit.bucket[0], height=fit.bucket[1])]
     if fit.cut >= 0.005:
-        parts.append(f"{fit.cut:.0%} cut off")
+        parts.append(_("{share} cut off").format(share=f"{fit.cut:.0%}"))
     if times := enlargement(fit.scale):
-        parts.append(f"enlarged {times}")
+        parts.append(_("enlarged {times}").format(times=translated(times)))
     return " · ".join(parts)
 
 
 def about(project: Project, row: ImageRow) -> str:
     """Return the facts about an image, for the lines below its picture."""
     if row.error is not None:
-        return f"{row.path}\ncannot be used: {row.error}"
+        text = _("cannot be used: {reason}").format(reason=translated(row.error))
+        return f"{row.path}\n{text}"
     facts = [f"{row.width}x{row.height} {row.format}", size_text(row.size)]
     if row.alpha:
-        facts.append("transparent")
+        facts.append(_("transparent"))
     if row.orientation in _TURNS:
-        facts.append(f"EXIF: {_TURNS[row.orientation]}")
+        facts.append(f"EXIF: {_(_TURNS[row.orientation])}")
     if row.frames > 1:
-        facts.append(f"first of {row.frames} frames")
+        facts.append(_("first of {count} frames").format(count=row.frames))
     lines = [row.path, " · ".join(facts), fit_text(project.buckets.fit((row.width, row.height)))]
     if row.excluded is not None:
-        lines.append(f"excluded: {row.excluded}")
+        lines.append(_("excluded: {reason}").format(reason=translated(row.excluded)))
     if row.caption_error is not None:
-        lines.append(row.caption_error)
+        lines.append(translated(row.caption_error))
     return "\n".join(lines)

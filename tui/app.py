@@ -17,6 +17,7 @@ from textual import work
 from textual.actions import ActionParseResult
 from textual.app import SystemCommand
 from textual.binding import BindingType
+from textual.command import CommandPalette
 from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.message import Message
@@ -26,6 +27,7 @@ from textual.worker import Worker, WorkerState
 from prep import events
 from prep.dataset.journal.edits import Edit, Outcome
 from prep.errors import UserError
+from prep.language import _, counted, translated
 from prep.ops import scan
 from prep.project import Project
 from tui import commands, screens, stages
@@ -35,8 +37,8 @@ from tui.graphics.app import GraphicsApp
 from tui.jobs.follow import JobView
 from tui.jobs.operations import watched
 from tui.key_order import KeyOrder, NextRound
-from tui.leaving import leave_when_told
-from tui.notices import SECONDS, report, report_worker
+from tui.leaving import leave_when_told, quit_question
+from tui.notices import SECONDS, report, report_worker, unsaved
 from tui.palette import TableProvider
 from tui.pictures import made
 from tui.preferences import apply_preferences
@@ -192,7 +194,9 @@ class ShikomiApp(GraphicsApp):
 
     def on_scan_progress(self, message: ScanProgress) -> None:
         """Show the images found so far; the lists stay usable."""
-        self._scan_text = f"scanning… {message.files} images"
+        self._scan_text = counted(
+            "scanning… {count} image", "scanning… {count} images", message.files
+        )
         self._show_strip()
         now = asyncio.get_running_loop().time()
         if now - self._since_refresh > _REFRESH_SECONDS:
@@ -246,10 +250,10 @@ class ShikomiApp(GraphicsApp):
         if not view.watched or view.running:
             return
         failed = isinstance(view.end, events.Failed)
-        hint = view.end.hint if isinstance(view.end, events.Failed) else ""
+        hint = translated(view.end.hint) if isinstance(view.end, events.Failed) else ""
         severe = failed or view.state == "lost"
         if view.state == "lost":
-            hint = f"It ended unexpectedly; see {view.job.log_file}."
+            hint = _("It ended unexpectedly; see {file}.").format(file=view.job.log_file)
         if not in_form(self, view.job):
             self.notify(
                 escape(f"{outcome(view)}\n{hint}".strip()),
@@ -261,7 +265,7 @@ class ShikomiApp(GraphicsApp):
     def action_stop_job(self) -> None:
         """Ask the newest running job to stop; the second time, kill it."""
         running = self.session.board.running()
-        self.notify(escape(running[0].stop()) if running else "No job is running.")
+        self.notify(escape(running[0].stop()) if running else _("No job is running."))
 
     # ---- edits ---------------------------------------------------------------------------
 
@@ -269,7 +273,8 @@ class ShikomiApp(GraphicsApp):
     async def _show_unfinished(self) -> None:
         """Finish edits that were interrupted, and tell of them."""
         for told in await self.session.unfinished():
-            self.notify(escape(f"{told.message}\n{told.hint}"), severity="warning", timeout=SECONDS)
+            text = translated(f"{told.message}\n{told.hint}")
+            self.notify(escape(text), severity="warning", timeout=SECONDS)
 
     @work(group="undo", exit_on_error=False)
     async def action_undo(self) -> None:
@@ -282,53 +287,57 @@ class ShikomiApp(GraphicsApp):
         await self._turn(undo=False)
 
     async def _turn(self, *, undo: bool) -> None:
-        verb = "undo" if undo else "redo"
         async with self._turning:  # one after the other, and after the edits before them
             edits = [w.wait() for w in self.workers if w.group in EDITING and not w.is_finished]
             await asyncio.gather(*edits, return_exceptions=True)
             edit = await self.session.upcoming(undo=undo)
             if edit is None:
-                self.notify(f"Nothing to {verb}.")
-            elif self.session.made(edit) or await self._wants(verb, edit):
+                self.notify(_("Nothing to undo.") if undo else _("Nothing to redo."))
+            elif self.session.made(edit) or await self._wants(edit, undo=undo):
                 done = await self.session.turn(edit, undo=undo)
-                again = "Redo: ctrl+r" if undo else "Undo: u"
-                count = count_of(len(done.changed), "change")
-                self.notify(
-                    escape(f"{'Undone' if undo else 'Redone'}: {done.title} ({count}). {again}")
+                text = (
+                    _("Undone: {edit} ({changes}). Redo: ctrl+r")
+                    if undo
+                    else _("Redone: {edit} ({changes}). Undo: u")
                 )
+                changes = count_of(len(done.changed), "change")
+                self.notify(escape(text.format(edit=translated(done.title), changes=changes)))
 
-    async def _wants(self, verb: str, edit: Edit) -> bool:
+    async def _wants(self, edit: Edit, *, undo: bool) -> bool:
         """Ask whether an edit of another session or application is meant."""
-        when = time.strftime("%d %b %H:%M", time.localtime(edit.time))
-        count = count_of(sum(edit.kinds.values()), "change")
-        text = f"{edit.title}\n{count}, {when}; not made in this session."
-        answers = {"back": "Back", "yes": verb.title()}
-        question = Question(f"{verb.title()} this edit?", text, answers)
+        when = time.strftime(_("%d %b %H:%M"), time.localtime(edit.time))
+        changes = count_of(sum(edit.kinds.values()), "change")
+        text = _("{edit}\n{changes}, {time}; not made in this session.").format(
+            edit=translated(edit.title), changes=changes, time=when
+        )
+        answers = {"back": _("Back"), "yes": _("Undo") if undo else _("Redo")}
+        question = Question(_("Undo this edit?") if undo else _("Redo this edit?"), text, answers)
         return await self.push_screen_wait(question) == "yes"
 
     def _show_drafts(self) -> None:
         """Tell of captions that an earlier session left unsaved."""
         names = [path.rpartition("/")[2] for path in self.session.drafts]
         if names:
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            text = (
-                f"{', '.join(names[:3])}{more}: typed earlier, and not saved yet (✎ in the list)."
-            )
-            self.notify(escape(text), severity="warning", timeout=SECONDS)
+            self.notify(escape(unsaved(names)), severity="warning", timeout=SECONDS)
 
     def _edited(self, done: Outcome) -> None:
         if len(done.changed) > 1:
-            self.notify(escape(f"{done.title}: {len(done.changed)} images. Press u to undo."))
+            text = _("{edit}: {count} images. Press u to undo.").format(
+                edit=translated(done.title), count=len(done.changed)
+            )
+            self.notify(escape(text))
         self._show_conflicts(done)
 
     def _show_conflicts(self, done: Outcome) -> None:
         """Tell of what an edit, undo or redo left alone."""
         if done.conflicts:
             path, reason = done.conflicts[0]
-            more = f" (and {len(done.conflicts) - 1} more)" if len(done.conflicts) > 1 else ""
+            text = f"{path}: {translated(reason)}"
+            if (more := len(done.conflicts) - 1) > 0:
+                text = _("{conflict} (and {count} more)").format(conflict=text, count=more)
             self.notify(
-                escape(f"{path}: {reason}{more}"),
-                title="Not changed",
+                escape(text),
+                title=_("Not changed"),
                 severity="warning",
                 timeout=SECONDS,
             )
@@ -351,11 +360,17 @@ class ShikomiApp(GraphicsApp):
         """Open the form of a verb."""
         self.push_screen(await verb_form(self.session, name))
 
+    def action_command_palette(self) -> None:
+        """Offer commands and verbs by their words."""
+        if not isinstance(self.screen, CommandPalette):
+            placeholder = _("Search for commands…")
+            self.push_screen(CommandPalette(placeholder=placeholder, id="--command-palette"))
+
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer those of Textual's commands that are not in the table."""
         for command in super().get_system_commands(screen):
             if command.title in ("Theme", "Screenshot"):
-                yield command
+                yield command._replace(title=_(command.title), help=_(command.help))
 
     async def action_quit(self) -> None:
         """Leave; with unsaved captions, ask first."""
@@ -363,17 +378,16 @@ class ShikomiApp(GraphicsApp):
         if not drafts:
             self._leave("leave")
             return
-        text = (
-            f"{drafts} caption{'s are' if drafts > 1 else ' is'} typed but not saved.\n\n"
-            "Drafts are kept in this project, and are here again the next time."
-        )
-        answers = {"stay": "Keep editing", "leave": "Quit", "discard": "Discard and quit"}
-        await self.push_screen(Question("Quit?", text, answers), self._leave)
+        await self.push_screen(quit_question(drafts), self._leave)
 
     def _leave(self, answer: str | None) -> None:
         if answer == "discard":
             self.session.drafts.clear()
         if answer in ("leave", "discard"):
             running = self.session.board.running()
-            text = f"{len(running)} job(s) still running: shikomi jobs list" if running else None
-            self.exit(message=text)
+            text = counted(
+                "{count} job still running: shikomi jobs list",
+                "{count} jobs still running: shikomi jobs list",
+                len(running),
+            )
+            self.exit(message=text if running else None)

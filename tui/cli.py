@@ -11,6 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from prep import language
 from prep.cli import crash
 from prep.cli.console import print_error
 from prep.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
@@ -52,12 +53,28 @@ def open_application(
     return run(project, images)
 
 
+def _in_language(words: list[str]) -> list[str]:
+    """Return a command line without ``--lang``, which applies from now on."""
+    rest, value = language.asked_for(words)
+    if value is None:
+        return rest
+    code = language.known(value)
+    if code is None:
+        raise UserError(
+            f"There are no texts in the language {value}." if value else "--lang needs a value.",
+            f"Languages: {', '.join(language.available())}",
+        )
+    language.use(code)
+    return rest
+
+
 def main() -> int:
     """Run the command line; no verb ends with a traceback."""
     try:
+        words = _in_language(sys.argv[1:])
         if (job := own_job()) is not None:
             join_job(job)
-        result = app(sys.argv[1:], exit_on_error=False, print_error=True)
+        result = app(words, exit_on_error=False, print_error=True)
     except UserError as error:
         print_error(error)
         return error.exit_code

@@ -4,14 +4,19 @@ A command belongs to a scope: ``app`` works everywhere, a stage's name only ther
 ``editor`` while such a widget has the focus, ``picture`` on stages with a large picture. In text
 fields, keys type text (typing mode, which the job strip shows), so letters are free for commands
 everywhere else (command mode).
+
+Titles and help are English here, whatever the language in use: the names of commands are made of
+them. They are translated where they are shown.
 """
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
+
+from prep.language import _
 
 Run = Callable[[], Awaitable[None]]
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -207,13 +212,24 @@ def bindings(*scopes: str) -> list[BindingType]:
 
 def titles() -> Iterable[tuple[str, str]]:
     """Yield (scope, heading), in the order of the help screen."""
-    yield "app", "Everywhere"
-    yield "list", "In lists"
-    yield "editor", "In the caption editor"
-    yield "picture", "Picture"
-    yield "verb", "In forms of verbs (ctrl+p)"
-    for mode, (key, title, _) in STAGE_KEYS.items():
-        yield mode, f"{key} {title}"
+    yield "app", _("Everywhere")
+    yield "list", _("In lists")
+    yield "editor", _("In the caption editor")
+    yield "picture", _("Picture")
+    yield "verb", _("In forms of verbs (ctrl+p)")
+    for mode, (key, title, _help) in STAGE_KEYS.items():
+        yield mode, f"{key} {_(title)}"
+
+
+def in_language(active: Mapping[str, ActiveBinding]) -> dict[str, ActiveBinding]:
+    """Return key bindings with what they are called in the language in use, for the footer."""
+    return {
+        key: found._replace(
+            binding=replace(found.binding, description=_(found.binding.description)),
+            tooltip=_(found.tooltip),
+        )
+        for key, found in active.items()
+    }
 
 
 def _binding(command: Command) -> Binding:

@@ -14,6 +14,9 @@ from contextlib import suppress
 
 from textual.app import App
 
+from prep.language import _, counted
+from tui.dialogs.question import Question
+
 SECONDS = 10.0
 """How long the application may take to end by itself after a signal."""
 _LOOK = 2.0
@@ -41,6 +44,22 @@ def leave_when_told(app: App[None]) -> None:
                 _leave(app, 128 + signal.SIGHUP)
 
         app.set_interval(_LOOK, look)
+
+
+def quit_question(drafts: int) -> Question:
+    """Return what to ask before captions are left unsaved: stay, leave, or discard them.
+
+    Args:
+        drafts: Their number.
+    """
+    text = counted(
+        "{count} caption is typed but not saved.",
+        "{count} captions are typed but not saved.",
+        drafts,
+    )
+    kept = _("Drafts are kept in this project, and are here again the next time.")
+    answers = {"stay": _("Keep editing"), "leave": _("Quit"), "discard": _("Discard and quit")}
+    return Question(_("Quit?"), f"{text}\n\n{kept}", answers)
 
 
 def _leave(app: App[None], code: int) -> None:

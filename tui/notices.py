@@ -1,11 +1,14 @@
 """Show errors as notifications: what happened, and how to fix it."""
 
+from collections.abc import Sequence
+
 from rich.markup import escape
 from textual import log
 from textual.dom import DOMNode
 from textual.worker import Worker, WorkerFailed, WorkerState
 
 from prep.errors import UserError
+from prep.language import _, translated
 
 SECONDS = 8.0
 """Seconds for which errors are shown, long enough to read them."""
@@ -16,12 +19,12 @@ def report(node: DOMNode, error: BaseException) -> None:
     if isinstance(error, WorkerFailed):
         error = error.error
     if isinstance(error, UserError):
-        text = f"{error.message}\n{error.hint}".strip()
-        node.app.notify(escape(text), title="Not done", severity="error", timeout=SECONDS)
+        text = translated(f"{error.message}\n{error.hint}".strip())
+        node.app.notify(escape(text), title=_("Not done"), severity="error", timeout=SECONDS)
         return
     log.error(repr(error))
     text = f"{type(error).__name__}: {error}"
-    node.app.notify(escape(text), title="A bug in shikomi", severity="error", timeout=SECONDS)
+    node.app.notify(escape(text), title=_("A bug in shikomi"), severity="error", timeout=SECONDS)
 
 
 def report_worker(node: DOMNode, event: Worker.StateChanged) -> None:
@@ -30,6 +33,15 @@ def report_worker(node: DOMNode, event: Worker.StateChanged) -> None:
         report(node, event.worker.error)
 
 
+def unsaved(names: Sequence[str]) -> str:
+    """Return what to say of captions that an earlier session left unsaved, by their images."""
+    shown = ", ".join(names[:3])
+    if len(names) > 3:
+        shown = _("{names} and {count} more").format(names=shown, count=len(names) - 3)
+    return _("{names}: typed earlier, and not saved yet (✎ in the list).").format(names=shown)
+
+
 def tell(node: DOMNode, message: str, hint: str = "") -> None:
     """Show why something was not done, and what can be done about it."""
-    node.app.notify(escape(f"{message}\n{hint}".strip()), severity="warning", timeout=SECONDS)
+    text = translated(f"{message}\n{hint}".strip())
+    node.app.notify(escape(text), severity="warning", timeout=SECONDS)

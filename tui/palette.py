@@ -2,6 +2,7 @@
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from prep.language import _
 from tui import commands
 from tui.verbs.options import verbs
 from tui.verbs.table import Verb
@@ -21,7 +22,7 @@ class TableProvider(Provider):
     async def discover(self) -> Hits:
         """Offer all commands before anything is typed, the verbs by the stages of the work."""
         for command in self._commands():
-            yield DiscoveryHit(self._title(command), self._run(command), help=command.help)
+            yield DiscoveryHit(self._title(command), self._run(command), help=_(command.help))
         for stage, verb in verbs():
             yield DiscoveryHit(_title(verb), self._open(verb), help=_help(stage, verb))
 
@@ -30,9 +31,11 @@ class TableProvider(Provider):
         matcher = self.matcher(query)
         for command in self._commands():
             title = self._title(command)
-            score = max(matcher.match(title), matcher.match(command.help) * 0.8)
+            # Also by its English name, which the documents use.
+            english = matcher.match(command.title) * 0.9
+            score = max(matcher.match(title), matcher.match(_(command.help)) * 0.8, english)
             if score > 0:
-                yield Hit(score, matcher.highlight(title), self._run(command), help=command.help)
+                yield Hit(score, matcher.highlight(title), self._run(command), help=_(command.help))
         for stage, verb in verbs():
             title, text = _title(verb), _help(stage, verb)
             found = matcher.match(verb.name), matcher.match(title) * 0.9, matcher.match(text) * 0.8
@@ -41,7 +44,7 @@ class TableProvider(Provider):
                 yield Hit(max(found), shown, self._open(verb), text=title, help=text)
 
     def _title(self, command: commands.Command) -> str:
-        return f"{command.title}  ({command.label(getattr(self.app, 'keys', {}))})"
+        return f"{_(command.title)}  ({command.label(getattr(self.app, 'keys', {}))})"
 
     def _run(self, command: commands.Command) -> "commands.Run":
         screen, app = self.screen, self.app
@@ -65,4 +68,4 @@ def _title(verb: Verb) -> str:
 
 
 def _help(stage: str, verb: Verb) -> str:
-    return f"{verb.help}  ({stage})"
+    return f"{_(verb.help)}  ({_(stage)})"

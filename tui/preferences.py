@@ -16,6 +16,7 @@ from rich.markup import escape
 from textual.app import App
 from tomlkit.exceptions import TOMLKitError
 
+from prep.language import _, translated
 from prep.project import describe_faults
 from prep.section import Section
 from prep.system.files import write_text
@@ -102,9 +103,9 @@ def apply_preferences(app: App[Any]) -> dict[str, str]:
     if found.preferences.theme in app.available_themes:
         app.theme = found.preferences.theme
     elif found.preferences.theme:
-        faults.append(f"There is no theme {found.preferences.theme}.")
+        faults.append(_("There is no theme {name}.").format(name=found.preferences.theme))
     for fault in (*found.faults, *faults):
-        app.notify(escape(fault), severity="warning", timeout=SECONDS)
+        app.notify(escape(translated(fault)), severity="warning", timeout=SECONDS)
     app.theme_changed_signal.subscribe(app, lambda theme: save_theme(theme.name))
     return keys
 
@@ -124,10 +125,12 @@ def keymap(given: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, str], list
             identity = f"{scope}.{name}"
             if identity not in known:
                 near = get_close_matches(identity, known, 1)
-                meant = f" Did you mean {near[0]}?" if near else ""
-                faults.append(f"There is no command {identity}.{meant}")
+                fault = _("There is no command {name}.").format(name=identity)
+                meant = _(" Did you mean {name}?").format(name=near[0]) if near else ""
+                faults.append(f"{fault}{meant}")
             elif not all(_KEY.fullmatch(key) for key in keys.split(",")):
-                faults.append(f"{keys!r} for {identity} is not a key, such as x, delete or ctrl+x.")
+                fault = _("{keys} for {name} is not a key, such as x, delete or ctrl+x.")
+                faults.append(fault.format(keys=repr(keys), name=identity))
             else:
                 found[identity] = keys
     return found, [*faults, *_clashes(found)]
@@ -141,5 +144,6 @@ def _clashes(keys: Mapping[str, str]) -> Iterable[str]:
         for command in commands.of(*dict.fromkeys((*shared, scope))):
             for key in keys.get(command.id, command.key).split(","):
                 if key in seen:
-                    yield f"{key} is both {seen[key]} and {command.id}: only one of them works."
+                    fault = _("{key} is both {first} and {second}: only one of them works.")
+                    yield fault.format(key=key, first=seen[key], second=command.id)
                 seen.setdefault(key, command.id)

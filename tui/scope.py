@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from prep.language import _, counted
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -35,11 +37,10 @@ class Scope:
         """
         kind = kind or self.kind
         if kind == "selection":
-            return _images(len(self.selected), "selected ")
+            chosen = len(self.selected)
+            return counted("{count} selected image", "{count} selected images", chosen)
         if kind == "filter":
-            return f"filter: {self.where} ({_images(self.shown)})"
-        return f"all {_images(self.total)}" if self.total != 1 else "1 image"
-
-
-def _images(number: int, which: str = "") -> str:
-    return f"{number} {which}image{'' if number == 1 else 's'}"
+            return _("filter: {filter} ({images})").format(
+                filter=self.where, images=counted("{count} image", "{count} images", self.shown)
+            )
+        return counted("{count} image", "all {count} images", self.total)

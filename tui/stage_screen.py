@@ -5,12 +5,14 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import ActiveBinding
 from textual.containers import Container, Horizontal
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer
 from textual.worker import Worker
 
+from tui import commands
 from tui.jobs.follow import JobView
 from tui.notices import report_worker
 from tui.session import Session
@@ -75,6 +77,11 @@ class StageScreen(Screen[None]):
         """Handle news of a job."""
 
     # ---- the frame -----------------------------------------------------------------------
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys that work now."""
+        return commands.in_language(super().active_bindings)
 
     def compose(self) -> ComposeResult:
         """Compose the frame and the widgets in it."""

@@ -4,20 +4,29 @@ from dataclasses import dataclass
 
 from prep.dataset.index import Index
 from prep.images.buckets import enlargement
+from prep.language import _, counted, marked
 from tui.jobs.follow import JobBoard
 
 GLYPHS = {"done": "✓", "needs you": "!", "running": "▶", "open": "○"}
 """State -> glyph; the word is written beside it if there is room."""
 
+STATES = {
+    "done": marked("done"),
+    "needs you": marked("needs you"),
+    "running": marked("running"),
+    "open": marked("open"),
+}
+"""State -> the word for it."""
+
 SHORT = {
-    "review": "Review",
-    "images": "Images",
-    "dupes": "Dupes",
-    "crop": "Crop",
-    "tag": "Tag",
-    "plan": "Plan",
-    "train": "Train",
-    "samples": "Samples",
+    "review": marked("Review"),
+    "images": marked("Images"),
+    "dupes": marked("Dupes"),
+    "crop": marked("Crop"),
+    "tag": marked("Tag"),
+    "plan": marked("Plan"),
+    "train": marked("Train"),
+    "samples": marked("Samples"),
 }
 """Mode -> name for a narrow terminal; in the order of the work."""
 
@@ -70,63 +79,65 @@ def survey(index: Index) -> Survey:
 def states(found: Survey, board: JobBoard) -> dict[str, StageState]:
     """Return the state of each stage."""
     result = {
-        "review": StageState("open", "not looked yet"),
+        "review": StageState("open", _("not looked yet")),
         "images": _images(found),
-        "dupes": StageState("open", "compare pictures"),
+        "dupes": StageState("open", _("compare pictures")),
         "crop": _crop(found),
         "tag": _captions(found),
         "plan": _plan(found),
-        "train": StageState("open", "not yet"),
-        "samples": StageState("open", "none yet"),
+        "train": StageState("open", _("not yet")),
+        "samples": StageState("open", _("none yet")),
     }
     for mode in ("dupes", "tag", "train"):
         views = board.newest(mode)
         if views:
             result[mode] = _job(views[0].state, result[mode])
     if found.samples:
-        result["samples"] = StageState("done", f"{found.samples} pictures")
+        result["samples"] = StageState(
+            "done", counted("{count} picture", "{count} pictures", found.samples)
+        )
     return result
 
 
 def _images(found: Survey) -> StageState:
     if not found.images:
-        return StageState("needs you", "no images yet")
+        return StageState("needs you", _("no images yet"))
     if found.broken:
-        return StageState("needs you", f"{found.broken} unreadable")
-    return StageState("done", f"{found.images} images")
+        return StageState("needs you", _("{count} unreadable").format(count=found.broken))
+    return StageState("done", counted("{count} image", "{count} images", found.images))
 
 
 def _crop(found: Survey) -> StageState:
     if not found.images:
-        return StageState("open", "no images yet")
+        return StageState("open", _("no images yet"))
     if found.enlarged:
-        return StageState("needs you", f"{found.enlarged} enlarged")
-    return StageState("done", "all large enough")
+        return StageState("needs you", _("{count} enlarged").format(count=found.enlarged))
+    return StageState("done", _("all large enough"))
 
 
 def _captions(found: Survey) -> StageState:
     missing = found.images - found.captioned
     if not found.images:
-        return StageState("open", "no images yet")
+        return StageState("open", _("no images yet"))
     if missing:
-        return StageState("needs you", f"{missing} without caption")
-    return StageState("done", "all captioned")
+        return StageState("needs you", _("{count} without caption").format(count=missing))
+    return StageState("done", _("all captioned"))
 
 
 def _plan(found: Survey) -> StageState:
     if not found.images:
-        return StageState("open", "no images yet")
+        return StageState("open", _("no images yet"))
     if found.untriggered:
-        return StageState("needs you", "no trigger word")
-    return StageState("done", "trigger words set")
+        return StageState("needs you", _("no trigger word"))
+    return StageState("done", _("trigger words set"))
 
 
 def _job(state: str, otherwise: StageState) -> StageState:
     """Return the state of the newest job if it says more than the dataset."""
     if state == "running":
-        return StageState("running", "running")
+        return StageState("running", _("running"))
     if state == "stopped":
-        return StageState("needs you", "stopped, can resume")
+        return StageState("needs you", _("stopped, can resume"))
     if state in ("failed", "lost"):
-        return StageState("needs you", "job failed")
-    return otherwise if otherwise.state != "open" else StageState("done", "done")
+        return StageState("needs you", _("job failed"))
+    return otherwise if otherwise.state != "open" else StageState("done", _("done"))

@@ -10,6 +10,7 @@ from typing import Any
 
 from textual.screen import Screen
 
+from prep.language import _
 from prep.project import Project
 from prep.system import jobs
 from tui.dialogs.question import Question
@@ -25,9 +26,9 @@ async def wants_another(screen: Screen[Any], folder: Path, kind: str) -> bool:
     running = await asyncio.to_thread(_running, folder, kind)
     if not running:
         return True
-    text = f"{running[0]} is still running. Start another one as well?"
-    answers = {"no": "No", "yes": "Start another"}
-    question = Question("Already running", text, answers)
+    text = _("{job} is still running. Start another one as well?").format(job=running[0])
+    answers = {"no": _("No"), "yes": _("Start another")}
+    question = Question(_("Already running"), text, answers)
     return await screen.app.push_screen_wait(question) == "yes"
 
 
@@ -66,12 +67,15 @@ async def is_current(
     if not form.conflicts:
         return True
     lines = [
-        f"{name}: {theirs or 'not set'} in the file, {mine or 'not set'} here"
+        _("{setting}: {theirs} in the file, {mine} here").format(
+            setting=name, theirs=theirs or _("not set"), mine=mine or _("not set")
+        )
         for name, (theirs, mine) in form.conflicts.items()
     ]
-    text = "shikomi.toml was changed by another program:\n\n" + "\n".join(lines)
-    answers = {"back": "Back", "theirs": "Use the file's", "mine": "Write mine"}
-    answer = await screen.app.push_screen_wait(Question("Changed in both", text, answers))
+    text = _("shikomi.toml was changed by another program:")
+    answers = {"back": _("Back"), "theirs": _("Use the file's"), "mine": _("Write mine")}
+    question = Question(_("Changed in both"), "\n".join([text, "", *lines]), answers)
+    answer = await screen.app.push_screen_wait(question)
     if answer in ("mine", "theirs"):
         form.resolve(mine=answer == "mine")
         return True

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from prep.language import _, marked
+
 ImageMode = Literal["auto", "kitty", "sixel", "quadrants", "half", "none"]
 Drawing = Literal["kitty", "sixel", "quadrants", "half", "none"]
 
@@ -36,14 +38,14 @@ _ANSWERS = re.compile(
 )
 _SIXEL = "4"
 """The attribute of terminals that draw Sixel."""
-_NEITHER = "This terminal shows no real pictures (neither Kitty's protocol nor Sixel)."
-_TMUX = "Outside of tmux, or in tmux 3.4 built with Sixel, they can be real pictures."
+_NEITHER = marked("This terminal shows no real pictures (neither Kitty's protocol nor Sixel).")
+_TMUX = marked("Outside of tmux, or in tmux 3.4 built with Sixel, they can be real pictures.")
 _TOLD = {
-    "kitty": "Real pictures, by the protocol of Kitty",
-    "sixel": "Real pictures, as Sixel",
-    "quadrants": "Drawn with blocks, 4 pixels a cell",
-    "half": "Drawn with half blocks, 2 pixels a cell",
-    "none": "Off (--images none)",
+    "kitty": marked("Real pictures, by the protocol of Kitty"),
+    "sixel": marked("Real pictures, as Sixel"),
+    "quadrants": marked("Drawn with blocks, 4 pixels a cell"),
+    "half": marked("Drawn with half blocks, 2 pixels a cell"),
+    "none": marked("Off (--images none)"),
 }
 _QUIET = frozenset({"dumb", "linux", "unknown", ""})
 
@@ -71,7 +73,8 @@ class Terminal:
     @property
     def told(self) -> str:
         """Say how pictures are drawn, and what would be better."""
-        return f"{_TOLD[self.drawing]}{'. ' if self.hint else ''}{self.hint}"
+        how = _(_TOLD[self.drawing])
+        return _("{how}. {hint}").format(how=how, hint=_(self.hint)) if self.hint else how
 
     @property
     def pixels(self) -> bool:

@@ -11,6 +11,7 @@ from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.errors import UserError
+from prep.language import _
 from prep.ops import caption as caption_op
 from prep.ops.caption import CaptionOptions
 from prep.project import Project
@@ -62,7 +63,8 @@ def _ask(project: Path) -> None:
         if is_allowed(url):
             return
         host = host_of(url)
-        sys.stderr.write(f"This project sends its images to {host}. Allow that? [y/N] ")
+        question = _("This project sends its images to {host}. Allow that? [y/N]")
+        sys.stderr.write(f"{question.format(host=host)} ")
         sys.stderr.flush()
         if sys.stdin.readline().strip().casefold() in ("y", "yes"):
             save_permissions(read_permissions().with_host(host))

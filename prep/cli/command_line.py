@@ -13,6 +13,8 @@ from cyclopts import UNSET, App, Parameter
 
 from prep.cli.examples import examples_of
 from prep.cli.help_format import usage_line
+from prep.language import _
+from prep.language.wrapping import wrapped
 
 if TYPE_CHECKING:
     from cyclopts.argument import ArgumentCollection
@@ -47,7 +49,7 @@ class CommandLine(App):
         chain, apps, _ = self.parse_commands(tokens)
         command = apps[-1]
         if not chain or command.default_command is None:
-            super().help_print(tokens, console=console)
+            self._list_verbs(command, tokens, console)
             return
         listed = command.help
         command.help = _description(command.default_command)
@@ -62,6 +64,16 @@ class CommandLine(App):
         if render is not None:
             render(console or self.console, examples_of(command.default_command))
 
+    def _list_verbs(self, group: App, tokens: Any, console: Any) -> None:
+        """Print the help of a group of verbs; cyclopts prints what stands below them by itself."""
+        written = group.help_epilogue
+        if written:
+            group.help_epilogue = epilogue(group, (console or self.console).width)
+        try:
+            super().help_print(tokens, console=console)
+        finally:
+            group.help_epilogue = written
+
     def _attached(self, tokens: list[str]) -> list[str]:
         chain, apps, rest = self.parse_commands(tokens)
         command, flags = apps[-1], (*self.help_flags, *self.version_flags)
@@ -71,6 +83,23 @@ class CommandLine(App):
         with self.app_stack(apps):
             known = command.assemble_argument_collection()
         return [*chain, *attach_values(rest, known, flags)]
+
+
+def epilogue(group: App, width: int = 0) -> str:
+    """Return the text below a list of verbs in the language in use, each sentence in a line.
+
+    Args:
+        group: The application or group.
+        width: Cells of a line; 0 for lines of any length.
+    """
+    shown = [
+        [_(line) for line in paragraph.split("\n")]
+        for paragraph in str(group.help_epilogue).split("\n\n")
+    ]
+    return "\n\n".join(
+        "\n".join(part for line in lines for part in (wrapped(line, width) if width else [line]))
+        for lines in shown
+    )
 
 
 def attach_values(

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TextIO
 from prep import events
 from prep.cli import crash
 from prep.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEMS, UserError
+from prep.language import _, translated
 from prep.printable import printable
 from prep.system.jobs import WORDS_KEY
 
@@ -83,10 +84,10 @@ def guarded(action: Callable[[], int]) -> int:
 
 def print_error(error: UserError) -> None:
     """Print a fault and its fix to stderr."""
-    sys.stderr.write(printable(f"shikomi: {error.message}\n"))
+    sys.stderr.write(printable(f"shikomi: {translated(error.message)}\n"))
     if error.hint:
         # A hint may draw several lines that belong below each other.
-        sys.stderr.write(indent(printable(error.hint), "  ") + "\n")
+        sys.stderr.write(indent(printable(translated(error.hint)), "  ") + "\n")
 
 
 def _close(stream: Iterator[events.Event]) -> None:
@@ -214,21 +215,22 @@ class _Human:
         if isinstance(event, events.Progress):
             self._progress(event.what, event.done, event.total, event.note)
         elif isinstance(event, events.Metric):
-            note = "" if event.average_loss is None else f"loss {event.average_loss:.4f}"
+            loss = event.average_loss
+            note = "" if loss is None else _("loss {value}").format(value=f"{loss:.4f}")
             self._progress("training", event.step, event.total, note)
         elif isinstance(event, events.Skipped):
             self._skip(event.path, event.reason)
         elif isinstance(event, events.Warned):
-            self._say(f"warning: {event.message} {event.hint}".rstrip())
+            text = translated(f"{event.message} {event.hint}".rstrip())
+            self._say(_("warning: {text}").format(text=text))
         elif isinstance(event, events.Downloading):
-            licence = event.licence or "not stated"
+            text = _("downloading {size} from {source} (licence: {licence})")
+            licence = event.licence or _("not stated")
             size = f"{event.bytes / 1e6:,.0f} MB"
-            self._say(f"downloading {size} from {event.source} (licence: {licence})")
+            self._say(text.format(size=size, source=event.source, licence=licence))
         elif isinstance(event, events.Failed):
-            self._say(
-                f"shikomi: {event.message}"
-                + (f"\n{indent(printable(event.hint), '  ')}" if event.hint else "")
-            )
+            hint = indent(printable(translated(event.hint)), "  ")
+            self._say(f"shikomi: {translated(event.message)}" + (f"\n{hint}" if hint else ""))
         elif isinstance(event, events.Finished):
             self._finish(event)
         self._print(self._printer(event))
@@ -244,14 +246,15 @@ class _Human:
         kind = reason.rpartition(": ")[2]  # it may begin with the name of a sidecar
         self._skipped[kind] += 1
         if self._skipped[kind] <= _SHOWN:
-            self._say(f"skipped {path}: {reason}")
+            text = _("skipped {path}: {reason}")
+            self._say(text.format(path=path, reason=translated(reason)))
 
     def _progress(self, what: str, done: int, total: int, note: str) -> None:
         self._done[what] = done
         from rich.markup import escape
 
         # The columns of the bar understand markup.
-        what, note = escape(printable(what)), escape(printable(note))
+        what, note = (escape(printable(translated(text))) for text in (what, note))
         if what not in self._tasks:
             self._tasks[what] = self._bar.add_task(what, total=total or None, note=note)
         self._bar.update(self._tasks[what], completed=done, total=total or None, note=note)
@@ -260,18 +263,20 @@ class _Human:
         self._bar.stop()
         for kind, count in self._skipped.items():
             if count > _SHOWN:
-                self._say(f"skipped {count - _SHOWN} more (--json has all): {kind}")
+                text = _("skipped {count} more (--json has all): {reason}")
+                self._say(text.format(count=count - _SHOWN, reason=translated(kind)))
         if event.reason != "done":
-            sys.stderr.write(f"{printable(event.reason)}: what was finished by then is kept.\n")
+            text = _("{reason}: what was finished by then is kept.")
+            sys.stderr.write(printable(text.format(reason=translated(event.reason))) + "\n")
         # Of what was interrupted there are only the counts of ``partial``.
-        text = _plain_summary if event.reason == "interrupted" else self._summary
+        summary = _plain_summary if event.reason == "interrupted" else self._summary
         if event.summary:  # a job that was killed has none
-            self._print(text(event.summary))
+            self._print(summary(event.summary))
 
     def _print(self, text: str | None) -> None:
         if text:
             self._bar.stop() if self._bar.finished else None
-            self._out.write(printable(text) + "\n")
+            self._out.write(printable(translated(text)) + "\n")
             self._out.flush()
 
     def _say(self, text: str) -> None:

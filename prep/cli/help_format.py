@@ -6,10 +6,11 @@ What tells a user nothing is left out: empty defaults, and switches that turn of
 import re
 from collections.abc import Sequence
 from itertools import zip_longest
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from prep.cli.examples import Example
+from prep.language import _
+from prep.language.wrapping import wrapped
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -33,22 +34,22 @@ class HelpFormatter:
 
     def render_usage(self, console: "Console", options: "ConsoleOptions", usage: object) -> None:
         """Print the usage."""
-        _print(console, f"Usage: {usage}", "bold")
+        _print(console, _("Usage: {usage}").format(usage=usage), "bold")
 
     def render_description(
         self, console: "Console", options: "ConsoleOptions", description: object
     ) -> None:
         """Print what the verb does."""
         for paragraph in plain(description).split("\n\n"):
-            _print(console, "\n".join([*_wrapped(paragraph, console.width), ""]))
+            _print(console, "\n".join([*_wrapped(_(paragraph), console.width), ""]))
 
     def __call__(self, console: "Console", options: "ConsoleOptions", panel: "HelpPanel") -> None:
         """Print a group of verbs, arguments or options."""
         rows = [(", ".join(names_of(entry)), description_of(entry)) for entry in panel.entries]
         if not rows:
             return
-        _print(console, plain(panel.title), "bold")
-        width = min(_NAMES_WIDTH, max(len(names) for names, _ in rows))
+        _print(console, _(plain(panel.title)), "bold")
+        width = min(_NAMES_WIDTH, max(len(row[0]) for row in rows))
         for names, text in rows:
             left, right = _wrapped(names, width), _wrapped(text, console.width - width - _MARGINS)
             for name, line in zip_longest(left, right, fillvalue=""):
@@ -58,17 +59,16 @@ class HelpFormatter:
 
     def render_examples(self, console: "Console", examples: Sequence[Example]) -> None:
         """Print worked examples."""
-        _print(console, "Examples", "bold")
+        _print(console, _("Examples"), "bold")
         for example in examples:
             _print(console, f"  {example.command}", "cyan")
-            for line in _wrapped(example.does, console.width - 6):
+            for line in _wrapped(_(example.does), console.width - 6):
                 _print(console, f"      {line}")
 
 
 def _wrapped(text: str, width: int) -> list[str]:
     """Return lines; names of options and choices stay in one piece."""
-    lines = wrap(text, max(20, width), break_on_hyphens=False, break_long_words=False)
-    return [line.replace(_NO_BREAK, " ") for line in lines]
+    return [line.replace(_NO_BREAK, " ") for line in wrapped(text, max(20, width))]
 
 
 def _print(console: "Console", text: str = "", style: str = "", end: str = "\n") -> None:
@@ -113,14 +113,18 @@ def _value_of(entry: "HelpEntry") -> str:
 
 
 def description_of(entry: "HelpEntry") -> str:
-    """Return what an option or verb does, the choices it does not explain, and its default."""
+    """Return what an option or verb does, the choices it does not explain, and its default.
+
+    It is in the language in use. Names are those of English help, whatever stands around them.
+    """
     text = plain(entry.description)
     choices = [choice for choice in entry.choices or () if choice]
-    parts = [text]
+    parts = [_(text)]
     if any(not re.search(rf"(?<![\w-]){re.escape(choice)}(?![\w-])", text) for choice in choices):
-        parts.append(f"[choices: {', '.join(choices)}]")
-    parts += [f"[default:{_NO_BREAK}{entry.default}]"] if entry.default else []
-    parts += ["[required]"] if entry.required and not entry.positional_label else []
+        parts.append(_("[choices: {choices}]").format(choices=", ".join(choices)))
+    if entry.default:
+        parts.append(_("[default:\N{NO-BREAK SPACE}{value}]").format(value=entry.default))
+    parts += [_("[required]")] if entry.required and not entry.positional_label else []
     return " ".join(parts)
 
 

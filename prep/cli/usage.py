@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from prep.language import _, translated
+
 if TYPE_CHECKING:
     from cyclopts import CycloptsError, UnknownOptionError
     from pydantic import ValidationError
@@ -18,10 +20,11 @@ def format_error(error: "CycloptsError") -> object:
 
     command = " ".join(["shikomi", *(error.command_chain or ())])
     lines = [
-        f"shikomi: {option}: {text}" if option else f"shikomi: {text}"
+        f"shikomi: {option}: {translated(text)}" if option else f"shikomi: {translated(text)}"
         for option, text in faults_of(error)
     ]
-    return Text("\n".join([*lines, f"  All options: {command} --help"]))
+    hint = _("All options: {command} --help").format(command=command)
+    return Text("\n".join([*lines, f"  {hint}"]))
 
 
 def faults_of(error: "CycloptsError") -> list[tuple[str, str]]:

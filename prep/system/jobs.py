@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from prep import events
+from prep import events, language
 from prep.errors import UserError
 from prep.system.files import write_text
 from prep.texts import parse_json, read_text
@@ -242,6 +242,8 @@ def _refuse_links(job: Job) -> None:
 def child_environment() -> dict[str, str]:
     """Return the environment for child processes, with this installation on PYTHONPATH.
 
+    What they say goes into files, so it is English; it is translated where it is shown.
+
     Python puts the current folder on the path of ``python -m``. It may be anybody's project, and a
     ``random.py`` in it would be run: so all descendants are told not to.
     """
@@ -252,6 +254,7 @@ def child_environment() -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
+        language.VARIABLE: "en",
     }
 
 

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from prep.errors import UserError
+from prep.language import _, translated
 
 
 class Fields(ModalScreen[dict[str, str] | None]):
@@ -49,8 +50,8 @@ class Fields(ModalScreen[dict[str, str] | None]):
                 yield Static(Content(explanation), classes="hint")
             yield Static(id="fault", classes="fault")
             with Horizontal(classes="buttons"):
-                yield Button("Save", compact=True, id="accept", variant="primary")
-                yield Button("Cancel", compact=True, id="cancel")
+                yield Button(_("Save"), compact=True, id="accept", variant="primary")
+                yield Button(_("Cancel"), compact=True, id="cancel")
 
     @on(Input.Submitted)
     def action_accept(self) -> None:
@@ -60,7 +61,7 @@ class Fields(ModalScreen[dict[str, str] | None]):
             self._check(given)
         except UserError as error:
             fault = self.query_one("#fault", Static)
-            fault.update(Content(f"{error.message}\n{error.hint}".strip()))
+            fault.update(Content(translated(f"{error.message}\n{error.hint}".strip())))
             fault.display = True
         else:
             self.dismiss(given)

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from prep.language import _
 from tui import commands
 
 
@@ -36,8 +37,8 @@ class Help(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Compose the list."""
         with VerticalScroll(classes="dialog help") as dialog:
-            dialog.border_title = "Keys"
-            dialog.border_subtitle = "esc closes"
+            dialog.border_title = _("Keys")
+            dialog.border_subtitle = _("esc closes")
             yield Static(self._text())
 
     def _text(self) -> Content:
@@ -51,11 +52,11 @@ class Help(ModalScreen[None]):
                 keys = command.label(self._keymap)
                 parts += [
                     (f"  {keys:<14}", "bold"),
-                    f" {command.help}",
+                    f" {_(command.help)}",
                     (f"  {command.id}\n", "dim"),
                 ]
         if self._pictures:
-            parts += [("Pictures\n", "bold $text-primary"), f"  {self._pictures}\n"]
+            parts += [(f"{_('Pictures')}\n", "bold $text-primary"), f"  {self._pictures}\n"]
         return Content.assemble(*parts)
 
     def action_scroll(self, lines: int) -> None:

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from prep.language import _
 from tui.widgets.line_list import ItemList, LineList, Piece
 
 
@@ -20,7 +21,7 @@ class Preview(ModalScreen[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(False)", "Back")]
 
     def __init__(
-        self, title: str, text: str, lines: Sequence[list[Piece]], apply: str = "Apply"
+        self, title: str, text: str, lines: Sequence[list[Piece]], apply: str = ""
     ) -> None:
         """Create the dialog.
 
@@ -31,7 +32,7 @@ class Preview(ModalScreen[bool]):
             apply: Label of the button that does it.
         """
         super().__init__()
-        self._title, self._text, self._apply = title, text, apply
+        self._title, self._text, self._apply = title, text, apply or _("Apply")
         self._lines = list(lines)
 
     def compose(self) -> ComposeResult:
@@ -42,7 +43,7 @@ class Preview(ModalScreen[bool]):
             yield ItemList(id="parts")
             with Horizontal(classes="buttons"):
                 yield Button(self._apply, compact=True, id="apply", variant="primary")
-                yield Button("Cancel", compact=True, id="cancel")
+                yield Button(_("Cancel"), compact=True, id="cancel")
 
     def on_mount(self) -> None:
         """Show the lines; enter on them is yes."""

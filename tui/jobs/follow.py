@@ -11,6 +11,7 @@ from pathlib import Path
 
 from prep import events
 from prep.errors import UserError
+from prep.language import _
 from prep.system import jobs
 
 REMEMBERED = 50
@@ -102,10 +103,11 @@ class JobView:
         self.stops += 1
         jobs.send(self.job, "stop" if self.stops == 1 else "kill")
         if self.state == "queued":
-            return f"{self.title} leaves the queue."
+            return _("{job} leaves the queue.").format(job=self.title)
         if self.stops > 1:
-            return f"{self.title} is being killed."
-        return f"{self.title} finishes its step and saves. Press again to kill it."
+            return _("{job} is being killed.").format(job=self.title)
+        text = _("{job} finishes its step and saves. Press again to kill it.")
+        return text.format(job=self.title)
 
     def take(self, news: News, now: float) -> None:
         """Update the view with news."""

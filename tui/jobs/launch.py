@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from textual.screen import Screen
 
+from prep.language import _
 from prep.project import Project
 from prep.project.boundary import refuse_links
 from prep.system import jobs
@@ -23,7 +24,7 @@ class Launcher:
     def once(self, screen: Screen[Any]) -> Iterator[bool]:
         """Yield whether nothing else is being started; say so on ``screen`` otherwise."""
         if self._busy:
-            screen.app.notify("A job is being started already.")
+            screen.app.notify(_("A job is being started already."))
             yield False
             return
         self._busy = True

@@ -18,6 +18,7 @@ from prep.curation.duplicates.groups import UNCERTAIN, DuplicateGroup
 from prep.curation.duplicates.neighbours import relative
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import EXCLUDED, Change
+from prep.language import _, marked, translated
 from prep.ops import dupes
 from tui import commands
 from tui.dialogs.preview import Preview
@@ -32,11 +33,11 @@ from tui.widgets.job_strip import bar
 from tui.widgets.line_list import ItemList, LineList, Piece, cell, count_of
 
 _REASONS = {
-    "exact": "the same",
-    "near": "nearly the same",
-    "mirrored": "mirror images",
-    "rotated": "turned",
-    UNCERTAIN: "unclear",
+    "exact": marked("the same"),
+    "near": marked("nearly the same"),
+    "mirrored": marked("mirror images"),
+    "rotated": marked("turned"),
+    UNCERTAIN: marked("unclear"),
 }
 
 
@@ -79,7 +80,10 @@ class DupesScreen(StageScreen):
         """Make the panels."""
         with Vertical(id="groups-panel"):
             yield ItemList(
-                id="groups", heading="  groups", empty="no duplicates", loading="comparing…"
+                id="groups",
+                heading=_("  groups"),
+                empty=_("no duplicates"),
+                loading=_("comparing…"),
             )
             yield Clipped(id="groups-status")
         yield ImagePair(self.session, id="pair")
@@ -97,7 +101,7 @@ class DupesScreen(StageScreen):
     def reload(self) -> None:
         """Compare on the first visit, once all images are known; later refresh exclusions."""
         if not self.session.scanned:
-            self._status("waiting for the scan…")
+            self._status(_("waiting for the scan…"))
         elif not self._compared:
             self._compared = True
             self._compare()
@@ -123,7 +127,7 @@ class DupesScreen(StageScreen):
         """Show the progress."""
         self._done = False
         text = f"{bar(message.done, message.total, 12)} {message.done}/{message.total}"
-        self._status(f"{message.what} {text}")
+        self._status(f"{translated(message.what)} {text}")
 
     def on_compared(self, message: Compared) -> None:
         """Show the groups."""
@@ -152,13 +156,16 @@ class DupesScreen(StageScreen):
         unclear = sum(self._unclear(number) for number in undecided)
         open_ = len(undecided) - unclear
         if self._groups:
-            status = f"{count_of(len(self._groups), 'group')}, {open_} to decide"
-            self._status(f"{status}, {unclear} unclear" if unclear else status)
+            status = _("{groups}, {open} to decide")
+            if unclear:
+                status = _("{groups}, {open} to decide, {unclear} unclear")
+            groups_ = count_of(len(self._groups), "group")
+            self._status(status.format(groups=groups_, open=open_, unclear=unclear))
         else:
-            self._status("no duplicates found")
+            self._status(_("no duplicates found"))
             self._pair.show(Side("", None), Side("", None))
         state = StageState("needs you", count_of(open_, "group")) if open_ else None
-        self.remark(state or StageState("done", "no duplicates left"))
+        self.remark(state or StageState("done", _("no duplicates left")))
 
     def _line(self, number: int) -> list[Piece]:
         group = self._groups[number]
@@ -166,7 +173,7 @@ class DupesScreen(StageScreen):
         if self._unclear(number) and self._open(number):
             mark = ("? ", "dim")
         name = self._kept(number).rpartition("/")[2]
-        reason = _REASONS.get(group.reason, group.reason)
+        reason = _(_REASONS.get(group.reason, group.reason))
         if self._open(number) and (fault := self._fault(number)):
             reason = fault
         return [mark, (cell(name, 16), ""), (f" {len(group.images)} {reason}", "dim")]
@@ -189,10 +196,11 @@ class DupesScreen(StageScreen):
         """Return why the comparison no longer holds, or an empty string."""
         kept = self._rows.get(self._kept(number))
         if kept is None or not kept.usable:
-            return "kept one is excluded" if kept is not None and kept.excluded else "kept one gone"
+            there = kept is not None and kept.excluded
+            return _("kept one is excluded") if there else _("kept one gone")
         rows = [kept, *self._others(number)]
         same = all(self._files.get(row.path) == (row.size, row.mtime_ns) for row in rows)
-        return "" if same else "files changed"
+        return "" if same else _("files changed")
 
     def _unclear(self, number: int) -> bool:
         """Return whether a group is only for a person to decide."""
@@ -208,21 +216,30 @@ class DupesScreen(StageScreen):
         others = [path for path in group.images if path != kept]
         place = self._shown.get(number, 0) % len(others)
         bits = group.distances[group.images.index(others[place])]
-        reason = _REASONS.get(group.reason, group.reason)
-        first = "?" if group.reason == UNCERTAIN else "✓ kept"
+        reason = _(_REASONS.get(group.reason, group.reason))
+        first = "?" if group.reason == UNCERTAIN else f"✓ {_('kept')}"
         if fault := self._fault(number):
-            first = f"! {fault}: b keeps the right one, f compares again"
-        title = f"{first}{f' · {group.why}' if group.why else ''}"
+            text = _("{fault}: b keeps the right one, f compares again")
+            first = f"! {text.format(fault=fault)}"
+        title = f"{first}{f' · {translated(group.why)}' if group.why else ''}"
         row = self._rows.get(others[place])
         detail = group.details[group.images.index(others[place])] if group.details else ""
-        state = ", ".join(filter(None, (reason, f"{bits} bits off", detail)))
+        state = ", ".join(
+            filter(None, (reason, _("{count} bits off").format(count=bits), translated(detail)))
+        )
         if row is not None and row.excluded:
-            state = "– excluded"
+            state = f"– {_('excluded')}"
         turns = group.turns or [0] * len(group.images)
         mine, its = (turns[group.images.index(path)] for path in (kept, others[place]))
         self._pair.show(
             Side(title, self._rows.get(kept)),
-            Side(f"{place + 1} of {len(others)}: {state}", row, relative(mine, its)),
+            Side(
+                _("{number} of {total}: {state}").format(
+                    number=place + 1, total=len(others), state=state
+                ),
+                row,
+                relative(mine, its),
+            ),
         )
 
     def _status(self, text: str) -> None:
@@ -273,7 +290,8 @@ class DupesScreen(StageScreen):
             return
         number = self.query_one("#groups", ItemList).cursor
         if self._open(number) and (fault := self._fault(number)):
-            tell(self, f"Not excluded: {fault}.", "Keep another one with b, or compare again: f.")
+            text = _("Not excluded: {fault}.").format(fault=fault)
+            tell(self, text, _("Keep another one with b, or compare again: f."))
         else:
             self._exclude([self._choice(number)])
 
@@ -283,16 +301,20 @@ class DupesScreen(StageScreen):
         choices, done = [self._choice(number) for number in numbers], self._done
         found = await self.session.queries.run(lambda index: resolving.judge(index, choices))
         if not found.groups:
-            self.app.notify("There is no clear group to decide." if done else "Still comparing.")
+            text = _("There is no clear group to decide.") if done else _("Still comparing.")
+            self.app.notify(text)
             return
         going = sum(len(group.members) for group in found.groups)
-        text = (
-            f"{count_of(going, 'image')} of {count_of(len(found.groups), 'group')} would be"
-            " excluded; one of each group stays. No file is deleted."
-        )
+        text = _(
+            "{images} of {groups} would be excluded; one of each group stays. No file is deleted."
+        ).format(images=count_of(going, "image"), groups=count_of(len(found.groups), "group"))
         lines = [_decided(group) for group in found.groups]
         lines += [
-            [("? ", "dim"), (cell(path.rpartition("/")[2], 20), ""), (f" left: {why}", "dim")]
+            [
+                ("? ", "dim"),
+                (cell(path.rpartition("/")[2], 20), ""),
+                (f" {_('left: {reason}').format(reason=translated(why))}", "dim"),
+            ]
             for path, why in found.left
         ]
 
@@ -300,7 +322,7 @@ class DupesScreen(StageScreen):
             if yes:
                 self._exclude(choices)
 
-        await self.app.push_screen(Preview("All groups", text, lines, "Exclude"), answered)
+        await self.app.push_screen(Preview(_("All groups"), text, lines, _("Exclude")), answered)
 
     @work(group="exclude", exit_on_error=False)
     async def _exclude(self, choices: Sequence[resolving.KeepChoice]) -> None:
@@ -308,7 +330,8 @@ class DupesScreen(StageScreen):
             # Judged again: something may have changed since it was shown.
             changes = resolving.chosen(index, choices)
             count = sum(change.what == EXCLUDED for change in changes)
-            return f"exclude {count_of(count, 'duplicate')}", changes
+            one, many = marked("exclude {count} duplicate"), marked("exclude {count} duplicates")
+            return (one if count == 1 else many).format(count=count), changes
 
         done = await self.session.decide(make)
         if done.changed:
@@ -331,4 +354,9 @@ def _decided(group: DuplicateGroup) -> list[Piece]:
     """Return a group as a line: the image that stays, and those that go."""
     names = ", ".join(member.row.path.rpartition("/")[2] for member in group.members)
     keep = group.keep.path.rpartition("/")[2]
-    return [("✓ ", "good"), (f"{keep} stays", ""), ("  – ", "warn"), (names, "dim")]
+    return [
+        ("✓ ", "good"),
+        (_("{image} stays").format(image=keep), ""),
+        ("  – ", "warn"),
+        (names, "dim"),
+    ]

@@ -20,6 +20,7 @@ from prep.curation.review import NAMES, Answer, DatasetDecision, Decision, Kind,
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import CONTENT, MOVED
 from prep.images import decode
+from prep.language import _, translated
 from prep.ops import review
 from prep.ops.preview import outlined
 from tui import commands
@@ -87,7 +88,7 @@ class ReviewScreen(StageScreen):
         """Make the panels."""
         with Vertical(id="review-panel"):
             yield Static(id="review-kinds")
-            yield ItemList(id="decisions", empty="nothing to decide", loading="looking…")
+            yield ItemList(id="decisions", empty=_("nothing to decide"), loading=_("looking…"))
             yield Clipped(id="review-status")
         with Vertical(id="review-look"):
             yield Clipped(id="review-title")
@@ -116,7 +117,7 @@ class ReviewScreen(StageScreen):
         if self.session.scanned:
             self._judge()
         else:
-            self._tell("waiting for the scan…")
+            self._tell(_("waiting for the scan…"))
 
     def action_search(self) -> None:
         """Look at everything again."""
@@ -159,7 +160,7 @@ class ReviewScreen(StageScreen):
         """Show the progress."""
         self._complete = False
         text = f"{bar(message.done, message.total, 8)} {message.done}/{message.total}"
-        self._tell(f"{message.what} {text}")
+        self._tell(f"{translated(message.what)} {text}")
 
     def on_searched(self, message: Searched) -> None:
         """Show what was found so far; until the end, what was known before stays."""
@@ -212,23 +213,25 @@ class ReviewScreen(StageScreen):
         questions.cursor = place
         self._written = questions.cursor
         self._look(by_itself=by_itself)
-        parts: list[tuple[str, int, bool]] = [("all", len(self._open), self._kind is None)]
-        parts += [(kind, number, kind == self._kind) for kind, number in left.items()]
+        parts: list[tuple[str, int, bool]] = [(_("all"), len(self._open), self._kind is None)]
+        parts += [(_(kind), number, kind == self._kind) for kind, number in left.items()]
         text = " · ".join(
             f"▸{name} {number}" if here else f"{name} {number}" for name, number, here in parts
         )
         self.query_one("#review-kinds", Static).update(Content(text))
         if self._complete:
             self._tell(f"{questions.cursor + 1}/{len(listed)}" if listed else "")
-            done = StageState("done", "nothing to decide")
+            done = StageState("done", _("nothing to decide"))
             number = len(self._open)
-            self.remark(StageState("needs you", f"{number} to decide") if number else done)
+            waiting = StageState("needs you", _("{count} to decide").format(count=number))
+            self.remark(waiting if number else done)
 
     def _line(self, decision: Decision) -> list[Piece]:
+        title = translated(decision.title)
         if decision.id in self._later:
-            return [("… ", "dim"), (decision.title, "dim")]
+            return [("… ", "dim"), (title, "dim")]
         mark: Piece = ("! ", "warn") if decision.importance <= _PRESSING else ("· ", "dim")
-        return [mark, (decision.title, "")]
+        return [mark, (title, "")]
 
     def _tell(self, text: str) -> None:
         self.query_one("#review-status", Static).update(Content(text))
@@ -265,11 +268,11 @@ class ReviewScreen(StageScreen):
             self._seen = self._drawn
 
     def _draw(self, decision: Decision | None) -> None:
-        title = "" if decision is None else decision.title
+        title = "" if decision is None else translated(decision.title)
         if decision is None and self._complete:
-            title = "Nothing waits for a decision."
+            title = _("Nothing waits for a decision.")
         self.query_one("#review-title", Static).update(Content(title))
-        reason = "" if decision is None else decision.reason
+        reason = "" if decision is None else translated(decision.reason)
         self.query_one("#review-reason", Static).update(Content(reason))
         self.query_one("#review-answers", Static).update(Content(_answers(decision)))
         pair = _is_pair(decision)
@@ -286,13 +289,13 @@ class ReviewScreen(StageScreen):
             path, *facts = about(self.session.project, row).split("\n")
             text = " · ".join((path.rpartition("/")[2], *facts))
             if _is_pair(decision):
-                text = f"{'goes' if place else 'stays'}: {text}"
+                text = f"{_('goes') if place else _('stays')}: {text}"
             if len(images) > 1 + _is_pair(decision) and (place or not _is_pair(decision)):
                 text = f"{place + 1}/{len(images)} {text}"
         self.query_one(f"#{side}-about", Static).update(Content(text))
         picture = self.query_one(f"#{side}-picture", Picture)
         if row is None:
-            picture.show_text("" if decision is None else "no picture to show")
+            picture.show_text("" if decision is None else _("no picture to show"))
             return
         file = self.session.project.root / row.path
         fit = self.session.project.buckets.fit((row.width, row.height))
@@ -341,7 +344,8 @@ class ReviewScreen(StageScreen):
         if decision is None:
             return
         if answer == "yes" and not decision.yes:
-            tell(self, "There is nothing to propose here.", "n leaves it, f goes where it is done.")
+            hint = _("n leaves it, f goes where it is done.")
+            tell(self, _("There is nothing to propose here."), hint)
             return
         place, self._touched = self.query_one("#decisions", ItemList).cursor, True
         self._answering.add(decision.id)
@@ -387,6 +391,8 @@ def _answers(decision: Decision | None) -> str:
         return ""
     lines = [("y", decision.yes), ("n", decision.no), ("f", decision.fix)]
     of_image = not isinstance(decision, DatasetDecision)
-    what = f"about {NAMES[decision.kind]} here" if of_image else "this"
-    text = "\n".join(f"{key}  {does}" for key, does in lines if does)
-    return f"{text}\ns  later\n!  never ask {what} again"
+    never = _("never ask this again")
+    if of_image:
+        never = _("never ask about {kind} here again").format(kind=_(NAMES[decision.kind]))
+    lines += [("s", _("later")), ("!", never)]
+    return "\n".join(f"{key}  {translated(does)}" for key, does in lines if does)

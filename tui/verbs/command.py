@@ -11,6 +11,7 @@ from cyclopts import CycloptsError
 from prep.cli.usage import faults_of
 from prep.dataset.query import Query
 from prep.errors import UserError
+from prep.language import _, translated
 from tui.verbs.options import DRY_RUN, READING, WHERE, Value, VerbOption, VerbSpec
 from tui.verbs.table import app
 
@@ -61,7 +62,7 @@ def words(
 def missing(spec: VerbSpec, values: Mapping[str, Value]) -> list[Fault]:
     """Return the positional arguments that are required and empty."""
     return [
-        Fault(option.name, "is missing")
+        Fault(option.name, _("is missing"))
         for option in spec.options
         if option.positional and option.required and not values.get(option.name)
     ]
@@ -89,12 +90,12 @@ def faults(spec: VerbSpec, values: Mapping[str, Value], command: list[str]) -> l
     try:
         Query.parse(str(where or ""))
     except UserError as error:
-        return [Fault(WHERE, f"{error.message} {error.hint}".rstrip())]
+        return [Fault(WHERE, translated(f"{error.message} {error.hint}".rstrip()))]
     try:
         with READING:
             app.parse_args(command, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        return [_placed(spec, name, text) for name, text in faults_of(error)]
+        return [_placed(spec, name, translated(text)) for name, text in faults_of(error)]
     return []
 
 

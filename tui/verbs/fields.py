@@ -24,6 +24,7 @@ from textual.widgets import Input, Label, Select, Static
 from prep.dataset.query import Query
 from prep.dataset.query.tree import Term
 from prep.errors import UserError
+from prep.language import _
 from tui.scope import Scope
 from tui.verbs.options import PATH, WHERE, Value, VerbOption
 
@@ -83,7 +84,7 @@ class Tick(Static, can_focus=True):
 
     def render(self) -> Content:
         """Draw the box."""
-        return Content("[x] yes" if self.value else "[ ] no")
+        return Content(f"[x] {_('yes')}" if self.value else f"[ ] {_('no')}")
 
     def watch_value(self) -> None:
         """Draw the other state, and tell of it."""
@@ -154,7 +155,7 @@ class OptionField(Field):
     """The input of one option."""
 
     def __init__(self, option: VerbOption, value: Value) -> None:
-        super().__init__(option.name, option.label + (" *" if option.required else ""))
+        super().__init__(option.name, _(option.label) + (" *" if option.required else ""))
         self.option, self._start = option, value
         self._suggester: Suggester | None = PathSuggester() if option.kind == "path" else None
 
@@ -171,11 +172,11 @@ class OptionField(Field):
             return self._input(text)
         shown = [(choice, choice) for choice in option.choices if choice]
         if "" in option.choices or option.shape != "one":
-            shown = [("not set", NOT_SET), *shown]
+            shown = [(_("not set"), NOT_SET), *shown]
         return Select(shown, value=text, allow_blank=False, compact=True)
 
     def _input(self, text: str) -> Input:
-        hint = "not set" if not self.option.required and not self.option.default else ""
+        hint = _("not set") if not self.option.required and not self.option.default else ""
         return Input(text, compact=True, suggester=self._suggester, placeholder=hint)
 
 
@@ -188,7 +189,7 @@ class OneField(OptionField):
             yield self.entry(str(self._start or ""))
         elif self.option.three:
             text = next(text for text, value in _THREE.items() if value is self._start)
-            shown = [(text or "not set", text) for text in (NOT_SET, "yes", "no")]
+            shown = [(_("not set"), NOT_SET), (_("yes"), "yes"), (_("no"), "no")]
             yield Select(shown, value=text, allow_blank=False, compact=True)
         else:
             yield Tick(bool(self._start))
@@ -283,7 +284,7 @@ class ScopeField(Field):
             by_path: The verb takes paths, not only a filter.
             where: Another filter to begin with.
         """
-        super().__init__(WHERE, "images")
+        super().__init__(WHERE, _("images"))
         self._scope, self._paths, self._by_path, self._where = scope, paths, by_path, where
 
     def inputs(self) -> Iterator[Widget]:
@@ -299,7 +300,7 @@ class ScopeField(Field):
         ]
         shown = [(self._scope.words(kind), kind) for kind in kinds]
         value = "other" if self._where is not None else self._scope.kind
-        shown.append(("another filter", "other"))
+        shown.append((_("another filter"), "other"))
         yield Select(shown, value=value, allow_blank=False, compact=True)
         text = self._scope.where if self._where is None else self._where
         yield Input(text, compact=True, placeholder="smile -hat name:beach", classes="other-filter")
@@ -326,9 +327,11 @@ class ScopeField(Field):
         if not self.by_selection:
             return ""
         if len(self._paths) > MOST_SELECTED:
-            return f"a command line names {MOST_SELECTED} images at most: choose them by a filter"
+            text = _("a command line names {count} images at most: choose them by a filter")
+            return text.format(count=MOST_SELECTED)
         odd = [] if self._by_path else [path for path in self._paths if not can_be_named(path)]
-        return f"no filter can name {odd[0]}: choose it by another" if odd else ""
+        text = _("no filter can name {image}: choose it by another")
+        return text.format(image=odd[0]) if odd else ""
 
     @property
     def other(self) -> str | None:

@@ -13,6 +13,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from prep.cli.help_format import plain
+from prep.language import _
 from tui.verbs.table import CONDUCT, STAGES, Conduct, Verb, When, app
 
 if TYPE_CHECKING:
@@ -69,6 +70,12 @@ class VerbOption:
     def label(self) -> str:
         """The readable name."""
         return self.name.lstrip("-").replace("-", " ").lower()
+
+    @property
+    def explained(self) -> str:
+        """What it does; with its name, where the label is in another language."""
+        text = _(self.help)
+        return text if _(self.label) == self.label else f"{self.name}  {text}"
 
 
 @dataclass(frozen=True)

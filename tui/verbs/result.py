@@ -6,6 +6,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from prep import events
+from prep.language import _, translated
 from tui.verbs.output import Output
 from tui.verbs.runs import Run
 from tui.widgets.job_strip import bar
@@ -40,11 +41,13 @@ class Result(Vertical):
         if run.running:
             self.say(f"▶ {run.verb} {progress(run)}".rstrip())
         elif isinstance(run.end, events.Failed) and ended:
-            self.say(f"× {run.end.message}")
+            self.say(f"× {translated(run.end.message)}")
         else:
             self.say(ended if ended and run.end is not None else run.outcome())
         # The end of what goes on, the beginning of what was asked for.
-        self.query_one(Output).show(run.lines, follow=run.running and not ended)
+        self.query_one(Output).show(
+            [translated(line) for line in run.lines], follow=run.running and not ended
+        )
 
 
 def progress(run: Run) -> str:
@@ -52,5 +55,7 @@ def progress(run: Run) -> str:
     at = run.progress
     if isinstance(at, events.Progress):
         done = f"{bar(at.done, at.total, _BAR)} {at.done}/{at.total}" if at.total else str(at.done)
-        return f"{at.what} {done} {at.note}"
-    return f"step {at.step}/{at.total}" if at is not None else ""
+        return f"{translated(at.what)} {done} {translated(at.note)}"
+    if at is None:
+        return ""
+    return _("step {number}/{total}").format(number=at.step, total=at.total)

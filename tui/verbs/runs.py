@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prep import events
+from prep.language import _, counted, translated
 from prep.printable import printable
 from prep.system import jobs
 from prep.system.jobs import Job
@@ -100,19 +101,25 @@ class Run:
         number = self.end.summary.get("changed") if isinstance(self.end, events.Finished) else None
         if not isinstance(number, int):
             return ""
-        return f"{number or 'no'} change{'' if number == 1 else 's'}"
+        return counted("{count} change", "{count} changes", number) if number else _("no changes")
 
     def outcome(self) -> str:
         """Return how it ended, in a sentence."""
         if isinstance(self.end, events.Failed):
-            return f"{self.verb} failed (exit code {self.code}): {self.end.message}"
+            text = _("{verb} failed (exit code {code}): {reason}")
+            reason = translated(self.end.message)
+            return text.format(verb=self.verb, code=self.code, reason=reason)
         if self.end is None or self.end.reason != "done":
-            reason = "failed" if self.end is None else self.end.reason
-            return f"{self.verb}: {reason} (exit code {self.code})"
-        done = f"{self.verb}: done" + (", with problems" if self.code else "")
+            reason = _("failed") if self.end is None else translated(self.end.reason)
+            text = _("{verb}: {reason} (exit code {code})")
+            return text.format(verb=self.verb, code=self.code, reason=reason)
+        text = _("{verb}: done, with problems") if self.code else _("{verb}: done")
+        done = text.format(verb=self.verb)
         if not self.edit:
             return done
-        return f"{done}, {self.changes}".removesuffix(", ") + ". Press u to undo."
+        if self.changes:
+            done = _("{done}, {changes}").format(done=done, changes=self.changes)
+        return _("{done}. Press u to undo.").format(done=done)
 
     def _alive(self) -> bool:
         raise NotImplementedError

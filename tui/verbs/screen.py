@@ -7,7 +7,7 @@ from typing import ClassVar
 from rich.markup import escape
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import ActiveBinding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import DescendantFocus
@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Footer, Input, Static
 from textual.worker import Worker
 
+from prep.language import _
 from tui import commands
 from tui.jobs.launch import launch
 from tui.notices import report_worker
@@ -60,10 +61,15 @@ class VerbScreen(ModalScreen[None]):
 
     # ---- composing -----------------------------------------------------------------------
 
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys that work now."""
+        return commands.in_language(super().active_bindings)
+
     def compose(self) -> ComposeResult:
         """Compose the form."""
         verb = self.spec.verb
-        yield Static(Content(f"{verb.name} · {verb.help}"), id="verb-title")
+        yield Static(Content(f"{verb.name} · {_(verb.help)}"), id="verb-title")
         with Container(id="verb-body"):
             with Vertical(id="verb-form"):
                 with VerticalScroll(id="verb-fields", can_focus=False):
@@ -71,20 +77,20 @@ class VerbScreen(ModalScreen[None]):
                         yield scope
                     yield from (self._field(name) for name in self._first)
                     if self._folded:
-                        yield Button("More options", id="verb-more", compact=True)
+                        yield Button(_("More options"), id="verb-more", compact=True)
                         yield Vertical(id="folded")
                 yield Static(id="verb-help")
             yield Result()
         with VerticalScroll(id="verb-line", can_focus=False):
             yield Static(id="verb-command")
         with Horizontal(id="verb-buttons"):
-            yield Button("Run", compact=True, id="verb-run", variant="primary")
+            yield Button(_("Run"), compact=True, id="verb-run", variant="primary")
             if self.spec.previews and self.spec.conduct.long:
-                yield Button("Dry run", compact=True, id="verb-dry")
-            yield Button("Copy as command", compact=True, id="verb-copy")
-            yield Button("Undo", compact=True, id="verb-undo", disabled=True)
+                yield Button(_("Dry run"), compact=True, id="verb-dry")
+            yield Button(_("Copy as command"), compact=True, id="verb-copy")
+            yield Button(_("Undo"), compact=True, id="verb-undo", disabled=True)
             if self.spec.conduct.long:
-                yield Button("Stop", compact=True, id="verb-stop", disabled=True)
+                yield Button(_("Stop"), compact=True, id="verb-stop", disabled=True)
         yield Footer(show_command_palette=False, compact=True)
 
     @property
@@ -203,16 +209,16 @@ class VerbScreen(ModalScreen[None]):
         told = [f"{name.lstrip('-')}: {text}" if name else text for name, text in elsewhere]
         if found and not self._busy:
             self.query_one(Result).say(
-                f"× {'; '.join(told)}" if told else "Some inputs are missing or wrong."
+                f"× {'; '.join(told)}" if told else _("Some inputs are missing or wrong.")
             )
 
     def _why_not_live(self) -> str:
         """Return why nothing runs before it is asked for; empty if it may."""
         spec, values = self.spec, self.values
         if spec.is_long(values):
-            return "May take long: it runs as a job, which goes on without this window."
+            return _("May take long: it runs as a job, which goes on without this window.")
         if spec.writes(values) and not spec.has_dry_run(values):
-            return "Run it to see what it does."
+            return _("Run it to see what it does.")
         return ""
 
     # ---- running -------------------------------------------------------------------------
@@ -229,8 +235,11 @@ class VerbScreen(ModalScreen[None]):
         self.run = None
         while run.running:
             await asyncio.to_thread(run.poll)
-            told = f"{run.changes}, nothing is written".removeprefix(", ")
-            ended = f"Preview: {told}" if dry else "Result"
+            ended = _("Result")
+            if dry and run.changes:
+                ended = _("Preview: {changes}, nothing is written").format(changes=run.changes)
+            elif dry:
+                ended = _("Preview: nothing is written")
             self.query_one(Result).show(run, ended)
             await asyncio.sleep(POLL)
 
@@ -252,9 +261,9 @@ class VerbScreen(ModalScreen[None]):
 
     def _press(self, *, dry: bool) -> None:
         if self._busy:
-            self.notify("It is still running.")
+            self.notify(_("It is still running."))
         elif dry and not self.spec.has_dry_run(self.values):
-            self.notify("With these options nothing is written, so there is no dry run.")
+            self.notify(_("With these options nothing is written, so there is no dry run."))
         else:
             self._starting = True
             self.workers.cancel_group(self, "verb-check")
@@ -303,7 +312,9 @@ class VerbScreen(ModalScreen[None]):
         for node in event.widget.ancestors_with_self:
             if isinstance(node, Field):
                 option = self.spec.option(node.key)
-                self.query_one("#verb-help", Static).update(Content(option.help if option else ""))
+                self.query_one("#verb-help", Static).update(
+                    Content(option.explained if option else "")
+                )
 
     @on(Input.Submitted)
     def action_next(self) -> None:
@@ -318,10 +329,14 @@ class VerbScreen(ModalScreen[None]):
     def action_copy(self) -> None:
         """Copy the command line."""
         if found := missing(self.spec, self.values):
-            self.notify(f"Not copied: {found[0].name.lower()} {found[0].text}.", severity="warning")
+            fault = _("Not copied: {input} {fault}.")
+            fault = fault.format(input=_(found[0].name.lower()), fault=found[0].text)
+            self.notify(fault, severity="warning")
             return
         self.app.copy_to_clipboard(shell_line(self._words()))
-        self.notify("Copied. If your terminal has no clipboard, select the line and copy it there.")
+        self.notify(
+            _("Copied. If your terminal has no clipboard, select the line and copy it there.")
+        )
 
     @on(Button.Pressed, "#verb-more")
     async def action_more(self) -> None:
@@ -335,7 +350,9 @@ class VerbScreen(ModalScreen[None]):
             self._seen = self.values
         self.toggle_class("-all")
         shown = self.has_class("-all")
-        self.query_one("#verb-more", Button).label = "Fewer options" if shown else "More options"
+        self.query_one("#verb-more", Button).label = (
+            _("Fewer options") if shown else _("More options")
+        )
 
     @on(Button.Pressed, "#verb-stop")
     def stop(self) -> None:
@@ -359,7 +376,8 @@ class VerbScreen(ModalScreen[None]):
     async def action_leave(self) -> None:
         """Go back; what writes goes on."""
         if self.run is not None and self.run.running:
-            self.app.notify(f"{self.run.verb} goes on; its end is told here.")
+            text = _("{verb} goes on; its end is told here.")
+            self.app.notify(text.format(verb=self.run.verb))
         self.dismiss()
 
     async def on_unmount(self) -> None:

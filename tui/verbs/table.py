@@ -15,10 +15,10 @@ from prep.cli.usage import format_error
 
 _EPILOGUE = """\
 Help for a verb: shikomi VERB --help
-Every verb takes --json, which prints its events as JSON lines.
+Every verb takes --json, which prints its events as JSON lines, and --lang: en, ja.
 
-Exit codes: 0 success; 1 success, with problems or skipped items; 2 wrong usage
-or configuration; 3 temporary failure, try again; 70 an error in shikomi itself;
+Exit codes: 0 success; 1 success, with problems or skipped items; 2 wrong usage \
+or configuration; 3 temporary failure, try again; 70 an error in shikomi itself; \
 130 interrupted."""
 
 

@@ -20,6 +20,7 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Label, Select, Static
 
 from prep.errors import ConfigError
+from prep.language import _
 from prep.project import describe_faults
 from tui.widgets.clipped import Clipped
 
@@ -50,7 +51,7 @@ class FormField:
     @property
     def label(self) -> str:
         """The readable name."""
-        return self.name.replace("_", " ")
+        return _(self.name.replace("_", " "))
 
     def write(self, value: Any) -> str:
         """Return a value as text."""
@@ -161,7 +162,7 @@ class Form(Vertical, Generic[Model]):
                 if name in self._first:
                     yield self._row(name)
             if self._first != set(self._fields):
-                yield Button("More settings", id="more", compact=True)
+                yield Button(_("More settings"), id="more", compact=True)
             yield Vertical(id="folded")
         yield Clipped(classes="form-help")
 
@@ -174,7 +175,7 @@ class Form(Vertical, Generic[Model]):
         if one.choices:
             options = [(choice, choice) for choice in one.choices]
             if one.optional:
-                options = [("not set", _UNSET), *options]
+                options = [(_("not set"), _UNSET), *options]
             return Select(options, value=text, allow_blank=False, compact=True, id=f"field-{name}")
         known = self._known.get(name)
         suggester = SuggestFromList(known, case_sensitive=False) if known else None
@@ -183,7 +184,7 @@ class Form(Vertical, Generic[Model]):
             compact=True,
             id=f"field-{name}",
             suggester=suggester,
-            placeholder="not set" if one.optional else "",
+            placeholder=_("not set") if one.optional else "",
         )
 
     # ---- values --------------------------------------------------------------------------
@@ -290,13 +291,20 @@ class Form(Vertical, Generic[Model]):
         """Explain the field in focus."""
         name = (event.widget.id or "").removeprefix("field-")
         if name in self._fields:
-            text = self._fields[name].text
+            text = self._explained(name)
             if name in self.conflicts:
-                text = f"Changed in the file meanwhile; there it is {self._shown(name)}. {text}"
+                changed = _("Changed in the file meanwhile; there it is {value}. {text}")
+                text = changed.format(value=self._shown(name), text=text)
             self.query_one(".form-help", Static).update(Content(text))
 
+    def _explained(self, name: str) -> str:
+        """Return the help of a field; with its name, where its label is in another language."""
+        one = self._fields[name]
+        text = _(one.text)
+        return text if one.label == name.replace("_", " ") else f"{name}  {text}"
+
     def _shown(self, name: str) -> str:
-        return self._saved(name) or "not set"
+        return self._saved(name) or _("not set")
 
     @on(Input.Submitted)
     def next_field(self) -> None:
@@ -311,7 +319,7 @@ class Form(Vertical, Generic[Model]):
             folded.mount_all(self._row(name) for name in self._fields if name not in self._first)
         self.toggle_class("-all")
         shown = self.has_class("-all")
-        self.query_one("#more", Button).label = "Fewer settings" if shown else "More settings"
+        self.query_one("#more", Button).label = _("Fewer settings") if shown else _("More settings")
 
     def action_leave(self) -> None:
         """Leave the form, so that keys are commands."""

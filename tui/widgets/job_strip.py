@@ -9,11 +9,12 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from prep import events
+from prep.language import _, marked, translated
 from tui.jobs.follow import JobView
 from tui.widgets.line_list import cell
 
 _BAR = 16
-_COMMANDS, _TYPING = " COMMANDS ", " TYPING · esc "
+_COMMANDS, _TYPING = marked(" COMMANDS "), marked(" TYPING · esc ")
 """What keys do; the same in words and in colour."""
 
 
@@ -45,30 +46,34 @@ def bar(done: int, total: int, width: int) -> str:
 
 def describe(view: JobView) -> list[str]:
     """Describe a job, the most important facts first."""
-    parts = [f"▶ {view.title}" if view.running else f"{view.state}: {view.title}"]
+    parts = [f"▶ {view.title}" if view.running else f"{_(view.state)}: {view.title}"]
     if view.running and view.total:
-        parts.append(f"{view.what} {bar(view.done, view.total, _BAR)} {view.done}/{view.total}")
+        parts.append(
+            f"{translated(view.what)} {bar(view.done, view.total, _BAR)} {view.done}/{view.total}"
+        )
     elif view.what:
-        parts.append(view.what)
+        parts.append(translated(view.what))
     if view.eta is not None and view.running:
-        parts.append(f"ETA {duration(view.eta)}")
+        parts.append(_("ETA {time}").format(time=duration(view.eta)))
     if view.rate is not None and view.running:
         parts.append(f"{view.rate:.3g}/s")
     metric = view.metric
     if metric is not None:
         loss = metric.average_loss if metric.average_loss is not None else metric.loss
-        parts.append(f"loss {loss:.4f}")
+        parts.append(_("loss {value}").format(value=f"{loss:.4f}"))
     if view.device:
-        parts.append(f"on {view.device}")
+        parts.append(_("on {device}").format(device=view.device))
     return parts
 
 
 def outcome(view: JobView) -> str:
     """Return a sentence on how a job ended."""
     if isinstance(view.end, events.Failed):
-        return f"{view.title} failed: {view.end.message}"
+        text = _("{job} failed: {reason}")
+        return text.format(job=view.title, reason=translated(view.end.message))
     edit = view.end.summary.get("edit") if isinstance(view.end, events.Finished) else 0
-    return f"{view.title}: {view.state}" + (". Press u to undo." if edit else "")
+    done = f"{view.title}: {_(view.state)}"
+    return _("{done}. Press u to undo.").format(done=done) if edit else done
 
 
 class JobStrip(Widget):
@@ -91,13 +96,13 @@ class JobStrip(Widget):
         """Show the newest running job, else the scan, else how the last job ended."""
         self._mode = ""
         if running:
-            more = [f"+{len(running) - 1} more"] if len(running) > 1 else []
+            more = [_("+{count} more").format(count=len(running) - 1)] if len(running) > 1 else []
             self._parts = [*describe(running[0]), *more]
             self._mode = running[0].settings.kind
         elif scan:
             self._parts = [scan]
         else:
-            self._parts = ["no job is running", *([outcome(last)] if last else [])]
+            self._parts = [_("no job is running"), *([outcome(last)] if last else [])]
         self.set_class(bool(running or scan), "-busy")
         self.refresh()
 
@@ -116,8 +121,9 @@ class JobStrip(Widget):
         del y
         badge, look = (_TYPING, "typing") if self.typing else (_COMMANDS, "commands")
         style = self.get_component_rich_style(f"strip--{look}")
-        badge = badge[: self.size.width]
-        width, text = self.size.width - len(badge), ""
+        badge = _(badge)
+        badge = cell(badge, min(cell_len(badge), self.size.width))
+        width, text = self.size.width - cell_len(badge), ""
         for part in self._parts:
             longer = f"{text}  {part}" if text else f" {part}"
             if cell_len(longer) > width and text:

@@ -21,6 +21,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
+from prep.language import counted
 from prep.printable import printable
 from tui import commands
 
@@ -82,7 +83,8 @@ def count_of(number: int, noun: str) -> str:
         >>> count_of(1, "group"), count_of(3, "group")
         ('1 group', '3 groups')
     """
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    text = "{count} " + noun
+    return counted(text, f"{text}s", number)
 
 
 class LineList(ScrollView, can_focus=True):

@@ -9,8 +9,9 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
+from prep.language import _
 from tui.commands import STAGE_KEYS
-from tui.stages import GLYPHS, SHORT, StageState
+from tui.stages import GLYPHS, SHORT, STATES, StageState
 
 _HIGH, _GAP = 3, 2
 """Lines of a stage with its words; cells between two stages in one line."""
@@ -49,12 +50,13 @@ class StageItem(Static):
     def short(self) -> str:
         """The text for a rail that is one line."""
         here = "▸" if self.has_class("-here") else ""
-        return f"{here}{self._number}{GLYPHS[self._stage.state]}{SHORT[self._mode]}"
+        return f"{here}{self._number}{GLYPHS[self._stage.state]}{_(SHORT[self._mode])}"
 
     def _write(self) -> None:
-        name = STAGE_KEYS[self._mode][1]
+        name = _(STAGE_KEYS[self._mode][1])
         glyph = GLYPHS[self._stage.state]
-        words = self._stage.words or self._stage.state
+        state = _(STATES[self._stage.state])
+        words = self._stage.words or state
         texts = {
             "full": f"{self._number}  {name}\n   {glyph} {words}",
             "line": f"{self._number} {glyph} {name}",
@@ -62,7 +64,7 @@ class StageItem(Static):
             "number": f"{self._number}{glyph}",
         }
         self.update(Content(texts[self.form]))
-        self.tooltip = f"{name}: {self._stage.state}, {words}"
+        self.tooltip = f"{name}: {state}, {words}"
 
     async def on_click(self) -> None:
         """Go there."""
