@@ -181,6 +181,8 @@ def _variants(node: ast.expr) -> list[list[Piece]]:
         return _product(parts, node.values)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and _is_text(node):
         return _product([_variants(node.left), _variants(node.right)], [node.left, node.right])
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and _literal(node.left):
+        return [[], _variants(node.left)[0]]  # "s" * (count != 1)
     if isinstance(node, ast.IfExp) and (_is_text(node.body) or _is_text(node.orelse)):
         return [*_variants(node.body), *_variants(node.orelse)]
     if isinstance(node, ast.Call) and _called(node) == "count_of" and len(node.args) > 1:
