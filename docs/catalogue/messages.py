@@ -36,7 +36,7 @@ _SILENT |= {"filterwarnings", "TypeError", "AssertionError", "partition", "start
 _SHORT = {"Progress", "Started", "Stage", "tick"}
 """Calls whose texts are shown even if they are a single word."""
 _PROSE = re.compile(
-    r"[A-Za-z]{2,}[,;:.)]?['\"]? +[('\"a-z]|[a-z]{3,}[.:]$|\} ?[a-z]{3,}|[a-z]{3,}:? \{"
+    r"[A-Za-z]+[,;:.)]?['\"]? +[('\"a-z]|[a-z]{3,}[.:]$|\} ?[a-z]{3,}|[a-z]{3,}:? \{"
 )
 _CODE = re.compile(
     r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|WITH|ALTER|PRAGMA|FROM|WHERE|AND|ORDER|REPLACE|LEFT)\b"
@@ -78,6 +78,10 @@ def marked_texts(path: Path, place: str) -> Iterator[Text]:
                 yield Text(texts[0], "".join(texts[1:]), "interface", (place,))
         elif name == "count_of" and len(node.args) > 1 and (noun := _literal(node.args[1])):
             yield Text(f"{{count}} {noun}", f"{{count}} {noun}s", "interface", (place,))
+        elif name == "Finished" and node.args and isinstance(node.args[0], ast.Dict):
+            for key in node.args[0].keys:
+                if key is not None and (word := _literal(key)):
+                    yield Text(word.replace("_", " "), "", "label", (place,))
         elif name == "Binding" and len(node.args) > 2 and (title := _literal(node.args[2])):
             yield Text(title, "", "interface", (place,))
 

@@ -99,6 +99,8 @@ def kinds() -> Iterator[Text]:
 
     for word in (*KINDS, *NAMES.values()):
         yield Text(word, "", "interface", ("prep/curation/review",))
+    for word in ("error", "warning", "info"):
+        yield Text(word, "", "interface", ("prep/events",))
     for word in ("new", "queued", "running", "done", "stopped", "failed", "lost", "stalled"):
         yield Text(word, "", "interface", ("prep/system/jobs.py",))
     for theme in ("Theme", "Change the current theme", "Screenshot"):

@@ -10,6 +10,7 @@ from prep.cli.changes import change_line
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.errors import EXIT_OK, EXIT_PROBLEMS
+from prep.language import _
 from prep.ops import check as check_op
 from prep.ops.check import CheckOptions
 from prep.project import Project
@@ -72,7 +73,7 @@ class Report:
     def problems(self) -> int:
         """How many errors and warnings there are."""
         return sum(
-            len(group) for (severity, _), group in self._groups.items() if severity != "info"
+            len(group) for (severity, _code), group in self._groups.items() if severity != "info"
         )
 
     def note(self, event: events.Event) -> None:
@@ -87,7 +88,7 @@ class Report:
 
     def _group(self, group: list[events.Finding]) -> Iterator[str]:
         first = group[0]
-        yield f"{first.severity}: {first.title} ({first.code}, {len(group)})"
+        yield f"{_(first.severity)}: {first.title} ({first.code}, {len(group)})"
         yield f"  {first.consequence}"
         shown = group if self._everything else group[:EXAMPLES]
         for finding in shown:

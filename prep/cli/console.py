@@ -297,7 +297,7 @@ def _on_one_line(event: events.Event) -> events.Event:
 
 def _plain_summary(summary: dict[str, Any]) -> str:
     return "  ".join(
-        f"{name.replace('_', ' ')}: {_short(value)}" for name, value in summary.items()
+        f"{_(name.replace('_', ' '))}: {_short(value)}" for name, value in summary.items()
     )
 
 

@@ -14,12 +14,12 @@ from string import Formatter
 from typing import NamedTuple
 
 _WORD = re.compile(r"[A-Za-z]{2,}")
-_LINKS = (
-    (re.compile(r"(?<=[.!?]) +(?=[A-Z\"'(])"), " "),
-    (re.compile(r"; "), "；"),
-    (re.compile(r", "), "、"),
-)
-"""What ends the parts of a line, and what joins their translations."""
+_SENTENCE_END = re.compile(r"(?<=[.!?]) +(?=[A-Z\"'(])")
+_BETWEEN = re.compile(r": |  ")
+"""What stands between two parts of a line, and in no name that a message begins with."""
+_FILE = re.compile(r"[^:]*\.\w{2,5}")
+_REMARK = re.compile(r"(.+?) +\((.+)\)")
+Enough = Callable[[Iterable[bool]], bool]
 _DEEPEST = 3
 """Messages within messages within messages."""
 _LONGEST = 2000
@@ -33,11 +33,13 @@ class _Template(NamedTuple):
         literals: What stands before, between and after the gaps.
         names: The names of the gaps.
         translation: The other language's text, for ``str.format``.
+        sure: It has words enough to be known by them alone.
     """
 
     literals: tuple[str, ...]
     names: tuple[str, ...]
     translation: str
+    sure: bool = False
 
     @property
     def weight(self) -> int:
@@ -62,7 +64,8 @@ class Templates:
         for template, own in zip(found, words, strict=True):
             # Found by its rarest word; without one, it would match nearly anything.
             if own:
-                self._by_word[min(own, key=lambda word: (common[word], word))].append(template)
+                rarest = min(own, key=lambda word: (common[word], word))
+                self._by_word[rarest].append(template._replace(sure=len(own) > 1))
 
     def translated(self, text: str) -> str:
         """Return a message in the other language, each line by itself; unknown ones as they are.
@@ -85,20 +88,35 @@ class Templates:
             return exact
         if depth > _DEEPEST:
             return None
-        if (joined := self._linked(text, depth, all)) is not None:
-            return joined
-        for template in self._candidates(text):
-            values = _values(template.literals, text)
-            if values is not None:
-                shown = [self._value(value, depth) for value in values]
-                named = dict(zip(template.names, shown, strict=True))
-                return template.translation.format(**named)
-        return self._in_parts(text, depth)
+        return (
+            self._sentences(text, depth, all)
+            or self._linked("; ", "；", text, depth, all)
+            or self._by_template(text, depth)
+            or self._in_parts(text, depth)
+        )
 
-    def _candidates(self, text: str) -> list[_Template]:
+    def _by_template(self, text: str, depth: int) -> str | None:
         words = set(_WORD.findall(text))
         found = [each for word in words for each in self._by_word.get(word, ())]
-        return sorted(found, key=lambda template: -template.weight)
+        for template in sorted(found, key=lambda each: -each.weight):
+            values = _values(template.literals, text)
+            if values is None or not self._likely(template, values, depth):
+                continue
+            shown = [self._value(value, depth) for value in values]
+            named = dict(zip(template.names, shown, strict=True))
+            return template.translation.format(**named)
+        return None
+
+    def _likely(self, template: _Template, values: list[str], depth: int) -> bool:
+        """Return whether these may be the values: a template with few words matches much."""
+        if not template.literals[0] and _BETWEEN.search(values[0]):
+            return False
+        return template.sure or all(
+            " " not in value.strip()
+            or _FILE.fullmatch(value)
+            or self._found(value.strip(), depth + 1) is not None
+            for value in values
+        )
 
     def _value(self, value: str, depth: int) -> str:
         if " " not in value.strip():
@@ -107,32 +125,60 @@ class Templates:
         return value if found is None else value.replace(value.strip(), found, 1)
 
     def _in_parts(self, text: str, depth: int) -> str | None:
-        """Translate what is known of the parts of a text, and a reason behind a name by itself."""
-        if (joined := self._linked(text, depth, any)) is not None:
-            return joined
+        """Translate what is known of the parts of a text."""
+        if shown := self._sentences(text, depth, any) or self._linked("; ", "；", text, depth, any):
+            return shown
         name, colon, reason = text.partition(": ")
         if colon and (found := self._found(reason, depth + 1)) is not None:
             return f"{self._value(name, depth)}: {found}"
+        if match := _REMARK.fullmatch(text):
+            about, remark = match.groups()
+            if (found := self._found(about, depth + 1)) is not None:
+                return f"{found}（{self._value(remark, depth)}）"
+        if shown := self._linked(", ", "、", text, depth, all):
+            return shown
+        return self._behind_name(text)
+
+    def _behind_name(self, text: str) -> str | None:
+        """Translate what is said of a name: ``a b.png is nearly the same``."""
+        at = text.find(" ")
+        while at > 0 and " " in (said := text[at + 1 :]):
+            if (found := self._texts.get(said)) is not None:
+                return f"{text[:at]} {found}"
+            at = text.find(" ", at + 1)
         return None
 
-    def _linked(
-        self, text: str, depth: int, enough: Callable[[Iterable[bool]], bool]
-    ) -> str | None:
-        """Translate sentences, or what is linked by ``;`` or commas, one by one.
+    def _sentences(self, text: str, depth: int, enough: Enough) -> str | None:
+        """Translate sentences one by one; several of them may be one text."""
+        parts = _SENTENCE_END.split(text)
+        if len(parts) < 2:
+            return None
+        shown: list[str | None] = []
+        while parts:
+            for count in range(len(parts), 0, -1):
+                some = " ".join(parts[:count])
+                known = self._texts.get(some) if count > 1 else self._found(some, depth + 1)
+                if known is not None or count == 1:
+                    shown.append(known)
+                    break
+            some, parts = " ".join(parts[:count]), parts[count:]
+            if known is None and enough is all:
+                return None
+            shown[-1] = known if known is not None else f"\0{some}"
+        if all(each is not None and each.startswith("\0") for each in shown):
+            return None
+        return _joined(" ", (str(each).removeprefix("\0") for each in shown))
 
-        Args:
-            text: The text.
-            depth: How deep it is within others.
-            enough: ``all`` or ``any`` of the parts must be known.
-        """
-        for link, join in _LINKS:
-            parts = link.split(text)
-            if len(parts) > 1:
-                shown = [self._found(part, depth + 1) for part in parts]
-                if enough(each is not None for each in shown):
-                    pairs_ = zip(parts, shown, strict=True)
-                    return _joined(join, (part if new is None else new for part, new in pairs_))
-        return None
+    def _linked(self, link: str, join: str, text: str, depth: int, enough: Enough) -> str | None:
+        """Translate linked parts one by one, if enough of them (``all``, ``any``) are known."""
+        parts = text.split(link)
+        if len(parts) < 2:
+            return None
+        shown = [self._found(part, depth + 1) for part in parts]
+        if not enough(each is not None for each in shown):
+            return None
+        pairs_ = zip(parts, shown, strict=True)
+        return _joined(join, (part if new is None else new for part, new in pairs_))
 
 
 def _joined(join: str, parts: Iterable[str]) -> str:

@@ -22,11 +22,14 @@ from prep.language.wrapping import wrapped
 
 WRITTEN = {
     "{path} is not an image.": "{path} は画像ではありません。",
+    "{path} is not an image": "{path} は画像ではありません",
     "Remove it.": "削除してください。",
+    "Look at it. Ask somebody.": "見てから、聞いてください。",
     "{count} images in {folder} have no caption": "{folder} の {count} 枚は未記入です",
     "it has {count} images": "画像が {count} 枚あります",
     "{name} cannot be used: {reason}": "{name} は使えません：{reason}",
     "the set {of braces": "括弧",
+    "{count} crops": "切り抜き {count} 個",
     "Choose {{a|b}} for {tag}": "{tag} には {{a|b}} を選びます",
     "{a}: {b}": "{b}（{a}）",
     "images": "画像",
@@ -92,12 +95,22 @@ def test_the_option_may_stand_anywhere(
     [
         ("a/b c.png is not an image.", "a/b c.png は画像ではありません。"),
         ("x.png is not an image. Remove it.", "x.png は画像ではありません。削除してください。"),
+        (
+            "x.png is not an image. Look at it. Ask somebody. Remove it.",
+            "x.png は画像ではありません。見てから、聞いてください。削除してください。",
+        ),
         ("x is not an image.\n  Remove it.", "x は画像ではありません。\n  削除してください。"),
         ("hat cannot be used: it has 3 images", "hat は使えません：画像が 3 枚あります"),
         ("hat: it has 3 images", "hat: 画像が 3 枚あります"),
         ("it has 3 images; it has 4 images", "画像が 3 枚あります；画像が 4 枚あります"),
         ("Choose {a|b} for hat", "hat には {a|b} を選びます"),
         ("the set {of braces", "括弧"),
+        # Few words match much: their values are messages themselves, or names.
+        ("12 of 40 crops", "12 of 40 crops"),
+        ("12 crops", "切り抜き 12 個"),
+        ("! x: a.png is not an image.", "! x: a.png は画像ではありません。"),
+        ("a.png is not an image (3)", "a.png は画像ではありません（3）"),
+        ("a b.png Remove it.", "a b.png 削除してください。"),
         # A file may have the name of a text; no template consists of gaps alone.
         ("images is not an image.", "images は画像ではありません。"),
         ("one: two", "one: two"),
@@ -118,7 +131,11 @@ def test_no_value_of_a_message_is_lost(data: st.DataObject) -> None:
     texts = _japanese_texts()
     english = data.draw(st.sampled_from([text for text in texts if _gaps(text)]))
     values = {name: data.draw(PLAIN) for name in _gaps(english)}
-    message = english.format(**values)
+    # Without the formats of numbers, which a finished message does not show.
+    message = "".join(
+        literal + (values[name] if name else "")
+        for literal, name, _spec, _conversion in Formatter().parse(english)
+    )
     shown = _templates().translated(message)
     assert all(value in shown for value in values.values())
     assert len(shown.split("\n")) == len(message.split("\n"))
