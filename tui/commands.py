@@ -71,7 +71,7 @@ STAGE_KEYS = {
     "review": ("0", "Review", "Decide what is still open, one thing at a time"),
     "images": ("1", "Images & captions", "View the images, write captions"),
     "dupes": ("2", "Duplicates", "Find duplicate pictures"),
-    "crop": ("3", "Crop & buckets", "See what the trainer will use"),
+    "crop": ("3", "Crop & buckets", "Choose what the trainer will use of each image"),
     "tag": ("4", "Tag", "Let a tagger write the first captions"),
     "plan": ("5", "Plan", "Trigger words, repeats and steps"),
     "train": ("6", "Train", "Train a LoRA and watch it"),
@@ -171,7 +171,29 @@ COMMANDS: tuple[Command, ...] = (
     Command("escape", "side_by_side", "Side by side", "Show both again.", "dupes"),
     Command("n", "next_picture", "Next picture", "Show the next one of the group.", "dupes", True),
     # ---- 3 crop --------------------------------------------------------------------------
-    Command("o", "toggle_crop", "Whole/crop", "Show the whole picture or its crop.", "crop", True),
+    Command("e", "edit_crop", "Crop", "Move and resize the crop of this image.", "crop", True),
+    Command("p", "take('subject')", "Subject", "Crop around the subject.", "crop", True),
+    Command("b", "take('borders')", "No borders", "Cut the borders off.", "crop", True),
+    Command("m", "take('usual')", "Usual shape", "Crop to a bucket that others use.", "crop", True),
+    Command("n", "next_crop(1)", "Next crop", "The next crop of this image.", "crop"),
+    Command("x", "clear_crops", "No crop", "Remove the crops of this image.", "crop", True),
+    Command("left,h", "move_box(-1, 0)", "Left", "Move the crop; or drag it.", "box"),
+    Command("right,l", "move_box(1, 0)", "Right", "Move the crop.", "box"),
+    Command("up,k", "move_box(0, -1)", "Up", "Move the crop.", "box"),
+    Command("down,j", "move_box(0, 1)", "Down", "Move the crop.", "box"),
+    Command("shift+left,H", "grow_box(-1, 0)", "Narrower", "Or drag an edge.", "box"),
+    Command("shift+right,L", "grow_box(1, 0)", "Wider", "Or drag an edge.", "box"),
+    Command("shift+up,K", "grow_box(0, -1)", "Lower", "Or drag an edge.", "box"),
+    Command("shift+down,J", "grow_box(0, 1)", "Taller", "Or drag an edge.", "box"),
+    Command("a", "aspect(1)", "Aspect", "The next wider shape of a bucket.", "box", True),
+    Command("A", "aspect(-1)", "Aspect back", "The next taller shape.", "box"),
+    Command("f", "aspect(0)", "Free", "Any proportions; the trainer cuts the rest.", "box", True),
+    Command("s", "step", "Step", "Large steps, or single pixels.", "box", True),
+    Command("n", "next_crop(1)", "Next crop", "The next crop of this image.", "box", True),
+    Command("c", "add_crop", "Add", "Another crop of this image.", "box", True),
+    Command("x,delete", "remove_crop", "Remove", "Remove this crop.", "box", True),
+    Command("enter,ctrl+s", "save_box", "Save", "Save the crops; u takes it back.", "box", True),
+    Command("escape", "leave_box", "Back", "Back to the list, without saving.", "box", True),
     # ---- 4 tag ---------------------------------------------------------------------------
     Command("ctrl+t", "start(False)", "Tag", "Tag the images.", "tag", True),
     Command("ctrl+y", "start(True)", "Dry run", "Show the tags, write nothing.", "tag", True),
@@ -211,6 +233,7 @@ def titles() -> Iterable[tuple[str, str]]:
     yield "list", "In lists"
     yield "editor", "In the caption editor"
     yield "picture", "Picture"
+    yield "box", "In the crop"
     yield "verb", "In forms of verbs (ctrl+p)"
     for mode, (key, title, _) in STAGE_KEYS.items():
         yield mode, f"{key} {title}"

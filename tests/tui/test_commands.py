@@ -13,6 +13,7 @@ from tui.stage_screen import StageScreen
 from tui.stages import SHORT
 from tui.verbs.screen import VerbScreen
 from tui.widgets.caption_editor import CaptionEditor
+from tui.widgets.crop_picture import CropPicture
 from tui.widgets.line_list import LineList
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -22,6 +23,7 @@ def test_every_command_has_its_method() -> None:
     owners = {"app": ShikomiApp, "list": LineList, "editor": CaptionEditor, **SCREENS}
     owners["verb"] = VerbScreen
     owners["picture"] = StageScreen
+    owners["box"] = CropPicture
     missing = [
         command.action
         for command in commands.COMMANDS

@@ -22,7 +22,6 @@ from tui.dialogs.preview import Preview
 from tui.screens import SCREENS
 from tui.stages import survey
 from tui.widgets.line_list import ItemList
-from tui.widgets.picture import Picture
 from tui.widgets.rail import StageItem
 
 MakeImage = Callable[..., Path]
@@ -160,19 +159,6 @@ async def test_what_was_decided_elsewhere_while_it_was_shown_is_judged_again(
         await opened.settled()
     with Index(twins) as index:
         assert [Path(row.path).name for row in index.usable()] == ["b.png", "c.png"]
-
-
-async def test_crops_are_shown(twins: Project) -> None:
-    async with running(twins) as opened:
-        await opened.go("crop")
-        await opened.until(lambda: opened.app.screen.query_one("#buckets", ItemList).count == 2)
-        about = opened.app.screen.query_one("#crop-about", Static)
-        await opened.until(lambda: "bucket" in str(about.content))
-        picture = opened.app.screen.query_one(Picture)
-        await opened.until(lambda: "▀" in picture.render_line(picture.size.height // 2).text)
-        await opened.press("o")
-        title = opened.app.screen.query_one("#crop-title", Static)
-        assert "whole" in str(title.content)
 
 
 async def test_a_trigger_word_is_saved_and_written_on_request(twins: Project) -> None:
