@@ -93,9 +93,9 @@ async def test_only_a_text_of_another_height_lays_out_the_screen(
         layouts: list[bool] = []
         refresh = Clipped.refresh
 
-        def noted(self: Clipped, *regions: Region, layout: bool = False) -> Clipped:
-            layouts.append(layout)
-            return refresh(self, *regions, layout=layout)
+        def noted(self: Clipped, *regions: Region, **how: bool) -> Clipped:
+            layouts.append(how.get("layout", False))
+            return refresh(self, *regions, **how)
 
         monkeypatch.setattr(Clipped, "refresh", noted)
         text.update(Content("nine eight seven six five four three two one"))
