@@ -73,7 +73,7 @@ STAGE_KEYS = {
     "dupes": ("2", "Duplicates", "Find duplicate pictures"),
     "crop": ("3", "Crop & buckets", "Choose what the trainer will use of each image"),
     "tag": ("4", "Tag", "Let a tagger write the first captions"),
-    "plan": ("5", "Plan", "Trigger words, repeats and steps"),
+    "plan": ("5", "Plan", "Trigger words, repeats, steps, memory and checks"),
     "train": ("6", "Train", "Train a LoRA and watch it"),
     "samples": ("7", "Samples", "View generated pictures"),
 }
@@ -198,7 +198,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("ctrl+t", "start(False)", "Tag", "Tag the images.", "tag", True),
     Command("ctrl+y", "start(True)", "Dry run", "Show the tags, write nothing.", "tag", True),
     # ---- 5 plan --------------------------------------------------------------------------
-    Command("e", "edit_concept", "Edit", "Set trigger word and repeats.", "plan", True),
+    Command("e", "edit_cell", "Edit", "Type into this cell; steps follow.", "plan", True),
+    Command("b", "balance", "Balance", "Take over the balanced repeats.", "plan", True),
+    Command("w", "settings", "Settings", "To the settings of training, or back.", "plan", True),
+    Command("m", "memory", "Memory", "Calculate the memory of the run.", "plan", True),
+    Command("c", "check", "Check", "Look for what trainers stumble over.", "plan", True),
+    Command("f", "fix", "Fix", "Fix findings like this one; u takes it back.", "plan", True),
+    Command("i", "to_image", "Image", "To the next image of this finding.", "plan", True),
+    Command("ctrl+s", "save_settings", "Save settings", "Write what was changed.", "plan", True),
     # ---- 6 train -------------------------------------------------------------------------
     Command("ctrl+t", "start", "Start", "Export the set and start training.", "train", True),
     Command("s", "stop", "Stop", "Finish the step, save, end; twice kills.", "train", True),
