@@ -193,6 +193,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("c", "add_crop", "Add", "Another crop of this image.", "box", True),
     Command("x,delete", "remove_crop", "Remove", "Remove this crop.", "box", True),
     Command("enter,ctrl+s", "save_box", "Save", "Save the crops; u takes it back.", "box", True),
+    Command("q,ctrl+q", "quit_box", "Save and quit", "Save the crops, and quit.", "box"),
     Command("escape", "leave_box", "Back", "Back to the list, without saving.", "box", True),
     # ---- 4 tag ---------------------------------------------------------------------------
     Command("ctrl+t", "start(False)", "Tag", "Tag the images.", "tag", True),

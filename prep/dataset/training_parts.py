@@ -6,6 +6,7 @@ query over an index of SQLite takes a fifth of a second, where reading whole row
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +43,26 @@ class TrainingParts:
         return len(self.ids)
 
 
+_known: WeakKeyDictionary[Index, tuple[tuple[int, ...], TrainingParts]] = WeakKeyDictionary()
+"""What was read last by each index, and the state of the databases then."""
+
+
 def read(index: Index) -> TrainingParts:
-    """Return the training images: of usable images, without those whose captions are unreadable."""
+    """Return the training images: of usable images, without those whose captions are unreadable.
+
+    Nothing is read again until something is written.
+    """
+    connection = index.connection
+    pragmas = ("PRAGMA main.data_version", "PRAGMA work.data_version")
+    versions = (connection.execute(pragma).fetchone()[0] for pragma in pragmas)
+    state = (*versions, connection.total_changes)
+    known = _known.get(index)
+    if known is None or known[0] != state:
+        known = _known[index] = state, _read(index)
+    return known[1]
+
+
+def _read(index: Index) -> TrainingParts:
     connection = index.connection
     facts = connection.execute(
         "SELECT id, folder, width, height FROM images WHERE faulty = 0"

@@ -144,6 +144,17 @@ async def test_going_elsewhere_saves(shapes: Project) -> None:
         await opened.until(lambda: not stored_crops.stored(shapes))
 
 
+async def test_quitting_saves(shapes: Project) -> None:
+    async with running(shapes) as opened:
+        box = await at_first(opened)
+        await opened.press("H", "right")
+        rect = box.draft.frame.rect if box.draft else None
+        await opened.pilot.press("q")
+        await opened.until(lambda: opened.app._exit)
+    (saved,) = stored_crops.stored(shapes)[A]
+    assert saved.pixels((800, 600)) == rect
+
+
 async def test_crops_that_were_changed_elsewhere_are_not_overwritten(shapes: Project) -> None:
     theirs = Box(0.25, 0.0, 0.5, 1.0)
     async with running(shapes) as opened:

@@ -79,11 +79,14 @@ class CropPicture(Picture, can_focus=True):
             path: The image.
             draft: Its crops, with those that they replace; ``None`` if there is no image.
             leave: Go back to the list.
+            end: Leave the application when that is done.
         """
 
-        def __init__(self, path: str, draft: CropDraft | None, *, leave: bool) -> None:
+        def __init__(
+            self, path: str, draft: CropDraft | None, *, leave: bool, end: bool = False
+        ) -> None:
             super().__init__()
-            self.path, self.draft, self.leave = path, draft, leave
+            self.path, self.draft, self.leave, self.end = path, draft, leave, end
 
     class DropWanted(Message):
         """Go back; what was changed is dropped, which was said before."""
@@ -141,14 +144,14 @@ class CropPicture(Picture, can_focus=True):
         self._redraw()
         self.keep(leave=False)
 
-    def keep(self, *, leave: bool) -> None:
+    def keep(self, *, leave: bool, end: bool = False) -> None:
         """Ask for the crops to be saved, if they are others than before."""
         draft = self.draft
         if draft is not None and draft.changed:
             # Counted as saved from here on, so that it is asked for once.
             self.draft = replace(draft, stored=draft.boxes)
         if leave or (draft is not None and draft.changed):
-            self.post_message(self.SaveWanted(self.path, draft, leave=leave))
+            self.post_message(self.SaveWanted(self.path, draft, leave=leave, end=end))
 
     # ---- keys ----------------------------------------------------------------------------
 
@@ -213,6 +216,10 @@ class CropPicture(Picture, can_focus=True):
     def action_save_box(self) -> None:
         """Save, and go back to the list."""
         self.keep(leave=True)
+
+    def action_quit_box(self) -> None:
+        """Save, and leave the application."""
+        self.keep(leave=True, end=True)
 
     def action_leave_box(self) -> None:
         """Go back to the list."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from prep import events
-from prep.dataset import training_parts
+from prep.dataset import stored_crops, training_parts
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import crop_change, exclusion
 from prep.dataset.journal.edits import Journal
@@ -116,6 +116,22 @@ def test_a_choice_of_images_narrows_groups_and_not_what_is_lonely(mixed: Project
     narrowed = {each.bucket: each.among(wanted) for each in made if each.kind == "bucket"}
     assert len(narrowed[(512, 512)]) == 1
     assert not narrowed[(512, 512)].lonely
+
+
+def test_what_is_written_is_read_again(mixed: Project, make_image: MakeImage) -> None:
+    with Index(mixed) as index:
+        first = training_parts.read(index)
+        assert training_parts.read(index) is first
+        with Index(mixed) as other:  # another connection, and the database of the user's work
+            stored = stored_crops.of_image(other.connection, "dataset/10_mochi/1.png")
+            Journal(other).apply("crop", [crop_change("dataset/10_mochi/1.png", stored, ())])
+        second = training_parts.read(index)
+        assert (len(first), len(second)) == (9, 8)
+        Journal(index).apply("out", [exclusion("dataset/2_hats/9.png", None, "by hand")])
+        assert len(training_parts.read(index)) == 7
+        make_image("2_hats/new.png", 30)
+        list(scan.run(mixed))
+        assert len(training_parts.read(index)) == 8
 
 
 def test_an_empty_dataset_has_one_empty_group(project: Project) -> None:

@@ -313,12 +313,15 @@ class CropScreen(StageScreen):
         self._keep()
 
     @on(CropPicture.SaveWanted)
-    def save(self, event: CropPicture.SaveWanted) -> None:
+    @work(group="save", exit_on_error=False)
+    async def save(self, event: CropPicture.SaveWanted) -> None:
         """Save the crops of an image."""
-        if event.draft is not None and event.draft.changed:
-            self._save(event.path, event.draft)
         if event.leave:
             self._members.focus()
+        if event.draft is not None and event.draft.changed:
+            await self._save(event.path, event.draft)
+        if event.end:
+            await self.app.run_action("quit")
 
     @on(CropPicture.DropWanted)
     def drop(self) -> None:
@@ -336,7 +339,6 @@ class CropScreen(StageScreen):
     def _keep(self) -> None:
         self._picture.keep(leave=False)
 
-    @work(group="save", exit_on_error=False)
     async def _save(self, path: str, draft: CropDraft) -> None:
         name = path.rpartition("/")[2]
 
