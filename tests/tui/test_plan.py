@@ -70,7 +70,7 @@ async def test_steps_follow_while_one_types_and_nothing_is_saved_by_that(two: Pr
 async def test_cells_are_saved_as_steps_of_undo_and_keep_the_file(two: Project) -> None:
     async with running(two) as opened:
         await at_plan(opened)
-        await opened.press("l", "e", "backspace", "backspace", "3", "enter")
+        await opened.press("l", "e", "backspace", "backspace", "3", "ctrl+s")
         await opened.until(lambda: Project.open(two.root).concept("10_hats").repeats == 3)
         text = two.file.read_text("utf-8")
         assert text.startswith("# mine\n[train]\nepochs = 4  # few\n")

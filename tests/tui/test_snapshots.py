@@ -17,6 +17,7 @@ from prep.system import jobs
 from tests.tui.driving import Opened
 from tui.app import ShikomiApp
 from tui.screens.review import ReviewScreen
+from tui.widgets.line_list import ItemList
 from tui.widgets.part_list import PartList
 
 MakeImage = Callable[..., Path]
@@ -106,6 +107,23 @@ def test_crops(
         make_image(f"10_mochi/{number}.bmp", number, shape)
     app = ShikomiApp(project)
     assert snap_compare(app, terminal_size=size, run_before=at("crop", cropping))
+
+
+async def typing(opened: Opened) -> None:
+    """The repeats of the first concept, with the findings of a check."""
+    await opened.press("c")
+    findings = opened.app.screen.query_one("#findings", ItemList)
+    await opened.until(lambda: findings.count)
+    await opened.press("l", "enter", "backspace")
+
+
+def test_plan_while_one_types(project: Project, make_image: MakeImage, snap_compare: Any) -> None:
+    for number in range(7):
+        make_image(f"10_mochi/{number}.bmp", number, (512, 512), "cat")
+    for number in range(3):
+        make_image(f"4_hats/{number}.bmp", 10 + number, (448, 576), "hat")
+    app = ShikomiApp(project)
+    assert snap_compare(app, terminal_size=(160, 50), run_before=at("plan", typing))
 
 
 async def all_found(opened: Opened) -> None:

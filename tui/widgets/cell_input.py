@@ -17,6 +17,7 @@ class CellInput(Input):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "leave_cell(1)", _("Next cell")),
         Binding("shift+tab", "leave_cell(-1)", _("Cell before"), show=False),
+        Binding("ctrl+s", "leave_cell(0)", _("Save")),
         Binding("escape", "drop", _("Drop")),
     ]
 

@@ -7,7 +7,7 @@ from prep.language import _, ngettext
 from tui.widgets.image_list import ImageList, cell_left
 from tui.widgets.line_list import Piece, cell
 
-_SIZE, _USED = 10, 15
+_SIZE, _USED = 10, 16
 
 
 class PartList(ImageList):

@@ -127,7 +127,9 @@ class PlanScreen(PlanRuns, StageScreen):
     def on_screen_resume(self) -> None:
         """Show the choice of images, which may be another one."""
         scope = self.session.scope
-        text = _("{scope} · the plan is about all images").format(scope=scope.words())
+        text = scope.words()
+        if scope.kind != "all":
+            text = _("{scope} · the plan is about all images").format(scope=text)
         self.query_one("#plan-scope", Clipped).update(Content(text if scope.total else ""))
 
     def reload(self) -> None:
