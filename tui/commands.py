@@ -202,7 +202,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("e", "edit_cell", "Edit", "Type into this cell; steps follow.", "plan", True),
     Command("b", "balance", "Balance", "Take over the balanced repeats.", "plan", True),
     Command("w", "settings", "Settings", "To the settings of training, or back.", "plan", True),
-    Command("m", "memory", "Memory", "Calculate the memory of the run.", "plan", True),
+    Command("m", "memory", "Memory", "Save settings, calculate the memory.", "plan", True),
     Command("c", "check", "Check", "Look for what trainers stumble over.", "plan", True),
     Command("f", "fix", "Fix", "Fix findings like this one; u takes it back.", "plan", True),
     Command("i", "to_image", "Image", "To the next image of this finding.", "plan", True),

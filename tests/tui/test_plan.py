@@ -9,12 +9,14 @@ from textual.widgets import Input, Select, Static
 from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
 from prep.events import Finished
+from prep.images.buckets import Buckets
 from prep.ops import plan as plan_op
 from prep.project import Project
+from prep.training_set.plan import PlanItem, StepSettings, make_plan
 from tests.tui.driving import Opened, running
 from tui.dialogs.edit_tags import EditTags
 from tui.dialogs.question import Question
-from tui.screens.plan import PlanScreen
+from tui.screens.plan import PlanScreen, words
 from tui.widgets.concept_table import ConceptTable
 from tui.widgets.image_list import ImageList
 from tui.widgets.line_list import ItemList
@@ -241,6 +243,26 @@ async def test_memory_is_calculated_by_a_process_of_its_own(two: Project) -> Non
         # There is no base model: what the verb says of it is shown.
         await opened.until(lambda: said(opened, "plan-memory").startswith("×"))
         assert "base" in said(opened, "plan-memory")
+
+
+def test_memory_is_told_with_what_makes_it_fit() -> None:
+    gib = 2**30
+    found = {"room": 8 * gib, "needed": 13 * gib, "fits": False, "changed": 7 * gib}
+    text = words.memory_words({**found, "changes": {"gradient_checkpointing": True}})
+    assert "needs 13.0 GiB, there are 8.0 GiB" in text
+    assert "fits (7.0 GiB) with gradient_checkpointing = true" in text
+    assert "lower the resolution" in words.memory_words({**found, "changes": {}})
+    fits = words.memory_words({**found, "needed": 2 * gib, "fits": True, "changes": {}})
+    assert fits == "✓ fits: needs 2.0 GiB of 8.0 GiB"
+
+
+def test_the_time_is_that_of_the_last_run() -> None:
+    settings = StepSettings(batch_size=1, epochs=10)
+    plan = make_plan([PlanItem("mochi", 10, (512, 512))] * 36, Buckets((512, 512)), settings)
+    assert words.sums(plan, 1.5).startswith("3,600 steps · 10 epochs · about 40 min at 1.5")
+    assert "no run yet" in words.sums(plan, None)
+    assert words.duration(89) == "89 s"
+    assert words.duration(90 * 60) == "1 h 30 min"
 
 
 async def test_the_plan_that_is_shown_is_that_of_the_verb(two: Project) -> None:
