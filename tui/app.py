@@ -38,7 +38,8 @@ from tui.jobs.follow import JobView
 from tui.jobs.operations import watched
 from tui.key_order import KeyOrder, NextRound
 from tui.leaving import leave_when_told, quit_question
-from tui.notices import SECONDS, report, report_worker, unsaved
+from tui.line_breaks import break_lines
+from tui.notices import SECONDS, report, report_worker, tell_conflicts, unsaved
 from tui.palette import TableProvider
 from tui.pictures import made
 from tui.preferences import apply_preferences
@@ -90,6 +91,7 @@ class ShikomiApp(GraphicsApp):
 
     def __init__(self, project: Project, terminal: Terminal | None = None) -> None:
         super().__init__(terminal)
+        break_lines()
         self.session = Session(self, project, self.overlay)
         self.survey = stages.Survey()
         self._turning = asyncio.Lock()
@@ -102,8 +104,11 @@ class ShikomiApp(GraphicsApp):
         self.keys: dict[str, str] = {}
         for name in set(self.available_themes) - {theme.name for theme in THEMES}:
             self.unregister_theme(name)
-        for mode, screen in screens.SCREENS.items():
-            self.add_mode(mode, partial(screen, self.session))
+        for mode in screens.SCREENS:
+            self.add_mode(mode, partial(self._stage, mode))
+
+    def _stage(self, mode: str) -> StageScreen:
+        return screens.screen_of(mode)(self.session)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return what every line of every widget goes through on its way to the terminal."""
@@ -205,8 +210,15 @@ class ShikomiApp(GraphicsApp):
 
     def on_scan_done(self) -> None:
         """Show the complete dataset."""
+        if not self.session.scanned:
+            self.run_worker(self._read_ahead, group="ahead", thread=True, exit_on_error=False)
         self.session.scanned = True
         self.session.dataset_changed.publish("scanned")
+
+    def _read_ahead(self) -> None:
+        """Import the screens that have not been opened yet."""
+        for mode in screens.SCREENS:
+            screens.screen_of(mode)
 
     # ---- rail and strip ------------------------------------------------------------------
 
@@ -331,16 +343,7 @@ class ShikomiApp(GraphicsApp):
     def _show_conflicts(self, done: Outcome) -> None:
         """Tell of what an edit, undo or redo left alone."""
         if done.conflicts:
-            path, reason = done.conflicts[0]
-            text = f"{path}: {translated(reason)}"
-            if (more := len(done.conflicts) - 1) > 0:
-                text = _("{conflict} (and {count} more)").format(conflict=text, count=more)
-            self.notify(
-                escape(text),
-                title=_("Not changed"),
-                severity="warning",
-                timeout=SECONDS,
-            )
+            tell_conflicts(self, done.conflicts)
             self.action_rescan()
 
     # ---- around --------------------------------------------------------------------------

@@ -76,9 +76,9 @@ STAGE_KEYS = {
     "review": ("0", "Review", "Decide what is still open, one thing at a time"),
     "images": ("1", "Images & captions", "View the images, write captions"),
     "dupes": ("2", "Duplicates", "Find duplicate pictures"),
-    "crop": ("3", "Crop & buckets", "See what the trainer will use"),
+    "crop": ("3", "Crop & buckets", "Choose what the trainer will use of each image"),
     "tag": ("4", "Tag", "Let a tagger write the first captions"),
-    "plan": ("5", "Plan", "Trigger words, repeats and steps"),
+    "plan": ("5", "Plan", "Trigger words, repeats, steps, memory and checks"),
     "train": ("6", "Train", "Train a LoRA and watch it"),
     "samples": ("7", "Samples", "View generated pictures"),
 }
@@ -176,12 +176,42 @@ COMMANDS: tuple[Command, ...] = (
     Command("escape", "side_by_side", "Side by side", "Show both again.", "dupes"),
     Command("n", "next_picture", "Next picture", "Show the next one of the group.", "dupes", True),
     # ---- 3 crop --------------------------------------------------------------------------
-    Command("o", "toggle_crop", "Whole/crop", "Show the whole picture or its crop.", "crop", True),
+    Command("e", "edit_crop", "Crop", "Move and resize the crop of this image.", "crop", True),
+    Command("p", "take('subject')", "Subject", "Crop around the subject.", "crop", True),
+    Command("b", "take('borders')", "No borders", "Cut the borders off.", "crop", True),
+    Command("m", "take('usual')", "Usual shape", "Crop to a bucket that others use.", "crop", True),
+    Command("n", "next_crop(1)", "Next crop", "The next crop of this image.", "crop"),
+    Command("x", "clear_crops", "No crop", "Remove the crops of this image.", "crop", True),
+    Command("left,h", "move_box(-1, 0)", "Left", "Move the crop; or drag it.", "box"),
+    Command("right,l", "move_box(1, 0)", "Right", "Move the crop.", "box"),
+    Command("up,k", "move_box(0, -1)", "Up", "Move the crop.", "box"),
+    Command("down,j", "move_box(0, 1)", "Down", "Move the crop.", "box"),
+    Command("shift+left,H", "grow_box(-1, 0)", "Narrower", "Or drag an edge.", "box"),
+    Command("shift+right,L", "grow_box(1, 0)", "Wider", "Or drag an edge.", "box"),
+    Command("shift+up,K", "grow_box(0, -1)", "Lower", "Or drag an edge.", "box"),
+    Command("shift+down,J", "grow_box(0, 1)", "Taller", "Or drag an edge.", "box"),
+    Command("a", "aspect(1)", "Aspect", "The next wider shape of a bucket.", "box", True),
+    Command("A", "aspect(-1)", "Aspect back", "The next taller shape.", "box"),
+    Command("f", "aspect(0)", "Free", "Any proportions; the trainer cuts the rest.", "box", True),
+    Command("s", "step", "Step", "Large steps, or single pixels.", "box", True),
+    Command("n", "next_crop(1)", "Next crop", "The next crop of this image.", "box", True),
+    Command("c", "add_crop", "Add", "Another crop of this image.", "box", True),
+    Command("x,delete", "remove_crop", "Remove", "Remove this crop.", "box", True),
+    Command("enter,ctrl+s", "save_box", "Save", "Save the crops; u takes it back.", "box", True),
+    Command("q,ctrl+q", "quit_box", "Save and quit", "Save the crops, and quit.", "box"),
+    Command("escape", "leave_box", "Back", "Back to the list, without saving.", "box", True),
     # ---- 4 tag ---------------------------------------------------------------------------
     Command("ctrl+t", "start(False)", "Tag", "Tag the images.", "tag", True),
     Command("ctrl+y", "start(True)", "Dry run", "Show the tags, write nothing.", "tag", True),
     # ---- 5 plan --------------------------------------------------------------------------
-    Command("e", "edit_concept", "Edit", "Set trigger word and repeats.", "plan", True),
+    Command("e", "edit_cell", "Edit", "Type into this cell; steps follow.", "plan", True),
+    Command("b", "balance", "Balance", "Take over the balanced repeats.", "plan", True),
+    Command("w", "settings", "Settings", "To the settings of training, or back.", "plan", True),
+    Command("m", "memory", "Memory", "Save settings, calculate the memory.", "plan", True),
+    Command("c", "check", "Check", "Look for what trainers stumble over.", "plan", True),
+    Command("f", "fix", "Fix", "Fix findings like this one; u takes it back.", "plan", True),
+    Command("i", "to_image", "Image", "To the next image of this finding.", "plan", True),
+    Command("ctrl+s", "save_settings", "Save settings", "Write what was changed.", "plan", True),
     # ---- 6 train -------------------------------------------------------------------------
     Command("ctrl+t", "start", "Start", "Export the set and start training.", "train", True),
     Command("s", "stop", "Stop", "Finish the step, save, end; twice kills.", "train", True),
@@ -216,6 +246,7 @@ def titles() -> Iterable[tuple[str, str]]:
     yield "list", _("In lists")
     yield "editor", _("In the caption editor")
     yield "picture", _("Picture")
+    yield "box", _("In the crop")
     yield "verb", _("In forms of verbs (ctrl+p)")
     for mode, (key, title, _help) in STAGE_KEYS.items():
         yield mode, f"{key} {_(title)}"

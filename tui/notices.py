@@ -33,6 +33,16 @@ def report_worker(node: DOMNode, event: Worker.StateChanged) -> None:
         report(node, event.worker.error)
 
 
+def tell_conflicts(node: DOMNode, conflicts: Sequence[tuple[str, str]]) -> None:
+    """Show what an edit, undo or redo left alone: path and reason of the first, and how many."""
+    path, reason = conflicts[0]
+    text = f"{path}: {translated(reason)}"
+    if (more := len(conflicts) - 1) > 0:
+        text = _("{conflict} (and {count} more)").format(conflict=text, count=more)
+    title = _("Not changed")
+    node.app.notify(escape(text), title=title, severity="warning", timeout=SECONDS)
+
+
 def unsaved(names: Sequence[str]) -> str:
     """Return what to say of captions that an earlier session left unsaved, by their images."""
     shown = ", ".join(names[:3])

@@ -17,6 +17,7 @@ _WORD = re.compile(r"[A-Za-z]{2,}")
 _SENTENCE_END = re.compile(r"(?<=[.!?]) +(?=[A-Z\"'(])")
 _BETWEEN = re.compile(r": |  ")
 """What stands between two parts of a line, and in no name that a message begins with."""
+_FORMAT = re.compile(r"\{(\w+)[:!][^{}]*\}")
 _FILE = re.compile(r"[^:]*\.\w{2,5}")
 _REMARK = re.compile(r"(.+?) +\((.+)\)")
 Enough = Callable[[Iterable[bool]], bool]
@@ -128,6 +129,10 @@ class Templates:
         """Translate what is known of the parts of a text."""
         if shown := self._sentences(text, depth, any) or self._linked("; ", "；", text, depth, any):
             return shown
+        if text.endswith(".") and (found := self._found(text[:-1], depth + 1)) is not None:
+            return found if found.endswith("。") else f"{found}。"
+        if text[-1:].isalnum() and (found := self._by_template(f"{text}.", depth)) is not None:
+            return found.removesuffix("。")
         name, colon, reason = text.partition(": ")
         if colon and (found := self._found(reason, depth + 1)) is not None:
             return f"{self._value(name, depth)}: {found}"
@@ -199,7 +204,8 @@ def _template(text: str, translation: str) -> _Template | None:
         return None
     if not names or not all(name.isidentifier() for name in names):
         return None
-    return _Template(tuple(literals), tuple(names), translation)
+    # Values are texts by now, which the formats of numbers do not fit.
+    return _Template(tuple(literals), tuple(names), _FORMAT.sub(r"{\1}", translation))
 
 
 def _words_of(template: _Template) -> set[str]:

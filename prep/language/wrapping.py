@@ -13,11 +13,28 @@ _WIDE = (
 )
 _OPENING = "（「『［｛〈《【〔"
 _CLOSING = "、。，．・：；？！）」』］｝〉》】〕ー〜…々ぁぃぅぇぉっゃゅょァィゥェォッャュョ"
+_SPACES = " \t\n"
 _UNIT = re.compile(
     rf"[ \t\n]+|[{_OPENING}(\[]*(?:[{_WIDE}]|[^ \t\n{_WIDE}]+)"
     rf"(?:[{_CLOSING}]+|[)\]}}.,:;!?]+(?=[{_WIDE}]))*"
 )
 """Spaces, or the smallest piece that stays in one line: a wide character, or a word."""
+
+
+def units(text: str) -> list[str]:
+    """Return the pieces that stay in one line, each with the spaces behind it.
+
+    Example:
+        >>> units("a b、（画）。")
+        ['a ', 'b、', '（画）。']
+    """
+    found: list[str] = []
+    for piece in _UNIT.findall(text):
+        if found and piece[0] in _SPACES:
+            found[-1] += piece
+        else:
+            found.append(piece)
+    return found
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -33,7 +50,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
     lines, line, used = [], "", 0
     for unit in _UNIT.findall(text.strip()):
-        space = unit[0] in " \t\n"  # not a no-break space, which is of its word
+        space = unit[0] in _SPACES  # not a no-break space, which is of its word
         size = 1 if space else cell_len(unit)
         if used + size > width and line.strip() and not space:
             lines.append(line.rstrip(" "))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from prep import events
 from prep.project import Project
@@ -17,6 +17,8 @@ from prep.system import jobs
 from tests.tui.driving import Opened
 from tui.app import ShikomiApp
 from tui.screens.review import ReviewScreen
+from tui.widgets.line_list import ItemList
+from tui.widgets.part_list import PartList
 
 MakeImage = Callable[..., Path]
 Before = Callable[[Pilot[None]], Awaitable[None]]
@@ -85,6 +87,43 @@ def test_screens(
 ) -> None:
     app = ShikomiApp(pictured)
     assert snap_compare(app, terminal_size=size, run_before=at(mode, then))
+
+
+async def cropping(opened: Opened) -> None:
+    """Two crops of the first image, one of them being moved."""
+    members = opened.app.screen.query_one(PartList)
+    await opened.until(lambda: members.row is not None)
+    await opened.press("enter", "e")
+    about = opened.app.screen.query_one("#crop-about", Static)
+    await opened.until(lambda: "p: around" in str(about.content))
+    await opened.press("H", "H", "down", "c", "right")
+
+
+@pytest.mark.parametrize("size", [(160, 50), (80, 24)], ids=["wide", "narrow"])
+def test_crops(
+    project: Project, make_image: MakeImage, snap_compare: Any, size: tuple[int, int]
+) -> None:
+    for number, shape in enumerate([(400, 300), (400, 300), (520, 300), (300, 520)]):
+        make_image(f"10_mochi/{number}.bmp", number, shape)
+    app = ShikomiApp(project)
+    assert snap_compare(app, terminal_size=size, run_before=at("crop", cropping))
+
+
+async def typing(opened: Opened) -> None:
+    """The repeats of the first concept, with the findings of a check."""
+    await opened.press("c")
+    findings = opened.app.screen.query_one("#findings", ItemList)
+    await opened.until(lambda: findings.count)
+    await opened.press("l", "enter", "backspace")
+
+
+def test_plan_while_one_types(project: Project, make_image: MakeImage, snap_compare: Any) -> None:
+    for number in range(7):
+        make_image(f"10_mochi/{number}.bmp", number, (512, 512), "cat")
+    for number in range(3):
+        make_image(f"4_hats/{number}.bmp", 10 + number, (448, 576), "hat")
+    app = ShikomiApp(project)
+    assert snap_compare(app, terminal_size=(160, 50), run_before=at("plan", typing))
 
 
 async def all_found(opened: Opened) -> None:
