@@ -1,9 +1,9 @@
 """The one table of commands: source of key bindings, command palette and help screen.
 
-A command belongs to a scope: ``app`` works everywhere, a stage's name only there, ``list`` and
-``editor`` while such a widget has the focus, ``picture`` on stages with a large picture. In text
-fields, keys type text (typing mode, which the job strip shows), so letters are free for commands
-everywhere else (command mode).
+A command belongs to a scope: ``app`` works everywhere, a stage's name only there, ``list``,
+``editor``, ``chips`` and ``tagpanel`` while such a widget has the focus, ``picture`` on stages with
+a large picture. In text fields, keys type text (typing mode, which the job strip shows), so letters
+are free for commands everywhere else (command mode).
 """
 
 import re
@@ -115,6 +115,22 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("ctrl+up", "step(-1)", "Save, previous", "Save, and edit the previous.", "editor"),
     Command("escape", "leave_editor", "Back", "Back to the list; drafts are kept.", "editor", True),
+    # ---- tags of an image ----------------------------------------------------------------
+    Command("right,l", "step(1)", "Next tag", "To the next tag.", "chips"),
+    Command("left,h", "step(-1)", "Previous tag", "To the previous tag.", "chips"),
+    Command("down,j", "line(1)", "Tag below", "To the tag below.", "chips"),
+    Command("up,k", "line(-1)", "Tag above", "To the tag above.", "chips"),
+    Command("d,delete,backspace", "delete", "Delete tag", "Take this tag away.", "chips", True),
+    Command("H,shift+left", "drag(-1)", "Move left", "Move this tag to the left.", "chips", True),
+    Command("L,shift+right", "drag(1)", "Move right", "Or drag with the mouse.", "chips", True),
+    Command("enter", "choose", "Images", "Show the images with this tag.", "chips", True),
+    Command("escape", "leave", "Back", "Back to the list.", "chips", True),
+    # ---- tags of all that are shown ------------------------------------------------------
+    Command("enter", "choose", "Filter", "Show the images with this tag, or all.", "tagpanel"),
+    Command("c", "edit_tag('replace')", "Rename", "Rename this tag.", "tagpanel", True),
+    Command("d,delete", "edit_tag('remove')", "Delete", "Delete these tags.", "tagpanel", True),
+    Command("space", "mark_tag", "Mark", "Mark a tag to be merged.", "tagpanel", True),
+    Command("M", "edit_tag('merge')", "Merge", "Make one tag of these.", "tagpanel", True),
     # ---- forms of verbs ------------------------------------------------------------------
     Command("ctrl+t", "run", "Run", "Run the verb; long work becomes a job.", "verb", True),
     Command("ctrl+y", "dry", "Dry run", "Show what would change, write nothing.", "verb", True),
@@ -153,7 +169,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("w", "edit_tags('trigger')", "Trigger", "Put the trigger word first.", "images"),
     Command("p", "edit_tags('rules')", "Rules", "Apply the rules of shikomi.toml.", "images"),
     Command("x", "exclude", "Exclude", "Exclude images, or include them.", "images", True),
-    Command("t", "tags", "Tags", "Show or hide the list of tags.", "images", True),
+    Command("f", "chips", "Its tags", "To the tags of this image.", "images", True),
+    Command("t", "tags", "Tags", "Show or hide the list of all tags.", "images", True),
     Command("escape", "clear", "Clear", "Clear selection and filter.", "images"),
     # ---- 2 duplicates --------------------------------------------------------------------
     Command("f", "find", "Find", "Compare all pictures again.", "dupes", True),
@@ -210,6 +227,8 @@ def titles() -> Iterable[tuple[str, str]]:
     yield "app", "Everywhere"
     yield "list", "In lists"
     yield "editor", "In the caption editor"
+    yield "chips", "On the tags of an image"
+    yield "tagpanel", "In the list of all tags"
     yield "picture", "Picture"
     yield "verb", "In forms of verbs (ctrl+p)"
     for mode, (key, title, _) in STAGE_KEYS.items():

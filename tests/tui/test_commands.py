@@ -14,13 +14,15 @@ from tui.stages import SHORT
 from tui.verbs.screen import VerbScreen
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.line_list import LineList
+from tui.widgets.tag_chips import TagChips
+from tui.widgets.tag_panel import TagPanel
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def test_every_command_has_its_method() -> None:
     owners = {"app": ShikomiApp, "list": LineList, "editor": CaptionEditor, **SCREENS}
-    owners["verb"] = VerbScreen
+    owners |= {"verb": VerbScreen, "chips": TagChips, "tagpanel": TagPanel}
     owners["picture"] = StageScreen
     missing = [
         command.action

@@ -9,6 +9,7 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 from prep.dataset.index import ImageRow
+from prep.language import _
 from tui import commands
 from tui.drafts import Draft
 from tui.session import Session
@@ -35,16 +36,23 @@ class CaptionEditor(TextArea):
     class Left(Message):
         """The user is done with typing for now."""
 
+    class Typed(Message):
+        """The text has changed."""
+
+        def can_replace(self, message: Message) -> bool:
+            """Only the newest text matters."""
+            return isinstance(message, CaptionEditor.Typed)
+
     class DraftsChanged(Message):
         """There is one more draft, or one less."""
 
     def __init__(self, session: Session, *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id, disabled=True, placeholder="tag, another tag, …")
+        super().__init__(id=id, disabled=True, placeholder=_("tag, another tag, …"))
         self._session = session
         self.path = ""
         self._base: str | None = None
         self._loaded = ""
-        self.border_title = "Caption"
+        self.border_title = _("Caption")
 
     def get_line(self, line_index: int) -> Text:
         """Return a line; those that trainers do not read are marked."""
@@ -88,6 +96,10 @@ class CaptionEditor(TextArea):
             self._loaded = self.text if path not in self._session.drafts else (text or "")
             self._tell()
 
+    def rewrite(self, text: str) -> None:
+        """Change the text as typing it would: it becomes a draft."""
+        self.replace(text, (0, 0), self.document.end)
+
     def to_end(self) -> None:
         """Move the cursor to the end of the tags, which are the first line."""
         self.move_cursor((0, len(self.document.get_line(0))))
@@ -118,19 +130,20 @@ class CaptionEditor(TextArea):
             self._session.drafts[self.path] = Draft(self._base, self.text)
         if self.unsaved != before:
             self.post_message(self.DraftsChanged())
+        self.post_message(self.Typed())
         self._tell()
 
     def _tell(self) -> None:
         if not self.path:
             self.border_subtitle = ""
         elif self.unsaved:
-            self.border_subtitle = "✎ unsaved · ctrl+s saves"
+            self.border_subtitle = _("✎ unsaved · ctrl+s saves")
         else:
-            self.border_subtitle = "no file yet" if self._base is None else "✓ saved"
+            self.border_subtitle = _("no file yet") if self._base is None else _("✓ saved")
         if any(line.strip() for line in self.document.lines[1:]):
-            self.border_title = "Caption · only line 1 is read"
+            self.border_title = _("Caption · only line 1 is read")
         else:
-            self.border_title = "Caption"
+            self.border_title = _("Caption")
 
     def action_save(self) -> None:
         """Request that the text is written."""
