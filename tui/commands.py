@@ -169,6 +169,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("w", "edit_tags('trigger')", "Trigger", "Put the trigger word first.", "images"),
     Command("p", "edit_tags('rules')", "Rules", "Apply the rules of shikomi.toml.", "images"),
     Command("x", "exclude", "Exclude", "Exclude images, or include them.", "images", True),
+    Command("m", "grid", "Grid", "Show pictures side by side, or the list.", "images", True),
     Command("f", "chips", "Its tags", "To the tags of this image.", "images", True),
     Command("t", "tags", "Tags", "Show or hide the list of all tags.", "images", True),
     Command("escape", "clear", "Clear", "Clear selection and filter.", "images"),

@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from prep.dataset.folder_runs import FolderRun, folder_runs
 from prep.dataset.index import ImageRow, Index
 from prep.images import decode
 from prep.language import _
@@ -78,11 +79,17 @@ class ImagesScreen(ImageTags):
         if row is None:
             return
         bar = self.query_one(FilterBar)
-        ids = await self.session.queries.run(lambda index: index.ids(bar.text))
-        if row.id not in ids:
+
+        def found(index: Index) -> tuple["array[int]", list[FolderRun], bool]:
+            ids = index.ids(bar.text)
+            inside = row.id in ids
+            ids = ids if inside else index.ids()
+            return ids, folder_runs(index, ids), inside
+
+        ids, runs, inside = await self.session.queries.run(found)
+        if not inside:
             bar.set("")
-            ids = await self.session.queries.run(lambda index: index.ids())
-        self._list.show(ids)
+        self._list.show(ids, runs=runs)
         self._list.cursor = ids.index(row.id)
 
     # ---- reading -------------------------------------------------------------------------
@@ -98,13 +105,14 @@ class ImagesScreen(ImageTags):
         if self._list.at_cursor is not None:
             kept.add(self._list.at_cursor)
 
-        def found(index: Index) -> tuple["array[int]", int, dict[int, str]]:
-            return index.ids(where), index.count(), index.paths(list(kept))
+        def found(index: Index) -> tuple["array[int]", int, dict[int, str], list[FolderRun]]:
+            ids = index.ids(where)
+            return ids, index.count(), index.paths(list(kept)), folder_runs(index, ids)
 
-        ids, total, known = await self.session.queries.run(found)
+        ids, total, known, runs = await self.session.queries.run(found)
         # What was selected while the filter ran is known to exist: it is on the screen.
         known |= dict.fromkeys(self._list.marked - kept, "")
-        self._list.show(ids, known, hold=hold and self._list.at_cursor in known)
+        self._list.show(ids, known, runs, hold=hold and self._list.at_cursor in known)
         self._tell(total)
         self._publish_scope()
         self._list.loaded = self.session.scanned
@@ -213,12 +221,18 @@ class ImagesScreen(ImageTags):
         counts = self.query_one("#tag-counts")
         (counts if counts.display else self._list).focus()
 
+    def action_grid(self) -> None:
+        """Show the images as pictures side by side, or as a list."""
+        self._list.grid = not self._list.grid
+        self.set_class(self._list.grid, "-grid")
+        self.set_focus(self._list)
+
     # ---- selecting -----------------------------------------------------------------------
 
     def action_mark(self) -> None:
         """Select the image and move on."""
         self._list.mark(self._list.cursor)
-        self._list.action_move(1)
+        self._list.cursor += 1
 
     def action_mark_range(self) -> None:
         """Select a range."""
@@ -235,6 +249,8 @@ class ImagesScreen(ImageTags):
     def action_edit(self) -> None:
         """Write the caption."""
         if not self._editor.disabled:
+            if not self.query_one("#look-panel").display:
+                self.action_grid()
             self.set_focus(self._editor)
             self._editor.to_end()
 
@@ -253,4 +269,4 @@ class ImagesScreen(ImageTags):
     @on(CaptionEditor.StepWanted)
     def step(self, event: CaptionEditor.StepWanted) -> None:
         """Go to the next image, keeping the focus in the editor."""
-        self._list.action_move(event.lines)
+        self._list.cursor += event.lines

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from textual.binding import BindingType
 from textual.message import Message
 
 from prep.language import _
 from tui import commands
-from tui.dialogs.edit_tags import EditKind
 from tui.widgets.line_list import ItemList, Piece
+
+PanelEdit = Literal["replace", "remove", "merge"]
 
 
 class TagPanel(ItemList):
@@ -22,7 +23,7 @@ class TagPanel(ItemList):
     class EditWanted(Message):
         """Tags should be changed; nothing has happened yet."""
 
-        kind: EditKind
+        kind: PanelEdit
         tags: tuple[str, ...]
         new: str = ""
 
@@ -73,7 +74,7 @@ class TagPanel(ItemList):
             self._write()
             self.action_move(1)
 
-    def action_edit_tag(self, kind: EditKind) -> None:
+    def action_edit_tag(self, kind: PanelEdit) -> None:
         """Ask for a change of the tag, or of the marked ones."""
         if self.tag is None:
             return
