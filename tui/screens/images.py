@@ -17,7 +17,7 @@ from prep.language import _
 from tui import commands
 from tui.about import about
 from tui.scope import Scope
-from tui.screens.image_tags import ImageTags
+from tui.screens.image_journey import ImageJourney
 from tui.session import Session
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.clipped import Clipped
@@ -38,7 +38,7 @@ Or try the demo project first:  shikomi demo --open
 """)
 
 
-class ImagesScreen(ImageTags):
+class ImagesScreen(ImageJourney):
     """List, picture, caption and tags."""
 
     MODE = "images"
