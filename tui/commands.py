@@ -171,6 +171,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Y", "paste_tags", "Paste tags", "Add the copied tags to this image.", "images"),
     Command("E", "external", "Editor", "Write the caption in $EDITOR.", "images"),
     Command("F", "filters", "Filters", "Use, save or delete a filter with a name.", "images"),
+    Command("U", "history", "History", "All edits; take back any of them.", "images"),
     Command("b", "bulk", "All edits", "The form of all bulk edits.", "images"),
     Command("a", "edit_tags('add')", "Add tag", "Add tags to many captions.", "images", True),
     Command("d", "edit_tags('remove')", "Drop tag", "Remove tags from many captions.", "images"),

@@ -194,7 +194,9 @@ class EditTags(ModalScreen[Decision | None]):
             if len(changes) > _SHOWN:
                 text += " " + _("The first {count}:").format(count=_SHOWN)
         self.query_one("#count", Static).update(Content(text))
-        self.query_one("#diffs", ItemList).show([_diff(c) for c in changes[:_SHOWN]], keep=False)
+        self.query_one("#diffs", ItemList).show(
+            [difference(c) for c in changes[:_SHOWN]], keep=False
+        )
         self.query_one("#apply", Button).disabled = not changes
 
     @on(Input.Submitted)
@@ -233,7 +235,7 @@ def _triggers_text(triggers: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _diff(change: Change) -> list[Piece]:
+def difference(change: Change) -> list[Piece]:
     """Return the tags added to and removed from a caption, on one line."""
     before, after = captions.split(change.before or ""), captions.split(change.after or "")
     pieces: list[Piece] = [(cell(change.path.rpartition("/")[2], 20) + " ", "dim")]

@@ -10,16 +10,19 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
+from rich.markup import escape
 from textual import work
 from textual.app import SuspendNotSupported
 
 from prep import captions
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change
+from prep.dataset.journal.edits import Edit
 from prep.dataset.journal.reviewed import all_reviewed, review_changes, reviewed
 from prep.language import _, ngettext
 from prep.ops.edit import EditOptions, preview
 from tui.dialogs.filters import SavedFilters
+from tui.dialogs.history import History
 from tui.notices import tell
 from tui.screens.image_tags import ImageTags
 from tui.session import Session
@@ -133,6 +136,27 @@ class ImageJourney(ImageTags):
     async def action_bulk(self) -> None:
         """Open the form of all bulk edits, for the images of the scope."""
         await self.app.run_action("verb('edit')")
+
+    def action_history(self) -> None:
+        """Show all edits; one of them may be taken back."""
+
+        def chosen(edit: Edit | None) -> None:
+            if edit is not None:
+                self._take_back(edit)
+
+        self.app.push_screen(History(self.session), chosen)
+
+    @work(group="bulk", exit_on_error=False)
+    async def _take_back(self, edit: Edit) -> None:
+        done = await self.session.take_back(edit)
+        count = len(done.changed)
+        if count:
+            text = ngettext(
+                "Taken back: {title} ({count} change). Undo: u",
+                "Taken back: {title} ({count} changes). Undo: u",
+                count,
+            )
+            self.notify(escape(text.format(title=edit.title, count=count)))
 
     def action_filters(self) -> None:
         """Use, save or delete a filter that has a name."""
