@@ -16,6 +16,7 @@ from prep.images import decode
 from prep.language import _
 from tui import commands
 from tui.about import about
+from tui.overlays import OVERLAYS, Overlay, legend, overlaid
 from tui.scope import Scope
 from tui.screens.image_journey import ImageJourney
 from tui.session import Session
@@ -47,6 +48,8 @@ class ImagesScreen(ImageJourney):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._total = 0
+        self._overlay: Overlay = ""
+        self._revision = 0
 
     def body(self) -> ComposeResult:
         """Make the panels."""
@@ -97,6 +100,7 @@ class ImagesScreen(ImageJourney):
     def reload(self) -> None:
         """Run the filter again."""
         self.forget_origins()
+        self._revision += 1
         self._load(self.query_one(FilterBar).text, hold=True)
 
     @work(group="filter", exclusive=True, exit_on_error=False)
@@ -177,8 +181,23 @@ class ImagesScreen(ImageJourney):
         if row is not None:
             text = about(self.session.project, row)
         self.query_one("#about", Static).update(Content(text))
+        if row is not None and row.error is None and self._overlay:
+            self._explain(row, text)
         self._editor.show(row)
         self.show_tags(row)
+
+    @work(group="legend", exclusive=True, exit_on_error=False)
+    async def _explain(self, row: ImageRow, text: str) -> None:
+        """Say below the picture what lies over it."""
+        project, overlay = self.session.project, self._overlay
+        words = await self.session.paint(lambda: legend(project, row, overlay))
+        if row is self._list.row and overlay == self._overlay:
+            self.query_one("#about", Static).update(Content(f"{words}\n{text}"))
+
+    def action_overlay(self) -> None:
+        """Lay the next thing over the picture: the bucket's cut, the crops, the mask, nothing."""
+        self._overlay = OVERLAYS[(OVERLAYS.index(self._overlay) + 1) % len(OVERLAYS)]
+        self._show(self._list.row)
 
     @work(group="counts", exclusive=True, exit_on_error=False)
     async def _count_tags(self) -> None:
@@ -188,8 +207,12 @@ class ImagesScreen(ImageJourney):
         self.query_one(TagPanel).show_counts(counts, selected=len(chosen or ()))
 
     def _source(self, row: ImageRow) -> Source:
-        file = self.session.project.root / row.path
-        return Source((row.path, row.mtime_ns), lambda: decode(file))
+        project, overlay = self.session.project, self._overlay
+        if not overlay:
+            return Source((row.path, row.mtime_ns), lambda: decode(project.root / row.path))
+        # Crops and masks may change without the image.
+        key = (row.path, row.mtime_ns, overlay, self._revision)
+        return Source(key, lambda: overlaid(project, row, overlay))
 
     # ---- filter --------------------------------------------------------------------------
 
