@@ -1,18 +1,25 @@
 """What is done to tags: to those of one image, and to those of all that are shown."""
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 
 from textual import on, work
 
 from prep import captions
+from prep.captions.structure import split_lines
+from prep.captions.tokens import clip_tokenizer
+from prep.curation.vocabulary.complete import Completer
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import CAPTION, Change
 from prep.editing.one_caption import TagOrigin, TagOrigins, moved_tag, place_of, without_tag
 from prep.errors import RetryError
 from prep.language import _
+from prep.ops.complete import completer
+from prep.ops.tokens import train_limit
 from tui.screens.image_edits import ImageEdits
 from tui.session import Session
+from tui.widgets.completions import MOST, Completions
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.line_list import LineList
 from tui.widgets.tag_chips import TagChips
@@ -25,6 +32,11 @@ class ImageTags(ImageEdits):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._origins: TagOrigins | None = None
+        self._completer: Completer | None = None
+
+    def on_mount(self) -> None:
+        """Let the caption offer tags."""
+        self._editor.completions = self.query_one(Completions)
 
     @property
     def _chips(self) -> TagChips:
@@ -45,8 +57,8 @@ class ImageTags(ImageEdits):
         self._find_origins(row)
 
     def forget_origins(self) -> None:
-        """Look for scores and rules again: they may have changed."""
-        self._origins = None
+        """Look for scores, rules and tags again: they may have changed."""
+        self._origins = self._completer = None
 
     @work(group="chips", exclusive=True, exit_on_error=False)
     async def _find_origins(self, row: ImageRow) -> None:
@@ -58,6 +70,42 @@ class ImageTags(ImageEdits):
 
         self._origins, tags = await self.session.queries.run(found)
         self._chips.show(row.path, tags)
+
+    # ---- while typing --------------------------------------------------------------------
+
+    @work(group="complete", exclusive=True, exit_on_error=False)
+    async def complete(self, part: str) -> None:
+        """Offer tags of the dataset and the vocabulary for a beginning."""
+        if not part:
+            self.query_one(Completions).hide()
+            return
+        if self._completer is None:
+            project = self.session.project
+            self._completer = await self.session.counts.run(lambda index: completer(project, index))
+        there = captions.split(self._editor.text)
+        limit = MOST + len(there)
+        found = await asyncio.to_thread(self._completer.complete, part, limit)
+        # What is in the caption needs no offer; what is being typed now is in it, too.
+        keys = frozenset(captions.keys(there))
+        self._editor.propose(part, [one for one in found if captions.key(one.tag) not in keys])
+
+    @on(LineList.Chosen, "#completions")
+    def completion_clicked(self) -> None:
+        """Take the tag."""
+        self._editor.accept()
+
+    @work(group="tokens", exclusive=True, exit_on_error=False)
+    async def count_tokens(self) -> None:
+        """Count the tokens of the line that trainers read."""
+        text, project = self._editor.text, self.session.project
+
+        def counted() -> tuple[int, int]:
+            line = split_lines(text)[1]
+            return clip_tokenizer().count(line), train_limit(project)
+
+        self._editor.tell_tokens(text, *await asyncio.to_thread(counted))
+
+    # ---- chips ---------------------------------------------------------------------------
 
     def action_chips(self) -> None:
         """Go to the tags of this image."""

@@ -22,6 +22,7 @@ from tui.screens.image_journey import ImageJourney
 from tui.session import Session
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.clipped import Clipped
+from tui.widgets.completions import Completions
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.image_list import ImageList
 from tui.widgets.line_list import LineList
@@ -63,6 +64,7 @@ class ImagesScreen(ImageJourney):
             yield Clipped(id="about")
             yield TagChips(id="chips")
             yield CaptionEditor(self.session, id="caption")
+            yield Completions(id="completions")
         yield TagPanel(id="tag-counts")
 
     def start_focus(self) -> str:
@@ -283,8 +285,10 @@ class ImagesScreen(ImageJourney):
         self._list.refresh()
 
     @on(CaptionEditor.Typed)
-    def typed(self) -> None:
-        """Show the tags as they are typed."""
+    def typed(self, event: CaptionEditor.Typed) -> None:
+        """Show the tags as they are typed, what they may become, and their number of tokens."""
+        self.complete(event.part)
+        self.count_tokens()
         row = self._list.row
         if row is not None and row.path == self._editor.path:
             self.show_tags(row)
