@@ -58,7 +58,7 @@ class Model:
         """Type into the caption under the cursor; save, save and go on, or leave a draft."""
         keys = ["e", *(_KEYS.get(letter, letter) for letter in text), *["backspace"] * erased]
         typed = self.drafts.get(self.cursor, self.captions[self.cursor]) + text
-        typed = typed[: len(typed) - erased] if erased else typed
+        typed = typed[: max(0, len(typed) - erased)]
         if typed == self.captions[self.cursor]:
             self.drafts.pop(self.cursor, None)
         else:
