@@ -47,9 +47,6 @@ async def test_tags_are_offered_at_every_comma_and_taken_with_tab(words: Project
         assert offered(opened) == []
         await opened.type(", longh")
         await opened.until(lambda: offered(opened) == ["long hair 3.4M posts · for longhair"])
-        await opened.press("escape")  # only the offer goes
-        assert offered(opened) == []
-        assert opened.app.focused is editor(opened)
         await opened.pilot.press("ctrl+s")
         await opened.until(lambda: caption(words, "a") == "smile, hair ribbon, longh")
 
@@ -66,6 +63,17 @@ async def test_enter_and_arrows_stay_those_of_the_text(words: Project) -> None:
         taken = opened.app.screen.query_one(Completions)._found[1].tag
         await opened.press("down", "enter")
         assert editor(opened).text == f"ha\n{taken}"
+
+
+async def test_an_offer_leads_no_key_elsewhere(words: Project) -> None:
+    async with running(words) as opened:
+        await opened.press("e", "tab")
+        assert opened.app.focused is editor(opened)
+        await opened.type("hair")
+        await opened.until(lambda: offered(opened))
+        await opened.press("escape")
+        assert opened.app.focused is not editor(opened)
+        assert offered(opened) == []
 
 
 async def test_nothing_is_offered_inside_a_tag_or_without_typing(words: Project) -> None:

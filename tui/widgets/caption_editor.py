@@ -197,16 +197,20 @@ class CaptionEditor(TextArea):
         self.replace(self._accepted, (row, column - len(part)), (row, column))
 
     def on_key(self, event: events.Key) -> None:
-        """Choose among what is offered."""
+        """Choose among what is offered.
+
+        Offers come when they are ready, so no key may lead elsewhere because of one: escape always
+        leaves, tab never does.
+        """
         offered = self.completions
-        if offered is None or not offered.display:
-            return
-        if event.key in ("down", "up"):
+        shown = offered is not None and offered.display
+        if event.key == "tab":
+            if shown:
+                self.accept()
+        elif offered is not None and shown and event.key in ("down", "up"):
             offered.choose(1 if event.key == "down" else -1)
-        elif event.key == "tab" or (event.key == "enter" and offered.chosen):
+        elif offered is not None and shown and event.key == "enter" and offered.chosen:
             self.accept()
-        elif event.key == "escape":
-            offered.hide()
         else:
             return
         event.stop()
