@@ -163,7 +163,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("space", "mark", "Select", "Select this image for the next command.", "images", True),
     Command("v", "mark_range", "Range", "Select from the last selected one to here.", "images"),
     Command("asterisk", "mark_all", "All", "Select everything shown, or nothing.", "images"),
-    Command("o", "overlay", "Overlay", "Over the picture: cut, crops, mask.", "images", True),
+    Command("o", "overlay", "Overlay", "Over the picture: cut, crops, mask.", "images"),
     Command("i", "invert", "Invert", "Select what is not selected.", "images"),
     Command("n", "next('untagged')", "No tags", "To the next image without tags.", "images", True),
     Command("N", "next('unreviewed')", "Unreviewed", "To the next that is not reviewed.", "images"),

@@ -290,7 +290,9 @@ class ImagesScreen(ImageJourney):
         self.complete(event.part)
         self.count_tokens()
         row = self._list.row
-        if row is not None and row.path == self._editor.path:
+        # Another image shows its own.
+        typing = self._editor.unsaved or self._editor.has_focus
+        if row is not None and row.path == self._editor.path and typing:
             self.show_tags(row)
 
     @on(CaptionEditor.StepWanted)

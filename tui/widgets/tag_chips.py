@@ -9,11 +9,10 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import BindingType
-from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from prep.editing.one_caption import Origin, TagOrigin
 from prep.language import _
@@ -36,8 +35,11 @@ class _Chip(NamedTuple):
         return self.left + cell_len(self.text)
 
 
-class TagChips(ScrollView, can_focus=True):
+class TagChips(Widget, can_focus=True):
     """The tags of a caption; keys and the mouse take them away, move them and look them up.
+
+    It scrolls by itself: Textual would lay out the whole screen for each image with another number
+    of lines.
 
     Attributes:
         cursor: Place of the tag that keys act on.
@@ -87,6 +89,7 @@ class TagChips(ScrollView, can_focus=True):
         self.path = ""
         self.tags: list[TagOrigin] = []
         self._chips: list[_Chip] = []
+        self._first = 0
         self._held: int | None = None
         self._target: int | None = None
         self.border_title = _("Tags of this image")
@@ -97,6 +100,7 @@ class TagChips(ScrollView, can_focus=True):
         self.path, self.tags = path, list(tags)
         self._held = self._target = None
         self._lay_out()
+        self._first = self._first if same else 0
         self.cursor = min(self.cursor, max(0, len(self.tags) - 1)) if same else 0
         self._tell()
 
@@ -104,7 +108,7 @@ class TagChips(ScrollView, can_focus=True):
 
     def _lay_out(self) -> None:
         """Put the chips on lines."""
-        width = max(1, self.scrollable_size.width)
+        width = max(1, self.content_size.width)
         self._chips = []
         line = left = 0
         for tag in self.tags:
@@ -115,7 +119,7 @@ class TagChips(ScrollView, can_focus=True):
                 line, left = line + 1, 0
             self._chips.append(_Chip(line, left, text))
             left += cell_len(text) + 1
-        self.virtual_size = Size(width, line + 1 if self.tags else 1)
+        self._first = max(0, min(self._first, line + 1 - self.content_size.height))
         self.refresh()
 
     def on_resize(self) -> None:
@@ -125,8 +129,8 @@ class TagChips(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Draw one line of chips."""
-        width, style = self.scrollable_size.width, self.rich_style
-        line = y + self.scroll_offset.y
+        width, style = self.content_size.width, self.rich_style
+        line = y + self._first
         if not self.tags:
             text = _("no tags yet") if self.path and not line else ""
             dim = self.get_component_rich_style("chips--dim", partial=True)
@@ -137,7 +141,10 @@ class TagChips(ScrollView, can_focus=True):
                 segments.append(Segment(" " * (chip.left - place), style))
                 segments.append(Segment(self._text(number, chip), style + self._look(number)))
                 place = chip.right
-        return Strip(segments, place).adjust_cell_length(width, style)
+        below = y == self.content_size.height - 1 and self._chips[-1].line > line
+        if below and place < width:
+            segments.append(Segment(" " * (width - place - 1) + "…", style))
+        return Strip(segments).adjust_cell_length(width, style)
 
     def _text(self, number: int, chip: _Chip) -> str:
         """Return the text of a chip; brackets say where the cursor is, not colour alone."""
@@ -184,10 +191,10 @@ class TagChips(ScrollView, can_focus=True):
 
     def _show_cursor(self) -> None:
         if self._chips:
-            line, height = self._chips[self.cursor].line, max(1, self.scrollable_size.height)
-            first = self.scroll_offset.y
+            line, height = self._chips[self.cursor].line, max(1, self.content_size.height)
+            first = self._first
             if not first <= line < first + height:
-                self.scroll_to(y=line if line < first else line - height + 1, animate=False)
+                self._first = line if line < first else line - height + 1
 
     def action_step(self, tags: int) -> None:
         """Move the cursor by tags."""
@@ -244,11 +251,21 @@ class TagChips(ScrollView, can_focus=True):
         place = event.get_content_offset(self)
         if place is None:
             return None
-        line = place.y + self.scroll_offset.y
+        line = place.y + self._first
         for number, chip in enumerate(self._chips):
             if chip.line == line and chip.left <= place.x < chip.right:
                 return number
         return None
+
+    def on_mouse_scroll_down(self) -> None:
+        """Show the tags below."""
+        self._first += 1
+        self._lay_out()
+
+    def on_mouse_scroll_up(self) -> None:
+        """Show the tags above."""
+        self._first -= 1
+        self._lay_out()
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Take hold of a tag."""
