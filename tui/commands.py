@@ -67,6 +67,15 @@ def _plain(key: str) -> str:
     return _PLAIN.get(key, key)
 
 
+_VIEWS = {
+    "tag": (
+        ("thresholds", "4 Tag: thresholds"),
+        ("slider", "On a slider"),
+        ("taggers", "4 Tag: taggers"),
+    ),
+}
+"""Mode -> scope and heading of its views."""
+
 STAGE_KEYS = {
     "review": ("0", "Review", "Decide what is still open, one thing at a time"),
     "images": ("1", "Images & captions", "View the images, write captions"),
@@ -175,6 +184,21 @@ COMMANDS: tuple[Command, ...] = (
     # ---- 4 tag ---------------------------------------------------------------------------
     Command("ctrl+t", "start(False)", "Tag", "Tag the images.", "tag", True),
     Command("ctrl+y", "start(True)", "Dry run", "Show the tags, write nothing.", "tag", True),
+    Command("f", "view('run')", "Run", "Taggers at work, and what they found.", "tag", True),
+    Command("t", "view('thresholds')", "Thresholds", "Try other thresholds, live.", "tag", True),
+    Command("m", "view('taggers')", "Taggers", "Choose, download, compare taggers.", "tag", True),
+    Command("ctrl+l", "copy", "Copy command", "Copy the command line of the thresholds.", "tag"),
+    Command("a", "take_over", "Take over", "Into captions, settings or both.", "thresholds", True),
+    Command("right,l", "slide(1)", "More", "Raise a threshold by 0.01.", "slider"),
+    Command("left,h", "slide(-1)", "Less", "Lower a threshold by 0.01.", "slider"),
+    Command("shift+right,L", "slide(5)", "Much more", "Raise a threshold by 0.05.", "slider"),
+    Command("shift+left,H", "slide(-5)", "Much less", "Lower a threshold by 0.05.", "slider"),
+    Command("backspace", "reset", "Reset", "Back to the threshold in force.", "slider", True),
+    Command("down,j", "next_slider(1)", "Next slider", "To the next category.", "thresholds"),
+    Command("up,k", "next_slider(-1)", "Previous slider", "To the one before.", "thresholds"),
+    Command("space", "also", "Also", "Let several taggers decide.", "taggers", True),
+    Command("c", "combine", "Combine", "How several taggers decide.", "taggers", True),
+    Command("d", "download", "Download", "Get this tagger from the hub.", "taggers", True),
     # ---- 5 plan --------------------------------------------------------------------------
     Command("e", "edit_concept", "Edit", "Set trigger word and repeats.", "plan", True),
     # ---- 6 train -------------------------------------------------------------------------
@@ -214,6 +238,7 @@ def titles() -> Iterable[tuple[str, str]]:
     yield "verb", "In forms of verbs (ctrl+p)"
     for mode, (key, title, _) in STAGE_KEYS.items():
         yield mode, f"{key} {title}"
+        yield from _VIEWS.get(mode, ())
 
 
 def _binding(command: Command) -> Binding:

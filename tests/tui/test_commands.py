@@ -14,6 +14,9 @@ from tui.stages import SHORT
 from tui.verbs.screen import VerbScreen
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.line_list import LineList
+from tui.widgets.slider import Slider
+from tui.widgets.tagger_panel import TaggerPanel
+from tui.widgets.threshold_panel import ThresholdPanel
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -21,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def test_every_command_has_its_method() -> None:
     owners = {"app": ShikomiApp, "list": LineList, "editor": CaptionEditor, **SCREENS}
     owners["verb"] = VerbScreen
+    owners |= {"thresholds": ThresholdPanel, "slider": Slider, "taggers": TaggerPanel}
     owners["picture"] = StageScreen
     missing = [
         command.action

@@ -51,6 +51,11 @@ def launch(project: Project, kind: str, argv: list[str], title: str) -> jobs.Job
     return job
 
 
+def verb_command(verb: str, *words: str) -> list[str]:
+    """Return the command line of a job for a verb and its words."""
+    return [sys.executable, "-m", "tui.cli", verb, *words, "--json"]
+
+
 def command(verb: str, project: str, options: BaseModel, *, dry: bool) -> list[str]:
     """Return the command line of a job; a command and its form share one options model."""
     argv = [sys.executable, "-m", "tui.cli", verb, project, "--json"]
