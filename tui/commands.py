@@ -57,6 +57,8 @@ _PLAIN = {
     "asterisk": "*",
     "escape": "esc",
     "exclamation_mark": "!",
+    "comma": ",",
+    "full_stop": ".",
 }
 
 
@@ -73,6 +75,7 @@ _VIEWS = {
         ("slider", "On a slider"),
         ("taggers", "4 Tag: taggers"),
     ),
+    "train": (("log", "6 Train: the log"),),
 }
 """Mode -> scope and heading of its views."""
 
@@ -206,6 +209,20 @@ COMMANDS: tuple[Command, ...] = (
     Command("s", "stop", "Stop", "Finish the step, save, end; twice kills.", "train", True),
     Command("c", "resume", "Resume", "Continue the job that was stopped.", "train", True),
     Command("w", "watch", "Form/watch", "Switch between form and curve.", "train", True),
+    Command("space", "mark", "Compare", "Lay this run over others.", "train", True),
+    Command("o", "panel('log')", "Log", "The whole log, and back.", "train", True),
+    Command("d", "panel('doctor')", "Doctor", "What the doctor says of this run.", "train", True),
+    Command("p", "pause", "Pause", "Pause after the step, or go on.", "train", True),
+    Command("v", "ask('save')", "Save now", "Save after the step.", "train"),
+    Command("i", "ask('sample')", "Sample now", "Draw the samples after the step.", "train"),
+    Command("comma", "look(-1)", "Sample before", "Show the sample before.", "train"),
+    Command("full_stop", "look(1)", "Sample after", "Show the next sample.", "train"),
+    Command("K", "queue(-1)", "Sooner", "Move a waiting run up in the queue.", "train"),
+    Command("J", "queue(1)", "Later", "Move a waiting run down in the queue.", "train"),
+    Command("escape", "unmark", "Only this", "Compare nothing, show the curve.", "train"),
+    Command("slash", "search", "Search", "Look for words in the log.", "log", True),
+    Command("n", "find(1)", "Next", "The next line with these words.", "log", True),
+    Command("N", "find(-1)", "Before", "The one before.", "log"),
     # ---- 7 samples -----------------------------------------------------------------------
     Command("f", "reload", "Reload", "Look for new pictures.", "samples", True),
     # ---- pictures ------------------------------------------------------------------------

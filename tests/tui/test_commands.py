@@ -14,6 +14,7 @@ from tui.stages import SHORT
 from tui.verbs.screen import VerbScreen
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.line_list import LineList
+from tui.widgets.log_view import LogView
 from tui.widgets.slider import Slider
 from tui.widgets.tagger_panel import TaggerPanel
 from tui.widgets.threshold_panel import ThresholdPanel
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def test_every_command_has_its_method() -> None:
     owners = {"app": ShikomiApp, "list": LineList, "editor": CaptionEditor, **SCREENS}
     owners["verb"] = VerbScreen
+    owners |= {"log": LogView}
     owners |= {"thresholds": ThresholdPanel, "slider": Slider, "taggers": TaggerPanel}
     owners["picture"] = StageScreen
     missing = [
