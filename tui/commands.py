@@ -59,6 +59,8 @@ _PLAIN = {
     "exclamation_mark": "!",
     "comma": ",",
     "full_stop": ".",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
 }
 
 
@@ -217,8 +219,16 @@ COMMANDS: tuple[Command, ...] = (
     Command("i", "ask('sample')", "Sample now", "Draw the samples after the step.", "train"),
     Command("comma", "look(-1)", "Sample before", "Show the sample before.", "train"),
     Command("full_stop", "look(1)", "Sample after", "Show the next sample.", "train"),
-    Command("K", "queue(-1)", "Sooner", "Move a waiting run up in the queue.", "train"),
-    Command("J", "queue(1)", "Later", "Move a waiting run down in the queue.", "train"),
+    Command(
+        "left_square_bracket", "queue(-1)", "Sooner", "Move a waiting run up in the queue.", "train"
+    ),
+    Command(
+        "right_square_bracket",
+        "queue(1)",
+        "Later",
+        "Move a waiting run down in the queue.",
+        "train",
+    ),
     Command("escape", "unmark", "Only this", "Compare nothing, show the curve.", "train"),
     Command("slash", "search", "Search", "Look for words in the log.", "log", True),
     Command("n", "find(1)", "Next", "The next line with these words.", "log", True),

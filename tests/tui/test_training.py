@@ -202,7 +202,7 @@ async def test_the_queue_is_shown_in_its_order_and_moved(
         await opened.go("train")
         await opened.until(lambda: [t.split()[2] for t in texts(opened, "#runs")] == ["1", "2"])
         assert [t.split()[4] for t in texts(opened, "#runs")] == ["r1", "r2"]
-        await opened.press("j", "K")
+        await opened.press("j", "left_square_bracket")
         await opened.until(lambda: [t.split()[4] for t in texts(opened, "#runs")] == ["r2", "r1"])
         assert opened.app.screen.query_one("#runs", ItemList).cursor == 0
     assert [job.name for job in queue.waiting(project.jobs)] == [made[1].name, made[0].name]
