@@ -78,6 +78,7 @@ _VIEWS = {
         ("taggers", "4 Tag: taggers"),
     ),
     "train": (("log", "6 Train: the log"),),
+    "samples": (("grid", "7 Samples: the grid"),),
 }
 """Mode -> scope and heading of its views."""
 
@@ -234,7 +235,16 @@ COMMANDS: tuple[Command, ...] = (
     Command("n", "find(1)", "Next", "The next line with these words.", "log", True),
     Command("N", "find(-1)", "Before", "The one before.", "log"),
     # ---- 7 samples -----------------------------------------------------------------------
-    Command("f", "reload", "Reload", "Look for new pictures.", "samples", True),
+    Command("f", "reload", "Reload", "Look for new pictures.", "samples"),
+    Command("t", "view", "Grid/all", "The grid, or all pictures in a list.", "samples", True),
+    Command("space", "mark", "Mark A", "Keep this picture, to flip to it.", "samples", True),
+    Command("b", "flip", "A/B", "Show A in its place, and back.", "samples", True),
+    Command("w", "pick", "Winner", "Remember this LoRA as the best.", "samples", True),
+    Command("n", "draw", "Draw more", "Write a prompt; drawn after the runs.", "samples", True),
+    Command("down,j", "step(1, 0)", "Down", "The next prompt.", "grid"),
+    Command("up,k", "step(-1, 0)", "Up", "The prompt before.", "grid"),
+    Command("right,l", "step(0, 1)", "Right", "The next model.", "grid"),
+    Command("left,h", "step(0, -1)", "Left", "The model before.", "grid"),
     # ---- pictures ------------------------------------------------------------------------
     Command("z", "toggle_zoom", "Zoom", "Enlarge the picture, or show all of it.", "picture", True),
     Command("plus,equals_sign", "zoom(1)", "Zoom in", "Enlarge; or turn the wheel.", "picture"),

@@ -120,6 +120,7 @@ STAGES: dict[str, tuple[Verb, ...]] = {
         Verb("grid", "train.cli:grid", "Generate a contact sheet: LoRA files x strengths."),
         Verb("lora", "", "Inspect LoRA files."),
         Verb("lora info", "train.cli:lora_info", "Show what a LoRA file holds."),
+        Verb("lora pick", "train.pick_cli:lora_pick", "Remember which LoRA is the best."),
         Verb("lora verify", "train.cli:lora_verify", "Check that a LoRA fits a base model."),
     ),
 }
