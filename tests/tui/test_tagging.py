@@ -120,7 +120,7 @@ async def test_thresholds_are_tried_on_the_images_of_the_scope(tagged: Project) 
         await opened.press("t")
         await opened.until(lambda: "of 1" in counts(opened))
         scope = opened.app.screen.query_one("#tag-scope", Static)
-        assert str(scope.content) == "images: filter: smile (1 image)"
+        assert str(scope.content) == "scope: filter: smile (1 image)"
 
 
 async def test_only_the_scope_is_tagged(tagged: Project, monkeypatch: pytest.MonkeyPatch) -> None:

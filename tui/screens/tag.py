@@ -143,7 +143,7 @@ class TagScreen(StageScreen):
         self._seen = self.session.scope
         scope = self._seen.words()
         self.query_one("#tag-scope", Static).update(
-            Content(_("images: {scope}").format(scope=scope))
+            Content(_("scope: {scope}").format(scope=scope))
         )
         asked = self._asked()
         if current == "thresholds":
