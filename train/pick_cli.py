@@ -15,8 +15,8 @@ from train.sampling import winner
 @examples(
     ("shikomi lora pick my_project", "Show what was picked."),
     (
-        "shikomi lora pick my_project --lora my_project-000008:0.8",
-        "Remember that this epoch is the best one, at strength 0.8.",
+        "shikomi lora pick my_project --lora my_project:0.8",
+        "Remember that output/lora/my_project.safetensors is the best, at strength 0.8.",
     ),
 )
 def lora_pick(project: ProjectPath = HERE, /, *, lora: str = "", json: Json = False) -> int:
