@@ -57,6 +57,10 @@ _PLAIN = {
     "asterisk": "*",
     "escape": "esc",
     "exclamation_mark": "!",
+    "comma": ",",
+    "full_stop": ".",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
 }
 
 
@@ -66,6 +70,17 @@ def _plain(key: str) -> str:
         return key.upper()
     return _PLAIN.get(key, key)
 
+
+_VIEWS = {
+    "tag": (
+        ("thresholds", "4 Tag: thresholds"),
+        ("slider", "On a slider"),
+        ("taggers", "4 Tag: taggers"),
+    ),
+    "train": (("log", "6 Train: the log"),),
+    "samples": (("grid", "7 Samples: the grid"),),
+}
+"""Mode -> scope and heading of its views."""
 
 STAGE_KEYS = {
     "review": ("0", "Review", "Decide what is still open, one thing at a time"),
@@ -198,6 +213,21 @@ COMMANDS: tuple[Command, ...] = (
     # ---- 4 tag ---------------------------------------------------------------------------
     Command("ctrl+t", "start(False)", "Tag", "Tag the images.", "tag", True),
     Command("ctrl+y", "start(True)", "Dry run", "Show the tags, write nothing.", "tag", True),
+    Command("f", "view('run')", "Run", "Taggers at work, and what they found.", "tag", True),
+    Command("t", "view('thresholds')", "Thresholds", "Try other thresholds, live.", "tag", True),
+    Command("m", "view('taggers')", "Taggers", "Choose, download, compare taggers.", "tag", True),
+    Command("ctrl+l", "copy", "Copy command", "Copy the command line of the thresholds.", "tag"),
+    Command("a", "take_over", "Take over", "Into captions, settings or both.", "thresholds", True),
+    Command("right,l", "slide(1)", "More", "Raise a threshold by 0.01.", "slider"),
+    Command("left,h", "slide(-1)", "Less", "Lower a threshold by 0.01.", "slider"),
+    Command("shift+right,L", "slide(5)", "Much more", "Raise a threshold by 0.05.", "slider"),
+    Command("shift+left,H", "slide(-5)", "Much less", "Lower a threshold by 0.05.", "slider"),
+    Command("backspace", "reset", "Reset", "Back to the threshold in force.", "slider", True),
+    Command("down,j", "next_slider(1)", "Next slider", "To the next category.", "thresholds"),
+    Command("up,k", "next_slider(-1)", "Previous slider", "To the one before.", "thresholds"),
+    Command("space", "also", "Also", "Let several taggers decide.", "taggers", True),
+    Command("c", "combine", "Combine", "How several taggers decide.", "taggers", True),
+    Command("d", "download", "Download", "Get this tagger from the hub.", "taggers", True),
     # ---- 5 plan --------------------------------------------------------------------------
     Command("e", "edit_cell", "Edit", "Type into this cell; steps follow.", "plan", True),
     Command("b", "balance", "Balance", "Take over the balanced repeats.", "plan", True),
@@ -212,8 +242,39 @@ COMMANDS: tuple[Command, ...] = (
     Command("s", "stop", "Stop", "Finish the step, save, end; twice kills.", "train", True),
     Command("c", "resume", "Resume", "Continue the job that was stopped.", "train", True),
     Command("w", "watch", "Form/watch", "Switch between form and curve.", "train", True),
+    Command("space", "mark", "Compare", "Lay this run over others.", "train", True),
+    Command("o", "panel('log')", "Log", "The whole log, and back.", "train", True),
+    Command("d", "panel('doctor')", "Doctor", "What the doctor says of this run.", "train", True),
+    Command("p", "pause", "Pause", "Pause after the step, or go on.", "train", True),
+    Command("v", "ask('save')", "Save now", "Save after the step.", "train"),
+    Command("i", "ask('sample')", "Sample now", "Draw the samples after the step.", "train"),
+    Command("comma", "look(-1)", "Sample before", "Show the sample before.", "train"),
+    Command("full_stop", "look(1)", "Sample after", "Show the next sample.", "train"),
+    Command(
+        "left_square_bracket", "queue(-1)", "Sooner", "Move a waiting run up in the queue.", "train"
+    ),
+    Command(
+        "right_square_bracket",
+        "queue(1)",
+        "Later",
+        "Move a waiting run down in the queue.",
+        "train",
+    ),
+    Command("escape", "unmark", "Only this", "Compare nothing, show the curve.", "train"),
+    Command("slash", "search", "Search", "Look for words in the log.", "log", True),
+    Command("n", "find(1)", "Next", "The next line with these words.", "log", True),
+    Command("N", "find(-1)", "Before", "The one before.", "log"),
     # ---- 7 samples -----------------------------------------------------------------------
-    Command("f", "reload", "Reload", "Look for new pictures.", "samples", True),
+    Command("f", "reload", "Reload", "Look for new pictures.", "samples"),
+    Command("t", "view", "Grid/all", "The grid, or all pictures in a list.", "samples", True),
+    Command("space", "mark", "Mark A", "Keep this picture, to flip to it.", "samples", True),
+    Command("b", "flip", "A/B", "Show A in its place, and back.", "samples", True),
+    Command("w", "pick", "Winner", "Remember this LoRA as the best.", "samples", True),
+    Command("n", "draw", "Draw more", "Write a prompt; drawn after the runs.", "samples", True),
+    Command("down,j", "step(1, 0)", "Down", "The next prompt.", "grid"),
+    Command("up,k", "step(-1, 0)", "Up", "The prompt before.", "grid"),
+    Command("right,l", "step(0, 1)", "Right", "The next model.", "grid"),
+    Command("left,h", "step(0, -1)", "Left", "The model before.", "grid"),
     # ---- pictures ------------------------------------------------------------------------
     Command("z", "toggle_zoom", "Zoom", "Enlarge the picture, or show all of it.", "picture", True),
     Command("plus,equals_sign", "zoom(1)", "Zoom in", "Enlarge; or turn the wheel.", "picture"),
@@ -245,6 +306,7 @@ def titles() -> Iterable[tuple[str, str]]:
     yield "verb", "In forms of verbs (ctrl+p)"
     for mode, (key, title, _) in STAGE_KEYS.items():
         yield mode, f"{key} {title}"
+        yield from _VIEWS.get(mode, ())
 
 
 def _binding(command: Command) -> Binding:
