@@ -19,6 +19,12 @@ def of(project: Project, path: str) -> tuple[Box, ...]:
     return _read_from(project, "SELECT path, boxes FROM crops WHERE path = ?", path).get(path, ())
 
 
+def of_image(connection: sqlite3.Connection, path: str) -> tuple[Box, ...]:
+    """Return the crops of one image of an open index."""
+    row = connection.execute("SELECT boxes FROM work.crops WHERE path = ?", (path,)).fetchone()
+    return () if row is None else from_text(row[0])
+
+
 def stored(project: Project) -> dict[str, tuple[Box, ...]]:
     """Return all crops of a project, by path of the image."""
     return _read_from(project, "SELECT path, boxes FROM crops")
