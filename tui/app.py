@@ -354,7 +354,7 @@ class ShikomiApp(GraphicsApp):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer those of Textual's commands that are not in the table."""
         for command in super().get_system_commands(screen):
-            if command.title in ("Theme", "Screenshot"):
+            if command.title == "Theme" or (command.title == "Screenshot" and not self.is_web):
                 yield command
 
     async def action_quit(self) -> None:

@@ -15,7 +15,7 @@ from prep.cli import crash
 from prep.cli.console import print_error
 from prep.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from prep.system.supervised import join_job, own_job
-from tui.terminal import ImageMode
+from tui.terminal import ImageMode, in_browser
 from tui.verbs.table import STAGES, Verb, app
 
 __all__ = ["STAGES", "Verb", "app", "main"]
@@ -42,7 +42,7 @@ def open_application(
         raise UserError(
             f"{project} is neither a verb nor a folder.", f"{meant}All verbs: shikomi --help"
         )
-    if not sys.stdout.isatty():
+    if not (sys.stdout.isatty() or in_browser()):
         raise UserError(
             "The terminal application needs a terminal.",
             "In scripts, use the verbs: shikomi --help",
