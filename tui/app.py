@@ -98,6 +98,7 @@ class ShikomiApp(GraphicsApp):
             self.register_theme(theme)
         self.theme = THEMES[0].name
         self.keys: dict[str, str] = {}
+        self.another = False  # another project is wanted after this one
         for name in set(self.available_themes) - {theme.name for theme in THEMES}:
             self.unregister_theme(name)
         for mode, screen in screens.SCREENS.items():
@@ -357,6 +358,11 @@ class ShikomiApp(GraphicsApp):
             if command.title == "Theme" or (command.title == "Screenshot" and not self.is_web):
                 yield command
 
+    async def action_open_other(self) -> None:
+        """Leave for another project."""
+        self.another = True
+        await self.action_quit()
+
     async def action_quit(self) -> None:
         """Leave; with unsaved captions, ask first."""
         drafts = len(self.session.drafts)
@@ -373,6 +379,7 @@ class ShikomiApp(GraphicsApp):
     def _leave(self, answer: str | None) -> None:
         if answer == "discard":
             self.session.drafts.clear()
+        self.another = self.another and answer in ("leave", "discard")
         if answer in ("leave", "discard"):
             running = self.session.board.running()
             text = f"{len(running)} job(s) still running: shikomi jobs list" if running else None

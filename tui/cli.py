@@ -23,7 +23,13 @@ __all__ = ["STAGES", "Verb", "app", "main"]
 
 @app.default
 def open_application(
-    project: Annotated[Path, Parameter(help="Project folder, or any folder of images.")] = Path(),
+    project: Annotated[
+        Path | None,
+        Parameter(
+            help="Project folder, or any folder of images. By default the current folder, or a"
+            " choice where it has no images."
+        ),
+    ] = None,
     /,
     *,
     images: Annotated[
@@ -36,7 +42,7 @@ def open_application(
     ] = "auto",
 ) -> int:
     """Open the terminal application."""
-    if not project.exists():
+    if project is not None and not project.exists():
         near = get_close_matches(str(project), list(app), n=1)
         meant = f"Did you mean: shikomi {near[0]}? " if near else ""
         raise UserError(

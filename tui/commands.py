@@ -96,6 +96,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("ctrl+r", "redo", "Redo", "Redo the edit that was undone last.", "app"),
     Command("r", "rescan", "Rescan", "Find images and captions changed outside.", "app"),
     Command("S", "stop_job", "Stop job", "Ask the running job to stop; twice kills it.", "app"),
+    Command("O", "open_other", "Open project", "Another project, a new one, or an import.", "app"),
     Command("q", "quit", "Quit", "Quit; running jobs continue.", "app", True),
     Command("ctrl+q", "quit", "Quit while typing", "The same, also while typing.", "app"),
     # ---- lists ---------------------------------------------------------------------------

@@ -23,6 +23,8 @@ TOLD = 12.0
 """Seconds to end in after being told, a little more than the application gives itself."""
 _MOST_WORDS = 64 << 10
 """Bytes of error messages that are kept."""
+_A_SCREEN = 256
+"""Bytes that only a drawing has; what sets the terminal up is shorter."""
 _OTHER_TERMINAL = (
     *("TMUX", "STY", "TERM_PROGRAM", "KITTY_WINDOW_ID", "SHIKOMI_IMAGES", "COLUMNS", "LINES"),
     *("NO_COLOR", TOKEN_KEY),
@@ -87,13 +89,20 @@ class Visit:
         stream = self._process.stdout
         assert stream is not None
         with suppress(ValueError):  # a line without an end
-            if await stream.readline() == packets.READY:
-                while (found := await packets.read_packet(stream)) is not None:
+            ended = False
+            while await stream.readline() == packets.READY:  # again, with another project
+                ended = drawn = False
+                while not ended and (found := await packets.read_packet(stream)) is not None:
                     letter, content = found
                     if letter == b"D":
                         await send(content)
-                    elif letter == b"M" and packets.says_exit(content):
-                        return True
+                        if not drawn and len(content) > _A_SCREEN:
+                            drawn = True
+                            # Textual begins without the focus; who opens a page looks at it.
+                            await self.take(packets.meta(type="focus"))
+                    ended = letter == b"M" and packets.says_exit(content)
+            if ended and not self._words:
+                return True
         await self._listening
         if self._words:
             text = printable(self._words.decode("utf-8", "replace")).replace("\n", "\r\n")

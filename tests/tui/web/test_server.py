@@ -231,3 +231,20 @@ async def test_the_application_does_not_outlive_the_server(
                 await gone(pids[0])
         code = await asyncio.to_thread(ended, served)
         assert code == (0 if number == signal.SIGTERM else -number)
+
+
+async def test_another_project_can_be_chosen_in_the_browser(
+    server: Server, begun: list[Visit]
+) -> None:
+    async with visited(server) as visitor:
+        await visitor.enter()
+        async with visitor.opened() as screen:
+            await screen.until("beach.png")
+            await screen.press("O")
+            await screen.until("Which project?")
+            await screen.until("Off the list")  # keys arrive
+            await screen.press("\r")
+            await screen.until("beach.png")
+            await screen.press("q")
+            assert await screen.closed() == 1000
+    assert len(begun) == 1
