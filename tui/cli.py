@@ -53,6 +53,9 @@ def open_application(
             "The terminal application needs a terminal.",
             "In scripts, use the verbs: shikomi --help",
         )
+    from tui.language_choice import use_preferred_language
+
+    use_preferred_language()
     from tui.opening import run
 
     return run(project, images)
