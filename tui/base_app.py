@@ -11,8 +11,10 @@ from textual.content import Content
 from textual.filter import LineFilter
 from textual.notifications import Notify
 from textual.timer import Timer
+from textual.widget import Widget
 
 from prep.printable import printable
+from tui.dialogs.jump import Jump, targets
 from tui.dialogs.notices import Notices
 from tui.graphics.app import GraphicsApp
 from tui.notices import MOST, Notice
@@ -23,7 +25,7 @@ from tui.widgets.job_strip import JobStrip
 
 
 class BaseApp(GraphicsApp):
-    """Themes, safe text, and notices."""
+    """Themes, safe text, notices, and jumping."""
 
     def __init__(self, terminal: Terminal | None = None) -> None:
         super().__init__(terminal)
@@ -63,3 +65,15 @@ class BaseApp(GraphicsApp):
         """List what was told."""
         if not isinstance(self.screen, Notices):
             self.push_screen(Notices(self.notices))
+
+    def action_jump(self) -> None:
+        """Show a letter on everything that can be focused; pressing it goes there."""
+        here = self.screen
+        if isinstance(here, Jump):
+            return
+
+        def go(widget: Widget | None) -> None:
+            if widget is not None and widget.screen is here:
+                here.set_focus(widget)
+
+        self.push_screen(Jump(targets(here)), go)
