@@ -19,7 +19,7 @@ async def test_choices_are_kept_at_once_and_comments_stay(project: Project) -> N
     file.parent.mkdir(parents=True)
     file.write_text('# mine\nimages = "half"\n[keys.images]\nexclude = "delete"\n')
     async with running(project) as opened:
-        await opened.pilot.press("comma")
+        await opened.pilot.press("P")
         await opened.until(lambda: isinstance(opened.app.screen, Settings))
         screen = opened.app.screen
         assert screen.query_one("#images", Select).value == "half"
