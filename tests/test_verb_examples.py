@@ -17,7 +17,7 @@ import pytest
 from prep import demo_world
 from prep.cli.examples import examples_of
 from prep.project import Project
-from prep.system import jobs
+from prep.system import jobs, queue
 from tests.mascot import mascot_project
 from tests.prep.vision_server import vision_server
 from tests.verbs import Words, all_verbs
@@ -31,6 +31,7 @@ NOT_RUN = {
     "shikomi train": "trains; tests/train/test_cli.py runs it",
     "shikomi rates": "trains; tests/train/run/test_rate_range.py runs it",
     "shikomi doctor my_project": "needs a run; tests/train/doctor/test_doctor_cli.py has one",
+    "shikomi serve": "serves until it is interrupted; tests/tui/web/test_server.py runs it",
     "shikomi push": "needs the hub; tests/prep/formats/test_push.py has one",
     "shikomi tag my_project --model": "downloads a tagger",
     "shikomi models --download": "downloads a tagger",
@@ -127,13 +128,14 @@ def call(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
     return main()
 
 
-def job(name: str, script: str) -> jobs.Job:
-    """Start a job of this name."""
+def job(name: str, script: str, lane: str = "") -> jobs.Job:
+    """Start a job of this name, or queue it in a lane."""
     folder = Project.open(Path("my_project")).jobs
-    settings = jobs.JobSettings("train", [sys.executable, "-c", script], title="a test")
+    argv = [sys.executable, "-c", script]
+    settings = jobs.JobSettings("train", argv, title="a test", lane=lane)
     made = jobs.create(folder, settings)
     started = jobs.Job(made.directory.rename(folder / name))
-    jobs.start(started)
+    (queue if lane else jobs).start(started)
     return started
 
 
@@ -153,9 +155,10 @@ BEFORE = {
         "shikomi export my_project --out second_export",
     ],
 }
-JOBS = {
+JOBS: dict[str, list[tuple[str, ...]]] = {
     "jobs list": [(JOB, SHORT)],
     "jobs follow": [(JOB, SHORT)],
+    "jobs move": [("20260228-181500-train", ENDLESS, "train"), (JOB, ENDLESS, "train")],
     "jobs stop": [(JOB, ENDLESS), ("20260302-181500-train", ENDLESS)],
 }
 

@@ -1,9 +1,9 @@
 """The one table of commands: source of key bindings, command palette and help screen.
 
-A command belongs to a scope: ``app`` works everywhere, a stage's name only there, ``list`` and
-``editor`` while such a widget has the focus, ``picture`` on stages with a large picture. In text
-fields, keys type text (typing mode, which the job strip shows), so letters are free for commands
-everywhere else (command mode).
+A command belongs to a scope: ``app`` works everywhere, a stage's name only there, ``list``,
+``editor``, ``chips`` and ``tagpanel`` while such a widget has the focus, ``picture`` on stages with
+a large picture. In text fields, keys type text (typing mode, which the job strip shows), so letters
+are free for commands everywhere else (command mode).
 
 Titles and help are English here, whatever the language in use: the names of commands are made of
 them. They are translated where they are shown.
@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from textual.binding import ActiveBinding, Binding, BindingType
 
-from prep.language import _
+from prep.language import _, marked
 
 Run = Callable[[], Awaitable[None]]
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -59,9 +59,14 @@ class Command:
 _PLAIN = {
     "question_mark": "?",
     "slash": "/",
+    "comma": ",",
+    "semicolon": ";",
     "asterisk": "*",
     "escape": "esc",
     "exclamation_mark": "!",
+    "full_stop": ".",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
 }
 
 
@@ -71,6 +76,17 @@ def _plain(key: str) -> str:
         return key.upper()
     return _PLAIN.get(key, key)
 
+
+_VIEWS = {
+    "tag": (
+        ("thresholds", marked("4 Tag: thresholds")),
+        ("slider", marked("On a slider")),
+        ("taggers", marked("4 Tag: taggers")),
+    ),
+    "train": (("log", marked("6 Train: the log")),),
+    "samples": (("grid", marked("7 Samples: the grid")),),
+}
+"""Mode -> scope and heading of its views."""
 
 STAGE_KEYS = {
     "review": ("0", "Review", "Decide what is still open, one thing at a time"),
@@ -101,6 +117,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("ctrl+r", "redo", "Redo", "Redo the edit that was undone last.", "app"),
     Command("r", "rescan", "Rescan", "Find images and captions changed outside.", "app"),
     Command("S", "stop_job", "Stop job", "Ask the running job to stop; twice kills it.", "app"),
+    Command("semicolon,ctrl+g", "jump", "Jump", "Show a letter at each panel and input.", "app"),
+    Command("P", "settings", "Settings", "Theme, pictures, language, keys.", "app"),
+    Command("B", "notices", "Notices", "List what the bottom line has told.", "app"),
+    Command("O", "open_other", "Open project", "Another project, a new one, or an import.", "app"),
     Command("q", "quit", "Quit", "Quit; running jobs continue.", "app", True),
     Command("ctrl+q", "quit", "Quit while typing", "The same, also while typing.", "app"),
     # ---- lists ---------------------------------------------------------------------------
@@ -120,6 +140,22 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("ctrl+up", "step(-1)", "Save, previous", "Save, and edit the previous.", "editor"),
     Command("escape", "leave_editor", "Back", "Back to the list; drafts are kept.", "editor", True),
+    # ---- tags of an image ----------------------------------------------------------------
+    Command("right,l", "step(1)", "Next tag", "To the next tag.", "chips"),
+    Command("left,h", "step(-1)", "Previous tag", "To the previous tag.", "chips"),
+    Command("down,j", "line(1)", "Tag below", "To the tag below.", "chips"),
+    Command("up,k", "line(-1)", "Tag above", "To the tag above.", "chips"),
+    Command("d,delete,backspace", "delete", "Delete tag", "Take this tag away.", "chips", True),
+    Command("H,shift+left", "drag(-1)", "Move left", "Move this tag to the left.", "chips", True),
+    Command("L,shift+right", "drag(1)", "Move right", "Or drag with the mouse.", "chips", True),
+    Command("enter", "choose", "Images", "Show the images with this tag.", "chips", True),
+    Command("escape", "leave", "Back", "Back to the list.", "chips", True),
+    # ---- tags of all that are shown ------------------------------------------------------
+    Command("enter", "choose", "Filter", "Show the images with this tag, or all.", "tagpanel"),
+    Command("c", "edit_tag('replace')", "Rename", "Rename this tag.", "tagpanel", True),
+    Command("d,delete", "edit_tag('remove')", "Delete", "Delete these tags.", "tagpanel", True),
+    Command("space", "mark_tag", "Mark", "Mark a tag to be merged.", "tagpanel", True),
+    Command("M", "edit_tag('merge')", "Merge", "Make one tag of these.", "tagpanel", True),
     # ---- forms of verbs ------------------------------------------------------------------
     Command("ctrl+t", "run", "Run", "Run the verb; long work becomes a job.", "verb", True),
     Command("ctrl+y", "dry", "Dry run", "Show what would change, write nothing.", "verb", True),
@@ -152,13 +188,26 @@ COMMANDS: tuple[Command, ...] = (
     Command("space", "mark", "Select", "Select this image for the next command.", "images", True),
     Command("v", "mark_range", "Range", "Select from the last selected one to here.", "images"),
     Command("asterisk", "mark_all", "All", "Select everything shown, or nothing.", "images"),
+    Command("o", "overlay", "Overlay", "Over the picture: cut, crops, mask.", "images"),
+    Command("i", "invert", "Invert", "Select what is not selected.", "images"),
+    Command("n", "next('untagged')", "No tags", "To the next image without tags.", "images", True),
+    Command("N", "next('unreviewed')", "Unreviewed", "To the next that is not reviewed.", "images"),
+    Command("R", "reviewed", "Reviewed", "Mark as reviewed, and go on.", "images", True),
+    Command("y", "copy_tags", "Copy tags", "Copy the tags of this image.", "images"),
+    Command("Y", "paste_tags", "Paste tags", "Add the copied tags to this image.", "images"),
+    Command("E", "external", "Editor", "Write the caption in $EDITOR.", "images"),
+    Command("F", "filters", "Filters", "Use, save or delete a filter with a name.", "images"),
+    Command("U", "history", "History", "All edits; take back any of them.", "images"),
+    Command("b", "bulk", "All edits", "The form of all bulk edits.", "images"),
     Command("a", "edit_tags('add')", "Add tag", "Add tags to many captions.", "images", True),
     Command("d", "edit_tags('remove')", "Drop tag", "Remove tags from many captions.", "images"),
     Command("c", "edit_tags('replace')", "Change tag", "Rename a tag.", "images"),
     Command("w", "edit_tags('trigger')", "Trigger", "Put the trigger word first.", "images"),
     Command("p", "edit_tags('rules')", "Rules", "Apply the rules of shikomi.toml.", "images"),
     Command("x", "exclude", "Exclude", "Exclude images, or include them.", "images", True),
-    Command("t", "tags", "Tags", "Show or hide the list of tags.", "images", True),
+    Command("m", "grid", "Grid", "Show pictures side by side, or the list.", "images", True),
+    Command("f", "chips", "Its tags", "To the tags of this image.", "images", True),
+    Command("t", "tags", "Tags", "Show or hide the list of all tags.", "images", True),
     Command("escape", "clear", "Clear", "Clear selection and filter.", "images"),
     # ---- 2 duplicates --------------------------------------------------------------------
     Command("f", "find", "Find", "Compare all pictures again.", "dupes", True),
@@ -203,6 +252,21 @@ COMMANDS: tuple[Command, ...] = (
     # ---- 4 tag ---------------------------------------------------------------------------
     Command("ctrl+t", "start(False)", "Tag", "Tag the images.", "tag", True),
     Command("ctrl+y", "start(True)", "Dry run", "Show the tags, write nothing.", "tag", True),
+    Command("f", "view('run')", "Run", "Taggers at work, and what they found.", "tag", True),
+    Command("t", "view('thresholds')", "Thresholds", "Try other thresholds, live.", "tag", True),
+    Command("m", "view('taggers')", "Taggers", "Choose, download, compare taggers.", "tag", True),
+    Command("ctrl+l", "copy", "Copy command", "Copy the command line of the thresholds.", "tag"),
+    Command("a", "take_over", "Take over", "Into captions, settings or both.", "thresholds", True),
+    Command("right,l", "slide(1)", "More", "Raise a threshold by 0.01.", "slider"),
+    Command("left,h", "slide(-1)", "Less", "Lower a threshold by 0.01.", "slider"),
+    Command("shift+right,L", "slide(5)", "Much more", "Raise a threshold by 0.05.", "slider"),
+    Command("shift+left,H", "slide(-5)", "Much less", "Lower a threshold by 0.05.", "slider"),
+    Command("backspace", "reset", "Reset", "Back to the threshold in force.", "slider", True),
+    Command("down,j", "next_slider(1)", "Next slider", "To the next category.", "thresholds"),
+    Command("up,k", "next_slider(-1)", "Previous slider", "To the one before.", "thresholds"),
+    Command("space", "also", "Also", "Let several taggers decide.", "taggers", True),
+    Command("c", "combine", "Combine", "How several taggers decide.", "taggers", True),
+    Command("d", "download", "Download", "Get this tagger from the hub.", "taggers", True),
     # ---- 5 plan --------------------------------------------------------------------------
     Command("e", "edit_cell", "Edit", "Type into this cell; steps follow.", "plan", True),
     Command("b", "balance", "Balance", "Take over the balanced repeats.", "plan", True),
@@ -217,8 +281,39 @@ COMMANDS: tuple[Command, ...] = (
     Command("s", "stop", "Stop", "Finish the step, save, end; twice kills.", "train", True),
     Command("c", "resume", "Resume", "Continue the job that was stopped.", "train", True),
     Command("w", "watch", "Form/watch", "Switch between form and curve.", "train", True),
+    Command("space", "mark", "Compare", "Lay this run over others.", "train", True),
+    Command("o", "panel('log')", "Log", "The whole log, and back.", "train", True),
+    Command("d", "panel('doctor')", "Doctor", "What the doctor says of this run.", "train", True),
+    Command("p", "pause", "Pause", "Pause after the step, or go on.", "train", True),
+    Command("v", "ask('save')", "Save now", "Save after the step.", "train"),
+    Command("i", "ask('sample')", "Sample now", "Draw the samples after the step.", "train"),
+    Command("comma", "look(-1)", "Sample before", "Show the sample before.", "train"),
+    Command("full_stop", "look(1)", "Sample after", "Show the next sample.", "train"),
+    Command(
+        "left_square_bracket", "queue(-1)", "Sooner", "Move a waiting run up in the queue.", "train"
+    ),
+    Command(
+        "right_square_bracket",
+        "queue(1)",
+        "Later",
+        "Move a waiting run down in the queue.",
+        "train",
+    ),
+    Command("escape", "unmark", "Only this", "Compare nothing, show the curve.", "train"),
+    Command("slash", "search", "Search", "Look for words in the log.", "log", True),
+    Command("n", "find(1)", "Next", "The next line with these words.", "log", True),
+    Command("N", "find(-1)", "Before", "The one before.", "log"),
     # ---- 7 samples -----------------------------------------------------------------------
-    Command("f", "reload", "Reload", "Look for new pictures.", "samples", True),
+    Command("f", "reload", "Reload", "Look for new pictures.", "samples"),
+    Command("t", "view", "Grid/all", "The grid, or all pictures in a list.", "samples", True),
+    Command("space", "mark", "Mark A", "Keep this picture, to flip to it.", "samples", True),
+    Command("b", "flip", "A/B", "Show A in its place, and back.", "samples", True),
+    Command("w", "pick", "Winner", "Remember this LoRA as the best.", "samples", True),
+    Command("n", "draw", "Draw more", "Write a prompt; drawn after the runs.", "samples", True),
+    Command("down,j", "step(1, 0)", "Down", "The next prompt.", "grid"),
+    Command("up,k", "step(-1, 0)", "Up", "The prompt before.", "grid"),
+    Command("right,l", "step(0, 1)", "Right", "The next model.", "grid"),
+    Command("left,h", "step(0, -1)", "Left", "The model before.", "grid"),
     # ---- pictures ------------------------------------------------------------------------
     Command("z", "toggle_zoom", "Zoom", "Enlarge the picture, or show all of it.", "picture", True),
     Command("plus,equals_sign", "zoom(1)", "Zoom in", "Enlarge; or turn the wheel.", "picture"),
@@ -245,11 +340,14 @@ def titles() -> Iterable[tuple[str, str]]:
     yield "app", _("Everywhere")
     yield "list", _("In lists")
     yield "editor", _("In the caption editor")
+    yield "chips", _("On the tags of an image")
+    yield "tagpanel", _("In the list of all tags")
     yield "picture", _("Picture")
     yield "box", _("In the crop")
     yield "verb", _("In forms of verbs (ctrl+p)")
     for mode, (key, title, _help) in STAGE_KEYS.items():
         yield mode, f"{key} {_(title)}"
+        yield from ((view, _(heading)) for view, heading in _VIEWS.get(mode, ()))
 
 
 def in_language(active: Mapping[str, ActiveBinding]) -> dict[str, ActiveBinding]:
