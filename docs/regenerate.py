@@ -178,6 +178,7 @@ def _arguments() -> Iterator[str]:
 
 def _keys() -> Iterator[str]:
     """Yield the commands of the terminal application: keys, what they do, and their names."""
+    from prep.language import _
     from tui import commands
 
     for scope, heading in commands.titles():
@@ -186,11 +187,22 @@ def _keys() -> Iterator[str]:
             continue
         yield f"### {heading}"
         yield ""
-        yield "| key | what it does | name |"
+        yield f"| {' | '.join(_(word) for word in commands.COLUMNS)} |"
         yield "|---|---|---|"
         for command in found:
-            yield f"| `{command.label()}` | {command.help} | `{command.id}` |"
+            yield f"| `{command.label()}` | {_(command.help)} | `{command.id}` |"
         yield ""
+
+
+def _keys_in_japanese() -> Iterator[str]:
+    """Yield the same in Japanese."""
+    from prep import language
+
+    language.use("ja")
+    try:
+        yield from list(_keys())
+    finally:
+        language.use("en")
 
 
 PAGES: Mapping[Path, Callable[[], Iterator[str]]] = {
@@ -198,6 +210,7 @@ PAGES: Mapping[Path, Callable[[], Iterator[str]]] = {
     ROOT / "docs" / "topics" / "training-settings.md": _settings,
     ROOT / "docs" / "topics" / "from-kohya.md": _arguments,
     ROOT / "docs" / "topics" / "terminal.md": _keys,
+    ROOT / "docs" / "topics" / "terminal.ja.md": _keys_in_japanese,
 }
 """The documents, and the lines below the marker of each."""
 
@@ -213,8 +226,8 @@ if __name__ == "__main__":
     from prep import language
 
     language.use("en")
-    for page in PAGES:
-        page.write_text(complete(page), "utf-8")
     for source in catalogue.CATALOGUES:
         for text in catalogue.missing(catalogue.refresh(source)):
             print(f"{source.parent.parent.name}: not translated: {text}")  # noqa: T201
+    for page in PAGES:
+        page.write_text(complete(page), "utf-8")

@@ -13,6 +13,7 @@ from textual.notifications import Notify
 from textual.timer import Timer
 from textual.widget import Widget
 
+from prep.language import translated
 from prep.printable import printable
 from tui.dialogs.jump import Jump, targets
 from tui.dialogs.notices import Notices
@@ -47,6 +48,8 @@ class BaseApp(GraphicsApp):
         told = event.notification
         text = Content.from_markup(told.message).plain if told.markup else told.message
         title = Content.from_markup(told.title).plain if told.markup else told.title
+        # What comes from below the application is English.
+        title, text = translated(title), translated(text)
         notice = Notice(time.time(), told.severity, printable(title), printable(text))
         self.notices = [*self.notices, notice][-MOST:]
         self.show_notice(notice)

@@ -325,6 +325,10 @@ COMMANDS: tuple[Command, ...] = (
 )
 
 
+COLUMNS = (marked("key"), marked("what it does"), marked("name"))
+"""Headings of a table of keys."""
+
+
 def of(*scopes: str) -> list[Command]:
     """Return the commands of some scopes, in the order of the table."""
     return [command for command in COMMANDS if command.scope in scopes]

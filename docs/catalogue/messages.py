@@ -16,7 +16,7 @@ from docs.catalogue.po import Text
 Piece = tuple[str, bool]
 """A literal, or the name of a gap (True)."""
 
-_MARKS = {"_": 1, "marked": 1, "ngettext": 2, "counted": 2}
+_MARKS = {"_": 1, "marked": 1, "ngettext": 2, "counted": 2, "english": 2}
 """Functions that mark texts, and how many of their arguments are texts."""
 _MOST_VARIANTS = 8
 """Texts that one expression may make, by its alternatives; with more, alternatives are gaps."""

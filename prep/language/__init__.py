@@ -121,6 +121,11 @@ def marked(text: str) -> str:
     return text
 
 
+def english(one: str, many: str, number: int) -> str:
+    """Return the English text for a number, for a journal; it is translated where it is shown."""
+    return (one if number == 1 else many).format(count=number)
+
+
 def translated(text: str) -> str:
     """Return a finished English message in the language in use; see ``Templates``."""
     return text if _code == "en" else _templates(_code).translated(text)

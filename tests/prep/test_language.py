@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from prep import language
-from prep.language import _, counted, ngettext, translated
+from prep.language import _, counted, english, ngettext, translated
 from prep.language.templates import Templates, pairs
 from prep.language.wrapping import wrapped
 
@@ -175,6 +175,9 @@ def test_texts_and_numbers_are_japanese() -> None:
     assert _("Undo") == "元に戻す"
     assert counted("{count} group", "{count} groups", 1) == "1 グループ"
     assert counted("{count} group", "{count} groups", 7) == "7 グループ"
+    # What goes into a journal is English, and found again where it is shown.
+    assert english("exclude {count} image", "exclude {count} images", 7) == "exclude 7 images"
+    assert translated("exclude 7 images") == "画像 7 枚を除外"
 
 
 def _run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static
 
 from prep.errors import UserError
-from prep.language import _
+from prep.language import _, translated
 from prep.project import Project
 from prep.project.creation import initialise
 from prep.system.names import with_home
@@ -83,7 +83,7 @@ class PathDialog(ModalScreen[Path | None]):
             project = await asyncio.to_thread(self.opened, with_home(text))
         except UserError as error:
             fault = self.query_one("#fault", Static)
-            fault.update(Content(f"{error.message}\n{error.hint}".strip()))
+            fault.update(Content(translated(f"{error.message}\n{error.hint}".strip())))
             fault.display = True
         else:
             self.dismiss(project.root)

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from prep.errors import UserError
+from prep.language import translated
 
 
 class Fields(ModalScreen[dict[str, str] | None]):
@@ -60,7 +61,7 @@ class Fields(ModalScreen[dict[str, str] | None]):
             self._check(given)
         except UserError as error:
             fault = self.query_one("#fault", Static)
-            fault.update(Content(f"{error.message}\n{error.hint}".strip()))
+            fault.update(Content(translated(f"{error.message}\n{error.hint}".strip())))
             fault.display = True
         else:
             self.dismiss(given)

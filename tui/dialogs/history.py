@@ -14,7 +14,7 @@ from textual.worker import Worker
 
 from prep.dataset.journal.changes import CAPTION, EXCLUDED, MOVED, Change
 from prep.dataset.journal.edits import Edit
-from prep.language import _, ngettext
+from prep.language import _, ngettext, translated
 from tui.dialogs.edit_tags import difference
 from tui.notices import report_worker
 from tui.session import Session
@@ -98,7 +98,11 @@ def _line(edit: Edit) -> list[Piece]:
     when = time.strftime("%d %b %H:%M", time.localtime(edit.time))
     look = "" if edit.state == "done" else "dim"
     size = f"{sum(edit.kinds.values()):>6} "
-    return [(f"{_STATES.get(edit.state, '…')} {when} ", "dim"), (size, "key"), (edit.title, look)]
+    return [
+        (f"{_STATES.get(edit.state, '…')} {when} ", "dim"),
+        (size, "key"),
+        (translated(edit.title), look),
+    ]
 
 
 def _facts(edit: Edit) -> str:

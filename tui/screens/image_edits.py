@@ -5,7 +5,7 @@ import asyncio
 from textual import on, work
 
 from prep.dataset.journal.changes import CAPTION, Change, exclusion
-from prep.language import _, ngettext
+from prep.language import _, english, marked
 from tui.dialogs.edit_tags import Decision, EditKind, EditTags
 from tui.dialogs.question import Question
 from tui.notices import tell
@@ -50,7 +50,7 @@ class ImageEdits(StageScreen):
                 return
             # A caption is never emptied to zero bytes: trainers refuse to start on such a file.
             after = text if text.strip() else None
-            title = _("caption of {name}").format(name=path.rpartition("/")[2])
+            title = marked("caption of {name}").format(name=path.rpartition("/")[2])
             done = await self.session.edit(title, [Change(path, CAPTION, present, after)])
             if not done.conflicts:
                 self._editor.settle(path, after)
@@ -170,8 +170,8 @@ class ImageEdits(StageScreen):
             if (row.excluded is None) == out
         ]
         title = (
-            ngettext("exclude {count} image", "exclude {count} images", len(changes))
+            english("exclude {count} image", "exclude {count} images", len(changes))
             if out
-            else ngettext("include {count} image", "include {count} images", len(changes))
+            else english("include {count} image", "include {count} images", len(changes))
         )
-        await self.session.edit(title.format(count=len(changes)), changes)
+        await self.session.edit(title, changes)

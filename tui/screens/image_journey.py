@@ -19,7 +19,7 @@ from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change
 from prep.dataset.journal.edits import Edit
 from prep.dataset.journal.reviewed import all_reviewed, review_changes, reviewed
-from prep.language import _, ngettext
+from prep.language import _, english, ngettext, translated
 from prep.ops.edit import EditOptions, preview
 from tui.dialogs.filters import SavedFilters
 from tui.dialogs.history import History
@@ -83,13 +83,12 @@ class ImageJourney(ImageTags):
             mark = len(reviewed(index, rows)) < len(rows)
             count = len(rows)
             title = (
-                ngettext("mark {count} image as reviewed", "mark {count} images as reviewed", count)
+                english("mark {count} image as reviewed", "mark {count} images as reviewed", count)
                 if mark
-                else ngettext(
+                else english(
                     "take the mark from {count} image", "take the mark from {count} images", count
                 )
             )
-            title = title.format(count=count)
             return title, review_changes(index, rows, mark=mark)
 
         done = await self.session.decide(decided)
@@ -128,7 +127,7 @@ class ImageJourney(ImageTags):
         elif row is not None:
             number, options = row.id, EditOptions(add=self._copied)
             count = len(self._copied)
-            title = ngettext("paste {count} tag", "paste {count} tags", count).format(count=count)
+            title = english("paste {count} tag", "paste {count} tags", count)
             self._decide(lambda index: (title, preview(index, index.rows([number]), options)))
 
     # ---- elsewhere -----------------------------------------------------------------------
@@ -156,7 +155,7 @@ class ImageJourney(ImageTags):
                 "Taken back: {title} ({count} changes). Undo: u",
                 count,
             )
-            self.notify(escape(text.format(title=edit.title, count=count)))
+            self.notify(escape(text.format(title=translated(edit.title), count=count)))
 
     def action_filters(self) -> None:
         """Use, save or delete a filter that has a name."""

@@ -14,7 +14,7 @@ from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import CAPTION, Change
 from prep.editing.one_caption import TagOrigin, TagOrigins, moved_tag, place_of, without_tag
 from prep.errors import RetryError
-from prep.language import _
+from prep.language import _, marked
 from prep.ops.complete import completer
 from prep.ops.tokens import train_limit
 from tui.screens.image_edits import ImageEdits
@@ -122,13 +122,13 @@ class ImageTags(ImageEdits):
     @on(TagChips.Deleted)
     def tag_deleted(self, event: TagChips.Deleted) -> None:
         """Take a tag from the caption."""
-        title = _("remove {tag}").format(tag=event.tag)
+        title = marked("remove {tag}").format(tag=event.tag)
         self._change_tags(title, event.path, event.tag, event.place, None)
 
     @on(TagChips.Dragged)
     def tag_moved(self, event: TagChips.Dragged) -> None:
         """Move a tag within the caption."""
-        title = _("move {tag}").format(tag=event.tag)
+        title = marked("move {tag}").format(tag=event.tag)
         self._change_tags(title, event.path, event.tag, event.place, event.to)
 
     def _change_tags(self, title: str, path: str, tag: str, place: int, to: int | None) -> None:

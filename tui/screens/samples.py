@@ -13,7 +13,7 @@ from textual.widgets import ContentSwitcher, Static
 
 from prep.errors import UserError
 from prep.images import decode
-from prep.language import _
+from prep.language import _, translated
 from prep.ops.nearest import Near, nearest
 from train.sampling.winner import Winner, name_of, pick, read_winner
 from tui import commands
@@ -190,7 +190,7 @@ class SamplesScreen(StageScreen):
         try:
             found = await self.session.counts.run(lambda index: nearest(index, one.path, _NEAR))
         except UserError as error:
-            near.update(Content(f"{error.message} {error.hint}"))
+            near.update(Content(translated(f"{error.message} {error.hint}")))
             picture.show_text("")
             return
         lines = [_("most like it in the training set:"), *map(_near, found)]

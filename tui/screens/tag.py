@@ -14,7 +14,7 @@ from textual.widgets import Button, ContentSwitcher, Input, Select, Static
 from prep import events
 from prep.errors import UserError
 from prep.images import decode
-from prep.language import _, ngettext
+from prep.language import _, ngettext, translated
 from prep.ops.score_options import ScoreOptions
 from prep.ops.tag import TagOptions
 from prep.ops.trial import Chosen, applied
@@ -322,7 +322,9 @@ class TagScreen(StageScreen):
 def _state(view: JobView) -> str:
     """Describe a tagging job: how far it is, how fast and where, or how it ended."""
     if view.active:
-        parts = [f"▶ {view.what} {bar(view.done, view.total, _BAR)} {view.done}/{view.total}"]
+        parts = [
+            f"▶ {translated(view.what)} {bar(view.done, view.total, _BAR)} {view.done}/{view.total}"
+        ]
         if view.device:
             parts.append(_("on {device}").format(device=view.device))
         if view.rate is not None:
@@ -362,4 +364,7 @@ def _line(event: events.Event) -> list[tuple[str, str]]:
         names = ", ".join(name for name, _score in event.tags)
         return [(cell(event.path.rpartition("/")[2], 24) + " ", ""), (names, "dim")]
     assert isinstance(event, events.Skipped)
-    return [(cell(event.path.rpartition("/")[2], 24) + " ", ""), (f"× {event.reason}", "bad")]
+    return [
+        (cell(event.path.rpartition("/")[2], 24) + " ", ""),
+        (f"× {translated(event.reason)}", "bad"),
+    ]

@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 from prep.dataset.query import Query
 from prep.errors import UserError
-from prep.language import _
+from prep.language import _, translated
 
 QUIET = 0.15
 """Seconds without a key press before the filter runs."""
@@ -83,7 +83,7 @@ class FilterBar(Vertical):
         try:
             Query.parse(text)
         except UserError as error:
-            fault.update(Content(f"{error.message}\n{error.hint}"))
+            fault.update(Content(translated(f"{error.message}\n{error.hint}")))
             fault.display = True
             return False
         fault.display = False

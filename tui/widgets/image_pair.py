@@ -15,6 +15,7 @@ from prep.captions.diff import difference
 from prep.dataset.index import ImageRow
 from prep.errors import UserError
 from prep.images import decode
+from prep.language import _, translated
 from tui.about import about
 from tui.graphics.view import Box, View
 from tui.session import Session
@@ -190,7 +191,9 @@ class ImagePair(Vertical):
                         lambda: self._looked(first, second)
                     )
                 except UserError as error:
-                    self._note = f"not compared: {error.message}"
+                    self._note = _("not compared: {reason}").format(
+                        reason=translated(error.message)
+                    )
                     self._tell()
                     return
         if second.row is not None:

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from prep.errors import UserError
+from prep.language import _, translated
 from tui.graphics.drawing import Drawn, Graphic, Over, draw
 from tui.graphics.overlay import Pictured
 from tui.graphics.view import STEP, WHOLE, Box, View
@@ -240,7 +241,10 @@ class Picture(Pictured):
                 view, marks, over = self.view, self.marks, self.over
                 drawn, text = await self._made(source, view, marks, self.size, over), ""
             except UserError as error:
-                drawn, text = None, f"no picture: {error.message}"
+                drawn, text = (
+                    None,
+                    _("no picture: {reason}").format(reason=translated(error.message)),
+                )
         # An exclusive worker that was replaced is cancelled at the await and never gets here.
         self._drawn, self._text = drawn, text
         self.refresh()

@@ -13,7 +13,7 @@ from textual.widgets import ContentSwitcher, Static
 from prep import events
 from prep.errors import UserError
 from prep.images import decode
-from prep.language import _
+from prep.language import _, translated
 from tui.jobs.follow import JobView
 from tui.jobs.runs import diagnoses, differences, first_validation, last_validation, results
 from tui.jobs.runs import settings_of as read_settings
@@ -196,7 +196,7 @@ class RunPanel(Vertical):
         try:
             found = await diagnoses(self.session.project, view.job.name)
         except UserError as error:
-            text.update(Content(f"{error.message} {error.hint}"))
+            text.update(Content(translated(f"{error.message} {error.hint}")))
             return
         text.update(diagnoses_text(found))
 
@@ -210,9 +210,9 @@ def diagnoses_text(found: Sequence[events.Diagnosis]) -> Content:
         mark, style = marks.get(one.state, ("✓", "$text-success"))
         parts.append(Content.styled(f"{mark} {one.topic}", f"bold {style}"))
         words = (
-            (_("evidence"), one.evidence),
-            (_("cause"), one.cause),
-            (_("next change"), one.change),
+            (_("evidence"), translated(one.evidence)),
+            (_("cause"), translated(one.cause)),
+            (_("next change"), translated(one.change)),
         )
         for name, text in words:
             if text:
@@ -223,9 +223,11 @@ def diagnoses_text(found: Sequence[events.Diagnosis]) -> Content:
 
 def notes(view: JobView) -> list[str]:
     """Return what a run has warned of, and why it failed, as lines."""
-    found = [f"! {warning.message} {warning.hint}".rstrip() for warning in view.warnings]
+    found = [
+        f"! {translated(f'{warning.message} {warning.hint}')}".rstrip() for warning in view.warnings
+    ]
     if isinstance(view.end, events.Failed):
-        found += [f"× {view.end.message}", f"× {view.end.hint}"]
+        found += [f"× {translated(view.end.message)}", f"× {translated(view.end.hint)}"]
     return [line for line in found if line.strip("× ")]
 
 
@@ -233,7 +235,7 @@ def numbers(view: JobView) -> list[str]:
     """Return the numbers of a run as lines."""
     metric = view.metric
     if metric is None:
-        return [view.note or view.what] if view.active else []
+        return [translated(view.note or view.what)] if view.active else []
     first = [
         _("step {step}/{total}").format(step=metric.step, total=metric.total),
         _("epoch {epoch}").format(epoch=metric.epoch),
@@ -288,7 +290,8 @@ def _title(view: JobView) -> str:
             title=view.title, done=view.done, total=view.total
         )
     if not view.running:
-        return f"{view.state}: {view.title}"
+        return f"{_(view.state)}: {view.title}"
+    what = translated(view.what)
     if not view.total:
-        return f"▶ {view.title}: {view.what} {view.note}"
-    return f"▶ {view.title}: {view.what} {bar(view.done, view.total, 20)} {view.done}/{view.total}"
+        return f"▶ {view.title}: {what} {translated(view.note)}"
+    return f"▶ {view.title}: {what} {bar(view.done, view.total, 20)} {view.done}/{view.total}"

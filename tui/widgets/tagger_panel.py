@@ -15,7 +15,7 @@ from textual.worker import Worker
 
 from prep import events
 from prep.errors import UserError
-from prep.language import _, ngettext
+from prep.language import _, ngettext, translated
 from prep.ops import compare, models
 from prep.ops.compare import CompareOptions
 from prep.ops.models import ModelOptions
@@ -242,7 +242,7 @@ class TaggerPanel(Vertical):
             comparing = self._agreements(project, names[0], names[1])
             found = await comparing.wait()
         except UserError as error:
-            title.update(Content(f"{error.message} {error.hint}"))
+            title.update(Content(translated(f"{error.message} {error.hint}")))
             return
         title.update(Content(self._votes_text(names, counts)))
         heading = f"{_('both'):>7}{_('left'):>7}{_('right'):>7}  {_('tag')}"

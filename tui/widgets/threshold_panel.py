@@ -15,7 +15,7 @@ from textual.widgets import Static
 from prep.dataset.index import Index
 from prep.errors import UserError
 from prep.images import decode
-from prep.language import _, ngettext
+from prep.language import _, ngettext, translated
 from prep.ops.score_options import ScoreOptions
 from prep.ops.trial import Chosen, ThresholdTrial, of_categories
 from tui import commands
@@ -120,8 +120,8 @@ class ThresholdPanel(Horizontal):
                 title.update(_("reading {done}/{total}").format(done=step[0], total=step[1]))
         except UserError as error:
             self._trial = None
-            title.update(Content(error.message))
-            self.query_one("#threshold-counts", Static).update(Content(error.hint))
+            title.update(Content(translated(error.message)))
+            self.query_one("#threshold-counts", Static).update(Content(translated(error.hint)))
             await self._make_sliders({}, {})
             return
         self._trial, self._base = found, found.options

@@ -146,8 +146,8 @@ class Plan:
         lines.append(self._batch_sum())
         if self.settings.gradient_accumulation * self.processes > 1:
             lines.append(self._step_sum())
-        run = f"{self.steps_per_epoch} steps x {self.settings.epochs} epochs = "
-        run += f"{self.steps_per_epoch * self.settings.epochs} steps"
+        epoch, epochs = self.steps_per_epoch, self.settings.epochs
+        run = f"{epoch} steps x {epochs} epochs = {epoch * epochs} steps"
         if self.settings.max_steps:
             run += f", ended by max_steps at {self.steps}"
         return [*lines, run]

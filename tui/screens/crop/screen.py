@@ -25,7 +25,7 @@ from prep.images import decode
 from prep.images.crops import Box, Rect
 from prep.images.crops.draft import CropDraft, opened
 from prep.images.pixels import fitted
-from prep.language import _
+from prep.language import _, marked
 from prep.ops.crop import Kind, suggestions
 from prep.training_set.bucket_groups import Group, groups
 from tui import commands
@@ -348,7 +348,7 @@ class CropScreen(StageScreen):
                     _("{name}: its crops were changed elsewhere meanwhile.").format(name=name),
                     _("esc twice shows those; what you drew is still here."),
                 )
-            title = _("crop {name}").format(name=name)
+            title = marked("crop {name}").format(name=name)
             return title, [crop_change(path, draft.stored, draft.boxes)]
 
         try:

@@ -7,7 +7,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from prep import events
-from prep.language import _
+from prep.language import _, translated
 from tui.notices import tell
 from tui.screens.plan import words
 from tui.stage_screen import StageScreen
@@ -56,7 +56,7 @@ class PlanRuns(StageScreen):
 
         await run.follow(ended)
         if isinstance(run.end, events.Failed):
-            self._say_check(f"× {run.end.message}")
+            self._say_check(f"× {translated(run.end.message)}")
             return
         if "--only" in options:  # it has told only what is left of one kind
             await self._check([])
@@ -129,9 +129,9 @@ class PlanRuns(StageScreen):
         if isinstance(run.end, events.Finished) and "memory" in run.end.summary:
             self._say_memory(words.memory_words(run.end.summary["memory"]))
         elif isinstance(run.end, events.Failed):
-            self._say_memory(f"× {run.end.message} {run.end.hint}".strip())
+            self._say_memory(f"× {translated(f'{run.end.message} {run.end.hint}')}".strip())
         else:
-            self._say_memory("\n".join(run.lines[-2:]) or run.outcome())
+            self._say_memory(translated("\n".join(run.lines[-2:])) or run.outcome())
 
     def _say_memory(self, text: str) -> None:
         self.query_one("#plan-memory", Clipped).update(Content(text))

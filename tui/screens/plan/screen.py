@@ -18,7 +18,7 @@ from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change
 from prep.dataset.journal.settings_change import settings_change
 from prep.errors import ConfigError, UserError
-from prep.language import _
+from prep.language import _, marked, translated
 from prep.ops.plan import PlanSettings, held_out_parts, step_settings, with_repeats
 from prep.project import Project
 from prep.training_set.plan import Plan
@@ -199,7 +199,7 @@ class PlanScreen(PlanRuns, StageScreen):
         self._table.show(lines, complete=self.session.scanned)
         sums = words.sums(plan, self._rate())
         self.query_one("#plan-sums", Clipped).update(Content(sums))
-        text = Content.assemble((f"{sums}\n", "bold"), "\n".join(plan.arithmetic))
+        text = Content.assemble((f"{sums}\n", "bold"), translated("\n".join(plan.arithmetic)))
         self.query_one("#arithmetic", Static).update(text)
         self._help()
 
@@ -249,7 +249,7 @@ class PlanScreen(PlanRuns, StageScreen):
             value = words.value_of(field, self._cell.value)
             self.session.project.with_changes({"concepts": {typed.folder: {field: value}}})
         except UserError as error:
-            return f"{error.message} {error.hint}".strip()
+            return translated(f"{error.message} {error.hint}".strip())
         return ""
 
     @on(CellInput.Left)
@@ -288,7 +288,7 @@ class PlanScreen(PlanRuns, StageScreen):
         if theirs != typed.before and not await self._mine(typed, theirs):
             self.session.reopen(project)
             return
-        title = _("{folder}: {field} {text}").format(
+        title = marked("{folder}: {field} {text}").format(
             folder=folder, field=field, text=value if value is not None else "–"
         )
         await self._write(title, {"concepts": {folder: {field: value}}})
@@ -387,7 +387,7 @@ class PlanScreen(PlanRuns, StageScreen):
         settings = form.read()
         if changes := form.changed(settings):
             named = ", ".join(f"{name} {form.text(name)}" for name in changes)
-            await self._write(_("set {settings}").format(settings=named), {"train": changes})
+            await self._write(marked("set {settings}").format(settings=named), {"train": changes})
             form.rebase(settings.model_dump())
             self.notify(_("Saved: {settings}").format(settings=named), markup=False)
         return True

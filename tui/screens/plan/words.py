@@ -5,7 +5,7 @@ from typing import Any
 
 from prep import captions, events
 from prep.errors import ConfigError
-from prep.language import _, ngettext
+from prep.language import _, ngettext, translated
 from prep.project import Concept
 from prep.training_set.plan import Plan
 from tui.widgets.concept_table import ConceptLine, FieldName
@@ -162,11 +162,17 @@ def finding_line(found: Sequence[events.Finding]) -> list[Piece]:
     """Return findings of one kind as a line."""
     first = found[0]
     fix: Piece = (_("  f fixes"), "good") if any(each.fixable for each in found) else ("", "")
-    return [_SEVERITY[first.severity], (f"{len(found):>5}  ", ""), (first.title, ""), fix]
+    return [
+        _SEVERITY[first.severity],
+        (f"{len(found):>5}  ", ""),
+        (translated(first.title), ""),
+        fix,
+    ]
 
 
 def finding_text(found: Sequence[events.Finding]) -> str:
     """Explain findings of one kind."""
     first = found[0]
     where = first.path if len(found) == 1 else f"{first.path}, …"
-    return "\n".join(part for part in (where, first.message, first.consequence, first.fix) if part)
+    parts = (where, first.message, first.consequence, first.fix)
+    return "\n".join(translated(part) for part in parts if part)
