@@ -18,7 +18,6 @@ from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change
 from prep.dataset.journal.edits import Edit, Journal, Outcome
 from prep.events import Warned
-from prep.ops import edit
 from prep.project import FILE_NAME, Project
 from tui.drafts import Drafts
 from tui.graphics.overlay import Overlay
@@ -161,6 +160,8 @@ class Session:
         """Finish edits that were interrupted; return what to tell of those and of others."""
 
         def open_journal(index: Index) -> tuple[bool, list[Warned]]:
+            from prep.ops import edit  # not needed for the first frame
+
             journal = Journal(index)
             told = [event for event in edit.unfinished(journal) if isinstance(event, Warned)]
             return bool(journal.recovered), told

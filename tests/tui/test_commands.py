@@ -8,7 +8,7 @@ from tui import commands
 from tui.app import ShikomiApp
 from tui.dialogs.edit_tags import EditTags  # noqa: F401  (the dialogs load, too)
 from tui.palette import TableProvider
-from tui.screens import SCREENS
+from tui.screens import SCREENS, screen_of
 from tui.stage_screen import StageScreen
 from tui.stages import SHORT
 from tui.verbs.screen import VerbScreen
@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def test_every_command_has_its_method() -> None:
-    owners = {"app": ShikomiApp, "list": LineList, "editor": CaptionEditor, **SCREENS}
+    owners = {"app": ShikomiApp, "list": LineList, "editor": CaptionEditor}
+    owners |= {mode: screen_of(mode) for mode in SCREENS}
     owners["verb"] = VerbScreen
     owners["picture"] = StageScreen
     missing = [

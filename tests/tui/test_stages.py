@@ -19,7 +19,7 @@ from tui.dialogs.edit_tags import EditTags
 from tui.dialogs.fields import Fields
 from tui.dialogs.help import Help
 from tui.dialogs.preview import Preview
-from tui.screens import SCREENS
+from tui.screens import screen_of
 from tui.stages import survey
 from tui.widgets.line_list import ItemList
 from tui.widgets.picture import Picture
@@ -42,7 +42,7 @@ async def test_every_stage_opens(twins: Project, size: tuple[int, int]) -> None:
     async with running(twins, size) as opened:
         for mode in STAGE_KEYS:
             await opened.go(mode)
-            assert isinstance(opened.app.screen, SCREENS[mode])
+            assert isinstance(opened.app.screen, screen_of(mode))
             assert opened.app.screen.query_one(f"#stage-{mode}", StageItem).has_class("-here")
 
 
