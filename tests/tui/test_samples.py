@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from textual.widgets import Input, Static
-from tui.dialogs.fields import Fields
 
 from prep.dataset.index import Index
 from prep.errors import UserError
@@ -17,6 +16,7 @@ from prep.system import jobs
 from tests.conftest import MakeImage
 from tests.tui.driving import Opened, running
 from train.sampling.winner import name_of, read_winner
+from tui.dialogs.fields import Fields
 from tui.pictures import made
 from tui.sample_cells import LAST, Column, Row, cells
 from tui.widgets.sample_grid import SampleGrid
