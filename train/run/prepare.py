@@ -339,6 +339,11 @@ def _warnings(
             f"The dataset file says batch_size {size}; the run uses {settings.batch_size}.",
             "The settings of the run take precedence over the dataset file.",
         )
+    if len(schedule.images) == 1:
+        yield Warned(
+            "There is a single image to train on: what is learned is this image.",
+            "Ten different ones or more show what they have in common.",
+        )
     exposures = sum(image.repeats for image in schedule.images)
     filled = exposures / schedule.batches_per_epoch
     if filled < min(settings.batch_size, exposures) / 2:
