@@ -74,6 +74,7 @@ def _in_language(words: list[str]) -> list[str]:
             f"Languages: {', '.join(language.available())}",
         )
     language.use(code)
+    os.environ[language.VARIABLE] = code  # says more than what is chosen in the settings
     return rest
 
 

@@ -10,13 +10,13 @@ from prep import language
 from prep.system.user_folder import user_folder
 from prep.texts import parse_toml, read_text
 
-VARIABLE = "SHIKOMI_LANG"
+VARIABLE = language.VARIABLE
 NAMES = {"en": "English", "ja": "日本語"}
 """Code -> name of a language, in that language."""
 
 
 def use_preferred_language() -> None:
-    """Show texts in the chosen language, also those of verbs that the application runs."""
+    """Show texts in the chosen language."""
     if os.environ.get(VARIABLE):
         return
     try:
