@@ -173,7 +173,8 @@ class Form(Vertical, Generic[Model]):
     def _input(self, name: str, one: FormField) -> Input | Select[str]:
         text = self.text(name)
         if one.choices:
-            options = [(choice, choice) for choice in one.choices]
+            # Yes and no are words; other choices are names, as in the file.
+            options = [(_(each) if each in _YES_NO else each, each) for each in one.choices]
             if one.optional:
                 options = [(_("not set"), _UNSET), *options]
             return Select(options, value=text, allow_blank=False, compact=True, id=f"field-{name}")
