@@ -55,6 +55,8 @@ class Half(NamedTuple):
         fonts: Folders with fonts for marks.
         texts: What marks say.
         known: Names of pictures that are the same as another one, and left out.
+        alike: Beginnings of names: pictures whose names begin so are one drawing in several tints,
+            and count as one on the same background.
     """
 
     scenes: Mapping[str, Sequence[str]]
@@ -62,6 +64,7 @@ class Half(NamedTuple):
     fonts: Sequence[str]
     texts: Texts
     known: Sequence[str] = ()
+    alike: Sequence[str] = ()
 
 
 HALVES: Mapping[str, Half] = MappingProxyType(
@@ -155,6 +158,7 @@ HALVES: Mapping[str, Half] = MappingProxyType(
                 "tile": ("northern archive", "quietfox.example", "no reuse"),
                 "site": ("http://pics.example/u/quietfox", "archive.example"),
             },
+            alike=("maskeddwarf",),
         ),
     }
 )  # fmt: skip
@@ -269,7 +273,10 @@ MIRRORED: Mapping[str, Edit] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Copy:
-    """One file: its name, the number and name of the picture it shows, and what was done to it."""
+    """One file: its name, the number and name of the picture it shows, and what was done to it.
+
+    Tints of one drawing have the number of the first.
+    """
 
     name: str
     picture: int
@@ -286,7 +293,10 @@ def make(target: Path, folder: Path, half: Half, seed: int, share: float) -> lis
     target.mkdir(parents=True)
     marker = MarkMaker(fonts(folder, half), half.texts, rng)
     files: list[Copy] = []
+    shown: dict[str, int] = {}
     for number, (source, picture) in enumerate(sources(folder, half, rng)):
+        drawing = _without_tint(source, half)
+        same = shown.setdefault(drawing, number) if drawing else number
         made = {"original": picture}
         if rng.random() < share:
             made |= _copies(picture, marker, rng)
@@ -295,8 +305,16 @@ def make(target: Path, folder: Path, half: Half, seed: int, share: float) -> lis
             name = f"{number:04} {source} {place}{suffix}"
             # PNG ignores the quality, the others the level of compression.
             image.save(target / name, quality=rng.randint(80, 95), compress_level=1)
-            files.append(Copy(name, number, source, edit))
+            files.append(Copy(name, same, source, edit))
     return files
+
+
+def _without_tint(source: str, half: Half) -> str:
+    """Return what the name of a picture has in common with its other tints; empty without any."""
+    for start in half.alike:
+        if source.startswith(start):
+            return f"{start} {source.rpartition(' ')[2]}"
+    return ""
 
 
 def _copies(picture: Image.Image, marker: MarkMaker, rng: random.Random) -> dict[str, Image.Image]:

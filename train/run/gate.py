@@ -153,8 +153,7 @@ def _not_finite(training: Training, number: int) -> TrainingError:
     """Return the error with the change that most likely helps."""
     settings, dtype = training.settings, training.model.policy.dtype
     if number:
-        lower = settings.learning_rate / 10
-        hint = f"Lower the learning rate: --set learning_rate={lower:g}"
+        hint = f"Lower the learning rate: --set learning_rate={settings.lower_rate():g}"
     elif dtype == torch.float16:
         hint = "fp16 overflows: --set precision=bf16, or fp32 on older cards."
     else:
