@@ -77,6 +77,7 @@ class Session:
         rows: Fetches rows that scroll into view; nothing slow may run there.
         queries: Runs filters and previews.
         counts: Runs counts that take long in a large dataset.
+        trials: Tries thresholds on kept scores.
         dataset_changed: Published with a reason when rows, captions or settings may differ.
         edited: Published with the outcome of each edit.
         turned: Published with the outcome of each undo and redo.
@@ -93,6 +94,7 @@ class Session:
         self.rows = IndexThread(project, "rows")
         self.queries = IndexThread(project, "queries")
         self.counts = IndexThread(project, "counts")
+        self.trials = IndexThread(project, "trials")
         self._writer = IndexThread(project, "writer")
         self._painters = ThreadPoolExecutor(2, thread_name_prefix="shikomi-paint")
         self.scope = Scope()
@@ -120,7 +122,7 @@ class Session:
 
     @property
     def _threads(self) -> tuple[IndexThread, ...]:
-        return self.rows, self.queries, self.counts, self._writer
+        return self.rows, self.queries, self.counts, self.trials, self._writer
 
     async def paint(self, work: Callable[[], T]) -> T:
         """Do something slow with pixels; queued work is dropped if the caller is cancelled."""
@@ -142,6 +144,14 @@ class Session:
         done = await self._journal(lambda journal, index: journal.apply(*make(index)))
         self._mine.add(done.edit)
         self.edited.publish(done)
+        return done
+
+    async def carry_out(self, work: Callable[[Index], Outcome]) -> Outcome:
+        """Make an edit with an operation that journals what it does itself, and publish it."""
+        done = await self._journal(lambda _, index: work(index))
+        if done.edit:
+            self._mine.add(done.edit)
+            self.edited.publish(done)
         return done
 
     async def upcoming(self, *, undo: bool) -> Edit | None:

@@ -89,9 +89,9 @@ def scan(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
     """Find images and captions, and list files that cannot be read.
 
     Verbs that use the dataset do this by themselves when they start. All of them pass over what is
-    hidden, the bins, thumbnails and system folders of NAS boxes, Windows and macOS (@eaDir, #recycle,
-    $RECYCLE.BIN, lost+found), and a folder Thumbs that holds only small versions of the pictures beside
-    it. Other folders are read whatever their names begin with.
+    hidden, the bins, thumbnails and system folders of NAS boxes, Windows and macOS (such as @eaDir,
+    #recycle and $RECYCLE.BIN), and a folder Thumbs that holds only small versions of the pictures
+    beside it.
     """
     return operate(project, scan_op.run, json=json, rescan=False)
 

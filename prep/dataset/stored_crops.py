@@ -14,6 +14,12 @@ def read(connection: sqlite3.Connection) -> dict[str, tuple[Box, ...]]:
     return {path: from_text(boxes) for path, boxes in rows}
 
 
+def of_image(connection: sqlite3.Connection, path: str) -> tuple[Box, ...]:
+    """Return the crops of one image of an open index."""
+    row = connection.execute("SELECT boxes FROM work.crops WHERE path = ?", (path,)).fetchone()
+    return () if row is None else from_text(row[0])
+
+
 def stored(project: Project) -> dict[str, tuple[Box, ...]]:
     """Return all crops of a project, by path of the image."""
     file = project.state / "work.db"

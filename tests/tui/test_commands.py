@@ -13,7 +13,13 @@ from tui.stage_screen import StageScreen
 from tui.stages import SHORT
 from tui.verbs.screen import VerbScreen
 from tui.widgets.caption_editor import CaptionEditor
+from tui.widgets.crop_picture import CropPicture
 from tui.widgets.line_list import LineList
+from tui.widgets.log_view import LogView
+from tui.widgets.sample_grid import SampleGrid
+from tui.widgets.slider import Slider
+from tui.widgets.tagger_panel import TaggerPanel
+from tui.widgets.threshold_panel import ThresholdPanel
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -22,7 +28,10 @@ def test_every_command_has_its_method() -> None:
     owners = {"app": ShikomiApp, "list": LineList, "editor": CaptionEditor}
     owners |= {mode: screen_of(mode) for mode in SCREENS}
     owners["verb"] = VerbScreen
+    owners |= {"log": LogView, "grid": SampleGrid}
+    owners |= {"thresholds": ThresholdPanel, "slider": Slider, "taggers": TaggerPanel}
     owners["picture"] = StageScreen
+    owners["box"] = CropPicture
     missing = [
         command.action
         for command in commands.COMMANDS
