@@ -1,9 +1,9 @@
 """The one table of commands: source of key bindings, command palette and help screen.
 
-A command belongs to a scope: ``app`` works everywhere, a stage's name only there, ``list`` and
-``editor`` while such a widget has the focus, ``picture`` on stages with a large picture. In text
-fields, keys type text (typing mode, which the job strip shows), so letters are free for commands
-everywhere else (command mode).
+A command belongs to a scope: ``app`` works everywhere, a stage's name only there, ``list``,
+``editor``, ``chips`` and ``tagpanel`` while such a widget has the focus, ``picture`` on stages with
+a large picture. In text fields, keys type text (typing mode, which the job strip shows), so letters
+are free for commands everywhere else (command mode).
 """
 
 import re
@@ -54,10 +54,11 @@ class Command:
 _PLAIN = {
     "question_mark": "?",
     "slash": "/",
+    "comma": ",",
+    "semicolon": ";",
     "asterisk": "*",
     "escape": "esc",
     "exclamation_mark": "!",
-    "comma": ",",
     "full_stop": ".",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
@@ -111,6 +112,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("ctrl+r", "redo", "Redo", "Redo the edit that was undone last.", "app"),
     Command("r", "rescan", "Rescan", "Find images and captions changed outside.", "app"),
     Command("S", "stop_job", "Stop job", "Ask the running job to stop; twice kills it.", "app"),
+    Command("semicolon,ctrl+g", "jump", "Jump", "Show a letter at each panel and input.", "app"),
+    Command("P", "settings", "Settings", "Theme, pictures, language, keys.", "app"),
+    Command("B", "notices", "Notices", "List what the bottom line has told.", "app"),
+    Command("O", "open_other", "Open project", "Another project, a new one, or an import.", "app"),
     Command("q", "quit", "Quit", "Quit; running jobs continue.", "app", True),
     Command("ctrl+q", "quit", "Quit while typing", "The same, also while typing.", "app"),
     # ---- lists ---------------------------------------------------------------------------
@@ -130,6 +135,22 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("ctrl+up", "step(-1)", "Save, previous", "Save, and edit the previous.", "editor"),
     Command("escape", "leave_editor", "Back", "Back to the list; drafts are kept.", "editor", True),
+    # ---- tags of an image ----------------------------------------------------------------
+    Command("right,l", "step(1)", "Next tag", "To the next tag.", "chips"),
+    Command("left,h", "step(-1)", "Previous tag", "To the previous tag.", "chips"),
+    Command("down,j", "line(1)", "Tag below", "To the tag below.", "chips"),
+    Command("up,k", "line(-1)", "Tag above", "To the tag above.", "chips"),
+    Command("d,delete,backspace", "delete", "Delete tag", "Take this tag away.", "chips", True),
+    Command("H,shift+left", "drag(-1)", "Move left", "Move this tag to the left.", "chips", True),
+    Command("L,shift+right", "drag(1)", "Move right", "Or drag with the mouse.", "chips", True),
+    Command("enter", "choose", "Images", "Show the images with this tag.", "chips", True),
+    Command("escape", "leave", "Back", "Back to the list.", "chips", True),
+    # ---- tags of all that are shown ------------------------------------------------------
+    Command("enter", "choose", "Filter", "Show the images with this tag, or all.", "tagpanel"),
+    Command("c", "edit_tag('replace')", "Rename", "Rename this tag.", "tagpanel", True),
+    Command("d,delete", "edit_tag('remove')", "Delete", "Delete these tags.", "tagpanel", True),
+    Command("space", "mark_tag", "Mark", "Mark a tag to be merged.", "tagpanel", True),
+    Command("M", "edit_tag('merge')", "Merge", "Make one tag of these.", "tagpanel", True),
     # ---- forms of verbs ------------------------------------------------------------------
     Command("ctrl+t", "run", "Run", "Run the verb; long work becomes a job.", "verb", True),
     Command("ctrl+y", "dry", "Dry run", "Show what would change, write nothing.", "verb", True),
@@ -162,13 +183,26 @@ COMMANDS: tuple[Command, ...] = (
     Command("space", "mark", "Select", "Select this image for the next command.", "images", True),
     Command("v", "mark_range", "Range", "Select from the last selected one to here.", "images"),
     Command("asterisk", "mark_all", "All", "Select everything shown, or nothing.", "images"),
+    Command("o", "overlay", "Overlay", "Over the picture: cut, crops, mask.", "images"),
+    Command("i", "invert", "Invert", "Select what is not selected.", "images"),
+    Command("n", "next('untagged')", "No tags", "To the next image without tags.", "images", True),
+    Command("N", "next('unreviewed')", "Unreviewed", "To the next that is not reviewed.", "images"),
+    Command("R", "reviewed", "Reviewed", "Mark as reviewed, and go on.", "images", True),
+    Command("y", "copy_tags", "Copy tags", "Copy the tags of this image.", "images"),
+    Command("Y", "paste_tags", "Paste tags", "Add the copied tags to this image.", "images"),
+    Command("E", "external", "Editor", "Write the caption in $EDITOR.", "images"),
+    Command("F", "filters", "Filters", "Use, save or delete a filter with a name.", "images"),
+    Command("U", "history", "History", "All edits; take back any of them.", "images"),
+    Command("b", "bulk", "All edits", "The form of all bulk edits.", "images"),
     Command("a", "edit_tags('add')", "Add tag", "Add tags to many captions.", "images", True),
     Command("d", "edit_tags('remove')", "Drop tag", "Remove tags from many captions.", "images"),
     Command("c", "edit_tags('replace')", "Change tag", "Rename a tag.", "images"),
     Command("w", "edit_tags('trigger')", "Trigger", "Put the trigger word first.", "images"),
     Command("p", "edit_tags('rules')", "Rules", "Apply the rules of shikomi.toml.", "images"),
     Command("x", "exclude", "Exclude", "Exclude images, or include them.", "images", True),
-    Command("t", "tags", "Tags", "Show or hide the list of tags.", "images", True),
+    Command("m", "grid", "Grid", "Show pictures side by side, or the list.", "images", True),
+    Command("f", "chips", "Its tags", "To the tags of this image.", "images", True),
+    Command("t", "tags", "Tags", "Show or hide the list of all tags.", "images", True),
     Command("escape", "clear", "Clear", "Clear selection and filter.", "images"),
     # ---- 2 duplicates --------------------------------------------------------------------
     Command("f", "find", "Find", "Compare all pictures again.", "dupes", True),
@@ -301,6 +335,8 @@ def titles() -> Iterable[tuple[str, str]]:
     yield "app", "Everywhere"
     yield "list", "In lists"
     yield "editor", "In the caption editor"
+    yield "chips", "On the tags of an image"
+    yield "tagpanel", "In the list of all tags"
     yield "picture", "Picture"
     yield "box", "In the crop"
     yield "verb", "In forms of verbs (ctrl+p)"

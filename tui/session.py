@@ -17,6 +17,7 @@ from prep import captions
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change
 from prep.dataset.journal.edits import Edit, Journal, Outcome
+from prep.dataset.journal.taking_back import take_back
 from prep.events import Warned
 from prep.project import FILE_NAME, Project
 from tui.drafts import Drafts
@@ -28,6 +29,10 @@ from tui.scope import Scope
 from tui.stages import StageState
 
 T = TypeVar("T")
+
+_FRONT_END = "terminal application"
+_LISTED = 1000
+"""Edits in the history."""
 
 
 class IndexThread:
@@ -158,6 +163,21 @@ class Session:
         """Return the edit that would be undone or redone next."""
         return await self._writer.run(lambda index: Journal(index).upcoming(undo=undo))
 
+    async def history(self) -> list[Edit]:
+        """Return the edits, newest first."""
+        return await self._writer.run(lambda index: Journal(index).history(_LISTED))
+
+    async def changes_of(self, edit: Edit, limit: int) -> list[Change]:
+        """Return the first changes of an edit."""
+        return await self._writer.run(lambda index: Journal(index).changes(edit.id, limit))
+
+    async def take_back(self, edit: Edit) -> Outcome:
+        """Revert any edit, except where something later stands on it."""
+        done = await self._journal(lambda journal, index: take_back(index, journal, edit))
+        self._mine.add(done.edit)
+        self.turned.publish(done)
+        return done
+
     def adopt(self, number: int) -> None:
         """Count an edit as one of this session: a process that it started has made it."""
         self._mine.add(number)
@@ -201,7 +221,7 @@ class Session:
         return await self._writer.run(lambda index: captions.read(index.project.caption_file(path)))
 
     async def _journal(self, work: Callable[[Journal, Index], Outcome]) -> Outcome:
-        outcome = await self._writer.run(lambda index: work(Journal(index), index))
+        outcome = await self._writer.run(lambda index: work(Journal(index, _FRONT_END), index))
         if any(change.path == FILE_NAME for change in outcome.changed):
             self.reopen(await asyncio.to_thread(Project.open, self.project.root))
         elif outcome.changed:

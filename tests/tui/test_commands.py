@@ -18,6 +18,8 @@ from tui.widgets.line_list import LineList
 from tui.widgets.log_view import LogView
 from tui.widgets.sample_grid import SampleGrid
 from tui.widgets.slider import Slider
+from tui.widgets.tag_chips import TagChips
+from tui.widgets.tag_panel import TagPanel
 from tui.widgets.tagger_panel import TaggerPanel
 from tui.widgets.threshold_panel import ThresholdPanel
 
@@ -27,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def test_every_command_has_its_method() -> None:
     owners = {"app": ShikomiApp, "list": LineList, "editor": CaptionEditor}
     owners |= {mode: screen_of(mode) for mode in SCREENS}
+    owners |= {"verb": VerbScreen, "chips": TagChips, "tagpanel": TagPanel}
     owners["verb"] = VerbScreen
     owners |= {"log": LogView, "grid": SampleGrid}
     owners |= {"thresholds": ThresholdPanel, "slider": Slider, "taggers": TaggerPanel}

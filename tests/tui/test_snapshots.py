@@ -21,6 +21,7 @@ from tests.prep.scored import add_scores
 from tests.tui.driving import Opened
 from tui.app import ShikomiApp
 from tui.screens.review import ReviewScreen
+from tui.widgets.image_list import ImageList
 from tui.widgets.line_list import ItemList
 from tui.widgets.part_list import PartList
 from tui.widgets.sample_grid import SampleGrid
@@ -77,15 +78,22 @@ async def fault(opened: Opened) -> None:
     await opened.until(lambda: opened.app.screen.query_one("#filter-fault").display)
 
 
+async def grid(opened: Opened) -> None:
+    await opened.press("m", "l")
+    thumbnails = opened.app.screen.query_one(ImageList)._thumbnails
+    await opened.until(lambda: len(thumbnails._known) >= 4 and not thumbnails._busy)
+
+
 @pytest.mark.parametrize(
     ("mode", "size", "then"),
     [
         ("images", (140, 40), None),
         ("images", (80, 24), fault),
+        ("images", (120, 34), grid),
         ("plan", (80, 24), None),
         ("train", (140, 40), None),
     ],
-    ids=["images", "fault", "plan", "train"],
+    ids=["images", "fault", "grid", "plan", "train"],
 )
 def test_screens(
     pictured: Project, snap_compare: Any, mode: str, size: tuple[int, int], then: Any

@@ -130,14 +130,14 @@ class Picture(Pictured):
         """Return whether it is not shown whole."""
         return self.view != View()
 
-    def placed(self) -> tuple[Graphic, Region] | None:
+    def placed(self) -> Sequence[tuple[Graphic, Region]]:
         """Return the pixels and the cells on the screen that they cover, as drawn last."""
         if self._painted is None or (graphic := self._painted.graphic) is None:
-            return None
+            return ()
         size = self.size
         left, top = (size.width - graphic.columns) // 2, (size.height - graphic.rows) // 2
         place = self.content_region
-        return graphic, Region(place.x + left, place.y + top, graphic.columns, graphic.rows)
+        return ((graphic, Region(place.x + left, place.y + top, graphic.columns, graphic.rows)),)
 
     # ---- looking -------------------------------------------------------------------------
 
