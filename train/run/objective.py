@@ -18,6 +18,7 @@ from prep.errors import UnreadableError
 from prep.seeding import seed_of
 from train.arithmetic.loss import huber_threshold, per_image, pixel_errors
 from train.arithmetic.perturbation import input_noise, training_noise
+from train.arithmetic.transfer import moved
 from train.config import TrainSettings
 from train.data.dataset import Batch, TrainImage, validation_caption
 from train.families.base import Conditioning, Frame
@@ -46,7 +47,7 @@ class Example:
 
     def to(self, device: torch.device) -> "Example":
         """Return it on a device."""
-        return self._each(lambda tensor: _moved(tensor, device))
+        return self._each(lambda tensor: moved(tensor, device))
 
     def rows(self, chosen: slice) -> "Example":
         """Return some of its images."""
@@ -65,13 +66,6 @@ class _Drawn:
     loaded: LoadedBatch
     example: Example
     captions: list[str]
-
-
-def _moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copy to a device; the GPU goes on computing meanwhile."""
-    if device.type == "cuda":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
 
 
 def micro_losses(
@@ -135,9 +129,9 @@ def _losses(training: Training, drawn: _Drawn, step: int, rows: slice) -> Tensor
     weights = objective.loss_weights(example.timesteps, settings)
     importance = torch.tensor([_importance(exposure.image, settings) for exposure in exposures])
     masks = [] if loaded.masks is None else [loaded.masks[rows]]
-    moved = [_moved(part, device) for part in (importance, *masks)]
-    training.ledger.note(step, exposures, timesteps, _unweighted(errors, *moved[1:]))
-    return per_image(errors, weights, *moved)
+    counting = [moved(part, device) for part in (importance, *masks)]
+    training.ledger.note(step, exposures, timesteps, _unweighted(errors, *counting[1:]))
+    return per_image(errors, weights, *counting)
 
 
 def _unweighted(errors: Tensor, mask: Tensor | None = None) -> Tensor:
