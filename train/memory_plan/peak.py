@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
 from prep.images.buckets import Size
+from train.arithmetic.convolutions import large_convolutions
 from train.arithmetic.precision import PrecisionPolicy
 from train.config import RunConfig
 from train.data.latents import BATCH_PIXELS
@@ -26,6 +27,8 @@ from train.optim.optimizers import make_optimizer
 from train.run.building import make_network, make_stepper
 from train.settings.optimization import OptimizationSettings
 
+_REORDERED = "unet, reordered"
+"""Weights that a CPU holds twice, by the name under which they are told."""
 _FEW = 64
 _STEPS = 2
 """Optimisers make their state in the first step; the second one shows what a step needs with it."""
@@ -107,10 +110,12 @@ def peak_of(
         weights = {n: _size(model.component(n).parameters()) for n in base.components}
         together = 1 if place.is_cpu else max(1, BATCH_PIXELS // (bucket[0] * bucket[1]))
         encoding = _encoding(model, bucket, together)
-        trained, step = _training(model, run, bucket)
+        trained, step, twice = _training(model, run, bucket)
+        weights |= {_REORDERED: twice} if twice and place.is_cpu else {}
         drawing = _drawing(model, sample) if sample else 0
     texts = base.text_encoders if trained_texts or place.is_cpu else ()
-    return MemoryPeak(weights, trained, encoding, step, drawing, ("unet", *texts))
+    denoiser = ("unet", *({_REORDERED} & weights.keys()))
+    return MemoryPeak(weights, trained, encoding, step, drawing, (*denoiser, *texts))
 
 
 def _size(tensors: Iterable[Tensor]) -> int:
@@ -128,8 +133,11 @@ def _encoding(model: Family, bucket: Size, together: int) -> int:
     return int(tracker.peak)
 
 
-def _training(model: Family, run: RunConfig, bucket: Size) -> tuple[int, int]:
-    """Return what is trained with all that belongs to it, and what a step takes on top."""
+def _training(model: Family, run: RunConfig, bucket: Size) -> tuple[int, int, int]:
+    """Return what is trained with all that belongs to it, and what a step takes on top.
+
+    The third number is what a CPU holds twice: ``train.arithmetic.convolutions``.
+    """
     settings, calculable = run.train, True
     with MemoryTracker(_known(model)) as tracker:
         conditioning = known_conditioning(model, run, bucket)
@@ -145,12 +153,14 @@ def _training(model: Family, run: RunConfig, bucket: Size) -> tuple[int, int]:
                 group.gradients.zero_()
             network.after_step(step + 1)
         trained = tracker.live
+    frozen = large_convolutions(model.component("unet")).values()
+    twice = _size(convolution.weight for convolution in frozen)
     network.detach()
     if not calculable:
         elements = sum(group.values.numel() for group in stepper.groups)
         state = elements * _state_per_element(settings)
-        return int(trained + state), int(tracker.peak - trained)
-    return int(trained), int(tracker.peak - trained)
+        return int(trained + state), int(tracker.peak - trained), twice
+    return int(trained), int(tracker.peak - trained), twice
 
 
 def _steps(optimizer: torch.optim.Optimizer) -> bool:

@@ -12,6 +12,7 @@ from prep.errors import UserError
 from prep.events import Event, Stage, Warned
 from prep.images.buckets import Size
 from prep.system import jobs
+from train.arithmetic.convolutions import reorder
 from train.arithmetic.precision import choose
 from train.config import RunConfig, TrainSettings
 from train.data.dataset import (
@@ -151,6 +152,7 @@ def prepare(
     planned = yield from _planned(plan if fresh and group.is_main else None, run, base, schedule)
     yield from _load(model, settings)
     stepper = make_stepper(model, network := make_network(model, run, fresh=fresh), settings)
+    yield from _reorder(model)
     counters = Counters(dataset=data.fingerprint, started=time.time())
     training = Training(
         run,
@@ -232,6 +234,16 @@ def _load(model: Family, settings: TrainSettings) -> Generator[Event, None, None
     name = str(policy.dtype).removeprefix("torch.")
     note = f"{name}: {policy.reason}"
     yield Stage("load", True, round(time.monotonic() - began, 2), note)
+
+
+def _reorder(model: Family) -> Generator[Event, None, None]:
+    """Bring what stays frozen into the order in which a CPU computes fastest."""
+    if model.policy.device.type != "cpu":
+        return
+    began = time.monotonic()
+    if count := reorder(model.component("unet")):
+        note = f"{count} convolutions hold their weights as the processor wants them"
+        yield Stage("reorder", True, round(time.monotonic() - began, 2), note)
 
 
 def _encode(
