@@ -145,6 +145,8 @@ def ladder(settings: TrainSettings, run_config: RunConfig) -> Iterator[dict[str,
         yield dict(changes)
     if not settings.gradient_checkpointing:  # the same result, about a quarter slower
         changes["gradient_checkpointing"] = True
+        if settings.execution == "graphs":  # excludes it
+            changes["execution"] = "eager"
         yield dict(changes)
     rates = settings.rates(run_config.family)
     if any(rate for part, rate in rates.items() if part != "unet"):

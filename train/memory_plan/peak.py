@@ -136,7 +136,9 @@ def _encoding(model: Family, bucket: Size, together: int) -> int:
 def _training(model: Family, run: RunConfig, bucket: Size) -> tuple[int, int, int]:
     """Return what is trained with all that belongs to it, and what a step takes on top.
 
-    The third number is what a CPU holds twice: ``train.arithmetic.convolutions``.
+    The third number is what a CPU holds twice: ``train.arithmetic.convolutions``. Steps that are
+    replayed take what they took when they were recorded: graphs share one pool, nothing else is
+    held beside it, and it is given back before a sample is drawn (``train.run.graphs``).
     """
     settings, calculable = run.train, True
     with MemoryTracker(_known(model)) as tracker:

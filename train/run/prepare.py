@@ -38,6 +38,7 @@ from train.run.batches import Lost
 from train.run.building import make_network, make_stepper
 from train.run.capacity import check_whole_model, whole_model_warnings
 from train.run.checkpoint import Counters, load_newest, newest_step, set_aside, states
+from train.run.graphs import Graphs
 from train.run.ledger import Ledger
 from train.run.micro_batches import MicroBatches
 from train.run.probe import LEAST_STEPS, judge, prediction_errors, probed
@@ -72,6 +73,7 @@ class Training:
     planned: int | None = None
     """The peak memory that was calculated, bytes."""
     lost: Lost = field(default_factory=Lost)
+    graphs: Graphs = field(default_factory=Graphs)
 
     def lose(self, image: TrainImage, reason: str) -> None:
         """Note an image that can no longer be read; the run goes on without it.
