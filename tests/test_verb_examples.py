@@ -17,7 +17,7 @@ import pytest
 from prep import demo_world
 from prep.cli.examples import examples_of
 from prep.project import Project
-from prep.system import jobs
+from prep.system import jobs, queue
 from tests.mascot import mascot_project
 from tests.prep.vision_server import vision_server
 from tests.verbs import Words, all_verbs
@@ -127,13 +127,14 @@ def call(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
     return main()
 
 
-def job(name: str, script: str) -> jobs.Job:
-    """Start a job of this name."""
+def job(name: str, script: str, lane: str = "") -> jobs.Job:
+    """Start a job of this name, or queue it in a lane."""
     folder = Project.open(Path("my_project")).jobs
-    settings = jobs.JobSettings("train", [sys.executable, "-c", script], title="a test")
+    argv = [sys.executable, "-c", script]
+    settings = jobs.JobSettings("train", argv, title="a test", lane=lane)
     made = jobs.create(folder, settings)
     started = jobs.Job(made.directory.rename(folder / name))
-    jobs.start(started)
+    (queue if lane else jobs).start(started)
     return started
 
 
@@ -153,9 +154,10 @@ BEFORE = {
         "shikomi export my_project --out second_export",
     ],
 }
-JOBS = {
+JOBS: dict[str, list[tuple[str, ...]]] = {
     "jobs list": [(JOB, SHORT)],
     "jobs follow": [(JOB, SHORT)],
+    "jobs move": [("20260228-181500-train", ENDLESS, "train"), (JOB, ENDLESS, "train")],
     "jobs stop": [(JOB, ENDLESS), ("20260302-181500-train", ENDLESS)],
 }
 

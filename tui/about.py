@@ -24,7 +24,9 @@ def size_text(size: int) -> str:
     """
     if size < 1000:
         return f"{size} B"
-    return f"{size / 1e3:.0f} kB" if size < 1_000_000 else f"{size / 1e6:.1f} MB"
+    if size < 1_000_000_000:
+        return f"{size / 1e3:.0f} kB" if size < 1_000_000 else f"{size / 1e6:.1f} MB"
+    return f"{size / 1e9:.2f} GB"
 
 
 def fit_text(fit: Fit) -> str:

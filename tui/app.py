@@ -100,8 +100,11 @@ class ShikomiApp(GraphicsApp):
         self.keys: dict[str, str] = {}
         for name in set(self.available_themes) - {theme.name for theme in THEMES}:
             self.unregister_theme(name)
-        for mode, screen in screens.SCREENS.items():
-            self.add_mode(mode, partial(screen, self.session))
+        for mode in screens.SCREENS:
+            self.add_mode(mode, partial(self._stage, mode))
+
+    def _stage(self, mode: str) -> StageScreen:
+        return screens.screen_of(mode)(self.session)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return what every line of every widget goes through on its way to the terminal."""
@@ -201,8 +204,15 @@ class ShikomiApp(GraphicsApp):
 
     def on_scan_done(self) -> None:
         """Show the complete dataset."""
+        if not self.session.scanned:
+            self.run_worker(self._read_ahead, group="ahead", thread=True, exit_on_error=False)
         self.session.scanned = True
         self.session.dataset_changed.publish("scanned")
+
+    def _read_ahead(self) -> None:
+        """Import the screens that have not been opened yet."""
+        for mode in screens.SCREENS:
+            screens.screen_of(mode)
 
     # ---- rail and strip ------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ from prep import captions
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change
 from prep.dataset.journal.edits import Edit, Journal, Outcome
+from prep.dataset.journal.taking_back import take_back
 from prep.events import Warned
-from prep.ops import edit
 from prep.project import FILE_NAME, Project
 from tui.drafts import Drafts
 from tui.graphics.overlay import Overlay
@@ -29,6 +29,10 @@ from tui.scope import Scope
 from tui.stages import StageState
 
 T = TypeVar("T")
+
+_FRONT_END = "terminal application"
+_LISTED = 1000
+"""Edits in the history."""
 
 
 class IndexThread:
@@ -78,6 +82,7 @@ class Session:
         rows: Fetches rows that scroll into view; nothing slow may run there.
         queries: Runs filters and previews.
         counts: Runs counts that take long in a large dataset.
+        trials: Tries thresholds on kept scores.
         dataset_changed: Published with a reason when rows, captions or settings may differ.
         edited: Published with the outcome of each edit.
         turned: Published with the outcome of each undo and redo.
@@ -94,6 +99,7 @@ class Session:
         self.rows = IndexThread(project, "rows")
         self.queries = IndexThread(project, "queries")
         self.counts = IndexThread(project, "counts")
+        self.trials = IndexThread(project, "trials")
         self._writer = IndexThread(project, "writer")
         self._painters = ThreadPoolExecutor(2, thread_name_prefix="shikomi-paint")
         self.scope = Scope()
@@ -121,7 +127,7 @@ class Session:
 
     @property
     def _threads(self) -> tuple[IndexThread, ...]:
-        return self.rows, self.queries, self.counts, self._writer
+        return self.rows, self.queries, self.counts, self.trials, self._writer
 
     async def paint(self, work: Callable[[], T]) -> T:
         """Do something slow with pixels; queued work is dropped if the caller is cancelled."""
@@ -145,9 +151,32 @@ class Session:
         self.edited.publish(done)
         return done
 
+    async def carry_out(self, work: Callable[[Index], Outcome]) -> Outcome:
+        """Make an edit with an operation that journals what it does itself, and publish it."""
+        done = await self._journal(lambda _, index: work(index))
+        if done.edit:
+            self._mine.add(done.edit)
+            self.edited.publish(done)
+        return done
+
     async def upcoming(self, *, undo: bool) -> Edit | None:
         """Return the edit that would be undone or redone next."""
         return await self._writer.run(lambda index: Journal(index).upcoming(undo=undo))
+
+    async def history(self) -> list[Edit]:
+        """Return the edits, newest first."""
+        return await self._writer.run(lambda index: Journal(index).history(_LISTED))
+
+    async def changes_of(self, edit: Edit, limit: int) -> list[Change]:
+        """Return the first changes of an edit."""
+        return await self._writer.run(lambda index: Journal(index).changes(edit.id, limit))
+
+    async def take_back(self, edit: Edit) -> Outcome:
+        """Revert any edit, except where something later stands on it."""
+        done = await self._journal(lambda journal, index: take_back(index, journal, edit))
+        self._mine.add(done.edit)
+        self.turned.publish(done)
+        return done
 
     def adopt(self, number: int) -> None:
         """Count an edit as one of this session: a process that it started has made it."""
@@ -161,6 +190,8 @@ class Session:
         """Finish edits that were interrupted; return what to tell of those and of others."""
 
         def open_journal(index: Index) -> tuple[bool, list[Warned]]:
+            from prep.ops import edit  # not needed for the first frame
+
             journal = Journal(index)
             told = [event for event in edit.unfinished(journal) if isinstance(event, Warned)]
             return bool(journal.recovered), told
@@ -190,7 +221,7 @@ class Session:
         return await self._writer.run(lambda index: captions.read(index.project.caption_file(path)))
 
     async def _journal(self, work: Callable[[Journal, Index], Outcome]) -> Outcome:
-        outcome = await self._writer.run(lambda index: work(Journal(index), index))
+        outcome = await self._writer.run(lambda index: work(Journal(index, _FRONT_END), index))
         if any(change.path == FILE_NAME for change in outcome.changed):
             self.reopen(await asyncio.to_thread(Project.open, self.project.root))
         elif outcome.changed:

@@ -93,7 +93,8 @@ def _edit_line(event: events.Event) -> str | None:
         return None
     when = datetime.fromtimestamp(event.time).strftime("%Y-%m-%d %H:%M")
     counts = ", ".join(_count(number, _NOUNS[kind]) for kind, number in event.kinds.items())
-    return f"{event.id:>4}  {when}  {event.state:<6}  {event.title}  ({counts})"
+    author = f", by the {event.author}" if event.author else ""
+    return f"{event.id:>4}  {when}  {event.state:<6}  {event.title}  ({counts}{author})"
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,6 +1,9 @@
 """The command line of jobs: list, follow, stop."""
 
 from collections.abc import Iterator
+from typing import Annotated
+
+from cyclopts import Parameter, validators
 
 from prep import events
 from prep.cli.arguments import HERE, Json, ProjectPath
@@ -10,6 +13,9 @@ from prep.cli.run_lines import run_line
 from prep.errors import UserError
 from prep.project import Project
 from prep.system import jobs, queue
+
+Place = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+"""A place in the queue."""
 
 
 @examples(
@@ -84,6 +90,36 @@ def jobs_stop(
         else:
             raise UserError(f"The job {found.name} is not running.", "See: shikomi jobs list")
         yield events.Finished({"job": found.name})
+
+    return operate(project, start, json=json, rescan=False)
+
+
+@examples(
+    (
+        "shikomi jobs move my_project --job 20260301-181500-train",
+        "Let this run be the next one; shikomi jobs list shows the names and places.",
+    ),
+    (
+        "shikomi jobs move my_project --job 20260301-181500-train --to 3",
+        "Put it in the third place of the queue.",
+    ),
+)
+def jobs_move(
+    project: ProjectPath = HERE, /, *, job: str, to: Place = 1, json: Json = False
+) -> int:
+    """Give a queued run another place in the queue.
+
+    Args:
+        job: Name of the job.
+        to: Its new place; 1 is the next one.
+    """
+
+    def start(opened: Project) -> Iterator[events.Event]:
+        found = find_job(opened, job)
+        queue.move(found, to)
+        order = queue.waiting(opened.jobs)
+        place = order.index(found) + 1 if found in order else 0
+        yield events.Finished({"job": found.name, "place": place})
 
     return operate(project, start, json=json, rescan=False)
 

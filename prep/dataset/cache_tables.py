@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 INDEX_VERSION = 5
 """The version since which the tables of ``INDEX`` have their current meaning."""
 
@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS perceptual_hashes(
     id INTEGER PRIMARY KEY, content TEXT NOT NULL UNIQUE, upright INTEGER NOT NULL,
     mirrored INTEGER NOT NULL, flipped INTEGER NOT NULL, turned INTEGER NOT NULL,
     middle INTEGER NOT NULL, middle_mirrored INTEGER NOT NULL, middle_flipped INTEGER NOT NULL,
-    middle_turned INTEGER NOT NULL, sharpness REAL NOT NULL);
+    middle_turned INTEGER NOT NULL, clean_detail REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS other_hashes(
     content TEXT NOT NULL, kind TEXT NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY(content, kind)
     ) WITHOUT ROWID;

@@ -294,13 +294,13 @@ class Index:
         """Return the number of image files, including unreadable and excluded ones."""
         return int(self.connection.execute("SELECT count(*) FROM images").fetchone()[0])
 
-    def tag_counts(self, where: str = "") -> list[tuple[str, int]]:
-        """Return (tag, number of usable images that match), most frequent first.
+    def tag_counts(self, where: str = "", of: Sequence[int] | None = None) -> list[tuple[str, int]]:
+        """Return (tag, number of usable images that match, or of these), most frequent first.
 
         Raises:
             ConfigError: The query is not valid; the message points at the fault.
         """
-        return tag_counts(self.connection, self._found(where))
+        return tag_counts(self.connection, self._found(where) if of is None else set_of(of))
 
     def folders(self) -> list[tuple[str, int]]:
         """Return (concept folder, number of usable images), in natural order."""

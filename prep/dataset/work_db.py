@@ -39,6 +39,9 @@ MIGRATIONS = (
     """
     CREATE TABLE decisions(path TEXT PRIMARY KEY, kept TEXT NOT NULL) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE edits ADD COLUMN author TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 

@@ -118,7 +118,11 @@ class TagCount(Event):
 
 @dataclass(frozen=True)
 class HistoryEntry(Event):
-    """One edit of the journal; ``state`` is done or undone, ``kinds`` counts the changes."""
+    """One edit of the journal.
+
+    ``state`` is done or undone, ``kinds`` counts the changes, ``author`` is the front end that
+    made it.
+    """
 
     kind: ClassVar[str] = "edit"
     id: int
@@ -127,6 +131,7 @@ class HistoryEntry(Event):
     state: str
     changes: int
     kinds: dict[str, int] = field(default_factory=dict)
+    author: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,10 @@ from prep.dataset.index import ImageRow, Index
 from prep.images import crops
 from prep.images.buckets import Fit, Size, enlargement
 from prep.project import Project, Section
+from prep.training_set.bucket_groups import MUCH
 from prep.training_set.plan.split import exposures
 from prep.training_set.trainers import Loss, Trainer, TrainerView, views
 
-MUCH = 0.1
-"""Share of the picture whose loss is reported."""
 _NAMED = 3
 """Maximum of buckets listed in a warning."""
 

@@ -7,6 +7,7 @@ that a trainer cuts nothing more off (``prep.images.crops.snapping``), unless di
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import astuple
+from typing import Literal
 
 from PIL import Image
 
@@ -25,6 +26,8 @@ from prep.images.crops.subject import proposal
 from prep.ops.edit import report
 from prep.project import Project, Section
 from prep.system.parallel import ordered
+
+Kind = Literal["subject", "borders", "usual"]
 
 
 class CropOptions(Section):
@@ -122,6 +125,35 @@ def proposed(index: Index, row: ImageRow, options: CropOptions) -> list[Change]:
     for event in kept():
         if isinstance(event, events.Skipped):
             raise UserError(f"{event.path}: {event.reason}.")
+    return found
+
+
+def suggestions(project: Project, row: ImageRow, usual: Size | None = None) -> dict[Kind, Box]:
+    """Return crops of one image that ``run`` would make, without those that cut nothing off.
+
+    Args:
+        project: The project.
+        row: A readable image.
+        usual: A bucket whose proportions the image could have.
+
+    Raises:
+        UserError: It cannot be read, or has changed since the last scan.
+    """
+    image = decode(project.root / row.path)
+    if image.size != (row.width, row.height):
+        raise UserError(f"{row.path} has changed since the last scan.", "Scan again: shikomi scan")
+    options: dict[Kind, CropOptions] = {
+        "subject": CropOptions(subject=True),
+        "borders": CropOptions(borders=True),
+    }
+    if usual is not None:
+        options["usual"] = CropOptions(subject=True, bucket=f"{usual[0]}x{usual[1]}")
+    found: dict[Kind, Box] = {}
+    for kind, each in options.items():
+        shape = parse_shape(each.shape, project.buckets) if each.shape else None
+        boxes = _Cropper(project.buckets, shape, each).boxes(row, image)
+        if boxes and boxes[0] != WHOLE:
+            found[kind] = boxes[0]
     return found
 
 

@@ -204,7 +204,13 @@ def history(project: Project) -> Iterator[events.Event]:
         edits = journal.history()
     for line in edits:
         yield events.HistoryEntry(
-            line.id, line.time, line.title, line.state, sum(line.kinds.values()), line.kinds
+            line.id,
+            line.time,
+            line.title,
+            line.state,
+            sum(line.kinds.values()),
+            line.kinds,
+            line.author,
         )
     yield events.Finished({"edits": len(edits)})
 

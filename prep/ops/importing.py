@@ -79,7 +79,7 @@ def run(
     if _is_reversed(project, source):
         project, source = source, project
         yield events.Warned(
-            f"{project} does not exist, so it becomes the project and {source} its source.",
+            f"{source} is what can be imported, so {project} is taken for the project.",
             "Name the project first: shikomi import PROJECT SOURCE",
         )
     opened, new = _opened(project)
@@ -97,8 +97,14 @@ def run(
 
 
 def _is_reversed(project: Path, source: Path) -> bool:
-    """Return whether the source is missing and the project is a folder that was never a project."""
+    """Return whether the source is named first: nothing else can be meant.
+
+    A file is no project. A folder that was never one may become one, but not if the source is
+    missing and could be created.
+    """
     place, root = with_home(source), with_home(project)
+    if root.is_file():
+        return place.is_dir() or (not place.exists() and place.parent.is_dir())
     opened = (root / FILE_NAME).exists() or (root / STATE_NAME).exists()
     return not place.exists() and place.parent.is_dir() and root.is_dir() and not opened
 

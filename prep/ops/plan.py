@@ -179,6 +179,22 @@ def run(project: Project, options: PlanOptions | None = None) -> Iterator[events
     yield events.Finished(summary)
 
 
+def held_out_parts(project: Project) -> list[bool]:
+    """Return which training images are held out of training, in the order of the list.
+
+    Reads the contents of images that were not read before.
+
+    Raises:
+        ConfigError: The [train] table is not valid.
+    """
+    with Index(project) as index:
+        for _ in hash_contents(index, index.usable()):
+            pass
+        rows = [row for row in index.usable() if row.caption_error is None]
+    plan = plan_of(project, rows, contents=exported_contents(project, rows))
+    return [seen.held_out for seen in plan.seen]
+
+
 def _uncertainty(
     project: Project, rows: Sequence[ImageRow], options: PlanOptions, plan: Plan
 ) -> Iterator[events.Event]:
@@ -227,7 +243,7 @@ def _balance(
         yield events.Proposal(concept.folder, count, concept.repeats, times, before, after)
         if times != concept.repeats:
             changes[concept.folder] = {"repeats": times}
-    then = plan_of(_with_repeats(project, changes), rows, options, contents)
+    then = plan_of(with_repeats(project, changes), rows, options, contents)
     if changes and options.apply:
         change, _ = settings_change(project, {"concepts": changes})
         with Index(project) as index:
@@ -240,7 +256,7 @@ def _balance(
     }
 
 
-def _with_repeats(project: Project, changes: Mapping[str, dict[str, int]]) -> Project:
+def with_repeats(project: Project, changes: Mapping[str, Mapping[str, Any]]) -> Project:
     """Return the project as after ``saved``, without writing."""
     sections = dict(project.settings.concepts)
     for folder, change in changes.items():

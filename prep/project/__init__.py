@@ -131,6 +131,8 @@ class Settings(Section):
     captioner: CaptionerSection = CaptionerSection()
     quality: QualitySection = QualitySection()
     vocabulary: VocabularySection = VocabularySection()
+    filters: dict[str, str] = Field(default_factory=dict)
+    """Filters with names, for the terminal application."""
     train: dict[str, Any] = Field(default_factory=dict)
     """Checked by the trainer, which owns these settings."""
 

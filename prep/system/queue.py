@@ -51,6 +51,27 @@ def withdraw(job: jobs.Job) -> None:
     jobs.say(job, events.Finished({}, "stopped"))
 
 
+def move(job: jobs.Job, place: int) -> None:
+    """Give a waiting job another place in its queue.
+
+    Args:
+        job: The job.
+        place: From 1, the next one; what is beyond the last place is the last.
+
+    Raises:
+        UserError: It does not wait.
+    """
+    order = waiting(job.directory.parent)
+    if job not in order:
+        raise UserError(f"The job {job.name} does not wait in the queue.", "See: shikomi jobs list")
+    tickets = sorted(number for each in order if (number := ticket(each)) is not None)
+    order.remove(job)
+    order.insert(max(0, place - 1), job)
+    for each, number in zip(order, tickets, strict=False):
+        if ticket(each) not in (None, number):  # one whose turn has come has none any more
+            write_text(each.directory / jobs.TICKET, f"{number}\n")
+
+
 def ticket(job: jobs.Job) -> int | None:
     """Return a job's ticket, which grows in the order of the queue; ``None`` for no ticket."""
     try:

@@ -39,22 +39,45 @@ def recompiled(
         mode: How an existing caption is changed.
         answers: Answers about single tags.
     """
-    now = _decided(text, known, rules, answers)
+    now = decided(text, known, rules, answers)
+    after, new = written(text, now, machine, rules, mode, answers)
+    return after, now, new
+
+
+def written(
+    text: str | None,
+    now: ManualEdits,
+    machine: Sequence[str],
+    rules: Rules,
+    mode: WriteMode,
+    answers: Mapping[str, bool] | None = None,
+) -> tuple[str | None, ManualEdits]:
+    """Return the new text of a caption and the manual edits behind it; see ``recompiled``.
+
+    Args:
+        text: Text of the caption file; ``None`` for no file.
+        now: The manual edits behind that text, from ``decided``; they cost as much as the rest.
+        machine: Tags of the tagger, spelled as in captions.
+        rules: Rules of the concept.
+        mode: How an existing caption is changed.
+        answers: Answers about single tags.
+    """
     new = compile_caption(now, machine, rules, mode)
     after = caption_change("", text, new.compiled).after
     # Sentences and marks may place new tags elsewhere than rules do: repeat until both agree.
     for _ in range(_ROUNDS if after and structure.plain_tags(after) is None else 0):
-        again = compile_caption(_decided(after, new, rules, answers), machine, rules, mode)
+        again = compile_caption(decided(after, new, rules, answers), machine, rules, mode)
         text = caption_change("", after, again.compiled).after
         if (text, again) == (after, new):
             break
         after, new = text, again
-    return after, now, new
+    return after, new
 
 
-def _decided(
+def decided(
     text: str | None, known: ManualEdits | None, rules: Rules, answers: Mapping[str, bool] | None
 ) -> ManualEdits:
+    """Return the manual edits behind the text of a caption, answers included."""
     found = infer_manual_edits(known, captions.split(text or ""), rules)
     return answered(found, answers, rules) if answers else found
 

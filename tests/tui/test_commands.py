@@ -8,20 +8,33 @@ from tui import commands
 from tui.app import ShikomiApp
 from tui.dialogs.edit_tags import EditTags  # noqa: F401  (the dialogs load, too)
 from tui.palette import TableProvider
-from tui.screens import SCREENS
+from tui.screens import SCREENS, screen_of
 from tui.stage_screen import StageScreen
 from tui.stages import SHORT
 from tui.verbs.screen import VerbScreen
 from tui.widgets.caption_editor import CaptionEditor
+from tui.widgets.crop_picture import CropPicture
 from tui.widgets.line_list import LineList
+from tui.widgets.log_view import LogView
+from tui.widgets.sample_grid import SampleGrid
+from tui.widgets.slider import Slider
+from tui.widgets.tag_chips import TagChips
+from tui.widgets.tag_panel import TagPanel
+from tui.widgets.tagger_panel import TaggerPanel
+from tui.widgets.threshold_panel import ThresholdPanel
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def test_every_command_has_its_method() -> None:
-    owners = {"app": ShikomiApp, "list": LineList, "editor": CaptionEditor, **SCREENS}
+    owners = {"app": ShikomiApp, "list": LineList, "editor": CaptionEditor}
+    owners |= {mode: screen_of(mode) for mode in SCREENS}
+    owners |= {"verb": VerbScreen, "chips": TagChips, "tagpanel": TagPanel}
     owners["verb"] = VerbScreen
+    owners |= {"log": LogView, "grid": SampleGrid}
+    owners |= {"thresholds": ThresholdPanel, "slider": Slider, "taggers": TaggerPanel}
     owners["picture"] = StageScreen
+    owners["box"] = CropPicture
     missing = [
         command.action
         for command in commands.COMMANDS

@@ -99,7 +99,7 @@ async def test_past_runs_are_listed_with_their_curve(project: Project) -> None:
         log = opened.app.screen.query_one("#run-log", Static)
         await opened.until(lambda: "Halve the batch." in str(log.content))
         chart = opened.app.screen.query_one(Chart)
-        assert "validation 0.4000" in chart.render_line(0).text
+        assert "validation 0.4 " in chart.render_line(0).text
         # It ended before anybody watched: nobody is told.
         assert not any("failed" in text for text in opened.notices)
 

@@ -8,15 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from prep import events
+from prep.ops import scan
 from prep.project import Project
 from prep.system import jobs
+from tests.prep.scored import add_scores
 from tests.tui.driving import Opened
 from tui.app import ShikomiApp
 from tui.screens.review import ReviewScreen
+from tui.widgets.image_list import ImageList
+from tui.widgets.line_list import ItemList
+from tui.widgets.part_list import PartList
+from tui.widgets.sample_grid import SampleGrid
 
 MakeImage = Callable[..., Path]
 Before = Callable[[Pilot[None]], Awaitable[None]]
@@ -70,21 +78,108 @@ async def fault(opened: Opened) -> None:
     await opened.until(lambda: opened.app.screen.query_one("#filter-fault").display)
 
 
+async def grid(opened: Opened) -> None:
+    await opened.press("m", "l")
+    thumbnails = opened.app.screen.query_one(ImageList)._thumbnails
+    await opened.until(lambda: len(thumbnails._known) >= 4 and not thumbnails._busy)
+
+
 @pytest.mark.parametrize(
     ("mode", "size", "then"),
     [
         ("images", (140, 40), None),
         ("images", (80, 24), fault),
+        ("images", (120, 34), grid),
         ("plan", (80, 24), None),
         ("train", (140, 40), None),
     ],
-    ids=["images", "fault", "plan", "train"],
+    ids=["images", "fault", "grid", "plan", "train"],
 )
 def test_screens(
     pictured: Project, snap_compare: Any, mode: str, size: tuple[int, int], then: Any
 ) -> None:
     app = ShikomiApp(pictured)
     assert snap_compare(app, terminal_size=size, run_before=at(mode, then))
+
+
+async def cropping(opened: Opened) -> None:
+    """Two crops of the first image, one of them being moved."""
+    members = opened.app.screen.query_one(PartList)
+    await opened.until(lambda: members.row is not None)
+    await opened.press("enter", "e")
+    about = opened.app.screen.query_one("#crop-about", Static)
+    await opened.until(lambda: "p: around" in str(about.content))
+    await opened.press("H", "H", "down", "c", "right")
+
+
+@pytest.mark.parametrize("size", [(160, 50), (80, 24)], ids=["wide", "narrow"])
+def test_crops(
+    project: Project, make_image: MakeImage, snap_compare: Any, size: tuple[int, int]
+) -> None:
+    for number, shape in enumerate([(400, 300), (400, 300), (520, 300), (300, 520)]):
+        make_image(f"10_mochi/{number}.bmp", number, shape)
+    app = ShikomiApp(project)
+    assert snap_compare(app, terminal_size=size, run_before=at("crop", cropping))
+
+
+async def typing(opened: Opened) -> None:
+    """The repeats of the first concept, with the findings of a check."""
+    await opened.press("c")
+    findings = opened.app.screen.query_one("#findings", ItemList)
+    await opened.until(lambda: findings.count)
+    await opened.press("l", "enter", "backspace")
+
+
+def test_plan_while_one_types(project: Project, make_image: MakeImage, snap_compare: Any) -> None:
+    for number in range(7):
+        make_image(f"10_mochi/{number}.bmp", number, (512, 512), "cat")
+    for number in range(3):
+        make_image(f"4_hats/{number}.bmp", 10 + number, (448, 576), "hat")
+    app = ShikomiApp(project)
+    assert snap_compare(app, terminal_size=(160, 50), run_before=at("plan", typing))
+
+
+async def lowered(opened: Opened) -> None:
+    await opened.press("t")
+    await opened.until(lambda: opened.app.screen.query("#slider-general"))
+    await opened.press("H", "H", "H")
+    counts = opened.app.screen.query_one("#threshold-counts", Static)
+    await opened.until(lambda: "counting" not in str(counts.content))
+
+
+@pytest.mark.parametrize("size", [(140, 40), (80, 24)], ids=["wide", "narrow"])
+def test_thresholds(pictured: Project, snap_compare: Any, size: tuple[int, int]) -> None:
+    list(scan.run(pictured))
+    scores = {
+        "beach": {"hat": 0.9, "smile": 0.5},
+        "forest": {"hat": 0.3},
+        "もち 夜空": {"smile": 0.25},
+    }
+    add_scores(pictured, "first", scores)
+    app = ShikomiApp(pictured)
+    assert snap_compare(app, terminal_size=size, run_before=at("tag", lowered))
+
+
+async def shown(opened: Opened) -> None:
+    grid = opened.app.screen.query_one(SampleGrid)
+    await opened.until(lambda: grid.place is not None)
+    await opened.press("right")
+    await opened.until(lambda: len(grid._thumbs) == 3)
+
+
+@pytest.mark.parametrize("size", [(140, 40), (80, 24)], ids=["wide", "narrow"])
+def test_samples(pictured: Project, snap_compare: Any, size: tuple[int, int]) -> None:
+    cells = pictured.output / "grids" / "cells"
+    for number, lora in enumerate(("", " <lora:mochi:0.5>", " <lora:mochi:1>")):
+        cells.mkdir(parents=True, exist_ok=True)
+        text = PngInfo()
+        text.add_text("parameters", f"mochi, beach{lora}\nSteps: 12, Seed: 1")
+        image = Image.radial_gradient("L").resize((64, 64)).convert("RGB")
+        image.paste((60 * number, 90, 200), (8, 8, 40, 40))
+        image.save(cells / f"{number}.png", pnginfo=text)
+        os.utime(cells / f"{number}.png", (1_767_225_600, 1_767_225_600))
+    app = ShikomiApp(pictured)
+    assert snap_compare(app, terminal_size=size, run_before=at("samples", shown))
 
 
 async def all_found(opened: Opened) -> None:

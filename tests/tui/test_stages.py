@@ -15,14 +15,11 @@ from prep.system import jobs
 from tests.tui.driving import running
 from tui.about import fit_text
 from tui.commands import STAGE_KEYS
-from tui.dialogs.edit_tags import EditTags
-from tui.dialogs.fields import Fields
 from tui.dialogs.help import Help
 from tui.dialogs.preview import Preview
-from tui.screens import SCREENS
+from tui.screens import screen_of
 from tui.stages import survey
 from tui.widgets.line_list import ItemList
-from tui.widgets.picture import Picture
 from tui.widgets.rail import StageItem
 
 MakeImage = Callable[..., Path]
@@ -42,7 +39,7 @@ async def test_every_stage_opens(twins: Project, size: tuple[int, int]) -> None:
     async with running(twins, size) as opened:
         for mode in STAGE_KEYS:
             await opened.go(mode)
-            assert isinstance(opened.app.screen, SCREENS[mode])
+            assert isinstance(opened.app.screen, screen_of(mode))
             assert opened.app.screen.query_one(f"#stage-{mode}", StageItem).has_class("-here")
 
 
@@ -160,67 +157,6 @@ async def test_what_was_decided_elsewhere_while_it_was_shown_is_judged_again(
         await opened.settled()
     with Index(twins) as index:
         assert [Path(row.path).name for row in index.usable()] == ["b.png", "c.png"]
-
-
-async def test_crops_are_shown(twins: Project) -> None:
-    async with running(twins) as opened:
-        await opened.go("crop")
-        await opened.until(lambda: opened.app.screen.query_one("#buckets", ItemList).count == 2)
-        about = opened.app.screen.query_one("#crop-about", Static)
-        await opened.until(lambda: "bucket" in str(about.content))
-        picture = opened.app.screen.query_one(Picture)
-        await opened.until(lambda: "▀" in picture.render_line(picture.size.height // 2).text)
-        await opened.press("o")
-        title = opened.app.screen.query_one("#crop-title", Static)
-        assert "whole" in str(title.content)
-
-
-async def test_a_trigger_word_is_saved_and_written_on_request(twins: Project) -> None:
-    async with running(twins) as opened:
-        await opened.go("plan")
-        await opened.until(lambda: opened.app.screen.query_one("#concepts", ItemList).count == 1)
-        await opened.pilot.press("enter")
-        await opened.until(lambda: isinstance(opened.app.screen, Fields))
-        opened.app.screen.query_one("#trigger", Input).value = "mochi"
-        opened.app.screen.query_one("#repeats", Input).value = "4"
-        await opened.pilot.press("enter")
-        await opened.until(lambda: isinstance(opened.app.screen, EditTags))
-        saved = Project.open(twins.root).concept("10_mochi")
-        assert (saved.trigger, saved.repeats) == ("mochi", 4)
-        diffs = opened.app.screen.query_one("#diffs", ItemList)
-        await opened.until(lambda: diffs.count == 3)
-        await opened.pilot.press("enter")
-        caption = twins.dataset / "10_mochi" / "a.txt"
-        await opened.until(lambda: caption.read_text("utf-8") == "mochi, cat")
-
-
-@pytest.mark.parametrize(
-    ("field", "text", "words"),
-    [
-        ("repeats", "many", "not a whole number"),
-        ("repeats", "0", "0 is not a whole number from 1"),
-        ("trigger", "mochi, cat", "is 2 tags"),
-    ],
-)
-async def test_what_cannot_be_saved_is_refused_and_stays_typed(
-    twins: Project, field: str, text: str, words: str
-) -> None:
-    async with running(twins) as opened:
-        await opened.go("plan")
-        await opened.until(lambda: opened.app.screen.query_one("#concepts", ItemList).count == 1)
-        await opened.pilot.press("enter")
-        await opened.until(lambda: isinstance(opened.app.screen, Fields))
-        dialog = opened.app.screen
-        dialog.query_one("#prune", Input).value = "hat"
-        dialog.query_one(f"#{field}", Input).value = text
-        await opened.pilot.press("enter")
-        fault = dialog.query_one("#fault", Static)
-        await opened.until(lambda: words in str(fault.content))
-        assert fault.display
-        assert opened.app.screen is dialog
-        assert dialog.query_one("#prune", Input).value == "hat"
-        await opened.pilot.press("escape")
-    assert not Project.open(twins.root).settings.concepts
 
 
 async def test_tagging_starts_the_verb_as_a_job(

@@ -10,34 +10,58 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.suggester import SuggestFromList
+from textual.suggester import Suggester
 from textual.widgets import Button, Input, Label, Static
 from textual.worker import Worker
 
 from prep import captions
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change
+from prep.language import _, ngettext
 from prep.ops.edit import EditOptions, preview
 from tui.notices import report_worker
 from tui.session import Session
 from tui.widgets.line_list import ItemList, LineList, Piece, cell
 
-EditKind = Literal["add", "remove", "replace", "trigger", "rules"]
+EditKind = Literal["add", "remove", "replace", "merge", "trigger", "rules"]
 
 _SHOWN = 200
 """Maximum of changes listed; the count is for all."""
 _QUIET = 0.15
 """Seconds without a key press before the preview."""
 
-_TITLES = {
-    "add": ("Add tags", "Tags to add, separated by commas"),
-    "remove": ("Remove tags", "Tags to remove, separated by commas"),
-    "replace": ("Change a tag", "Tag to change"),
-    "trigger": ("Trigger word first", "Trigger word; goes to the front of every caption"),
-    "rules": ("Apply the caption rules", ""),
+_TITLES: dict[EditKind, tuple[str, str]] = {
+    "add": (_("Add tags"), _("Tags to add, separated by commas")),
+    "remove": (_("Remove tags"), _("Tags to remove, separated by commas")),
+    "replace": (_("Change a tag"), _("Tag to change")),
+    "merge": (_("Merge tags"), _("Tags to merge, separated by commas")),
+    "trigger": (_("Trigger word first"), _("Trigger word; goes to the front of every caption")),
+    "rules": (_("Apply the caption rules"), ""),
 }
+_NEW = frozenset({"replace", "merge"})
+"""Kinds that put a new tag in the place of others."""
 
 Decision = tuple[str, list[Change]]
+
+
+class TagSuggester(Suggester):
+    """Completes the tag behind the last comma."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Offer these tags, the first that fits."""
+        super().__init__(case_sensitive=True)
+        self._names = [(name.casefold(), name) for name in names]
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """Return the whole text with its last tag completed, or ``None``."""
+        part = value.rpartition(",")[2].lstrip()
+        typed = part.casefold()
+        if not typed:
+            return None
+        found = (name for key, name in self._names if key.startswith(typed))
+        name = next(found, None)
+        # The letters that are typed stay as they are.
+        return None if name is None else value + name[len(part) :]
 
 
 class EditTags(ModalScreen[Decision | None]):
@@ -53,6 +77,7 @@ class EditTags(ModalScreen[Decision | None]):
         scope: str,
         *,
         first: str = "",
+        new: str = "",
         triggers: Mapping[str, str] | None = None,
     ) -> None:
         """Create the dialog.
@@ -63,12 +88,13 @@ class EditTags(ModalScreen[Decision | None]):
             ids: The images.
             scope: Description of these images.
             first: Initial text.
+            new: Initial text of the new tag, for kinds that have one.
             triggers: Folder -> trigger word of its concept, if the images are of several concepts.
                 Each gets its own; a concept without one is left as it is.
         """
         super().__init__()
         self._session, self._kind, self._ids, self._scope = session, kind, list(ids), scope
-        self._first, self._triggers = first, dict(triggers or {})
+        self._first, self._new, self._triggers = first, new, dict(triggers or {})
         self._changes: list[Change] = []
 
     def compose(self) -> ComposeResult:
@@ -81,19 +107,20 @@ class EditTags(ModalScreen[Decision | None]):
             elif self._kind != "rules":
                 yield Label(label, classes="field-label")
                 yield Input(self._first, id="tag", compact=True)
-            if self._kind == "replace":
-                yield Label("New tag", classes="field-label")
-                yield Input(id="new", compact=True)
+            if self._kind in _NEW:
+                yield Label(_("New tag"), classes="field-label")
+                yield Input(self._new, id="new", compact=True)
             yield Static(id="count")
-            yield ItemList(id="diffs", empty="nothing changes")
+            yield ItemList(id="diffs", empty=_("nothing changes"))
             with Horizontal(classes="buttons"):
-                yield Button("Apply", compact=True, id="apply", variant="primary", disabled=True)
-                yield Button("Cancel", compact=True, id="cancel")
+                yield Button(_("Apply"), compact=True, id="apply", variant="primary", disabled=True)
+                yield Button(_("Cancel"), compact=True, id="cancel")
 
     def on_mount(self) -> None:
         """Offer known tags, and preview the initial text."""
         field = self.query_one_optional("#tag", Input)
-        self.set_focus(field or self.query_one("#diffs"))
+        new = self.query_one_optional("#new", Input) if self._first else None
+        self.set_focus(new or field or self.query_one("#diffs"))
         if field is not None:
             self._offer_tags()
         self._preview(0.0)
@@ -101,7 +128,7 @@ class EditTags(ModalScreen[Decision | None]):
     @work(group="tags", exclusive=True, exit_on_error=False)
     async def _offer_tags(self) -> None:
         counts = await self._session.counts.run(lambda index: index.tag_counts())
-        names = SuggestFromList([name for name, _ in counts], case_sensitive=False)
+        names = TagSuggester([name for name, _count in counts])
         for field in self.query(Input):
             field.suggester = names
 
@@ -149,20 +176,27 @@ class EditTags(ModalScreen[Decision | None]):
             return EditOptions(add=tags)
         if self._kind == "remove":
             return EditOptions(remove=tags)
-        if self._kind == "replace":
+        if self._kind in _NEW:
             new = self.query_one("#new", Input).value.strip()
-            return EditOptions(replace={tags[0]: new}) if new else None
+            old = tags if self._kind == "merge" else tags[:1]
+            return EditOptions(replace=dict.fromkeys(old, new)) if new else None
         return _first_place(tags[0])
 
     def _show(self, changes: list[Change], *, asked: bool) -> None:
         self._changes = changes
-        text = "Type a tag to see what would change."
+        text = _("Type a tag to see what would change.")
         if asked:
-            text = f"{len(changes)} of {len(self._ids)} captions would change."
+            text = ngettext(
+                "{changed} of {count} caption would change.",
+                "{changed} of {count} captions would change.",
+                len(self._ids),
+            ).format(changed=len(changes), count=len(self._ids))
             if len(changes) > _SHOWN:
-                text += f" The first {_SHOWN}:"
+                text += " " + _("The first {count}:").format(count=_SHOWN)
         self.query_one("#count", Static).update(Content(text))
-        self.query_one("#diffs", ItemList).show([_diff(c) for c in changes[:_SHOWN]], keep=False)
+        self.query_one("#diffs", ItemList).show(
+            [difference(c) for c in changes[:_SHOWN]], keep=False
+        )
         self.query_one("#apply", Button).disabled = not changes
 
     @on(Input.Submitted)
@@ -194,19 +228,19 @@ def _triggers_text(triggers: Mapping[str, str]) -> str:
     """Say which concept gets which word."""
     lines = [f"{folder}: {word}" for folder, word in triggers.items() if word]
     lines += [
-        f"{folder}: no trigger word yet, left as it is (set it in 5 Plan)"
+        _("{folder}: no trigger word yet, left as it is (set it in 5 Plan)").format(folder=folder)
         for folder, word in triggers.items()
         if not word
     ]
     return "\n".join(lines)
 
 
-def _diff(change: Change) -> list[Piece]:
+def difference(change: Change) -> list[Piece]:
     """Return the tags added to and removed from a caption, on one line."""
     before, after = captions.split(change.before or ""), captions.split(change.after or "")
     pieces: list[Piece] = [(cell(change.path.rpartition("/")[2], 20) + " ", "dim")]
     pieces += [(f"+{tag} ", "good") for tag in after if tag not in before]
     pieces += [(f"-{tag} ", "bad") for tag in before if tag not in after]
     if len(pieces) == 1:
-        pieces.append((f"order: {', '.join(after)}", ""))
+        pieces.append((_("order: {tags}").format(tags=", ".join(after)), ""))
     return pieces

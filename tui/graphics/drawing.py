@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from os import getpid
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,13 @@ class Drawn:
     shapes: tuple[float, float] = (1.0, 1.0)
 
 
+class Over(Protocol):
+    """Something that is drawn into a picture; it can be a key of a dictionary."""
+
+    def drawn(self, picture: Image.Image, part: Box) -> Image.Image:
+        """Return the picture, which shows a part of the image, with it."""
+
+
 def fitted_size(
     size: tuple[float, float], columns: int, rows: int, cell: tuple[int, int] = (10, 20)
 ) -> tuple[int, int]:
@@ -91,6 +99,7 @@ def draw(
     terminal: Terminal,
     view: View | Box | None = None,
     marks: Sequence[Box] = (),
+    over: Over | None = None,
 ) -> Drawn:
     """Draw the part of an RGB picture that is in view inside a box of cells.
 
@@ -101,6 +110,7 @@ def draw(
         terminal: What the terminal can show.
         view: The view, or a part to enlarge; the whole picture if there is none.
         marks: Places to draw a dashed line around.
+        over: What else to draw into it.
 
     Returns:
         Lines narrower or fewer than the box if the aspect ratio requires it.
@@ -124,7 +134,8 @@ def draw(
             box=(left, top, right, bottom),
             reducing_gap=2.0,
         ).convert("RGB")
-        return _marked(small, part, marks)
+        marked = _marked(small, part, marks)
+        return marked if over is None else over.drawn(marked, part)
 
     graphic = None
     if terminal.pixels:

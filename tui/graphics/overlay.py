@@ -6,7 +6,7 @@ changes: pixels are sent again when an update has touched their cells. A picture
 lies over the cells and has to be removed: when it is replaced, or something is over it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
@@ -27,10 +27,10 @@ _KEPT = 6
 
 
 class Pictured(Widget):
-    """A widget with a picture."""
+    """A widget with pictures."""
 
-    def placed(self) -> tuple[Graphic, Region] | None:
-        """Return its pixels and the cells on the screen that they cover, as drawn last."""
+    def placed(self) -> Sequence[tuple[Graphic, Region]]:
+        """Return their pixels and the cells on the screen that they cover, as drawn last."""
         raise NotImplementedError
 
 
@@ -125,16 +125,16 @@ def touches(update: CompositorUpdate, region: Region) -> bool:
 
 def seen(screen: Screen[Any], pictures: Iterable[Pictured]) -> list[Spot]:
     """Return the pixels of those pictures that nothing lies over."""
-    spots, visible = [], screen._compositor.visible_widgets
+    spots = list[Spot]()
+    visible = screen._compositor.visible_widgets
     for picture in pictures:
         if picture not in visible:
             continue
-        placed = picture.placed()
-        if placed is None:
-            continue
-        graphic, region = placed
-        if screen.region.contains_region(region) and not _covered(screen, picture, region):
-            spots.append(Spot(graphic, region))
+        spots += [
+            Spot(graphic, region)
+            for graphic, region in picture.placed()
+            if screen.region.contains_region(region) and not _covered(screen, picture, region)
+        ]
     return spots
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from prep import events
 from prep.errors import UserError
+from prep.language import _
 from prep.system import jobs
 
 REMEMBERED = 50
@@ -28,6 +29,7 @@ class News:
     settings: jobs.JobSettings
     state: str
     events: list[events.Event]
+    paused: bool = False
 
 
 @dataclass
@@ -37,6 +39,7 @@ class JobView:
     Attributes:
         state: As in ``prep.system.jobs.Status``.
         watched: It was seen running, so its end is notified.
+        paused: It was asked to pause, and not to go on.
         metrics: Every metric in order of arrival.
         results: Tags, groups, samples, saved and written files, and skipped items.
     """
@@ -55,6 +58,7 @@ class JobView:
     results: deque[events.Event] = field(default_factory=lambda: deque(maxlen=RESULTS))
     warnings: list[events.Warned] = field(default_factory=list)
     end: events.Finished | events.Failed | None = None
+    paused: bool = False
     _ticks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_RATE_WINDOW))
 
     @property
@@ -102,10 +106,34 @@ class JobView:
         self.stops += 1
         jobs.send(self.job, "stop" if self.stops == 1 else "kill")
         if self.state == "queued":
-            return f"{self.title} leaves the queue."
+            return _("{title} leaves the queue.").format(title=self.title)
         if self.stops > 1:
-            return f"{self.title} is being killed."
-        return f"{self.title} finishes its step and saves. Press again to kill it."
+            return _("{title} is being killed.").format(title=self.title)
+        return _("{title} finishes its step and saves. Press again to kill it.").format(
+            title=self.title
+        )
+
+    def turn(self) -> str:
+        """Ask it to pause, or to go on; return a message."""
+        jobs.send(self.job, "resume" if self.paused else "pause")
+        self.paused = not self.paused
+        if self.paused:
+            return _("{title} pauses after its step; its memory stays taken.").format(
+                title=self.title
+            )
+        return _("{title} goes on.").format(title=self.title)
+
+    def ask(self, command: str) -> str:
+        """Ask it to save or to draw its samples after this step; return a message."""
+        jobs.send(self.job, command)
+        if command == "save":
+            return _("{title} saves after its step.").format(title=self.title)
+        return _("{title} draws its samples after its step.").format(title=self.title)
+
+    @property
+    def samples(self) -> list[events.Sample]:
+        """The pictures that it has drawn, in order."""
+        return [event for event in self.results if isinstance(event, events.Sample)]
 
     def take(self, news: News, now: float) -> None:
         """Update the view with news."""
@@ -113,7 +141,7 @@ class JobView:
             # The same directory runs again when a job is resumed.
             self.end, self.stops, self.watched = None, 0, True
             self._ticks.clear()
-        self.state, self.settings = news.state, news.settings
+        self.state, self.settings, self.paused = news.state, news.settings, news.paused
         for event in news.events:
             self._take_event(event)
         if self.running and self.total:
@@ -145,9 +173,10 @@ class JobView:
             case events.Warned():
                 self.warnings.append(event)
             case events.Downloading():
-                told = f"{event.bytes / 1e6:,.0f} MB from {event.source}"
-                licence = event.licence or "not stated"
-                self.warnings.append(events.Warned(f"Downloading {told}.", f"Licence: {licence}."))
+                told = _("Downloading {size:,.0f} MB from {source}.")
+                licence = _("Licence: {licence}.").format(licence=event.licence or _("not stated"))
+                text = told.format(size=event.bytes / 1e6, source=event.source)
+                self.warnings.append(events.Warned(text, licence))
             case events.Finished() | events.Failed():
                 self.end = event
             case events.Unknown():
@@ -178,6 +207,7 @@ class _Tail:
         self._follower = jobs.Follower(job)
         self._state = ""
         self._last: events.Event | None = None
+        self._paused = False
 
     def poll(self) -> News | None:
         # Asked first: events that arrive after this are read at the next poll.
@@ -189,14 +219,19 @@ class _Tail:
         self._last = fresh[-1] if fresh else self._last
         living = "queued" if self._waits() else "running"
         state = living if alive else self._ended()
-        if not fresh and state == self._state:
+        paused = alive and self._is_paused()
+        if not fresh and (state, paused) == (self._state, self._paused):
             return None
         try:
             settings = self.job.settings()
         except UserError:
             return None
-        self._state = state
-        return News(self.job, settings, state, fresh)
+        self._state, self._paused = state, paused
+        return News(self.job, settings, state, fresh, paused)
+
+    def _is_paused(self) -> bool:
+        asked = [one for one in jobs.commands(self.job)[0] if one in ("pause", "resume", "stop")]
+        return bool(asked) and asked[-1] == "pause"
 
     def _began(self) -> bool:
         return (self.job.directory / "began").exists()

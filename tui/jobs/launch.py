@@ -10,7 +10,8 @@ from textual.screen import Screen
 
 from prep.project import Project
 from prep.project.boundary import refuse_links
-from prep.system import jobs
+from prep.system import jobs, queue
+from train.job.names import KIND
 
 
 class Launcher:
@@ -49,6 +50,24 @@ def launch(project: Project, kind: str, argv: list[str], title: str) -> jobs.Job
     job = jobs.create(project.jobs, jobs.JobSettings(kind, argv, title=title))
     jobs.start(job)
     return job
+
+
+def queue_up(project: Project, kind: str, argv: list[str], title: str) -> jobs.Job:
+    """Queue a command as a job behind the runs of the project: a card is not shared.
+
+    Raises:
+        UserError: As ``launch``.
+    """
+    refuse_links(project, project.jobs)
+    settings = jobs.JobSettings(kind, argv, title=title, lane=KIND)
+    job = jobs.create(project.jobs, settings)
+    queue.start(job)
+    return job
+
+
+def verb_command(verb: str, *words: str) -> list[str]:
+    """Return the command line of a job for a verb and its words."""
+    return [sys.executable, "-m", "tui.cli", verb, *words, "--json"]
 
 
 def command(verb: str, project: str, options: BaseModel, *, dry: bool) -> list[str]:

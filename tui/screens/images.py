@@ -1,6 +1,5 @@
 """Stage 1: view the images, write captions, change many at once."""
 
-import asyncio
 from array import array
 from typing import ClassVar
 
@@ -11,35 +10,37 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from prep.dataset.folder_runs import FolderRun, folder_runs
 from prep.dataset.index import ImageRow, Index
-from prep.dataset.journal.changes import CAPTION, Change, exclusion
 from prep.images import decode
+from prep.language import _
 from tui import commands
 from tui.about import about
-from tui.dialogs.edit_tags import Decision, EditKind, EditTags
-from tui.dialogs.question import Question
-from tui.notices import tell
+from tui.overlays import OVERLAYS, Overlay, legend, overlaid
 from tui.scope import Scope
+from tui.screens.image_journey import ImageJourney
 from tui.session import Session
-from tui.stage_screen import StageScreen
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.clipped import Clipped
+from tui.widgets.completions import Completions
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.image_list import ImageList
-from tui.widgets.line_list import ItemList, LineList, count_of
+from tui.widgets.line_list import LineList
 from tui.widgets.picture import Picture, Source
+from tui.widgets.tag_chips import TagChips
+from tui.widgets.tag_panel import TagPanel
 
-EMPTY = """\
+EMPTY = _("""\
 No images here yet.
 
 Put images into {folder}
 (one folder per character or style, such as 10_mychara), then press r.
 
 Or try the demo project first:  shikomi demo --open
-"""
+""")
 
 
-class ImagesScreen(StageScreen):
+class ImagesScreen(ImageJourney):
     """List, picture, caption and tags."""
 
     MODE = "images"
@@ -47,9 +48,9 @@ class ImagesScreen(StageScreen):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._saving = asyncio.Lock()
-        self._counts: list[tuple[str, int]] = []
         self._total = 0
+        self._overlay: Overlay = ""
+        self._revision = 0
 
     def body(self) -> ComposeResult:
         """Make the panels."""
@@ -61,8 +62,10 @@ class ImagesScreen(StageScreen):
         with Vertical(id="look-panel"):
             yield Picture(self.session, id="picture")
             yield Clipped(id="about")
+            yield TagChips(id="chips")
             yield CaptionEditor(self.session, id="caption")
-        yield ItemList(id="tag-counts", heading="tags of what is shown", empty="no tags yet")
+            yield Completions(id="completions")
+        yield TagPanel(id="tag-counts")
 
     def start_focus(self) -> str:
         """The list."""
@@ -81,25 +84,25 @@ class ImagesScreen(StageScreen):
         if row is None:
             return
         bar = self.query_one(FilterBar)
-        ids = await self.session.queries.run(lambda index: index.ids(bar.text))
-        if row.id not in ids:
+
+        def found(index: Index) -> tuple["array[int]", list[FolderRun], bool]:
+            ids = index.ids(bar.text)
+            inside = row.id in ids
+            ids = ids if inside else index.ids()
+            return ids, folder_runs(index, ids), inside
+
+        ids, runs, inside = await self.session.queries.run(found)
+        if not inside:
             bar.set("")
-            ids = await self.session.queries.run(lambda index: index.ids())
-        self._list.show(ids)
+        self._list.show(ids, runs=runs)
         self._list.cursor = ids.index(row.id)
-
-    @property
-    def _list(self) -> ImageList:
-        return self.query_one(ImageList)
-
-    @property
-    def _editor(self) -> CaptionEditor:
-        return self.query_one(CaptionEditor)
 
     # ---- reading -------------------------------------------------------------------------
 
     def reload(self) -> None:
         """Run the filter again."""
+        self.forget_origins()
+        self._revision += 1
         self._load(self.query_one(FilterBar).text, hold=True)
 
     @work(group="filter", exclusive=True, exit_on_error=False)
@@ -108,18 +111,19 @@ class ImagesScreen(StageScreen):
         if self._list.at_cursor is not None:
             kept.add(self._list.at_cursor)
 
-        def found(index: Index) -> tuple["array[int]", int, dict[int, str]]:
-            return index.ids(where), index.count(), index.paths(list(kept))
+        def found(index: Index) -> tuple["array[int]", int, dict[int, str], list[FolderRun]]:
+            ids = index.ids(where)
+            return ids, index.count(), index.paths(list(kept)), folder_runs(index, ids)
 
-        ids, total, known = await self.session.queries.run(found)
+        ids, total, known, runs = await self.session.queries.run(found)
         # What was selected while the filter ran is known to exist: it is on the screen.
         known |= dict.fromkeys(self._list.marked - kept, "")
-        self._list.show(ids, known, hold=hold and self._list.at_cursor in known)
+        self._list.show(ids, known, runs, hold=hold and self._list.at_cursor in known)
         self._tell(total)
         self._publish_scope()
         self._list.loaded = self.session.scanned
         self._show_empty(total == 0 and self.session.scanned)
-        self._show_counts(await self.session.counts.run(lambda index: index.tag_counts(where)))
+        self._count_tags()
 
     def _show_empty(self, empty: bool) -> None:
         """Show what to do next if there is nothing to show."""
@@ -132,31 +136,18 @@ class ImagesScreen(StageScreen):
         if not empty and self.focused is None:
             self.call_after_refresh(self._list.focus)
 
-    def _show_counts(self, counts: list[tuple[str, int]]) -> None:
-        self._counts = counts
-        width = max((len(str(n)) for _, n in counts), default=1)
-        self.query_one("#tag-counts", ItemList).show(
-            [[(f"{n:>{width}} ", "dim"), (name, "")] for name, n in counts]
-        )
-
     def _tell(self, total: int | None = None) -> None:
         """Write the line below the list."""
         self._total = self._total if total is None else total
         images = self._list
         place = f"{min(images.cursor + 1, images.count)}/{images.count}"
         if images.count != self._total:
-            place += f" of {self._total}"
+            place += " " + _("of {count}").format(count=self._total)
         if images.marked:
             place += f" · {self._selected()}"
         if images.held is not None:
-            place += " · this one no longer matches"
+            place += " · " + _("this one no longer matches")
         self.query_one("#list-status", Static).update(Content(place))
-
-    def _selected(self) -> str:
-        """Say how many images are selected, and how many of those the filter hides."""
-        images = self._list
-        hidden = len(images.marked) - len(images.targets)
-        return f"{len(images.marked)} selected" + (f" ({hidden} not shown)" if hidden else "")
 
     @on(LineList.Moved, "#images")
     def moved(self) -> None:
@@ -166,9 +157,10 @@ class ImagesScreen(StageScreen):
 
     @on(ImageList.Marked)
     def marked(self) -> None:
-        """Show how many are selected."""
+        """Show how many are selected, and their tags."""
         self._publish_scope()
         self._tell()
+        self._count_tags()
 
     def _publish_scope(self) -> None:
         """Let the other stages and the forms of verbs work on what is chosen here."""
@@ -181,9 +173,9 @@ class ImagesScreen(StageScreen):
     def _show(self, row: ImageRow | None) -> None:
         picture, text = self.query_one(Picture), ""
         if row is None:
-            picture.show_text("" if self._list.count else "no image")
+            picture.show_text("" if self._list.count else _("no image"))
         elif row.error is not None:
-            picture.show_text("× this file cannot be read")
+            picture.show_text(_("× this file cannot be read"))
         else:
             ahead = [self._source(each) for each in self._list.beside if each.error is None]
             source = self._source(row)
@@ -191,11 +183,38 @@ class ImagesScreen(StageScreen):
         if row is not None:
             text = about(self.session.project, row)
         self.query_one("#about", Static).update(Content(text))
+        if row is not None and row.error is None and self._overlay:
+            self._explain(row, text)
         self._editor.show(row)
+        self.show_tags(row)
+
+    @work(group="legend", exclusive=True, exit_on_error=False)
+    async def _explain(self, row: ImageRow, text: str) -> None:
+        """Say below the picture what lies over it."""
+        project, overlay = self.session.project, self._overlay
+        words = await self.session.paint(lambda: legend(project, row, overlay))
+        if row is self._list.row and overlay == self._overlay:
+            self.query_one("#about", Static).update(Content(f"{words}\n{text}"))
+
+    def action_overlay(self) -> None:
+        """Lay the next thing over the picture: the bucket's cut, the crops, the mask, nothing."""
+        self._overlay = OVERLAYS[(OVERLAYS.index(self._overlay) + 1) % len(OVERLAYS)]
+        self._show(self._list.row)
+
+    @work(group="counts", exclusive=True, exit_on_error=False)
+    async def _count_tags(self) -> None:
+        """Count the tags of the selected images, or of all that are shown."""
+        chosen, where = self._list.targets if self._list.marked else None, self.session.scope.where
+        counts = await self.session.counts.run(lambda index: index.tag_counts(where, chosen))
+        self.query_one(TagPanel).show_counts(counts, selected=len(chosen or ()))
 
     def _source(self, row: ImageRow) -> Source:
-        file = self.session.project.root / row.path
-        return Source((row.path, row.mtime_ns), lambda: decode(file))
+        project, overlay = self.session.project, self._overlay
+        if not overlay:
+            return Source((row.path, row.mtime_ns), lambda: decode(project.root / row.path))
+        # Crops and masks may change without the image.
+        key = (row.path, row.mtime_ns, overlay, self._revision)
+        return Source(key, lambda: overlaid(project, row, overlay))
 
     # ---- filter --------------------------------------------------------------------------
 
@@ -214,16 +233,6 @@ class ImagesScreen(StageScreen):
         """Focus the list."""
         self.set_focus(self._list)
 
-    @on(LineList.Chosen, "#tag-counts")
-    def tag_chosen(self, event: LineList.Chosen) -> None:
-        """Add the tag to the filter, or remove it."""
-        bar = self.query_one(FilterBar)
-        term = f'tag:"{self._counts[event.index][0]}"'
-        if term in bar.text:
-            bar.set(" ".join(bar.text.replace(term, "").split()))
-        else:
-            bar.set(f"{bar.text} {term}".strip())
-
     def action_clear(self) -> None:
         """Clear the selection first, then the filter."""
         if self._list.marked:
@@ -237,12 +246,18 @@ class ImagesScreen(StageScreen):
         counts = self.query_one("#tag-counts")
         (counts if counts.display else self._list).focus()
 
+    def action_grid(self) -> None:
+        """Show the images as pictures side by side, or as a list."""
+        self._list.grid = not self._list.grid
+        self.set_class(self._list.grid, "-grid")
+        self.set_focus(self._list)
+
     # ---- selecting -----------------------------------------------------------------------
 
     def action_mark(self) -> None:
         """Select the image and move on."""
         self._list.mark(self._list.cursor)
-        self._list.action_move(1)
+        self._list.cursor += 1
 
     def action_mark_range(self) -> None:
         """Select a range."""
@@ -259,6 +274,8 @@ class ImagesScreen(StageScreen):
     def action_edit(self) -> None:
         """Write the caption."""
         if not self._editor.disabled:
+            if not self.query_one("#look-panel").display:
+                self.action_grid()
             self.set_focus(self._editor)
             self._editor.to_end()
 
@@ -267,116 +284,18 @@ class ImagesScreen(StageScreen):
         """Mark unsaved captions in the list."""
         self._list.refresh()
 
+    @on(CaptionEditor.Typed)
+    def typed(self, event: CaptionEditor.Typed) -> None:
+        """Show the tags as they are typed, what they may become, and their number of tokens."""
+        self.complete(event.part)
+        self.count_tokens()
+        row = self._list.row
+        # Another image shows its own.
+        typing = self._editor.unsaved or self._editor.has_focus
+        if row is not None and row.path == self._editor.path and typing:
+            self.show_tags(row)
+
     @on(CaptionEditor.StepWanted)
     def step(self, event: CaptionEditor.StepWanted) -> None:
         """Go to the next image, keeping the focus in the editor."""
-        self._list.action_move(event.lines)
-
-    @on(CaptionEditor.SaveWanted)
-    def save(self, event: CaptionEditor.SaveWanted) -> None:
-        """Write a caption."""
-        self._save(event.path)
-
-    @work(group="save", exit_on_error=False)
-    async def _save(self, path: str) -> None:
-        # Sequential: the second of two quick saves starts from the result of the first.
-        async with self._saving:
-            draft = self.session.drafts.get(path)
-            if draft is None:
-                return
-            before, text = draft.base, draft.text
-            present = await self.session.read_caption(path)
-            if present != before and not await self._keeps_mine(path, present):
-                return
-            # A caption is never emptied to zero bytes: trainers refuse to start on such a file.
-            after = text if text.strip() else None
-            title = f"caption of {path.rpartition('/')[2]}"
-            done = await self.session.edit(title, [Change(path, CAPTION, present, after)])
-            if not done.conflicts:
-                self._editor.settle(path, after)
-                self._list.refresh()
-
-    async def _keeps_mine(self, path: str, theirs: str | None) -> bool:
-        """Ask what to do about a file changed by another program."""
-        text = f"{path} was changed by another program. Its caption is now:\n\n{theirs or '(none)'}"
-        answers = {"mine": "Write mine", "theirs": "Use theirs", "later": "Keep editing"}
-        answer = await self.app.push_screen_wait(
-            Question("Changed by another program", text, answers)
-        )
-        if answer == "theirs":
-            self._editor.drop_draft(theirs)
-            await self.app.run_action("rescan")
-        return answer == "mine"
-
-    # ---- many ----------------------------------------------------------------------------
-
-    def _scope(self) -> str:
-        images = self._list
-        return self._selected() if images.marked else f"all {images.count} shown"
-
-    def _nothing_shown(self) -> bool:
-        """Tell if all selected images are hidden by the filter: a command acts on none of them."""
-        hidden = bool(self._list.marked) and not self._list.targets
-        if hidden:
-            tell(self, "None of the selected images is shown.", "Clear the selection with esc.")
-        return hidden
-
-    async def action_edit_tags(self, kind: EditKind) -> None:
-        """Change tags of the selected images, or of all that are shown."""
-        images, first = self._list, ""
-        if not images.count or self._nothing_shown():
-            return
-        ids, triggers = images.targets, dict[str, str]()
-        if kind == "trigger":
-            concept = self.session.project.concept
-            folders = await self.session.rows.run(lambda index: index.folders_of(ids))
-            triggers = {folder: concept(folder).trigger for folder in folders}
-            if len(triggers) == 1:
-                (first,) = triggers.values()
-                triggers = {}
-        dialog = EditTags(self.session, kind, ids, self._scope(), first=first, triggers=triggers)
-        await self.app.push_screen(dialog, self._decided)
-
-    def _decided(self, decision: Decision | None) -> None:
-        if decision is not None:
-            self._edit(*decision)
-
-    @work(group="bulk", exit_on_error=False)
-    async def _edit(self, title: str, changes: list[Change]) -> None:
-        await self.session.edit(title, changes)
-
-    async def action_exclude(self) -> None:
-        """Exclude the selected images, or the one under the cursor; or include them again.
-
-        Those that are not on the screen are excluded only after a question.
-        """
-        images = self._list
-        if images.at_cursor is None or self._nothing_shown():
-            return
-        ids = images.targets if images.marked else [images.at_cursor]
-        unseen = set(images.unseen)
-        if not unseen:
-            self._exclude(ids)
-            return
-        seen = [number for number in ids if number not in unseen]
-
-        def answered(answer: str | None) -> None:
-            if answer in ("seen", "all"):
-                self._exclude(seen if answer == "seen" else ids)
-
-        text = f"{len(unseen)} of the {len(ids)} selected images are not on the screen now."
-        answers = {"seen": f"Only the {len(seen)} on it"} if seen else {}
-        answers |= {"back": "Back", "all": f"All {len(ids)}"}
-        await self.app.push_screen(Question("Exclude or include?", text, answers), answered)
-
-    @work(group="exclude", exit_on_error=False)
-    async def _exclude(self, ids: list[int]) -> None:
-        rows = await self.session.rows.run(lambda index: index.rows(ids))
-        out = any(row.excluded is None for row in rows)
-        changes = [
-            exclusion(row.path, row.excluded, "by hand" if out else None)
-            for row in rows
-            if (row.excluded is None) == out
-        ]
-        verb = "exclude" if out else "include"
-        await self.session.edit(f"{verb} {count_of(len(changes), 'image')}", changes)
+        self._list.cursor += event.lines

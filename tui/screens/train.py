@@ -1,5 +1,6 @@
 """Stage 6: choose settings; start, watch, stop and continue runs."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,8 +15,9 @@ from textual.worker import Worker
 
 from prep import events
 from prep.errors import ConfigError
+from prep.language import _
 from prep.project import Project
-from prep.system import jobs
+from prep.system import jobs, queue
 from train.config import PresetKind, TrainSettings, load_presets, presets
 from train.job.begin import begin, resume
 from train.job.names import KIND
@@ -28,7 +30,7 @@ from tui.stage_screen import StageScreen
 from tui.starting import is_current, wants_another
 from tui.widgets.form import Form
 from tui.widgets.line_list import ItemList, LineList, Piece, cell
-from tui.widgets.run_panel import RunPanel
+from tui.widgets.run_panel import LETTERS, RunPanel
 
 FIRST = (
     "base",
@@ -45,7 +47,7 @@ FIRST = (
     "validation_fraction",
 )
 """Settings that most runs change; the others are hidden at first."""
-_PRESETS: dict[PresetKind, str] = {"purpose": "Preset…", "memory": "Memory…"}
+_PRESETS: dict[PresetKind, str] = {"purpose": _("Preset…"), "memory": _("Memory…")}
 _STATES = {
     "running": ("▶", "key"),
     "queued": ("◷", "key"),
@@ -79,6 +81,8 @@ class TrainScreen(StageScreen):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._views: list[JobView] = []
+        self._marked: list[str] = []
+        self._waiting: list[str] = []
 
     def body(self) -> ComposeResult:
         """Make the panels."""
@@ -95,13 +99,20 @@ class TrainScreen(StageScreen):
                 id="train-form",
             )
             with Horizontal(classes="buttons"):
-                yield Button("Start training", compact=True, id="start", variant="primary")
+                yield Button(_("Start training"), compact=True, id="start", variant="primary")
         with Vertical(id="watch-panel"):
-            yield ItemList(id="runs", heading="  runs", empty="no runs yet: ctrl+t starts one")
-            yield RunPanel(id="run")
+            yield ItemList(
+                id="runs",
+                heading=_("  runs and queue · space compares"),
+                empty=_("no runs yet: ctrl+t starts one"),
+            )
+            yield RunPanel(self.session, id="run")
             with Horizontal(classes="buttons"):
-                yield Button("Stop", compact=True, id="stop", disabled=True)
-                yield Button("Resume", compact=True, id="resume", disabled=True)
+                yield Button(_("Pause"), compact=True, id="pause", disabled=True)
+                yield Button(_("Save now"), compact=True, id="save", disabled=True)
+                yield Button(_("Sample now"), compact=True, id="sample", disabled=True)
+                yield Button(_("Stop"), compact=True, id="stop", disabled=True)
+                yield Button(_("Resume"), compact=True, id="resume", disabled=True)
 
     def _settings(self) -> dict[str, object] | None:
         try:
@@ -152,9 +163,11 @@ class TrainScreen(StageScreen):
         self.add_class("-watching")
         starting: Worker[jobs.Job] = self._begin(settings)
         job = await starting.wait()
-        waits = jobs.status(job).state == "queued"
-        what = "waits in the queue and starts by itself" if waits else "runs"
-        self.notify(f"Training {what} as {job.name}, also when you quit.")
+        if (await asyncio.to_thread(jobs.status, job)).state == "queued":
+            text = _("{job} waits in the queue and starts by itself, also when you quit.")
+        else:
+            text = _("Training runs as {job}, also when you quit.")
+        self.notify(escape(text.format(job=job.name)))
         self.set_focus(self.query_one("#runs"))
 
     @work(group="export", thread=True, exclusive=True, exit_on_error=False)
@@ -167,7 +180,8 @@ class TrainScreen(StageScreen):
 
     def on_exporting(self, message: Exporting) -> None:
         """Show the progress of the export."""
-        self.query_one(RunPanel).say(f"writing the training set {message.done}/{message.total}")
+        text = _("writing the training set {done}/{total}")
+        self.query_one(RunPanel).say(text.format(done=message.done, total=message.total))
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Ignore the error of an export: it also ends the start, and is reported there."""
@@ -183,9 +197,34 @@ class TrainScreen(StageScreen):
         self._show_runs()
 
     def _show_runs(self) -> None:
-        self._views = self.session.board.newest("train")
-        self.query_one("#runs", ItemList).show([_line(view) for view in self._views])
+        views = self.session.board.newest("train")
+        if any(view.state == "queued" for view in views):
+            self._look_at_queue()
+        kept = self._view
+        # What waits comes first, in the order of the queue; then what runs and ran, newest first.
+        order = {name: place for place, name in enumerate(self._waiting)}
+        self._views = sorted(views, key=lambda view: order.get(view.job.name, len(order)))
+        lines = [self._line(view) for view in self._views]
+        shown = self.query_one("#runs", ItemList)
+        if kept in self._views:
+            shown.cursor = self._views.index(kept)
+        shown.show(lines)
         self._show_run()
+
+    @work(group="queue", exclusive=True, exit_on_error=False)
+    async def _look_at_queue(self) -> None:
+        waiting = await asyncio.to_thread(queue.waiting, self.session.project.jobs)
+        if (names := [job.name for job in waiting]) != self._waiting:
+            self._waiting = names
+            self._show_runs()
+
+    def _line(self, view: JobView) -> list[Piece]:
+        marked = view.job.name in self._marked
+        mark = LETTERS[self._marked.index(view.job.name)] if marked else " "
+        place = ""
+        if view.state == "queued" and view.job.name in self._waiting:
+            place = str(self._waiting.index(view.job.name) + 1)
+        return [(f"{mark} ", "key"), *_line(view, place)]
 
     def job_changed(self, view: JobView) -> None:
         """Show the news."""
@@ -204,8 +243,13 @@ class TrainScreen(StageScreen):
     @on(LineList.Moved, "#runs")
     def _show_run(self) -> None:
         view = self._view
-        self.query_one(RunPanel).show(view)
+        compared = [one for name in self._marked if (one := self.session.board.views.get(name))]
+        self.query_one(RunPanel).show(view, compared)
         self.query_one("#stop", Button).disabled = view is None or not view.active
+        for name in ("pause", "save", "sample"):
+            self.query_one(f"#{name}", Button).disabled = view is None or not view.running
+        paused = view is not None and view.paused
+        self.query_one("#pause", Button).label = _("Go on") if paused else _("Pause")
         over = view is None or view.active or view.state == "done"
         self.query_one("#resume", Button).disabled = over
 
@@ -218,7 +262,84 @@ class TrainScreen(StageScreen):
     def action_stop(self) -> None:
         """Ask the run to save and end; the second time, kill it."""
         view = self._view
-        self.notify(view.stop() if view is not None and view.active else "This run has ended.")
+        active = view is not None and view.active
+        self.notify(escape(view.stop() if view and active else _("This run has ended.")))
+
+    @on(Button.Pressed, "#pause")
+    def action_pause(self) -> None:
+        """Ask the run to pause after its step, or to go on."""
+        if (view := self._going()) is not None:
+            self.notify(escape(view.turn()))
+            self._show_runs()
+
+    @on(Button.Pressed, "#save")
+    def save_pressed(self) -> None:
+        """Ask the run to save now."""
+        self.action_ask("save")
+
+    @on(Button.Pressed, "#sample")
+    def sample_pressed(self) -> None:
+        """Ask the run to draw its samples now."""
+        self.action_ask("sample")
+
+    def action_ask(self, command: str) -> None:
+        """Ask the run for something after its step."""
+        if (view := self._going()) is not None:
+            self.notify(escape(view.ask(command)))
+
+    def _going(self) -> JobView | None:
+        view = self._view
+        if view is not None and view.running:
+            return view
+        self.notify(_("This run does not run."))
+        return None
+
+    # ---- several runs --------------------------------------------------------------------
+
+    def action_mark(self) -> None:
+        """Compare the run under the cursor with others, or no longer."""
+        if (view := self._view) is None:
+            return
+        if view.job.name in self._marked:
+            self._marked.remove(view.job.name)
+        elif len(self._marked) < len(LETTERS):
+            self._marked.append(view.job.name)
+        else:
+            self.notify(_("At most {n} runs are compared.").format(n=len(LETTERS)))
+        self.query_one("#runs", ItemList).action_move(1)
+        self._show_runs()
+
+    def action_unmark(self) -> None:
+        """Compare nothing, and show the curve."""
+        self._marked.clear()
+        panel = self.query_one(RunPanel)
+        if panel.current != "curve":
+            panel.open("curve")
+        self.query_one("#runs").focus()
+        self._show_runs()
+
+    def action_panel(self, name: str) -> None:
+        """Show the log or the doctor's words in the place of the curve, and back."""
+        self.add_class("-watching")
+        panel = self.query_one(RunPanel)
+        panel.open(name)
+        if panel.current == "curve":
+            self.query_one("#runs").focus()
+
+    def action_look(self, step: int) -> None:
+        """Show another sample of the run."""
+        self.query_one(RunPanel).step_sample(step)
+
+    @work(group="queue-move", exit_on_error=False)
+    async def action_queue(self, step: int) -> None:
+        """Move the run under the cursor in the queue."""
+        view = self._view
+        if view is None or view.job.name not in self._waiting:
+            self.notify(_("This run does not wait in the queue."))
+            return
+        place = self._waiting.index(view.job.name) + 1 + step
+        await asyncio.to_thread(queue.move, view.job, max(1, place))
+        self._look_at_queue()
 
     @on(Button.Pressed, "#resume")
     @work(group="resume", exit_on_error=False)
@@ -226,13 +347,13 @@ class TrainScreen(StageScreen):
         """Continue a run that was stopped or died."""
         view = self._view
         if view is None or view.state == "done":
-            self.notify("There is no run to continue.")
+            self.notify(_("There is no run to continue."))
             return
         with self.session.launcher.once(self) as free:
             if free:
                 continuing: Worker[jobs.Job] = self._resume(view.job.name)
                 await continuing.wait()
-                self.notify(escape(f"{view.title} continues."))
+                self.notify(escape(_("{title} continues.").format(title=view.title)))
 
     @work(group="export", thread=True, exclusive=True, exit_on_error=False)
     def _resume(self, name: str) -> jobs.Job:
@@ -247,13 +368,29 @@ def base_models(project: Project) -> list[str]:
     return [project.relative(path.parent) for path in found]
 
 
-def _line(view: JobView) -> list[Piece]:
+def _line(view: JobView, place: str = "") -> list[Piece]:
     glyph, look = _STATES[view.state]
     steps = f"{view.done}/{view.total}" if view.total else ""
     when = view.job.name[9:13]
     return [
-        (f"{glyph} {view.state:<8}", look),
+        (f"{glyph} {cell(f'{_state(view)} {place}', 10)}", look),
         (f"{when[:2]}:{when[2:]} ", "dim"),
-        (cell(view.title, 18), ""),
+        (cell(view.title, 28), ""),
         (f" {steps}", "dim"),
     ]
+
+
+def _state(view: JobView) -> str:
+    """Return the state of a run for people."""
+    if view.paused:
+        return _("paused")
+    return {
+        "running": _("running"),
+        "queued": _("queued"),
+        "stalled": _("stalled"),
+        "done": _("done"),
+        "stopped": _("stopped"),
+        "failed": _("failed"),
+        "lost": _("lost"),
+        "new": _("new"),
+    }[view.state]

@@ -38,6 +38,7 @@ class Run:
         lines: What it has said.
         news: Goes up with everything that is new.
         progress: How far it has come.
+        findings: The problems that a check has found.
         end: Its last event.
         running: It has not ended.
         code: Its exit code, once it has ended.
@@ -48,6 +49,7 @@ class Run:
         self.lines: list[str] = []
         self.news = 0
         self.progress: events.Progress | events.Metric | None = None
+        self.findings: list[events.Finding] = []
         self.end: events.Finished | events.Failed | None = None
         self.running = True
         self.code = 0
@@ -63,6 +65,8 @@ class Run:
                 self.end = event
             elif isinstance(event, events.Progress | events.Metric):
                 self.progress = event
+            elif isinstance(event, events.Finding):
+                self.findings.append(event)
             self.news += 1
         if fresh := self._log.poll(last=not running):
             self.lines = [*self.lines, *fresh][-MOST_LINES:]

@@ -112,6 +112,7 @@ STAGES: dict[str, tuple[Verb, ...]] = {
         Verb("jobs list", "prep.cli.jobs:jobs_list", "List jobs, their states and the queue."),
         Verb("jobs follow", "prep.cli.jobs:jobs_follow", "Show a job's progress until it ends."),
         Verb("jobs stop", "prep.cli.jobs:jobs_stop", "Stop a job; training is saved first."),
+        Verb("jobs move", "prep.cli.jobs:jobs_move", "Give a queued run another place."),
         Verb("jobs start", "train.queue_cli:jobs_start", "Go on after a restart of the computer."),
     ),
     "Samples": (
@@ -119,6 +120,7 @@ STAGES: dict[str, tuple[Verb, ...]] = {
         Verb("grid", "train.cli:grid", "Generate a contact sheet: LoRA files x strengths."),
         Verb("lora", "", "Inspect LoRA files."),
         Verb("lora info", "train.cli:lora_info", "Show what a LoRA file holds."),
+        Verb("lora pick", "train.pick_cli:lora_pick", "Remember which LoRA is the best."),
         Verb("lora verify", "train.cli:lora_verify", "Check that a LoRA fits a base model."),
     ),
 }

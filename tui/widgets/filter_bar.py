@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 
 from prep.dataset.query import Query
 from prep.errors import UserError
+from prep.language import _
 
 QUIET = 0.15
 """Seconds without a key press before the filter runs."""
@@ -41,13 +42,20 @@ class FilterBar(Vertical):
 
     def compose(self) -> ComposeResult:
         """Compose the input and the line for errors."""
-        yield Input(placeholder="/ filter: smile -hat name:beach", id="filter", compact=True)
+        yield Input(placeholder=_("/ filter: smile -hat name:beach"), id="filter", compact=True)
         yield Static(id="filter-fault")
 
     def set(self, text: str) -> None:
         """Filter by this text at once."""
         self.query_one(Input).value = text
         self._apply()
+
+    def toggle(self, term: str) -> None:
+        """Add a term to the filter, or remove it, at once."""
+        if term in self.text:
+            self.set(" ".join(self.text.replace(term, "").split()))
+        else:
+            self.set(f"{self.text} {term}".strip())
 
     def on_input_changed(self) -> None:
         """Wait for a short pause."""

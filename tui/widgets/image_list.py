@@ -1,190 +1,73 @@
-"""The list of images: an array of ids, and only the visible rows.
+"""The list of images: one a line, or as a grid of pictures."""
 
-A million ids are 8 MB; the rows are fetched by primary key, a page before they scroll into view.
-"""
-
-from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from textual import events, work
-from textual.cache import LRUCache
-from textual.message import Message
+from rich.style import Style
+from textual.geometry import Region
 from textual.strip import Strip
-from textual.worker import Worker
 
 from prep.dataset.index import ImageRow
-from tui.notices import report_worker
+from prep.language import _, ngettext
+from tui.graphics.drawing import Drawn, Graphic
+from tui.graphics.overlay import Pictured
 from tui.session import Session
-from tui.widgets.line_list import LineList, Piece, cell, clean
+from tui.widgets.image_rows import PAGE as PAGE
+from tui.widgets.image_rows import ImageRows
+from tui.widgets.line_list import Piece, cell, clean
+from tui.widgets.thumbnails import Thumbnails
 
-PAGE = 64
-"""Rows that are fetched together."""
-_LOADING = "looking for images…"
-_REMEMBERED = 4096
+_LOADING = _("looking for images…")
 _SIZE, _TAGS, _STATE = 10, 4, 13
 
 
-class ImageList(LineList):
-    """Images with marks, one per line.
-
-    Attributes:
-        ids: The images that are shown.
-        marked: The selection; it may hold images that the filter does not show.
-        loaded: It is known whether there are images.
-        held: The image under the cursor, if it no longer matches the filter: it stays until the
-            cursor leaves it, so that nobody goes on typing into the caption of another one.
-    """
-
-    @dataclass
-    class Marked(Message):
-        """The selection changed."""
-
-        count: int
+class ImageList(ImageRows, Pictured):
+    """Images with marks, one per line or as a grid, under the headings of their folders."""
 
     def __init__(self, session: Session, *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id)
-        self._session = session
-        self.ids: array[int] = array("q")
-        self.marked: set[int] = set()
-        self._rows: LRUCache[int, ImageRow] = LRUCache(_REMEMBERED)
-        self._fresh: set[int] = set()
-        self._names: dict[int, str] = {}
-        self._anchor: int | None = None
-        self.held: int | None = None
-        self.loaded = False
+        super().__init__(session, id=id)
+        self._thumbnails = Thumbnails(session, self._picture_made)
 
-    @property
-    def count(self) -> int:
-        """The number of images."""
-        return len(self.ids)
+    def on_mount(self) -> None:
+        """Let the application know where there may be pixels."""
+        self._session.overlay.pictures.add(self)
 
-    @property
-    def row(self) -> ImageRow | None:
-        """The image under the cursor, once it has been fetched."""
-        return self._rows.get(self.ids[self.cursor]) if self.ids else None
+    def on_unmount(self) -> None:
+        """Make no more pictures."""
+        self._thumbnails.close()
 
-    @property
-    def beside(self) -> list[ImageRow]:
-        """The images below and above the one under the cursor, as far as they are fetched."""
-        places = (self.cursor + 1, self.cursor - 1)
-        rows = (self._rows.get(self.ids[n]) for n in places if 0 <= n < len(self.ids))
-        return [row for row in rows if row is not None]
-
-    @property
-    def targets(self) -> list[int]:
-        """Ids of the images for the next command, in list order, and only of those shown.
-
-        They are the selected ones, or all if none is selected.
-        """
-        if not self.marked:
-            return list(self.ids)
-        return [number for number in self.ids if number in self.marked]
-
-    @property
-    def unseen(self) -> list[int]:
-        """Ids of the selected images that are shown, but not on the screen now."""
-        on_screen = {self.ids[place] for place in self.in_view}
-        return [number for number in self.targets if number not in on_screen] if self.marked else []
-
-    def show(
-        self, ids: "array[int]", known: Mapping[int, str] | None = None, *, hold: bool = False
-    ) -> None:
-        """Show these images; the cursor stays on its image if it is still there.
-
-        Args:
-            ids: The images.
-            known: Path by id of selected images that still exist; the selection loses the others.
-            hold: Keep the image under the cursor even if it is not among them.
-        """
-        stood_on, place, before = self.at_cursor, self.cursor, self.ids
-        self.held = None
-        if stood_on is not None:
-            try:
-                place = ids.index(stood_on)
-            except ValueError:
-                if hold:
-                    place = _place_after(before, place, ids)
-                    ids = array("q", ids)
-                    ids.insert(place, stood_on)
-                    self.held = stood_on
-        self.ids = ids
-        if known is not None:
-            # Ids are used again: one with another path is another image.
-            self.marked = {
-                n for n in self.marked & known.keys() if self._names.get(n, known[n]) == known[n]
-            }
-            self._names = {number: known[number] for number in self.marked}
-        self._fresh.clear()
-        self.count_changed(place)
-        self._fetch_missing()
-        if not ids:
-            self.post_message(self.Moved(self, 0))
-
-    @property
-    def at_cursor(self) -> int | None:
-        """The id of the image under the cursor."""
-        return self.ids[self.cursor] if self.ids else None
-
-    def watch_cursor(self, old: int, new: int) -> None:
-        """Let go of an image that was only held."""
-        super().watch_cursor(old, new)
-        if self.held is None or self.at_cursor == self.held:
+    def fetched(self) -> None:
+        """Ask for the pictures on the screen, then for a page below and above."""
+        if not self.grid:
             return
-        place = self.ids.index(self.held)
-        self.held = None
-        self.ids.pop(place)
-        self._fresh.clear()
-        self.count_changed(new - (place < new))
-        self._fetch_missing()
-
-    # ---- fetching ------------------------------------------------------------------------
-
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Fetch what scrolls into view."""
-        super().watch_scroll_y(old_value, new_value)
-        self._fetch_missing()
-
-    def on_resize(self) -> None:
-        """Fetch what has come into view; Textual also calls the base class's handler."""
-        self._fetch_missing()
-
-    def _fetch_missing(self) -> None:
         seen = self.in_view
-        if not seen:
-            return
-        pages = range(max(0, seen.start // PAGE - 1), min(self.count - 1, seen.stop) // PAGE + 2)
-        missing = [page for page in pages if page * PAGE < self.count and page not in self._fresh]
-        if missing:
-            self._fetch(missing)
+        below = range(seen.stop, min(self.count, seen.stop + len(seen)))
+        above = range(max(0, seen.start - len(seen)), seen.start)
+        rows = [self._rows.get(self.ids[place]) for part in (seen, below, above) for place in part]
+        self._thumbnails.want([row for row in rows if row is not None], self.picture_size)
 
-    @work(group="rows", exclusive=True, exit_on_error=False)
-    async def _fetch(self, pages: list[int]) -> None:
-        ids = self.ids
-        wanted = [n for page in pages for n in ids[page * PAGE : (page + 1) * PAGE]]
-        rows = await self._session.rows.run(lambda index: index.rows(wanted))
-        for row in rows:
-            # Textual's cache keeps the old value of an existing key.
-            self._rows.discard(row.id)
-            self._rows[row.id] = row
-        self._fresh.update(pages)
-        self.refresh()
-        if ids and ids[self.cursor] in wanted:
-            self.post_message(self.Moved(self, self.cursor))
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Report errors of workers."""
-        report_worker(self, event)
+    def _picture_made(self, number: int) -> None:
+        """Draw the picture of an image that is on the screen."""
+        seen = self.in_view
+        if number in self.ids[seen.start : seen.stop]:
+            self.refresh()
 
     # ---- drawing -------------------------------------------------------------------------
 
     def header(self, width: int) -> str:
-        """Return the names of the columns."""
-        size = f"{'size':>{_SIZE}} " if self._roomy(width) else ""
-        name = cell("  name", self._name_width(width))
-        return f"{name} {size}{'tags':>{_TAGS}}  {'caption':<{_STATE}}"
+        """Return the names of the columns; a grid has none."""
+        if self.grid:
+            return ""
+        size = f"{_('size'):>{_SIZE}} " if self._roomy(width) else ""
+        name = cell(f"  {_('name')}", self._name_width(width))
+        return f"{name} {size}{cell(_('tags'), _TAGS, right=True)}  {cell(_('caption'), _STATE)}"
+
+    def heading(self, group: int) -> str:
+        """Return the concept folder and the number of its images that are shown."""
+        number = self.layout_.size(group)
+        count = ngettext("{count} image", "{count} images", number).format(count=number)
+        return f"▾ {self._runs[group].folder} · {count}"
 
     def render_line(self, y: int) -> Strip:
         """Draw one line; while images are looked for, say so."""
@@ -211,6 +94,59 @@ class ImageList(LineList):
         return [*pieces, (f" {count:>{_TAGS}}  ", ""), (cell(word, _STATE), look)]
 
     @property
+    def shape(self) -> float:
+        """Width of a cell of the terminal divided by its height."""
+        wide, high = self._session.overlay.terminal.cell
+        return wide / high
+
+    def draw_cell(self, index: int, part: int, width: int, style: Style) -> Iterable[Segment]:
+        """Return one line of a picture with its name below, an edge left of the cursor."""
+        number, here = self.ids[index], index == self.cursor
+        row = self._rows.get(number)
+        edge = style + self._look("key") if here else style
+        yield Segment("▌" if here else " ", edge)
+        if part == self.layout_.height - 1:
+            under = self._cursor_style() if here else Style()
+            mark = "▪" if number in self.marked else " "
+            yield Segment(mark, style + self._look("key") + under)
+            name, glyph, look = "…", " ", ""
+            if row is not None:
+                name = row.path.rpartition("/")[2]
+                word, look = self._state(row)
+                glyph = word[0]
+            yield Segment(cell_left(name, width - 4), style + under)
+            yield Segment(f"{glyph} ", style + (self._look(look) if look else Style()) + under)
+            return
+        columns, lines = self.picture_size
+        picture = None if row is None else self._thumbnails.of(row, self.picture_size)
+        if picture is None or isinstance(picture, str):
+            text = picture or "…"
+            yield Segment(cell(text if part == lines // 2 else "", columns), style)
+        else:
+            top = (lines - len(picture.strips)) // 2
+            yield from _centred(picture.strips, part - top, columns, style)
+        yield Segment(" ", style)
+
+    def placed(self) -> list[tuple[Graphic, Region]]:
+        """Return the pixels of those cells that are wholly on the screen."""
+        found: list[tuple[Graphic, Region]] = []
+        if not self.grid:
+            return found
+        place = self.content_region
+        columns, lines = self.picture_size
+        for index in self.in_view:
+            row = self._rows.get(self.ids[index])
+            picture = None if row is None else self._thumbnails.of(row, self.picture_size)
+            if not isinstance(picture, Drawn) or (graphic := picture.graphic) is None:
+                continue
+            x, y = self._corner(index)
+            if y >= 0 and y + lines <= self.size.height:
+                left = place.x + x + 1 + (columns - graphic.columns) // 2
+                top = place.y + y + (lines - graphic.rows) // 2
+                found.append((graphic, Region(left, top, graphic.columns, graphic.rows)))
+        return found
+
+    @property
     def _prefix(self) -> str:
         project = self._session.project
         return "" if project.dataset == project.root else f"{project.relative(project.dataset)}/"
@@ -224,63 +160,29 @@ class ImageList(LineList):
     def _state(self, row: ImageRow) -> tuple[str, str]:
         """Return a word for the state of an image, and its style."""
         if row.error is not None:
-            return "× unreadable", "bad"
+            return _("× unreadable"), "bad"
         if row.excluded is not None:
-            return "– excluded", "dim"
+            return _("– excluded"), "dim"
         if row.path in self._session.drafts:
-            return "✎ unsaved", "warn"
+            return _("✎ unsaved"), "warn"
         if row.caption_error is not None:
-            return "× not text", "bad"
+            return _("× not text"), "bad"
         if row.caption is None or not row.caption.strip():
-            return "○ none", "warn"
-        return "✓ written", "good"
-
-    # ---- selecting -----------------------------------------------------------------------
-
-    def mark(self, index: int) -> None:
-        """Toggle the selection of an image."""
-        if not self.ids:
-            return
-        self._anchor = self.ids[index]
-        self.marked ^= {self._anchor}
-        self._marks_changed()
-
-    def mark_range(self) -> None:
-        """Select from the image that was selected last to the cursor."""
-        if not self.ids:
-            return
-        try:
-            start = self.ids.index(self._anchor) if self._anchor is not None else self.cursor
-        except ValueError:  # the filter does not show it
-            start = self.cursor
-        low, high = sorted((start, self.cursor))
-        self.marked.update(self.ids[low : high + 1])
-        self._anchor = self.ids[start]
-        self._marks_changed()
-
-    def mark_all(self, numbers: Iterable[int]) -> None:
-        """Select exactly these."""
-        self.marked = set(numbers)
-        self._marks_changed()
-
-    def _marks_changed(self) -> None:
-        self._names = {n: name for n, name in self._names.items() if n in self.marked}
-        self.refresh()
-        self.post_message(self.Marked(len(self.marked)))
-
-    def clicked(self, event: events.Click) -> None:
-        """Select with ctrl or shift, or on the mark itself."""
-        if event.shift:
-            self.mark_range()
-        elif event.ctrl or event.x < 2:
-            self.mark(self.cursor)
+            return _("○ none"), "warn"
+        if row.id in self._reviewed:
+            return _("◆ reviewed"), "good"
+        return _("✓ written"), "good"
 
 
-def _place_after(before: Sequence[int], place: int, ids: "array[int]") -> int:
-    """Return where an image belongs in ``ids``: after its last neighbour above that is there."""
-    places = {number: position for position, number in enumerate(ids)}
-    above = (places.get(before[up]) for up in range(place - 1, -1, -1))
-    return next((found + 1 for found in above if found is not None), 0)
+def _centred(strips: Sequence[Strip], line: int, width: int, style: Style) -> Iterable[Segment]:
+    """Return one line of a picture in the middle of a cell."""
+    if not 0 <= line < len(strips):
+        yield Segment(" " * width, style)
+        return
+    room = width - strips[line].cell_length
+    yield Segment(" " * (room // 2), style)
+    yield from strips[line]
+    yield Segment(" " * (room - room // 2), style)
 
 
 def cell_left(text: str, width: int) -> str:

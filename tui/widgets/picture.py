@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from prep.errors import UserError
-from tui.graphics.drawing import Drawn, Graphic, draw
+from tui.graphics.drawing import Drawn, Graphic, Over, draw
 from tui.graphics.overlay import Pictured
 from tui.graphics.view import STEP, WHOLE, Box, View
 from tui.session import Session
@@ -47,6 +47,7 @@ class Picture(Pictured):
     Attributes:
         view: The part that is shown.
         marks: Places with a dashed line around them.
+        over: What else is drawn into it.
     """
 
     @dataclass
@@ -72,6 +73,7 @@ class Picture(Pictured):
         self._decoded: tuple[Hashable, Image.Image] | None = None
         self.view: View | Box = View()
         self.marks: tuple[Box, ...] = ()
+        self.over: Over | None = None
 
     def on_mount(self) -> None:
         """Let the application know where there may be pixels."""
@@ -117,19 +119,25 @@ class Picture(Pictured):
             self.view, self.marks = view, tuple(marks)
             self._paint()
 
+    def draw_over(self, over: Over | None) -> None:
+        """Draw something else into it."""
+        if over != self.over:
+            self.over = over
+            self._paint()
+
     @property
     def enlarged(self) -> bool:
         """Return whether it is not shown whole."""
         return self.view != View()
 
-    def placed(self) -> tuple[Graphic, Region] | None:
+    def placed(self) -> Sequence[tuple[Graphic, Region]]:
         """Return the pixels and the cells on the screen that they cover, as drawn last."""
         if self._painted is None or (graphic := self._painted.graphic) is None:
-            return None
+            return ()
         size = self.size
         left, top = (size.width - graphic.columns) // 2, (size.height - graphic.rows) // 2
         place = self.content_region
-        return graphic, Region(place.x + left, place.y + top, graphic.columns, graphic.rows)
+        return ((graphic, Region(place.x + left, place.y + top, graphic.columns, graphic.rows)),)
 
     # ---- looking -------------------------------------------------------------------------
 
@@ -218,7 +226,7 @@ class Picture(Pictured):
     async def _prepare(self, size: Size) -> None:
         if self._source is not None and size.area and size != self.size:
             with suppress(UserError):  # told when it is shown
-                await self._made(self._source, self.view, self.marks, size)
+                await self._made(self._source, self.view, self.marks, size, self.over)
 
     @work(group="picture", exclusive=True, exit_on_error=False)
     async def _paint(self) -> None:
@@ -229,7 +237,8 @@ class Picture(Pictured):
             drawn, text = None, _OFF
         else:
             try:
-                drawn, text = await self._made(source, self.view, self.marks, self.size), ""
+                view, marks, over = self.view, self.marks, self.over
+                drawn, text = await self._made(source, view, marks, self.size, over), ""
             except UserError as error:
                 drawn, text = None, f"no picture: {error.message}"
         # An exclusive worker that was replaced is cancelled at the await and never gets here.
@@ -241,11 +250,16 @@ class Picture(Pictured):
                     await self._made(neighbour, View(), (), self.size)
 
     async def _made(
-        self, source: Source, view: View | Box, marks: tuple[Box, ...], size: Size
+        self,
+        source: Source,
+        view: View | Box,
+        marks: tuple[Box, ...],
+        size: Size,
+        over: Over | None = None,
     ) -> Drawn:
         width, height = size
         terminal = self._session.overlay.terminal
-        place = (source.key, width, height, terminal.cell, view, marks)
+        place = (source.key, width, height, terminal.cell, view, marks, over)
         if (drawn := self._cache.get(place)) is not None:
             return drawn
         known, current = self._decoded, source is self._source
@@ -253,7 +267,7 @@ class Picture(Pictured):
 
         def make() -> tuple[Drawn, Image.Image]:
             whole = image or source.load()
-            return draw(whole, width, height, terminal, view, marks), whole
+            return draw(whole, width, height, terminal, view, marks, over), whole
 
         made, whole = await self._session.paint(make)
         self._cache[place] = made

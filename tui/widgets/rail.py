@@ -44,6 +44,9 @@ class StageItem(Static):
         """Redraw for another space."""
         self.set_class(form == "line", "-line")
         self._write()
+        # Textual keeps the width of the old text if it measured it after a layout was asked for,
+        # as a change of size does: ask once more when that is over.
+        self.call_after_refresh(self.refresh, layout=True)
 
     @property
     def short(self) -> str:

@@ -1,71 +1,232 @@
-"""One training run: its curve, its numbers, and the end of its log."""
+"""One training run, or several beside each other: curves, numbers, samples, log, and the doctor."""
 
 import asyncio
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
+from textual.widgets import ContentSwitcher, Static
 
 from prep import events
+from prep.errors import UserError
+from prep.images import decode
+from prep.language import _
 from tui.jobs.follow import JobView
-from tui.widgets.chart import Chart, Series, smooth
+from tui.jobs.runs import diagnoses, differences, first_validation, last_validation, results
+from tui.jobs.runs import settings_of as read_settings
+from tui.session import Session
+from tui.widgets.chart import RUNS, Chart, Series, smooth
 from tui.widgets.clipped import Clipped
 from tui.widgets.job_strip import bar, duration
+from tui.widgets.line_list import ItemList, Piece, cell
+from tui.widgets.log_view import LogView
+from tui.widgets.picture import Picture, Source
 
-_TAIL = 4000
-"""Maximum of bytes of the log that are read."""
-_LINES = 6
+LETTERS = "ABCDEF"
+"""Marks of the runs that are compared."""
+_WEIGHT = 0.95
+_NAME = 20
+_LOG_LINES = 6
 
 
 class RunPanel(Vertical):
     """Shows a run; call ``show`` again when there is news."""
 
-    def compose(self) -> ComposeResult:
-        """Compose the parts."""
-        yield Clipped(id="run-title", classes="side-title")
-        yield Chart(id="loss-chart")
-        yield Clipped(id="run-numbers")
-        yield Clipped(id="run-log")
+    def __init__(self, session: Session, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.session = session
+        self._view: JobView | None = None
+        self._compared: list[JobView] = []
+        self._settings: dict[str, Mapping[str, Any]] = {}
+        self._sample: int | None = None
+        self._asked = ""
 
-    def show(self, view: JobView | None) -> None:
-        """Show a run, or a message if there is none."""
+    def compose(self) -> ComposeResult:
+        """Compose the views."""
+        yield Clipped(id="run-title", classes="side-title")
+        with ContentSwitcher(initial="run-curve", id="run-views"):
+            with Vertical(id="run-curve"):
+                with Horizontal(id="run-look"):
+                    yield Chart(id="loss-chart")
+                    with Vertical(id="run-sample"):
+                        yield Picture(self.session, id="run-picture")
+                        yield Clipped(id="run-sample-about")
+                yield ItemList(id="run-compared", empty=_("these runs have the same settings"))
+                yield Clipped(id="run-numbers")
+                yield Clipped(id="run-log")
+            yield LogView(id="run-whole-log")
+            with VerticalScroll(id="run-doctor"):
+                yield Static(id="run-diagnoses")
+
+    # ---- which view ----------------------------------------------------------------------
+
+    @property
+    def current(self) -> str:
+        """The open view: curve, log or doctor."""
+        names = {"run-curve": "curve", "run-whole-log": "log", "run-doctor": "doctor"}
+        return names[str(self.query_one(ContentSwitcher).current)]
+
+    def open(self, name: str) -> None:
+        """Open a view; the curve again where it is open already."""
+        if name == self.current:
+            name = "curve"
+        widgets = {"curve": "run-curve", "log": "run-whole-log", "doctor": "run-doctor"}
+        self.query_one(ContentSwitcher).current = widgets[name]
+        self._asked = ""
+        self.show(self._view, self._compared)
+        focus = {"log": "#log-lines", "doctor": "#run-doctor"}.get(name)
+        if focus is not None:
+            self.query_one(focus).focus()
+
+    # ---- showing -------------------------------------------------------------------------
+
+    def show(self, view: JobView | None, compared: Sequence[JobView] = ()) -> None:
+        """Show a run, or a message if there is none.
+
+        Args:
+            view: The run under the cursor.
+            compared: Runs that are drawn over each other, if they are several.
+        """
+        if view is not self._view:
+            self._sample, self._asked = None, ""
+        self._view, self._compared = view, list(compared) if len(compared) > 1 else []
+        self.set_class(bool(self._compared), "-compared")
         if view is None:
-            self.say("No training yet.")
+            self.say(_("No training yet."))
             return
         self.say(_title(view))
-        self.query_one(Chart).show(_series(view.metrics))
-        self.query_one("#run-numbers", Static).update(Content("\n".join(numbers(view))))
-        self._read_log(view)
+        if self.current == "log":
+            self.query_one(LogView).show(view.job.log_file, notes(view))
+        elif self.current == "doctor":
+            self._ask_doctor(view)
+        elif self._compared:
+            self._compare(self._compared)
+        else:
+            self.query_one(Chart).show(series(view.metrics))
+            self.query_one("#run-numbers", Static).update(Content("\n".join(numbers(view))))
+            self._show_log(view)
+        self._show_sample(view)
 
     def say(self, text: str) -> None:
         """Set the line above the curve."""
         self.query_one("#run-title", Static).update(Content(text))
 
-    @work(group="log", exclusive=True, exit_on_error=False)
-    async def _read_log(self, view: JobView) -> None:
-        lines = await asyncio.to_thread(tail, view.job.log_file, _LINES)
-        notes = [f"! {warning.message} {warning.hint}".rstrip() for warning in view.warnings[-2:]]
-        if isinstance(view.end, events.Failed):
-            notes += [f"× {view.end.message}", f"  {view.end.hint}"]
-        self.query_one("#run-log", Static).update(Content("\n".join([*notes, *lines][-_LINES:])))
+    def _show_log(self, view: JobView) -> None:
+        self.query_one("#run-log", Static).update(Content("\n".join(notes(view)[-_LOG_LINES:])))
+
+    # ---- samples -------------------------------------------------------------------------
+
+    def step_sample(self, step: int) -> None:
+        """Show the sample before or after; behind the last one, follow what comes."""
+        if self._view is None or not (found := self._view.samples):
+            self.app.notify(_("This run has no samples: set sample prompts."))
+            return
+        place = len(found) - 1 if self._sample is None else self._sample
+        place = max(0, place + step)
+        self._sample = place if place < len(found) - 1 else None
+        self._show_sample(self._view)
+
+    def _show_sample(self, view: JobView) -> None:
+        found = view.samples
+        self.set_class(bool(found) and self.current == "curve" and not self._compared, "-samples")
+        if not found:
+            return
+        place = len(found) - 1 if self._sample is None else min(self._sample, len(found) - 1)
+        sample = found[place]
+        step = _("step {step}").format(step=sample.step) if sample.step is not None else ""
+        about = f"{place + 1}/{len(found)} · {step}\n{sample.prompt}"
+        self.query_one("#run-sample-about", Static).update(Content(about))
+        source = self._source(sample)
+        beside = [self._source(one) for one in found[max(0, place - 1) : place]]
+        self.query_one("#run-picture", Picture).show(source.key, source.load, beside)
+
+    def _source(self, sample: events.Sample) -> Source:
+        file = self.session.project.root / sample.path
+        return Source((sample.path, sample.step), lambda: decode(file))
+
+    # ---- several runs --------------------------------------------------------------------
+
+    @work(group="compare", exclusive=True, exit_on_error=False)
+    async def _compare(self, views: Sequence[JobView]) -> None:
+        shown: list[Series] = []
+        for number, view in enumerate(views[:RUNS]):
+            raw, validation = _points(view.metrics)
+            look, mark = f"run-{number}", LETTERS[number]
+            shown.append(Series(view.title, look, smooth(raw, _WEIGHT), mark=mark))
+            shown.append(Series(_("validation"), look, validation, wide=True))
+        self.query_one(Chart).show(shown)
+        for view in views:
+            if view.job.name not in self._settings:
+                project = self.session.project
+                found = await asyncio.to_thread(read_settings, project, view.job)
+                self._settings[view.job.name] = found
+        room = (self.size.width - _NAME) // len(views)
+        width = max(7, min(18, room))
+        rows = results(views) + differences([self._settings[view.job.name] for view in views])
+        table: list[list[Piece]] = [
+            [
+                (cell("", _NAME), ""),
+                *((cell(letter, width), "title") for letter in LETTERS[: len(views)]),
+            ]
+        ]
+        best = _best(views)
+        for name, texts in rows:
+            marked = [
+                "good" if name == _("validation, last") and place == best else ""
+                for place in range(len(texts))
+            ]
+            values = [(cell(t, width), look) for t, look in zip(texts, marked, strict=True)]
+            table.append([(cell(name, _NAME), "dim"), *values])
+        self.query_one("#run-compared", ItemList).show(table)
+
+    # ---- the doctor ----------------------------------------------------------------------
+
+    @work(group="doctor", exclusive=True, exit_on_error=False)
+    async def _ask_doctor(self, view: JobView) -> None:
+        """Ask once for each run and state of it; while it runs, when it is looked at anew."""
+        asked = f"{view.job.name} {view.state}"
+        if asked == self._asked:
+            return
+        self._asked = asked
+        text = self.query_one("#run-diagnoses", Static)
+        text.update(_("the doctor looks at the records of the run…"))
+        try:
+            found = await diagnoses(self.session.project, view.job.name)
+        except UserError as error:
+            text.update(Content(f"{error.message} {error.hint}"))
+            return
+        text.update(diagnoses_text(found))
 
 
-def tail(file: Path, count: int) -> list[str]:
-    """Return the last lines of a log, without empty ones."""
-    try:
-        if not file.is_file():  # reading a pipe would never end
-            return []
-        with file.open("rb") as log:
-            log.seek(max(0, log.seek(0, 2) - _TAIL))
-            text = log.read().decode("utf-8", "replace")
-    except OSError:
-        return []
-    # A progress bar overwrites itself with carriage returns: only its last state counts.
-    lines = [line.rpartition("\r")[2] for line in text.splitlines() if line.strip()]
-    return lines[-count:]
+def diagnoses_text(found: Sequence[events.Diagnosis]) -> Content:
+    """Return what the doctor says: trouble first, with evidence, cause and the next change."""
+    order = {"found": 0, "unknown": 1, "fine": 2}
+    marks = {"found": ("×", "$text-error"), "unknown": ("?", "$text-warning")}
+    parts: list[Content] = []
+    for one in sorted(found, key=lambda each: order.get(each.state, 1)):
+        mark, style = marks.get(one.state, ("✓", "$text-success"))
+        parts.append(Content.styled(f"{mark} {one.topic}", f"bold {style}"))
+        words = (
+            (_("evidence"), one.evidence),
+            (_("cause"), one.cause),
+            (_("next change"), one.change),
+        )
+        for name, text in words:
+            if text:
+                parts.append(Content.styled(f"  {name}: ", "$text-muted") + Content(text))
+        parts.append(Content(""))
+    return Content("\n").join(parts)
+
+
+def notes(view: JobView) -> list[str]:
+    """Return what a run has warned of, and why it failed, as lines."""
+    found = [f"! {warning.message} {warning.hint}".rstrip() for warning in view.warnings]
+    if isinstance(view.end, events.Failed):
+        found += [f"× {view.end.message}", f"× {view.end.hint}"]
+    return [line for line in found if line.strip("× ")]
 
 
 def numbers(view: JobView) -> list[str]:
@@ -73,40 +234,61 @@ def numbers(view: JobView) -> list[str]:
     metric = view.metric
     if metric is None:
         return [view.note or view.what] if view.active else []
-    first = [f"step {metric.step}/{metric.total}", f"epoch {metric.epoch}"]
+    first = [
+        _("step {step}/{total}").format(step=metric.step, total=metric.total),
+        _("epoch {epoch}").format(epoch=metric.epoch),
+    ]
     if view.rate is not None:
         first.append(f"{view.rate:.3g} it/s")
-    if view.eta is not None and view.running:
-        first.append(f"ETA {duration(view.eta)}")
-    second = [f"loss {metric.loss:.4f}"]
+    if view.eta is not None and view.running and not view.paused:
+        first.append(_("ETA {time}").format(time=duration(view.eta)))
+    second = [_("loss {loss:.4f}").format(loss=metric.loss)]
     if metric.average_loss is not None:
-        second.append(f"average {metric.average_loss:.4f}")
+        second.append(_("average {loss:.4f}").format(loss=metric.average_loss))
     if metric.learning_rate is not None:
-        second.append(f"rate {metric.learning_rate:.2e}")
+        second.append(_("learning rate {rate:.2e}").format(rate=metric.learning_rate))
     third = []
-    checks = [m.val_loss for m in view.metrics if m.val_loss is not None]
-    if checks:
-        third.append(f"validation {checks[0]:.4f} -> {checks[-1]:.4f}")
+    before, last = first_validation(view), last_validation(view)
+    if before is not None and last is not None:
+        third.append(_("validation {before:.4f} → {last:.4f}").format(before=before, last=last))
     if metric.memory_bytes:
         third.append(f"{metric.memory_bytes / 2**30:.1f} GiB")
     if view.device:
-        third.append(f"on {view.device}")
+        third.append(_("on {device}").format(device=view.device))
     return [" · ".join(part) for part in (first, second, third) if part]
 
 
+def series(metrics: Sequence[events.Metric]) -> list[Series]:
+    """Return the curves of one run."""
+    raw, validation = _points(metrics)
+    return [
+        Series(_("loss"), "raw", raw),
+        Series(_("smoothed"), "smooth", smooth(raw, _WEIGHT)),
+        Series(_("validation"), "check", validation, wide=True),
+    ]
+
+
+def _points(
+    metrics: Sequence[events.Metric],
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    raw = [(float(m.step), m.loss) for m in metrics if m.loss is not None]
+    checks = [(float(m.step), m.val_loss) for m in metrics if m.val_loss is not None]
+    return raw, checks
+
+
+def _best(views: Sequence[JobView]) -> int | None:
+    """Return the place of the run with the lowest validation loss, if two have one."""
+    found = [(loss, n) for n, v in enumerate(views) if (loss := last_validation(v)) is not None]
+    return min(found)[1] if len(found) > 1 else None
+
+
 def _title(view: JobView) -> str:
+    if view.paused:
+        return _("‖ {title}: paused at step {done}/{total}; p goes on").format(
+            title=view.title, done=view.done, total=view.total
+        )
     if not view.running:
         return f"{view.state}: {view.title}"
     if not view.total:
         return f"▶ {view.title}: {view.what} {view.note}"
     return f"▶ {view.title}: {view.what} {bar(view.done, view.total, 20)} {view.done}/{view.total}"
-
-
-def _series(metrics: list[events.Metric]) -> list[Series]:
-    raw = [(float(m.step), m.loss) for m in metrics if m.loss is not None]
-    checks = [(float(m.step), m.val_loss) for m in metrics if m.val_loss is not None]
-    return [
-        Series("loss", "raw", raw),
-        Series("smoothed", "smooth", smooth(raw, 0.95)),
-        Series("validation", "check", checks, wide=True),
-    ]

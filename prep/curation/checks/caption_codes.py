@@ -54,9 +54,9 @@ CODES = (
     ),
     CheckCode(
         "caption-unreadable",
-        "captions without read permission",
+        "captions that cannot be read",
         for_all(error("The trainer stops, or leaves the image out.")),
-        "Check the owner and the permissions of the files.",
+        "Shorten those that are too large; of others, check the owner and the permissions.",
     ),
     CheckCode(
         "caption-bom",

@@ -123,7 +123,7 @@ def _problems(
     view: DatasetView, place: CheckedFolder, path: str, data: str | bytes | None
 ) -> Iterator[Problem]:
     if data is None:
-        yield Problem("caption-unreadable", path, "no permission to read it")
+        yield Problem("caption-unreadable", path, view.why_unreadable(path))
         return
     if isinstance(data, bytes):
         found = decoded(data, view.encoding)

@@ -4,6 +4,7 @@ Sizes, times, headers and caption texts come from the index, which the scan has 
 updated; rules open only files with a possible problem.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -156,6 +157,15 @@ class DatasetView:
             return read_bytes(self.project.root / path, captions.LARGEST)
         except OSError:
             return None
+
+    def why_unreadable(self, path: str) -> str:
+        """Return why ``caption_bytes`` returned nothing."""
+        try:
+            read_bytes(self.project.root / path, captions.LARGEST)
+        except OSError as error:
+            too_large = error.errno == errno.EFBIG
+            return "larger than 1 MiB" if too_large else str(error.strerror).lower()
+        return "it could not be read, and now it can"
 
     def is_file(self, path: str) -> bool:
         """Return whether a file exists; cached per absolute path."""

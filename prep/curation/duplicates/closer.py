@@ -17,6 +17,7 @@ from prep.curation.duplicates import overlay
 from prep.curation.duplicates.alignment import refined
 from prep.curation.duplicates.differences import BoolPlane, Plane, luma_of, significance
 from prep.curation.duplicates.plain_regions import one_changed_alone
+from prep.curation.duplicates.softness import blur_between
 from prep.curation.duplicates.tones import Planes, in_tones_of
 from prep.images import decode_small
 
@@ -37,6 +38,8 @@ _STILL = 0.06
 """Movement of the corners, pixels, up to which pictures are not resampled."""
 _SHARPER, _SOFTEST, _HALVINGS = 1.12, 2.2, 5
 """Ratio of detail from which the sharper one is softened, and by how much at most."""
+_MUCH_SHARPER = 1.3
+"""Ratio of detail from which a difference may be one of blur alone."""
 CHANGED = 25.0
 """Significance from which a place has visibly changed."""
 
@@ -117,12 +120,40 @@ class AlignedPair:
             self.covered.astype(np.uint8), rim, borderType=cv2.BORDER_CONSTANT, borderValue=0
         )
         self.inside: BoolPlane = inside > 0
-        self.first, self.second = _equally_sharp(one.astype(np.float32), moved)
+        self._as_found = tuple(
+            np.ascontiguousarray(each.transpose(2, 0, 1))
+            for each in (one.astype(np.float32), moved)
+        )
+        self.first, self.second = _equally_sharp(*self._as_found)
 
     @property
     def overlaps(self) -> bool:
         """Return whether they show enough in common."""
         return float(self.inside.mean()) >= _COVERED
+
+    def blur_alike(self) -> bool:
+        """Blur the sharper one as the other is blurred, by movement for instance.
+
+        Returns:
+            ``False`` if no blur explains how they differ: nothing has changed then.
+        """
+        grey = [luma_of(each) for each in self._as_found]
+        detail = [_detail(each) for each in grey]
+        sharp = 0 if detail[0] > detail[1] else 1
+        if max(detail) < _MUCH_SHARPER * min(detail):
+            return False
+        kernel = blur_between(grey[sharp], grey[1 - sharp], self.inside)
+        if kernel is None:
+            return False
+        planes = list(self._as_found)
+        planes[sharp] = np.stack(
+            [
+                cv2.filter2D(plane, -1, kernel, borderType=cv2.BORDER_REPLICATE)
+                for plane in planes[sharp]
+            ]
+        ).clip(0, 255)
+        self.first, self.second = planes
+        return True
 
 
 def look(first: Pixels, second: Pixels, warp: Warp) -> CloseLook | None:
@@ -139,6 +170,8 @@ def look(first: Pixels, second: Pixels, warp: Warp) -> CloseLook | None:
     if not pair.overlaps:
         return None
     found = _Differences(pair)
+    if found.map.max() >= CHANGED and pair.blur_alike():
+        found = _Differences(pair)
     highest = float(found.map.max())
     # What differs anyway, such as a bar with an address, is judged below.
     alike = pair.inside & (found.map <= overlay.DIFFERENT_FROM)
@@ -246,11 +279,8 @@ def _moved(pixels: NDArray[np.float32], warp: Warp) -> tuple[NDArray[np.float32]
     return np.asarray(moved, np.float32).clip(0, 255), np.asarray(covered > 0.999)
 
 
-def _equally_sharp(
-    first: NDArray[np.float32], second: NDArray[np.float32]
-) -> tuple[Planes, Planes]:
-    """Blur the sharper picture until it has about as much detail; return planes of both."""
-    one, other = (np.ascontiguousarray(each.transpose(2, 0, 1)) for each in (first, second))
+def _equally_sharp(one: Planes, other: Planes) -> tuple[Planes, Planes]:
+    """Blur the sharper picture until it has about as much detail."""
     grey = [luma_of(each) for each in (one, other)]
     detail = [_detail(each) for each in grey]
     sharp = 0 if detail[0] > detail[1] else 1

@@ -7,7 +7,7 @@ from prep.curation.duplicates import closer, overlay
 from prep.curation.duplicates.closer import CloseLook, Pixels
 from prep.curation.duplicates.similarity import FirstLook, Thumbnail, first_look
 
-VERSION = 3
+VERSION = 4
 """Version of the comparison: raise it when results may change."""
 _UNCLEAR = 40.0
 """Significance up to which it is unclear whether a place has changed."""

@@ -62,7 +62,7 @@ def hash_pictures(index: Index, rows: Iterable[ImageRow]) -> Iterator[events.Eve
         with index.connection:
             index.connection.executemany(
                 "INSERT OR REPLACE INTO perceptual_hashes"
-                f"(content, {_HASHES}, sharpness) VALUES(?,?,?,?,?,?,?,?,?,?)",
+                f"(content, {_HASHES}, clean_detail) VALUES(?,?,?,?,?,?,?,?,?,?)",
                 (
                     (
                         row.content,
@@ -147,7 +147,7 @@ def images_of(index: Index, ids: Iterable[int]) -> dict[int, list[ImageRow]]:
 
 def sharpness_of(index: Index, contents: Collection[str]) -> dict[str, float]:
     """Return the sharpness of these contents; see ``prep.curation.duplicates.hashes.sharpness``."""
-    rows = index.connection.execute("SELECT content, sharpness FROM perceptual_hashes")
+    rows = index.connection.execute("SELECT content, clean_detail FROM perceptual_hashes")
     return {content: sharp for content, sharp in rows if content in contents}
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from prep.errors import UnreadableError
 from prep.images import decode_grey, probe
+from prep.images.quality.noise import noise
 
 Hashes = NDArray[np.uint64]
 GreyDoubles = NDArray[np.float64]
@@ -29,6 +30,12 @@ _EDGE = 0.1
 """Share of the width and height at each side that is not part of the middle."""
 _SHARPNESS_SIDE = 256
 """Minimum width and height, pixels, of the decoded picture for both measures."""
+_GRAIN_IN_DETAIL, _LEAST_CLEAN = 20.0, 0.1
+"""Variance of the Laplacian of independent noise of variance 1, and the least share of detail that
+counts: texture that covers a whole picture is measured as grain."""
+_LEAST_SPREAD = 16.0
+"""Spread of grey levels below which a picture is not compared at a contrast of its own: its grain
+and rounding would count as detail."""
 
 
 def _cosines() -> NDArray[np.float64]:
@@ -147,14 +154,17 @@ def _bits(low: NDArray[np.float64]) -> int:
 def sharpness(grey: Image.Image) -> float:
     """Return the variance of the Laplacian of a 256 x 256 version, over its grey variance.
 
-    Dividing makes the measure independent of brightness and contrast. About 0.01
-    is soft, 0.1 and more is crisp; only compare versions of one picture.
+    Dividing makes the measure independent of brightness and contrast, unless hardly any contrast is
+    left; what grain adds is subtracted: a noisy copy is no sharper, and neither is a dark one.
+    About 0.01 is soft, 0.1 and more is crisp; only compare versions of one picture.
     """
     side = (_SHARPNESS_SIDE, _SHARPNESS_SIDE)
-    small = cv2.resize(np.asarray(grey), side, interpolation=cv2.INTER_AREA)
-    spread = float(cv2.meanStdDev(small)[1][0, 0])
-    detail = float(cv2.meanStdDev(cv2.Laplacian(small, cv2.CV_16S))[1][0, 0])
-    return (detail / spread) ** 2 if spread > 0 else 0.0
+    small = np.asarray(cv2.resize(np.asarray(grey), side, interpolation=cv2.INTER_AREA))
+    spread = float(cv2.meanStdDev(small)[1][0, 0]) ** 2
+    detail = float(cv2.meanStdDev(cv2.Laplacian(small, cv2.CV_16S))[1][0, 0]) ** 2
+    grain = noise(small.astype(np.float32)) ** 2
+    clean = max(detail - _GRAIN_IN_DETAIL * grain, _LEAST_CLEAN * detail)
+    return clean / max(spread, _LEAST_SPREAD**2)
 
 
 def distance(first: int, second: int) -> int:

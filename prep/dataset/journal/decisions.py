@@ -7,9 +7,10 @@ when there is something new. Changed only through the journal, so answers can be
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from prep.dataset.index import Index
+from prep.dataset.writer import chunks
 
 ALWAYS = "*"
 """In what an answer covers: whatever the question rests on."""
@@ -76,6 +77,16 @@ class DecisionStore:
             "SELECT kept FROM work.decisions WHERE path = ?", (path,)
         ).fetchone()
         return unpacked(row[0] if row else None)
+
+    def of_many(self, paths: Sequence[str]) -> dict[str, Decided]:
+        """Return what was decided about images, by path, without those about which nothing was."""
+        return {
+            path: unpacked(text)
+            for places, part in chunks(paths)
+            for path, text in self._connection.execute(
+                f"SELECT path, kept FROM work.decisions WHERE path IN ({places})", part
+            )
+        }
 
     def all(self) -> dict[str, Decided]:
         """Return everything that was decided, by path."""

@@ -36,6 +36,8 @@ _NEXT = {
     "done": "state = 'undone' OR state LIKE 'pending%' ORDER BY state LIKE 'pending%' DESC, id",
 }
 """Which edit is next to be undone, or done again."""
+_COLUMNS = "id, t, title, state, author"
+_Row = tuple[int, float, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Edit:
 
     Attributes:
         kinds: Kind of change (see ``prep.dataset.journal.changes``) -> number of changes.
+        author: The front end that made it; empty for edits from before that was noted.
     """
 
     id: int
@@ -51,6 +54,7 @@ class Edit:
     title: str
     state: str
     kinds: dict[str, int]
+    author: str = ""
 
     @property
     def pending(self) -> bool:
@@ -93,9 +97,14 @@ class Journal:
         unfinished: What was interrupted and still cannot be finished: a folder is not writable.
     """
 
-    def __init__(self, index: Index) -> None:
-        """Open the journal and finish what was interrupted; never fails for that."""
-        self._index = index
+    def __init__(self, index: Index, front_end: str = "command line") -> None:
+        """Open the journal and finish what was interrupted; never fails for that.
+
+        Args:
+            index: Open index of a project.
+            front_end: Where edits are made, which is noted with them.
+        """
+        self._index, self._front_end = index, front_end
         self._connection = index.connection
         self.recovered: list[Outcome] = []
         self.unfinished: list[Unfinished] = []
@@ -127,8 +136,8 @@ class Journal:
             # A new edit ends the list of redoable edits: their files may differ now.
             self._connection.execute("UPDATE work.edits SET state='dropped' WHERE state='undone'")
             cursor = self._connection.execute(
-                "INSERT INTO work.edits(t, title, state) VALUES(?, ?, 'pending')",
-                (time.time(), title),
+                "INSERT INTO work.edits(t, title, state, author) VALUES(?, ?, 'pending', ?)",
+                (time.time(), title, self._front_end),
             )
             edit = int(cursor.lastrowid or 0)
             self._connection.executemany(
@@ -195,15 +204,15 @@ class Journal:
     def history(self, limit: int = 100) -> list[Edit]:
         """Return the edits, newest first, without those that can no longer be redone."""
         rows = self._connection.execute(
-            """SELECT id, t, title, state FROM work.edits WHERE state != 'dropped'
+            f"""SELECT {_COLUMNS} FROM work.edits WHERE state != 'dropped'
             ORDER BY id DESC LIMIT ?""",
             (limit,),
         ).fetchall()
         return [self._edit(row) for row in rows]
 
-    def _edit(self, row: tuple[int, float, str, str]) -> Edit:
-        number, at, title, state = row
-        return Edit(number, at, title, state.partition(" ")[0], self._kinds(number))
+    def _edit(self, row: _Row) -> Edit:
+        number, at, title, state, author = row
+        return Edit(number, at, title, state.partition(" ")[0], self._kinds(number), author)
 
     def _kinds(self, edit: int) -> dict[str, int]:
         return dict(
@@ -213,10 +222,10 @@ class Journal:
             ).fetchall()
         )
 
-    def _next(self, target: str) -> tuple[int, float, str, str] | None:
+    def _next(self, target: str) -> _Row | None:
         """Return the number, time, title and state of the edit that is turned next."""
-        row: tuple[int, float, str, str] | None = self._connection.execute(
-            f"SELECT id, t, title, state FROM work.edits WHERE {_NEXT[target]} LIMIT 1"
+        row: _Row | None = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM work.edits WHERE {_NEXT[target]} LIMIT 1"
         ).fetchone()
         return row
 
@@ -235,7 +244,7 @@ class Journal:
 
     def _turned(self, edit: int, title: str, target: str) -> Outcome:
         self._settle()
-        changes = self._changes(edit)
+        changes = self.changes(edit)
         if target == "undone":
             changes = [change.reverse for change in changes]
         with self._connection:
@@ -245,9 +254,11 @@ class Journal:
             )
         return self._carry_out(edit, title, changes, target)
 
-    def _changes(self, edit: int) -> list[Change]:
+    def changes(self, edit: int, limit: int = -1) -> list[Change]:
+        """Return the changes of an edit by path, or only the first ones."""
         rows = self._connection.execute(
-            "SELECT path, what, before, after FROM work.changes WHERE edit=? ORDER BY path", (edit,)
+            "SELECT path, what, before, after FROM work.changes WHERE edit=? ORDER BY path LIMIT ?",
+            (edit, limit),
         )
         return [Change(*row) for row in rows]
 
@@ -314,7 +325,7 @@ class Journal:
             return
         for edit, title, state in rows:
             target = "undone" if state.endswith("undone") else "done"
-            changes = self._changes(edit)
+            changes = self.changes(edit)
             if target == "undone":
                 changes = [change.reverse for change in changes]
             self._sweep(changes)

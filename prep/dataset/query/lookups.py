@@ -14,7 +14,7 @@ from prep import captions
 from prep.dataset.query import fields
 from prep.dataset.query.condition import Condition, Context, comparison
 from prep.dataset.query.tree import Term
-from prep.dataset.values import duplicates, score_columns
+from prep.dataset.values import duplicates
 from prep.images.buckets import Buckets
 
 _BY_PATH = "SELECT j.id AS n FROM {} s CROSS JOIN images j ON j.path = s.path"
@@ -140,6 +140,8 @@ def _tokens(term: Term, context: Context) -> Condition:
 
 
 def _score(term: Term, context: Context) -> Condition:
+    from prep.dataset.values import score_columns  # it needs numpy
+
     key = captions.key(term.of)
     fault = score_columns.prepare(context.connection, key)
     if fault is not None:

@@ -10,9 +10,9 @@ from prep.dataset.journal.changes import Change, exclusion
 from prep.images.buckets import Fit
 from prep.images.quality.kinds import KINDS
 from prep.ops import crop, quality
-from prep.ops.buckets import MUCH
 from prep.ops.crop import CropOptions
 from prep.ops.review.words import name
+from prep.training_set.bucket_groups import MUCH
 
 _QUALITY, _CUT = 4, 7
 

@@ -7,8 +7,8 @@ consensus (two of them), and without a second one there is none.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -166,6 +166,18 @@ class Portion:
         view = _View(sparse, limits, table, np.arange(len(table)), None)
         return cls([""] * sparse.images, table, "union", [view])
 
+    def with_thresholds(self, thresholds: Sequence[Thresholds]) -> "Portion":
+        """Return the same scores with other thresholds, of each tagger; none may be lower.
+
+        Args:
+            thresholds: Not below the lower of ``FLOOR`` and those that the scores were read with.
+        """
+        views = []
+        for view, given in zip(self.views, thresholds, strict=True):
+            exact = partial(_exact, view.store, self.contents)
+            views.append(replace(view, limits=limits_of(view.sparse, view.table, given, exact)))
+        return replace(self, views=views)
+
     def taken(self, top: int = 0) -> ScorePairs:
         """Return the tags over their thresholds, the best ``top`` of each image."""
         return self.near(0.0).best(top)
@@ -236,6 +248,11 @@ class Portion:
             counts[known] += 1
         means = (sums / np.maximum(counts, 1)).reshape(-1, len(places))
         return [self.table.names[n] for n in places[means.argmax(axis=1)]]
+
+
+def _exact(store: ScoreStore | None, contents: Sequence[str], rows: Integers) -> Halves:
+    assert store is not None
+    return store.load([contents[row] for row in rows])
 
 
 def _over(view: _View, slack: float) -> ScorePairs:

@@ -112,15 +112,15 @@ class Plan:
 
     Attributes:
         concepts: One per folder, in name order.
-        batches: Batches of an epoch, per bucket (width, height).
+        exposed: Exposures of an epoch, per bucket (width, height).
         steps_per_epoch: Optimiser steps of an epoch.
         steps: Optimiser steps of the run.
         epochs: Epochs begun in the run.
-        seen: One per training image, in the given order.
+        seen: One per training image, in the given order; none where only numbers are wanted.
     """
 
     concepts: tuple[ConceptPlan, ...]
-    batches: Mapping[Size, int]
+    exposed: Mapping[Size, int]
     steps_per_epoch: int
     steps: int
     epochs: int
@@ -132,6 +132,12 @@ class Plan:
     def exposures(self) -> int:
         """Exposures per epoch."""
         return sum(concept.exposures for concept in self.concepts)
+
+    @property
+    def batches(self) -> dict[Size, int]:
+        """Batches of an epoch, per bucket."""
+        size = self.settings.batch_size
+        return {bucket: math.ceil(count / size) for bucket, count in self.exposed.items()}
 
     @property
     def arithmetic(self) -> list[str]:
@@ -148,10 +154,7 @@ class Plan:
 
     def _batch_sum(self) -> str:
         batch, total = self.settings.batch_size, sum(self.batches.values())
-        counts = Counter[Size]()
-        for seen in self.seen:
-            counts[seen.bucket] += seen.exposures
-        short = sum(count % batch > 0 for count in counts.values())
+        short = sum(count % batch > 0 for count in self.exposed.values())
         remark = "each bucket rounded up"
         if short:
             remark += f": {_some(short, 'batch', 'es')} not full"
@@ -201,12 +204,28 @@ def make_plan(
     counts: Counter[Size] = Counter()
     for image in seen:
         counts[image.bucket] += image.exposures
-    batches = {
-        size: math.ceil(count / settings.batch_size)
-        for size, count in sorted(counts.items())
-        if count
-    }
-    shared = math.ceil(sum(batches.values()) / processes)
+    return counted(_concepts(seen), counts, settings, processes, tuple(seen))
+
+
+def counted(
+    concepts: tuple[ConceptPlan, ...],
+    counts: Mapping[Size, int],
+    settings: StepSettings,
+    processes: int,
+    seen: tuple[PlannedImage, ...] = (),
+) -> Plan:
+    """Count batches and steps.
+
+    Args:
+        concepts: The concepts.
+        counts: Exposures of an epoch, per bucket; buckets without any are left out.
+        settings: Settings that determine the number of steps.
+        processes: Devices that train in parallel.
+        seen: The training images.
+    """
+    exposed = {size: count for size, count in sorted(counts.items()) if count}
+    batches = sum(math.ceil(count / settings.batch_size) for count in exposed.values())
+    shared = math.ceil(batches / processes)
     per_epoch = math.ceil(shared / settings.gradient_accumulation)
     steps = per_epoch * settings.epochs
     if settings.max_steps:
@@ -214,8 +233,7 @@ def make_plan(
         # smaller number wins, so that neither setting is ignored.
         steps = min(steps, settings.max_steps)
     epochs = math.ceil(steps / per_epoch) if per_epoch else 0
-    concepts = _concepts(seen)
-    return Plan(concepts, batches, per_epoch, steps, epochs, settings, processes, tuple(seen))
+    return Plan(concepts, exposed, per_epoch, steps, epochs, settings, processes, seen)
 
 
 def _seen(

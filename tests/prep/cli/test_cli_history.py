@@ -96,7 +96,7 @@ def test_programs_get_the_kind_and_both_sides(
 def test_the_history_says_when_and_what(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("history", folder) == 0
     out = capsys.readouterr().out
-    counts = "(1 caption, 1 file, 1 crop, 1 exclusion, 2 moved files)"
+    counts = "(1 caption, 1 file, 1 crop, 1 exclusion, 2 moved files, by the command line)"
     assert (
         out
         == f"   1  {time.strftime('%Y-%m-%d')} {out[17:22]}  done    all kinds at once  {counts}\n"

@@ -70,6 +70,12 @@ def test_a_sound_dataset_has_no_findings(box: Box, trainer: str) -> None:
     assert summary(found)["images"] == 3
 
 
+def test_a_caption_that_is_too_large_is_not_one_without_permission(box: Box) -> None:
+    box.caption("x" * ((1 << 20) + 1))
+    (finding,) = findings(examined(box.root, options_of("caption-unreadable")))
+    assert "larger than 1 MiB" in finding.message
+
+
 @pytest.mark.parametrize("code", CASES)
 def test_a_fault_is_found(box: Box, code: str) -> None:
     if code == "caption-unreadable" and ROOT_IGNORES_MODES:

@@ -3,8 +3,10 @@
 import io
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from prep.curation.duplicates.similarity import first_look, small_square
@@ -16,7 +18,7 @@ from tests.prep.curation.duplicate_pictures import (
     photograph,
     sprite,
 )
-from tests.prep.pictures import scene
+from tests.prep.pictures import busy, scene
 
 WHITE, DARK, RED = (255, 255, 255), (25, 20, 20), (200, 20, 20)
 
@@ -51,6 +53,42 @@ def test_edited_copies_are_the_same(picture: Image.Image) -> None:
         seen = compared(picture, copy)
         assert seen.same
         assert not seen.overlay
+
+
+def shaken(length: int, angle: float) -> NDArray[np.float32]:
+    """The kernel of a camera that moved along a line, pixels and degrees."""
+    line = np.zeros((length, length), np.float32)
+    line[length // 2] = 1
+    turn = cv2.getRotationMatrix2D((length // 2, length // 2), angle, 1)
+    kernel = np.asarray(cv2.warpAffine(line, turn, (length, length)), np.float32)
+    return np.asarray(kernel / kernel.sum(), np.float32)
+
+
+def out_of_focus(radius: int) -> NDArray[np.float32]:
+    """The kernel of a lens out of focus."""
+    side = 2 * radius + 1
+    disc = np.zeros((side, side), np.float32)
+    cv2.circle(disc, (radius, radius), radius, (1.0,), -1)
+    return np.asarray(disc / disc.sum(), np.float32)
+
+
+@pytest.mark.parametrize("kernel", [shaken(15, 0), shaken(13, 60), out_of_focus(6)])
+@pytest.mark.parametrize("picture", [photograph(2), sprite("smiling"), busy(4)])
+def test_a_blurred_copy_is_one_and_the_sharp_picture_has_no_mark(
+    picture: Image.Image, kernel: NDArray[np.float32]
+) -> None:
+    blurred = Image.fromarray(np.asarray(cv2.filter2D(np.asarray(picture), -1, kernel), np.uint8))
+    for first, second in ((picture, jpeg(blurred, 90)), (jpeg(blurred, 90), picture)):
+        seen = compared(first, second)
+        assert seen.same
+        assert seen.overlay == 0
+
+
+def test_blur_hides_no_other_expression() -> None:
+    kernel = shaken(9, 30)
+    smiling = np.asarray(sprite("smiling"))
+    blurred = Image.fromarray(np.asarray(cv2.filter2D(smiling, -1, kernel), np.uint8))
+    assert not compared(sprite("neutral"), blurred).same
 
 
 @pytest.mark.parametrize(("drawn", "quality"), [(False, 100), (True, 80)])

@@ -99,7 +99,7 @@ def test_candidates_of_a_copy_are_compared_with_the_kept_picture(
             with index.connection:
                 index.connection.execute(
                     "INSERT INTO perceptual_hashes(content, upright, mirrored, flipped, turned,"
-                    " middle, middle_mirrored, middle_flipped, middle_turned, sharpness)"
+                    " middle, middle_mirrored, middle_flipped, middle_turned, clean_detail)"
                     " VALUES(?, ?, -1, -1, -1, ?, -1, -1, -1, 1.0)",
                     (row.content, value, value),
                 )
@@ -168,7 +168,7 @@ def test_keep_best_is_one_edit_that_can_be_undone(project: Project, save: Save) 
 
 
 def test_turned_pictures_and_equal_pixels_are_found(project: Project, save: Save) -> None:
-    picture = scene(5, (300, 200))
+    picture = scene(6, (300, 200))
     save("a.png", picture)
     save("lossless.webp", picture, lossless=True)
     quarter = picture.transpose(Image.Transpose.ROTATE_90)

@@ -121,6 +121,18 @@ def test_sharpness_falls_with_blur_and_not_with_light() -> None:
     assert sharpness(Image.new("L", (64, 64), 9)) == 0
 
 
+def test_neither_grain_nor_darkness_is_sharpness() -> None:
+    grey = noise(3, (512, 512))
+    grain = np.random.default_rng(4).normal(0, 1, (512, 512))
+    light = np.asarray(grey, np.float64)
+    noisy, dark = (
+        Image.fromarray((factor * light + spread * grain).clip(0, 255).astype(np.uint8))
+        for factor, spread in ((1, 16), (0.12, 6))
+    )
+    assert sharpness(noisy) < 1.5 * sharpness(grey)
+    assert sharpness(dark) < sharpness(grey)
+
+
 @pytest.mark.parametrize("kind", ["ahash", "dhash", "whash"])
 def test_other_hashes_are_those_of_imagehash_in_all_turns(tmp_path: Path, kind: HashKind) -> None:
     picture = noise(3, (160, 130)).convert("L")

@@ -29,7 +29,7 @@ from prep.tagging.scores import taggers
 from prep.tagging.scores.store import ScoreStore
 from tests.conftest import MakeImage
 
-FINGERPRINT = (5, "017d46ad47a6f363")
+FINGERPRINT = (6, "9b197192e6526ac4")
 """Caches in the field have the form of their version: a new form needs a new version."""
 
 VERSION_3 = """

@@ -1,6 +1,7 @@
 """Links, long names, accents in two forms, and captions with another suffix, from scan to trash."""
 
 import unicodedata
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +230,14 @@ def test_a_source_named_first_is_understood(project: Project, make_image: MakeIm
     make_image("10_mochi/a.png", 1)
     new = project.root.parent / "new"
     found = list(importing.run(project.dataset / "10_mochi", new, ImportOptions(concept="5_b")))
-    assert "becomes the project" in warnings(found)[0]
+    assert f"{new} is taken for the project" in warnings(found)[0]
     assert pictures(new / "dataset") == ["5_b/a.png"]
+    packed = project.root.parent / "packed.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.write(project.dataset / "10_mochi" / "a.png", "b.png")
+    for place in (new, project.root.parent / "newer"):
+        found = list(importing.run(packed, place, ImportOptions(concept="6_c")))
+        assert f"{place} is taken for the project" in warnings(found)[0]
+        assert "6_c/b.png" in pictures(place / "dataset")
     with pytest.raises(ConfigError, match="does not exist"):
         list(importing.run(project.root, project.root.parent / "typo", ImportOptions()))

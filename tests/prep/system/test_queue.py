@@ -210,3 +210,20 @@ def test_a_lane_is_a_word(tmp_path: Path) -> None:
     job = jobs.create(tmp_path, JobSettings("demo", [], lane="../x"))
     with pytest.raises(UserError, match="is not a job"):
         job.settings()
+
+
+def test_a_waiting_job_is_moved_and_what_runs_is_not(enter: Enter) -> None:
+    first, second, third, fourth = (enter() for _ in range(4))
+    folder = first.directory.parent
+    wait_for(lambda: queue.waiting(folder) == [second, third, fourth])
+    queue.move(fourth, 1)
+    assert queue.waiting(folder) == [fourth, second, third]
+    queue.move(fourth, 99)
+    assert queue.waiting(folder) == [second, third, fourth]
+    queue.move(third, 1)
+    assert queue.waiting(folder) == [third, second, fourth]
+    with pytest.raises(UserError, match="does not wait"):
+        queue.move(first, 2)
+    (first.directory / "go").touch()
+    wait_for(lambda: (third.directory / "began").exists() and queue.ticket(third) is None)
+    assert queue.waiting(folder) == [second, fourth]

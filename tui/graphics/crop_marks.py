@@ -1,0 +1,134 @@
+"""Crops drawn into a picture: what is cut off darkened, frames in black and white, numbers.
+
+Nothing is told by colour: the frame that is edited is a solid line with handles, other crops are
+thin solid lines, what the trainer keeps of it is dotted, and proposals are dashed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from tui.graphics.view import Box
+
+_LARGE = 300
+"""Pixels of the shorter side from which lines are doubled and numbers are legible."""
+_DIMMED = 0.35
+"""Brightness of what is cut off."""
+_DASH, _DOT = 6, 2
+"""Lengths of dashes and dots, pixels."""
+
+Corners = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class CropMarks:
+    """What is drawn over a picture; boxes are shares of the picture.
+
+    Attributes:
+        boxes: The crops of the image.
+        current: Place of the one that is looked at.
+        kept: What the trainer keeps of it.
+        proposals: Boxes that are proposed.
+        editing: The current one is being edited.
+    """
+
+    boxes: tuple[Box, ...]
+    current: int = 0
+    kept: Box | None = None
+    proposals: tuple[Box, ...] = ()
+    editing: bool = False
+
+    def drawn(self, picture: Image.Image, part: Box) -> Image.Image:
+        """Return the picture with the crops in it.
+
+        Args:
+            picture: The part of the image that is shown, RGB.
+            part: Which part that is.
+        """
+        if not self.boxes:
+            return picture
+        size = picture.size
+        kept = _corners(self.kept or self.boxes[self.current], part, size)
+        made = _dimmed(picture, kept)
+        pen, thick = ImageDraw.Draw(made), 2 if min(size) > _LARGE else 1
+        for box in self.proposals:
+            _outline(pen, _corners(box, part, size), thick, _DASH)
+        for place, box in enumerate(self.boxes):
+            corners = _corners(box, part, size)
+            if place != self.current and thick > 1:
+                pen.rectangle(corners, outline="white")
+            elif place != self.current:  # a thin line is as thick as that of the current one
+                _outline(pen, corners, 1, _DOT)
+            if thick > 1 and len(self.boxes) > 1:
+                _number(pen, corners, place + 1)
+        frame = _corners(self.boxes[self.current], part, size)
+        if self.kept is not None and kept != frame:
+            _outline(pen, kept, 1, _DOT)
+        pen.rectangle(frame, outline="white", width=thick)
+        if thick > 1:
+            inner = tuple(a + b for a, b in zip(frame, (2, 2, -2, -2), strict=True))
+            if inner[2] > inner[0] and inner[3] > inner[1]:
+                pen.rectangle(inner, outline="black")
+            if self.editing:
+                for x, y in _handles(frame):
+                    pen.rectangle((x - 4, y - 4, x + 4, y + 4), "white", "black")
+        return made
+
+
+def _corners(box: Box, part: Box, size: tuple[int, int]) -> Corners:
+    """Return the pixels of a box in the picture of a part."""
+    across, down = part.right - part.left, part.bottom - part.top
+
+    def at(share: float, first: float, extent: float, length: int) -> int:
+        return round((share - first) / extent * (length - 1))
+
+    return (
+        at(box.left, part.left, across, size[0]),
+        at(box.top, part.top, down, size[1]),
+        at(box.right, part.left, across, size[0]),
+        at(box.bottom, part.top, down, size[1]),
+    )
+
+
+def _dimmed(picture: Image.Image, kept: Corners) -> Image.Image:
+    """Return the picture, darkened outside of a box."""
+    pixels = np.asarray(picture)
+    made = (pixels * _DIMMED).astype(np.uint8)
+    left, top, right, bottom = (max(0, corner) for corner in kept)
+    rows, columns = slice(top, bottom + 1), slice(left, right + 1)
+    if kept[2] >= 0 and kept[3] >= 0:
+        made[rows, columns] = pixels[rows, columns]
+    return Image.fromarray(made)
+
+
+def _outline(pen: ImageDraw.ImageDraw, corners: Corners, thick: int, dash: int) -> None:
+    """Draw a box in black and white dashes, which are seen on every ground."""
+    left, top, right, bottom = corners
+    pen.rectangle(corners, outline="white", width=thick)
+    for start in range(left, right, 2 * dash):
+        for y in (top, bottom - thick + 1):
+            end = min(start + dash - 1, right)
+            pen.rectangle((start, y, end, y + thick - 1), fill="black")
+    for start in range(top, bottom, 2 * dash):
+        for x in (left, right - thick + 1):
+            end = min(start + dash - 1, bottom)
+            pen.rectangle((x, start, x + thick - 1, end), fill="black")
+
+
+def _handles(corners: Corners) -> Iterator[tuple[int, int]]:
+    left, top, right, bottom = corners
+    for x in (left, (left + right) // 2, right):
+        for y in (top, (top + bottom) // 2, bottom):
+            if (x, y) != ((left + right) // 2, (top + bottom) // 2):
+                yield x, y
+
+
+def _number(pen: ImageDraw.ImageDraw, corners: Corners, number: int) -> None:
+    """Write the number of a crop into its corner."""
+    left, top = max(0, corners[0]) + 3, max(0, corners[1]) + 3
+    font = ImageFont.load_default(16)
+    box = pen.textbbox((left + 3, top), str(number), font)
+    pen.rectangle((left, top, box[2] + 3, box[3] + 3), "white", "black")
+    pen.text((left + 3, top), str(number), "black", font)
