@@ -154,7 +154,6 @@ def prepare(
     planned = yield from _planned(plan if fresh and group.is_main else None, run, base, schedule)
     yield from _load(model, settings)
     stepper = make_stepper(model, network := make_network(model, run, fresh=fresh), settings)
-    yield from _reorder(model)
     counters = Counters(dataset=data.fingerprint, started=time.time())
     training = Training(
         run,
@@ -182,6 +181,7 @@ def prepare(
 def _begin_or_resume(training: Training) -> Generator[Event, None, Training]:
     """Go back to the newest state; without one, look at what the base model predicts."""
     network, stepper, model = training.network, training.stepper, training.model
+    yield from _reorder(model)
     if resumed := load_newest(training.states, network, stepper, training.ledger):
         training.counters = yield from _resume(
             *resumed, training.data, training.schedule, training.group
