@@ -31,6 +31,7 @@ NOT_RUN = {
     "shikomi train": "trains; tests/train/test_cli.py runs it",
     "shikomi rates": "trains; tests/train/run/test_rate_range.py runs it",
     "shikomi doctor my_project": "needs a run; tests/train/doctor/test_doctor_cli.py has one",
+    "shikomi serve": "serves until it is interrupted; tests/tui/web/test_server.py runs it",
     "shikomi push": "needs the hub; tests/prep/formats/test_push.py has one",
     "shikomi tag my_project --model": "downloads a tagger",
     "shikomi models --download": "downloads a tagger",

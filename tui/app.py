@@ -6,7 +6,7 @@ to the application, since workers die with the node that started them.
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -18,7 +18,6 @@ from textual.actions import ActionParseResult
 from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.dom import DOMNode
-from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
@@ -29,9 +28,10 @@ from prep.errors import UserError
 from prep.ops import scan
 from prep.project import Project
 from tui import commands, screens, stages
+from tui.base_app import BaseApp
 from tui.dialogs.help import Help
 from tui.dialogs.question import Question
-from tui.graphics.app import GraphicsApp
+from tui.dialogs.settings import Settings
 from tui.jobs.follow import JobView
 from tui.jobs.operations import watched
 from tui.key_order import KeyOrder, NextRound
@@ -40,7 +40,6 @@ from tui.notices import SECONDS, report, report_worker
 from tui.palette import TableProvider
 from tui.pictures import made
 from tui.preferences import apply_preferences
-from tui.printable_lines import PRINTABLE
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.terminal import Terminal
@@ -74,12 +73,12 @@ class ScanDone(Message):
     """The scan is complete."""
 
 
-class ShikomiApp(GraphicsApp):
+class ShikomiApp(BaseApp):
     """One open project."""
 
     TITLE = "shikomi"
     CSS_PATH = "app.tcss"
-    COMMANDS: ClassVar = {*GraphicsApp.COMMANDS, TableProvider}
+    COMMANDS: ClassVar = {*BaseApp.COMMANDS, TableProvider}
     BINDINGS: ClassVar[list[BindingType]] = commands.bindings("app")
     # Textual declares these as instance variables, so ClassVar would be a type error.
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (150, "-very-wide")]  # noqa: RUF012
@@ -94,21 +93,13 @@ class ShikomiApp(GraphicsApp):
         self._keys = KeyOrder(self, super().on_event)
         self._scan_text = ""
         self._since_refresh = 0.0
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = THEMES[0].name
         self.keys: dict[str, str] = {}
-        for name in set(self.available_themes) - {theme.name for theme in THEMES}:
-            self.unregister_theme(name)
+        self.another = False  # another project is wanted after this one
         for mode in screens.SCREENS:
             self.add_mode(mode, partial(self._stage, mode))
 
     def _stage(self, mode: str) -> StageScreen:
         return screens.screen_of(mode)(self.session)
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """Return what every line of every widget goes through on its way to the terminal."""
-        return [*super().get_line_filters(), PRINTABLE]
 
     # ---- keys ----------------------------------------------------------------------------
 
@@ -237,6 +228,7 @@ class ShikomiApp(GraphicsApp):
     def _show_strip(self) -> None:
         board = self.session.board
         ended = [view for view in board.newest() if view.watched and not view.running]
+        self.show_notice(self.notice)  # also on a screen that has only now come
         for screen in self.screen_stack:
             if isinstance(screen, StageScreen):
                 screen.show_jobs(board.running(), self._scan_text, ended[0] if ended else None)
@@ -356,6 +348,12 @@ class ShikomiApp(GraphicsApp):
         """Show all keys."""
         self.push_screen(Help(str(self.current_mode), self.keys, self.overlay.terminal.told))
 
+    def action_settings(self) -> None:
+        """Show the settings of this person."""
+        if not isinstance(self.screen, Settings):
+            names = [theme.name for theme in THEMES]
+            self.push_screen(Settings(names, self.theme, self.keys))
+
     @work(group="verb", exclusive=True, exit_on_error=False)
     async def action_verb(self, name: str) -> None:
         """Open the form of a verb."""
@@ -364,8 +362,13 @@ class ShikomiApp(GraphicsApp):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer those of Textual's commands that are not in the table."""
         for command in super().get_system_commands(screen):
-            if command.title in ("Theme", "Screenshot"):
+            if command.title == "Theme" or (command.title == "Screenshot" and not self.is_web):
                 yield command
+
+    async def action_open_other(self) -> None:
+        """Leave for another project."""
+        self.another = True
+        await self.action_quit()
 
     async def action_quit(self) -> None:
         """Leave; with unsaved captions, ask first."""
@@ -383,6 +386,7 @@ class ShikomiApp(GraphicsApp):
     def _leave(self, answer: str | None) -> None:
         if answer == "discard":
             self.session.drafts.clear()
+        self.another = self.another and answer in ("leave", "discard")
         if answer in ("leave", "discard"):
             running = self.session.board.running()
             text = f"{len(running)} job(s) still running: shikomi jobs list" if running else None

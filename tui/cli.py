@@ -15,7 +15,7 @@ from prep.cli import crash
 from prep.cli.console import print_error
 from prep.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from prep.system.supervised import join_job, own_job
-from tui.terminal import ImageMode
+from tui.terminal import ImageMode, in_browser
 from tui.verbs.table import STAGES, Verb, app
 
 __all__ = ["STAGES", "Verb", "app", "main"]
@@ -23,7 +23,13 @@ __all__ = ["STAGES", "Verb", "app", "main"]
 
 @app.default
 def open_application(
-    project: Annotated[Path, Parameter(help="Project folder, or any folder of images.")] = Path(),
+    project: Annotated[
+        Path | None,
+        Parameter(
+            help="Project folder, or any folder of images. By default the current folder, or a"
+            " choice where it has no images."
+        ),
+    ] = None,
     /,
     *,
     images: Annotated[
@@ -36,17 +42,20 @@ def open_application(
     ] = "auto",
 ) -> int:
     """Open the terminal application."""
-    if not project.exists():
+    if project is not None and not project.exists():
         near = get_close_matches(str(project), list(app), n=1)
         meant = f"Did you mean: shikomi {near[0]}? " if near else ""
         raise UserError(
             f"{project} is neither a verb nor a folder.", f"{meant}All verbs: shikomi --help"
         )
-    if not sys.stdout.isatty():
+    if not (sys.stdout.isatty() or in_browser()):
         raise UserError(
             "The terminal application needs a terminal.",
             "In scripts, use the verbs: shikomi --help",
         )
+    from tui.language_choice import use_preferred_language
+
+    use_preferred_language()
     from tui.opening import run
 
     return run(project, images)

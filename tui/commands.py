@@ -54,10 +54,11 @@ class Command:
 _PLAIN = {
     "question_mark": "?",
     "slash": "/",
+    "comma": ",",
+    "semicolon": ";",
     "asterisk": "*",
     "escape": "esc",
     "exclamation_mark": "!",
-    "comma": ",",
     "full_stop": ".",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
@@ -111,6 +112,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("ctrl+r", "redo", "Redo", "Redo the edit that was undone last.", "app"),
     Command("r", "rescan", "Rescan", "Find images and captions changed outside.", "app"),
     Command("S", "stop_job", "Stop job", "Ask the running job to stop; twice kills it.", "app"),
+    Command("semicolon,ctrl+g", "jump", "Jump", "Show a letter at each panel and input.", "app"),
+    Command("P", "settings", "Settings", "Theme, pictures, language, keys.", "app"),
+    Command("B", "notices", "Notices", "List what the bottom line has told.", "app"),
+    Command("O", "open_other", "Open project", "Another project, a new one, or an import.", "app"),
     Command("q", "quit", "Quit", "Quit; running jobs continue.", "app", True),
     Command("ctrl+q", "quit", "Quit while typing", "The same, also while typing.", "app"),
     # ---- lists ---------------------------------------------------------------------------

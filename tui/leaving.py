@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from typing import Any
 
 from textual.app import App
 
@@ -20,7 +21,7 @@ _LOOK = 2.0
 """Seconds between two looks whether the terminal is still there."""
 
 
-def leave_when_told(app: App[None]) -> None:
+def leave_when_told(app: App[Any]) -> None:
     """End the application on SIGTERM and SIGHUP, and when its terminal has closed.
 
     Textual restores the terminal on its way out. Should anything hold it up, the process ends
@@ -43,7 +44,7 @@ def leave_when_told(app: App[None]) -> None:
         app.set_interval(_LOOK, look)
 
 
-def _leave(app: App[None], code: int) -> None:
+def _leave(app: App[Any], code: int) -> None:
     end = threading.Timer(SECONDS, os._exit, (code,))
     end.daemon = True
     end.start()

@@ -1,14 +1,57 @@
-"""Show errors as notifications: what happened, and how to fix it."""
+"""What is told: what happened, and how to fix it; on a line at the bottom, and in a list."""
+
+from dataclasses import dataclass
 
 from rich.markup import escape
 from textual import log
 from textual.dom import DOMNode
+from textual.notifications import SeverityLevel
 from textual.worker import Worker, WorkerFailed, WorkerState
 
 from prep.errors import UserError
+from prep.language import _
 
+MOST = 200
+"""Notices that are kept."""
 SECONDS = 8.0
 """Seconds for which errors are shown, long enough to read them."""
+
+
+_SIGNS: dict[SeverityLevel, str] = {"information": "·", "warning": "!", "error": "×"}
+_WORDS: dict[SeverityLevel, str] = {
+    "information": _("Note"),
+    "warning": _("Warning"),
+    "error": _("Error"),
+}
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that was told.
+
+    Attributes:
+        when: Unix time, seconds.
+        severity: information, warning or error: a sign and a word, besides the colour.
+        title: A few words; may be empty.
+        text: All of it, without markup.
+    """
+
+    when: float
+    severity: SeverityLevel
+    title: str
+    text: str
+
+    @property
+    def heading(self) -> str:
+        """Its sign, and its title or what it is."""
+        return f"{_SIGNS[self.severity]} {self.title or _WORDS[self.severity]}"
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        text = " ".join(self.text.split())
+        plain = self.severity == "information" and not self.title
+        return f"{_SIGNS[self.severity]} {text}" if plain else f"{self.heading}: {text}"
 
 
 def report(node: DOMNode, error: BaseException) -> None:

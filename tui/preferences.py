@@ -35,6 +35,8 @@ class Preferences(Section):
     """Name of a theme; the default one if empty."""
     images: ImageMode = "auto"
     """How pictures are drawn, where --images says nothing else."""
+    language: str = ""
+    """Language of the application, such as ja; that of the system if empty."""
     keys: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Keys by scope and command, such as exclude = "delete,x" in [keys.images]; the help screen
     (?) has the names of all commands."""
@@ -73,8 +75,8 @@ def read_preferences() -> LoadedPreferences:
     return LoadedPreferences(Preferences(), [f"{file}: {fault}" for fault in faults])
 
 
-def save_theme(name: str) -> None:
-    """Remember a theme; the rest of the file, its comments included, stays.
+def save_preference(name: str, value: str) -> None:
+    """Remember a theme or another choice; the rest of the file, its comments included, stays.
 
     Raises:
         UserError: The file is not writable.
@@ -86,7 +88,7 @@ def save_theme(name: str) -> None:
         document = tomlkit.document()
     except (OSError, ValueError, TOMLKitError):
         return  # a person's own file, broken: it is told at the start, and nothing is lost
-    document["theme"] = name
+    document[name] = value
     write_text(file, tomlkit.dumps(document))
 
 
@@ -105,7 +107,7 @@ def apply_preferences(app: App[Any]) -> dict[str, str]:
         faults.append(f"There is no theme {found.preferences.theme}.")
     for fault in (*found.faults, *faults):
         app.notify(escape(fault), severity="warning", timeout=SECONDS)
-    app.theme_changed_signal.subscribe(app, lambda theme: save_theme(theme.name))
+    app.theme_changed_signal.subscribe(app, lambda theme: save_preference("theme", theme.name))
     return keys
 
 

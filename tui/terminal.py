@@ -45,6 +45,7 @@ _TOLD = {
     "half": "Drawn with half blocks, 2 pixels a cell",
     "none": "Off (--images none)",
 }
+_BROWSER = "In a browser, pictures are drawn with blocks; smaller letters show more of them."
 _QUIET = frozenset({"dumb", "linux", "unknown", ""})
 
 
@@ -79,6 +80,11 @@ class Terminal:
         return self.drawing in ("kitty", "sixel")
 
 
+def in_browser(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the terminal is a browser: Textual is told so by its server."""
+    return "TEXTUAL_DRIVER" in environ
+
+
 def detect(wanted: ImageMode, environ: Mapping[str, str] = os.environ) -> Terminal:
     """Return what the terminal can show, or is made to show.
 
@@ -88,8 +94,10 @@ def detect(wanted: ImageMode, environ: Mapping[str, str] = os.environ) -> Termin
     """
     if wanted in ("quadrants", "half", "none"):
         return Terminal(wanted)
+    if in_browser(environ):
+        return Terminal(hint=_BROWSER)
     multiplexed = bool(environ.get("TMUX") or environ.get("STY"))
-    asked = environ.get("TERM", "") not in _QUIET and "TEXTUAL_DRIVER" not in environ
+    asked = environ.get("TERM", "") not in _QUIET
     found = Terminal()
     if asked and sys.__stdin__ is not None and sys.__stdout__ is not None:
         try:

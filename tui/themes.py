@@ -21,6 +21,7 @@ DARK = Theme(
     surface="#1a1a1a",
     panel="#20262b",
     variables={
+        "on-primary": "#ffffff",
         "text-muted": "#b4b4b4",
         "text-disabled": "#aaaaaa",
         "text-primary": "#7cc0f5",
@@ -48,6 +49,7 @@ LIGHT = Theme(
     surface="#e6e6e6",
     panel="#dadada",
     variables={
+        "on-primary": "#ffffff",
         "text-muted": "#474747",
         "text-disabled": "#525252",
         "text-primary": "#00457f",
@@ -75,6 +77,7 @@ HIGH_CONTRAST = Theme(
     surface="#000000",
     panel="#101010",
     variables={
+        "on-primary": "#ffffff",
         "text-muted": "#e4e4e4",
         "text-disabled": "#d0d0d0",
         "text-primary": "#a8d8ff",
@@ -88,4 +91,46 @@ HIGH_CONTRAST = Theme(
         "input-cursor-background": "#ffffff",
     },
 )
-THEMES = (DARK, LIGHT, HIGH_CONTRAST)
+ANSI = Theme(
+    name="ansi",
+    ansi=True,
+    dark=True,
+    primary="ansi_blue",
+    secondary="ansi_cyan",
+    accent="ansi_yellow",
+    warning="ansi_yellow",
+    error="ansi_red",
+    success="ansi_green",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    boost="ansi_default",
+    variables={
+        "on-primary": "ansi_bright_white",
+        "ansi-background": "ansi_default",
+        "ansi-foreground": "ansi_default",
+        "text": "ansi_default",
+        "text-muted": "ansi_default",
+        "text-disabled": "ansi_default",
+        "text-primary": "ansi_cyan",
+        "text-accent": "ansi_yellow",
+        "text-warning": "ansi_yellow",
+        "text-error": "ansi_red",
+        "text-success": "ansi_green",
+        "primary-muted": "ansi_blue",
+        "warning-muted": "ansi_magenta",
+        "border": "ansi_blue",
+        "border-blurred": "ansi_default",
+        "footer-key-foreground": "ansi_yellow",
+        "block-cursor-foreground": "ansi_bright_white",
+        "block-cursor-background": "ansi_blue",
+        "input-cursor-background": "ansi_default",
+        "input-cursor-foreground": "ansi_default",
+        "input-cursor-text-style": "reverse",
+        "input-selection-background": "ansi_blue",
+        "input-selection-foreground": "ansi_bright_white",
+    },
+)
+"""The terminal's own 16 colours and its own ground; how well they can be read is the terminal's."""
+THEMES = (DARK, LIGHT, HIGH_CONTRAST, ANSI)

@@ -17,7 +17,7 @@ TURNS = 3000
 machine, and longer for a busy one, whose turns take longer."""
 
 
-async def until(pilot: Pilot[None], condition: Callable[[], Any]) -> None:
+async def until(pilot: Pilot[Any], condition: Callable[[], Any]) -> None:
     """Let the application work until the condition holds."""
     for _ in range(TURNS):
         if condition():

@@ -11,7 +11,7 @@ from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage
 from tests.tui.driving import running
-from tui.preferences import keymap, preferences_file, read_preferences, save_theme
+from tui.preferences import keymap, preferences_file, read_preferences, save_preference
 
 
 def write(text: str) -> Path:
@@ -44,18 +44,18 @@ def test_a_broken_file_is_told_and_ends_nothing(text: str, words: str) -> None:
 
 def test_a_file_that_cannot_be_read_is_left_alone() -> None:
     file = write("theme = ")
-    save_theme("light")
+    save_preference("theme", "light")
     assert file.read_text() == "theme = "
 
 
 def test_a_theme_is_remembered_beside_what_a_person_wrote() -> None:
     file = write('# mine\n[keys.images]\nexclude = "delete" # with one finger\n')
-    save_theme("light")
+    save_preference("theme", "light")
     assert read_preferences().preferences.theme == "light"
     assert "# mine" in file.read_text()
     assert "# with one finger" in file.read_text()
     file.unlink()
-    save_theme("dark")
+    save_preference("theme", "dark")
     assert read_preferences().preferences.theme == "dark"
 
 

@@ -30,6 +30,8 @@ DRY_RUN = "--dry-run"
 WHERE, PATH = "--where", "--path"
 """The images that a verb works on: those that match a filter, and single ones."""
 _HIDDEN = ("--json",)
+NOT_HERE = ("serve",)
+"""Verbs that are no work on a project: a server prints a token, which no log of a job may keep."""
 _CREATES = ("init",)
 """Verbs whose project does not exist yet; that of all others is the one that is open."""
 
@@ -121,7 +123,7 @@ def verbs() -> Iterable[tuple[str, Verb]]:
     """Yield stage and verb of everything that can be run, in the order of ``shikomi --help``."""
     for stage, found in STAGES.items():
         for verb in found:
-            if verb.target:
+            if verb.target and verb.name not in NOT_HERE:
                 yield stage, verb
 
 

@@ -28,6 +28,7 @@ from tui.verbs.options import PATH, PROJECT, WHERE, Value, VerbSpec, spec_of
 from tui.verbs.output import Output
 from tui.verbs.result import Result
 from tui.verbs.runs import POLL, JobRun, Run, ShortRun, argv
+from tui.widgets.job_strip import JobStrip
 
 QUIET = 0.4
 """Seconds without an entry before the entries are checked and the preview runs."""
@@ -85,6 +86,7 @@ class VerbScreen(ModalScreen[None]):
             yield Button("Undo", compact=True, id="verb-undo", disabled=True)
             if self.spec.conduct.long:
                 yield Button("Stop", compact=True, id="verb-stop", disabled=True)
+        yield JobStrip(only_notices=True)
         yield Footer(show_command_palette=False, compact=True)
 
     @property

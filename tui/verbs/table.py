@@ -41,6 +41,7 @@ STAGES: dict[str, tuple[Verb, ...]] = {
         Verb("demo", "tui.demo_cli:demo", "Run the whole workflow on a small example dataset."),
         Verb("init", "prep.cli.dataset:init", "Create a project."),
         Verb("allow", "prep.cli.allow:allow", "Allow servers, and folders outside of projects."),
+        Verb("serve", "tui.serve_cli:serve", "Open the terminal application in a browser."),
     ),
     "Take over": (
         Verb("import", "prep.cli.formats:import_", "Import a dataset made with another tool."),

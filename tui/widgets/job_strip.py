@@ -9,7 +9,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from prep import events
+from prep.language import _
 from tui.jobs.follow import JobView
+from tui.notices import Notice
 from tui.widgets.line_list import cell
 
 _BAR = 16
@@ -76,14 +78,24 @@ class JobStrip(Widget):
 
     Attributes:
         typing: Letters go into a text field.
+        notice: What is told at the moment, in place of the jobs.
     """
 
     ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"strip--commands", "strip--typing"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        *("strip--commands", "strip--typing"),
+        *("strip--information", "strip--warning", "strip--error"),
+    }
     typing: reactive[bool] = reactive(False)
+    notice: reactive[Notice | None] = reactive(None)
 
-    def __init__(self) -> None:
-        super().__init__(id="job-strip")
+    def __init__(self, *, only_notices: bool = False) -> None:
+        """Make the line.
+
+        Args:
+            only_notices: It is there only while something is told.
+        """
+        super().__init__(id="job-strip", classes="-only-notices" if only_notices else None)
         self._parts: list[str] = []
         self._mode = ""
 
@@ -101,14 +113,20 @@ class JobStrip(Widget):
         self.set_class(bool(running or scan), "-busy")
         self.refresh()
 
+    def watch_notice(self, notice: Notice | None) -> None:
+        """Come, or go."""
+        self.set_class(notice is not None, "-told")
+
     @property
     def text(self) -> str:
         """The complete text."""
         return "  ".join(self._parts)
 
     async def on_click(self) -> None:
-        """Go to the stage of the running job."""
-        if self._mode in ("tag", "train", "dupes"):
+        """Show all of a notice, or go to the stage of the running job."""
+        if self.notice is not None:
+            await self.app.run_action("notices")
+        elif self._mode in ("tag", "train", "dupes"):
             await self.app.run_action(f"go('{self._mode}')")
 
     def render_line(self, y: int) -> Strip:
@@ -118,6 +136,10 @@ class JobStrip(Widget):
         style = self.get_component_rich_style(f"strip--{look}")
         badge = badge[: self.size.width]
         width, text = self.size.width - len(badge), ""
+        if self.notice is not None:
+            told = self.get_component_rich_style(f"strip--{self.notice.severity}")
+            shown = _one_line(self.notice.line, width)
+            return Strip([Segment(badge, style), Segment(shown, told)], self.size.width)
         for part in self._parts:
             longer = f"{text}  {part}" if text else f" {part}"
             if cell_len(longer) > width and text:
@@ -125,3 +147,11 @@ class JobStrip(Widget):
             text = longer
         segments = [Segment(badge, style), Segment(cell(text, width), self.rich_style)]
         return Strip(segments, self.size.width)
+
+
+def _one_line(text: str, width: int) -> str:
+    """Return a notice in one line; where it is cut, the key that shows all of it."""
+    if cell_len(text) + 2 <= width:
+        return cell(f" {text}", width)
+    more = _(" … N: all of it ")
+    return cell(f" {text}", max(0, width - cell_len(more))) + more[: max(0, width)]

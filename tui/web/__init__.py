@@ -1,0 +1,1 @@
+"""The terminal application in a browser: a small server, and a process of it for each visitor."""
