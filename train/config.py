@@ -141,7 +141,9 @@ class RunConfig(Section):
             ConfigError: None is set.
         """
         if not self.train.base:
-            raise ConfigError("No base model is set.", "Set base in [train], or: --set base=MODEL")
+            raise ConfigError(
+                "No base model is set.", "Set base in [train]; train also takes --set base=MODEL."
+            )
         return model_file(self.train.base, self.project)
 
     @property

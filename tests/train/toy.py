@@ -101,6 +101,9 @@ class ToyFamily:
     def component(self, name: str) -> nn.Module:
         raise NotImplementedError(name)
 
+    def exact(self, name: str) -> nn.Module:
+        raise NotImplementedError(name)
+
     def load_denoiser(self) -> None:
         pass
 

@@ -33,6 +33,7 @@ CHANGEABLE = (
     "tensorboard",
     "gradient_checkpointing",
     "execution",
+    "main_address",
 )
 
 

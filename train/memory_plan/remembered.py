@@ -40,7 +40,7 @@ WITHOUT_EFFECT = frozenset(
         *("epochs", "max_steps", "gradient_accumulation", "devices", "seed", "learning_rate"),
         "execution",
         *("scheduler", "scheduler_cycles", "scheduler_power", "scheduler_decay"),
-        *("scheduler_minimum", "warmup_steps"),
+        *("scheduler_minimum", "warmup_steps", "machines", "main_address"),
     }
 )
 """Settings that the calculation does not depend on. A test watches which ones it reads."""

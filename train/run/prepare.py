@@ -12,7 +12,6 @@ from prep.errors import UserError
 from prep.events import Event, Stage, Warned
 from prep.images.buckets import Size
 from prep.system import jobs
-from train.arithmetic.convolutions import reorder
 from train.arithmetic.precision import choose
 from train.config import RunConfig, TrainSettings
 from train.data.dataset import (
@@ -35,7 +34,7 @@ from train.networks.trainable import TrainedWeights
 from train.optim.optimizers import description
 from train.optim.stepper import Stepper
 from train.run.batches import Lost
-from train.run.building import make_network, make_stepper
+from train.run.building import make_network, make_stepper, reorder_frozen
 from train.run.capacity import check_whole_model, whole_model_warnings
 from train.run.checkpoint import Counters, load_newest, newest_step, set_aside, states
 from train.run.graphs import Graphs
@@ -181,7 +180,7 @@ def prepare(
 def _begin_or_resume(training: Training) -> Generator[Event, None, Training]:
     """Go back to the newest state; without one, look at what the base model predicts."""
     network, stepper, model = training.network, training.stepper, training.model
-    yield from _reorder(model)
+    yield from reorder_frozen(model)
     if resumed := load_newest(training.states, network, stepper, training.ledger):
         training.counters = yield from _resume(
             *resumed, training.data, training.schedule, training.group
@@ -236,16 +235,6 @@ def _load(model: Family, settings: TrainSettings) -> Generator[Event, None, None
     name = str(policy.dtype).removeprefix("torch.")
     note = f"{name}: {policy.reason}"
     yield Stage("load", True, round(time.monotonic() - began, 2), note)
-
-
-def _reorder(model: Family) -> Generator[Event, None, None]:
-    """Bring what stays frozen into the order in which a CPU computes fastest."""
-    if model.policy.device.type != "cpu":
-        return
-    began = time.monotonic()
-    if count := reorder(model.component("unet")):
-        note = f"{count} convolutions hold their weights as the processor wants them"
-        yield Stage("reorder", True, round(time.monotonic() - began, 2), note)
 
 
 def _encode(
@@ -352,6 +341,11 @@ def _warnings(
         yield Warned(
             f"The dataset file says batch_size {size}; the run uses {settings.batch_size}.",
             "The settings of the run take precedence over the dataset file.",
+        )
+    if len(schedule.images) == 1:
+        yield Warned(
+            "There is a single image to train on: what is learned is this image.",
+            "Ten different ones or more show what they have in common.",
         )
     exposures = sum(image.repeats for image in schedule.images)
     filled = exposures / schedule.batches_per_epoch
