@@ -187,8 +187,26 @@ def concept(
         folder: Concept folder below dataset/, e.g. 10_mychara.
     """
     return operate(
-        project, lambda opened: concept_op.run(opened, folder, options), json=json, rescan=False
+        project,
+        lambda opened: concept_op.run(opened, folder, options),
+        json=json,
+        rescan=False,
+        summary=_concept_summary,
     )
+
+
+def _concept_summary(found: dict[str, Any]) -> str:
+    repeats = found["repeats"]
+    parts = [
+        f"trigger {found['trigger']}" if found["trigger"] else "no trigger word",
+        f"repeats {repeats}" if repeats else "repeats of the folder's name",
+    ]
+    if found["prune"]:
+        parts.append(f"never in captions: {', '.join(found['prune'])}")
+    if found["regularization"]:
+        parts.append("regularisation images")
+    undo = f" (edit {found['edit']}; take it back with: shikomi undo)" if found["edit"] else ""
+    return f"{found['folder']}: {', '.join(parts)}{undo}"
 
 
 def _image_line(event: events.Event) -> str | None:
