@@ -187,6 +187,14 @@ class ToyTexts:
     ) -> Conditioning:
         return self._model.encode_tokens(self._model.tokenize(captions)[rows])
 
+    def asked(
+        self, captions: Sequence[str], ahead: Iterable[str] = (), rows: slice = ALL
+    ) -> Conditioning:
+        return Conditioning(self._model.tokenize(captions)[rows])
+
+    def encoded(self, asked: Conditioning) -> Conditioning:
+        return self._model.encode_tokens(asked.context)
+
     def rest(self) -> None:
         pass
 

@@ -32,6 +32,7 @@ CHANGEABLE = (
     "validate_every_epochs",
     "tensorboard",
     "gradient_checkpointing",
+    "execution",
     "main_address",
 )
 

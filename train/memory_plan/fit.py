@@ -175,6 +175,8 @@ def ladder(settings: TrainSettings, family: FamilyName, *, divides: bool) -> Ite
         yield Rung(dict(changes), 1)
     if not settings.gradient_checkpointing:  # the same result, about a quarter slower
         changes["gradient_checkpointing"] = True
+        if settings.execution == "graphs":  # excludes it
+            changes["execution"] = "eager"
         yield Rung(dict(changes), 1)
     rates = settings.rates(family)
     if settings.train_unet and any(rate for part, rate in rates.items() if part != "unet"):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
 from prep.images.buckets import Size
+from train.arithmetic.convolutions import large_convolutions
 from train.arithmetic.precision import PrecisionPolicy
 from train.config import RunConfig
 from train.data.latents import BATCH_PIXELS
@@ -31,6 +32,8 @@ from train.run.building import make_network, make_stepper
 from train.settings.optimization import OptimizationSettings
 from train.settings.optimizers import kind_of
 
+_REORDERED = "unet, reordered"
+"""Weights that a CPU holds twice, by the name under which they are told."""
 _FEW = 4096
 _STEPS = 2
 """Optimisers make their state in the first step; the second one shows what a step needs with it."""
@@ -114,10 +117,12 @@ def peak_of(
         weights = {n: _size(model.component(n).parameters()) for n in base.components}
         together = 1 if place.is_cpu else max(1, BATCH_PIXELS // (bucket[0] * bucket[1]))
         encoding = _encoding(model, bucket, together)
-        trained, step = _training(model, run, bucket, whole)
+        trained, step, twice = _training(model, run, bucket, whole)
+        weights |= {_REORDERED: twice} if twice and place.is_cpu else {}
         drawing = _drawing(model, sample) if sample else 0
     texts = base.text_encoders if trained_texts or place.is_cpu else ()
-    resident = tuple(name for name in ("unet", *texts) if name not in whole)
+    denoiser = ("unet", *({_REORDERED} & weights.keys()))
+    resident = tuple(name for name in (*denoiser, *texts) if name not in whole)
     return MemoryPeak(weights, trained, encoding, step, drawing, resident)
 
 
@@ -136,8 +141,14 @@ def _encoding(model: Family, bucket: Size, together: int) -> int:
     return int(tracker.peak)
 
 
-def _training(model: Family, run: RunConfig, bucket: Size, whole: Sequence[str]) -> tuple[int, int]:
+def _training(
+    model: Family, run: RunConfig, bucket: Size, whole: Sequence[str]
+) -> tuple[int, int, int]:
     """Return what is trained with all that belongs to it, and what a step takes on top.
+
+    The third number is what a CPU holds twice: ``train.arithmetic.convolutions``. Steps that are
+    replayed take what they took when they were recorded: graphs share one pool, nothing else is
+    held beside it, and it is given back before a sample is drawn (``train.run.graphs``).
 
     Args:
         model: Empty.
@@ -161,12 +172,14 @@ def _training(model: Family, run: RunConfig, bucket: Size, whole: Sequence[str])
                 group.gradients.zero_()
             network.after_step(step + 1)
         trained = tracker.live
+    frozen = large_convolutions(model.component("unet")).values()
+    twice = _size(convolution.weight for convolution in frozen)
     network.detach()
     step = tracker.peak - trained
     if not calculable:
         state, workspace = _optimizer_bytes(stepper, settings)
         trained, step = trained + state, max(step, workspace)
-    return int(trained), int(step)
+    return int(trained), int(step), twice
 
 
 def _steps(optimizer: torch.optim.Optimizer) -> bool:

@@ -9,6 +9,7 @@ from prep.section import Section
 
 FamilyName = Literal["sd15", "sdxl"]
 Precision = Literal["auto", "bf16", "fp32", "fp16"]
+Execution = Literal["auto", "eager", "graphs", "compile"]
 _ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*:[1-9][0-9]{0,4}")
 
 
@@ -31,6 +32,14 @@ class BaseSettings(Section):
     takes bf16 where the device computes in it, else fp32."""
     gradient_checkpointing: bool = False
     """Half the memory for a quarter more time."""
+    execution: Execution = "auto"
+    """How steps are executed. eager: kernel by kernel. graphs: recorded once for each shape of
+    batches and replayed, much faster where a card waits for the processor, as it does with small
+    batches; the first results are compared with those of eager. Not with gradient_checkpointing,
+    module_dropout, noisy_rank_share or method full. compile: the repeated blocks of the UNet are
+    compiled one by one, which takes some minutes (16 blocks in SD 1.5, 70 in SDXL, for each shape)
+    and pays for large batches and long runs, if at all. auto: graphs where the trial before a run
+    sees the card wait, else eager."""
     devices: int = Field(1, ge=1, le=64)
     """Processes, one per GPU; of all machines together."""
     machines: int = Field(1, ge=1, le=64)

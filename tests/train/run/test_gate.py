@@ -171,6 +171,17 @@ def test_a_loss_that_is_no_number_stops_the_run_with_what_helps(
     assert hint in caught.value.hint
 
 
+def test_advice_against_a_nonsensical_rate_is_the_usual_one(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "LEAST_STEPS", 1)
+    training = ready(run_of(make_run, learning_rate=1e30), tmp_path / "job")
+    losses = iter([0.5, float("inf")])
+    with pytest.raises(TrainingError) as caught:
+        list(probe(training, lambda _: torch.tensor(next(losses))))
+    assert caught.value.hint.endswith("--set learning_rate=0.0001")
+
+
 def test_the_idle_share_of_a_gpu() -> None:
     assert idle_share(0.6, 0.8) == pytest.approx(0.25)
     assert idle_share(1.0, 0.8) == 0.0
