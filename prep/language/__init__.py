@@ -16,8 +16,11 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from prep.language.templates import Templates, pairs
+if TYPE_CHECKING:
+    from prep.language.templates import Templates
+
 
 VARIABLE = "SHIKOMI_LANG"
 """The environment variable that names a language for shikomi alone."""
@@ -132,7 +135,9 @@ def translated(text: str) -> str:
 
 
 @cache
-def _templates(code: str) -> Templates:
+def _templates(code: str) -> "Templates":
+    from prep.language.templates import Templates, pairs
+
     file = gettext.find(DOMAIN, CATALOGUES, [code])
     return Templates(pairs(Path(file).read_bytes()) if file else {})
 

@@ -6,6 +6,7 @@ stop or end with an opening bracket.
 """
 
 import re
+from functools import cache
 from textwrap import wrap
 
 _WIDE = (
@@ -14,11 +15,18 @@ _WIDE = (
 _OPENING = "（「『［｛〈《【〔"
 _CLOSING = "、。，．・：；？！）」』］｝〉》】〕ー〜…々ぁぃぅぇぉっゃゅょァィゥェォッャュョ"
 _SPACES = " \t\n"
-_UNIT = re.compile(
-    rf"[ \t\n]+|[{_OPENING}(\[]*(?:[{_WIDE}]|[^ \t\n{_WIDE}]+)"
-    rf"(?:[{_CLOSING}]+|[)\]}}.,:;!?]+(?=[{_WIDE}]))*"
-)
-"""Spaces, or the smallest piece that stays in one line: a wide character, or a word."""
+
+
+@cache
+def _unit() -> re.Pattern[str]:
+    """Return what finds spaces, or the smallest piece that stays in one line: a character, a word.
+
+    Made when it is first needed: it takes longer than all else here, and English has no use for it.
+    """
+    return re.compile(
+        rf"[ \t\n]+|[{_OPENING}(\[]*(?:[{_WIDE}]|[^ \t\n{_WIDE}]+)"
+        rf"(?:[{_CLOSING}]+|[)\]}}.,:;!?]+(?=[{_WIDE}]))*"
+    )
 
 
 def units(text: str) -> list[str]:
@@ -29,7 +37,7 @@ def units(text: str) -> list[str]:
         ['a ', 'b、', '（画）。']
     """
     found: list[str] = []
-    for piece in _UNIT.findall(text):
+    for piece in _unit().findall(text):
         if found and piece[0] in _SPACES:
             found[-1] += piece
         else:
@@ -49,7 +57,7 @@ def wrapped(text: str, width: int) -> list[str]:
     from rich.cells import cell_len
 
     lines, line, used = [], "", 0
-    for unit in _UNIT.findall(text.strip()):
+    for unit in _unit().findall(text.strip()):
         space = unit[0] in _SPACES  # not a no-break space, which is of its word
         size = 1 if space else cell_len(unit)
         if used + size > width and line.strip() and not space:
