@@ -28,7 +28,7 @@ SHOTS: dict[str, Sequence[str]] = {
     "images": ("1", "j", "j"),
     "duplicates": ("2",),
     "crop": ("3",),
-    "tag": ("4",),
+    "tag": ("4", "t"),
     "plan": ("5",),
     "train": ("6", "w"),
     "samples": ("7",),

@@ -19,6 +19,7 @@ from tui.pictures import made, parameters
 from tui.terminal import Terminal
 from tui.widgets.chart import Chart, Series, limits, smooth
 from tui.widgets.line_list import ItemList
+from tui.widgets.picture import Picture
 
 
 def test_each_cell_shows_two_pixels() -> None:
@@ -105,3 +106,15 @@ def test_flat_curves_have_room(points: list[tuple[float, float]]) -> None:
     assert box is not None
     assert box[1] > box[0]
     assert box[3] > box[2]
+
+
+async def test_a_text_in_the_place_of_a_picture_is_measured_in_cells(project: Project) -> None:
+    async with running(project) as opened:
+        await opened.go("review")
+        picture = opened.app.screen.query_one(Picture)
+        picture.show_text("表示できる画像がありません")
+        line = picture.render_line(picture.size.height // 2)
+        assert line.text.strip() == "表示できる画像がありません"
+        assert line.cell_length == picture.size.width
+        left, right = (len(part) for part in line.text.split(line.text.strip()))
+        assert abs(left - right) <= 1

@@ -12,7 +12,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from prep.language import _
-from tui.widgets.line_list import cell, fitted
+from tui.widgets.line_list import cell, centred, fitted
 
 RUNS = 6
 """Runs that have a look of their own."""
@@ -228,7 +228,7 @@ class Chart(Widget):
         style = self.rich_style
         if self._limits is None:
             text = _("the curve appears with the first steps") if y == height // 2 else ""
-            return Strip([Segment(cell(text.center(width), width), style + self._look("axis"))])
+            return Strip([Segment(centred(text, width), style + self._look("axis"))])
         if y == 0:
             return self._legend(width)
         if y == height - 1:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -59,6 +59,16 @@ def cell(text: str, width: int, *, right: bool = False) -> str:
         stripped = fitted.rstrip()
         return " " * (len(fitted) - len(stripped)) + stripped
     return fitted
+
+
+def centred(text: str, width: int) -> str:
+    """Return text in the middle of ``width`` terminal cells, cut if it is longer.
+
+    Example:
+        >>> centred("なし", 8), centred("none", 9)
+        ('  なし  ', '  none   ')
+    """
+    return cell(" " * ((width - cell_len(clean(text))) // 2) + text, width)
 
 
 def fitted(segments: Sequence[Segment], width: int, style: Style) -> Strip:

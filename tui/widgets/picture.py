@@ -18,7 +18,7 @@ from tui.graphics.drawing import Drawn, Graphic, Over, draw
 from tui.graphics.overlay import Pictured
 from tui.graphics.view import STEP, WHOLE, Box, View
 from tui.session import Session
-from tui.widgets.line_list import cell
+from tui.widgets.line_list import centred
 
 Load = Callable[[], Image.Image]
 
@@ -291,8 +291,7 @@ class Picture(Pictured):
         if self._text:
             if y != height // 2:
                 return Strip.blank(width, style)
-            text = cell(self._text.strip(), min(width, len(self._text)))
-            return Strip([Segment(text.center(width), style)], width)
+            return Strip([Segment(centred(self._text.strip(), width), style)], width)
         strips = self._drawn.strips if self._drawn is not None else []
         top = (height - len(strips)) // 2
         if not top <= y < top + len(strips):

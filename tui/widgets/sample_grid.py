@@ -25,7 +25,7 @@ from tui.graphics.blocks import quadrants
 from tui.pictures import Made
 from tui.sample_cells import LAST, Cells, Column, Row
 from tui.session import Session
-from tui.widgets.line_list import cell, fitted
+from tui.widgets.line_list import cell, centred, fitted
 
 _WIDE, _HIGH = 12, 6
 """Cells of a thumbnail."""
@@ -210,7 +210,7 @@ class SampleGrid(Widget, can_focus=True):
         drawn = self._thumbs.get(made) if made is not None else None
         if drawn is None:
             text = "·" if made is None else "…"
-            return [*margin, Segment(cell(text.center(_WIDE) if line == 2 else "", _WIDE), style)]
+            return [*margin, Segment(centred(text if line == 2 else "", _WIDE), style)]
         strip = drawn[line] if line < len(drawn) else Strip([])
         return [*margin, *strip.adjust_cell_length(_WIDE, style)]
 
