@@ -16,21 +16,21 @@ negatives.
 """
 
 import argparse
-import io
 import random
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageOps
 
 from benchmarks.bench_prep import drain
 from benchmarks.duplicates import cpu
+from benchmarks.edits import EDITS, MIRRORED
 from benchmarks.marks import KINDS, MarkMaker, Texts
 from prep import events
 from prep.ops import dupes, scan
@@ -55,6 +55,8 @@ class Half(NamedTuple):
         fonts: Folders with fonts for marks.
         texts: What marks say.
         known: Names of pictures that are the same as another one, and left out.
+        alike: Beginnings of names: pictures whose names begin so are one drawing in several tints,
+            and count as one on the same background.
     """
 
     scenes: Mapping[str, Sequence[str]]
@@ -62,6 +64,7 @@ class Half(NamedTuple):
     fonts: Sequence[str]
     texts: Texts
     known: Sequence[str] = ()
+    alike: Sequence[str] = ()
 
 
 HALVES: Mapping[str, Half] = MappingProxyType(
@@ -155,6 +158,7 @@ HALVES: Mapping[str, Half] = MappingProxyType(
                 "tile": ("northern archive", "quietfox.example", "no reuse"),
                 "site": ("http://pics.example/u/quietfox", "archive.example"),
             },
+            alike=("maskeddwarf",),
         ),
     }
 )  # fmt: skip
@@ -216,60 +220,13 @@ def _over(ground: Image.Image, figure: Image.Image) -> Image.Image:
 
 # ---- copies ----------------------------------------------------------------------------------
 
-Edit = Callable[[Image.Image, random.Random], Image.Image]
-
-
-def _cropped(image: Image.Image, share: float) -> Image.Image:
-    w, h = image.size
-    x, y = round(share / 2 * w), round(share / 2 * h)
-    return image.crop((x, y, w - x, h - y))
-
-
-def _one_side(image: Image.Image, rng: random.Random) -> Image.Image:
-    w, h = image.size
-    x, y = round(0.03 * w), round(0.03 * h)
-    boxes = ((x, 0, w, h), (0, y, w, h), (0, 0, w - x, h), (0, 0, w, h - y))
-    return image.crop(rng.choice(boxes))
-
-
-def _scaled(image: Image.Image, factor: float) -> Image.Image:
-    return image.resize((round(image.width * factor), round(image.height * factor)))
-
-
-def _brightness(image: Image.Image, rng: random.Random) -> Image.Image:
-    return ImageEnhance.Brightness(image).enhance(rng.choice((0.8, 0.85, 0.9, 1.1, 1.15, 1.2)))
-
-
-def _jpeg(image: Image.Image, quality: int) -> Image.Image:
-    data = io.BytesIO()
-    image.save(data, "JPEG", quality=quality)
-    return Image.open(data).convert("RGB")
-
-
-EDITS: Mapping[str, Edit] = MappingProxyType(
-    {
-        "smaller": lambda i, r: _scaled(i, r.uniform(0.5, 0.9)),
-        "JPEG, quality 60": lambda i, _: _jpeg(i, 60),
-        "brightness": _brightness,
-        "crop 3 %": lambda i, _: _cropped(i, 0.03),
-        "crop 3 %, one side": _one_side,
-        "smaller, JPEG 75": lambda i, r: _jpeg(_scaled(i, r.uniform(0.6, 0.9)), 75),
-    }
-)
-MIRRORED: Mapping[str, Edit] = MappingProxyType(
-    {
-        "mirrored": lambda i, _: ImageOps.mirror(i),
-        "mirrored, crop 3 %": lambda i, _: ImageOps.mirror(_cropped(i, 0.03)),
-        "mirrored, crop one side": lambda i, r: ImageOps.mirror(_one_side(i, r)),
-        "mirrored, brightness": lambda i, r: ImageOps.mirror(_brightness(i, r)),
-        "mirrored, smaller, JPEG 75": lambda i, _: ImageOps.mirror(_jpeg(_scaled(i, 0.7), 75)),
-    }
-)
-
 
 @dataclass(frozen=True)
 class Copy:
-    """One file: its name, the number and name of the picture it shows, and what was done to it."""
+    """One file: its name, the number and name of the picture it shows, and what was done to it.
+
+    Tints of one drawing have the number of the first.
+    """
 
     name: str
     picture: int
@@ -286,7 +243,10 @@ def make(target: Path, folder: Path, half: Half, seed: int, share: float) -> lis
     target.mkdir(parents=True)
     marker = MarkMaker(fonts(folder, half), half.texts, rng)
     files: list[Copy] = []
+    shown: dict[str, int] = {}
     for number, (source, picture) in enumerate(sources(folder, half, rng)):
+        drawing = _without_tint(source, half)
+        same = shown.setdefault(drawing, number) if drawing else number
         made = {"original": picture}
         if rng.random() < share:
             made |= _copies(picture, marker, rng)
@@ -295,8 +255,16 @@ def make(target: Path, folder: Path, half: Half, seed: int, share: float) -> lis
             name = f"{number:04} {source} {place}{suffix}"
             # PNG ignores the quality, the others the level of compression.
             image.save(target / name, quality=rng.randint(80, 95), compress_level=1)
-            files.append(Copy(name, number, source, edit))
+            files.append(Copy(name, same, source, edit))
     return files
+
+
+def _without_tint(source: str, half: Half) -> str:
+    """Return what the name of a picture has in common with its other tints; empty without any."""
+    for start in half.alike:
+        if source.startswith(start):
+            return f"{start} {source.rpartition(' ')[2]}"
+    return ""
 
 
 def _copies(picture: Image.Image, marker: MarkMaker, rng: random.Random) -> dict[str, Image.Image]:

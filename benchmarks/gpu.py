@@ -1,10 +1,13 @@
 """Training, drawing and tagging at full size, beside the models' bare arithmetic in the same run.
 
-    python -m benchmarks.gpu [--steps 20] [--images 400] [--parts train,draw,tag]
+    python -m benchmarks.gpu [--steps 20] [--images 400] [--parts train,execute,draw,tag]
 
 For a machine with a GPU; without one it takes hours. Weights are random (``full_size``,
 ``stand_in``), which costs the same time as trained ones. ``alone`` is the same models forward (and
 backward, with AdamW) on ready-made tensors; for taggers, onnxruntime on a constant batch.
+``execute`` compares the ways to execute a step (``execution`` in [train]) in turns: steps per
+second, the share of a step in which the card computes, the loss of each beside eager's, and whether
+a step ever waits for the card (torch raises an error where it would).
 """
 
 import argparse
@@ -14,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +37,8 @@ from prep.tagging.runtime.tagger import Tagger
 from train.arithmetic.precision import choose, default_device
 from train.families.base_model import BaseModel
 from train.families.sd15 import StableDiffusion15
+from train.run.execution import choose_execution, compile_blocks
+from train.run.gate import busy_seconds
 from train.run.loop import optimise, set_rates
 from train.run.prepare import Training
 from train.sampling.draw import ImageGenerator, ImageSpec
@@ -88,6 +94,64 @@ def training(folder: Path, base: Path, steps: int) -> None:
         ready.network.detach()
         del ready, bare, ours, work
         _reset_peak()
+
+
+def executing(folder: Path, base: Path, steps: int) -> None:
+    """Print steps per second and the busy share of each way to execute a step."""
+    device = default_device()
+    print("\nexecuting, 512 x 512, rank 16, UNet alone, bf16")
+    print("execution batch  steps/s  busy  same losses  waits  peak GiB")
+    project = pictured(folder / "executed")
+    for batch in (1, 4):
+        losses: dict[str, list[float]] = {}
+        for execution in ("eager", "graphs", "compile"):
+            overrides = [f"base={base}", "validation_fraction=0", "epochs=1000", "rank=16"]
+            overrides += ["alpha=8", f"batch_size={batch}", "train_text_encoder=false"]
+            ready = prepared(project, [*overrides, f"execution={execution}"], device)
+            for _ in (
+                *compile_blocks(ready.model, ready.settings),
+                *choose_execution(ready, starved=True),
+            ):
+                pass
+            step = partial(_step, ready)
+            _reset_peak()
+            losses[execution] = [float(step()) for _ in range(5)]  # records or compiles
+            taken = statistics.median(settled(step) for _ in range(steps))
+            peak = torch.cuda.max_memory_reserved() / 2**30 if device.type == "cuda" else 0.0
+            busy = busy_seconds(step) if device.type == "cuda" else None
+            same = losses[execution] == losses["eager"]
+            said = f"{execution:<9}{batch:>6}{1 / taken:>9.2f}"
+            said += (
+                f"{'?' if busy is None else f'{busy / taken:.2f}':>6}{'yes' if same else 'no':>13}"
+            )
+            print(f"{said}{_waits(step):>7}{peak:>10.1f}", flush=True)
+            ready.graphs.release()
+            ready.network.detach()
+            del ready, step
+            _reset_peak()
+
+
+def _step(ready: Training) -> torch.Tensor:
+    set_rates(ready)
+    loss = optimise(ready)
+    ready.counters.step += 1
+    return loss
+
+
+def _waits(step: Callable[[], object]) -> str:
+    """Return whether a step waits for the card."""
+    if not torch.cuda.is_available():
+        return "?"
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        step()
+    except RuntimeError as error:
+        print(str(error).splitlines()[0])
+        return "yes"
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+    return "no"
 
 
 def settled(work: Callable[[], object]) -> float:
@@ -173,7 +237,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=20, help="measured steps of each side")
     parser.add_argument("--images", type=int, default=400)
-    parser.add_argument("--parts", default="train,draw,tag")
+    parser.add_argument("--parts", default="train,execute,draw,tag")
     options = parser.parse_args()
     parts = options.parts.split(",")
     device = default_device()
@@ -181,10 +245,12 @@ def main() -> None:
     print(f"{name}, torch {torch.__version__}, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
-        if {"train", "draw"} & set(parts):
+        if {"train", "execute", "draw"} & set(parts):
             base = full_size.make_base(folder / "base", device)
         if "train" in parts:
             training(folder, base, options.steps)
+        if "execute" in parts:
+            executing(folder, base, options.steps)
         if "draw" in parts:
             drawing(base)
         if "tag" in parts:

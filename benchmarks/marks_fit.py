@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import changes, foreign
+from benchmarks.edits import EDITS
 from benchmarks.marks import KINDS, MarkMaker
 from prep.curation.duplicates import closer, overlay
 from prep.curation.duplicates.hashes import distance, phash
@@ -72,7 +73,7 @@ def pairs(
         else:
             second = rng.choice(list(changes.CHANGES.values()))(first, rng)
         if rng.random() < 0.35:
-            second = rng.choice(list(foreign.EDITS.values()))(second, rng)
+            second = rng.choice(list(EDITS.values()))(second, rng)
         yield source, kind == "mark", first, _encoded(second, rng)
 
 

@@ -1,13 +1,15 @@
 """The calculated peak memory of a run beside the resident memory of a real one, on the CPU.
 
-``python -m benchmarks.memory FILE FAMILY SIDE PRECISION [checkpointing]``: one configuration in one
-process, since a process never gives its peak back. FILE is made if it is not there.
+``python -m benchmarks.memory FILE FAMILY SIDE PRECISION [checkpointing] [full=OPTIMIZER]``: one
+configuration in one process, since a process never gives its peak back. FILE is made if it is not
+there.
 """
 
 import resource
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -31,13 +33,15 @@ def main() -> None:
     kind: FamilyName = "sdxl" if family == "sdxl" else "sd15"
     if not file.exists():
         make_file(file, kind)
+    trained: dict[str, Any] = {"rank": 16, "alpha": 8.0}
+    for optimizer in (word.removeprefix("full=") for word in sys.argv[5:] if "=" in word):
+        trained = {"method": "full", "optimizer": optimizer, "learning_rate": 1e-6}
     settings = TrainSettings(
         base=str(file),
-        rank=16,
-        alpha=8.0,
         batch_size=1,
-        gradient_checkpointing=len(sys.argv) > 5,
+        gradient_checkpointing="checkpointing" in sys.argv,
         train_text_encoder=False,
+        **trained,
     )
     place = file.parent
     run = RunConfig(
@@ -51,7 +55,8 @@ def main() -> None:
         train=settings,
     )
     base, bucket = BaseModel.open(file), (side, side)
-    peak = replace(peak_of(run, base, Place(policy.dtype, is_cpu=True), bucket), resident=("unet",))
+    peak = peak_of(run, base, Place(policy.dtype, is_cpu=True), bucket)
+    peak = replace(peak, resident=() if settings.method == "full" else ("unet",))
     phases, before = peak.phases, _resident_now()
     model = open_family(base, policy)
     if settings.gradient_checkpointing:
@@ -71,7 +76,7 @@ def main() -> None:
         network.after_step(step + 1)
     calculated, grown = max(phases.values()) / GIB, (_peak() - before) / GIB
     print(
-        f"{family} {side} px {sys.argv[4]}{' checkpointing' * settings.gradient_checkpointing}:"
+        f"{family} {side} px {sys.argv[4]}{''.join(f' {word}' for word in sys.argv[5:])}:"
         f" calculated {calculated:.2f} GiB, resident {grown:.2f} GiB more than before"
         f" ({before / GIB:.2f}), ratio {grown / calculated:.2f}; while encoding: calculated"
         f" {phases['encode'] / GIB:.2f}, resident {(encoded - before) / GIB:.2f}"

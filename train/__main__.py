@@ -49,9 +49,9 @@ def _run(job: jobs.Job) -> Iterator[events.Event]:
         raise UserError(f"{job.directory} has no config.toml.", "See: shikomi jobs") from error
     run = RunConfig.from_toml(text)
     configure_libraries()
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+    if int(os.environ.get("RANK", "0")) == 0:
         join_job(job)
-    else:  # the first process holds the lock for all
+    else:  # the first process of the first machine holds the lock for all
         end_with_supervisor(job)
     from train.arithmetic.memory import MemoryRanOutError
     from train.memory_plan.run_plan import plan_run, what_fits

@@ -6,10 +6,10 @@ the terminal application and the documentation. Nothing here imports torch.
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import tomlkit
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from prep.errors import ConfigError
 from prep.project import Project, Section, describe_faults
@@ -63,6 +63,22 @@ class TrainSettings(
         second = _either(self.text_encoder_2_learning_rate, first)
         found = {"unet": self.learning_rate, "text_encoder": first if trained else 0.0}
         return found | ({"text_encoder_2": second if trained else 0.0} if family == "sdxl" else {})
+
+    def without_graphs(self) -> str:
+        """Return the setting with which steps cannot be recorded as graphs; empty for none."""
+        found = {
+            "gradient_checkpointing": self.gradient_checkpointing,  # reads the state of generators
+            "method": self.method == "full",  # gradients come and go one by one
+            "module_dropout": self.module_dropout > 0,  # decided by the processor in each step
+            "noisy_rank_share": self.noisy_rank_share < 1,
+        }
+        return next((name for name, chosen in found.items() if chosen), "")
+
+    @model_validator(mode="after")
+    def _can_be_executed(self) -> Self:
+        if self.execution == "graphs" and (other := self.without_graphs()):
+            raise ValueError(f"execution = graphs is not possible with {other}")
+        return self
 
     @property
     def kept_saves(self) -> int:
@@ -125,7 +141,9 @@ class RunConfig(Section):
             ConfigError: None is set.
         """
         if not self.train.base:
-            raise ConfigError("No base model is set.", "Set base in [train], or: --set base=MODEL")
+            raise ConfigError(
+                "No base model is set.", "Set base in [train]; train also takes --set base=MODEL."
+            )
         return model_file(self.train.base, self.project)
 
     @property

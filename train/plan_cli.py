@@ -81,9 +81,15 @@ def _memory_lines(memory: dict[str, Any]) -> Iterator[str]:
     parts = [f"{name} {_gib(size)}" for name, size in memory["weights"].items()]
     yield f"weights: {', '.join(parts)}; trained, with optimiser: {_gib(memory['trained'])}"
     yield "peak: " + ", ".join(f"{name} {_gib(size)}" for name, size in memory["phases"].items())
-    verdict = "fits into" if memory["fits"] else "does not fit into"
     needed, room = _gib(memory["needed"]), _gib(memory["room"])
+    at_once, batch, divided = memory["at_once"], memory["batch"], memory["needed"] > memory["room"]
+    verdict = "does not fit into" if divided else "fits into"
     yield f"needs {needed} with what the libraries take: {verdict} {room}"
+    if memory["fits"] and divided:
+        yield (
+            f"Fits ({_gib(memory['changed'])}) with {at_once} of the {batch} images of a batch at"
+            " once: the run finds that by itself, and the result is the same."
+        )
     if memory["fits"]:
         return
     if not memory["changes"]:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from textual import events
-from textual.app import App
+from textual.app import App, ScreenStackError
 from textual.message import Message
 from textual.message_pump import MessagePump
 
@@ -66,8 +66,12 @@ class KeyOrder:
     async def _settle(self) -> None:
         """Wait until what is in the queues from the focus up to the screen is handled."""
         try:
+            nodes = (self._app.focused or self._app.screen).ancestors_with_self
+        except ScreenStackError:  # the application ends
+            return
+        try:
             async with asyncio.timeout(_PATIENCE):
-                for node in (self._app.focused or self._app.screen).ancestors_with_self:
+                for node in nodes:
                     if node is not self._app:
                         await _passed(node)
         except TimeoutError:

@@ -79,10 +79,8 @@ def mixed(
     Shares of kinds that a caption does not have go to the others, in proportion; a caption that has
     none of them is shown whole.
     """
-    possible = [(kind, share) for kind, share in shares if share > 0 and pieces.has(kind)]
-    kind: Kind = "both"
-    if possible:
-        kind = rng.choices([k for k, _ in possible], [share for _, share in possible])[0]
+    kinds = _possible(pieces, shares)
+    kind: Kind = rng.choices(list(kinds), list(kinds.values()))[0] if kinds else "both"
     sentence = rng.choice(pieces.sentences) if pieces.sentences else ""
     if kind == "trigger":
         return pieces.front, [], []
@@ -92,6 +90,24 @@ def mixed(
         missing = [tag for tag in pieces.front if tag.casefold() not in sentence.casefold()]
         return missing, [], [sentence]
     return pieces.front, pieces.loose, [*pieces.end, sentence]
+
+
+def _possible(pieces: Pieces, shares: Sequence[Share]) -> dict[Kind, float]:
+    """Return the kinds that a caption has, with their shares."""
+    return {kind: share for kind, share in shares if share > 0 and pieces.has(kind)}
+
+
+def tag_shares(pieces: Pieces, shares: Sequence[Share]) -> dict[str, float]:
+    """Return the tags of a caption, and in which share of its exposures each is shown.
+
+    Example:
+        >>> pieces = Pieces(["mochi"], ["hat"], [], ["A red bear."])
+        >>> tag_shares(pieces, [("tags", 0.2), ("both", 0.2), ("sentence", 0.6)])
+        {'mochi': 1.0, 'hat': 0.4}
+    """
+    kinds = _possible(pieces, shares) or {"both": 1.0}
+    part = (kinds.get("tags", 0.0) + kinds.get("both", 0.0)) / sum(kinds.values())
+    return dict.fromkeys(pieces.front, 1.0) | dict.fromkeys([*pieces.loose, *pieces.end], part)
 
 
 def _without(line: str, front: Sequence[str]) -> str:

@@ -152,7 +152,8 @@ def varied_tags(
 ) -> list[str]:
     """Return the tags of one exposure, in order; see ``varied``."""
     text, rng = _shown(caption, rules, seed, epoch, *place)
-    return _shuffled(parts(text, rules), rules, rng, 1.0)
+    found = _mixed(text, rules, rng) if rules.mix and text else parts(text, rules)
+    return _shuffled(found, rules, rng, 1.0)
 
 
 def _shown(
@@ -175,9 +176,13 @@ def _shown(
 
 def _mixed(text: str, rules: CaptionRules, rng: random.Random) -> Parts:
     """Return the parts of the caption that this exposure shows."""
+    return Parts(*mixed(pieces_of(text, rules), rules.mix, rng))
+
+
+def pieces_of(text: str, rules: CaptionRules) -> Pieces:
+    """Return what a mix chooses from, of a text from ``read_part`` that is not empty."""
     first, *others = text.splitlines()
-    found = Pieces.of(_wrapped(first, rules), others, rules.keep_tokens, rules.keep_separator)
-    return Parts(*mixed(found, rules.mix, rng))
+    return Pieces.of(_wrapped(first, rules), others, rules.keep_tokens, rules.keep_separator)
 
 
 def _shuffled(found: Parts, rules: CaptionRules, rng: random.Random, warmth: float) -> list[str]:

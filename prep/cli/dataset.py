@@ -88,7 +88,10 @@ def init(project: Path, /, *, family: Literal["sd15", "sdxl"] = "sd15", json: Js
 def scan(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
     """Find images and captions, and list files that cannot be read.
 
-    Verbs that use the dataset do this by themselves when they start.
+    Verbs that use the dataset do this by themselves when they start. All of them pass over what is
+    hidden, the bins, thumbnails and system folders of NAS boxes, Windows and macOS (such as @eaDir,
+    #recycle and $RECYCLE.BIN), and a folder Thumbs that holds only small versions of the pictures
+    beside it.
     """
     return operate(project, scan_op.run, json=json, rescan=False)
 
@@ -184,8 +187,26 @@ def concept(
         folder: Concept folder below dataset/, e.g. 10_mychara.
     """
     return operate(
-        project, lambda opened: concept_op.run(opened, folder, options), json=json, rescan=False
+        project,
+        lambda opened: concept_op.run(opened, folder, options),
+        json=json,
+        rescan=False,
+        summary=_concept_summary,
     )
+
+
+def _concept_summary(found: dict[str, Any]) -> str:
+    repeats = found["repeats"]
+    parts = [
+        f"trigger {found['trigger']}" if found["trigger"] else "no trigger word",
+        f"repeats {repeats}" if repeats else "repeats of the folder's name",
+    ]
+    if found["prune"]:
+        parts.append(f"never in captions: {', '.join(found['prune'])}")
+    if found["regularization"]:
+        parts.append("regularisation images")
+    undo = f" (edit {found['edit']}; take it back with: shikomi undo)" if found["edit"] else ""
+    return f"{found['folder']}: {', '.join(parts)}{undo}"
 
 
 def _image_line(event: events.Event) -> str | None:

@@ -1,13 +1,16 @@
-"""The command line of jobs: list, follow, stop."""
+"""The command line of jobs: list, follow, stop.
 
-from collections.abc import Iterator
+Nothing here opens the project's databases: jobs must be seen and stopped on a full disk, too.
+"""
+
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 from cyclopts import Parameter, validators
 
 from prep import events
+from prep.cli import console
 from prep.cli.arguments import HERE, Json, ProjectPath
-from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.cli.run_lines import run_line
 from prep.errors import UserError
@@ -34,7 +37,7 @@ def jobs_list(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
             yield events.JobState(job.name, state, title, str(job.directory), place)
         yield events.Finished({"jobs": len(found)})
 
-    return operate(project, start, json=json, rescan=False, printer=_job_line)
+    return _show(project, start, json=json, printer=_job_line)
 
 
 @examples(
@@ -50,11 +53,10 @@ def jobs_follow(project: ProjectPath = HERE, /, *, job: str = "", json: Json = F
     Args:
         job: Name of the job. Default: the job that runs, or the newest.
     """
-    return operate(
+    return _show(
         project,
         lambda opened: jobs.follow(find_job(opened, job)),
         json=json,
-        rescan=False,
         printer=run_line,
     )
 
@@ -91,7 +93,7 @@ def jobs_stop(
             raise UserError(f"The job {found.name} is not running.", "See: shikomi jobs list")
         yield events.Finished({"job": found.name})
 
-    return operate(project, start, json=json, rescan=False)
+    return _show(project, start, json=json)
 
 
 @examples(
@@ -121,7 +123,20 @@ def jobs_move(
         place = order.index(found) + 1 if found in order else 0
         yield events.Finished({"job": found.name, "place": place})
 
-    return operate(project, start, json=json, rescan=False)
+    return _show(project, start, json=json)
+
+
+def _show(
+    path: ProjectPath,
+    start: Callable[[Project], Iterator[events.Event]],
+    *,
+    json: bool,
+    printer: console.Printer | None = None,
+) -> int:
+    def stream() -> Iterator[events.Event]:
+        yield from start(Project.open(path))
+
+    return console.show(stream(), json=json, printer=printer)
 
 
 def find_job(project: Project, name: str) -> jobs.Job:

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 
 from prep import events
 
-_STAGES = {"queue": False, "load": False, "plan": True, "probe": True}
+_STAGES = {
+    "queue": False,
+    "load": False,
+    "reorder": True,
+    "execution": True,
+    "plan": True,
+    "probe": True,
+}
 """Stages with a note that is worth a line, and whether it is that of their end."""
 
 

@@ -1,11 +1,13 @@
 """Count the exposures and steps of a training run, and warn about unwise settings."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from prep import events
+from prep import captions, events
+from prep.captions.mix import Kind, Pieces, tag_shares
+from prep.captions.shuffle import CaptionRules, pieces_of, read_part
 from prep.curation.advice.basics import basics
 from prep.dataset import stored_crops
 from prep.dataset.contents import hash_contents
@@ -23,6 +25,20 @@ from prep.training_set.plan.breakdown import By, breakdown
 _OTHER_DRAWS = (1, 2)
 _WORTH_A_WORD = 0.01
 """Share of the steps by which a plan may be off without a note."""
+_LACKING = 0.1
+"""Share of captions that may lack a part of the mix without a note."""
+_PARTS: Mapping[Kind, str] = {
+    "tags": "tags",
+    "sentence": "a sentence",
+    "both": "tags and a sentence",
+    "trigger": "the trigger alone",
+}
+_CURES: Mapping[Kind, str] = {
+    "tags": "Tag them: shikomi tag",
+    "sentence": "Describe them: shikomi caption",
+    "both": "Describe them: shikomi caption",
+    "trigger": "Set a trigger: shikomi concept",
+}
 
 
 class PlanSettings(StepSettings):
@@ -34,6 +50,10 @@ class PlanSettings(StepSettings):
     """Decides which images are held out."""
     devices: int = Field(1, ge=1, le=64)
     """Processes, one per GPU."""
+    keep_tokens: int | None = Field(None, ge=0)
+    """Number of first tags that stay in place. Default: the trigger word of the concept."""
+    caption_mix: dict[Kind, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
+    """How often each part of a caption is shown."""
 
 
 class PlanOptions(Section):
@@ -103,13 +123,14 @@ def plan_of(
     """
     settings = step_settings(project, options)
     boxes = stored_crops.stored(project)
-    tagged = options is not None and options.by == "tag"
+    read = _tags_reader(settings) if options is not None and options.by == "tag" else _no_tags
     items: list[PlanItem] = []
     concepts = {folder: project.concept(folder) for folder in {row.folder for row in rows}}
     for row in rows:
         for rect in _parts(row, boxes):
             content = contents[len(items)] if contents else f"{row.content} {rect.corners}"
-            items.append(_item(concepts[row.folder], row, rect.size, content, tagged=tagged))
+            tags = read(row, concepts[row.folder])
+            items.append(_item(concepts[row.folder], row, rect.size, content, tags))
     processes = (options.processes if options else None) or settings.devices
     fraction = settings.validation_fraction
     return make_plan(items, project.buckets, settings, processes, fraction, settings.seed + draw)
@@ -121,8 +142,51 @@ def _parts(row: ImageRow, boxes: Crops) -> list[Rect]:
     return crops.rects(boxes[row.path], size) if row.path in boxes else [Rect(0, 0, *size)]
 
 
+Tags = tuple[tuple[str, float], ...]
+
+
+def _no_tags(_row: ImageRow, _concept: Concept) -> Tags:
+    return ()
+
+
+def _tags_reader(settings: PlanSettings) -> Callable[[ImageRow, Concept], Tags]:
+    """Return what reads the tags of an image, with the share of exposures that shows each."""
+
+    def read(row: ImageRow, concept: Concept) -> Tags:
+        if settings.caption_mix and (pieces := mixed_pieces(row.caption or "", concept, settings)):
+            return tuple(tag_shares(pieces, tuple(settings.caption_mix.items())).items())
+        return tuple((tag, 1.0) for tag in row.tags)
+
+    return read
+
+
+def mixed_pieces(caption: str, concept: Concept, settings: PlanSettings) -> Pieces | None:
+    """Return what ``caption_mix`` chooses from; ``None`` where there is no caption."""
+    keep = settings.keep_tokens
+    kept = len(captions.split(concept.trigger)) if keep is None else keep
+    rules = CaptionRules(keep_tokens=kept, mix=tuple(settings.caption_mix.items()))
+    text = read_part(caption, rules)
+    return pieces_of(text, rules) if text else None
+
+
+def _mix_advice(
+    project: Project, rows: Sequence[ImageRow], settings: PlanSettings
+) -> Iterator[events.Event]:
+    """Warn of parts in caption_mix that many captions do not have."""
+    read = [mixed_pieces(row.caption or "", project.concept(row.folder), settings) for row in rows]
+    described = [pieces for pieces in read if pieces]
+    for kind, share in settings.caption_mix.items():
+        lacking = sum(not pieces.has(kind) for pieces in described)
+        if share and lacking > _LACKING * len(described):
+            yield events.Warned(
+                f"caption_mix shows {_PARTS[kind]} in {share:.0%} of the exposures, and {lacking}"
+                f" of {len(described)} captions have none, where its share goes to the others.",
+                _CURES[kind],
+            )
+
+
 def _item(
-    concept: Concept, row: ImageRow, size: tuple[int, int], content: str, *, tagged: bool
+    concept: Concept, row: ImageRow, size: tuple[int, int], content: str, tags: Tags
 ) -> PlanItem:
     return PlanItem(
         concept.name,
@@ -131,7 +195,7 @@ def _item(
         concept.settings.regularization,
         content,
         row.path,
-        tuple(row.tags) if tagged else (),
+        tags,
         row.folder,
     )
 
@@ -152,7 +216,8 @@ def run(project: Project, options: PlanOptions | None = None) -> Iterator[events
     options = options or PlanOptions()
     if options.apply and not options.balance:
         raise ConfigError("--apply requires --balance.", "Add --balance.")
-    splits = step_settings(project, options).validation_fraction > 0
+    plan_settings = step_settings(project, options)
+    splits = plan_settings.validation_fraction > 0
     of_rows: list[str] | None = None
     with Index(project) as index:
         if splits:
@@ -174,6 +239,7 @@ def run(project: Project, options: PlanOptions | None = None) -> Iterator[events
         summary |= yield from _balance(project, rows, options, plan, of_rows)
     for advice in basics(project, usable):
         yield events.Warned(advice.message, advice.hint)
+    yield from _mix_advice(project, rows, plan_settings)
     if splits and of_rows is None:
         yield from _uncertainty(project, rows, options, plan)
     yield events.Finished(summary)

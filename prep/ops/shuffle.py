@@ -14,10 +14,11 @@ from typing import TypeVar
 from pydantic import Field
 
 from prep import captions, events
-from prep.captions.shuffle import CaptionRules, first_line, tags_of, varied_tags
+from prep.captions.shuffle import CaptionRules, first_line, read_part, tags_of, varied_tags
 from prep.captions.tokens import LIMITS, ClipTokenizer, clip_tokenizer
 from prep.dataset.index import ImageRow, Index
 from prep.events.words import Encoded, TagPlace
+from prep.ops.plan import step_settings
 from prep.ops.tokens import Limit, train_limit
 from prep.project import Project, Section
 
@@ -123,6 +124,7 @@ class _Simulation:
 
     def __init__(self, project: Project, options: ShuffleOptions, limit: int) -> None:
         self._project, self._options, self._limit = project, options, limit
+        self._mix = tuple(step_settings(project).caption_mix.items())
         self._tokenizer = clip_tokenizer()
         self._tally = _Tally()
         self._captions = self._exposures = self._empty = self._longest = self._epochs = 0
@@ -163,12 +165,12 @@ class _Simulation:
             dropout=_chosen(options.dropout, train.get("caption_dropout"), 0.0),
             tag_dropout=_chosen(options.tag_dropout, train.get("tag_dropout"), 0.0),
             wildcards=options.wildcards,
+            mix=self._mix,
         )
-        text = row.caption or ""
+        text = read_part(row.caption or "", rules)
         if options.wildcards:  # the tags themselves are drawn
             return _Plan(row.path, text, rules, concept.repeats, ())
-        text = first_line(text)
-        tags = captions.keys(tags_of(text, rules))
+        tags = captions.keys(tags_of(first_line(text), rules))
         return _Plan(row.path, text, rules, concept.repeats, tuple(dict.fromkeys(tags)))
 
     def _expose(self, tags: Sequence[str], plan: _Plan) -> int:
@@ -245,7 +247,7 @@ def _surprises(
     lines = sum(
         len(text.split("\n", 1)) > 1 and bool(text.split("\n", 1)[1].strip()) for text in texts
     )
-    if lines and not options.wildcards:
+    if lines and not options.wildcards and not step_settings(project).caption_mix:
         yield events.Warned(
             f"{lines} captions have more lines, which are not read.",
             "Give --wildcards to read a random line in each epoch.",

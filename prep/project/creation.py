@@ -24,6 +24,9 @@ resolution = {resolution}       # 512 or 768 for SD 1.5, 1024 for SDXL
 always_first = []      # right after the trigger word, if present
 drop = []              # tags that never enter a caption
 
+# [train]
+# base = "~/models/my-model.safetensors"  # the base model: the file that you have
+
 # One table for each folder below dataset/:
 # [concepts.10_mychara]
 # trigger = "mychara"  # first in every caption

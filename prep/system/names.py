@@ -14,9 +14,9 @@ MAX_BYTES = 255
 
 # fmt: off
 _LITTER_FOLDERS = frozenset({
-    "@eadir", "#recycle", "#snapshot", "@tmp",  # Synology
+    "@eadir", "#recycle", "#snapshot", "@tmp",  # Synology; see _LITTER_FOLDER, too
     "@recycle", "@recently-snapshot", "@__thumb",  # QNAP
-    "~snapshot",  # NetApp
+    "~snapshot", "trashbox", "recycle bin",  # NetApp, Buffalo, ReadyNAS
     "$recycle.bin", "recycler", "recycled", "system volume information", "$windows.~bt",  # Windows
     "__macosx", "temporary items", "network trash folder", "thevolumesettingsfolder",  # macOS
     "lost+found", "lost.dir", "_gsdata_",  # Linux, Android, GoodSync
@@ -25,7 +25,11 @@ _LITTER_FILES = frozenset({
     "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", "zbthumbnail.info",
 })
 # fmt: on
-_LITTER_FOLDER = re.compile(r"found\.\d{3}")
+_LITTER_FOLDER = re.compile(
+    r"found\.\d{3}"  # Windows, what it found on a damaged disk
+    # Synology. Not every name with an @: people name folders after artists.
+    r"|@(syno\w*|share(bin|snap|sync)\w*|app(store|data|conf|home|share|temp)|img_bkp_cache|cloudsync)"
+)
 _LITTER_FILE = re.compile(
     r".*@syno(eastream|resource)|~\$.*"
     r"|synophoto_thumb_\w+\.jpe?g|albumart(small|_\{.*\}_(small|large))\.jpg"

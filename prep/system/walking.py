@@ -1,6 +1,7 @@
 """Walk over a folder of images: every picture once, without litter, hidden files and loops."""
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,11 @@ from pathlib import Path
 from prep.errors import UserError
 from prep.system.leftovers import PREFIX
 from prep.system.names import is_litter_file, is_litter_folder, is_litter_path, natural_key
+
+_THUMBNAILS = frozenset({"thumb", "thumbs", "_thumbs", "thumbnail", "thumbnails"})
+_SMALL = (".jpg", ".jpeg", ".png", ".webp", ".gif")
+_AFFIX = re.compile(r"^(thumb|tn)[_-]|[_-](thumb|tn|thumbnail)$", re.IGNORECASE)
+"""What programs add to the name of a picture for that of its small version."""
 
 REPEATED = "a link to a picture that is taken already"
 """Why a file in ``Folder.repeated`` is left out."""
@@ -47,9 +53,10 @@ def walk_folders(
 ) -> Iterator[Folder]:
     """Yield ``root`` and the folders below it, parents first, in natural order.
 
-    Each folder is visited once, at its own place if it has one below ``root``; links to folders
-    that contain ``root`` are not followed. Only names are kept, so that a folder of a million files
-    takes about 100 MB, not 700.
+    Folders of litter (``is_litter_folder``) are passed over, and such with a name like ``Thumbs``
+    that hold only pictures with the names of those beside them. Each folder is visited once, at its
+    own place if it has one below ``root``; links to folders that contain ``root`` are not followed.
+    Only names are kept, so that a folder of a million files takes about 100 MB, not 700.
 
     Args:
         root: The folder; its own name may be anything.
@@ -78,8 +85,29 @@ def walk_folders(
             entries = []
         for entry in entries:
             walked.sort_in(entry, folder, below)
+        below = [path for path in below if not _holds_thumbnails(path, folder)]
         yield folder
         stack.extend(reversed(below) if deep else ())
+
+
+def _holds_thumbnails(path: str, parent: Folder) -> bool:
+    """Return whether a program put small versions of the parent's pictures into a folder."""
+    if os.path.basename(path).lower() not in _THUMBNAILS:  # noqa: PTH119
+        return False
+    own = {_stem(name) for name in parent.names}
+    try:
+        found = [name for name in os.listdir(path) if not is_litter_file(name)]  # noqa: PTH208
+    except OSError:
+        return False
+    return bool(found) and all(
+        # With captions, it is somebody's own.
+        name.lower().endswith(_SMALL) and {_stem(name), _AFFIX.sub("", _stem(name))} & own
+        for name in found
+    )
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(name)[0].lower()  # noqa: PTH122
 
 
 class _Walk:

@@ -235,3 +235,19 @@ def test_settings_of_networks_out_of_range_are_refused(fault: dict[str, object])
     (name,) = fault
     with pytest.raises(ConfigError, match=f"^here: {name}"):
         validated(fault, "here")
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ({"devices": 3, "machines": 2, "main_address": "a:1"}, "machines: .*3 are not 2 times"),
+        ({"devices": 2, "machines": 2}, "main_address: must be the address and port"),
+        ({"devices": 2, "machines": 2, "main_address": "10.0.0.1"}, "main_address: must be"),
+        ({"main_address": "--rdzv:1"}, "main_address: must be"),
+        ({"main_address": "a:0"}, "main_address: must be"),
+    ],
+)
+def test_machines_are_of_equal_size_and_know_the_first(fault: dict[str, object], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        validated(fault, "here")
+    assert validated({"devices": 4, "machines": 2, "main_address": "a.lan:29500"}, "x").devices == 4

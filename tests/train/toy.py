@@ -101,6 +101,9 @@ class ToyFamily:
     def component(self, name: str) -> nn.Module:
         raise NotImplementedError(name)
 
+    def exact(self, name: str) -> nn.Module:
+        raise NotImplementedError(name)
+
     def load_denoiser(self) -> None:
         pass
 
@@ -183,6 +186,14 @@ class ToyTexts:
         self, captions: Sequence[str], ahead: Iterable[str] = (), rows: slice = ALL
     ) -> Conditioning:
         return self._model.encode_tokens(self._model.tokenize(captions)[rows])
+
+    def asked(
+        self, captions: Sequence[str], ahead: Iterable[str] = (), rows: slice = ALL
+    ) -> Conditioning:
+        return Conditioning(self._model.tokenize(captions)[rows])
+
+    def encoded(self, asked: Conditioning) -> Conditioning:
+        return self._model.encode_tokens(asked.context)
 
     def rest(self) -> None:
         pass

@@ -12,6 +12,7 @@ from tests.conftest import MakeImage
 from tests.tui.driving import Opened, running
 from tui.dialogs.edit_tags import EditTags
 from tui.dialogs.question import Question
+from tui.key_order import KeyOrder
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.image_list import ImageList
 
@@ -104,3 +105,10 @@ async def test_nothing_hidden_by_the_filter_is_excluded(many: Project) -> None:
         await opened.press("x")
         assert any("None of the selected" in notice for notice in opened.notices)
         assert (excluded(many), len(images.marked)) == ([], 1)
+
+
+async def test_a_key_that_is_still_sinking_in_does_not_hold_up_the_end(many: Project) -> None:
+    async with running(many) as opened:
+        keys = KeyOrder(opened.app, opened.app.on_event)
+    assert not opened.app.screen_stack
+    await keys.go_on()

@@ -1,6 +1,5 @@
 """Which number format the base model runs in, decided by what the device supports."""
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -12,16 +11,15 @@ _DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class PrecisionPolicy:
-    """A device, the format of frozen weights and activations, and why it was chosen."""
+    """A device, the format of frozen weights and activations, and why it was chosen.
+
+    Models are cast to the format once, when they are loaded: nothing is cast in a step but what
+    goes in, and the weights that train, which stay in fp32.
+    """
 
     device: torch.device
     dtype: torch.dtype
     reason: str
-
-    def autocast(self) -> AbstractContextManager[None]:
-        """Return the context in which models are called; weights that train stay in fp32."""
-        enabled = self.dtype != torch.float32
-        return torch.autocast(self.device.type, dtype=self.dtype, enabled=enabled)
 
 
 def choose(precision: Precision, device: torch.device) -> PrecisionPolicy:

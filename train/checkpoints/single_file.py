@@ -4,6 +4,7 @@
 they are read by torch with ``weights_only``, which runs no code from them.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -160,6 +161,16 @@ def _refuse_gguf(path: Path) -> None:
         )
 
 
+def _loaded(path: Path) -> object:
+    import torch
+
+    options: dict[str, Any] = {"map_location": "cpu", "weights_only": True}
+    try:
+        return torch.load(path, mmap=True, **options)
+    except RuntimeError:  # files of before torch 1.6 cannot be mapped
+        return torch.load(path, **options)
+
+
 def _unpickled(path: Path) -> "dict[str, Tensor]":
     """Read a pickle that holds nothing but tensors, mapped into memory where its format allows.
 
@@ -170,12 +181,10 @@ def _unpickled(path: Path) -> "dict[str, Tensor]":
 
     import torch
 
-    options: dict[str, Any] = {"map_location": "cpu", "weights_only": True}
     try:
-        try:
-            data = torch.load(path, mmap=True, **options)
-        except RuntimeError:  # files of before torch 1.6 cannot be mapped
-            data = torch.load(path, **options)
+        with warnings.catch_warnings():  # for developers, of pickles by others than torch
+            warnings.simplefilter("ignore", UserWarning)
+            data = _loaded(path)
     except pickle.UnpicklingError as error:
         raise UnreadableError(
             f"{path.name} holds more than weights, perhaps code: it was not opened.",

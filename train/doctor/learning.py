@@ -95,7 +95,7 @@ def not_learning(record: RunRecord) -> Diagnosis:
     told = f"the loss on fixed noise is {_beside(fall)} after {last.step} steps{_rates(record)}"
     if fall < -_ROSE:
         cause = "The learning rate is too high: the model forgets instead of learning."
-        return found(LEARNING, told, cause, _other_rate(record, 0.1))
+        return found(LEARNING, told, cause, _other_rate(record))
     if last.step < _LEAST_STEPS:
         return unknown(LEARNING, f"{told}; {_LEAST_STEPS} steps are needed", "Ask again later.")
     bend = _bend(rounds, record.metrics)
@@ -146,13 +146,15 @@ def _rates(record: RunRecord) -> str:
     return f" with {record.run.train.optimizer} at {told}"
 
 
-def _other_rate(record: RunRecord, factor: float) -> str:
+def _other_rate(record: RunRecord, factor: float | None = None) -> str:
+    """Return how to begin again with another learning rate; without ``factor`` a lower one."""
     shikomi = record.command.replace("shikomi train", "shikomi rates")
     if record.run is None:
         return f"Find a learning rate: {shikomi}"
     if record.run.train.optimizer == "prodigy":
         return 'prodigy finds the rate itself: raise epochs, or choose optimizer = "adamw".'
-    rate = record.run.train.learning_rate * factor
+    settings = record.run.train
+    rate = settings.learning_rate * factor if factor else settings.lower_rate()
     return f"{record.command} --set learning_rate={rate:.1g} (or find one: {shikomi})"
 
 
@@ -168,7 +170,7 @@ def not_a_number(record: RunRecord) -> Diagnosis:
             cause = "fp16 overflows where bf16 and fp32 do not."
             return found(NAN, told, cause, f"{record.command} --set precision=bf16 (or fp32)")
         cause = "The weights grew without bounds: the learning rate is too high."
-        return found(NAN, told, cause, _other_rate(record, 0.1))
+        return found(NAN, told, cause, _other_rate(record))
     if not record.metrics:
         return unknown(NAN, "no step was done yet")
     return fine(NAN, told)

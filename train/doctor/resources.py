@@ -68,13 +68,14 @@ def out_of_memory(record: RunRecord, here: Surroundings) -> Diagnosis:
         return unknown(MEMORY, "no step was done yet", _plan(record))
     if here.memory and peak > _FULL * here.memory:
         cause = "A larger bucket, a sample or another program would be too much."
-        return found(MEMORY, used, cause, f"{_smaller(record)} {_plan(record)}")
+        divides = record.device != "cpu"  # a batch too large for a card is computed in parts
+        return found(MEMORY, used, cause, f"{_smaller(record, divides=divides)} {_plan(record)}")
     return fine(MEMORY, used)
 
 
-def _smaller(record: RunRecord) -> str:
+def _smaller(record: RunRecord, *, divides: bool = False) -> str:
     settings = record.run.train if record.run else None
-    if settings and settings.batch_size > 1:
+    if settings and settings.batch_size > 1 and not divides:
         half, doubled = settings.batch_size // 2, settings.gradient_accumulation * 2
         return f"Set batch_size = {half} and gradient_accumulation = {doubled}: the same result."
     if settings and not settings.gradient_checkpointing:

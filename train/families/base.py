@@ -169,6 +169,14 @@ class Family(Protocol):
         """
         ...
 
+    def exact(self, name: str) -> nn.Module:
+        """Return a component once more, in fp32 on the CPU, as its files have it before rounding.
+
+        Raises:
+            UserError: As ``component``.
+        """
+        ...
+
     def load_denoiser(self) -> None:
         """Load what every step needs; until then, the rest is used without it.
 

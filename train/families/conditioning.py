@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 import torch
+from torch import Tensor
 
+from train.arithmetic.transfer import moved
 from train.config import TrainSettings
 from train.families.base import Conditioning, Family
 
@@ -68,6 +70,25 @@ class Texts:
         if any(text not in self._known for text in captions):
             self._fetch(captions, ahead)
         return self._joined([self._known[text] for text in captions], rows)
+
+    def asked(
+        self, captions: Sequence[str], ahead: Iterable[str] = (), rows: slice = ALL
+    ) -> Conditioning:
+        """Return what ``encoded`` makes text states of; arguments as ``encode``.
+
+        States that are known already; or token ids, where a step encodes its own captions.
+        """
+        if not (self.trained and torch.is_grad_enabled()):
+            return self.encode(captions, ahead, rows)
+        tokens = self._tokens(captions)[rows]
+        return Conditioning(moved(tokens, self._model.policy.device))
+
+    def encoded(self, asked: Conditioning) -> Conditioning:
+        """Return the text states of what was ``asked``, and what was added to it since."""
+        if asked.context.is_floating_point():
+            return asked
+        states = self._encode(asked.context)
+        return Conditioning(states.context, {**asked.extra, **states.extra})
 
     def read_ahead(self, captions: Iterable[str]) -> None:
         """Encode what a run will ask for, before its denoiser needs the memory.
@@ -147,9 +168,15 @@ class Texts:
         return self._states([text])
 
     def _states(self, captions: Sequence[str], rows: slice = ALL) -> Conditioning:
+        return self._encode(self._tokens(captions)[rows])
+
+    def _tokens(self, captions: Sequence[str]) -> Tensor:
         settings = self._settings
-        tokens = self._model.tokenize(captions, settings.max_token_length, settings.chunking)
-        return self._model.encode_tokens(tokens[rows], settings.clip_skip, settings.chunking)
+        return self._model.tokenize(captions, settings.max_token_length, settings.chunking)
+
+    def _encode(self, tokens: Tensor) -> Conditioning:
+        settings = self._settings
+        return self._model.encode_tokens(tokens, settings.clip_skip, settings.chunking)
 
     def _joined(self, texts: Sequence[Conditioning], rows: slice) -> Conditioning:
         """Concatenate some of texts of any number of chunks along the batch."""

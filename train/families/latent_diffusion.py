@@ -61,7 +61,7 @@ class LatentDiffusion:
         Raises:
             UserError: Its tokenizers are broken; later, when a part is loaded, as ``load``.
         """
-        held = Parts(lambda name: _loaded(base, name, policy))
+        held = Parts(lambda name: _loaded(base, name, policy), lambda name: _exact(base, name))
         with _said_as_broken(base):
             return cls._of(base, policy, held, base.source.tokenizer)
 
@@ -82,16 +82,17 @@ class LatentDiffusion:
         """Return the model with new weights and without tokenizers, to measure with."""
         from train.checkpoints.building import empty
 
-        def made(component: str) -> nn.Module:
+        def made(component: str, dtype: torch.dtype) -> nn.Module:
             usual = torch.get_default_dtype()
-            torch.set_default_dtype(torch.float32 if component == "vae" else policy.dtype)
+            torch.set_default_dtype(torch.float32 if component == "vae" else dtype)
             try:
                 module = empty(component, base.configs[component])
             finally:
                 torch.set_default_dtype(usual)
             return module.eval().requires_grad_(requires_grad=False)
 
-        return cls._of(base, policy, Parts(made), lambda _: TextTokenizer(lambda _: [], 0, 0, 0))
+        held = Parts(lambda name: made(name, policy.dtype), lambda name: made(name, torch.float32))
+        return cls._of(base, policy, held, lambda _: TextTokenizer(lambda _: [], 0, 0, 0))
 
     @classmethod
     def _of(
@@ -123,6 +124,10 @@ class LatentDiffusion:
     def component(self, name: str) -> nn.Module:
         """As ``Family.component``."""
         return self.held[name]
+
+    def exact(self, name: str) -> nn.Module:
+        """As ``Family.exact``."""
+        return self.held.exact(name)
 
     def load_denoiser(self) -> None:
         """As ``Family.load_denoiser``."""
@@ -267,6 +272,15 @@ def _loaded(base: BaseModel, name: str, policy: PrecisionPolicy) -> nn.Module:
         if name in loaders:
             return loaders[name](base, policy)
         return _frozen(base.source.load(name, base.configs[name], policy.dtype), policy)
+
+
+def _exact(base: BaseModel, name: str) -> nn.Module:
+    """Return a part in fp32, on the CPU; raises as ``_loaded``."""
+    with (
+        _said_as_broken(base),
+        catch_out_of_memory(f"the base model {base.name} does not fit", FREE_MEMORY),
+    ):
+        return base.source.load(name, base.configs[name], torch.float32)
 
 
 def _load_unet(base: BaseModel, policy: PrecisionPolicy) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, cast
 
+from prep.errors import ConfigError
 from train.config import RunConfig
 from train.families.base_model import BaseModel
 
@@ -45,6 +46,21 @@ def opened_base(run: RunConfig) -> BaseModel:
         prediction=settings.prediction,
         zero_terminal_snr=settings.zero_terminal_snr,
     )
+
+
+def refuse_other_family(run: RunConfig, base: BaseModel) -> None:
+    """Refuse a base model of another family than the project's.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    if base.family != run.family:
+        side = {"sd15": 512, "sdxl": 1024}[base.family]
+        raise ConfigError(
+            f"The project is for {run.family}, and {base.name} is a base model of {base.family}.",
+            f'In [project], set family = "{base.family}" and resolution = {side}, or choose another'
+            " base model.",
+        )
 
 
 def open_family(base: BaseModel, policy: "PrecisionPolicy") -> "Family":

@@ -13,13 +13,14 @@ from torch import nn
 class Parts:
     """Modules by name, such as unet or vae."""
 
-    def __init__(self, load: Callable[[str], nn.Module]) -> None:
+    def __init__(self, load: Callable[[str], nn.Module], exact: Callable[[str], nn.Module]) -> None:
         """Load nothing yet.
 
         Args:
             load: Returns a part; asked again after it was dropped.
+            exact: Returns a part once more, its weights in fp32 as its file has them.
         """
-        self._load = load
+        self._load, self.exact = load, exact
         self._loaded: dict[str, nn.Module] = {}
         self._changes: list[Callable[[str, nn.Module], None]] = []
 

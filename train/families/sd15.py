@@ -36,11 +36,10 @@ class StableDiffusion15(LatentDiffusion):
         (text,) = self.texts
         batch, _, chunks, window = tokens.shape
         ids = tokens.reshape(batch * chunks, window).to(self.policy.device)
-        with self.policy.autocast():
-            if clip_skip == 1:
-                hidden = text.encoder(ids).last_hidden_state
-            else:
-                hidden = text.root.final_layer_norm(text.states(ids)[-clip_skip])
+        if clip_skip == 1:
+            hidden = text.encoder(ids).last_hidden_state
+        else:
+            hidden = text.root.final_layer_norm(text.states(ids)[-clip_skip])
         return Conditioning(joined_windows(hidden, chunks, chunking))
 
     def framed(self, text: Conditioning, frames: Sequence[Frame]) -> Conditioning:
@@ -50,9 +49,7 @@ class StableDiffusion15(LatentDiffusion):
 
     def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         """As ``Family.predict``."""
-        with self.policy.autocast():
-            dtype = self.policy.dtype
-            context = conditioning.context.to(dtype)
-            outputs = self.unet(noisy.to(dtype), timesteps, context, return_dict=False)
-        predicted: Tensor = outputs[0]
+        dtype = self.policy.dtype
+        context = conditioning.context.to(dtype)
+        predicted: Tensor = self.unet(noisy.to(dtype), timesteps, context, return_dict=False)[0]
         return predicted

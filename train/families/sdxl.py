@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from train.arithmetic.transfer import moved
 from train.families.base import Conditioning, Frame
 from train.families.clip import joined_windows
 from train.families.latent_diffusion import LatentDiffusion
@@ -51,9 +52,8 @@ class StableDiffusionXL(LatentDiffusion):
         batch, _, chunks, window = tokens.shape
         ids = tokens.to(self.policy.device)
         first, second = self.texts
-        with self.policy.autocast():
-            hidden = first.states(ids[:, 0].reshape(-1, window))[_LAYER]
-            outputs = second.encoder(ids[:, 1].reshape(-1, window), output_hidden_states=True)
+        hidden = first.states(ids[:, 0].reshape(-1, window))[_LAYER]
+        outputs = second.encoder(ids[:, 1].reshape(-1, window), output_hidden_states=True)
         joined = torch.cat([hidden, outputs.hidden_states[_LAYER]], dim=-1)
         pooled = outputs.text_embeds.reshape(batch, chunks, -1)[:, 0]
         return Conditioning(joined_windows(joined, chunks, chunking), {"pooled": pooled})
@@ -64,7 +64,7 @@ class StableDiffusionXL(LatentDiffusion):
             [size for pair in (f.original, f.corner, f.target) for size in reversed(pair)]
             for f in frames
         ]
-        sizes = torch.tensor(rows, device=text.context.device)
+        sizes = moved(torch.tensor(rows), text.context.device)
         return Conditioning(text.context, {**text.extra, "sizes": sizes})
 
     def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
@@ -74,13 +74,12 @@ class StableDiffusionXL(LatentDiffusion):
             "text_embeds": conditioning.extra["pooled"].to(dtype),
             "time_ids": conditioning.extra["sizes"],  # bf16 has no 1023
         }
-        with self.policy.autocast():
-            outputs = self.unet(
-                noisy.to(dtype),
-                timesteps,
-                conditioning.context.to(dtype),
-                added_cond_kwargs=added,
-                return_dict=False,
-            )
+        outputs = self.unet(
+            noisy.to(dtype),
+            timesteps,
+            conditioning.context.to(dtype),
+            added_cond_kwargs=added,
+            return_dict=False,
+        )
         predicted: Tensor = outputs[0]
         return predicted

@@ -4,6 +4,7 @@ Check, scan, export, start, in this order. Everything that can be refused is ref
 before anything is written.
 """
 
+import shlex
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from train.data.dataset_file import DatasetPart, read_dataset_file
 from train.data.reading import read_dataset
 from train.extra import require_optimizer, require_tensorboard, require_training
 from train.families.base_model import BaseModel
-from train.families.opening import opened_base
+from train.families.opening import opened_base, refuse_other_family
 from train.hub import obtain_model
 from train.job.changes import Changes, changed_run, describe_changes, read_run
+from train.job.command import other_machines
 from train.job.names import KIND, refuse_foreign_files
 from train.job.start import restart_run, run_config, start_run, starting
 from train.sampling.prompts import training_prompts
@@ -64,8 +66,15 @@ def begin(
             f"There are files of a run named {run.name} already; this one is named {started.name}.",
             "Nothing is replaced. For another name: --name, or name in [project].",
         )
+    yield from _machine_notes(started, job)
     yield from _queue_notes(project, job)
     return job
+
+
+def _machine_notes(run: RunConfig, job: jobs.Job) -> Iterator[Warned]:
+    """Say what to run on the other machines of a run, which waits for them."""
+    for argv in other_machines(run, job.directory):
+        yield Warned("The run waits for another machine.", f"Run there: {shlex.join(argv)}")
 
 
 def _obtain(project: Project, settings: TrainSettings) -> Iterator[Event]:
@@ -132,11 +141,7 @@ def check(
     exported = project.output / "dataset" / "dataset.toml"
     run = run_config(project, settings, dataset or exported, name)
     base = opened_base(run)
-    if base.family != run.family:
-        raise ConfigError(
-            f"The project is for {run.family}, and {base.name} is a base model of {base.family}.",
-            "Change family in [project], or choose another base model.",
-        )
+    refuse_other_family(run, base)
     training_prompts(run.train.sample_prompts, base)
     require_optimizer(settings.optimizer)
     if settings.tensorboard:
@@ -229,6 +234,7 @@ def resume(
         restart_run(project, job, run)
     if run != before:
         yield Warned(f"The run continues with {describe_changes(before, run)}.", "")
+    yield from _machine_notes(run, job)
     yield from _queue_notes(project, job)
     return job
 
@@ -261,7 +267,9 @@ def _export(project: Project, settings: TrainSettings) -> Generator[Event, None,
     """Write the training set; return its dataset file."""
     yield from _all_but_ends(scan.run(project))
     options = export.ExportOptions(masks="alpha" if settings.masked_loss else "none")
-    end = yield from _all_but_ends(export.run(project, options))
+    table = {**project.settings.train, "batch_size": settings.batch_size}  # of this run
+    own = Project(project.root, project.settings.model_copy(update={"train": table}))
+    end = yield from _all_but_ends(export.run(own, options))
     return project.root / str(end.summary["dataset_toml"])
 
 

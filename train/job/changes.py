@@ -32,6 +32,8 @@ CHANGEABLE = (
     "validate_every_epochs",
     "tensorboard",
     "gradient_checkpointing",
+    "execution",
+    "main_address",
 )
 
 

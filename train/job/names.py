@@ -19,8 +19,9 @@ KIND = "train"
 _ROOM = 40
 """Bytes that the name of a run leaves for the rest of its files' names: a number that tells it from
 others, and ``-step00000010.safetensors``."""
-_ENDING = r"(-\d{6}|-step\d{8})?\.safetensors"
-"""What follows the name of a run in the names of its files."""
+_SAVE = r"-(\d{6}|step\d{8})"
+_ENDING = rf"({_SAVE})?\.safetensors"
+"""What follows the name of a run in the names of its files: of an epoch or a step, and the last."""
 
 
 _OUTPUTS = {"lora": "lora", "full": "checkpoints"}
@@ -30,6 +31,8 @@ _OUTPUTS = {"lora": "lora", "full": "checkpoints"}
 def places(project: Project, name: str, method: MethodName = "lora") -> dict[str, Any]:
     """Return the name of what a run trains, safe as that of a file, and where its files go."""
     name = shortened(re.sub(r"[^\w.+-]+", "_", name).strip("._") or "lora", _ROOM)
+    # The result of a run named mochi-000003 would be the third epoch of a run named mochi.
+    name = re.sub(f"{_SAVE}$", r"_\1", name, flags=re.IGNORECASE)
     return {
         "name": name,
         "project": project.root,

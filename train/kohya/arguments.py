@@ -235,9 +235,8 @@ _SAMPLES: dict[str, Rule] = {
 _REST: dict[str, Rule] = {
     "output_name": Harmless("the name of the project names the files"),
     "output_dir": Harmless("files go to output/lora of the project"),
-    **dict.fromkeys(
-        ("logging_dir", "log_with", "log_prefix", "log_tracker_name", "log_tracker_config"), _LOG
-    ),
+    "log_with": Together(),
+    **dict.fromkeys(("logging_dir", "log_prefix", "log_tracker_name", "log_tracker_config"), _LOG),
     **dict.fromkeys(("log_config", "wandb_run_name", "console_log_level"), _LOG),
     **dict.fromkeys(("console_log_file", "console_log_simple"), _LOG),
     "wandb_api_key": Harmless(_LOG.why, secret=True),

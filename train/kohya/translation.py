@@ -122,6 +122,7 @@ def translate(path: Path, project: Project) -> Translation:
     _weighting(book)
     _tokens(book)
     _samples(book)
+    _logs(book)
     dataset = translate_dataset(book, project)
     _refuse_invalid(book)
     return _finished(source, book, dataset)
@@ -213,6 +214,16 @@ def _prompts(book: Book) -> list[str]:
         return []
     lines = (line.strip() for line in value.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def _logs(book: Book) -> None:
+    written = str(book.get("log_with") or "")
+    if written in ("tensorboard", "all"):
+        note = "wandb gets nothing" if written == "all" else ""
+        book.setting("tensorboard", True, "log_with", note=note)
+    elif written:
+        told = f"{written} gets nothing; tensorboard = true writes TensorBoard's logs"
+        book.say("log_with", "differs", told)
 
 
 def _refuse_invalid(book: Book) -> None:

@@ -116,10 +116,16 @@ def by_module(tensors: Mapping[str, T]) -> dict[str, dict[str, T]]:
     """Group what a file holds: name of the module -> leaf -> tensor (or its shape).
 
     Names of diffusers, PEFT and LyCORIS become kohya's.
+
+    Raises:
+        UnreadableError: Two keys are names of one tensor.
     """
     found: dict[str, dict[str, T]] = {}
     for key, (name, leaf) in canonical(tensors).items():
-        found.setdefault(name, {})[leaf] = tensors[key]
+        module = found.setdefault(name, {})
+        if leaf in module:
+            raise UnreadableError(f"The file holds {name}.{leaf} twice, under different names.")
+        module[leaf] = tensors[key]
     return found
 
 

@@ -31,6 +31,7 @@ _LEAVES = (
     ("lora_magnitude_vector", "lora_magnitude_vector"),
 )
 """Leaves of PEFT and diffusers with kohya's name; the names between them may hold dots."""
+_LEAF_NAMES = dict(_LEAVES)
 _PROCESSOR = re.compile(r"\.processor\.(to_(?:q|k|v|out))_lora\.(down|up)\.weight$")
 """Keys that diffusers wrote before it used PEFT."""
 _ADAPTER_NAME = re.compile(
@@ -100,7 +101,8 @@ def _sdxl_unet_names() -> dict[str, str]:
 def split_key(key: str) -> tuple[str, str]:
     """Return module and leaf of a key in kohya's names, whoever wrote the file.
 
-    A key of an unknown kind is split at its first dot.
+    A key of an unknown kind is split at its first dot. PEFT's names of tensors mean the same after
+    kohya's names of modules.
 
     Example:
         >>> split_key("lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight")
@@ -108,7 +110,8 @@ def split_key(key: str) -> tuple[str, str]:
         >>> split_key("unet.mid_block.attentions.0.proj_in.lora_A.weight")
         ('lora_unet_mid_block_attentions_0_proj_in', 'lora_down.weight')
     """
-    name, _, leaf = key.partition(".")
+    name, _, leaf = _ADAPTER_NAME.sub(r".\1", key).partition(".")
+    leaf = _LEAF_NAMES.get(leaf, leaf)
     if name.startswith("lycoris_"):
         return UNET_PREFIX + name.removeprefix("lycoris_"), leaf
     plain = key.removeprefix(_PEFT)

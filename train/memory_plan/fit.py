@@ -8,35 +8,51 @@ from typing import Any
 
 import torch
 
-from prep.errors import UserError
 from prep.events import Event, Finished, Stage
+from prep.images.buckets import Size
 from prep.project import Project
 from train.arithmetic.precision import choose, default_device
 from train.config import RunConfig, TrainSettings
 from train.families.base_model import BaseModel
-from train.families.opening import opened_base
+from train.families.opening import opened_base, refuse_other_family
 from train.memory_plan.options import MemoryOptions
 from train.memory_plan.peak import MemoryPeak, Place
 from train.memory_plan.remembered import known_peak
+from train.settings.model import FamilyName
 
 GIB = 2**30
 _PROCESS = GIB // 2
 """Taken by the libraries themselves: the CUDA context on a GPU, the interpreter on a CPU."""
+_LEAST_STATE = ("adafactor", "adamw8bit", "lion", "lion8bit")
+"""Optimisers that keep less of a weight than AdamW, or as little as Adafactor."""
 _SLACK = 1.05
 """torch's allocator keeps blocks that are free and do not fit what is asked for."""
 
 
 @dataclass(frozen=True)
-class Fit:
-    """Settings with the memory that they need.
+class Rung:
+    """A way to save memory.
 
     Attributes:
-        changes: What differs from the project's settings, by name.
+        changes: What differs from the settings, by name.
+        at_once: Images of a batch that are computed at once.
+    """
+
+    changes: dict[str, Any]
+    at_once: int
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A rung with the memory that it needs.
+
+    Attributes:
+        rung: What differs from the settings.
         peak: What the run needs.
         room: What there is, bytes.
     """
 
-    changes: dict[str, Any]
+    rung: Rung
     peak: MemoryPeak
     room: int
 
@@ -56,47 +72,59 @@ def run(project: Project, settings: TrainSettings, options: MemoryOptions) -> It
 
     Yields:
         A Stage for each measurement; last Finished with room and needed (bytes), fits, phases,
-        weights, changes (that make it fit; empty when it does) and changed (bytes with them).
+        weights, trained, batch and at_once (how many of its images fit at once, into which a card's
+        run divides it), changes (that make it fit; empty when it does) and changed (bytes with
+        them).
 
     Raises:
-        UserError: No base model, one that cannot be opened, or method full.
+        UserError: No base model, one that cannot be opened, or one of another family.
     """
-    if settings.method == "full":
-        raise UserError(
-            "The memory is calculated for LoRA runs only.",
-            "shikomi train says at the start what training the whole model takes.",
-        )
     run_config = _run_config(project, settings)
     base = opened_base(run_config)
-    if base.family != run_config.family:
-        raise UserError(
-            f"The project is for {run_config.family}, and {base.name} is a base model of"
-            f" {base.family}.",
-            "Change family in [project], or choose another base model.",
-        )
+    refuse_other_family(run_config, base)
     room = int(options.card * GIB) if options.card else memory_here()
-    first: Fit | None = None
-    best: Fit | None = None
-    for changes in ladder(settings, run_config):
-        best = _measured(project, run_config, base, changes, room, options.card)
-        first = first or best
-        yield Stage("measure", True, note=f"{told(changes)}: {best.needed / GIB:.1f} GiB")
-        if best.fits:
+    size = project.buckets.resolution
+    drawn = size if settings.sample_prompts else None
+    place = _place(settings, options.card)
+    tried: list[Fit] = []
+    for fit in fits(run_config, base, place, size, drawn, room):
+        tried.append(fit)
+        yield Stage("measure", True, note=f"{told(fit.rung, settings)}: {_gib(fit)}")
+        if fit.fits:
             break
-    if first is None or best is None:
-        raise AssertionError("the ladder begins with the settings as they are")
-    yield Finished(_summary(first, best))
+    yield Finished(_summary(settings, tried[0], tried[-1]))
 
 
-def _summary(first: Fit, best: Fit) -> dict[str, Any]:
+def fits(
+    run: RunConfig, base: BaseModel, place: Place, bucket: Size, sample: Size | None, room: int
+) -> Iterator[Fit]:
+    """Yield a run as it is, and then with what saves memory, the cheapest first.
+
+    Args:
+        run: The run.
+        base: Its base model.
+        place: Where it runs.
+        bucket: The largest bucket, pixels.
+        sample: The largest sample, pixels; ``None`` when none is drawn.
+        room: The memory that there is, bytes.
+    """
+    for rung in ladder(run.train, run.family, divides=not place.is_cpu):
+        changes = rung.changes | {"batch_size": rung.at_once}
+        changed = run.model_copy(update={"train": run.train.model_copy(update=changes)})
+        yield Fit(rung, known_peak(changed, base, place, bucket, sample), room)
+
+
+def _summary(settings: TrainSettings, first: Fit, best: Fit) -> dict[str, Any]:
     return {
         "room": first.room,
         "needed": first.needed,
-        "fits": first.fits,
+        "fits": best.fits and not best.rung.changes,
+        "batch": settings.batch_size,
+        "at_once": best.rung.at_once,
         "phases": first.peak.phases,
         "weights": first.peak.weights,
         "trained": first.peak.trained,
-        "changes": best.changes if best.fits else {},
+        "changes": best.rung.changes if best.fits else {},
         "changed": best.needed,
     }
 
@@ -115,49 +143,76 @@ def _run_config(project: Project, settings: TrainSettings) -> RunConfig:
     )
 
 
-def _measured(
-    project: Project,
-    run_config: RunConfig,
-    base: BaseModel,
-    changes: dict[str, Any],
-    room: int,
-    card: float | None,
-) -> Fit:
-    settings = run_config.train.model_copy(update=changes)
-    changed = run_config.model_copy(update={"train": settings})
+def _place(settings: TrainSettings, card: float | None) -> Place:
     device = default_device()
     dtype = choose(settings.precision, device).dtype
     if card and settings.precision == "auto":
         dtype = torch.bfloat16  # what every card with enough memory computes in
-    size = project.buckets.resolution
-    drawn = size if settings.sample_prompts else None
-    place = Place(dtype, is_cpu=device.type == "cpu" and not card)
-    return Fit(changes, known_peak(changed, base, place, size, drawn), room)
+    return Place(dtype, is_cpu=device.type == "cpu" and not card)
 
 
-def ladder(settings: TrainSettings, run_config: RunConfig) -> Iterator[dict[str, Any]]:
-    """Yield changes that save memory, the cheapest first; each includes those before it."""
-    changes: dict[str, Any] = {}
-    yield dict(changes)
-    batch, accumulation = settings.batch_size, settings.gradient_accumulation
-    if batch > 1:  # the same result, a little slower
-        changes |= {"batch_size": 1, "gradient_accumulation": accumulation * batch}
-        yield dict(changes)
+def ladder(settings: TrainSettings, family: FamilyName, *, divides: bool) -> Iterator[Rung]:
+    """Yield what saves memory, the cheapest first; each rung includes those before it.
+
+    Args:
+        settings: Of the run.
+        family: Of its base model.
+        divides: A batch that does not fit divides itself, as on a card. The CPU's memory does not
+            say that it runs out: the system ends the run.
+    """
+    batch, changes = settings.batch_size, dict[str, Any]()
+    yield Rung({}, batch)
+    if divides:  # the same result, a little slower
+        at_once = batch
+        while at_once > 1:
+            at_once = (at_once + 1) // 2  # as ``MicroBatches.halve``
+            yield Rung({}, at_once)
+    elif batch > 1:
+        changes |= {
+            "batch_size": 1,
+            "gradient_accumulation": settings.gradient_accumulation * batch,
+        }
+        yield Rung(dict(changes), 1)
     if not settings.gradient_checkpointing:  # the same result, about a quarter slower
         changes["gradient_checkpointing"] = True
-        yield dict(changes)
-    rates = settings.rates(run_config.family)
-    if any(rate for part, rate in rates.items() if part != "unet"):
+        if settings.execution == "graphs":  # excludes it
+            changes["execution"] = "eager"
+        yield Rung(dict(changes), 1)
+    rates = settings.rates(family)
+    if settings.train_unet and any(rate for part, rate in rates.items() if part != "unet"):
         changes["train_text_encoder"] = False
-        yield dict(changes)
-    if settings.rank > 8:
-        changes |= {"rank": 8, "alpha": settings.alpha * 8 / settings.rank}
-        yield dict(changes)
+        yield Rung(dict(changes), 1)
+    for change in _of_weights(settings):
+        yield Rung(changes | change, 1)
 
 
-def told(changes: dict[str, Any]) -> str:
-    """Return changes as ``name = value``."""
-    return ", ".join(f"{k} = {str(v).lower()}" for k, v in changes.items()) or "as set"
+def _of_weights(settings: TrainSettings) -> Iterator[dict[str, Any]]:
+    """Yield what makes the trained weights smaller, or their optimiser."""
+    if settings.method == "lora":
+        if settings.rank > 8:
+            yield {"rank": 8, "alpha": settings.alpha * 8 / settings.rank}
+        return
+    changes: dict[str, Any] = {}
+    if settings.ema_decay:
+        changes["ema_decay"] = 0.0
+        yield dict(changes)
+    own = (settings.betas, settings.eps, settings.optimizer_args or None)
+    if settings.optimizer not in _LEAST_STATE and own == (None, None, None):
+        # At AdamW's learning rate: its own scaling is off (``settings.optimizers``).
+        yield changes | {"optimizer": "adafactor"}
+    yield {"method": "lora"}
+
+
+def told(rung: Rung, settings: TrainSettings) -> str:
+    """Return a rung as ``name = value``."""
+    changes = [f"{name} = {str(value).lower()}" for name, value in rung.changes.items()]
+    if rung.at_once < rung.changes.get("batch_size", settings.batch_size):
+        changes.append(f"{rung.at_once} of {settings.batch_size} images at once")
+    return ", ".join(changes) or "as set"
+
+
+def _gib(fit: Fit) -> str:
+    return f"{fit.needed / GIB:.1f} GiB"
 
 
 def memory_here() -> int:

@@ -4,8 +4,10 @@ Three phases are looked at: encoding images and captions, training steps, drawin
 resident in each is what the trainer keeps on the device then.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
 from prep.images.buckets import Size
+from train.arithmetic.convolutions import large_convolutions
 from train.arithmetic.precision import PrecisionPolicy
 from train.config import RunConfig
 from train.data.latents import BATCH_PIXELS
@@ -21,12 +24,17 @@ from train.families.base_model import BaseModel
 from train.families.clip import TOKENS_PER_CHUNK
 from train.families.opening import empty_family
 from train.memory_plan.tracker import MemoryTracker
+from train.networks.full import trained_components
 from train.optim.flat import FlatGroup
 from train.optim.optimizers import make_optimizer
+from train.optim.stepper import Stepper
 from train.run.building import make_network, make_stepper
 from train.settings.optimization import OptimizationSettings
+from train.settings.optimizers import kind_of
 
-_FEW = 64
+_REORDERED = "unet, reordered"
+"""Weights that a CPU holds twice, by the name under which they are told."""
+_FEW = 4096
 _STEPS = 2
 """Optimisers make their state in the first step; the second one shows what a step needs with it."""
 
@@ -36,12 +44,13 @@ class MemoryPeak:
     """Bytes that a run needs at its largest bucket, by phase and by what they are for.
 
     Attributes:
-        weights: Frozen weights by component.
-        trained: What is trained, with gradients and the optimiser's state.
+        weights: Weights by component, as they are loaded.
+        trained: What is trained, with gradients, the optimiser's state and what the model computes
+            with instead of it.
         encoding: What encoding images takes on top of the VAE's weights.
         step: What a step takes on top of weights and ``trained``: saved activations and workspace.
         drawing: What drawing a sample takes on top of a step's weights and the VAE's; 0 for none.
-        resident: Components whose weights are there in every step.
+        resident: Frozen components whose weights are there in every step.
     """
 
     weights: dict[str, int]
@@ -100,6 +109,7 @@ def peak_of(
     """
     policy = PrecisionPolicy(torch.device("cpu"), place.dtype, "")
     trained_texts = [p for p, rate in run.train.rates(run.family).items() if rate and p != "unet"]
+    whole = trained_components(run.train, run.family) if run.train.method == "full" else []
     with FakeTensorMode(allow_non_fake_inputs=True):
         model = empty_family(base, policy)
         if run.train.gradient_checkpointing:
@@ -107,18 +117,21 @@ def peak_of(
         weights = {n: _size(model.component(n).parameters()) for n in base.components}
         together = 1 if place.is_cpu else max(1, BATCH_PIXELS // (bucket[0] * bucket[1]))
         encoding = _encoding(model, bucket, together)
-        trained, step = _training(model, run, bucket)
+        trained, step, twice = _training(model, run, bucket, whole)
+        weights |= {_REORDERED: twice} if twice and place.is_cpu else {}
         drawing = _drawing(model, sample) if sample else 0
     texts = base.text_encoders if trained_texts or place.is_cpu else ()
-    return MemoryPeak(weights, trained, encoding, step, drawing, ("unet", *texts))
+    denoiser = ("unet", *({_REORDERED} & weights.keys()))
+    resident = tuple(name for name in (*denoiser, *texts) if name not in whole)
+    return MemoryPeak(weights, trained, encoding, step, drawing, resident)
 
 
 def _size(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def _known(model: Family) -> list[Tensor]:
-    modules = [model.component(name) for name in model.base.components]
+def _known(model: Family, components: Iterable[str] | None = None) -> list[Tensor]:
+    modules = [model.component(name) for name in components or model.base.components]
     return [tensor for m in modules for tensor in (*m.parameters(), *m.buffers())]
 
 
@@ -128,10 +141,24 @@ def _encoding(model: Family, bucket: Size, together: int) -> int:
     return int(tracker.peak)
 
 
-def _training(model: Family, run: RunConfig, bucket: Size) -> tuple[int, int]:
-    """Return what is trained with all that belongs to it, and what a step takes on top."""
+def _training(
+    model: Family, run: RunConfig, bucket: Size, whole: Sequence[str]
+) -> tuple[int, int, int]:
+    """Return what is trained with all that belongs to it, and what a step takes on top.
+
+    The third number is what a CPU holds twice: ``train.arithmetic.convolutions``. Steps that are
+    replayed take what they took when they were recorded: graphs share one pool, nothing else is
+    held beside it, and it is given back before a sample is drawn (``train.run.graphs``).
+
+    Args:
+        model: Empty.
+        run: Its settings.
+        bucket: The largest, pixels.
+        whole: Components whose own weights are trained, and belong to it.
+    """
     settings, calculable = run.train, True
-    with MemoryTracker(_known(model)) as tracker:
+    counted = _known(model, whole) if whole else ()
+    with MemoryTracker(_known(model), counted) as tracker:
         conditioning = known_conditioning(model, run, bucket)
         network = make_network(model, run, fresh=False)
         stepper = make_stepper(model, network, settings)
@@ -145,12 +172,14 @@ def _training(model: Family, run: RunConfig, bucket: Size) -> tuple[int, int]:
                 group.gradients.zero_()
             network.after_step(step + 1)
         trained = tracker.live
+    frozen = large_convolutions(model.component("unet")).values()
+    twice = _size(convolution.weight for convolution in frozen)
     network.detach()
+    step = tracker.peak - trained
     if not calculable:
-        elements = sum(group.values.numel() for group in stepper.groups)
-        state = elements * _state_per_element(settings)
-        return int(trained + state), int(tracker.peak - trained)
-    return int(trained), int(tracker.peak - trained)
+        state, workspace = _optimizer_bytes(stepper, settings)
+        trained, step = trained + state, max(step, workspace)
+    return int(trained), int(step), twice
 
 
 def _steps(optimizer: torch.optim.Optimizer) -> bool:
@@ -163,15 +192,37 @@ def _steps(optimizer: torch.optim.Optimizer) -> bool:
     return True
 
 
-def _state_per_element(settings: OptimizationSettings) -> float:
-    """Return what an optimiser keeps of each weight, bytes, from a step with a few real ones."""
+def _optimizer_bytes(stepper: Stepper, settings: OptimizationSettings) -> tuple[float, float]:
+    """Return what an optimiser keeps and what a step of it takes, from steps with few real weights.
+
+    A part of each shape stands for the whole; its last two axes are whole, on which Adafactor's
+    state depends.
+    """
+    flat = kind_of(settings.optimizer).flat
+    weights = [w for g in stepper.groups for w in ([g.values] if flat else g.parameters)]
+    kept = workspace = 0.0
+    for shape, count in Counter(tuple(weight.shape) for weight in weights).items():
+        part = (*(1 for _ in shape[:-2]), *shape[-2:]) if len(shape) > 1 else (min(_FEW, *shape),)
+        state, taken = _optimizer_bytes_of(part, settings)
+        share = prod(shape) / prod(part)
+        kept += count * state * share
+        workspace = max(workspace, taken * share)
+    return kept, workspace
+
+
+def _optimizer_bytes_of(
+    shape: tuple[int, ...], settings: OptimizationSettings
+) -> tuple[float, float]:
+    """Return what an optimiser keeps of a weight, and what a step of it takes on top."""
     with unset_fake_temporarily():
-        group = FlatGroup([nn.Parameter(torch.ones(_FEW, _FEW))], 1.0)
+        group = FlatGroup([nn.Parameter(torch.ones(shape))], 1.0)
         group.gradients.fill_(1.0)
         optimizer = make_optimizer([group], settings, torch.device("cpu"))
         optimizer.step()
+        with MemoryTracker([group.values, group.gradients]) as tracker:
+            optimizer.step()
     kept = (value for state in optimizer.state.values() for value in state.values())
-    return _size(value for value in kept if isinstance(value, Tensor)) / _FEW**2
+    return _size(v for v in kept if isinstance(v, Tensor)), tracker.peak
 
 
 def known_conditioning(model: Family, run: RunConfig, bucket: Size) -> Conditioning | None:

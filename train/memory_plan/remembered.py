@@ -38,8 +38,9 @@ WITHOUT_EFFECT = frozenset(
         *(CaptionSettings.model_fields.keys() - _OF_TEXTS),
         *("base", "vae", "prediction", "zero_terminal_snr", "precision"),  # as what they lead to
         *("epochs", "max_steps", "gradient_accumulation", "devices", "seed", "learning_rate"),
+        "execution",
         *("scheduler", "scheduler_cycles", "scheduler_power", "scheduler_decay"),
-        *("scheduler_minimum", "warmup_steps"),
+        *("scheduler_minimum", "warmup_steps", "machines", "main_address"),
     }
 )
 """Settings that the calculation does not depend on. A test watches which ones it reads."""

@@ -12,9 +12,8 @@ from train.data.dataset import largest_bucket, split_validation
 from train.data.reading import read_dataset
 from train.families.base_model import BaseModel
 from train.families.opening import opened_base
-from train.memory_plan.fit import GIB, Fit, ladder, memory_here
+from train.memory_plan.fit import GIB, Fit, fits, memory_here
 from train.memory_plan.peak import Place
-from train.memory_plan.remembered import known_peak
 
 
 def plan_run(run: RunConfig, base: BaseModel, bucket: Size) -> Generator[Event, None, int | None]:
@@ -24,24 +23,32 @@ def plan_run(run: RunConfig, base: BaseModel, bucket: Size) -> Generator[Event, 
         A Stage with the figure; Warned with the cheapest change that fits when it does not.
 
     Returns:
-        The peak, bytes; ``None`` for a whole model, which is not calculated here.
+        The peak, bytes.
     """
-    if run.train.method == "full":
-        return None
     began = time.monotonic()
     yield Stage("plan")
-    fits = _fits(run, base, bucket)
-    first = next(fits)
-    note = f"about {first.needed / GIB:.1f} GiB of {first.room / GIB:.1f} will be needed"
-    yield Stage("plan", True, round(time.monotonic() - began, 2), note)
-    if not first.fits:
-        better = next((fit for fit in fits if fit.fits), None)
-        yield Warned(
-            f"The run may not fit: it needs about {first.needed / GIB:.1f} GiB, and there are"
-            f" {first.room / GIB:.1f}.",
-            _advice(better) if better else "No setting makes it fit; lower the resolution.",
+    tried: list[Fit] = []
+    for fit in _fits(run, base, bucket):
+        tried.append(fit)
+        if fit.fits:
+            break
+    first, best = tried[0], tried[-1]
+    needs, room = f"{first.needed / GIB:.1f} GiB", f"{first.room / GIB:.1f}"
+    note = f"about {needs} of {room} will be needed"
+    divided = best.fits and not best.rung.changes and best is not first
+    if divided:
+        note = (
+            f"a batch needs about {needs}, and there are {room}: {best.rung.at_once} of its"
+            f" {run.train.batch_size} images are computed at once ({best.needed / GIB:.1f} GiB)"
         )
-    return first.peak.total if default_device().type == "cuda" else first.needed
+    yield Stage("plan", True, round(time.monotonic() - began, 2), note)
+    if not first.fits and not divided:
+        yield Warned(
+            f"The run may not fit: it needs about {needs}, and there are {room}.",
+            _advice(best) if best.fits else "No setting makes it fit; lower the resolution.",
+        )
+    chosen = best if divided else first
+    return chosen.peak.total if default_device().type == "cuda" else chosen.needed
 
 
 def what_fits(run: RunConfig) -> str:
@@ -49,15 +56,13 @@ def what_fits(run: RunConfig) -> str:
 
     By then its batches were computed image by image: fewer images in them would not help.
     """
-    if run.train.method == "full":
-        return ""
     run = run.model_copy(update={"train": run.train.model_copy(update={"batch_size": 1})})
     try:
         base = opened_base(run)
         images, _ = split_validation(read_dataset(run.dataset, run.train), run.train)
-        fits = _fits(run, base, largest_bucket(images))
-        first = next(fits)
-        better = next((fit for fit in fits if fit.fits and fit.needed < first.needed), None)
+        found = _fits(run, base, largest_bucket(images))
+        first = next(found)
+        better = next((fit for fit in found if fit.fits and fit.needed < first.needed), None)
     except UserError:  # of the fault at hand, the other reasons matter less
         return ""
     return _advice(better) if better else ""
@@ -68,12 +73,10 @@ def _fits(run: RunConfig, base: BaseModel, bucket: Size) -> Iterator[Fit]:
     device = default_device()
     place = Place(choose(run.train.precision, device).dtype, is_cpu=device.type == "cpu")
     drawn = base.fitting_size(*bucket) if run.train.sample_prompts else None
-    for changes in ladder(run.train, run):
-        changed = run.model_copy(update={"train": run.train.model_copy(update=changes)})
-        yield Fit(changes, known_peak(changed, base, place, bucket, drawn), memory_here())
+    return fits(run, base, place, bucket, drawn, memory_here())
 
 
 def _advice(fit: Fit) -> str:
     """Return a change as options of the command line, with what it brings."""
-    options = " ".join(f"--set {name}={str(v).lower()}" for name, v in fit.changes.items())
+    options = " ".join(f"--set {name}={str(v).lower()}" for name, v in fit.rung.changes.items())
     return f"The cheapest change: {options} ({fit.needed / GIB:.1f} GiB)."

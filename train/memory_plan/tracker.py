@@ -21,15 +21,18 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torc
         peak: The most that were held at once.
     """
 
-    def __init__(self, known: Iterable[Tensor] = ()) -> None:
-        """Start at zero.
+    def __init__(self, known: Iterable[Tensor] = (), counted: Iterable[Tensor] = ()) -> None:
+        """Start with what exists already.
 
         Args:
-            known: Tensors that exist already and are not counted: views of them are no memory.
+            known: Tensors that are not counted: views of them are no memory.
+            counted: Tensors that are counted until they are freed.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.live = self.peak = 0
         self._storages: dict[int, weakref.ref[Any]] = {}
+        for tensor in counted:
+            self._note(tensor, tensor.untyped_storage().nbytes())
         for tensor in known:
             self._note(tensor, 0)
 

@@ -53,7 +53,7 @@ class DeltaModule(Adapter):
         """Return what is added to the module's output, at strength 1."""
         base: Any = self._base[0]
         tensors = self._tensors()
-        with torch.autocast(x.device.type, enabled=False), torch.no_grad():
+        with torch.no_grad():
             change = weight_change(tensors, base.weight.float())
             bias = tensors.get("diff_b", tensors.get("b_norm"))
             change = change.to(x.dtype)

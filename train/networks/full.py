@@ -199,11 +199,10 @@ def _factors(model: Family, components: list[str], settings: TrainSettings) -> d
 
 def _weights(model: Family, component: str, factors: Mapping[int, float]) -> Iterator[Weight]:
     """Yield the weights of a component, with masters that the model's rounding has not touched."""
-    module, base, device = model.component(component), model.base, model.policy.device
+    module, device = model.component(component), model.policy.device
     exact: dict[str, nn.Parameter] = {}
     if model.policy.dtype != torch.float32:
-        again = base.source.load(component, base.configs[component], torch.float32)
-        exact = dict(again.named_parameters())
+        exact = dict(model.exact(component).named_parameters())
     for path, inner in module.named_modules():
         for leaf, copy in inner.named_parameters(recurse=False):
             name = f"{path}.{leaf}" if path else leaf

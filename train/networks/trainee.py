@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from train.arithmetic.transfer import moved
 from train.networks.average import Average
 from train.networks.base import Network
 from train.networks.lora import LoraModule
@@ -109,7 +110,7 @@ class Trainee(Network):
                 rank = adapter.rank
                 if rank not in masks:
                     mask = rank_mask(noise, rank, self._upkeep.noisy_share)
-                    masks[rank] = mask.to(adapter.base.weight)
+                    masks[rank] = moved(mask.to(adapter.dtype), adapter.base.weight.device)
                 adapter.rank_mask = masks[rank]
 
     def after_step(self, step: int) -> None:

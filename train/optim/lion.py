@@ -6,6 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_AT_ONCE = 1 << 25
+"""Elements, which need 128 MiB beside them for a moment: a whole model's weights are one tensor."""
+
 
 class Lion(torch.optim.Optimizer):
     """One moment instead of AdamW's two, and steps of equal size in every weight.
@@ -40,6 +43,8 @@ class Lion(torch.optim.Optimizer):
         if "exp_avg" not in state:
             state["exp_avg"] = torch.zeros_like(weights)
         average: Tensor = state["exp_avg"]
-        weights.mul_(1.0 - rate * group["weight_decay"])
-        weights.add_(torch.lerp(gradient, average, now).sign_(), alpha=-rate)
-        average.lerp_(gradient, 1.0 - kept)
+        pieces = (torch.split(t.view(-1), _AT_ONCE) for t in (weights, gradient, average))
+        for moved, slope, mean in zip(*pieces, strict=True):
+            moved.mul_(1.0 - rate * group["weight_decay"])
+            moved.add_(torch.lerp(slope, mean, now).sign_(), alpha=-rate)
+            mean.lerp_(slope, 1.0 - kept)

@@ -6,7 +6,7 @@ optimiser keeps for it.
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
 
@@ -30,43 +30,63 @@ _KEPT = {
     "adamw8bit": 2,
     "lion": 4,
     "lion8bit": 1,
-    "adafactor": 0,
     "prodigy": 16,
     "schedulefree": 8,
 }
-"""Bytes that an optimiser keeps for a weight; of others, AdamW's are assumed."""
+"""Bytes that an optimiser keeps for a weight; of others, AdamW's are assumed. Adafactor's depend on
+the shape."""
 _MASTER, _GRADIENT, _COPY = 4, 4, 2
 _WIDTHS = {"fp16": 2, "bf16": 2, "fp32": 4}
 _HIGH_RATE = 2e-5
 """A learning rate above which adamw and its like soon destroy a whole model."""
 
 
-def bytes_per_weight(settings: TrainSettings, *, half: bool) -> int:
-    """Return the memory of a trained weight: master, gradient, optimiser, copy and average.
+def state_bytes(shapes: Sequence[torch.Size], settings: TrainSettings) -> int:
+    """Return what a state holds of weights: masters, their average, and what the optimiser keeps.
 
     Args:
+        shapes: Of the weights.
         settings: Of the run.
-        half: The model computes in 16 bits, on copies of the masters.
 
     Example:
-        >>> bytes_per_weight(TrainSettings(method="full"), half=False)
-        16
+        >>> state_bytes([torch.Size([3, 4])], TrainSettings(method="full")) / 12
+        12.0
     """
-    kept = _KEPT.get(settings.optimizer, _KEPT["adamw"])
+    count = _count(shapes)
     average = _MASTER if settings.ema_decay else 0
-    return _MASTER + _GRADIENT + kept + average + (_COPY if half else 0)
+    kept = count * _KEPT.get(settings.optimizer, _KEPT["adamw"])
+    if settings.optimizer == "adafactor":
+        kept = sum(4 * _factored(shape) for shape in shapes)
+    return count * (_MASTER + average) + kept
 
 
-def state_bytes_per_weight(settings: TrainSettings) -> int:
-    """Return what a state holds of a weight: all but its gradient and its copy."""
-    return bytes_per_weight(settings, half=False) - _GRADIENT
+def _factored(shape: torch.Size) -> int:
+    """Return how many second moments Adafactor keeps: of rows and columns of the two last axes."""
+    if len(shape) < 2:
+        return prod(shape)
+    return prod(shape[:-1]) + prod(shape[:-2]) * shape[-1]
 
 
-def count_weights(base: BaseModel, components: list[str]) -> int:
-    """Return how many numbers the weights of components are."""
+def trained_bytes(shapes: Sequence[torch.Size], settings: TrainSettings, *, half: bool) -> int:
+    """Return the memory of trained weights: their state, their gradients, and copies of them.
+
+    Args:
+        shapes: Of the weights.
+        settings: Of the run.
+        half: The model computes in 16 bits, on copies of the masters.
+    """
+    return state_bytes(shapes, settings) + _count(shapes) * (_GRADIENT + (_COPY if half else 0))
+
+
+def weight_shapes(base: BaseModel, components: Sequence[str]) -> list[torch.Size]:
+    """Return the shapes of the weights of components."""
     with torch.device("meta"):
         modules = [empty(name, base.configs[name]) for name in components]
-    return sum(prod(weight.shape) for module in modules for weight in module.parameters())
+    return [weight.shape for module in modules for weight in module.parameters()]
+
+
+def _count(shapes: Sequence[torch.Size]) -> int:
+    return sum(prod(shape) for shape in shapes)
 
 
 def check_memory(
@@ -83,14 +103,16 @@ def check_memory(
     components = trained_components(settings, base.family)
     if not components:
         raise ConfigError("Nothing is trained.", "Set train_unet or train_text_encoder to true.")
-    count, each = count_weights(base, components), bytes_per_weight(settings, half=half)
-    figures = f"{count / 1e6:,.0f} million weights at {each} bytes: {_gib(count * each)}"
+    shapes = weight_shapes(base, components)
+    count, needed = _count(shapes), trained_bytes(shapes, settings, half=half)
+    each = f"{needed / count:.1f}".removesuffix(".0")
+    figures = f"{count / 1e6:,.0f} million weights at {each} bytes: {_gib(needed)}"
     yield Stage("memory", True, note=f"{figures}, and the activations")
     free = free_memory(device)
-    if free is None or count * each <= free:
+    if free is None or needed <= free:
         return
     message = f"Full fine-tuning does not fit into memory: {figures}, and {_gib(free)} are free."
-    hint = 'Set optimizer = "adafactor" (8 to 10 bytes), or train a LoRA: method = "lora".'
+    hint = 'Set optimizer = "adafactor" (9 to 13 bytes), or train a LoRA: method = "lora".'
     if device.type == "cuda":
         raise UserError(message, hint)
     yield Warned(message, hint)
@@ -131,9 +153,8 @@ def disk_warnings(
     """
     settings = run.train
     components = trained_components(settings, base.family)
-    count = count_weights(base, components)
     file = checkpoint_bytes(base, components, settings.save_precision)
-    state = count * state_bytes_per_weight(settings)
+    state = state_bytes(weight_shapes(base, components), settings)
     saves = count_saves(settings, schedule)
     kept = min(saves, settings.kept_saves or saves)
     # An old file goes only when the new one is complete.
@@ -163,9 +184,9 @@ def count_saves(settings: TrainSettings, schedule: Schedule) -> int:
     return len(saved | {steps})
 
 
-def checkpoint_bytes(base: BaseModel, components: list[str], precision: str) -> int:
+def checkpoint_bytes(base: BaseModel, components: Sequence[str], precision: str) -> int:
     """Return how large a saved file becomes; of a folder, at most."""
-    trained = count_weights(base, components) * _WIDTHS[precision]
+    trained = _count(weight_shapes(base, components)) * _WIDTHS[precision]
     source = base.source
     if isinstance(source, FileSource) and source.path.suffix.lower() == ".safetensors":
         moved = {c.source for n in components for c in copies_of(source.file, n, base.configs[n])}
@@ -174,7 +195,7 @@ def checkpoint_bytes(base: BaseModel, components: list[str], precision: str) -> 
         kept: int = sum(end - start for start, end in spans)
         return trained + kept
     others = [name for name in ("vae", *base.text_encoders) if name not in components]
-    return trained + count_weights(base, others) * _WIDTHS["fp32"]
+    return trained + _count(weight_shapes(base, others)) * _WIDTHS["fp32"]
 
 
 def _gib(size: int) -> str:

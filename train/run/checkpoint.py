@@ -49,6 +49,7 @@ class Counters:
         before: Losses on fixed noise before the first step, by noise level: of the images held out
             and of those trained on.
         micro_batches: ``MicroBatches.table``.
+        graphs: Steps are replayed as CUDA graphs; ``None`` where that was not decided.
     """
 
     step: int = 0
@@ -63,6 +64,7 @@ class Counters:
     files: list[str] = field(default_factory=list)
     before: dict[str, list[float]] = field(default_factory=dict)
     micro_batches: dict[str, list[int]] = field(default_factory=dict)
+    graphs: bool | None = None
 
     def add_loss(self, step: int, loss: float) -> None:
         """Take in the loss of a step, counted from 1: a plain mean at first, a moving one later."""

@@ -8,7 +8,7 @@ is bit for bit the one that it would have been without them.
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, replace
 
 import torch
@@ -30,12 +30,15 @@ from train.run.probe import LEAST_STEPS
 FILE = "probe.json"
 """Where the findings are kept in the job directory."""
 STEPS = 3
+_IDLE = 0.3
+"""Share of a step in which a GPU waits, from which on CUDA graphs are worth their memory."""
+_ASKING = 0.95
 
 TakeStep = Callable[[Training], Tensor]
 """Does the step that the counters of a run stand before; returns its loss, shape ()."""
 
 
-def probe(training: Training, take_step: TakeStep) -> Iterator[Event]:
+def probe(training: Training, take_step: TakeStep) -> Generator[Event, None, bool | None]:
     """Measure three steps of a run that is about to begin, and put everything back.
 
     Args:
@@ -45,18 +48,22 @@ def probe(training: Training, take_step: TakeStep) -> Iterator[Event]:
     Yields:
         Progress, and Probed.
 
+    Returns:
+        Whether the processor cannot keep a GPU busy; ``None`` where nobody has looked.
+
     Raises:
         MemoryRanOutError: A step does not fit.
         TrainingError: The loss of a step is NaN or infinite.
     """
     schedule = training.schedule
     if training.counters.step or schedule.steps < LEAST_STEPS:
-        return
+        return None
     place = heaviest_step(schedule)
     ledger = Ledger(schedule.images, schedule.steps, training.model.objective.timesteps)
     trial = replace(training, counters=Counters(step=place), lost=Lost(), ledger=ledger)
     idle: float | None = None
     seconds: list[float] = []
+    asking: list[float] = []
     with torch.random.fork_rng(_gpus(training)):
         before = _snapshot(training)
         for number in range(STEPS):
@@ -67,7 +74,9 @@ def probe(training: Training, take_step: TakeStep) -> Iterator[Event]:
                 busy = busy_seconds(lambda: take_step(trial))
                 idle = idle_share(busy, seconds[-1])
                 continue
-            loss = float(take_step(trial))  # waits for a GPU to finish
+            asked = take_step(trial)
+            asking.append(time.monotonic() - began)
+            loss = float(asked)  # waits for a GPU to finish
             seconds.append(time.monotonic() - began)
             if not math.isfinite(loss):
                 raise _not_finite(training, number)
@@ -78,6 +87,18 @@ def probe(training: Training, take_step: TakeStep) -> Iterator[Event]:
         body = {**asdict(found), "relative_errors": dict(training.errors)}
         write_text(training.job.directory / FILE, json.dumps(body, indent=1) + "\n")
         yield found
+    return starved(idle, asking[-1] / seconds[-1]) if _gpus(training) else None
+
+
+def starved(idle: float | None, asking: float) -> bool:
+    """Return whether a GPU waits for the processor, which tells it what to do.
+
+    Args:
+        idle: Share of a step in which it computes nothing; ``None`` where that cannot be observed.
+        asking: Share of a step after which the processor has told it everything. A GPU that keeps
+            up is done nearly as soon.
+    """
+    return asking > _ASKING if idle is None else idle > _IDLE
 
 
 def heaviest_step(schedule: Schedule) -> int:
@@ -153,8 +174,7 @@ def _not_finite(training: Training, number: int) -> TrainingError:
     """Return the error with the change that most likely helps."""
     settings, dtype = training.settings, training.model.policy.dtype
     if number:
-        lower = settings.learning_rate / 10
-        hint = f"Lower the learning rate: --set learning_rate={lower:g}"
+        hint = f"Lower the learning rate: --set learning_rate={settings.lower_rate():g}"
     elif dtype == torch.float16:
         hint = "fp16 overflows: --set precision=bf16, or fp32 on older cards."
     else:

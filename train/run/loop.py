@@ -16,6 +16,7 @@ from train.config import RunConfig, TrainSettings
 from train.lora.metadata import build
 from train.optim.schedules import factor
 from train.run.checkpoint import save_state
+from train.run.execution import choose_execution, compile_blocks
 from train.run.gate import probe
 from train.run.gradients import add_gradients
 from train.run.image_report import write_images
@@ -63,6 +64,7 @@ def train(
         log.add(Step(counters.step, epoch + 1, rate, loss, norm, part_rates(training)))
         yield from training.lost.news()
         yield from training.micro.news()
+        yield from training.graphs.news()
 
         if log.due:
             yield from log.read()
@@ -88,8 +90,10 @@ def train(
 def _before(training: Training) -> Iterator[Event]:
     """Try the run, and look at the model as it was before the first step."""
     training.network.train()
-    yield from probe(training, _trial)
+    yield from compile_blocks(training.model, training.settings)
+    starved = yield from probe(training, _trial)
     yield from training.micro.news()
+    yield from choose_execution(training, starved=starved)
     if training.counters.step == 0:
         yield from _validate(training)
         if training.settings.sample_at_start:
@@ -178,6 +182,7 @@ def _validate(training: Training) -> Iterator[Event]:
     counters = training.counters
     if not training.group.is_main or not measures_anything(training):
         return
+    training.graphs.release()
     with training.stepper.inference_weights():
         found = validate(training)
     counters.val_loss, counters.validated = found.loss, counters.step
@@ -192,6 +197,7 @@ def _draw(training: Training) -> Iterator[Event]:
     """Draw the sample prompts with the LoRA as it is now; a sample that fails is a warning."""
     if not training.group.is_main:
         return
+    training.graphs.release()
     for index, picture in enumerate(training.pictures):
         try:
             with training.stepper.inference_weights():
@@ -234,6 +240,7 @@ def _save(training: Training) -> Iterator[Event]:
     """Save the file for users, and the state to resume from."""
     counters, schedule, path = training.counters, training.schedule, _saved_file(training)
     counters.micro_batches = training.micro.table(training.group)
+    counters.graphs = counters.graphs and training.graphs.in_use
     yield from training.micro.news()
     if not training.group.is_main:
         return

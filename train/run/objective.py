@@ -8,7 +8,7 @@ draws.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,9 +18,10 @@ from prep.errors import UnreadableError
 from prep.seeding import seed_of
 from train.arithmetic.loss import huber_threshold, per_image, pixel_errors
 from train.arithmetic.perturbation import input_noise, training_noise
+from train.arithmetic.transfer import moved
 from train.config import TrainSettings
 from train.data.dataset import Batch, TrainImage, validation_caption
-from train.families.base import Conditioning, Frame
+from train.families.base import Conditioning
 from train.run.batches import LoadedBatch, frame_of, load_batch
 from train.run.prepare import Training
 
@@ -46,7 +47,7 @@ class Example:
 
     def to(self, device: torch.device) -> "Example":
         """Return it on a device."""
-        return self._each(lambda tensor: _moved(tensor, device))
+        return self._each(lambda tensor: moved(tensor, device))
 
     def rows(self, chosen: slice) -> "Example":
         """Return some of its images."""
@@ -59,6 +60,56 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Question:
+    """All that the losses of some images depend on, beside the weights; see ``answer``.
+
+    Attributes:
+        step: Of the run, from 0.
+        seed: Of what is drawn in the course of the answer.
+        exposures: The images.
+        drawn: Their timesteps on the CPU, shape (images,).
+        example: On the device.
+        text: From ``Texts.asked``, with frames; on the device.
+        importance: How much each image counts, shape (images,).
+        mask: How much each latent pixel counts, (images, 1, height, width); ``None`` for 1.
+    """
+
+    step: int
+    seed: int
+    exposures: Batch
+    drawn: Tensor
+    example: Example
+    text: Conditioning
+    importance: Tensor
+    mask: Tensor | None
+
+    def tensors(self) -> list[Tensor]:
+        """Return all that is on the device, in a fixed order."""
+        example, masks = self.example, [] if self.mask is None else [self.mask]
+        own = [example.latents, example.noise, example.mixed, example.timesteps, self.importance]
+        return [*own, self.text.context, *self.text.extra.values(), *masks]
+
+    def reading(self, tensors: Sequence[Tensor]) -> "Question":
+        """Return the same question with other ``tensors`` of the same shapes."""
+        latents, noise, mixed, timesteps, importance, context, *others = tensors
+        mask = None if self.mask is None else others.pop()
+        text = Conditioning(context, dict(zip(self.text.extra, others, strict=True)))
+        example = Example(latents, noise, mixed, timesteps)
+        return replace(self, example=example, text=text, importance=importance, mask=mask)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Losses of images, each of shape (images,): what is learned from, and what it was before.
+
+    ``plain`` is the mean error over what a mask leaves, not weighted, without a gradient.
+    """
+
+    weighted: Tensor
+    plain: Tensor
+
+
+@dataclass(frozen=True)
 class _Drawn:
     """A batch with everything that was drawn for it; on the CPU."""
 
@@ -67,20 +118,10 @@ class _Drawn:
     captions: list[str]
 
 
-def _moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copy to a device; the GPU goes on computing meanwhile."""
-    if device.type == "cuda":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
-
-
 def micro_losses(
     training: Training, batch: Batch, place: tuple[int, int, int], most: int
 ) -> Iterator[Tensor]:
     """Yield the weighted losses of the images of a batch, a part of them at a time.
-
-    An image meets the same noise, timestep and caption in whatever part it is. Only what adapters
-    switch off at random is drawn for each part.
 
     Args:
         training: The run.
@@ -91,14 +132,29 @@ def micro_losses(
     Yields:
         Shape (images,), of at most ``most`` images each.
     """
+    for question in questions(training, batch, place, most):
+        found = answer(training, question)
+        note(training, question, found.plain)
+        yield found.weighted
+
+
+def questions(
+    training: Training, batch: Batch, place: tuple[int, int, int], most: int
+) -> Iterator[Question]:
+    """Yield what is asked about a batch, a part of it at a time; arguments as ``micro_losses``.
+
+    An image meets the same noise, timestep and caption in whatever part it is. Only what adapters
+    switch off at random is drawn for each part, by torch's own generators, which are seeded here.
+    """
     _, step, index = place
     drawn = _drawn(training, batch, *place)
     if drawn is None:
         return
     for start in range(0, len(drawn.captions), most):
         part = (start,) if start else ()
-        torch.manual_seed(seed_of(training.settings.seed, "dropout", step, index, *part))
-        yield _losses(training, drawn, step, slice(start, start + most))
+        seed = seed_of(training.settings.seed, "dropout", step, index, *part)
+        torch.manual_seed(seed)
+        yield _question(training, drawn, step, slice(start, start + most), seed)
 
 
 def _drawn(training: Training, batch: Batch, epoch: int, step: int, index: int) -> _Drawn | None:
@@ -121,23 +177,41 @@ def _drawn(training: Training, batch: Batch, epoch: int, step: int, index: int) 
     return _Drawn(loaded, Example(latents, noise, mixed, timesteps), captions)
 
 
-def _losses(training: Training, drawn: _Drawn, step: int, rows: slice) -> Tensor:
-    """Return the weighted losses of some images of a batch, and note them in the ledger."""
-    settings, objective, device = training.settings, training.model.objective, training.group.device
-    loaded, own = drawn.loaded, drawn.example.rows(rows)
-    exposures, timesteps, example = loaded.exposures[rows], own.timesteps, own.to(device)
-    training.network.begin(timesteps / objective.timesteps_at((1.0,)))
-    text = training.texts.encode(drawn.captions, training.captions_from(step), rows)
-    predicted, target = _prediction(training, example, text, loaded.frames[rows])
+def _question(training: Training, drawn: _Drawn, step: int, rows: slice, seed: int) -> Question:
+    """Bring some images of a batch, and all that belongs to them, to the device."""
+    loaded, own, device = drawn.loaded, drawn.example.rows(rows), training.group.device
+    exposures = loaded.exposures[rows]
+    text = training.texts.asked(drawn.captions, training.captions_from(step), rows)
+    counting = [_importance(exposure.image, training.settings) for exposure in exposures]
+    return Question(
+        step,
+        seed,
+        exposures,
+        own.timesteps,
+        own.to(device),
+        training.model.framed(text, loaded.frames[rows]),
+        moved(torch.tensor(counting), device),
+        None if loaded.masks is None else moved(loaded.masks[rows], device),
+    )
+
+
+def answer(training: Training, question: Question) -> Answer:
+    """Return the losses, with gradients; every operation is the device's."""
+    settings, objective, example = training.settings, training.model.objective, question.example
+    training.network.begin(question.drawn / objective.timesteps_at((1.0,)))
+    predicted, target = _prediction(training, example, training.texts.encoded(question.text))
     errors = pixel_errors(
         predicted, target, settings.loss_type, _threshold(training, example.timesteps)
     )
     weights = objective.loss_weights(example.timesteps, settings)
-    importance = torch.tensor([_importance(exposure.image, settings) for exposure in exposures])
-    masks = [] if loaded.masks is None else [loaded.masks[rows]]
-    moved = [_moved(part, device) for part in (importance, *masks)]
-    training.ledger.note(step, exposures, timesteps, _unweighted(errors, *moved[1:]))
-    return per_image(errors, weights, *moved)
+    masks = [] if question.mask is None else [question.mask]
+    weighted = per_image(errors, weights, question.importance, *masks)
+    return Answer(weighted, _unweighted(errors, *masks))
+
+
+def note(training: Training, question: Question, plain: Tensor) -> None:
+    """Write losses into the ledger of the run; they need not be known yet."""
+    training.ledger.note(question.step, question.exposures, question.drawn, plain)
 
 
 def _unweighted(errors: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -161,13 +235,11 @@ def _threshold(training: Training, timesteps: Tensor) -> Tensor | None:
     return huber_threshold(timesteps, objective.snr(timesteps), objective.timesteps, settings)
 
 
-def _prediction(
-    training: Training, example: Example, text: Conditioning, frames: Sequence[Frame]
-) -> tuple[Tensor, Tensor]:
+def _prediction(training: Training, example: Example, text: Conditioning) -> tuple[Tensor, Tensor]:
     """Return what the denoiser predicts and what it should, shaped as the latents."""
     model, objective, timesteps = training.model, training.model.objective, example.timesteps
     noisy = objective.noisy(example.latents, example.mixed, timesteps)
-    predicted = model.predict(noisy, timesteps, model.framed(text, frames))
+    predicted = model.predict(noisy, timesteps, text)
     return predicted, objective.target(example.latents, example.noise, timesteps)
 
 
@@ -210,7 +282,7 @@ def _fixed_errors(
     noise = torch.randn(latents.shape, generator=rng)
     times = model.objective.timesteps_at(VALIDATION_TIMES)
     example = Example(latents, noise, noise, times).to(device)
-    several = Conditioning.joined([text] * count)
-    predicted, target = _prediction(training, example, several, [frame_of(image)] * count)
+    several = model.framed(Conditioning.joined([text] * count), [frame_of(image)] * count)
+    predicted, target = _prediction(training, example, several)
     weights = [] if mask is None else [mask[None]]
     return per_image(pixel_errors(predicted, target), *weights)

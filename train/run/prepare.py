@@ -34,9 +34,10 @@ from train.networks.trainable import TrainedWeights
 from train.optim.optimizers import description
 from train.optim.stepper import Stepper
 from train.run.batches import Lost
-from train.run.building import make_network, make_stepper
+from train.run.building import make_network, make_stepper, reorder_frozen
 from train.run.capacity import check_whole_model, whole_model_warnings
 from train.run.checkpoint import Counters, load_newest, newest_step, set_aside, states
+from train.run.graphs import Graphs
 from train.run.ledger import Ledger
 from train.run.micro_batches import MicroBatches
 from train.run.probe import LEAST_STEPS, judge, prediction_errors, probed
@@ -71,6 +72,7 @@ class Training:
     planned: int | None = None
     """The peak memory that was calculated, bytes."""
     lost: Lost = field(default_factory=Lost)
+    graphs: Graphs = field(default_factory=Graphs)
 
     def lose(self, image: TrainImage, reason: str) -> None:
         """Note an image that can no longer be read; the run goes on without it.
@@ -178,6 +180,7 @@ def prepare(
 def _begin_or_resume(training: Training) -> Generator[Event, None, Training]:
     """Go back to the newest state; without one, look at what the base model predicts."""
     network, stepper, model = training.network, training.stepper, training.model
+    yield from reorder_frozen(model)
     if resumed := load_newest(training.states, network, stepper, training.ledger):
         training.counters = yield from _resume(
             *resumed, training.data, training.schedule, training.group
@@ -338,6 +341,11 @@ def _warnings(
         yield Warned(
             f"The dataset file says batch_size {size}; the run uses {settings.batch_size}.",
             "The settings of the run take precedence over the dataset file.",
+        )
+    if len(schedule.images) == 1:
+        yield Warned(
+            "There is a single image to train on: what is learned is this image.",
+            "Ten different ones or more show what they have in common.",
         )
     exposures = sum(image.repeats for image in schedule.images)
     filled = exposures / schedule.batches_per_epoch

@@ -68,9 +68,10 @@ class NetworkSettings(Section):
     """lokr: size of the left factor; 4 to 16 are usual, and a larger one makes the file smaller.
     -1 makes both factors as near to each other as possible: the smallest file."""
     dora_axis: DoraAxis = "input"
-    """dora: what has a magnitude of its own. input: each column of a weight, which A1111, Forge and
-    ComfyUI draw as it was trained. output: each row, as in the paper and as PEFT and LyCORIS
-    read it; ComfyUI draws that a little differently, and A1111 wrongly. diffusers reads neither."""
+    """dora: what has a magnitude of its own. input: each column of a weight, which A1111, Forge,
+    ComfyUI and InvokeAI draw as it was trained. output: each row, as PEFT has it and LyCORIS by
+    default; ComfyUI and Forge draw that a little differently, A1111 and InvokeAI wrongly. diffusers
+    leaves the magnitudes out, with a warning."""
     block_ranks: dict[str, Rank] = Field(default_factory=dict)
     """Other ranks for parts of the model, such as {"down_blocks.1" = 8, "*attn2*" = 4}: the
     beginning of a module's name, with . or _ between its parts, or a pattern with *. Alpha

@@ -101,6 +101,19 @@ class OptimizationSettings(Section):
             raise ValueError("both must be at least 0 and below 1")
         return value
 
+    def lower_rate(self) -> float:
+        """Return the learning rate to try after one with which the loss became no number.
+
+        A tenth of it, or the usual one: no optimiser but prodigy learns with rates above 1.
+
+        Example:
+            >>> [OptimizationSettings(learning_rate=r).lower_rate() for r in (0.5, 1e30)]
+            [0.05, 0.0001]
+        """
+        if self.learning_rate > 1 and self.optimizer != "prodigy":
+            return float(type(self).model_fields["learning_rate"].default)
+        return self.learning_rate / 10
+
     @field_validator("optimizer")
     @classmethod
     def _known_optimizer(cls, name: str, info: ValidationInfo) -> str:

@@ -1,12 +1,15 @@
 """Which of several versions of a picture to keep, and why.
 
 The rules are applied in order; the first in which two versions differ decides. Their order
-is set by the user.
+is set by the user. Sharpness is measured, and the measure of a JPEG is a little off that of the PNG
+it was made from: versions whose sharpness is close are equal, and the next rule decides.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal, get_args
 
 from prep.dataset.index import ImageRow
@@ -17,8 +20,9 @@ from prep.project import Project
 KeepRule = Literal["resolution", "sharpness", "format", "caption", "compression"]
 RULES: tuple[KeepRule, ...] = get_args(KeepRule)
 
-_SHARPER = 1.5
-"""Sharpness is compared in steps of this factor: less is re-encoding noise."""
+_SHARPER = 1.75
+"""Factor of sharpness up to which versions are equally sharp. Encoding again changes it by up to
+1.12, and a JPEG decoded at a fraction of its size seems up to 1.67 as sharp as the same PNG."""
 _LOSSLESS = 2
 _FORMATS = {"PNG": _LOSSLESS, "BMP": _LOSSLESS, "TIFF": _LOSSLESS, "WEBP": 1, "AVIF": 1}
 """Whether a format is lossless: 2 yes, 1 possibly, 0 (other formats) no."""
@@ -44,25 +48,59 @@ class KeepRanking:
     hand_made: Collection[str] = ()
     order: Sequence[KeepRule] = RULES
 
-    def merit(self, row: ImageRow) -> tuple[float, ...]:
-        """Return what makes a version better, in the order of the rules; more is better."""
-        return tuple(_MEASURES[rule](self, row) for rule in self.order)
-
     def best_first(self, rows: Iterable[ImageRow]) -> list[ImageRow]:
-        """Sort versions, best first; on a tie, shortest path first.
+        """Sort versions of one picture, best first; on a tie, shortest path first.
 
         Copies have longer names than what they are copies of: ``IMG_2041 (1).jpg``.
         """
         by_path = sorted(rows, key=lambda row: (len(row.path), row.path))
-        return sorted(by_path, key=self.merit, reverse=True)
+        merits = self._merits(by_path)
+        return sorted(by_path, key=lambda row: merits[row.path], reverse=True)
+
+    def roughly_best_first(self, rows: Iterable[ImageRow]) -> list[ImageRow]:
+        """Sort different pictures so that of most versions of one the best comes first.
+
+        What is equally sharp is known only among versions of one picture; here steps stand for it.
+        """
+
+        def merit(row: ImageRow) -> tuple[float, ...]:
+            values = {rule: _MEASURES[rule](self, row) for rule in self.order}
+            if "sharpness" in values:
+                values["sharpness"] = round(math.log(max(values["sharpness"], 1e-6), _SHARPER))
+            return tuple(values.values())
+
+        by_path = sorted(rows, key=lambda row: (len(row.path), row.path))
+        return sorted(by_path, key=merit, reverse=True)
 
     def why_kept(self, rows: Sequence[ImageRow]) -> str:
-        """Return in what the first of at least two sorted versions is better than the second."""
-        best, second = self.merit(rows[0]), self.merit(rows[1])
+        """Return in what the first of at least two versions is better than the second.
+
+        Args:
+            rows: All versions, the kept one first, then the best of the others.
+        """
+        merits = self._merits(rows)
+        best, second = merits[rows[0].path], merits[rows[1].path]
         for rule, mine, other in zip(self.order, best, second, strict=True):
             if mine != other:
                 return _reason(rule, rows[0], rows[1], mine, other)
         return "they differ only in name: copies tend to have longer names"
+
+    def _merits(self, rows: Sequence[ImageRow]) -> dict[str, tuple[float, ...]]:
+        """Return by path what makes a version better, in the order of the rules; more is better.
+
+        What is equally sharp depends on the versions that no rule before has told apart.
+        """
+        merits: dict[str, tuple[float, ...]] = {row.path: () for row in rows}
+        for rule in self.order:
+            tied = defaultdict[tuple[float, ...], list[ImageRow]](list)
+            for row in rows:
+                tied[merits[row.path]].append(row)
+            for before, versions in tied.items():
+                values = [_MEASURES[rule](self, row) for row in versions]
+                steps = _classes(values) if rule == "sharpness" else values
+                for row, value in zip(versions, steps, strict=True):
+                    merits[row.path] = (*before, value)
+        return merits
 
     def caption_rank(self, row: ImageRow) -> int:
         """Return 2 for a hand-made caption, 1 for any, 0 for none."""
@@ -87,8 +125,20 @@ def _resolution(_ranking: KeepRanking, row: ImageRow) -> float:
 
 
 def _sharpness(ranking: KeepRanking, row: ImageRow) -> float:
-    seen = ranking.sharpness.get(row.content or "")
-    return 0 if seen is None else round(math.log(max(seen, 1e-6), _SHARPER))
+    return ranking.sharpness.get(row.content or "", 0.0)
+
+
+def _classes(values: Sequence[float]) -> list[int]:
+    """Return the number of the class of each sharpness, counted from the softest, 0.
+
+    A class ends where the next value is more than ``_SHARPER`` times as high. So two values that
+    are closer than that are always in one class, wherever they lie; fixed steps would part some.
+    """
+    ordered = sorted(set(values))
+    classes = dict.fromkeys(ordered[:1], 0)
+    for softer, sharper in pairwise(ordered):
+        classes[sharper] = classes[softer] + (sharper > _SHARPER * softer)
+    return [classes[value] for value in values]
 
 
 def _format(_ranking: KeepRanking, row: ImageRow) -> float:

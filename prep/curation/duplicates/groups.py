@@ -100,10 +100,9 @@ class Search:
         self._ranking, self._variants = ranking, variants
         self._comparer = PairComparer(index, rows)
         self._coarse: NDArray[np.float32] | None = None
-        firsts = ranking.best_first(images[0] for images in rows.values())
+        firsts = ranking.roughly_best_first(images[0] for images in rows.values())
         by_path = {images[0].path: position for position, images in rows.items()}
         self._order = [by_path[row.path] for row in firsts]
-        self._rank = {position: rank for rank, position in enumerate(self._order)}
         self._free = np.zeros(max(self._order, default=-1) + 1, np.bool_)
         self._free[self._order] = True
         self._apart: list[tuple[int, Candidate, Comparison]] = []
@@ -122,8 +121,8 @@ class Search:
                 while self._free[position]:
                     if cluster is not None:
                         yield cluster
-                    # Still free afterwards: the apparently clean version is too far from it. The
-                    # next one is tried; each try leaves one free picture less.
+                    # Still free afterwards: the better version is too far from it. The next one is
+                    # tried; each try leaves one free picture less.
                     cluster = self._around(position)
                 yield cluster
         finally:
@@ -137,20 +136,28 @@ class Search:
             self._release(position, found)
             found = []
         clean = _cleaner(found)
-        if clean and not anyhow:
+        best = self._best(clean or [position, *_unmarked(found)])
+        if best != position and not anyhow:
             for place in (position, *(candidate.position for candidate, _ in found)):
                 self._free[place] = True
-            best = min(clean, key=self._rank.__getitem__)
             cluster = self._around(best, anyhow=True)
+            if cluster is None or not clean:
+                return cluster
             name = self._rows[position][0].path.rpartition("/")[2]
             why = f"{name} seems to have an overlay (text or a watermark)"
-            return cluster and replace(cluster, why=why)
+            return replace(cluster, why=why)
         self.kept.add(position)
         keep, *copies = self._rows[position]
         members = [GroupMember(row, "exact", 0, "the same bytes") for row in copies]
         for candidate, seen in found:
             members += self._versions(keep, candidate, seen)
         return DuplicateGroup(keep, self._sorted(members)) if members else None
+
+    def _best(self, positions: Sequence[int]) -> int:
+        """Return the best of several versions of one picture."""
+        by_path = {self._rows[position][0].path: position for position in positions}
+        best = self._ranking.best_first(self._rows[position][0] for position in positions)
+        return by_path[best[0].path]
 
     def _sorted(self, members: Sequence[GroupMember]) -> list[GroupMember]:
         """Sort by reason, and the best first."""
@@ -353,6 +360,11 @@ def shows_all(keep: ImageRow, member: GroupMember) -> bool:
         width, height = height, width
     ratio = keep.width * height / max(1, keep.height * width)
     return abs(ratio - 1) < _CUT
+
+
+def _unmarked(found: Sequence[tuple[Candidate, Comparison]]) -> list[int]:
+    """Return the versions that differ from the picture compared with them in no overlay."""
+    return [candidate.position for candidate, seen in found if not seen.overlay]
 
 
 def _cleaner(found: Sequence[tuple[Candidate, Comparison]]) -> list[int]:

@@ -40,7 +40,7 @@ class PlanItem:
         size: Width and height, pixels.
         content: Identifies the picture when some are held out; ``path`` if empty.
         path: Path of the image; crops of one image share it.
-        tags: Tags of its caption.
+        tags: Tags of its caption, with the share of its exposures in which each is shown.
         folder: Folder of the concept; concepts with the same name in two folders stay separate.
     """
 
@@ -50,7 +50,7 @@ class PlanItem:
     regularization: bool = False
     content: str = ""
     path: str = ""
-    tags: tuple[str, ...] = ()
+    tags: tuple[tuple[str, float], ...] = ()
     folder: str = ""
 
 

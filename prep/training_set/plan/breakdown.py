@@ -1,6 +1,6 @@
 """Exposures per epoch of a plan, by concept, bucket, image or tag."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Literal
 
@@ -67,16 +67,17 @@ def _images(plan: Plan) -> Iterator[Exposure]:
 
 def _tags(plan: Plan) -> Iterator[Exposure]:
     images: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
+    counts: dict[str, float] = defaultdict(float)
     names: dict[str, str] = {}
     for seen in plan.seen:
-        for tag in captions.unique(seen.item.tags) or [_NO_TAGS]:
+        shares = dict(seen.item.tags)
+        for tag in captions.unique(shares) or [_NO_TAGS]:
             key = captions.key(tag)
             names.setdefault(key, tag)
             images[key] += not seen.held_out
-            counts[key] += seen.exposures
+            counts[key] += seen.exposures * shares.get(tag, 1.0)
     for key, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
-        yield _line(plan, "tag", names[key], images[key], count)
+        yield _line(plan, "tag", names[key], images[key], round(count))
 
 
 def _line(

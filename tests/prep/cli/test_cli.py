@@ -175,6 +175,14 @@ sys.exit(console.show(work(), json=True))
     assert run.stderr == "cleaned up\n"
 
 
+def test_jobs_are_seen_without_writing_to_the_disk_which_may_be_full(project: Project) -> None:
+    job = jobs.create(project.jobs, jobs.JobSettings("demo", [sys.executable], title="a test"))
+    before = {path: path.stat().st_mtime_ns for path in project.root.rglob("*")}
+    listed = [e for e in events_of("jobs", "list", project.root) if e["kind"] == "job"]
+    assert [each["name"] for each in listed] == [job.name]
+    assert {path: path.stat().st_mtime_ns for path in project.root.rglob("*")} == before
+
+
 def test_jobs_are_listed_followed_and_stopped(project: Project) -> None:
     script = (
         'import signal; print(\'{"kind": "started", "what": "x"}\', flush=True)\nsignal.pause()'

@@ -80,6 +80,20 @@ def test_json_has_every_change(folder: str, capsys: pytest.CaptureFixture[str]) 
     assert kinds[-1] == "finished"
 
 
+def test_a_concept_is_told_in_words(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = ("--trigger", "mochi", "--repeats", "3", "--prune", "bear")
+    assert call("concept", folder, "10_mochi", *chosen) == 0
+    undo = "(edit 1; take it back with: shikomi undo)"
+    told = f"10_mochi: trigger mochi, repeats 3, never in captions: bear {undo}\n"
+    assert capsys.readouterr().out == told
+    (Path(folder) / "dataset" / "1girl").mkdir()
+    assert call("concept", folder, "1girl", "--regularization") == 0
+    told = "1girl: no trigger word, repeats of the folder's name, regularisation images (edit 2"
+    assert capsys.readouterr().out.startswith(told)
+    assert call("concept", folder, "1girl") == 0
+    assert capsys.readouterr().out.endswith("regularisation images\n")
+
+
 def test_prune_explains_and_applies(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("concept", folder, "10_mochi", "--trigger", "mochi") == 0
     capsys.readouterr()

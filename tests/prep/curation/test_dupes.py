@@ -168,7 +168,7 @@ def test_keep_best_is_one_edit_that_can_be_undone(project: Project, save: Save) 
 
 
 def test_turned_pictures_and_equal_pixels_are_found(project: Project, save: Save) -> None:
-    picture = scene(6, (300, 200))
+    picture = scene(5, (300, 200))
     save("a.png", picture)
     save("lossless.webp", picture, lossless=True)
     quarter = picture.transpose(Image.Transpose.ROTATE_90)

@@ -108,6 +108,29 @@ def two_concepts(project: Project, make_image: MakeImage) -> Project:
     return project.saved({"concepts": concepts, "train": {"batch_size": 5, "epochs": 10}})
 
 
+def test_a_mix_shows_each_tag_in_its_share_of_the_exposures(
+    project: Project, make_image: MakeImage
+) -> None:
+    for number in range(10):
+        described = "" if number < 6 else "\nmochi, A bear sits on the beach."
+        make_image(f"10_mochi/{number}.png", number, caption=f"mochi, hat{described}")
+    list(scan.run(project))
+    mix = {"tags": 0.25, "sentence": 0.5, "both": 0.0, "trigger": 0.25}
+    concepts = {"10_mochi": {"trigger": "mochi", "repeats": 4}}
+    changed = project.saved({"concepts": concepts, "train": {"caption_mix": mix}})
+    found = run(changed, PlanOptions(by="tag"))
+    told = [(e.name, e.exposures) for e in found if isinstance(e, events.Exposure)]
+    # Without a sentence a caption shows its tags in 0.25 of 0.5, with one in 0.25 of 1.
+    assert told == [("mochi", 40), ("hat", round(24 / 2 + 16 / 4))]
+    (warning,) = [e for e in found if isinstance(e, events.Warned) and "mix" in e.message]
+    assert "a sentence in 50% of the exposures, and 6 of 10 captions have none" in warning.message
+    assert warning.hint == "Describe them: shikomi caption"
+    without = changed.saved({"concepts": {"10_mochi": {"trigger": ""}}})
+    warnings = [e.message for e in run(without) if isinstance(e, events.Warned)]
+    said = [message for message in warnings if "mix" in message]
+    assert ["the trigger alone in 25%" in message for message in said] == [False, True]
+
+
 def test_exposures_by_tag_bucket_and_image(project: Project, make_image: MakeImage) -> None:
     changed = two_concepts(project, make_image)
 

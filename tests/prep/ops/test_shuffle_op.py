@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from prep import events
 from prep.captions.tokens import LIMITS, clip_tokenizer
+from prep.dataset.index import Index
 from prep.events.words import Encoded, TagPlace
 from prep.ops import scan, shuffle
 from prep.ops.shuffle import ShuffleOptions, _Tally
@@ -53,6 +54,26 @@ def test_exposures_are_images_times_repeats_times_epochs(library: Project) -> No
     assert clip_tokenizer().count(samples[0].text) == 75
     assert samples[0].lost
     assert (samples[1].text, samples[1].lost, samples[1].count) == ("mochi, hat", "", 3)
+
+
+def test_a_mix_shows_parts_of_captions(project: Project, make_image: MakeImage) -> None:
+    make_image("10_mochi/a.png", 1, caption="mochi, hat\nmochi, A bear sits on the beach.")
+    list(scan.run(project))
+    concepts = {"10_mochi": {"trigger": "mochi", "repeats": 5}}
+    mix = {"tags": 0.5, "sentence": 0.25, "trigger": 0.25}
+    changed = project.saved({"concepts": concepts, "train": {"caption_mix": mix}})
+    stream = list(shuffle.run(changed, ShuffleOptions(epochs=80, samples=400)))
+    assert not [e for e in stream if isinstance(e, events.Warned)]
+    assert isinstance(stream[-1], events.Finished)
+    assert (stream[-1].summary["exposures"], stream[-1].summary["empty"]) == (400, 0)
+    (trigger,) = [e for e in stream if isinstance(e, TagPlace)]
+    assert (trigger.tag, trigger.exposures, trigger.dropped) == ("mochi", 400, 0)
+    simulation = shuffle._Simulation(changed, ShuffleOptions(epochs=80), 75)
+    with Index(changed) as index:
+        list(simulation.run(index.select("")))
+    shown = simulation._tally.shown
+    assert shown["hat"] / 400 == pytest.approx(0.5, abs=0.08)
+    assert shown["a bear sits on the beach."] / 400 == pytest.approx(0.25, abs=0.08)
 
 
 def test_huge_repeats_are_simulated_in_part(

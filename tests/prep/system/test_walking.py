@@ -64,6 +64,7 @@ def test_walking_says_what_is_wrong_with_the_root(tmp_path: Path) -> None:
     "name",
     [
         *("@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg", "#recycle/a.png", "#snapshot/a.png"),
+        *("@sharebin/a.png", "@SynoResource/a.png", "@appstore/x/a.png", "Recycle Bin/a.png"),
         *("@Recycle/a.png", "@Recently-Snapshot/a.png", ".@__thumb/a.png", "@__thumb/a.png"),
         *("$RECYCLE.BIN/S-1-5/$R1.png", "System Volume Information/a.png", "RECYCLER/a.png"),
         *(".AppleDouble/a.png", "._a.png", "__MACOSX/10_a/a.png", ".Trashes/a.png"),
@@ -76,10 +77,25 @@ def test_litter_is_no_picture_at_any_depth(tmp_path: Path, name: str) -> None:
     assert counted(tmp_path) == ["10_a/real.png"]
 
 
-@pytest.mark.parametrize("name", ["@artist", "#1", "found", "recycle", "$", "thumbs", "snapshot"])
+@pytest.mark.parametrize(
+    "name",
+    ["@artist", "@share", "@app", "@synth", "#1", "found", "recycle", "$", "thumbs", "snapshot"],
+)
 def test_names_that_look_like_litter_are_not(tmp_path: Path, name: str) -> None:
     make(tmp_path, f"{name}/a.png", f"{name}.png")
     assert counted(tmp_path) == [f"{name}.png", f"{name}/a.png"]
+
+
+def test_small_versions_of_the_pictures_beside_them_are_no_pictures(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.jpg", "Thumbs/a.jpg", "Thumbs/tn_b.jpg", "Thumbs/Thumbs.db")
+    make(tmp_path, "10_a/c.png", "10_a/thumbnails/c_thumb.webp")
+    assert counted(tmp_path) == ["a.png", "b.jpg", "10_a/c.png"]
+
+
+@pytest.mark.parametrize("more", ["Thumbs/other.png", "Thumbs/a.txt", "Thumbs/more/a.png"])
+def test_a_folder_of_thumbs_with_anything_else_is_the_users(tmp_path: Path, more: str) -> None:
+    make(tmp_path, "a.png", "Thumbs/a.png", more)
+    assert "Thumbs/a.png" in counted(tmp_path)
 
 
 def test_a_picture_is_found_once_at_its_own_place(tmp_path: Path) -> None:

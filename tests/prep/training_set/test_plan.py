@@ -24,7 +24,7 @@ NAMED = st.builds(
     st.booleans(),
     st.sampled_from(["picture", "copy", "c1", "c2", "c3", "c4"]),
     st.sampled_from(["a.png", "b.png", "c.png"]),
-    st.lists(st.sampled_from(["hat", "Hat", "smile"]), max_size=3).map(tuple),
+    st.lists(st.sampled_from([("hat", 1.0), ("Hat", 1.0), ("smile", 1.0)]), max_size=3).map(tuple),
 )
 SETTINGS = st.builds(
     StepSettings,
@@ -44,6 +44,10 @@ class Epoch:
     held: list[PlanItem]
     batches: list[list[PlanItem]]
     steps: int
+
+
+def _names(item: PlanItem) -> set[str]:
+    return {tag.lower() for tag, _ in item.tags}
 
 
 def play(items: list[PlanItem], settings: StepSettings, processes: int, fraction: float) -> Epoch:
@@ -111,7 +115,7 @@ def test_a_plan_is_what_a_played_epoch_does(
         ("bucket", Counter("{}x{}".format(*BUCKETS.fit(i.size).bucket) for i in epoch.shown)),
         ("concept", Counter(item.concept for item in epoch.shown)),
         ("image", Counter(item.path for item in epoch.shown)),
-        ("tag", Counter(tag for i in epoch.shown for tag in {t.lower() for t in i.tags} or [NONE])),
+        ("tag", Counter(tag for i in epoch.shown for tag in _names(i) or [NONE])),
     ):
         told: Counter[str] = Counter()
         for line in breakdown(made, by):  # type: ignore[arg-type]  # the four values of By

@@ -1,6 +1,7 @@
 """Single-file checkpoints: recognised, read, and equal to the folders that they were made of."""
 
 import os
+import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,11 @@ def test_code_in_a_pickle_is_not_run(tmp_path: Path) -> None:
     torch.save({"state_dict": {"weight": Attack(hit)}}, path)
     with pytest.raises(UnreadableError, match="perhaps code: it was not opened"):
         BaseModel.open(path)
+    path.write_bytes(pickle.dumps(Attack(hit), protocol=4))  # by others than torch
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UnreadableError, match="perhaps code"):
+            BaseModel.open(path)
     assert not hit.exists()
 
 

@@ -53,7 +53,9 @@ def test_memory_that_ran_out(tmp_path: Path, failure: Failed, evidence: str, cha
 
 def test_memory_that_is_nearly_full(tmp_path: Path) -> None:
     metrics = [metric(step, memory_bytes=23 * GIB) for step in range(1, 101)]
-    assert out_of_memory(record(tmp_path, metrics=metrics), HERE).state == "found"
+    batches = {"batch_size": 4}
+    told = out_of_memory(record(tmp_path, metrics=metrics, settings=batches), HERE)
+    assert (told.state, told.change.split(".")[0]) == ("found", "Set gradient_checkpointing = true")
     assert out_of_memory(record(tmp_path / "b"), Surroundings()).state == "fine"
 
 

@@ -185,11 +185,14 @@ def test_another_familys_project_is_refused(
 def test_a_run_trains_on_the_training_set_that_was_just_exported(
     project: Project, base: Path, started: list[RunConfig]
 ) -> None:
-    job, found = begun(project, TrainSettings(base=str(base), sample_prompts=("mochi --w 64",)))
+    settings = TrainSettings(base=str(base), sample_prompts=("mochi --w 64",), batch_size=3)
+    job, found = begun(project, settings)
     (run,) = started
     assert job == jobs.Job(Path("job"))
     assert run.dataset == project.output / "dataset" / "dataset.toml"
     assert run.dataset.is_file()
+    assert "batch_size = 3" in run.dataset.read_text()
+    assert "batch_size" not in project.file.read_text()
     assert len(list((project.output / "dataset").rglob("*.webp"))) == 2
     assert {event.kind for event in found} <= {"progress", "started", "skipped", "warned"}
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -148,6 +149,43 @@ def test_a_job_through_accelerate_stops_and_resumes(make_run: MakeRun) -> None:
     assert later == [steps + 1, steps + 2]
 
 
+def test_another_machine_joins_by_the_command_that_the_start_says(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two launchers with a process each; the second is started as a user of that machine would."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    usual: dict[str, Any] = {"batch_size": 2, "epochs": 1, "save_precision": "fp32"}
+    alone = make_run(**usual, gradient_accumulation=2)
+    (tmp_path / "alone").mkdir()
+    list(train(alone, jobs.Job(tmp_path / "alone"), ProcessGroup(torch.device("cpu"))))
+    path = alone.output / "mochi.safetensors"
+    expected = load_lora(path)
+    path.unlink()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    run = make_run(**usual, devices=2, machines=2, main_address=address)
+    project = Project.open(run.project)
+    stream = begin(project, run.train, run.dataset, "mochi")
+    told = []
+    while True:
+        try:
+            told.append(next(stream))
+        except StopIteration as end:
+            job: jobs.Job = end.value
+            break
+    (hint,) = [e.hint for e in told if isinstance(e, Warned) and "another machine" in e.message]
+    argv = shlex.split(hint.removeprefix("Run there: "))
+    environment = {k: v for k, v in os.environ.items() if k != jobs.ENVIRONMENT_KEY}
+    other = subprocess.run(argv, env=environment, capture_output=True, check=False)
+    assert other.returncode == 0, other.stderr
+    assert other.stdout == b"", "only the first machine reports"
+    wait_for(lambda: not jobs.alive(job))
+    assert jobs.status(job).state == "done", job.log_file.read_text()
+    for key, tensor in load_lora(path).items():
+        assert torch.allclose(tensor, expected[key], atol=1e-6), key
+
+
 def test_two_processes_learn_what_one_learns(make_run: MakeRun, tmp_path: Path) -> None:
     """Two devices are the same as twice the accumulation, up to the order of sums."""
     alone = make_run(batch_size=2, gradient_accumulation=2, save_precision="fp32")
@@ -212,6 +250,12 @@ def test_the_command_starts_accelerate(make_run: MakeRun, monkeypatch: pytest.Mo
     assert argv[argv.index("--num_processes") + 1] == "1"
     assert int(argv[argv.index("--num_cpu_threads_per_process") + 1]) == os.cpu_count()
     assert "--multi_gpu" in training_argv(make_run(devices=2))
+    several = training_argv(make_run(devices=4, machines=2, main_address="a.lan:29500"), 1)
+    shown = several[several.index("--num_processes") : several.index("--multi_gpu")]
+    assert shown == [
+        *("--num_processes", "4", "--num_machines", "2", "--machine_rank", "1"),
+        *("--main_process_ip", "a.lan", "--main_process_port", "29500"),
+    ]
 
 
 def test_names_and_prompt_files_are_settled_before_the_start(make_run: MakeRun) -> None:

@@ -61,6 +61,17 @@ def test_names_that_are_used_get_a_number(project: Project) -> None:
     assert free_name(project, "mochi") == "mochi-5"
 
 
+@pytest.mark.parametrize("save", ["-000003", "-step00000010", "-STEP00000010"])
+def test_the_result_of_no_run_has_the_name_of_an_epoch_of_another(
+    project: Project, save: str
+) -> None:
+    name = places(project, f"mochi{save}")["name"]
+    touch(project.output / "lora" / f"{name}.safetensors")
+    assert name == f"mochi_{save[1:]}"
+    assert lora_files(project.output / "lora", "mochi") == []
+    assert places(project, "mochi-3")["name"] == "mochi-3"
+
+
 def test_models_have_a_folder_of_their_own_and_share_the_names(
     project: Project, run: RunConfig
 ) -> None:

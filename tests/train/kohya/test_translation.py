@@ -188,6 +188,9 @@ def test_what_a_file_leaves_out_is_as_sd_scripts_has_it(project: Project) -> Non
         ("resolution = 512", "resolution", "harmless", "project"),
         ("vae = 'gone.safetensors'", "vae", "differs", "not here"),
         ("seed = 7", "seed", "maps", "seed = 7"),
+        ("log_with = 'tensorboard'", "log_with", "maps", "tensorboard = true"),
+        ("log_with = 'all'", "log_with", "differs", "tensorboard = true; wandb gets nothing"),
+        ("log_with = 'wandb'", "log_with", "differs", "wandb gets nothing; tensorboard"),
         ("lr_scheduler_power = 2", "lr_scheduler_power", "harmless", "beside"),
         ("v_parameterization = true", "v_parameterization", "maps", "v_prediction"),
         (

@@ -242,3 +242,14 @@ def test_verifying_says_that_peft_keeps_alpha_elsewhere(tmp_path: Path) -> None:
     assert "saved by PEFT" in inspect(path, MODEL).faults[0]
     (tmp_path / "adapter_config.json").write_text('{"lora_alpha": 2}')
     assert inspect(path, MODEL).faults == ()
+
+
+def test_a_tensor_under_two_names_is_no_guess(tmp_path: Path) -> None:
+    file = written(tmp_path, named({"lora_A.weight": (2, 3)} | LORA))
+    with pytest.raises(UnreadableError, match=r"lora_down\.weight twice, under different names"):
+        inspect(file)
+
+
+def test_names_of_peft_in_modules_of_kohya_are_a_lora(tmp_path: Path) -> None:
+    found = inspect(written(tmp_path, named({"lora_A.weight": (2, 3), "lora_B.weight": (3, 2)})))
+    assert (found.algorithm, found.faults) == ("lora", ())

@@ -35,6 +35,15 @@ def test_known_tensors_are_free_and_so_are_their_views() -> None:
             del copied
 
 
+def test_counted_tensors_are_there_from_the_start_until_they_are_freed() -> None:
+    with FakeTensorMode():
+        layer, known = nn.Linear(16, 16, bias=False), torch.empty(256)
+        with MemoryTracker([known], counted=layer.parameters()) as tracker:
+            assert tracker.live == KB
+            layer.weight.data = torch.empty(16, 32)
+            assert (tracker.live, tracker.peak) == (2 * KB, 3 * KB)
+
+
 def chain(layers: int, *, again: bool) -> int:
     """Return the peak of a forward and backward pass through squares of 1 KB."""
     with FakeTensorMode():

@@ -156,15 +156,6 @@ def test_a_lora_of_a_linear_layer_may_be_saved_as_convolutions() -> None:
     network.detach()
 
 
-def test_weights_are_computed_in_fp32_under_autocast() -> None:
-    layer, x = nn.Linear(6, 8), noise(2, 6)
-    tensors = {f"{NAME}.diff": noise(8, 6)}
-    network = network_of_file({NAME: layer}, tensors).attach({NAME: layer})
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert layer(x.bfloat16()).dtype == torch.bfloat16
-    network.detach()
-
-
 def test_tensors_go_round_and_shapes_are_compared() -> None:
     module = DeltaModule.of_file(conv(), PAIR)
     other = DeltaModule.of_file(conv(), {leaf: torch.zeros_like(t) for leaf, t in PAIR.items()})

@@ -18,6 +18,7 @@ from tests.train.optim.weights import (
 )
 from train import extra
 from train.config import validated
+from train.optim import lion
 from train.optim.flat import FlatGroup
 from train.optim.lion import Lion
 from train.optim.optimizers import description, make_optimizer
@@ -120,6 +121,23 @@ def test_lion_by_hand() -> None:
     # 0.5 x 1 + 0.5 x -0.5 > 0: the past wins; -0.5 + 1.5 > 0: the present does.
     assert weight.tolist() == pytest.approx([0.95 * 0.85 - 0.1, -0.95 * 0.85 - 0.1, 0.0])
     assert optimizer.state[weight]["exp_avg"].tolist() == pytest.approx([0.625, 0.0, 0.0])
+
+
+def test_lion_moves_a_large_tensor_in_pieces_as_it_moves_it_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start, slopes = torch.randn(2, 10, 7), torch.randn(3, 2, 10, 7)
+    moved = []
+    for pieces in (1 << 25, 32):
+        monkeypatch.setattr(lion, "_AT_ONCE", pieces)
+        weight = torch.nn.Parameter(start.clone())
+        optimizer = Lion([weight], lr=0.1, weight_decay=0.1)
+        for slope in slopes:
+            weight.grad = slope
+            optimizer.step()
+        moved.append((weight, optimizer.state[weight]["exp_avg"]))
+    for whole, parts in zip(*moved, strict=True):
+        assert torch.equal(whole, parts)
 
 
 def test_rates_are_shares_of_the_initial_ones_however_often_they_are_set() -> None:

@@ -1,6 +1,7 @@
 """Memory and disk of full fine-tuning, compared with what there is before a run starts."""
 
 import shutil
+from math import prod
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,15 +22,17 @@ from train.config import TrainSettings
 from train.data.dataset import Schedule
 from train.families.base_model import BaseModel
 from train.lora.file import read_header
+from train.optim.flat import FlatGroup
+from train.optim.optimizers import make_optimizer
 from train.run import capacity
 from train.run.capacity import (
-    bytes_per_weight,
     check_memory,
     checkpoint_bytes,
     count_saves,
-    count_weights,
     disk_warnings,
-    state_bytes_per_weight,
+    state_bytes,
+    trained_bytes,
+    weight_shapes,
 )
 from train.run.checkpoint import states
 
@@ -42,8 +45,10 @@ def model(unet: dict[str, Any]) -> BaseModel:
 
 
 def test_the_figures_of_the_guide() -> None:
-    assert count_weights(model(SD15), ["unet"]) == 859_520_964
-    assert count_weights(model(SDXL), ["unet"]) == 2_567_463_684
+    counts = [
+        sum(shape.numel() for shape in weight_shapes(model(m), ["unet"])) for m in (SD15, SDXL)
+    ]
+    assert counts == [859_520_964, 2_567_463_684]
 
 
 @pytest.mark.parametrize(
@@ -53,14 +58,25 @@ def test_the_figures_of_the_guide() -> None:
         ({}, True, 18, 12),
         ({"ema_decay": 0.9}, True, 22, 16),
         ({"optimizer": "lion"}, True, 14, 8),
-        ({"optimizer": "adafactor"}, True, 10, 4),
         ({"optimizer": "some.other.Class"}, False, 16, 12),
     ],
 )
 def test_memory_of_a_weight(settings: dict[str, Any], each: int, state: int, *, half: bool) -> None:
-    made = TrainSettings(method="full", **settings)
-    assert bytes_per_weight(made, half=half) == each
-    assert state_bytes_per_weight(made) == state
+    made, shapes = TrainSettings(method="full", **settings), [torch.Size([2, 3]), torch.Size([4])]
+    assert trained_bytes(shapes, made, half=half) == 10 * each
+    assert state_bytes(shapes, made) == 10 * state
+
+
+@pytest.mark.parametrize("shape", [(7,), (6, 5), (4, 3, 3, 2)])
+def test_what_adafactor_keeps_is_what_it_has_kept(shape: tuple[int, ...]) -> None:
+    settings = TrainSettings(method="full", optimizer="adafactor")
+    group = FlatGroup([torch.nn.Parameter(torch.ones(shape))], 1.0)
+    group.gradients.fill_(1.0)
+    optimizer = make_optimizer([group], settings, torch.device("cpu"))
+    optimizer.step()
+    (state,) = optimizer.state.values()
+    kept = sum(v.nbytes for v in state.values() if isinstance(v, torch.Tensor) and v.ndim)
+    assert state_bytes([torch.Size(shape)], settings) == 4 * prod(shape) + kept
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -113,7 +129,7 @@ def test_the_disk_that_a_run_needs_is_what_it_takes(
     file, (state,) = run.project / summary["lora"], states(job.directory / "state")
     predicted = checkpoint_bytes(base, ["unet"], "fp16")
     assert predicted == file.stat().st_size - read_header(file).data_start
-    kept = count_weights(base, ["unet"]) * state_bytes_per_weight(run.train)
+    kept = state_bytes(weight_shapes(base, ["unet"]), run.train)
     assert kept == pytest.approx(state.stat().st_size - read_header(state).data_start, rel=0.01)
     schedule = Schedule.make([toy_image(number) for number in range(4)], run.train, 1)
     needed = 2 * predicted + 2 * kept

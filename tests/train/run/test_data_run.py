@@ -98,6 +98,16 @@ def test_batches_that_stay_nearly_empty_are_told(make_run: MakeRun, tmp_path: Pa
     assert not any("on average" in text for text in warnings_of(events))
 
 
+def test_a_single_image_is_told(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(max_steps=1)
+    _, events = finish(run, job_in(tmp_path, "five"))
+    assert not any("single image" in text for text in warnings_of(events))
+    for image in sorted((run.project / "images").glob("*.png"))[1:]:
+        image.unlink()
+    _, events = finish(run, job_in(tmp_path, "one"))
+    assert sum("single image" in text for text in warnings_of(events)) == 1
+
+
 def test_every_line_that_is_too_long_is_told(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(max_steps=1)
     run.dataset.write_text(dataset_text(enable_wildcard=True))

@@ -1,7 +1,6 @@
 """The steps before a run measure it, stop what would fail later, and change nothing."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from train import __main__ as process
 from train.arithmetic.memory import MemoryRanOutError
 from train.arithmetic.precision import choose, default_device
 from train.config import RunConfig
+from train.families.base_model import BaseModel
 from train.memory_plan import fit, run_plan
 from train.memory_plan.peak import MemoryPeak
 from train.run import capacity, gate, loop
@@ -171,6 +171,17 @@ def test_a_loss_that_is_no_number_stops_the_run_with_what_helps(
     assert hint in caught.value.hint
 
 
+def test_advice_against_a_nonsensical_rate_is_the_usual_one(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "LEAST_STEPS", 1)
+    training = ready(run_of(make_run, learning_rate=1e30), tmp_path / "job")
+    losses = iter([0.5, float("inf")])
+    with pytest.raises(TrainingError) as caught:
+        list(probe(training, lambda _: torch.tensor(next(losses))))
+    assert caught.value.hint.endswith("--set learning_rate=0.0001")
+
+
 def test_the_idle_share_of_a_gpu() -> None:
     assert idle_share(0.6, 0.8) == pytest.approx(0.25)
     assert idle_share(1.0, 0.8) == 0.0
@@ -188,7 +199,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
         step = run.train.batch_size * fit.GIB // (1 + run.train.gradient_checkpointing)
         return MemoryPeak({"unet": 0, "vae": 0}, 0, 0, step, 0, ("unet",))
 
-    monkeypatch.setattr(run_plan, "known_peak", peak)
+    monkeypatch.setattr(fit, "known_peak", peak)
     monkeypatch.setattr(run_plan, "memory_here", lambda: int(3.5 * fit.GIB))
 
 
@@ -248,9 +259,44 @@ def test_memory_that_runs_out_is_answered_with_the_cheapest_change(
     assert not list(run.output.glob("*"))
 
 
-def test_a_whole_model_is_not_planned(make_run: MakeRun) -> None:
-    run = run_of(make_run, method="full")
-    anything: Any = None
-    stream: Iterator[Event] = run_plan.plan_run(run, anything, (64, 64))
-    assert list(stream) == []
-    assert run_plan.what_fits(run) == ""
+@pytest.mark.parametrize(
+    ("room", "note", "advice"),
+    [
+        (9.0, "about 8.9 GiB of 9.0 will be needed", ""),
+        (
+            5.0,
+            "a batch needs about 8.9 GiB, and there are 5.0: 4 of its 8 images are computed at once"
+            " (4.7 GiB)",
+            "",
+        ),
+        (1.2, "about 8.9 GiB of 1.2 will be needed", "--set gradient_checkpointing=true (1.0 GiB)"),
+    ],
+)
+def test_a_card_divides_batches_and_is_not_told_to(
+    make_run: MakeRun,
+    pretended: None,
+    monkeypatch: pytest.MonkeyPatch,
+    room: float,
+    note: str,
+    advice: str,
+) -> None:
+    monkeypatch.setattr(run_plan, "default_device", lambda: torch.device("cuda"))
+    policy = choose("fp32", torch.device("cpu"))
+    monkeypatch.setattr(run_plan, "choose", lambda *_: policy)
+    monkeypatch.setattr(run_plan, "memory_here", lambda: int(room * fit.GIB))
+    run = make_run(batch_size=8)
+    stream = run_plan.plan_run(run, BaseModel.open(run.base), (64, 64))
+    found: list[Event] = []
+    while True:
+        try:
+            found.append(next(stream))
+        except StopIteration as end:
+            planned = end.value
+            break
+    _, told, *warned = found
+    assert isinstance(told, Stage)
+    assert told.note == note
+    assert [advice in event.hint for event in warned if isinstance(event, Warned)] == [True] * bool(
+        advice
+    )
+    assert planned == (4 if room == 5.0 else 8) * fit.GIB
