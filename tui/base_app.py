@@ -45,6 +45,7 @@ class BaseApp(GraphicsApp):
 
     def _on_notify(self, event: Notify) -> None:
         """Show a notice on the line at the bottom, and keep it."""
+        event.prevent_default()  # Textual's own would show it over pictures and captions as well
         told = event.notification
         text = Content.from_markup(told.message).plain if told.markup else told.message
         title = Content.from_markup(told.title).plain if told.markup else told.title

@@ -72,7 +72,7 @@ class Opened:
 async def running(project: Project, size: tuple[int, int] = (140, 40)) -> AsyncIterator[Opened]:
     """Open the application; a fault of the program fails the test."""
     app, messages = ShikomiApp(project), list[Message]()
-    async with app.run_test(size=size, message_hook=messages.append) as pilot:
+    async with app.run_test(size=size, notifications=True, message_hook=messages.append) as pilot:
         opened = Opened(app, pilot, messages)
         await opened.settled()
         yield opened

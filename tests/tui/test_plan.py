@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.content import Content
 from textual.widgets import Input, Select, Static
 
 from prep.dataset.index import Index
@@ -15,6 +16,7 @@ from prep.project import Project
 from prep.training_set.plan import PlanItem, StepSettings, make_plan
 from tests.tui.driving import Opened, running
 from tui.dialogs.edit_tags import EditTags
+from tui.dialogs.fields import Fields
 from tui.dialogs.question import Question
 from tui.screens.plan import PlanScreen, words
 from tui.widgets.concept_table import ConceptTable
@@ -272,3 +274,35 @@ async def test_the_plan_that_is_shown_is_that_of_the_verb(two: Project) -> None:
     end = list(plan_op.run(two))[-1]
     assert isinstance(end, Finished)
     assert shown == end.summary["arithmetic"]
+
+
+async def test_the_resolution_is_changed_where_the_run_is_planned(two: Project) -> None:
+    async with running(two) as opened:
+        await at_plan(opened)
+        await opened.press("R")
+        assert isinstance(opened.app.screen, Fields)
+        await opened.type("12")
+        await opened.press("enter")  # less than the least: it says so, and stays
+        assert isinstance(opened.app.screen, Fields)
+        assert "64" in str(opened.app.screen.query_one("#fault", Static).content)
+        await opened.type("8")
+        await opened.press("enter")
+        await opened.until(lambda: Project.open(two.root).settings.project.resolution == 128)
+        assert two.file.read_text("utf-8").startswith("# mine\n[train]\nepochs = 4  # few\n")
+        await opened.press("u")
+        await opened.until(lambda: Project.open(two.root).settings.project.resolution == 512)
+
+
+async def test_a_title_shows_brackets_of_a_folder_as_they_are(
+    two: Project, make_image: MakeImage
+) -> None:
+    make_image("-rin [fox]/a.png", 20, (512, 512), "fox")
+    async with running(two) as opened:
+        await opened.go("plan")
+        table = opened.app.screen.query_one(ConceptTable)
+        await opened.until(lambda: table.count == 3 and table.lines[0].exposures)
+        await opened.pilot.press("e", "r", "i", "n", "enter")
+        await opened.until(lambda: isinstance(opened.app.screen, EditTags))
+        title = opened.app.screen.query_one(".dialog").border_title
+        assert Content.from_markup(title or "").plain.endswith(" · -rin [fox]")
+        await opened.press("escape")

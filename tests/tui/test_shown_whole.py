@@ -21,6 +21,7 @@ from prep.project import Project
 from tests.conftest import MakeImage, draw_numbered
 from tests.tui.driving import Opened, running, until
 from tests.tui.test_signals import read_until
+from tui.commands import STAGE_KEYS
 from tui.pictures import made
 from tui.stages import SHORT
 from tui.widgets.caption_editor import CaptionEditor
@@ -239,3 +240,11 @@ def test_a_fault_ends_in_a_sentence_and_a_file(tmp_path: Path) -> None:
     (report,) = tmp_path.glob("shikomi-report-*.txt")
     assert report.name in told.replace("\r\n", "").replace(" ", "")
     assert "in fail" in report.read_text()
+
+
+@pytest.mark.parametrize("mode", STAGE_KEYS)
+async def test_the_key_of_the_palette_ends_the_footer(project: Project, mode: str) -> None:
+    async with running(project, (80, 24)) as opened:
+        await opened.go(mode)
+        line = opened.app.screen._compositor.render_strips()[-1].text
+        assert line.endswith("^p Find")

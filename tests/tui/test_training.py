@@ -233,3 +233,18 @@ async def test_samples_stand_beside_the_curve_as_they_come(project: Project) -> 
 def test_settings_of_a_broken_run_are_none(project: Project) -> None:
     job = jobs.create(project.jobs, jobs.JobSettings("train", []), "name = [")
     assert runs.settings_of(project, job) == {}
+
+
+@pytest.mark.parametrize("size", [(140, 40), (80, 24)])
+async def test_one_key_leads_into_the_form_and_one_back_to_the_curve(
+    project: Project, size: tuple[int, int]
+) -> None:
+    async with running(project, size) as opened:
+        await opened.go("train")
+        for _ in range(2):
+            await opened.press("w")
+            await opened.until(lambda: opened.app.focused is not None)
+            assert opened.app.focused is opened.app.screen.query_one("#field-base")
+            await opened.press("escape")
+            await opened.until(lambda: opened.app.focused is opened.app.screen.query_one("#runs"))
+            assert opened.app.screen.query_one(RunPanel).region.area

@@ -101,7 +101,7 @@ class EditTags(ModalScreen[Decision | None]):
         """Compose the dialog."""
         title, label = _TITLES[self._kind]
         with Vertical(classes="dialog wide") as dialog:
-            dialog.border_title = f"{title} · {self._scope}"
+            dialog.border_title = Content(f"{title} · {self._scope}")
             if self._triggers:
                 yield Static(Content(_triggers_text(self._triggers)), classes="hint")
             elif self._kind != "rules":

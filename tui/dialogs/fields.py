@@ -43,7 +43,7 @@ class Fields(ModalScreen[dict[str, str] | None]):
     def compose(self) -> ComposeResult:
         """Compose the dialog."""
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = self._title
+            dialog.border_title = Content(self._title)
             for name, (label, text, explanation) in self._fields.items():
                 yield Label(label, classes="field-label")
                 yield Input(text, id=name, compact=True)

@@ -38,7 +38,7 @@ class Preview(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """Compose the dialog."""
         with Vertical(classes="dialog wide") as dialog:
-            dialog.border_title = self._title
+            dialog.border_title = Content(self._title)
             yield Static(Content(self._text), classes="hint")
             yield ItemList(id="parts")
             with Horizontal(classes="buttons"):

@@ -33,7 +33,7 @@ class Question(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         """Compose the dialog."""
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = self._title
+            dialog.border_title = Content(self._title)
             with VerticalScroll(classes="dialog-text"):
                 yield Static(Content(self._text))
             with Horizontal(classes="buttons"):

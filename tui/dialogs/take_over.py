@@ -38,7 +38,8 @@ class TakeOver(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         """Compose the dialog."""
         with Vertical(classes="dialog wide") as dialog:
-            dialog.border_title = _("Take the thresholds over · {scope}").format(scope=self._scope)
+            title = _("Take the thresholds over · {scope}").format(scope=self._scope)
+            dialog.border_title = Content(title)
             yield Static(Content(self._text()), classes="hint")
             yield ItemList(id="parts", empty=_("no caption changes"))
             with Horizontal(classes="buttons"):

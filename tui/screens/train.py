@@ -254,9 +254,15 @@ class TrainScreen(StageScreen):
         self.query_one("#resume", Button).disabled = over
 
     def action_watch(self) -> None:
-        """Switch between form and curve if there is room for only one."""
-        self.toggle_class("-watching")
-        self.query_one("#runs" if self.has_class("-watching") else "#field-base").focus()
+        """Go to the form; where there is room for only one, it comes in place of the curve."""
+        self.remove_class("-watching")
+        self.query_one("#field-base").focus()
+
+    @on(Form.Left)
+    def form_left(self) -> None:
+        """Go back to the runs and their curve."""
+        self.add_class("-watching")
+        self.query_one("#runs").focus()
 
     @on(Button.Pressed, "#stop")
     def action_stop(self) -> None:

@@ -30,8 +30,8 @@ from tui.dialogs.question import Question
 from tui.notices import tell
 from tui.screens.plan import words
 from tui.screens.plan.runs import PlanRuns
+from tui.screens.plan.target import PlanTarget
 from tui.session import Session
-from tui.stage_screen import StageScreen
 from tui.starting import is_current
 from tui.widgets.cell_input import CellInput
 from tui.widgets.clipped import Clipped
@@ -63,7 +63,7 @@ class Typed:
     before: str
 
 
-class PlanScreen(PlanRuns, StageScreen):
+class PlanScreen(PlanRuns, PlanTarget):
     """Concepts, sums and findings on the left, settings of training on the right."""
 
     MODE = "plan"
