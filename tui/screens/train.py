@@ -29,7 +29,8 @@ from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.starting import is_current, wants_another
 from tui.widgets.form import Form
-from tui.widgets.line_list import ItemList, LineList, Piece, cell
+from tui.widgets.line_list import ItemList, LineList, Piece
+from tui.widgets.run_line import run_line
 from tui.widgets.run_panel import LETTERS, RunPanel
 
 FIRST = (
@@ -48,16 +49,6 @@ FIRST = (
 )
 """Settings that most runs change; the others are hidden at first."""
 _PRESETS: dict[PresetKind, str] = {"purpose": _("Preset…"), "memory": _("Memory…")}
-_STATES = {
-    "running": ("▶", "key"),
-    "queued": ("◷", "key"),
-    "stalled": ("◷", "warn"),
-    "done": ("✓", "good"),
-    "stopped": ("■", "warn"),
-    "failed": ("×", "bad"),
-    "lost": ("×", "bad"),
-    "new": ("○", "dim"),
-}
 
 
 @dataclass
@@ -224,7 +215,7 @@ class TrainScreen(StageScreen):
         place = ""
         if view.state == "queued" and view.job.name in self._waiting:
             place = str(self._waiting.index(view.job.name) + 1)
-        return [(f"{mark} ", "key"), *_line(view, place)]
+        return [(f"{mark} ", "key"), *run_line(view, place)]
 
     def job_changed(self, view: JobView) -> None:
         """Show the news."""
@@ -372,31 +363,3 @@ def base_models(project: Project) -> list[str]:
         return []
     found = sorted(project.models.glob("*/model_index.json"))
     return [project.relative(path.parent) for path in found]
-
-
-def _line(view: JobView, place: str = "") -> list[Piece]:
-    glyph, look = _STATES[view.state]
-    steps = f"{view.done}/{view.total}" if view.total else ""
-    when = view.job.name[9:13]
-    return [
-        (f"{glyph} {cell(f'{_state(view)} {place}', 10)}", look),
-        (f"{when[:2]}:{when[2:]} ", "dim"),
-        (cell(view.title, 28), ""),
-        (f" {steps}", "dim"),
-    ]
-
-
-def _state(view: JobView) -> str:
-    """Return the state of a run for people."""
-    if view.paused:
-        return _("paused")
-    return {
-        "running": _("running"),
-        "queued": _("queued"),
-        "stalled": _("stalled"),
-        "done": _("done"),
-        "stopped": _("stopped"),
-        "failed": _("failed"),
-        "lost": _("lost"),
-        "new": _("new"),
-    }[view.state]
