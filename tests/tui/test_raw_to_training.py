@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -116,9 +117,12 @@ def decide_all(typist: Typist) -> None:
     typist.until(r"▸all \d+", without=_WORKING.pattern)
     while left := questions(shown := typist.at_rest()):
         typist.press("y" if "n  keep all of them" in shown else "n")
-        pressed = time.monotonic()
-        # What has come up by itself is not answered by a key that was on its way: press again.
-        wait_for(lambda: questions(typist.screen) != left or time.monotonic() > pressed + _AGAIN)
+        wait_for(partial(answered, typist, left, time.monotonic() + _AGAIN))
+
+
+def answered(typist: Typist, left: int, until: float) -> bool:
+    """Return whether it is time to look: what came up by itself is not answered, so press again."""
+    return questions(typist.screen) != left or time.monotonic() > until
 
 
 def questions(shown: str) -> int | None:

@@ -17,7 +17,7 @@ async def test_opening_a_project_with_an_interrupted_edit(
     image = make_image("10_mochi/a.png", 1, caption="mochi")
     list(scan.run(project))
     with Index(project) as index, index.connection:
-        index.connection.execute("INSERT INTO work.edits VALUES(1, 0.0, 'add hat', 'pending')")
+        index.connection.execute("INSERT INTO work.edits VALUES(1, 0.0, 'add hat', 'pending', '')")
         index.connection.execute(
             "INSERT INTO work.changes VALUES(1, ?, 'caption', 'mochi', 'mochi, hat')",
             (project.relative(image),),

@@ -118,7 +118,8 @@ def test_what_could_not_be_changed_is_no_part_of_an_edit(project: Project, index
 def test_the_history_shows_the_newest_hundred(index: Index) -> None:
     with index.connection:
         index.connection.executemany(
-            "INSERT INTO work.edits VALUES(?, 0.0, ?, 'done')", ((n, f"e{n}") for n in range(102))
+            "INSERT INTO work.edits VALUES(?, 0.0, ?, 'done', '')",
+            ((n, f"e{n}") for n in range(102)),
         )
     titles = [edit.title for edit in Journal(index).history()]
     assert titles == [f"e{number}" for number in range(101, 1, -1)]
@@ -284,7 +285,9 @@ def test_only_one_process_changes_files(
         assert held
         patched.delattr("prep.system.locks.time.sleep")  # nobody waits to open a project
         with index.connection:
-            index.connection.execute("INSERT INTO work.edits VALUES(9, 0.0, 'theirs', 'pending')")
+            index.connection.execute(
+                "INSERT INTO work.edits VALUES(9, 0.0, 'theirs', 'pending', '')"
+            )
         # What another process is busy with is no crash.
         assert Journal(index).recovered == []
         with pytest.raises(RetryError, match="Another shikomi"):
@@ -360,7 +363,7 @@ def test_two_processes_at_once_lose_nothing(project: Project, index: Index) -> N
 
 def test_recovery_leaves_what_was_edited_after_the_crash(project: Project, index: Index) -> None:
     with index.connection:
-        index.connection.execute("INSERT INTO work.edits VALUES(1, 0.0, 'x', 'pending')")
+        index.connection.execute("INSERT INTO work.edits VALUES(1, 0.0, 'x', 'pending', '')")
         index.connection.execute(
             "INSERT INTO work.changes VALUES(1, ?, 'caption', 'mochi, hat', 'x')", (A,)
         )

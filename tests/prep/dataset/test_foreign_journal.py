@@ -69,7 +69,7 @@ def test_no_change_leaves_the_project(
         recorded = change.reverse if direction == "undo" else change
         state = {"undo": "done", "redo": "undone", "open": "pending"}[direction]
         with index.connection:
-            index.connection.execute("INSERT INTO work.edits VALUES(1, 0.0, 'x', ?)", (state,))
+            index.connection.execute("INSERT INTO work.edits VALUES(1, 0.0, 'x', ?, '')", (state,))
             index.connection.execute("INSERT INTO work.changes VALUES(1, ?, ?, ?, ?)", recorded)
         journal = Journal(index)
         outcome = journal.recovered[0] if direction == "open" else getattr(journal, direction)()

@@ -223,7 +223,7 @@ def copied(opened: Project, tmp_path: Path) -> Project:
     """Return a copy of the project elsewhere, with an edit that was interrupted."""
     with Index(opened) as index, index.connection:
         paths = [row.path for row in index.usable()]
-        index.connection.execute("INSERT INTO work.edits VALUES(9, 0.0, 'theirs', 'pending')")
+        index.connection.execute("INSERT INTO work.edits VALUES(9, 0.0, 'theirs', 'pending', '')")
         index.connection.executemany(
             "INSERT INTO work.changes VALUES(9, ?, 'caption', '2', 'theirs')",
             ((path,) for path in paths),

@@ -237,7 +237,7 @@ def test_a_preview_counts_as_the_edit_does(opened: Project) -> None:
 def test_an_interrupted_edit_is_finished_before_captions_are_read(opened: Project) -> None:
     path = "dataset/10_mochi/0.png"
     with Index(opened) as index, index.connection:
-        index.connection.execute("INSERT INTO work.edits VALUES(1, 0.0, 'theirs', 'pending')")
+        index.connection.execute("INSERT INTO work.edits VALUES(1, 0.0, 'theirs', 'pending', '')")
         index.connection.execute(
             "INSERT INTO work.changes VALUES(1, ?, 'caption', 'mochi, hat, smile', 'mochi, bow')",
             (path,),

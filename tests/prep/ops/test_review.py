@@ -363,7 +363,10 @@ def test_the_history_tells_what_was_decided(
     save(project, "dark.png", busy(3).point(lambda level: level // 12))
     decide(project, waiting(project, "quality")[0], "never")
     app(["history", str(project.root)])
-    assert "review: dark.png: dark, flat: never ask again  (1 decision)" in capsys.readouterr().out
+    assert (
+        "review: dark.png: dark, flat: never ask again  (1 decision, by the command line)"
+        in capsys.readouterr().out
+    )
     app(["undo", str(project.root)])
     assert "- decided: quality (never asked again)" in capsys.readouterr().out
 
