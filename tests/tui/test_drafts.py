@@ -19,6 +19,7 @@ from prep.project import Project
 from tests.conftest import MakeImage
 from tests.tui.driving import running
 from tests.tui.test_signals import read_until
+from tests.waiting import wait_for
 from tui.dialogs.question import Question
 from tui.widgets.caption_editor import CaptionEditor
 
@@ -133,6 +134,8 @@ def test_a_draft_survives_the_end_of_the_process(
             read_until(terminal, b"a.png")
             os.write(terminal, b"e, typed")
             read_until(terminal, b"unsaved")
+            if number == signal.SIGKILL:  # a write takes milliseconds, and the screen is quicker
+                wait_for(lambda: kept(pair))
             if number is None:
                 os.close(terminal)  # the connection is lost
             else:

@@ -67,7 +67,10 @@ async def test_escape_leads_from_a_form_to_commands(one: Project) -> None:
 async def test_panels_are_reached_by_their_keys(one: Project) -> None:
     async with running(one, (170, 40)) as opened:
         first = opened.app.screen.focused
-        await opened.press("l")
-        assert opened.app.screen.focused is opened.app.screen.query_one("#tag-counts")
-        await opened.press("h")
+        for panel in ("#chips", "#tag-counts"):
+            await opened.press("l")
+            assert opened.app.screen.focused is opened.app.screen.query_one(panel)
+        await opened.press("f1")
+        for _ in range(2):
+            await opened.press("h")
         assert opened.app.screen.focused is first

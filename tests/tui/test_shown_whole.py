@@ -27,6 +27,7 @@ from tui.stages import SHORT
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.chart import Chart, Series
 from tui.widgets.clipped import Clipped
+from tui.widgets.concept_table import ConceptTable
 from tui.widgets.image_list import ImageList, cell_left
 from tui.widgets.line_list import ItemList
 from tui.widgets.rail import Rail, StageItem
@@ -152,7 +153,7 @@ async def test_a_running_scan_does_not_look_like_an_empty_folder(
         assert not app.screen.query_one("#empty", Static).display
         await pilot.press("f5")
         await opened.until(lambda: app.screen.query("#concepts"))
-        concepts = app.screen.query_one("#concepts", ItemList)
+        concepts = app.screen.query_one("#concepts", ConceptTable)
         await opened.until(lambda: "loading" in concepts.render_line(1).text)
         await pilot.press("f2")
         await opened.until(lambda: app.screen.query("#groups-status"))

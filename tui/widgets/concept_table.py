@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rich.cells import cell_len
+from rich.segment import Segment
 from textual import events
 from textual.reactive import reactive
+from textual.strip import Strip
 
 from prep.language import _
 from tui.widgets.line_list import LineList, Piece, cell
@@ -122,6 +124,14 @@ class ConceptTable(LineList):
             for name, length in self._widths(width).items()
         ]
         return "  " + " ".join(parts)
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line; say why there is none."""
+        if y == self._top and not self.lines:
+            text = _("no usable images") if self.loaded else _("loading…")
+            style = self.rich_style + self._look("dim")
+            return Strip([Segment(cell(text, self.size.width), style)], self.size.width)
+        return super().render_line(y)
 
     def draw(self, index: int, width: int) -> list[Piece]:
         """Return one concept."""

@@ -81,6 +81,13 @@ def fitted(segments: Sequence[Segment], width: int, style: Style) -> Strip:
     return Strip([*kept, Segment("…", last)]).adjust_cell_length(width, style)
 
 
+def to_panel(widget: Widget, step: int) -> None:
+    """Move the focus to another panel, past text fields: the same key would be typed there."""
+    panels = [each for each in widget.screen.focus_chain if not takes_text(each)]
+    if widget in panels:
+        widget.screen.set_focus(panels[(panels.index(widget) + step) % len(panels)])
+
+
 def takes_text(widget: Widget | None) -> bool:
     """Return whether letters are typed into a widget, instead of being commands."""
     return isinstance(widget, Input | TextArea)
@@ -239,17 +246,11 @@ class LineList(ScrollView, can_focus=True):
 
     def action_next_panel(self) -> None:
         """Move the focus to the next panel."""
-        self._to_panel(1)
+        to_panel(self, 1)
 
     def action_previous_panel(self) -> None:
         """Move the focus to the previous panel."""
-        self._to_panel(-1)
-
-    def _to_panel(self, step: int) -> None:
-        """Move the focus, past text fields: the next press of the same key would be typed."""
-        panels = [widget for widget in self.screen.focus_chain if not takes_text(widget)]
-        if self in panels:
-            self.screen.set_focus(panels[(panels.index(self) + step) % len(panels)])
+        to_panel(self, -1)
 
     def action_choose(self) -> None:
         """Open the line."""

@@ -17,7 +17,7 @@ from textual.widget import Widget
 from prep.editing.one_caption import Origin, TagOrigin
 from prep.language import _
 from tui import commands
-from tui.widgets.line_list import cell, clean
+from tui.widgets.line_list import cell, clean, to_panel
 
 _GLYPHS: dict[Origin, str] = {"tagger": "", "hand": "✎", "rule": "⚙", "sentence": "¶"}
 """In front of a tag; what a tagger wrote has none, and shows its score instead."""
@@ -197,8 +197,11 @@ class TagChips(Widget, can_focus=True):
                 self._first = line if line < first else line - height + 1
 
     def action_step(self, tags: int) -> None:
-        """Move the cursor by tags."""
-        self.cursor += tags
+        """Move the cursor by tags, and at either end to the next panel, as in lists."""
+        if 0 <= self.cursor + tags < len(self.tags):
+            self.cursor += tags
+        else:
+            to_panel(self, tags)
 
     def action_line(self, lines: int) -> None:
         """Move the cursor to the nearest tag of another line."""
