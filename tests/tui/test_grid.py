@@ -162,6 +162,19 @@ async def test_a_huge_grid_decodes_what_is_seen(crowded: Project) -> None:  # no
         assert len(asked) < 100
 
 
+@pytest.mark.parametrize("grid", [False, True])
+async def test_the_cursor_is_seen_before_the_scroll_bar_is(crowded: Project, grid: bool) -> None:  # noqa: F811
+    app = ListApp(crowded)
+    async with app.run_test(size=(80, 24)) as pilot:
+        images = app.query_one(ImageList)
+        images.grid = grid
+        images.show(await app.session.queries.run(lambda index: index.ids()))
+        assert not images.show_vertical_scrollbar
+        images.action_last()
+        await until(pilot, lambda: images.show_vertical_scrollbar)
+        assert images.in_view.stop == images.count
+
+
 async def test_pixels_lie_on_the_cells_of_their_pictures(two_concepts: Project) -> None:
     async with running(two_concepts, (160, 50)) as opened:
         opened.app.overlay.terminal = Terminal("kitty", cell=(10, 20))

@@ -87,6 +87,11 @@ class GroupedList(LineList):
     def _set_size(self) -> None:
         self.virtual_size = Size(1, self.layout_.lines + self._top)
 
+    def watch_show_vertical_scrollbar(self) -> None:
+        """Arrange cells for the width that the scroll bar leaves."""
+        self._arrange()
+        self._show_cursor()
+
     def on_resize(self) -> None:
         """Arrange cells for the new width."""
         self._arrange()
@@ -123,9 +128,9 @@ class GroupedList(LineList):
         # With the heading, above the first items of a group.
         top = line - self.layout_.headings if self._is_first(self.cursor) else line
         if top < first:
-            self.scroll_to(y=top, animate=False)
+            self._scroll_to_line(top)
         elif line + self.layout_.height > first + height:
-            self.scroll_to(y=line + self.layout_.height - height, animate=False)
+            self._scroll_to_line(line + self.layout_.height - height)
 
     def _is_first(self, index: int) -> bool:
         spot = self.layout_.at(self.layout_.line(index))

@@ -164,6 +164,11 @@ class ImageRows(GroupedList):
         self._arrange()
         self._fetch_missing()
 
+    def watch_show_vertical_scrollbar(self) -> None:
+        """Fetch what has come into view."""
+        super().watch_show_vertical_scrollbar()
+        self._fetch_missing()
+
     def watch_grid(self) -> None:
         """Fetch what has come into view."""
         super().watch_grid()

@@ -220,9 +220,14 @@ class LineList(ScrollView, can_focus=True):
         height = max(1, self.size.height - self._top)
         first = self.scroll_offset.y
         if self.cursor < first:
-            self.scroll_to(y=self.cursor, animate=False)
+            self._scroll_to_line(self.cursor)
         elif self.cursor >= first + height:
-            self.scroll_to(y=self.cursor - height + 1, animate=False)
+            self._scroll_to_line(self.cursor - height + 1)
+
+    def _scroll_to_line(self, line: int) -> None:
+        # Forced: Textual refuses to scroll until the next layout has shown the scroll bar, and
+        # nothing would ask again.
+        self.scroll_to(y=line, animate=False, force=True)
 
     def on_resize(self) -> None:
         """Keep the cursor visible."""
