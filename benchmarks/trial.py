@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.tag_scores import store, table_of
 from prep.dataset.index import Index
 from prep.ops.score_options import ScoreOptions
-from prep.ops.trial import Chosen, ThresholdTrial, applied
+from prep.ops.threshold_trial import Chosen, ThresholdTrial, applied
 from prep.project import Project
 from prep.project.creation import initialise
 

@@ -37,7 +37,7 @@ def _shares(project: Project, row: ImageRow, overlay: Overlay) -> Shares | None:
         if mask is None:
             return None
         return np.asarray(masks.read(mask, row), np.float32) / np.float32(255)
-    crops = stored_crops.of(project, row.path)
+    crops = stored_crops.stored_of_image(project, row.path)
     if overlay == "cut":
         return within(size, [_used(project, part) for part in rects(crops, size)])
     if overlay == "crop" and crops:
@@ -60,12 +60,12 @@ def _used(project: Project, part: Rect) -> Rect:
 def legend(project: Project, row: ImageRow, overlay: Overlay) -> str:
     """Return what an overlay shows in an image, in words."""
     if overlay == "cut":
-        parts = rects(stored_crops.of(project, row.path), (row.width, row.height))
+        parts = rects(stored_crops.stored_of_image(project, row.path), (row.width, row.height))
         if all(project.buckets.fit(part.size).cut < _NOTHING for part in parts):
             return _("overlay: the bucket cuts nothing off")
         return _("overlay: hatched is what the bucket cuts off")
     if overlay == "crop":
-        if stored_crops.of(project, row.path):
+        if stored_crops.stored_of_image(project, row.path):
             return _("overlay: hatched is what lies outside the crops")
         return _("overlay: this image has no crop")
     if overlay == "mask":

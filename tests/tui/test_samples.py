@@ -10,7 +10,7 @@ from textual.widgets import Input, Static
 from prep.dataset.index import Index
 from prep.errors import UserError
 from prep.ops import scan
-from prep.ops.nearest import nearest
+from prep.ops.most_alike import most_alike
 from prep.project import Project
 from prep.system import jobs
 from tests.conftest import MakeImage
@@ -188,11 +188,11 @@ def test_a_copy_of_a_training_image_is_found(
     mirrored = Image.open(project.dataset / "10_mochi" / "2.png")
     mirrored.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(copy)
     with Index(project) as index:
-        found = nearest(index, copy, 2)
+        found = most_alike(index, copy, 2)
         assert Path(found[0].path).name == "2.png"
         assert found[0].share > 0.95 > found[1].share
         make_image("10_mochi/new.png", 9)
         list(scan.run(project))
-        monkeypatch.setattr("prep.ops.nearest._AT_ONCE", 0)
+        monkeypatch.setattr("prep.ops.most_alike._AT_ONCE", 0)
         with pytest.raises(UserError, match="compared"):
-            nearest(index, copy, 2)
+            most_alike(index, copy, 2)

@@ -6,7 +6,7 @@ from textual.widgets import Button, Input, Static
 from prep import events
 from prep.dataset.index import Index
 from prep.ops.score_options import ScoreOptions
-from prep.ops.trial import Chosen, applied
+from prep.ops.threshold_trial import Chosen, applied
 from prep.project import Project
 from prep.system import jobs
 from tests.prep.scored import add_scores, scored

@@ -14,7 +14,7 @@ from textual.widgets import ContentSwitcher, Static
 from prep.errors import UserError
 from prep.images import decode
 from prep.language import _, translated
-from prep.ops.nearest import Near, nearest
+from prep.ops.most_alike import Alike, most_alike
 from train.sampling.winner import Winner, name_of, pick, read_winner
 from tui import commands
 from tui.dialogs.fields import Fields
@@ -188,7 +188,7 @@ class SamplesScreen(StageScreen):
         near = self.query_one("#nearest", Static)
         picture = self.query_one("#nearest-picture", Picture)
         try:
-            found = await self.session.counts.run(lambda index: nearest(index, one.path, _NEAR))
+            found = await self.session.counts.run(lambda index: most_alike(index, one.path, _NEAR))
         except UserError as error:
             near.update(Content(translated(f"{error.message} {error.hint}")))
             picture.show_text("")
@@ -256,7 +256,7 @@ def _name(column: Column) -> str:
     return f"{column.lora}:{column.strength:g}"
 
 
-def _near(found: Near) -> str:
+def _near(found: Alike) -> str:
     return f"{found.share:>4.0%}  {found.path.rpartition('/')[2]}"
 
 

@@ -17,7 +17,7 @@ from prep.images import decode
 from prep.language import _, ngettext, translated
 from prep.ops.score_options import ScoreOptions
 from prep.ops.tag import TagOptions
-from prep.ops.trial import Chosen, applied
+from prep.ops.threshold_trial import Chosen, applied
 from prep.tagging.models.catalogue import KNOWN
 from prep.tagging.models.obtain import DEMO
 from tui import commands

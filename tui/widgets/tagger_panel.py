@@ -20,7 +20,7 @@ from prep.ops import compare, models
 from prep.ops.compare import CompareOptions
 from prep.ops.models import ModelOptions
 from prep.ops.score_options import ScoreOptions
-from prep.ops.trial import Chosen, votes
+from prep.ops.threshold_trial import Chosen, votes
 from prep.project import Project
 from prep.tagging.scores.ensemble import Combine
 from prep.tagging.scores.presets import PRESETS

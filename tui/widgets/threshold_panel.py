@@ -17,7 +17,7 @@ from prep.errors import UserError
 from prep.images import decode
 from prep.language import _, ngettext, translated
 from prep.ops.score_options import ScoreOptions
-from prep.ops.trial import Chosen, ThresholdTrial, of_categories
+from prep.ops.threshold_trial import Chosen, ThresholdTrial, of_categories
 from tui import commands
 from tui.session import Session
 from tui.widgets.clipped import Clipped

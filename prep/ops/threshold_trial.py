@@ -1,7 +1,7 @@
 """Thresholds that are tried live: from kept scores to the captions that they would write.
 
 ``shikomi tag --general 0.4 --dry-run`` answers the same question once; here it is asked again with
-every move of a slider, so what does not change is read only once (``prep.tagging.trial``).
+every move of a slider, so what does not change is read only once (``prep.tagging.caption_trial``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,13 +21,13 @@ from prep.ops.score_options import (
     thresholds,
 )
 from prep.project import Project
+from prep.tagging.caption_trial import CaptionTrial
 from prep.tagging.captions import Compiler
 from prep.tagging.models.tables import CATEGORIES
 from prep.tagging.scores.ensemble import Combine, Ensemble, EnsembleMember, seen
 from prep.tagging.scores.taggers import StoredTagger, choose, stored
 from prep.tagging.scores.thresholds import Thresholds
 from prep.tagging.scores.writing import Writing
-from prep.tagging.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class ThresholdTrial:
         how = combined(project, options)
         ensemble = ensemble_of([_member(index, one, _lowest()) for one in self._taggers], how)
         self._known = ensemble.known()
-        self.trial = Trial(project, index, ensemble, options.top)
+        self.trial = CaptionTrial(project, index, ensemble, options.top)
         names = [one.name for one in self._taggers]
         asked = {"model": names[0], "also": tuple(names[1:]), "combine": how}
         self.options = options.model_copy(update=asked)
@@ -92,7 +92,7 @@ class ThresholdTrial:
             yield done, len(scored)
 
     def at(self, options: ScoreOptions) -> Iterator[int]:
-        """Try the thresholds of options; see ``Trial.at``."""
+        """Try the thresholds of options; see ``CaptionTrial.at``."""
         return self.trial.at([self._thresholds(one, options) for one in self._taggers])
 
     def limits(self, options: ScoreOptions) -> dict[str, float | None]:

@@ -33,7 +33,7 @@ from prep.tagging.scores.thresholds import Thresholds
 from prep.tagging.scores.writing import Writing, places
 
 BINS = 95
-"""Bins of ``Trial.spread``: hundredths from 0.05 to 1."""
+"""Bins of ``CaptionTrial.spread``: hundredths from 0.05 to 1."""
 _COMPILED = 256
 """Captions that are compiled between two chances to give up."""
 
@@ -70,7 +70,7 @@ class _Held:
     fresh: bool = True
 
 
-class Trial:
+class CaptionTrial:
     """What thresholds would make of the captions of some images.
 
     Attributes:

@@ -21,14 +21,14 @@ _AT_ONCE = 500
 """Images that are hashed for this; more are left to the duplicates, with their progress."""
 
 
-class Near(NamedTuple):
+class Alike(NamedTuple):
     """An image and how much of its hash is the same, 0.5 on average for unrelated pictures."""
 
     path: str
     share: float
 
 
-def nearest(index: Index, picture: Path, count: int) -> list[Near]:
+def most_alike(index: Index, picture: Path, count: int) -> list[Alike]:
     """Return the usable images most like a picture, upright or mirrored, the nearest first.
 
     Args:
@@ -56,4 +56,4 @@ def nearest(index: Index, picture: Path, count: int) -> list[Near]:
     ids = found.ids[order].tolist()
     rows = images_of(index, ids)  # copies share a hash: the first one stands for them
     pairs = zip(ids, differing[order].tolist(), strict=True)
-    return [Near(rows[id_][0].path, 1 - bits / _BITS) for id_, bits in pairs if rows.get(id_)]
+    return [Alike(rows[id_][0].path, 1 - bits / _BITS) for id_, bits in pairs if rows.get(id_)]

@@ -10,7 +10,7 @@ from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import UserError
 from prep.ops.score_options import ScoreOptions
-from prep.ops.trial import Chosen, ThresholdTrial, applied, of_categories, votes
+from prep.ops.threshold_trial import Chosen, ThresholdTrial, applied, of_categories, votes
 from prep.project import Project
 from tests.prep.scored import add_scores, scored
 
