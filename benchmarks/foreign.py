@@ -10,8 +10,9 @@ named. None of the pictures can be part of this repository (most are under the G
 
 The constants of ``prep/curation/duplicates`` were chosen with the half ``tuning`` alone; the half
 ``report`` has other packages, fonts, texts and seeds. ``later`` came after the last rule that was
-drawn from a run of ``report``, and has again other ones. Figures on a plain and on a drawn
-background differ in the expression only, as the sprites of a visual novel do: they are the
+drawn from a run of ``report``, and has again other ones. ``lines`` came after what was drawn from
+``later``: clip art, most of it outlines or flat shapes, and photographs. Figures on a plain and on
+a drawn background differ in the expression only, as the sprites of a visual novel do: they are the
 negatives.
 """
 
@@ -40,6 +41,8 @@ from prep.project.creation import initialise
 
 _CAMPAIGNS = "usr/share/games/wesnoth/1.16/data/campaigns/*/images"
 _CORE = "usr/share/games/wesnoth/1.16/data/core/images"
+_ENDLESS = "usr/share/games/endless-sky/images"
+_CLIPART = "usr/share/openclipart/png"
 _SPRITE_HEIGHT, _LARGEST, _SMALLEST = 700, 900, 200
 _PLAIN = ((255, 255, 255), (205, 220, 235), (90, 100, 120))
 _MOST = 40
@@ -159,6 +162,31 @@ HALVES: Mapping[str, Half] = MappingProxyType(
                 "site": ("http://pics.example/u/quietfox", "archive.example"),
             },
             alike=("maskeddwarf",),
+        ),
+        "lines": Half(
+            scenes={
+                "endless-sky-data": (f"{_ENDLESS}/land/*.jpg", f"{_ENDLESS}/scene/*.jpg"),
+                "flare-game": ("**/images/**/*.jpg",),
+            },
+            figures={
+                "openclipart-png": (
+                    f"{_CLIPART}/people/bodypart/*.png", f"{_CLIPART}/people/*.png",
+                    f"{_CLIPART}/people/stickmen/*.png", f"{_CLIPART}/animals/mammals/*.png",
+                    f"{_CLIPART}/shapes/arrows/*.png", f"{_CLIPART}/tools/*.png",
+                ),
+                "tuxpaint-data": ("**/starters/*.png",),
+                "flare-game": ("**/portraits/**/*.png",),
+            },
+            fonts=("fonts-ebgaramond", "fonts-courier-prime", "fonts-inconsolata",
+                   "fonts-dancingscript", "fonts-jura"),
+            texts={
+                "signature": ("Iris Vo", "~ mar ~", "T. Lindqvist '22", "owl & co."),
+                "credit": ("Picture desk / Ostsee Press 2015", "(c) all by N. Ferreira",
+                           "shared under no licence"),
+                "stamp": ("TRIAL", "NOT FINAL", "REVIEW", "ARCHIVE COPY"),
+                "tile": ("ostsee press", "n. ferreira", "for review"),
+                "site": ("www.ostsee.example/p/5512", "n-ferreira.example"),
+            },
         ),
     }
 )  # fmt: skip

@@ -6,6 +6,7 @@ variant). What is neither clearly is left to a person.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,7 @@ from prep.curation.duplicates.differences import BoolPlane, Plane, luma_of, sign
 from prep.curation.duplicates.plain_regions import one_changed_alone
 from prep.curation.duplicates.softness import blur_between
 from prep.curation.duplicates.tones import Planes, in_tones_of
+from prep.curation.duplicates.vanishing import may_vanish, vanishes
 from prep.images import decode_small
 
 Pixels = NDArray[np.uint8]
@@ -53,15 +55,15 @@ class CloseLook:
         area: Share of the picture that differs, 0 to 1.
         first_marked: Probability that the first is the second with a mark over it.
         second_marked: The same the other way round.
-        region_changed: Only the colour of a plain region, such as a background, changed: a rule of
-            colours explains it, but it may be another picture.
+        other_ground: The background may be another one: a rule of colours explains the difference,
+            but only a plain region changed its colour, or the rule makes visible detail vanish.
     """
 
     significance: float
     area: float
     first_marked: float = 0.0
     second_marked: float = 0.0
-    region_changed: bool = False
+    other_ground: bool = False
 
 
 def detailed(path: Path) -> Pixels:
@@ -175,12 +177,12 @@ def look(first: Pixels, second: Pixels, warp: Warp) -> CloseLook | None:
     highest = float(found.map.max())
     # What differs anyway, such as a bar with an address, is judged below.
     alike = pair.inside & (found.map <= overlay.DIFFERENT_FROM)
-    changed = one_changed_alone(pair.first, pair.second, alike)
+    other_ground = one_changed_alone(pair.first, pair.second, alike) or found.detail_vanishes()
     if highest < CHANGED:
-        return CloseLook(highest, 0.0, region_changed=changed)
+        return CloseLook(highest, 0.0, other_ground=other_ground)
     area = float((found.map > overlay.DIFFERENT_FROM).sum() / pair.inside.sum())
     one, other = map(overlay.probability, found.traits())
-    return CloseLook(highest, area, one, other, changed)
+    return CloseLook(highest, area, one, other, other_ground)
 
 
 def changes(first: Pixels, second: Pixels, warp: Warp) -> tuple[Plane, Warp] | None:
@@ -218,12 +220,21 @@ class _Differences:
     def __init__(self, pair: AlignedPair) -> None:
         self._pair = pair
         self._second_matched = in_tones_of(pair.second, pair.first, pair.inside)
-        self._first_matched = self._second_matched
         self.map: Plane = significance(pair.first, self._second_matched, pair.covered, pair.inside)
         if self.map.max() >= CHANGED:
-            self._first_matched = in_tones_of(pair.first, pair.second, pair.inside)
             again = significance(pair.second, self._first_matched, pair.covered, pair.inside)
             self.map = np.minimum(self.map, again)
+
+    @cached_property
+    def _first_matched(self) -> Planes:
+        return in_tones_of(self._pair.first, self._pair.second, self._pair.inside)
+
+    def detail_vanishes(self) -> bool:
+        """Return whether the tones of one picture make visible detail of the other vanish."""
+        pair = self._pair
+        return may_vanish(pair.second, self._second_matched, pair.inside) and vanishes(
+            pair.first, pair.second, self._first_matched, self._second_matched, pair.inside
+        )
 
     def traits(self) -> tuple[overlay.Traits | None, overlay.Traits | None]:
         """Return the traits if the first, and if the second is the marked one."""

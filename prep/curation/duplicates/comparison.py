@@ -7,7 +7,7 @@ from prep.curation.duplicates import closer, overlay
 from prep.curation.duplicates.closer import CloseLook, Pixels
 from prep.curation.duplicates.similarity import FirstLook, Thumbnail, first_look
 
-VERSION = 4
+VERSION = 5
 """Version of the comparison: raise it when results may change."""
 _UNCLEAR = 40.0
 """Significance up to which it is unclear whether a place has changed."""
@@ -74,10 +74,10 @@ def compare(
 def _judged(glance: FirstLook, close: CloseLook) -> Comparison:
     difference = (close.significance / closer.CHANGED) ** 0.5
     if difference < 1:
-        return Comparison(difference, recoloured=glance.recoloured, uncertain=close.region_changed)
+        return Comparison(difference, recoloured=glance.recoloured, uncertain=close.other_ground)
     likely = max(close.first_marked, close.second_marked)
     which = 1 if close.first_marked > close.second_marked else 2
-    sure = likely >= overlay.SURE and not close.region_changed
+    sure = likely >= overlay.SURE and not close.other_ground
     unclear = likely >= overlay.POSSIBLE or close.significance < _UNCLEAR
     return Comparison(
         difference,

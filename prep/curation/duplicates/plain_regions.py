@@ -4,11 +4,13 @@ A figure on pink and the same figure on white are two pictures, but a rule of to
 that is fitted to both may turn pink into white and leave the figure as it is. So a simpler rule
 (brightness, contrast and tint) is fitted to everything outside the region and applied to it.
 Bayesian regression: what the rest does not determine, such as the contrast if all of it is black,
-may be anything that an edit of the whole picture does.
+may be anything that an edit of the whole picture does. At its rim the region blends with the rest:
+pixels there follow any change of its colour, and say nothing of the rest.
 """
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,9 @@ _REGIONS, _TRIED = 4, 16
 """Most regions that are looked at, and most frequent colours that they are made of."""
 _SMALLEST, _LARGEST = 0.03, 0.95
 """Shares of the picture that a region has."""
+_FEWEST = 20
+"""Pixels of the rest that must lie beyond the rim of the region to leave the rim out, and that
+must not be clipped to say that the rest did not change."""
 _ROUNDS, _SPREADS, _NOISE = 3, 2.5, 3.0
 _WORTH = 100.0
 """Number of independent pixels that those of the rest are worth: neighbours say the same."""
@@ -56,9 +61,24 @@ def one_changed_alone(first: Planes, second: Planes, inside: Mask) -> bool:
     one, other = (each[:, ::_EVERY, ::_EVERY][:, few] for each in (first, second))
     # In both directions, since clipped tones can be predicted in one of them only.
     return any(
-        _changed_alone(one, other, region) and _changed_alone(other, one, region)
+        _changed_alone(one, other, region, rest) and _changed_alone(other, one, region, rest)
         for region in _regions(one)
+        for rest in (_rest(region, other, few),)
     )
+
+
+def _rest(region: Mask, other: Planes, few: Mask) -> Mask:
+    """Return the pixels outside of a region and its rim, whichever picture shows it larger.
+
+    Args:
+        region: Shape (n,).
+        other: Those n pixels of the picture that it was not taken from, shape (3, n).
+        few: Where they are.
+    """
+    place = np.zeros(few.shape, np.uint8)
+    place[few] = region | _near(other, region)
+    rest: Mask = cv2.dilate(place, np.ones((3, 3), np.uint8))[few] == 0
+    return rest if rest.sum() >= _FEWEST else ~region
 
 
 def _regions(pixels: Planes) -> list[Mask]:
@@ -71,21 +91,30 @@ def _regions(pixels: Planes) -> list[Mask]:
         these = keys == value
         if any(region[these].mean() > 0.5 for region in found):
             continue
-        colour = np.median(pixels[:, these], axis=1)
-        region = np.abs(pixels - colour[:, None]).max(axis=0) <= _NEAR
+        region = _near(pixels, these)
         if _SMALLEST <= region.mean() <= _LARGEST:
             found.append(region)
     return found[:_REGIONS]
 
 
-def _changed_alone(given: Planes, wanted: Planes, region: Mask) -> bool:
+def _near(pixels: Planes, these: Mask) -> Mask:
+    """Return the pixels that have about the colour of these."""
+    colour = np.median(pixels[:, these], axis=1)
+    near: Mask = np.abs(pixels - colour[:, None]).max(axis=0) <= _NEAR
+    return near
+
+
+def _changed_alone(given: Planes, wanted: Planes, region: Mask, rest: Mask) -> bool:
     if np.median(np.abs(given - wanted).max(axis=0)[region]) < _ALONE_IF_STILL:
         return False
-    found = _predicted(given, wanted, region)
+    found = _predicted(given, wanted, region, rest)
     off = np.median(np.abs(found.pixels - wanted)[:, region], axis=1)
-    # By the rule, not by the pixels, which differ by noise as well.
-    moved = float(np.median(np.abs(found.pixels - given).max(axis=0)[~region]))
-    least = _ALONE_IF_STILL if moved <= _STILL else _ALONE
+    # By the rule, not by the pixels, which differ by noise as well; and not by black, which most
+    # edits leave black.
+    tell = rest & _open(wanted, given).all(axis=0)
+    moved = np.abs(found.pixels - given).max(axis=0)[tell]
+    still = len(moved) >= _FEWEST and np.median(moved) <= _STILL
+    least = _ALONE_IF_STILL if still else _ALONE
     return bool((off - _DOUBT * found.doubt).max() > least)
 
 
@@ -101,9 +130,8 @@ class _Prediction(NamedTuple):
     doubt: NDArray[np.float64]
 
 
-def _predicted(given: Planes, wanted: Planes, region: Mask) -> _Prediction:
-    """Fit the rule to the pixels outside of a region."""
-    rest = ~region
+def _predicted(given: Planes, wanted: Planes, region: Mask, rest: Mask) -> _Prediction:
+    """Fit the rule to the rest."""
     weights: NDArray[np.floating] = rest.astype(np.float64)
     pixels, doubt = given, np.zeros(3)
     for round_ in range(_ROUNDS):

@@ -1,4 +1,4 @@
-"""A background of another colour is another picture; brighter or tinted pictures are copies."""
+"""Another background is another picture; brighter, tinted and clipped pictures are copies."""
 
 import random
 from collections.abc import Callable
@@ -68,11 +68,48 @@ def test_edits_of_everything_are_no_change_of_the_background(edit: str) -> None:
     assert compared(EDITS[edit](picture), picture).same
 
 
-@pytest.mark.parametrize("factor", [0.75, 1.25])
-def test_black_lines_say_nothing_of_the_brightness_of_what_they_are_on(factor: float) -> None:
-    picture = Image.new("RGB", (400, 400), (190, 160, 120))
+def lines_on(ground: Image.Image, width: int = 3) -> Image.Image:
+    """Bare black lines on a background."""
+    picture = ground.resize((400, 400), Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(picture)
     for place in range(20, 360, 30):
-        pen.ellipse((place, 20, 380, place + 60), None, (0, 0, 0), 3)
+        pen.ellipse((place, 20, 380, place + 60), None, (0, 0, 0), width)
+    return picture
+
+
+SLATE = Image.new("RGB", (1, 1), (90, 100, 120))
+SKY = Image.fromarray(np.uint8([[(20, 60, 130), (40, 110, 180)], [(60, 120, 200), (25, 70, 140)]]))
+"""Two by two pixels, which become a gradient in two directions."""
+
+
+@pytest.mark.parametrize("width", [3, 12])
+@pytest.mark.parametrize("ground", [SLATE, SKY])
+def test_bare_lines_on_another_background_are_never_surely_a_copy(
+    ground: Image.Image, width: int
+) -> None:
+    light = lines_on(Image.new("RGB", (1, 1), (205, 220, 235)), width)
+    other = lines_on(ground, width)
+    for first, second in ((light, other), (other, light)):
+        assert not compared(first, second).same
+    assert compared(other, ImageEnhance.Brightness(other).enhance(0.85)).same
+
+
+def test_lines_on_a_sky_are_not_those_on_slate() -> None:
+    sky, slate = lines_on(SKY, 12), lines_on(SLATE, 12)
+    assert not compared(sky, slate).same
+    assert not compared(slate, sky).same
+
+
+@pytest.mark.parametrize("factor", [1.3, 1.4])
+def test_what_is_clipped_may_vanish(factor: float) -> None:
+    picture = lines_on(Image.fromarray(np.uint8([[[250] * 3, [190] * 3], [[200] * 3, [240] * 3]])))
+    clipped = ImageEnhance.Brightness(picture).enhance(factor)
+    assert compared(picture, clipped).same
+    assert compared(clipped, picture).same
+
+
+@pytest.mark.parametrize("factor", [0.75, 1.25])
+def test_black_lines_say_nothing_of_the_brightness_of_what_they_are_on(factor: float) -> None:
+    picture = lines_on(Image.new("RGB", (400, 400), (190, 160, 120)))
     assert compared(picture, ImageEnhance.Brightness(picture).enhance(factor)).same
     assert compared(picture, ImageOps.grayscale(picture)).same

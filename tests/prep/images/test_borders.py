@@ -3,7 +3,7 @@ import io
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from prep.images.crops.borders import inner
 from tests.prep.pictures import scene
@@ -92,3 +92,23 @@ def test_bars_at_the_side_uncover_bars_above() -> None:
     assert found is not None
     assert found.left in range(150, 155)
     assert found.top in range(20, 25)
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("share", [0.65, 0.85])
+def test_a_straight_side_of_a_figure_is_no_border(turns: int, share: float) -> None:
+    image = Image.new("RGB", (300, 300), "white")
+    box = (150 - 150 * share, 60, 150 + 150 * share, 340)
+    ImageDraw.Draw(image).ellipse(box, fill="green")
+    image.paste("white", (0, 200, 300, 300))  # where the bust ends
+    assert inner(image.rotate(90 * turns)) is None
+
+
+def test_a_border_beside_a_straight_side_is_still_found() -> None:
+    image = Image.new("RGB", (300, 300), "white")
+    ImageDraw.Draw(image).rectangle((20, 60, 240, 200), fill="green")
+    found = inner(ImageOps.expand(image, (0, 40), "black"))
+    assert found is not None
+    assert (found.left, found.right) == (0, 300)
+    assert found.top in range(40, 44)
+    assert found.bottom in range(336, 341)
