@@ -10,7 +10,7 @@ from types import MappingProxyType
 from prep.images.buckets import NOTICEABLE, enlargement
 from prep.images.quality.thresholds import Measure
 
-VERSION = 3
+VERSION = 4
 """Version of the measures: raise it when values change, so that all images are measured again."""
 
 Values = Mapping[Measure, float]

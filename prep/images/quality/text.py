@@ -48,6 +48,12 @@ _LOWEST = 5
 _LARGE = 600
 """Shorter side, pixels, from which half the picture is searched, too: strokes of large letters are
 as wide as the neighbourhood that ink is compared with."""
+_PAGE = 0.04
+"""Share of small text from which it counts; at most 0.012 of clean pictures looks like it."""
+_EVEN, _PAPER = 10, 0.5
+"""Levels by which paper differs from its own level, and minimum share of it in a page."""
+_STEP, _INKED, _SQUARE = 30, 0.1, np.ones((3, 3), np.uint8)
+"""Levels between neighbours where there is ink, and minimum share of a page that has such."""
 
 
 def text(grey: GreyBytes) -> float:
@@ -61,6 +67,27 @@ def text(grey: GreyBytes) -> float:
         for left, top, right, bottom in found.boxes[_writing(found)]:
             covered[top:bottom, left:right] = 1
     return float(np.count_nonzero(covered)) / grey.size
+
+
+def small_text(grey: GreyBytes) -> float:
+    """Return the share that lines of small text cover, in a picture at more than its training size.
+
+    Letters that are too small at the training size are no letters there, but still a texture that
+    is learned. Only pages full of them count: what else stands in lines is seen at that size, too.
+
+    Args:
+        grey: Shape (height, width), 0 to 255.
+    """
+    share = text(grey)
+    return share if share >= _PAGE else 0.0
+
+
+def may_be_page(grey: GreyBytes) -> bool:
+    """Return whether most of a picture may be paper with ink on it; it takes no time to ask."""
+    counts = np.bincount(grey.ravel(), minlength=256)
+    near = np.convolve(counts, np.ones(2 * _EVEN + 1, np.intp), "same")
+    ink = cv2.subtract(cv2.dilate(grey, _SQUARE), cv2.erode(grey, _SQUARE)) >= _STEP
+    return bool(near.max() >= _PAPER * grey.size and ink.mean() >= _INKED)
 
 
 def candidates(grey: GreyBytes) -> tuple[Lines, Lines]:

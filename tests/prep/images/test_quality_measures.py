@@ -159,6 +159,18 @@ def lettered(image: Image.Image, lines: int, size: int) -> Image.Image:
     return made
 
 
+def test_a_page_of_small_text_is_found(tmp_path: Path) -> None:
+    page = Image.new("RGB", (512, 512), "white")
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(10)
+    for top in range(20, 490, 14):
+        pen.text((24, top), " ".join(WORDS[(top + n) % 4] for n in range(4)), "black", font)
+    file = tmp_path / "page.png"
+    page.save(file)
+    fit = BUCKETS.fit(page.size)
+    values = measure(file, page.size, Rect(0, 0, 512, 512), fit, alpha=False)
+    assert text(fitted(page.convert("L"), fit)) < LIMITS.text < values["text"]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_text_is_found_and_nothing_else(seed: int) -> None:
     picture = scene(seed, (400, 320))
