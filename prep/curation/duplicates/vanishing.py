@@ -73,5 +73,4 @@ def _clipped(plain: Planes, rich: Planes) -> BoolPlane:
     low, high = _CLIPPED
     white = (plain >= high) & (rich >= 255 / _GAIN)
     black = (plain <= low) & (rich <= 255 - 255 / _GAIN)
-    result: BoolPlane = (white | black).any(axis=0)
-    return result
+    return np.asarray((white | black).any(axis=0))

@@ -78,8 +78,9 @@ def lines_on(ground: Image.Image, width: int = 3) -> Image.Image:
 
 
 SLATE = Image.new("RGB", (1, 1), (90, 100, 120))
-SKY = Image.fromarray(np.uint8([[(20, 60, 130), (40, 110, 180)], [(60, 120, 200), (25, 70, 140)]]))
-"""Two by two pixels, which become a gradient in two directions."""
+SKY = Image.new("RGB", (2, 2))
+SKY.putdata([(20, 60, 130), (40, 110, 180), (60, 120, 200), (25, 70, 140)])
+"""Four pixels, which become a gradient in two directions."""
 
 
 @pytest.mark.parametrize("width", [3, 12])
@@ -102,7 +103,9 @@ def test_lines_on_a_sky_are_not_those_on_slate() -> None:
 
 @pytest.mark.parametrize("factor", [1.3, 1.4])
 def test_what_is_clipped_may_vanish(factor: float) -> None:
-    picture = lines_on(Image.fromarray(np.uint8([[[250] * 3, [190] * 3], [[200] * 3, [240] * 3]])))
+    pale = Image.new("L", (2, 2))
+    pale.putdata([250, 190, 200, 240])
+    picture = lines_on(pale.convert("RGB"))
     clipped = ImageEnhance.Brightness(picture).enhance(factor)
     assert compared(picture, clipped).same
     assert compared(clipped, picture).same
