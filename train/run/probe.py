@@ -5,7 +5,7 @@ models do not say that they are. So the base model's own error is measured under
 that its family knows, on a few training images at timesteps where the targets differ most.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -35,7 +35,11 @@ def probed(images: Sequence[TrainImage]) -> Sequence[TrainImage]:
 
 @torch.no_grad()
 def prediction_errors(
-    model: Family, cache: LatentCache, texts: Texts, images: Sequence[TrainImage]
+    model: Family,
+    cache: LatentCache,
+    texts: Texts,
+    images: Sequence[TrainImage],
+    heed: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """Return the base model's error under each hypothesis of what it predicts.
 
@@ -44,6 +48,7 @@ def prediction_errors(
         cache: Latents of the images.
         texts: Encodes their captions.
         images: The first few are used.
+        heed: Called before each of them; what it raises ends the measurement.
 
     Returns:
         Mean squared error divided by the mean square of the target, by prediction: below 1 for
@@ -51,6 +56,7 @@ def prediction_errors(
     """
     sums: dict[str, list[float]] = {name: [] for name in model.objective.hypotheses}
     for image in probed(images):
+        heed()
         for name, error in _errors(model, cache, texts, image).items():
             sums[name].append(error)
     return {name: sum(errors) / len(errors) for name, errors in sums.items() if errors}
