@@ -48,7 +48,7 @@ def prediction_errors(
         cache: Latents of the images.
         texts: Encodes their captions.
         images: The first few are used.
-        heed: Called before each of them; what it raises ends the measurement.
+        heed: Called before each forward; what it raises ends the measurement.
 
     Returns:
         Mean squared error divided by the mean square of the target, by prediction: below 1 for
@@ -56,14 +56,13 @@ def prediction_errors(
     """
     sums: dict[str, list[float]] = {name: [] for name in model.objective.hypotheses}
     for image in probed(images):
-        heed()
-        for name, error in _errors(model, cache, texts, image).items():
+        for name, error in _errors(model, cache, texts, image, heed).items():
             sums[name].append(error)
     return {name: sum(errors) / len(errors) for name, errors in sums.items() if errors}
 
 
 def _errors(
-    model: Family, cache: LatentCache, texts: Texts, image: TrainImage
+    model: Family, cache: LatentCache, texts: Texts, image: TrainImage, heed: Callable[[], None]
 ) -> Mapping[str, float]:
     objective, device, count = model.objective, model.policy.device, len(_TIMES)
     mean, _ = cache.load(image)
@@ -73,10 +72,13 @@ def _errors(
     times = objective.timesteps_at(_TIMES).to(device)
     bucket = image.fit.bucket
     frame = Frame(image.origin.size, image.origin.corner_of(bucket, flipped=False), bucket)
-    captions = [validation_caption(image)] * count
-    conditioning = model.framed(texts.encode(captions), [frame] * count)
-    noisy = objective.noisy(latents, noise, times)
-    predicted = model.predict(noisy, times, conditioning).float()
+    conditioning = model.framed(texts.encode([validation_caption(image)]), [frame])
+    noisy, answers = objective.noisy(latents, noise, times), []
+    for row in range(count):  # one by one: as little memory as a batch of one
+        heed()
+        one = slice(row, row + 1)
+        answers.append(model.predict(noisy[one], times[one], conditioning))
+    predicted = torch.cat(answers).float()
 
     def error(target: Tensor) -> float:
         return float(((predicted - target) ** 2).mean() / (target**2).mean())

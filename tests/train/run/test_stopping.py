@@ -76,9 +76,10 @@ def sitting(
     return found, watched.calls, run.output
 
 
-PREDICTED = {"probe": 1, "trial": 3, "validation": 12, "drawing": 14}
+PREDICTED = {"probe": 2, "trial": 7, "validation": 16, "drawing": 18}
 """Number of a prediction that is the first of its kind, but of the trial: the loss probe asks about
-two images, each of three trial steps about three batches, the validation about one image."""
+two images at three times, each of three trial steps about three batches, the validation about one
+image."""
 
 
 @pytest.mark.parametrize(
