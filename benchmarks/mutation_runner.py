@@ -200,6 +200,7 @@ class Runner:
                     plugin = _Hunter(baseline, mutant.function, hang)
                 options = [
                     "-xq",
+                    "-n0",  # workers would be other processes, without the fault
                     "--assert=plain",
                     "-p",
                     "no:cacheprovider",

@@ -3,7 +3,7 @@
 The denoiser is one 1x1 convolution over latents of 1 x 2 x 2; what the loop gives it is recorded.
 """
 
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from train.run.checkpoint import Counters
 from train.run.ledger import Ledger
 from train.run.loop import optimise, set_rates
 from train.run.micro_batches import MicroBatches
+from train.run.monitor import CommandReader
 from train.run.objective import micro_losses
 from train.run.prepare import Training
 from train.run.processes import ProcessGroup
@@ -205,11 +206,12 @@ class ToyGenerator:
     def __init__(self, error: Exception | None = None) -> None:
         self._error = error
 
-    def draw(self, picture: ImageSpec) -> Any:
+    def draw(self, picture: ImageSpec, on_step: Callable[[int], None]) -> Any:
         from PIL import Image
 
         if self._error is not None:
             raise self._error
+        on_step(1)
         return Image.new("RGB", (4, 4), "grey")
 
 
@@ -305,6 +307,7 @@ def toy_training(
         generator,
         Ledger(images, schedule.steps, model.objective.timesteps),
         MicroBatches(images),
+        CommandReader(job),
     )
     return training, recorded
 

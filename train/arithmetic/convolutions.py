@@ -49,6 +49,12 @@ class ReorderedConv2d(nn.Module):
         """Return the gradient of the input from that of the output."""
         return self._backward(gradient, None)
 
+    def _apply(self, *_: Any, **__: Any) -> "ReorderedConv2d":
+        raise RuntimeError("Weights that were reordered for the CPU stay there, and in their type.")
+
+    def _save_to_state_dict(self, *_: Any, **__: Any) -> None:
+        raise RuntimeError("Weights that were reordered are in no state: the base model has them.")
+
 
 class _Convolution(torch.autograd.Function):
     @staticmethod

@@ -6,7 +6,7 @@ nothing but itself, not on its batch, nor on where a run was interrupted.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 import torch
@@ -90,7 +90,7 @@ class Texts:
         states = self._encode(asked.context)
         return Conditioning(states.context, {**asked.extra, **states.extra})
 
-    def read_ahead(self, captions: Iterable[str]) -> None:
+    def read_ahead(self, captions: Iterable[str], heed: Callable[[], None] = lambda: None) -> None:
         """Encode what a run will ask for, before its denoiser needs the memory.
 
         A GPU encodes as many captions as there is room for. A CPU does so only where they are few,
@@ -98,13 +98,14 @@ class Texts:
 
         Args:
             captions: Of the run, in the order of its steps.
+            heed: Called before each of them is encoded; what it raises ends the work.
         """
         if self.trained:
             return
         first = list(islice(_distinct(islice(captions, _LOOKED_AT)), _FEW + 1))
         if self._on_cpu and len(first) > _FEW:
             return
-        self._complete = self._fetch([], chain(first, captions)) and len(first) <= _FEW
+        self._complete = self._fetch([], chain(first, captions), heed) and len(first) <= _FEW
         self.rest()
 
     def rest(self) -> None:
@@ -128,7 +129,12 @@ class Texts:
             if self._model.is_cut(text, settings.max_token_length, settings.chunking)
         ]
 
-    def _fetch(self, captions: Sequence[str], ahead: Iterable[str]) -> bool:
+    def _fetch(
+        self,
+        captions: Sequence[str],
+        ahead: Iterable[str],
+        heed: Callable[[], None] = lambda: None,
+    ) -> bool:
         """Encode what is missing, and keep what will be needed next; return whether all of it."""
         # "" fills captions up that are shorter than others of their batch.
         needed = dict.fromkeys([*captions, ""])
@@ -140,6 +146,7 @@ class Texts:
                 if new >= _AT_ONCE and text not in needed:
                     break
                 new += 1
+                heed()
                 states = self._encode_one(text).kept()
                 self._bytes += states.nbytes
             size += states.nbytes

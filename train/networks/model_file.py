@@ -117,7 +117,8 @@ def _others(base: BaseModel, trained: Collection[str]) -> dict[str, StoredTensor
         if components:
             found = {name: t for name, t in found.items() if not name.startswith(VAE)}
     else:
-        components = [name for name in ("vae", *base.text_encoders) if name not in trained]
+        every = ("unet", "vae", *base.text_encoders)
+        components = [name for name in every if name not in trained]
     for component in components:
         found |= _of_component(base, component)
     return found

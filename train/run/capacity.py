@@ -194,7 +194,8 @@ def checkpoint_bytes(base: BaseModel, components: Sequence[str], precision: str)
         spans = [entry["data_offsets"] for name, entry in entries if name not in moved]
         kept: int = sum(end - start for start, end in spans)
         return trained + kept
-    others = [name for name in ("vae", *base.text_encoders) if name not in components]
+    every = ("unet", "vae", *base.text_encoders)
+    others = [name for name in every if name not in components]
     return trained + _count(weight_shapes(base, others)) * _WIDTHS["fp32"]
 
 

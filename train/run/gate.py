@@ -54,13 +54,17 @@ def probe(training: Training, take_step: TakeStep) -> Generator[Event, None, boo
     Raises:
         MemoryRanOutError: A step does not fit.
         TrainingError: The loss of a step is NaN or infinite.
+        StopAskedError: Somebody asked to stop.
     """
     schedule = training.schedule
     if training.counters.step or schedule.steps < LEAST_STEPS:
         return None
     place = heaviest_step(schedule)
     ledger = Ledger(schedule.images, schedule.steps, training.model.objective.timesteps)
-    trial = replace(training, counters=Counters(step=place), lost=Lost(), ledger=ledger)
+    commands, group = training.commands, training.group
+    # Several processes exchange their gradients in a step, and must end it together.
+    heed = commands.heed if group.size == 1 else training.heed
+    trial = replace(training, counters=Counters(step=place), lost=Lost(), ledger=ledger, heed=heed)
     idle: float | None = None
     seconds: list[float] = []
     asking: list[float] = []
@@ -68,6 +72,8 @@ def probe(training: Training, take_step: TakeStep) -> Generator[Event, None, boo
         before = _snapshot(training)
         for number in range(STEPS):
             yield Progress("probe", number, STEPS)
+            commands.rest()
+            group.meet(stop=commands.stop_asked())
             last_on_gpu = number == STEPS - 1 and training.group.device.type == "cuda"
             began = time.monotonic()
             if last_on_gpu:

@@ -50,6 +50,7 @@ def _attempt(
     for index, batch in batches:
         try:
             for loss, moved in _parts(training, batch, (epoch, step, index), images):
+                training.heed()
                 total += loss
                 moves |= moved
         except Exception as error:

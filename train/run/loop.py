@@ -1,9 +1,10 @@
 """The training loop. It reads from top to bottom what a run does, and yields what happens."""
 
+import contextlib
 import re
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from torch import Tensor
@@ -22,7 +23,7 @@ from train.run.gradients import add_gradients
 from train.run.image_report import write_images
 from train.run.monitor import CommandReader, Step, StepLog, StepTimer
 from train.run.prepare import Planner, Training, prepare
-from train.run.processes import ProcessGroup
+from train.run.processes import ProcessGroup, StopAskedError
 from train.run.validation import measures_anything, validate, worth_a_round
 from train.sampling.draw import ImageSpec, parameters, png_text
 
@@ -48,12 +49,40 @@ def train(
         UserError: Anything the user can fix.
     """
     yield Started(f"train {run.name}")
-    training = yield from prepare(run, job, group, plan)
-    commands, counters, schedule = CommandReader(job), training.counters, training.schedule
+    commands = CommandReader(job)
+    try:
+        preparing = prepare(run, job, group, plan, commands)
+        training = yield from _heeding(preparing, commands, group)
+        yield from _before(training)
+    except StopAskedError:
+        yield Finished({}, "stopped")
+        return
+    counters, schedule = training.counters, training.schedule
     most = training.settings.batch_size * training.settings.gradient_accumulation
     log = StepLog(schedule.steps, counters, group, lambda: training.ledger.settle(group, most))
-    yield from _before(training)
-    reason = "done"
+    reason = yield from _steps(training, log)
+    yield from _finish(training, log.timer, reason)
+
+
+def _heeding(
+    preparing: Generator[Event, None, Training], commands: CommandReader, group: ProcessGroup
+) -> Generator[Event, None, Training]:
+    """Pass events on; between them wait while the run is paused, and end when it is to stop."""
+    with contextlib.closing(preparing):
+        while True:
+            try:
+                event = next(preparing)
+            except StopIteration as end:
+                training: Training = end.value
+                return training
+            yield event
+            commands.rest()
+            commands.heed(group)
+
+
+def _steps(training: Training, log: StepLog) -> Generator[Event, None, str]:
+    """Do the steps that are left, and what follows each of them; return why they end."""
+    counters, schedule, group = training.counters, training.schedule, training.group
     while counters.step < schedule.steps:
         log.begin()
         epoch = schedule.epoch_of(counters.step)
@@ -68,7 +97,7 @@ def train(
 
         if log.due:
             yield from log.read()
-        asked = commands.asked() if group.is_main else set()
+        asked = training.commands.asked() if group.is_main else set()
         if "pause" in asked:
             log.restart()
         due = group.broadcast(_due(training, asked))
@@ -76,28 +105,40 @@ def train(
             yield from log.read()
         if due["save"]:
             yield from _save(training)
-        if due["validate"]:
-            yield from _validate(training)
-        if due["sample"]:
-            yield from _draw(training)
         if due["stop"]:
-            reason = "stopped"
-            break
-
-    yield from _finish(training, log.timer, reason)
+            return "stopped"
+        if due["validate"] or due["sample"]:
+            stopped = yield from _look(training, validated=due["validate"], drawn=due["sample"])
+            if group.broadcast({"stop": stopped})["stop"]:
+                if not due["save"]:
+                    yield from _save(training)
+                return "stopped"
+    return "done"
 
 
 def _before(training: Training) -> Iterator[Event]:
     """Try the run, and look at the model as it was before the first step."""
     training.network.train()
-    yield from compile_blocks(training.model, training.settings)
+    settings = training.settings
+    yield from compile_blocks(training.model, settings)
     starved = yield from probe(training, _trial)
     yield from training.micro.news()
     yield from choose_execution(training, starved=starved)
     if training.counters.step == 0:
-        yield from _validate(training)
-        if training.settings.sample_at_start:
+        stopped = yield from _look(training, validated=True, drawn=settings.sample_at_start)
+        training.group.meet(stop=stopped)
+
+
+def _look(training: Training, *, validated: bool, drawn: bool) -> Generator[Event, None, bool]:
+    """Validate and draw; return whether somebody asked to stop meanwhile, which ends it at once."""
+    try:
+        if validated:
+            yield from _validate(training)
+        if drawn:
             yield from _draw(training)
+    except StopAskedError:
+        return True
+    return False
 
 
 def set_rates(training: Training) -> float:
@@ -203,6 +244,8 @@ def _draw(training: Training) -> Iterator[Event]:
             with training.stepper.inference_weights():
                 sample = _sample(training, picture, index)
             yield sample
+        except StopAskedError:
+            raise
         except Exception as error:  # whatever went wrong, the run is worth more than a picture
             traceback.print_exc()
             reason = error.message if isinstance(error, UserError) else repr(error)
@@ -216,8 +259,9 @@ def _draw(training: Training) -> Iterator[Event]:
 
 def _sample(training: Training, picture: ImageSpec, index: int) -> Sample:
     run, step = training.run, training.counters.step
+    training.commands.heed()
     with training.network.in_use():
-        image = training.generator.draw(picture)
+        image = training.generator.draw(picture, lambda _: training.commands.heed())
     path = run.samples / f"step{step:08d}-{index:02d}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     base = training.model.base
@@ -276,7 +320,9 @@ def _finish(training: Training, timer: StepTimer, reason: str) -> Iterator[Event
     """Report how the run went; everything is saved by now."""
     counters = training.counters
     if reason == "done" and counters.validated != counters.step:
-        yield from _validate(training)  # killed between the last save and its validation
+        # Killed between the last save and its validation.
+        stopped = yield from _look(training, validated=True, drawn=False)
+        reason = "stopped" if stopped else reason
     training.network.detach()
     summary = {
         "lora": training.relative(_saved_file(training)),

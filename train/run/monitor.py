@@ -14,7 +14,7 @@ from prep.errors import EXIT_PROBLEMS, UserError
 from prep.events import Metric
 from prep.system import jobs
 from train.run.checkpoint import Counters
-from train.run.processes import ProcessGroup
+from train.run.processes import ProcessGroup, StopAskedError
 
 _RECENT = 20
 """Steps that the shown rate is averaged over."""
@@ -192,16 +192,50 @@ class CommandReader:
 
     def __init__(self, job: jobs.Job) -> None:
         self._job, self._offset = job, 0
+        self._new: list[str] = []
 
     def asked(self) -> set[str]:
         """Return the commands that arrived since the last call; waits while paused."""
-        found, self._offset = jobs.commands(self._job, self._offset)
-        paused = False
-        while True:
-            for command in found:
-                paused = {"pause": True, "resume": False, "stop": False}.get(command, paused)
-            if not paused:
-                return set(found)
+        self._wait()
+        found, self._new = set(self._new), []
+        return found
+
+    def rest(self) -> None:
+        """Wait while paused, outside the steps; what else was asked is left for ``asked``."""
+        self._wait()
+        self._new = [command for command in self._new if command not in ("pause", "resume")]
+
+    def heed(self, group: ProcessGroup | None = None) -> None:
+        """End what may be broken off.
+
+        Args:
+            group: The other processes, which end it, too; ``None`` where this one works alone.
+
+        Raises:
+            StopAskedError: Somebody asks to stop.
+        """
+        if self.stop_asked():
+            if group:
+                group.meet(stop=True)
+            raise StopAskedError
+
+    def stop_asked(self) -> bool:
+        """Return whether somebody asks to stop; the others need not be told yet."""
+        self._read()
+        return "stop" in self._new
+
+    def _wait(self) -> None:
+        self._read()
+        while self._paused():
             time.sleep(0.2)
-            more, self._offset = jobs.commands(self._job, self._offset)
-            found += more
+            self._read()
+
+    def _paused(self) -> bool:
+        paused = False
+        for command in self._new:
+            paused = {"pause": True, "resume": False, "stop": False}.get(command, paused)
+        return paused
+
+    def _read(self) -> None:
+        found, self._offset = jobs.commands(self._job, self._offset)
+        self._new += found

@@ -260,6 +260,7 @@ def fixed_losses(training: Training, images: Sequence[TrainImage]) -> dict[Path,
     read = []
     with training.network.in_use():
         for place, image in enumerate(images):
+            training.commands.heed()
             try:
                 mean, _ = training.cache.load(image)
                 mask = training.cache.mask(image)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -37,9 +38,11 @@ from train.run.batches import Lost
 from train.run.building import make_network, make_stepper, reorder_frozen
 from train.run.capacity import check_whole_model, whole_model_warnings
 from train.run.checkpoint import Counters, load_newest, newest_step, set_aside, states
+from train.run.data_faults import check_buckets, data_warnings
 from train.run.graphs import Graphs
 from train.run.ledger import Ledger
 from train.run.micro_batches import MicroBatches
+from train.run.monitor import CommandReader
 from train.run.probe import LEAST_STEPS, judge, prediction_errors, probed
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
@@ -67,6 +70,9 @@ class Training:
     generator: ImageGenerator
     ledger: Ledger
     micro: MicroBatches
+    commands: CommandReader
+    heed: Callable[[], None] = lambda: None
+    """Called between the forwards of a step; raises StopAskedError where it may be broken off."""
     errors: Mapping[str, float] = field(default_factory=dict)
     """Relative error of the base model by what it might predict; empty for a resumed run."""
     planned: int | None = None
@@ -116,7 +122,11 @@ Planner = Callable[[RunConfig, BaseModel, Size], Generator[Event, None, int | No
 
 
 def prepare(
-    run: RunConfig, job: jobs.Job, group: ProcessGroup, plan: Planner | None = None
+    run: RunConfig,
+    job: jobs.Job,
+    group: ProcessGroup,
+    plan: Planner | None = None,
+    commands: CommandReader | None = None,
 ) -> Generator[Event, None, Training]:
     """Get a run ready.
 
@@ -125,6 +135,7 @@ def prepare(
         job: Its directory.
         group: This process and its device.
         plan: Calculates the memory of a run that begins.
+        commands: Tells whether somebody asks to stop; what takes long asks it in between.
 
     Yields:
         Stages, progress of the encoding, images that were left out, and warnings.
@@ -134,10 +145,11 @@ def prepare(
 
     Raises:
         UserError: Anything the user can fix.
+        StopAskedError: Somebody asked to stop; no other process is left waiting.
     """
-    settings, base = run.train, opened_base(run)
+    settings, base, commands = run.train, opened_base(run), commands or CommandReader(job)
     prompts = training_prompts(settings.sample_prompts, base)
-    _check_buckets(data := read_dataset(run.dataset, settings), base)
+    check_buckets(data := read_dataset(run.dataset, settings), base)
     yield from check_whole_model(base, settings, group.device)
     model = open_family(base, choose(settings.precision, group.device))
     settings.check_prediction(model.objective.prediction)
@@ -145,10 +157,11 @@ def prepare(
     chosen, held_out = split_validation(data, settings)
     schedule = Schedule.make(chosen, settings, group.size)
     texts, folder = Texts(model, settings), job.directory / "state"
-    yield from _warnings(data, schedule, texts, settings)
+    yield from data_warnings(data, schedule, texts, settings)
     yield from whole_model_warnings(run, base, schedule, folder)
     read = schedule.captions_from(newest_step(folder), group.rank)
-    yield from _read_ahead(texts, held_out, schedule.images, settings, read)
+    heed = partial(commands.heed, group)
+    yield from _read_ahead(texts, held_out, schedule.images, settings, read, heed)
     fresh = not states(folder)
     planned = yield from _planned(plan if fresh and group.is_main else None, run, base, schedule)
     yield from _load(model, settings)
@@ -172,12 +185,17 @@ def prepare(
         ImageGenerator(model, texts.rest),
         Ledger(schedule.images, schedule.steps, model.objective.timesteps),
         MicroBatches(schedule.images),
+        commands,
         planned=planned,
     )
-    return (yield from _begin_or_resume(training))
+    training = yield from _begin_or_resume(training, heed)
+    group.meet()
+    return training
 
 
-def _begin_or_resume(training: Training) -> Generator[Event, None, Training]:
+def _begin_or_resume(
+    training: Training, heed: Callable[[], None]
+) -> Generator[Event, None, Training]:
     """Go back to the newest state; without one, look at what the base model predicts."""
     network, stepper, model = training.network, training.stepper, training.model
     yield from reorder_frozen(model)
@@ -194,7 +212,7 @@ def _begin_or_resume(training: Training) -> Generator[Event, None, Training]:
         # Text states of the bare model, which nothing else may remember if they are trained.
         bare = Texts(model, training.settings) if training.texts.trained else training.texts
         training.errors = yield from _probe(
-            model, training.cache, bare, training.schedule, training.settings
+            model, training.cache, bare, training.schedule, training.settings, heed
         )
     return training
 
@@ -205,13 +223,14 @@ def _read_ahead(
     images: Sequence[TrainImage],
     settings: TrainSettings,
     captions: Iterable[str],
+    heed: Callable[[], None],
 ) -> Generator[Event, None, None]:
     """Encode captions: of images that are measured, and of the steps to come."""
     measured = (*held_out, *watched_images(images, settings), *probed(images))
     if not texts.trained:
         began = time.monotonic()
         yield Stage("captions")
-        texts.read_ahead(chain(map(validation_caption, measured), captions))
+        texts.read_ahead(chain(map(validation_caption, measured), captions), heed)
         yield Stage("captions", True, round(time.monotonic() - began, 2))
 
 
@@ -261,19 +280,13 @@ def _encode(
     return data, cache
 
 
-def _check_buckets(data: Dataset, base: BaseModel) -> None:
-    multiple = base.pixel_multiple
-    for image in data.images:
-        width, height = image.fit.bucket
-        if width % multiple or height % multiple:
-            raise UserError(
-                f"The bucket {width}x{height} does not fit the base model.",
-                f"Make resolution and bucket_reso_steps multiples of {multiple}.",
-            )
-
-
 def _probe(
-    model: Family, cache: LatentCache, texts: Texts, schedule: Schedule, settings: TrainSettings
+    model: Family,
+    cache: LatentCache,
+    texts: Texts,
+    schedule: Schedule,
+    settings: TrainSettings,
+    heed: Callable[[], None],
 ) -> Generator[Event, None, Mapping[str, float]]:
     """Check what the base model predicts, without the network; return its relative errors.
 
@@ -281,7 +294,7 @@ def _probe(
         ConfigError: It clearly is not what its file says.
     """
     began = time.monotonic()
-    errors = prediction_errors(model, cache, texts, schedule.images)
+    errors = prediction_errors(model, cache, texts, schedule.images, heed)
     prediction = model.objective.prediction
     asked_for = settings.prediction != "auto"
     warning = judge(errors, prediction, asked_for=asked_for, name=model.base.name)
@@ -324,39 +337,6 @@ def _resume(
             "The run continues with the new one; the result differs from an uninterrupted run.",
         )
     return replace(counters, dataset=data.fingerprint)
-
-
-def _warnings(
-    data: Dataset, schedule: Schedule, texts: Texts, settings: TrainSettings
-) -> Generator[Event, None, None]:
-    lines = {(image.path, line) for image in data.images for line in image.caption.splitlines()}
-    cut = texts.too_long(sorted(line for _, line in lines))
-    if cut:
-        yield Warned(
-            f"{len(cut)} captions are longer than {settings.max_token_length} tokens; "
-            f"their ends are cut off, for example: {cut[0][:60]}…",
-            "Raise max_token_length, or shorten them.",
-        )
-    for size in {part.batch_size for part in data.parts} - {None, settings.batch_size}:
-        yield Warned(
-            f"The dataset file says batch_size {size}; the run uses {settings.batch_size}.",
-            "The settings of the run take precedence over the dataset file.",
-        )
-    if len(schedule.images) == 1:
-        yield Warned(
-            "There is a single image to train on: what is learned is this image.",
-            "Ten different ones or more show what they have in common.",
-        )
-    exposures = sum(image.repeats for image in schedule.images)
-    filled = exposures / schedule.batches_per_epoch
-    if filled < min(settings.batch_size, exposures) / 2:
-        buckets = len({(image.part, image.fit.bucket) for image in schedule.images})
-        yield Warned(
-            f"Batches have {filled:.1f} images on average, not {settings.batch_size}: the images"
-            f" are spread over {buckets} buckets.",
-            "Raise bucket_reso_steps or num_repeats, crop the images to fewer shapes, or lower"
-            " batch_size and raise gradient_accumulation.",
-        )
 
 
 def _pictures(

@@ -5,7 +5,7 @@ models do not say that they are. So the base model's own error is measured under
 that its family knows, on a few training images at timesteps where the targets differ most.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -35,7 +35,11 @@ def probed(images: Sequence[TrainImage]) -> Sequence[TrainImage]:
 
 @torch.no_grad()
 def prediction_errors(
-    model: Family, cache: LatentCache, texts: Texts, images: Sequence[TrainImage]
+    model: Family,
+    cache: LatentCache,
+    texts: Texts,
+    images: Sequence[TrainImage],
+    heed: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """Return the base model's error under each hypothesis of what it predicts.
 
@@ -44,6 +48,7 @@ def prediction_errors(
         cache: Latents of the images.
         texts: Encodes their captions.
         images: The first few are used.
+        heed: Called before each forward; what it raises ends the measurement.
 
     Returns:
         Mean squared error divided by the mean square of the target, by prediction: below 1 for
@@ -51,13 +56,13 @@ def prediction_errors(
     """
     sums: dict[str, list[float]] = {name: [] for name in model.objective.hypotheses}
     for image in probed(images):
-        for name, error in _errors(model, cache, texts, image).items():
+        for name, error in _errors(model, cache, texts, image, heed).items():
             sums[name].append(error)
     return {name: sum(errors) / len(errors) for name, errors in sums.items() if errors}
 
 
 def _errors(
-    model: Family, cache: LatentCache, texts: Texts, image: TrainImage
+    model: Family, cache: LatentCache, texts: Texts, image: TrainImage, heed: Callable[[], None]
 ) -> Mapping[str, float]:
     objective, device, count = model.objective, model.policy.device, len(_TIMES)
     mean, _ = cache.load(image)
@@ -67,10 +72,13 @@ def _errors(
     times = objective.timesteps_at(_TIMES).to(device)
     bucket = image.fit.bucket
     frame = Frame(image.origin.size, image.origin.corner_of(bucket, flipped=False), bucket)
-    captions = [validation_caption(image)] * count
-    conditioning = model.framed(texts.encode(captions), [frame] * count)
-    noisy = objective.noisy(latents, noise, times)
-    predicted = model.predict(noisy, times, conditioning).float()
+    conditioning = model.framed(texts.encode([validation_caption(image)]), [frame])
+    noisy, answers = objective.noisy(latents, noise, times), []
+    for row in range(count):  # one by one: as little memory as a batch of one
+        heed()
+        one = slice(row, row + 1)
+        answers.append(model.predict(noisy[one], times[one], conditioning))
+    predicted = torch.cat(answers).float()
 
     def error(target: Tensor) -> float:
         return float(((predicted - target) ** 2).mean() / (target**2).mean())

@@ -17,6 +17,10 @@ as its user likes, and by default the others give up after 10 minutes; of a proc
 the launcher knows."""
 
 
+class StopAskedError(Exception):
+    """Somebody asked a run to stop in the midst of what is not worth saving."""
+
+
 @dataclass(frozen=True)
 class ProcessGroup:
     """This process among the others.
@@ -60,10 +64,23 @@ class ProcessGroup:
         """Which of the things that are done once, by any of the processes, this one does."""
         return slice(self.rank, None, self.size)
 
-    def meet(self) -> None:
-        """Wait until all processes have come here."""
-        if self.size > 1:
-            self.all_reduce(torch.zeros((), device=self.device)).item()
+    def meet(self, *, stop: bool = False) -> None:
+        """Wait until all processes have come here, or to another place where they meet.
+
+        Args:
+            stop: This process has been asked to stop. It may come from anywhere before a meeting.
+
+        Raises:
+            StopAskedError: One of them has; it is raised in all, so that nobody waits for another.
+        """
+        if self._any(stop):
+            raise StopAskedError
+
+    def _any(self, flag: bool) -> bool:
+        """Return whether a flag is set in any of the processes."""
+        if self.size == 1:
+            return flag
+        return bool(self.all_reduce(torch.tensor(float(flag), device=self.device)).item())
 
     def all_reduce(self, tensor: Tensor) -> Tensor:
         """Replace a tensor by its sum over all processes; return it."""

@@ -76,6 +76,44 @@ def test_lycoris_reads_every_tensor_and_does_the_same(
     theirs.restore()
 
 
+@pytest.mark.parametrize("kind", ["loha", "lokr"])
+def test_lycoris_loads_a_whole_file(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """As sd-scripts has it done: the network is made of the file, and draws the same.
+
+    LyCORIS 4.0 to 4.1.3 takes on no UNet of SD 1.5, whatever the file: its lists name the class
+    ``TimestepEmbedding`` for Anima and the two layers in it, and it objects to having them twice.
+    """
+    kohya = pytest.importorskip("lycoris.kohya")
+    lists = kohya.LycorisNetworkKohya
+    model = load(base)
+    unet = model.component("unet")
+    plain = prediction(model)
+    classes = lists.UNET_TARGET_REPLACE_MODULE
+    if "TimestepEmbedding" in classes:
+        with pytest.raises(
+            AssertionError, match="duplicated lora name: lora_unet_time_embedding_l"
+        ):
+            lists(None, unet)
+        others = [name for name in classes if name != "TimestepEmbedding"]
+        monkeypatch.setattr(lists, "UNET_TARGET_REPLACE_MODULE", others)
+    # How LoKr split a kernel is a guess of LyCORIS, which is right for the widths of real models.
+    targets = model.targets(parts=["unet"], conv=kind == "loha")
+    settings = NetworkSettings(network=kind)
+    network = stirred(fresh_network(targets, Ranks(3, 2.0, 3, 2.0), kind=settings)).attach(targets)
+    ours = prediction(model)
+    network.detach()
+    save_lora(tmp_path / "a.safetensors", network, {}, "fp32")
+    theirs, _ = kohya.create_network_from_weights(
+        1.0, str(tmp_path / "a.safetensors"), None, None, unet
+    )
+    assert {module.lora_name for module in theirs.unet_loras} == set(targets)
+    theirs.eval().apply_to(None, unet, apply_text_encoder=False, apply_unet=True)
+    assert float((ours - plain).abs().max()) > 1e-2
+    assert torch.allclose(prediction(model), ours, atol=1e-4)
+
+
 def test_diffusers_draws_the_same_with_a_rank_stabilised_file(base: Path, tmp_path: Path) -> None:
     pytest.importorskip("peft")
     model = load(base)

@@ -16,14 +16,16 @@ import torch
 from torch import Tensor, distributed
 
 from prep.events import Event, Skipped
+from prep.system import jobs
 from tests.train.tiny import dataset_text, make_images
 from tests.train.toy import CPU, steps, toy_image, toy_training, weights
 from train.config import RunConfig, TrainSettings
 from train.data.reading import read_dataset
 from train.run import prepare, processes
 from train.run.micro_batches import MicroBatches
+from train.run.monitor import CommandReader
 from train.run.prepare import Training
-from train.run.processes import ProcessGroup
+from train.run.processes import ProcessGroup, StopAskedError
 
 ROOT = Path(__file__).parents[3]
 IMAGES = [toy_image(number) for number in range(3)]
@@ -126,10 +128,26 @@ def encode_together(rank: int, folder: Path) -> dict[str, Any]:
     loaded = [float(cache.load(image)[0].mean()) for image in data.images]
     assert len(encoded) == here, "all was in the cache"
     return {
+        "stopped": stopped(rank, group, folder),
         "encoded": encoded,
         "loaded": loaded,
         "skipped": [Path(event.path).name for event in found if isinstance(event, Skipped)],
     }
+
+
+def stopped(rank: int, group: ProcessGroup, folder: Path) -> bool:
+    """Return whether a stop ends the work of this process; only the second one hears it itself."""
+    job = jobs.Job(folder / str(rank))
+    if rank:
+        jobs.send(job, "stop")
+    group.meet()
+    try:
+        CommandReader(job).heed(group)
+        group.meet()
+    except StopAskedError:
+        group.meet()  # nobody is still waiting at the meeting before
+        return True
+    return False
 
 
 def yield_into(found: list[Any], stream: Generator[Event, None, Any]) -> Any:
@@ -202,7 +220,7 @@ def test_memory_that_runs_out_in_one_process_is_nothing_to_the_other(tmp_path: P
     assert first["warnings"] == 1
 
 
-def test_two_processes_encode_each_image_once(tmp_path: Path) -> None:
+def test_two_processes_encode_each_image_once_and_stop_together(tmp_path: Path) -> None:
     make_images(tmp_path / "images", 9)
     (tmp_path / "images" / "03.png").write_bytes(b"no picture")
     whole = (tmp_path / "images" / "05.png").read_bytes()
@@ -213,6 +231,7 @@ def test_two_processes_encode_each_image_once(tmp_path: Path) -> None:
     assert sorted((len(first["encoded"]), len(second["encoded"]))) in ([3, 4], [2, 5])
     assert len(first["loaded"]) == 7
     assert first["loaded"] == second["loaded"]
+    assert (first["stopped"], second["stopped"]) == (True, True)
     assert first["skipped"] == second["skipped"] == ["03.png", "05.png"]
 
 
