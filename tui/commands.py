@@ -168,6 +168,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("y", "answer('yes')", "Yes", "Do what is proposed.", "review", True),
     Command("n", "answer('no')", "No", "Leave it; not asked again.", "review", True),
     Command("f", "fix", "Fix", "Do the other thing, or go where it is done.", "review", True),
+    Command("b", "answer('instead')", "Instead", "Exclude the left picture instead.", "review"),
     Command("s", "later", "Later", "Ask the rest first.", "review", True),
     Command(
         "exclamation_mark",

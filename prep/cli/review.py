@@ -55,8 +55,8 @@ def _lines(event: events.Event) -> str | None:
 def _of(event: events.Waiting) -> Iterator[str]:
     yield f"{event.about}: {event.title}"
     yield f"    {event.reason}"
-    answers = (("yes", event.yes), ("no", event.no), ("fix", event.fix))
-    yield "    " + "; ".join(f"{answer}: {what}" for answer, what in answers if what)
+    answers = {"yes": event.yes, "no": event.no, "fix": event.fix, "instead": event.instead}
+    yield "    " + "; ".join(f"{answer}: {what}" for answer, what in answers.items() if what)
 
 
 def _summary(found: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The review: keys, undo, kinds, what was changed meanwhile, and where it leads."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,14 @@ from textual.widgets import Static
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import exclusion
 from prep.dataset.journal.edits import Journal
+from prep.ops import scan
+from prep.ops.review.duplicates import Duplicates
 from prep.project import Project
 from tests.prep.pictures import busy
 from tests.tui.driving import Opened, running
 from tui.dialogs.question import Question
 from tui.screens.review import ReviewScreen
+from tui.screens.review_texts import answers, beside, nothing_proposed
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.image_list import ImageList
 from tui.widgets.line_list import ItemList
@@ -220,6 +224,37 @@ async def test_what_is_left_is_counted_by_kind_and_in_the_rail(mixed: Project) -
         await opened.press("y")
         assert f"! {total - 1} to decide" in str(item.content)
         assert "duplicates" not in text(screen, "kinds")
+
+
+def test_of_an_unclear_pair_no_picture_goes_and_both_can_be_excluded(mixed: Project) -> None:
+    list(scan.run(mixed))
+    sure = Duplicates(
+        kind="duplicates",
+        images=("dataset/10_mochi/a.png", "dataset/10_mochi/b.png"),
+        basis=frozenset(),
+        importance=1,
+        title="",
+        reason="",
+        yes="keep a.png, exclude b.png",
+        reasons=("near",),
+        turns=(0, 0),
+    )
+    unclear = replace(sure, yes="", no="keep both", fix="exclude b.png", instead="exclude a.png")
+    with Index(mixed) as index:
+        rows = [index.get(path) for path in sure.images]
+    shown = [
+        beside(mixed, each, row, place).partition(" · ")[0]
+        for each in (sure, unclear)
+        for place, row in enumerate(rows)
+        if row is not None
+    ]
+    assert shown == ["stays: a.png", "goes: b.png", "A: a.png", "B: b.png"]
+    assert answers(unclear).split("\n")[:3] == [
+        "n  keep both",
+        "f  exclude b.png",
+        "b  exclude a.png",
+    ]
+    assert nothing_proposed(unclear) == "n: keep both · f: exclude b.png · b: exclude a.png"
 
 
 async def test_an_empty_inbox_says_so(project: Project) -> None:

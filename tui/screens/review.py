@@ -16,7 +16,7 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from prep import events
-from prep.curation.review import NAMES, Answer, DatasetDecision, Decision, Kind, counts
+from prep.curation.review import Answer, Decision, Kind, counts
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import CONTENT, MOVED
 from prep.images import decode
@@ -24,21 +24,19 @@ from prep.language import _, translated
 from prep.ops import review
 from prep.ops.preview import outlined
 from tui import commands
-from tui.about import about
 from tui.jobs.operations import watched
 from tui.notices import tell
+from tui.screens.review_texts import answers, beside, is_pair, line, nothing_proposed
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.stages import StageState
 from tui.widgets.clipped import Clipped
 from tui.widgets.job_strip import bar
-from tui.widgets.line_list import ItemList, LineList, Piece
+from tui.widgets.line_list import ItemList, LineList
 from tui.widgets.picture import Picture
 
 _NOTICE = 0.5
 """Seconds after which a question that took the place of another one by itself can be answered."""
-_PRESSING = 3
-"""Importance up to which a question is marked with !."""
 
 
 @dataclass
@@ -209,7 +207,9 @@ class ReviewScreen(StageScreen):
             self._kind = None
         listed = self._listed
         questions = self.query_one("#decisions", ItemList)
-        questions.show([self._line(each) for each in listed], complete=self._complete)
+        questions.show(
+            [line(each, later=each.id in self._later) for each in listed], complete=self._complete
+        )
         questions.cursor = place
         self._written = questions.cursor
         self._look(by_itself=by_itself)
@@ -225,13 +225,6 @@ class ReviewScreen(StageScreen):
             number = len(self._open)
             waiting = StageState("needs you", _("{count} to decide").format(count=number))
             self.remark(waiting if number else done)
-
-    def _line(self, decision: Decision) -> list[Piece]:
-        title = translated(decision.title)
-        if decision.id in self._later:
-            return [("… ", "dim"), (title, "dim")]
-        mark: Piece = ("! ", "warn") if decision.importance <= _PRESSING else ("· ", "dim")
-        return [mark, (title, "")]
 
     def _tell(self, text: str) -> None:
         self.query_one("#review-status", Static).update(Content(text))
@@ -251,7 +244,7 @@ class ReviewScreen(StageScreen):
         if self._drawn is None or decision is None or decision.id != self._drawn.id:
             # Answers count only for what has been on the screen, and was noticed.
             self._seen = None
-            self._place = 1 if _is_pair(decision) else 0
+            self._place = 1 if is_pair(decision) else 0
             if by_itself:
                 self.set_timer(_NOTICE, partial(self._now_seen, decision))
             else:
@@ -274,8 +267,8 @@ class ReviewScreen(StageScreen):
         self.query_one("#review-title", Static).update(Content(title))
         reason = "" if decision is None else translated(decision.reason)
         self.query_one("#review-reason", Static).update(Content(reason))
-        self.query_one("#review-answers", Static).update(Content(_answers(decision)))
-        pair = _is_pair(decision)
+        self.query_one("#review-answers", Static).update(Content(answers(decision)))
+        pair = is_pair(decision)
         self.set_class(pair, "-pair")
         self._draw_side("first", decision, 0 if pair else self._place)
         if pair:
@@ -285,13 +278,8 @@ class ReviewScreen(StageScreen):
         images = () if decision is None else decision.images
         row = self._rows.get(images[place]) if place < len(images) else None
         text = ""
-        if row is not None:
-            path, *facts = about(self.session.project, row).split("\n")
-            text = " · ".join((path.rpartition("/")[2], *facts))
-            if _is_pair(decision):
-                text = f"{_('goes') if place else _('stays')}: {text}"
-            if len(images) > 1 + _is_pair(decision) and (place or not _is_pair(decision)):
-                text = f"{place + 1}/{len(images)} {text}"
+        if decision is not None and row is not None:
+            text = beside(self.session.project, decision, row, place)
         self.query_one(f"#{side}-about", Static).update(Content(text))
         picture = self.query_one(f"#{side}-picture", Picture)
         if row is None:
@@ -311,7 +299,7 @@ class ReviewScreen(StageScreen):
         """Show the next picture of this question."""
         decision, self._touched = self._seen, True
         if decision is not None and decision.images:
-            first = 1 if _is_pair(decision) else 0
+            first = 1 if is_pair(decision) else 0
             self._place = first + (self._place + 1 - first) % (len(decision.images) - first)
             self._draw(decision)
 
@@ -344,8 +332,9 @@ class ReviewScreen(StageScreen):
         if decision is None:
             return
         if answer == "yes" and not decision.yes:
-            hint = _("n leaves it, f goes where it is done.")
-            tell(self, _("There is nothing to propose here."), hint)
+            tell(self, _("There is nothing to propose here."), nothing_proposed(decision))
+            return
+        if not decision.consequence(answer):
             return
         place, self._touched = self.query_one("#decisions", ItemList).cursor, True
         self._answering.add(decision.id)
@@ -378,21 +367,3 @@ class ReviewScreen(StageScreen):
             self._judge()
         if any(change.what in (CONTENT, MOVED) for change in done.changed):
             await self.app.run_action("rescan")
-
-
-def _is_pair(decision: Decision | None) -> bool:
-    """Return whether its pictures are compared with the first one."""
-    return decision is not None and decision.kind in ("duplicates", "unclear")
-
-
-def _answers(decision: Decision | None) -> str:
-    """Return the keys and what each does."""
-    if decision is None:
-        return ""
-    lines = [("y", decision.yes), ("n", decision.no), ("f", decision.fix)]
-    of_image = not isinstance(decision, DatasetDecision)
-    never = _("never ask this again")
-    if of_image:
-        never = _("never ask about {kind} here again").format(kind=_(NAMES[decision.kind]))
-    lines += [("s", _("later")), ("!", never)]
-    return "\n".join(f"{key}  {translated(does)}" for key, does in lines if does)

@@ -28,7 +28,7 @@ NAMES: Mapping[Kind, str] = {
     "advice": "advice",
 }
 """Kind -> what it is called in a sentence."""
-Answer = Literal["yes", "no", "fix", "never"]
+Answer = Literal["yes", "no", "fix", "instead", "never"]
 
 WHOLE_DATASET = "."
 """Path under which decisions are kept that are about no single image."""
@@ -50,6 +50,7 @@ class Decision(ABC):
         no: What happens on no.
         fix: What else can be done; empty for nothing.
         stage: Stage of the application in which that is done by hand; empty if ``changes`` does it.
+        instead: What can be done in place of ``fix``; empty for nothing.
     """
 
     kind: Kind
@@ -63,6 +64,7 @@ class Decision(ABC):
     no: str = "leave it as it is"
     fix: str = ""
     stage: str = ""
+    instead: str = ""
 
     @property
     def id(self) -> str:
@@ -88,15 +90,23 @@ class Decision(ABC):
     def fault(self, present: Present) -> str:
         """Return why it no longer applies, or an empty string."""
 
-    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
-        """Return the changes that carry out ``yes`` or ``fix``; none by default.
+    def consequence(self, answer: Answer) -> str:
+        """Return what an answer does, in a few words; empty if it cannot be given."""
+        if answer == "never":
+            return "never ask again"
+        if answer == "fix":
+            return "" if self.stage else self.fix
+        return {"yes": self.yes, "no": self.no, "instead": self.instead}[answer]
+
+    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
+        """Return the changes that carry out ``yes``, ``fix`` or ``instead``; none by default.
 
         Args:
             present: The dataset as it is now.
+            answer: What is carried out.
             shown: Place in ``images`` of the one shown on the right.
-            fix: Carry out ``fix``, not ``yes``.
         """
-        del present, shown, fix
+        del present, answer, shown
         return []
 
     def answered(self, decided: Mapping[str, Decided]) -> bool:

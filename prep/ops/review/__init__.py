@@ -68,7 +68,14 @@ def run(project: Project, options: ReviewOptions | None = None) -> Iterator[even
         answered = sum(len(_of_kinds(kept, kinds)) for kept in DecisionStore(index).all().values())
     for each in waiting:
         yield events.Waiting(
-            each.kind, list(each.images), each.title, each.reason, each.yes, each.no, each.fix
+            each.kind,
+            list(each.images),
+            each.title,
+            each.reason,
+            each.yes,
+            each.no,
+            each.fix,
+            each.instead,
         )
     yield events.Finished(
         {"waiting": len(waiting), "kinds": dict(counts(waiting)), "answered": answered}
@@ -116,7 +123,7 @@ def decided(
     Args:
         index: Open index.
         decision: What was asked.
-        answer: yes, no, fix or never.
+        answer: yes, no, fix, instead or never.
         shown: Place in its images of the one shown beside the first.
 
     Raises:
@@ -125,12 +132,13 @@ def decided(
     present = Present(index)
     if fault := decision.fault(present):
         raise RetryError(f"This no longer applies: {fault}.", "Nothing was changed.")
+    words = decision.consequence(answer)
+    if not words:
+        raise RetryError("This question has no such answer.", "Nothing was changed.")
     if answer in ("no", "never"):
         changes = decision.noted(present, never=answer == "never")
-        words = "never ask again" if answer == "never" else decision.no
     else:
-        changes = decision.changes(present, shown, fix=answer == "fix")
-        words = decision.yes if answer == "yes" else decision.fix
+        changes = decision.changes(present, answer, shown)
     if not any(change.before != change.after for change in changes):
         raise RetryError(f"There is nothing to do: {words}.", "Nothing was changed.")
     return f"review: {decision.title}: {words}", changes

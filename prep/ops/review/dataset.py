@@ -8,7 +8,7 @@ from itertools import islice
 from prep import events
 from prep.curation.checks import catalogue, transparency
 from prep.curation.checks.codes import Problem
-from prep.curation.review import DatasetDecision, Decision
+from prep.curation.review import Answer, DatasetDecision, Decision
 from prep.curation.review.present import TRAINER, Present
 from prep.dataset.journal.changes import Change
 from prep.ops import advise
@@ -32,10 +32,12 @@ class TrainerProblem(DatasetDecision):
         """Some file must still have it."""
         return "" if self.subject in present.problems else "it is mended by now"
 
-    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
+    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
         """Mend what can be mended safely."""
         del shown
-        return [] if fix else list(catalogue.changes(present.view, frozenset({self.subject})))
+        if answer != "yes":
+            return []
+        return list(catalogue.changes(present.view, frozenset({self.subject})))
 
 
 def find_problems(present: Present) -> Iterator[events.Event | Decision]:

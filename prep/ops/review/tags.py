@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from prep import captions, events
-from prep.curation.review import DatasetDecision, Decision
+from prep.curation.review import Answer, DatasetDecision, Decision
 from prep.curation.review.present import Present
 from prep.dataset.journal.changes import Change
 from prep.dataset.journal.tag_answers import AnswerStore
@@ -42,10 +42,10 @@ class Spelling(DatasetDecision):
             return ""
         return "" if self.finding.tag in present.spellings else "no caption has this tag any more"
 
-    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
+    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
         """Correct it in all captions."""
         del shown
-        return [] if fix else lint.correction(present.index, self.finding)
+        return [] if answer != "yes" else lint.correction(present.index, self.finding)
 
 
 def find_spellings(present: Present) -> Iterator[events.Event | Decision]:
@@ -102,10 +102,10 @@ class DoubtfulTag(Decision):
         told = captions.key(self.doubt.tag) in captions.keys(given)
         return f"{self.doubt.tag} was decided before" if told else ""
 
-    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
+    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
         """Record that the tagger is right."""
         del shown
-        return [] if fix else self._answer(present, there=not self.doubt.present)
+        return [] if answer != "yes" else self._answer(present, there=not self.doubt.present)
 
     def noted(self, present: Present, *, never: bool) -> list[Change]:
         """Record that the caption is right, with the other answers about tags of the image."""

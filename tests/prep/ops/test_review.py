@@ -102,15 +102,21 @@ def test_another_copy_can_be_kept(project: Project) -> None:
     assert list(excluded(project)) == [f"{FOLDER}/a.png"]
 
 
-def test_a_variant_is_asked_about_last_and_can_be_excluded(project: Project) -> None:
+@pytest.mark.parametrize(("answer", "gone"), [("fix", 1), ("instead", 0)])
+def test_of_a_variant_nothing_is_proposed_and_either_one_can_be_excluded(
+    project: Project, answer: Answer, gone: int
+) -> None:
     image = busy(4, (800, 640))
     save(project, "a.png", image)
     ImageDraw.Draw(image).ellipse((250, 250, 360, 330), fill="white")
     save(project, "b.png", image)
     (found,) = waiting(project, "duplicates", "unclear")
-    assert (found.kind, found.importance) == ("unclear", 9)
-    decide(project, found, "yes")
-    assert list(excluded(project)) == [found.images[1]]
+    assert (found.kind, found.importance, found.yes) == ("unclear", 9, "")
+    with pytest.raises(RetryError, match="no such answer"):
+        decide(project, found, "yes")
+    assert found.consequence(answer).startswith(f"exclude {Path(found.images[gone]).name}")
+    decide(project, found, answer)
+    assert list(excluded(project)) == [found.images[gone]]
 
 
 def test_borders_can_be_cut_off(project: Project) -> None:
