@@ -168,6 +168,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("y", "answer('yes')", "Yes", "Do what is proposed.", "review", True),
     Command("n", "answer('no')", "No", "Leave it; not asked again.", "review", True),
     Command("f", "fix", "Fix", "Do the other thing, or go where it is done.", "review", True),
+    Command("Y", "answer_alike('yes')", "Yes to all", "Yes to all like this one.", "review"),
+    Command("N", "answer_alike('no')", "No to all", "No to all like this one.", "review"),
+    Command("F", "answer_alike('fix')", "Fix all", "Fix all like this one.", "review"),
     Command("b", "answer('instead')", "Instead", "Exclude the left picture instead.", "review"),
     Command("s", "later", "Later", "Ask the rest first.", "review", True),
     Command(

@@ -275,6 +275,8 @@ class Quality(Event):
 class Waiting(Event):
     """Something that waits for a decision; ``about`` is its kind, ``yes`` what would be done.
 
+    ``code`` is what was found, where a kind finds several things.
+
     ``images`` are those it concerns, the one that would stay first; ``yes``, ``fix`` and
     ``instead`` are empty if there is nothing to propose.
     """
@@ -288,3 +290,4 @@ class Waiting(Event):
     no: str = ""
     fix: str = ""
     instead: str = ""
+    code: str = ""

@@ -15,6 +15,7 @@ from prep.ops.review.duplicates import Duplicates
 from prep.project import Project
 from tests.prep.pictures import busy
 from tests.tui.driving import Opened, running
+from tui.dialogs.preview import Preview
 from tui.dialogs.question import Question
 from tui.screens.review import ReviewScreen
 from tui.screens.review_texts import answers, beside, nothing_proposed
@@ -132,6 +133,26 @@ async def test_never_is_asked_no_more_for_this_image(mixed: Project) -> None:
         await opened.until(lambda: screen._complete)
         await opened.settled()
         assert not any("dark1" in line and "dark," in line for line in lines(screen))
+
+
+async def test_no_to_all_alike_names_them_first_and_is_one_step_of_undo(mixed: Project) -> None:
+    async with running(mixed) as opened:
+        screen = await reviewing(opened)
+        await only(opened, screen, "quality")
+        before = lines(screen)
+        assert "n  keep it · N for all 2 like this" in text(screen, "answers")
+        await opened.press("N")
+        preview = opened.app.screen
+        assert isinstance(preview, Preview)
+        named = ["".join(part for part, _ in line) for line in preview.query_one(ItemList)._items]
+        assert named == ["dark1.png: dark, flat  10_mochi", "dark2.png: dark, flat  10_mochi"]
+        await opened.press("escape")
+        assert lines(screen) == before
+        await opened.press("N", "enter")
+        assert not any("dark" in line for line in lines(screen))
+        await opened.press("u")
+        assert [line for line in lines(screen) if "dark" in line] == before
+        assert excluded(mixed) == []
 
 
 async def test_later_comes_last(mixed: Project) -> None:

@@ -1,7 +1,6 @@
 """Stage 0: everything that wants a decision, one thing at a time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -11,22 +10,27 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.message import Message
 from textual.widgets import Static
-from textual.worker import get_current_worker
 
-from prep import events
-from prep.curation.review import Answer, Decision, Kind, counts
+from prep.curation.review import Answer, Decision, Kind, alike, counts
 from prep.dataset.index import ImageRow, Index
-from prep.dataset.journal.changes import CONTENT, MOVED
+from prep.dataset.journal.changes import CONTENT, MOVED, Change
 from prep.images import decode
 from prep.language import _, translated
 from prep.ops import review
 from prep.ops.preview import outlined
 from tui import commands
-from tui.jobs.operations import watched
 from tui.notices import tell
-from tui.screens.review_texts import answers, beside, is_pair, line, nothing_proposed
+from tui.screens.review_search import Searched, Searching, search
+from tui.screens.review_texts import (
+    answer_to_all,
+    answers,
+    beside,
+    is_pair,
+    left_alone,
+    line,
+    nothing_proposed,
+)
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.stages import StageState
@@ -37,27 +41,6 @@ from tui.widgets.picture import Picture
 
 _NOTICE = 0.5
 """Seconds after which a question that took the place of another one by itself can be answered."""
-
-
-@dataclass
-class Searching(Message):
-    """Progress of the search."""
-
-    what: str
-    done: int
-    total: int
-
-    def can_replace(self, message: Message) -> bool:
-        """Only the newest count matters."""
-        return isinstance(message, Searching)
-
-
-@dataclass
-class Searched(Message):
-    """Decisions of the sources that are done; ``complete`` after the last one."""
-
-    found: list[Decision]
-    complete: bool
 
 
 class ReviewScreen(StageScreen):
@@ -142,17 +125,8 @@ class ReviewScreen(StageScreen):
 
     @work(group="search", exclusive=True, thread=True, exit_on_error=False)
     def _search(self) -> None:
-        found: list[Decision] = []
-        with Index(self.session.project) as index:
-            for step in watched(review.search(index)):
-                if isinstance(step, Decision):
-                    found.append(step)
-                elif isinstance(step, events.Progress):
-                    self.post_message(Searching(step.what, step.done, step.total))
-                elif isinstance(step, events.Stage):
-                    self.post_message(Searched(list(found), complete=False))
-        if not get_current_worker().is_cancelled:
-            self.post_message(Searched(found, complete=True))
+        for news in search(self.session.project):
+            self.post_message(news)
 
     def on_searching(self, message: Searching) -> None:
         """Show the progress."""
@@ -267,7 +241,7 @@ class ReviewScreen(StageScreen):
         self.query_one("#review-title", Static).update(Content(title))
         reason = "" if decision is None else translated(decision.reason)
         self.query_one("#review-reason", Static).update(Content(reason))
-        self.query_one("#review-answers", Static).update(Content(answers(decision)))
+        self.query_one("#review-answers", Static).update(Content(answers(decision, self._open)))
         pair = is_pair(decision)
         self.set_class(pair, "-pair")
         self._draw_side("first", decision, 0 if pair else self._place)
@@ -329,18 +303,39 @@ class ReviewScreen(StageScreen):
     def action_answer(self, answer: Answer) -> None:
         """Answer the question that is shown, and go on to the next."""
         decision = self._seen
-        if decision is None:
-            return
+        if decision is not None and self._has(decision, answer):
+            self._answer([decision], answer)
+
+    def _has(self, decision: Decision, answer: Answer) -> bool:
+        """Return whether a question has this answer; tell where yes has nothing to propose."""
         if answer == "yes" and not decision.yes:
             tell(self, _("There is nothing to propose here."), nothing_proposed(decision))
-            return
-        if not decision.consequence(answer):
-            return
+        return bool(decision.consequence(answer))
+
+    def _answer(self, decisions: Sequence[Decision], answer: Answer) -> None:
         place, self._touched = self.query_one("#decisions", ItemList).cursor, True
-        self._answering.add(decision.id)
-        self._open = [each for each in self._open if each.id != decision.id]
-        self._carry_out(decision, answer, self._place)
+        ids = {decision.id for decision in decisions}
+        place -= sum(each.id in ids for each in self._listed[:place])
+        self._answering |= ids
+        self._open = [each for each in self._open if each.id not in ids]
+        self._carry_out(decisions, answer, self._place)
         self._write(place)
+
+    async def action_answer_alike(self, answer: Answer) -> None:
+        """Show which questions are like the one that is shown, and give all the same answer."""
+        decision = self._seen
+        if decision is None or not self._has(decision, answer):
+            return
+        many = alike(self._open, decision, answer)
+        if len(many) < 2:
+            self._answer(many, answer)
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._answer(many, answer)
+
+        await self.app.push_screen(answer_to_all(many, answer), answered)
 
     async def action_fix(self) -> None:
         """Do the other thing that is offered, or go to the stage where it is done."""
@@ -355,15 +350,23 @@ class ReviewScreen(StageScreen):
         await self.app.run_action(f"go('{decision.stage}')")
 
     @work(group="decide", exit_on_error=False)
-    async def _carry_out(self, decision: Decision, answer: Answer, shown: int) -> None:
+    async def _carry_out(self, decisions: Sequence[Decision], answer: Answer, shown: int) -> None:
+        left: list[tuple[str, str]] = []
+
+        def make(index: Index) -> tuple[str, list[Change]]:
+            edit = review.decided(index, decisions, answer, shown)
+            left.extend(edit.left)
+            return edit.title, edit.changes
+
+        ids = {decision.id for decision in decisions}
         try:
-            done = await self.session.decide(
-                lambda index: review.decided(index, decision, answer, shown)
-            )
+            done = await self.session.decide(make)
             if done.changed:
-                self._answered.add(decision.id)
+                self._answered |= ids
         finally:
-            self._answering.discard(decision.id)
+            self._answering -= ids
             self._judge()
+        if left:
+            tell(self, left_alone(left))
         if any(change.what in (CONTENT, MOVED) for change in done.changed):
             await self.app.run_action("rescan")

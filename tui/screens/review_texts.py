@@ -1,10 +1,13 @@
 """What the review writes beside a question: its answers with their keys, and labels of pictures."""
 
-from prep.curation.review import NAMES, DatasetDecision, Decision
+from collections.abc import Mapping, Sequence
+
+from prep.curation.review import NAMES, Answer, DatasetDecision, Decision, alike
 from prep.dataset.index import ImageRow
-from prep.language import _, translated
+from prep.language import _, ngettext, translated
 from prep.project import Project
 from tui.about import about
+from tui.dialogs.preview import Preview
 from tui.widgets.line_list import Piece
 
 _PRESSING = 3
@@ -25,8 +28,21 @@ def line(decision: Decision, *, later: bool) -> list[Piece]:
     return [mark, (title, "")]
 
 
-def answers(decision: Decision | None) -> str:
-    """Return the keys and what each does."""
+_TO_ALL: Mapping[str, tuple[Answer, str]] = {
+    "y": ("yes", "Y"),
+    "n": ("no", "N"),
+    "f": ("fix", "F"),
+}
+"""Key of an answer -> the answer, and the key that gives it to all questions alike."""
+
+
+def answers(decision: Decision | None, others: Sequence[Decision] = ()) -> str:
+    """Return the keys and what each does.
+
+    Args:
+        decision: The question that is shown.
+        others: All that are open: what one key can answer together is counted.
+    """
     if decision is None:
         return ""
     never = _("never ask this again")
@@ -40,7 +56,47 @@ def answers(decision: Decision | None) -> str:
         ("s", _("later")),
         ("!", never),
     ]
-    return "\n".join(f"{key}  {translated(does)}" for key, does in lines if does)
+    return "\n".join(
+        f"{key}  {translated(does)}{_for_all(key, decision, others)}" for key, does in lines if does
+    )
+
+
+def _for_all(key: str, decision: Decision, others: Sequence[Decision]) -> str:
+    """Return the key that gives an answer to all questions alike, if there are others."""
+    if key not in _TO_ALL:
+        return ""
+    answer, capital = _TO_ALL[key]
+    count = len(alike(others, decision, answer)) if decision.consequence(answer) else 0
+    text = _("{key} for all {count} like this").format(key=capital, count=count)
+    return f" · {text}" if count > 1 else ""
+
+
+def answer_to_all(decisions: Sequence[Decision], answer: Answer) -> Preview:
+    """Return the dialog that shows which questions get the same answer."""
+    does = translated(decisions[0].consequence(answer))
+    text = _("{count} questions get the same answer: {does}. One undo takes it back.")
+    lines: list[list[Piece]] = [
+        [(translated(each.title), ""), (f"  {_folder(each)}", "dim")] for each in decisions
+    ]
+    return Preview(
+        _("All like this"), text.format(count=len(decisions), does=does), lines, _("Answer all")
+    )
+
+
+def _folder(decision: Decision) -> str:
+    """Return the concept folder of the image that a question is about; empty for none."""
+    if isinstance(decision, DatasetDecision) or not decision.images:
+        return ""
+    return decision.images[0].rpartition("/")[0].rpartition("/")[2]
+
+
+def left_alone(left: Sequence[tuple[str, str]]) -> str:
+    """Return what to tell of questions that no longer applied when they were answered."""
+    return ngettext(
+        "{count} question was left alone: {reason}",
+        "{count} questions were left alone: {reason}",
+        len(left),
+    ).format(count=len(left), reason=translated(left[0][1]))
 
 
 def nothing_proposed(decision: Decision) -> str:

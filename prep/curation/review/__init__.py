@@ -7,7 +7,7 @@ it than before.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -41,6 +41,7 @@ class Decision(ABC):
     Attributes:
         kind: Where it comes from.
         subject: What it is about, where the images do not say it: a code, a tag.
+        code: What was found, where a kind finds several things; those with the same are alike.
         images: Paths of the images it is about, the one that would stay first.
         basis: What it rests on. An answer holds until there is more in here.
         importance: 0 for the most important.
@@ -55,6 +56,7 @@ class Decision(ABC):
 
     kind: Kind
     subject: str = ""
+    code: str = ""
     images: tuple[str, ...]
     basis: frozenset[str]
     importance: int
@@ -109,6 +111,21 @@ class Decision(ABC):
         del present, answer, shown
         return []
 
+    @classmethod
+    def together(
+        cls, decisions: Sequence["Decision"], present: Present, answer: Answer, shown: int = 1
+    ) -> list[Change]:
+        """Return the changes that give one answer to several questions of this class."""
+        found: list[Change] = []
+        for each in decisions:
+            if answer in ("no", "never"):
+                changes = each.noted(present, never=answer == "never")
+            else:
+                changes = each.changes(present, answer, shown)
+            present.take(changes)  # the next one may be about the same image
+            found += changes
+        return joined(found)
+
     def answered(self, decided: Mapping[str, Decided]) -> bool:
         """Return whether it was answered before, by any of its homes."""
         return any(
@@ -148,6 +165,35 @@ class DatasetDecision(Decision):
     def muted(self) -> str:
         """Only this very question: its kind is about everything."""
         return self.question
+
+
+def alike(decisions: Iterable[Decision], decision: Decision, answer: Answer) -> list[Decision]:
+    """Return the questions of which the same was found, and from whose answer the same follows.
+
+    Args:
+        decisions: All that are open.
+        decision: One of them.
+        answer: The answer.
+    """
+
+    def what(each: Decision) -> tuple[str, ...]:
+        return each.kind, each.code, each.consequence(answer)
+
+    return [each for each in decisions if what(each) == what(decision)]
+
+
+def joined(changes: Iterable[Change]) -> list[Change]:
+    """Return changes of which none is about the same thing as another: several become one.
+
+    Example:
+        >>> joined([Change("a", "kept", None, "1"), Change("a", "kept", "1", "2")])
+        [Change(path='a', what='kept', before=None, after='2')]
+    """
+    found: dict[tuple[str, str], Change] = {}
+    for change in changes:
+        first = found.setdefault((change.path, change.what), change)
+        found[change.path, change.what] = first._replace(after=change.after)
+    return list(found.values())
 
 
 def in_order(decisions: Iterable[Decision], places: Mapping[str, int]) -> list[Decision]:

@@ -63,6 +63,7 @@ def _problem(
     return TrainerProblem(
         kind="check",
         subject=code,
+        code=code,
         images=tuple(islice(filter(None, pictures), _SHOWN)),
         basis=frozenset(paths),
         importance=importance,
@@ -102,6 +103,7 @@ def _advice(found: events.Advice) -> Decision:
     stage = _STAGES.get(found.topic, "plan")
     return Advice(
         kind="advice",
+        code=found.topic,
         # Numbers change with every image; it is the same remark nevertheless.
         subject=f"{found.topic} {_NUMBER.sub('#', found.message)}",
         folder=found.folder,

@@ -108,6 +108,7 @@ def _sure(present: Present, groups: list[events.Group]) -> Decision:
     images = (keep, *paths)
     return Duplicates(
         kind="duplicates",
+        code="+".join(dict.fromkeys(reason for reason, _ in members)),
         images=images,
         basis=_contents(present, images),
         importance=_SURE,
@@ -130,6 +131,7 @@ def _pairs(present: Present, group: events.Group) -> Iterator[Decision]:
         images = (group.keep, path)
         yield UnclearPair(
             kind="unclear",
+            code=group.reason,
             images=images,
             basis=_contents(present, images),
             importance=_VARIANT if variant else _UNCLEAR,

@@ -85,6 +85,7 @@ def _quality(present: Present, path: str, found: list[events.Quality]) -> Iterat
     reasons = dict.fromkeys(event.explanation for event in found)
     yield Quality(
         kind="quality",
+        code="+".join(measures),
         images=(path,),
         basis=frozenset(f"{row.content} {measure}" for measure in measures),
         importance=_QUALITY,
