@@ -225,6 +225,8 @@ COMMANDS: tuple[Command, ...] = (
         True,
     ),
     Command("b", "keep", "Keep this", "Keep the picture on the right instead.", "dupes", True),
+    Command("a", "keep_all", "Keep all", "All pictures of this group stay.", "dupes", True),
+    Command("o", "reopen", "Decide again", "Take back what was decided of a group.", "dupes"),
     Command("space", "flip", "A/B", "Show one in the place of the other.", "dupes", True),
     Command("escape", "side_by_side", "Side by side", "Show both again.", "dupes"),
     Command("n", "next_picture", "Next picture", "Show the next one of the group.", "dupes", True),
