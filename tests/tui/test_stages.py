@@ -93,6 +93,31 @@ async def test_duplicates_are_excluded_and_stay_in_the_list_as_decided(twins: Pr
         assert excluded() == 0
 
 
+async def test_a_variant_that_was_excluded_is_open_again_where_it_was(
+    project: Project, make_image: MakeImage
+) -> None:
+    for number, name in enumerate("abcd", 1):
+        make_image(f"10_mochi/{name}.png", number)
+    list(scan.run(project))
+    with Index(project) as index:
+        folder = "dataset/10_mochi"
+        gone = [
+            exclusion(f"{folder}/{name}.png", None, f"duplicate of {folder}/{keep}.png (near)")
+            for name, keep in ("ba", "dc")
+        ]
+        Journal(index).apply("x", gone)
+    async with running(project) as opened:
+        await opened.go("dupes")
+        groups = opened.app.screen.query_one("#groups", ItemList)
+        await opened.until(lambda: groups.count == 2)
+        await opened.press("j", "o")  # comparing finds nothing: a person had seen a copy
+        await opened.until(lambda: groups.render_line(1).text.startswith("? c.png"))
+        assert "2 unclear" in groups.render_line(1).text
+        assert groups.cursor == 0
+        await opened.press("u")
+        await opened.until(lambda: groups.render_line(1).text.startswith("✓ c.png"))
+
+
 async def test_where_nothing_is_compared_nothing_is_said_of_it(
     project: Project, make_image: MakeImage
 ) -> None:

@@ -1,7 +1,7 @@
 """Stage 2: duplicates, side by side; all but one are excluded, never deleted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from textual import on, work
@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from prep import events
 from prep.curation.duplicates import resolving
+from prep.curation.duplicates.groups import UNCERTAIN
 from prep.curation.review.present import Present
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import EXCLUDED, Change
@@ -63,6 +64,8 @@ class DupesScreen(StageScreen):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._groups = GroupList()
+        self._shown: events.Group | None = None
+        self._reopened: events.Group | None = None
         self._compared = self._done = False
 
     def body(self) -> ComposeResult:
@@ -121,12 +124,20 @@ class DupesScreen(StageScreen):
     def on_compared(self, message: Compared) -> None:
         """Show the groups."""
         self._groups, self._done = GroupList(message.groups), True
+        if (group := self._reopened) is not None:
+            self._shown, self._reopened = group, None
+            if not self._groups.holds(group):
+                # A variant, or unclear: only a person has seen that it is a copy.
+                self._groups.found.append(replace(group, reason=UNCERTAIN))
         self._read_rows()
 
     @work(group="rows", exclusive=True, exit_on_error=False)
     async def _read_rows(self) -> None:
+        here = self._shown
         self._groups = await self.session.queries.run(self._groups.read)
         self._show_groups()
+        if here is not None and (place := self._groups.place_of(here)) is not None:
+            self.query_one("#groups", ItemList).cursor = place
 
     # ---- drawing -------------------------------------------------------------------------
 
@@ -164,6 +175,7 @@ class DupesScreen(StageScreen):
     def show_pair(self) -> None:
         """Show the kept picture and another one."""
         if (number := self._here) is not None:
+            self._shown = self._groups[number]
             self._pair.show(*self._groups.sides(number))
 
     def _status(self, text: str) -> None:
@@ -241,6 +253,7 @@ class DupesScreen(StageScreen):
             hint = _("Include the images in Images (x) instead.")
             tell(self, _("It was not decided as a group of duplicates."), hint)
         elif number >= len(self._groups.found):
+            self._reopened = group
             self._compare()
 
     async def action_exclude_all(self) -> None:

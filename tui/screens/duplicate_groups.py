@@ -56,12 +56,7 @@ class GroupList:
     def read(self, index: Index) -> "GroupList":
         """Return the same groups with what is known of their images now."""
         present = Present(index)
-        known = [set(group.images) for group in self.found]
-        before = [
-            group
-            for group in decided_groups.excluded(index)
-            if not any(known_images.issuperset(group.images) for known_images in known)
-        ]
+        before = [group for group in decided_groups.excluded(index) if not self.holds(group)]
         paths = {path for group in (*self.found, *before) for path in group.images}
         rows = {path: row for path in paths if (row := present.row(path)) is not None}
         files = {path: (row.size, row.mtime_ns) for path, row in rows.items()} | self.files
@@ -71,6 +66,16 @@ class GroupList:
             if decided_groups.all_stay(present, group)
         )
         return GroupList(self.found, before, self.keep, self.shown, rows, files, apart)
+
+    def holds(self, group: events.Group) -> bool:
+        """Return whether the images of a group are in one that was found."""
+        return any(set(group.images) <= set(each.images) for each in self.found)
+
+    def place_of(self, group: events.Group) -> int | None:
+        """Return the number of the group that a group is now; ``None`` for none."""
+        images = set(group.images)
+        places = (n for n in range(len(self)) if images <= set(self[n].images))
+        return next(places, None)
 
     def kept(self, number: int) -> str:
         """Return the path of the image that stays."""

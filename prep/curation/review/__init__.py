@@ -100,6 +100,10 @@ class Decision(ABC):
             return "" if self.stage else self.fix
         return {"yes": self.yes, "no": self.no, "instead": self.instead}[answer]
 
+    def outcome(self, answer: Answer) -> tuple[str, ...]:
+        """Return what is the same for all questions to which an answer means the same."""
+        return (self.consequence(answer),)
+
     def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
         """Return the changes that carry out ``yes``, ``fix`` or ``instead``; none by default.
 
@@ -175,11 +179,12 @@ def alike(decisions: Iterable[Decision], decision: Decision, answer: Answer) -> 
         decision: One of them.
         answer: The answer.
     """
-
-    def what(each: Decision) -> tuple[str, ...]:
-        return each.kind, each.code, each.consequence(answer)
-
-    return [each for each in decisions if what(each) == what(decision)]
+    wanted = (decision.code, decision.outcome(answer))
+    return [
+        each
+        for each in decisions
+        if each.kind == decision.kind and (each.code, each.outcome(answer)) == wanted
+    ]
 
 
 def joined(changes: Iterable[Change]) -> list[Change]:

@@ -130,7 +130,7 @@ def _answered(
     """Give all questions that have this answer, one answer."""
     having = [each for each in waiting if each.consequence(answer)]
     does = list(dict.fromkeys(each.consequence(answer) for each in having))
-    if len(does) > 1:
+    if len({each.outcome(answer) for each in having}) > 1:
         raise ConfigError(
             f"The answer {answer} means something else for each of {len(having)} questions: "
             f"{listed(does, '; ')}.",

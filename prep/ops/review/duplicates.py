@@ -35,6 +35,10 @@ class Duplicates(Decision):
     reasons: tuple[str, ...]
     turns: tuple[int, ...]
 
+    def outcome(self, answer: Answer) -> tuple[str, ...]:
+        """Which one is kept instead, only somebody who looks can say."""
+        return (*super().outcome(answer), *(self.images if answer == "fix" else ()))
+
     def fault(self, present: Present) -> str:
         """The first one must be there, unchanged, and another one, too."""
         faults = [self._changed(present, path) for path in self.images]

@@ -401,6 +401,10 @@ def test_an_answer_that_means_different_things_is_not_given_to_all(
     text = capsys.readouterr().err
     assert "keep a0.png, exclude b0.png; keep a1.png, exclude b1.png" in text
     assert excluded(project) == {}
+    assert app([*start, "--answer", "fix"]) == 2  # which one is on the right?
+    found = waiting(project, "duplicates")
+    assert alike(found, found[0], "fix") == found[:1]
+    assert alike(found, found[0], "no") == found
     assert app([*start, "--answer", "yes", "--where", "name:a1"]) == 0
     assert list(excluded(project)) == [f"{FOLDER}/b1.png"]
 
