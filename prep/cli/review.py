@@ -1,6 +1,7 @@
 """The command line of the review."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from prep import events
@@ -20,8 +21,8 @@ from prep.ops.review import ReviewOptions
         "List what waits for a decision, the most important first, and count it by kind.",
     ),
     (
-        "shikomi review my_project --kind quality --forget",
-        "Ask about the quality of all images again, also where it was answered before.",
+        "shikomi review my_project --kind quality --code upscale --answer no --dry-run",
+        "Show which images would be kept although they are smaller than their bucket.",
     ),
 )
 def review(
@@ -33,15 +34,20 @@ def review(
 ) -> int:
     """List everything that waits for a decision: duplicates, quality, tags, checks, advice.
 
-    Decisions are made in the application (key 0): shikomi PROJECT.
+    With --answer, all questions of one kind that are chosen get the same answer, as one edit. To
+    look at one after the other, open the application (key 0): shikomi PROJECT.
     """
     return operate(
         project,
         lambda opened: review_op.run(opened, options),
         json=json,
-        printer=_lines,
-        summary=_forgotten if options.forget else _summary,
+        printer=_title if options.answer else _lines,
+        summary=partial(_summary, options),
     )
+
+
+def _title(event: events.Event) -> str | None:
+    return f"{event.about}: {event.title}" if isinstance(event, events.Waiting) else None
 
 
 def _lines(event: events.Event) -> str | None:
@@ -55,16 +61,31 @@ def _lines(event: events.Event) -> str | None:
 def _of(event: events.Waiting) -> Iterator[str]:
     yield f"{event.about}: {event.title}"
     yield f"    {event.reason}"
-    answers = (("yes", event.yes), ("no", event.no), ("fix", event.fix))
-    yield "    " + "; ".join(f"{answer}: {what}" for answer, what in answers if what)
+    answers = {"yes": event.yes, "no": event.no, "fix": event.fix, "instead": event.instead}
+    answers["code"] = event.code
+    yield "    " + "; ".join(f"{answer}: {what}" for answer, what in answers.items() if what)
 
 
-def _summary(found: dict[str, Any]) -> str:
+def _summary(options: ReviewOptions, found: dict[str, Any]) -> str:
+    if options.forget:
+        return _forgotten(found)
+    if options.answer:
+        return _answered(options, found)
     counts = ", ".join(f"{kind} {number}" for kind, number in found["kinds"].items())
     line = f"{found['waiting']} waiting for a decision" + (f" ({counts})" if counts else "")
     if found["answered"]:
         line += f"\n{found['answered']} answered before; ask again with: shikomi review --forget"
     return line
+
+
+def _answered(options: ReviewOptions, found: dict[str, Any]) -> str:
+    if not found["decided"]:
+        return "No open question has this answer."
+    what = f"{options.answer} ({found['does']})"
+    number = found["decided"]
+    if options.dry_run:
+        return f"{number} would be answered with {what}"
+    return f"{number} answered with {what}; take back with: shikomi undo"
 
 
 def _forgotten(found: dict[str, Any]) -> str:

@@ -275,8 +275,10 @@ class Quality(Event):
 class Waiting(Event):
     """Something that waits for a decision; ``about`` is its kind, ``yes`` what would be done.
 
-    ``images`` are those it concerns, the one that would stay first; ``yes`` and ``fix`` are empty
-    if there is nothing to propose.
+    ``code`` is what was found, where a kind finds several things.
+
+    ``images`` are those it concerns, the one that would stay first; ``yes``, ``fix`` and
+    ``instead`` are empty if there is nothing to propose.
     """
 
     kind: ClassVar[str] = "waiting"
@@ -287,3 +289,5 @@ class Waiting(Event):
     yes: str = ""
     no: str = ""
     fix: str = ""
+    instead: str = ""
+    code: str = ""

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 from textual.widgets import Static
 
+from prep import language
 from prep.curation.duplicates import comparer
 from prep.curation.duplicates.comparison import Comparison
 from prep.project import Project
@@ -19,6 +20,7 @@ from tui.app import ShikomiApp
 from tui.graphics.view import View
 from tui.widgets.image_pair import ImagePair
 from tui.widgets.line_list import ItemList
+from tui.widgets.pair_texts import caption_difference, differing, looking
 from tui.widgets.picture import Picture
 
 MakeImage = Callable[..., Path]
@@ -159,6 +161,44 @@ async def test_a_mirrored_copy_is_turned_back(project: Project) -> None:
     mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     mirrored.resize((600, 400)).save(folder / "b.png")
     async with running(project) as opened:
-        pair = await compared(opened, "turned alike, no visible difference")
+        pair = await compared(opened, "turned alike · no visible difference")
         shown = [colours(each)[:20].mean(axis=0) for each in pair.pictures]
         assert np.abs(shown[0] - shown[1]).max() < 12
+
+
+def test_what_is_written_at_a_pair() -> None:
+    assert differing(None, turned=False) == "no common frame: each is shown as it is"
+    assert differing(0, turned=True) == "turned alike · no visible difference"
+    assert differing(2, turned=False) == "2 places differ"
+    assert looking(marked=False, whole=True, up=None) == []
+    assert looking(marked=True, whole=True, up=1)[1].startswith("showing B")
+    tags = [f"t{number}" for number in range(14)]
+    assert caption_difference("x", tags).endswith(", t11 and 2 more")
+    assert caption_difference("x", tags[:12]).endswith(", t11")
+    assert caption_difference("x", []) == "= no tag of its own"
+
+
+def test_what_is_written_at_a_pair_is_translated() -> None:
+    def texts() -> set[str]:
+        return {
+            *(
+                differing(places, turned=turned)
+                for places in (None, 0, 2)
+                for turned in (True, False)
+            ),
+            *(
+                text
+                for whole in (True, False)
+                for up in (None, 0, 1)
+                for text in looking(marked=True, whole=whole, up=up)
+            ),
+            *(caption_difference(text, only) for text in (None, "x") for only in ([], ["t"] * 13)),
+            caption_difference("x", ["t"]),
+        }
+
+    english = texts()
+    language.use("ja")
+    try:
+        assert not english & texts()
+    finally:
+        language.use("en")

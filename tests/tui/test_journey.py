@@ -8,7 +8,6 @@ import pytest
 from textual.widgets import Input
 
 from prep.dataset.index import Index
-from prep.dataset.journal.reviewed import all_reviewed
 from prep.project import Project
 from tests.conftest import MakeImage
 from tests.tui.driving import Opened, running
@@ -39,7 +38,7 @@ def state(opened: Opened, line: int) -> str:
 
 def marked(project: Project) -> set[str]:
     with Index(project) as index:
-        return {Path(row.path).stem for row in index.rows(list(all_reviewed(index)))}
+        return {Path(row.path).stem for row in index.select("reviewed:yes")}
 
 
 async def test_the_next_image_without_tags_is_one_key_away(five: Project) -> None:

@@ -46,7 +46,7 @@ async def test_what_is_cut_names_the_key_to_all_of_it(project: Project) -> None:
         await opened.until(lambda: strip.notice)
         shown = strip_text(strip)
         assert len(shown) == 80
-        assert shown.endswith("N: all of it ")
+        assert shown.endswith("B: all of it ")
 
 
 async def test_a_stage_that_is_opened_meanwhile_shows_it_too(project: Project) -> None:

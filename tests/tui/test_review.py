@@ -1,5 +1,6 @@
 """The review: keys, undo, kinds, what was changed meanwhile, and where it leads."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,15 @@ from textual.widgets import Static
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import exclusion
 from prep.dataset.journal.edits import Journal
+from prep.ops import scan
+from prep.ops.review.duplicates import Duplicates
 from prep.project import Project
 from tests.prep.pictures import busy
 from tests.tui.driving import Opened, running
+from tui.dialogs.preview import Preview
 from tui.dialogs.question import Question
 from tui.screens.review import ReviewScreen
+from tui.screens.review_texts import answers, beside, nothing_proposed
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.image_list import ImageList
 from tui.widgets.line_list import ItemList
@@ -130,6 +135,26 @@ async def test_never_is_asked_no_more_for_this_image(mixed: Project) -> None:
         assert not any("dark1" in line and "dark," in line for line in lines(screen))
 
 
+async def test_no_to_all_alike_names_them_first_and_is_one_step_of_undo(mixed: Project) -> None:
+    async with running(mixed) as opened:
+        screen = await reviewing(opened)
+        await only(opened, screen, "quality")
+        before = lines(screen)
+        assert "n  keep it · N for all 2 like this" in text(screen, "answers")
+        await opened.press("N")
+        preview = opened.app.screen
+        assert isinstance(preview, Preview)
+        named = ["".join(part for part, _ in line) for line in preview.query_one(ItemList)._items]
+        assert named == ["dark1.png: dark, flat  10_mochi", "dark2.png: dark, flat  10_mochi"]
+        await opened.press("escape")
+        assert lines(screen) == before
+        await opened.press("N", "enter")
+        assert not any("dark" in line for line in lines(screen))
+        await opened.press("u")
+        assert [line for line in lines(screen) if "dark" in line] == before
+        assert excluded(mixed) == []
+
+
 async def test_later_comes_last(mixed: Project) -> None:
     async with running(mixed) as opened:
         screen = await reviewing(opened)
@@ -220,6 +245,37 @@ async def test_what_is_left_is_counted_by_kind_and_in_the_rail(mixed: Project) -
         await opened.press("y")
         assert f"! {total - 1} to decide" in str(item.content)
         assert "duplicates" not in text(screen, "kinds")
+
+
+def test_of_an_unclear_pair_no_picture_goes_and_both_can_be_excluded(mixed: Project) -> None:
+    list(scan.run(mixed))
+    sure = Duplicates(
+        kind="duplicates",
+        images=("dataset/10_mochi/a.png", "dataset/10_mochi/b.png"),
+        basis=frozenset(),
+        importance=1,
+        title="",
+        reason="",
+        yes="keep a.png, exclude b.png",
+        reasons=("near",),
+        turns=(0, 0),
+    )
+    unclear = replace(sure, yes="", no="keep both", fix="exclude b.png", instead="exclude a.png")
+    with Index(mixed) as index:
+        rows = [index.get(path) for path in sure.images]
+    shown = [
+        beside(mixed, each, row, place).partition(" · ")[0]
+        for each in (sure, unclear)
+        for place, row in enumerate(rows)
+        if row is not None
+    ]
+    assert shown == ["stays: a.png", "goes: b.png", "A: a.png", "B: b.png"]
+    assert answers(unclear).split("\n")[:3] == [
+        "n  keep both",
+        "f  exclude b.png",
+        "b  exclude a.png",
+    ]
+    assert nothing_proposed(unclear) == "n: keep both · f: exclude b.png · b: exclude a.png"
 
 
 async def test_an_empty_inbox_says_so(project: Project) -> None:

@@ -60,21 +60,75 @@ async def test_a_click_on_the_rail_goes_there(twins: Project) -> None:
         assert opened.app.current_mode == "plan"
 
 
-async def test_duplicates_are_grouped_excluded_and_taken_back(twins: Project) -> None:
+async def test_duplicates_are_excluded_and_stay_in_the_list_as_decided(twins: Project) -> None:
     def excluded() -> int:
         with Index(twins) as index:
             return len(index.ids("excluded:yes"))
 
+    def line() -> str:
+        groups = opened.app.screen.query_one("#groups", ItemList)
+        return " ".join(groups.render_line(1).text.split()) if groups.count == 1 else ""
+
     async with running(twins) as opened:
         await opened.go("dupes")
-        groups = opened.app.screen.query_one("#groups", ItemList)
-        await opened.until(lambda: groups.count == 1)
+        await opened.until(lambda: line() == "! a.png 2 the same")
+        await opened.press("x")
+        await opened.until(lambda: line() == "✓ a.png stays, 1 excluded")
+        status = opened.app.screen.query_one("#groups-status", Static)
+        assert "0 to decide" in str(status.content)
+        await opened.press("u")
+        await opened.until(lambda: line() == "! a.png 2 the same")
+        await opened.press("a")
+        await opened.until(lambda: line() == "= a.png all stay")
+        await opened.press("x", "b", "o")
+        assert any("This group is decided." in notice for notice in opened.notices)
+        await opened.until(lambda: line() == "! a.png 2 the same")
         await opened.press("x")
         await opened.until(lambda: excluded() == 1)
-        status = opened.app.screen.query_one("#groups-status", Static)
-        await opened.until(lambda: "0 to decide" in str(status.content))
+    async with running(twins) as opened:  # nothing is left to compare
+        await opened.go("dupes")
+        await opened.until(lambda: line() == "✓ a.png stays, 1 excluded")
+        await opened.press("o")
+        await opened.until(lambda: line() == "! a.png 2 the same")
+        assert excluded() == 0
+
+
+async def test_a_variant_that_was_excluded_is_open_again_where_it_was(
+    project: Project, make_image: MakeImage
+) -> None:
+    for number, name in enumerate("abcd", 1):
+        make_image(f"10_mochi/{name}.png", number)
+    list(scan.run(project))
+    with Index(project) as index:
+        folder = "dataset/10_mochi"
+        gone = [
+            exclusion(f"{folder}/{name}.png", None, f"duplicate of {folder}/{keep}.png (near)")
+            for name, keep in ("ba", "dc")
+        ]
+        Journal(index).apply("x", gone)
+    async with running(project) as opened:
+        await opened.go("dupes")
+        groups = opened.app.screen.query_one("#groups", ItemList)
+        await opened.until(lambda: groups.count == 2)
+        await opened.press("j", "o")  # comparing finds nothing: a person had seen a copy
+        await opened.until(lambda: groups.render_line(1).text.startswith("? c.png"))
+        assert "2 unclear" in groups.render_line(1).text
+        assert groups.cursor == 0
         await opened.press("u")
-        await opened.until(lambda: excluded() == 0)
+        await opened.until(lambda: groups.render_line(1).text.startswith("✓ c.png"))
+
+
+async def test_where_nothing_is_compared_nothing_is_said_of_it(
+    project: Project, make_image: MakeImage
+) -> None:
+    make_image("10_mochi/a.png", 1)
+    async with running(project) as opened:
+        await opened.go("dupes")
+        status = opened.app.screen.query_one("#groups-status", Static)
+        await opened.until(lambda: str(status.content) == "no duplicates found")
+        await opened.press("space")
+        for name in ("#kept-captions", "#other-captions", "#differences"):
+            assert str(opened.app.screen.query_one(name, Static).content) == ""
 
 
 async def test_what_is_unclear_is_excluded_only_by_its_own_key(

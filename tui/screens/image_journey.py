@@ -18,7 +18,7 @@ from prep import captions
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change
 from prep.dataset.journal.edits import Edit
-from prep.dataset.journal.reviewed import all_reviewed, review_changes, reviewed
+from prep.dataset.journal.reviewed import review_changes, reviewed
 from prep.language import _, english, ngettext, translated
 from prep.ops.edit import EditOptions, preview
 from tui.dialogs.filters import SavedFilters
@@ -30,6 +30,7 @@ from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.filter_bar import FilterBar
 
 _USABLE = "error:no excluded:no"
+_TO_DO = {"untagged": "-has:tags", "unreviewed": "reviewed:no"}
 
 
 class ImageJourney(ImageTags):
@@ -51,10 +52,7 @@ class ImageJourney(ImageTags):
         ids, start = images.ids, images.cursor
 
         def found(index: Index) -> int | None:
-            if what == "untagged":
-                wanted = set(index.ids(f"{_USABLE} -has:tags"))
-            else:
-                wanted = set(index.ids(_USABLE)) - all_reviewed(index)
+            wanted = set(index.ids(f"{_USABLE} {_TO_DO[what]}"))
             # The one under the cursor comes last: it is what the user is leaving.
             places: Iterable[int] = chain(range(start + 1, len(ids)), range(start + 1))
             return next((place for place in places if ids[place] in wanted), None)

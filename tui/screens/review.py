@@ -1,7 +1,6 @@
 """Stage 0: everything that wants a decision, one thing at a time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -11,55 +10,37 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.message import Message
 from textual.widgets import Static
-from textual.worker import get_current_worker
 
-from prep import events
-from prep.curation.review import NAMES, Answer, DatasetDecision, Decision, Kind, counts
+from prep.curation.review import Answer, Decision, Kind, alike, counts
 from prep.dataset.index import ImageRow, Index
-from prep.dataset.journal.changes import CONTENT, MOVED
+from prep.dataset.journal.changes import CONTENT, MOVED, Change
 from prep.images import decode
 from prep.language import _, translated
 from prep.ops import review
 from prep.ops.preview import outlined
 from tui import commands
-from tui.about import about
-from tui.jobs.operations import watched
 from tui.notices import tell
+from tui.screens.review_search import Searched, Searching, search
+from tui.screens.review_texts import (
+    answer_to_all,
+    answers,
+    beside,
+    is_pair,
+    left_alone,
+    line,
+    nothing_proposed,
+)
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.stages import StageState
 from tui.widgets.clipped import Clipped
 from tui.widgets.job_strip import bar
-from tui.widgets.line_list import ItemList, LineList, Piece
+from tui.widgets.line_list import ItemList, LineList
 from tui.widgets.picture import Picture
 
 _NOTICE = 0.5
 """Seconds after which a question that took the place of another one by itself can be answered."""
-_PRESSING = 3
-"""Importance up to which a question is marked with !."""
-
-
-@dataclass
-class Searching(Message):
-    """Progress of the search."""
-
-    what: str
-    done: int
-    total: int
-
-    def can_replace(self, message: Message) -> bool:
-        """Only the newest count matters."""
-        return isinstance(message, Searching)
-
-
-@dataclass
-class Searched(Message):
-    """Decisions of the sources that are done; ``complete`` after the last one."""
-
-    found: list[Decision]
-    complete: bool
 
 
 class ReviewScreen(StageScreen):
@@ -144,17 +125,8 @@ class ReviewScreen(StageScreen):
 
     @work(group="search", exclusive=True, thread=True, exit_on_error=False)
     def _search(self) -> None:
-        found: list[Decision] = []
-        with Index(self.session.project) as index:
-            for step in watched(review.search(index)):
-                if isinstance(step, Decision):
-                    found.append(step)
-                elif isinstance(step, events.Progress):
-                    self.post_message(Searching(step.what, step.done, step.total))
-                elif isinstance(step, events.Stage):
-                    self.post_message(Searched(list(found), complete=False))
-        if not get_current_worker().is_cancelled:
-            self.post_message(Searched(found, complete=True))
+        for news in search(self.session.project):
+            self.post_message(news)
 
     def on_searching(self, message: Searching) -> None:
         """Show the progress."""
@@ -209,7 +181,9 @@ class ReviewScreen(StageScreen):
             self._kind = None
         listed = self._listed
         questions = self.query_one("#decisions", ItemList)
-        questions.show([self._line(each) for each in listed], complete=self._complete)
+        questions.show(
+            [line(each, later=each.id in self._later) for each in listed], complete=self._complete
+        )
         questions.cursor = place
         self._written = questions.cursor
         self._look(by_itself=by_itself)
@@ -225,13 +199,6 @@ class ReviewScreen(StageScreen):
             number = len(self._open)
             waiting = StageState("needs you", _("{count} to decide").format(count=number))
             self.remark(waiting if number else done)
-
-    def _line(self, decision: Decision) -> list[Piece]:
-        title = translated(decision.title)
-        if decision.id in self._later:
-            return [("… ", "dim"), (title, "dim")]
-        mark: Piece = ("! ", "warn") if decision.importance <= _PRESSING else ("· ", "dim")
-        return [mark, (title, "")]
 
     def _tell(self, text: str) -> None:
         self.query_one("#review-status", Static).update(Content(text))
@@ -251,7 +218,7 @@ class ReviewScreen(StageScreen):
         if self._drawn is None or decision is None or decision.id != self._drawn.id:
             # Answers count only for what has been on the screen, and was noticed.
             self._seen = None
-            self._place = 1 if _is_pair(decision) else 0
+            self._place = 1 if is_pair(decision) else 0
             if by_itself:
                 self.set_timer(_NOTICE, partial(self._now_seen, decision))
             else:
@@ -274,8 +241,8 @@ class ReviewScreen(StageScreen):
         self.query_one("#review-title", Static).update(Content(title))
         reason = "" if decision is None else translated(decision.reason)
         self.query_one("#review-reason", Static).update(Content(reason))
-        self.query_one("#review-answers", Static).update(Content(_answers(decision)))
-        pair = _is_pair(decision)
+        self.query_one("#review-answers", Static).update(Content(answers(decision, self._open)))
+        pair = is_pair(decision)
         self.set_class(pair, "-pair")
         self._draw_side("first", decision, 0 if pair else self._place)
         if pair:
@@ -285,13 +252,8 @@ class ReviewScreen(StageScreen):
         images = () if decision is None else decision.images
         row = self._rows.get(images[place]) if place < len(images) else None
         text = ""
-        if row is not None:
-            path, *facts = about(self.session.project, row).split("\n")
-            text = " · ".join((path.rpartition("/")[2], *facts))
-            if _is_pair(decision):
-                text = f"{_('goes') if place else _('stays')}: {text}"
-            if len(images) > 1 + _is_pair(decision) and (place or not _is_pair(decision)):
-                text = f"{place + 1}/{len(images)} {text}"
+        if decision is not None and row is not None:
+            text = beside(self.session.project, decision, row, place)
         self.query_one(f"#{side}-about", Static).update(Content(text))
         picture = self.query_one(f"#{side}-picture", Picture)
         if row is None:
@@ -311,7 +273,7 @@ class ReviewScreen(StageScreen):
         """Show the next picture of this question."""
         decision, self._touched = self._seen, True
         if decision is not None and decision.images:
-            first = 1 if _is_pair(decision) else 0
+            first = 1 if is_pair(decision) else 0
             self._place = first + (self._place + 1 - first) % (len(decision.images) - first)
             self._draw(decision)
 
@@ -341,17 +303,39 @@ class ReviewScreen(StageScreen):
     def action_answer(self, answer: Answer) -> None:
         """Answer the question that is shown, and go on to the next."""
         decision = self._seen
-        if decision is None:
-            return
+        if decision is not None and self._has(decision, answer):
+            self._answer([decision], answer)
+
+    def _has(self, decision: Decision, answer: Answer) -> bool:
+        """Return whether a question has this answer; tell where yes has nothing to propose."""
         if answer == "yes" and not decision.yes:
-            hint = _("n leaves it, f goes where it is done.")
-            tell(self, _("There is nothing to propose here."), hint)
-            return
+            tell(self, _("There is nothing to propose here."), nothing_proposed(decision))
+        return bool(decision.consequence(answer))
+
+    def _answer(self, decisions: Sequence[Decision], answer: Answer) -> None:
         place, self._touched = self.query_one("#decisions", ItemList).cursor, True
-        self._answering.add(decision.id)
-        self._open = [each for each in self._open if each.id != decision.id]
-        self._carry_out(decision, answer, self._place)
+        ids = {decision.id for decision in decisions}
+        place -= sum(each.id in ids for each in self._listed[:place])
+        self._answering |= ids
+        self._open = [each for each in self._open if each.id not in ids]
+        self._carry_out(decisions, answer, self._place)
         self._write(place)
+
+    async def action_answer_alike(self, answer: Answer) -> None:
+        """Show which questions are like the one that is shown, and give all the same answer."""
+        decision = self._seen
+        if decision is None or not self._has(decision, answer):
+            return
+        many = alike(self._open, decision, answer)
+        if len(many) < 2:
+            self._answer(many, answer)
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._answer(many, answer)
+
+        await self.app.push_screen(answer_to_all(many, answer), answered)
 
     async def action_fix(self) -> None:
         """Do the other thing that is offered, or go to the stage where it is done."""
@@ -366,33 +350,23 @@ class ReviewScreen(StageScreen):
         await self.app.run_action(f"go('{decision.stage}')")
 
     @work(group="decide", exit_on_error=False)
-    async def _carry_out(self, decision: Decision, answer: Answer, shown: int) -> None:
+    async def _carry_out(self, decisions: Sequence[Decision], answer: Answer, shown: int) -> None:
+        left: list[tuple[str, str]] = []
+
+        def make(index: Index) -> tuple[str, list[Change]]:
+            edit = review.decided(index, decisions, answer, shown)
+            left.extend(edit.left)
+            return edit.title, edit.changes
+
+        ids = {decision.id for decision in decisions}
         try:
-            done = await self.session.decide(
-                lambda index: review.decided(index, decision, answer, shown)
-            )
+            done = await self.session.decide(make)
             if done.changed:
-                self._answered.add(decision.id)
+                self._answered |= ids
         finally:
-            self._answering.discard(decision.id)
+            self._answering -= ids
             self._judge()
+        if left:
+            tell(self, left_alone(left))
         if any(change.what in (CONTENT, MOVED) for change in done.changed):
             await self.app.run_action("rescan")
-
-
-def _is_pair(decision: Decision | None) -> bool:
-    """Return whether its pictures are compared with the first one."""
-    return decision is not None and decision.kind in ("duplicates", "unclear")
-
-
-def _answers(decision: Decision | None) -> str:
-    """Return the keys and what each does."""
-    if decision is None:
-        return ""
-    lines = [("y", decision.yes), ("n", decision.no), ("f", decision.fix)]
-    of_image = not isinstance(decision, DatasetDecision)
-    never = _("never ask this again")
-    if of_image:
-        never = _("never ask about {kind} here again").format(kind=_(NAMES[decision.kind]))
-    lines += [("s", _("later")), ("!", never)]
-    return "\n".join(f"{key}  {translated(does)}" for key, does in lines if does)

@@ -64,7 +64,7 @@ STAGES: dict[str, tuple[Verb, ...]] = {
         Verb("shuffle", "prep.cli.words:shuffle", "Simulate how captions are shuffled and cut."),
     ),
     "Review": (
-        Verb("review", "prep.cli.review:review", "List everything that waits for a decision."),
+        Verb("review", "prep.cli.review:review", "List what waits for a decision, or answer it."),
     ),
     "Duplicates": (
         Verb("dupes", "prep.cli.dupes:dupes", "Find duplicate images, and exclude all but one."),
@@ -165,6 +165,7 @@ CONDUCT: dict[str, Conduct] = {
     "quality": Conduct(("--exclude",), long=True),
     "preview": Conduct(("--out",)),
     "models": Conduct(("--download",), long=("--download",)),
+    "review": Conduct(("--answer", "--forget"), dry_run=("--answer",)),
     "doubt": Conduct(("--accept", "--reject", "--yes", "--no")),
     "train": Conduct(dry_run=("--from-kohya",), given=("--detach",)),
 }

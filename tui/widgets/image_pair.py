@@ -20,7 +20,7 @@ from tui.about import about
 from tui.graphics.view import Box, View
 from tui.session import Session
 from tui.widgets.clipped import Clipped
-from tui.widgets.line_list import count_of
+from tui.widgets.pair_texts import caption_difference, differing, looking
 from tui.widgets.picture import Picture
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ _SIDES = ("kept", "other")
 _REMEMBERED = 64
 _CLOSER = 3
 """Steps of zooming where nothing differs."""
-_NAMED = 12
-"""Most tags that are named as a difference of captions."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +179,7 @@ class ImagePair(Vertical):
         key = first.key, second.key
         known = key in self._found
         if not known:
-            self._note = "comparing…" if second.row is not None else ""
+            self._note = _("comparing…") if second.row is not None else ""
             here[0].show(first.key, lambda: self._decoded(first))
             self._tell()
             if second.row is not None:
@@ -237,22 +235,14 @@ class ImagePair(Vertical):
     def _said(self) -> str:
         """Say how the pictures differ."""
         found = self._differing
-        turned = "turned alike, " if self._sides[1].turn else ""
-        if found is None:
-            return f"{turned}no common frame: each is shown as it is"
-        if not found.places:
-            return f"{turned}no visible difference"
-        many = len(found.places)
-        return f"{turned}{count_of(many, 'place')} differ{'s' if many == 1 else ''}"
+        places = len(found.places) if found is not None else None
+        return differing(places, turned=bool(self._sides[1].turn))
 
     def _tell(self) -> None:
         """Write the line above both pictures."""
         parts = [self._note] if self._note else []
-        if self._marks:
-            parts.append("marked, whole picture (z)" if self._whole else "marked, enlarged (z)")
-        if self._up is not None:
-            which = ("A, the first", "B, the second")[self._up]
-            parts.append(f"showing {which} (space: the other, esc: both)")
+        if self._sides[0].row is not None:
+            parts += looking(marked=bool(self._marks), whole=self._whole, up=self._up)
         self.query_one("#differences", Clipped).update(Content(" · ".join(parts)))
 
     @work(group="captions", exclusive=True, exit_on_error=False)
@@ -263,11 +253,7 @@ class ImagePair(Vertical):
             for side in self._sides
         ]
         found = difference(*texts)
-        for side, text, only in zip(_SIDES, texts, (found.removed, found.added), strict=True):
-            said = "no caption"
-            if text is not None:
-                more = f" and {len(only) - _NAMED} more" if len(only) > _NAMED else ""
-                said = f"+ only here: {', '.join(only[:_NAMED])}{more}" if only else ""
-            if text is not None and not said:
-                said = "= no tag of its own"
+        tags = (found.removed, found.added)
+        for side, shown, text, only in zip(_SIDES, self._sides, texts, tags, strict=True):
+            said = caption_difference(text, only) if shown.row is not None else ""
             self.query_one(f"#{side}-captions", Clipped).update(Content(said))

@@ -7,7 +7,7 @@ it than before.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -28,7 +28,7 @@ NAMES: Mapping[Kind, str] = {
     "advice": "advice",
 }
 """Kind -> what it is called in a sentence."""
-Answer = Literal["yes", "no", "fix", "never"]
+Answer = Literal["yes", "no", "fix", "instead", "never"]
 
 WHOLE_DATASET = "."
 """Path under which decisions are kept that are about no single image."""
@@ -41,6 +41,7 @@ class Decision(ABC):
     Attributes:
         kind: Where it comes from.
         subject: What it is about, where the images do not say it: a code, a tag.
+        code: What was found, where a kind finds several things; those with the same are alike.
         images: Paths of the images it is about, the one that would stay first.
         basis: What it rests on. An answer holds until there is more in here.
         importance: 0 for the most important.
@@ -50,10 +51,12 @@ class Decision(ABC):
         no: What happens on no.
         fix: What else can be done; empty for nothing.
         stage: Stage of the application in which that is done by hand; empty if ``changes`` does it.
+        instead: What can be done in place of ``fix``; empty for nothing.
     """
 
     kind: Kind
     subject: str = ""
+    code: str = ""
     images: tuple[str, ...]
     basis: frozenset[str]
     importance: int
@@ -63,6 +66,7 @@ class Decision(ABC):
     no: str = "leave it as it is"
     fix: str = ""
     stage: str = ""
+    instead: str = ""
 
     @property
     def id(self) -> str:
@@ -88,16 +92,43 @@ class Decision(ABC):
     def fault(self, present: Present) -> str:
         """Return why it no longer applies, or an empty string."""
 
-    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
-        """Return the changes that carry out ``yes`` or ``fix``; none by default.
+    def consequence(self, answer: Answer) -> str:
+        """Return what an answer does, in a few words; empty if it cannot be given."""
+        if answer == "never":
+            return "never ask again"
+        if answer == "fix":
+            return "" if self.stage else self.fix
+        return {"yes": self.yes, "no": self.no, "instead": self.instead}[answer]
+
+    def outcome(self, answer: Answer) -> tuple[str, ...]:
+        """Return what is the same for all questions to which an answer means the same."""
+        return (self.consequence(answer),)
+
+    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
+        """Return the changes that carry out ``yes``, ``fix`` or ``instead``; none by default.
 
         Args:
             present: The dataset as it is now.
+            answer: What is carried out.
             shown: Place in ``images`` of the one shown on the right.
-            fix: Carry out ``fix``, not ``yes``.
         """
-        del present, shown, fix
+        del present, answer, shown
         return []
+
+    @classmethod
+    def together(
+        cls, decisions: Sequence["Decision"], present: Present, answer: Answer, shown: int = 1
+    ) -> list[Change]:
+        """Return the changes that give one answer to several questions of this class."""
+        found: list[Change] = []
+        for each in decisions:
+            if answer in ("no", "never"):
+                changes = each.noted(present, never=answer == "never")
+            else:
+                changes = each.changes(present, answer, shown)
+            present.take(changes)  # the next one may be about the same image
+            found += changes
+        return joined(found)
 
     def answered(self, decided: Mapping[str, Decided]) -> bool:
         """Return whether it was answered before, by any of its homes."""
@@ -138,6 +169,36 @@ class DatasetDecision(Decision):
     def muted(self) -> str:
         """Only this very question: its kind is about everything."""
         return self.question
+
+
+def alike(decisions: Iterable[Decision], decision: Decision, answer: Answer) -> list[Decision]:
+    """Return the questions of which the same was found, and from whose answer the same follows.
+
+    Args:
+        decisions: All that are open.
+        decision: One of them.
+        answer: The answer.
+    """
+    wanted = (decision.code, decision.outcome(answer))
+    return [
+        each
+        for each in decisions
+        if each.kind == decision.kind and (each.code, each.outcome(answer)) == wanted
+    ]
+
+
+def joined(changes: Iterable[Change]) -> list[Change]:
+    """Return changes of which none is about the same thing as another: several become one.
+
+    Example:
+        >>> joined([Change("a", "kept", None, "1"), Change("a", "kept", "1", "2")])
+        [Change(path='a', what='kept', before=None, after='2')]
+    """
+    found: dict[tuple[str, str], Change] = {}
+    for change in changes:
+        first = found.setdefault((change.path, change.what), change)
+        found[change.path, change.what] = first._replace(after=change.after)
+    return list(found.values())
 
 
 def in_order(decisions: Iterable[Decision], places: Mapping[str, int]) -> list[Decision]:

@@ -1,6 +1,6 @@
 """The dataset as it is now, read once for many decisions that are judged again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from prep.curation.checks import catalogue
@@ -8,7 +8,8 @@ from prep.curation.checks.codes import Problem
 from prep.curation.checks.view import DatasetView
 from prep.dataset import stored_crops
 from prep.dataset.index import ImageRow, Index
-from prep.dataset.journal.decisions import Decided, DecisionStore
+from prep.dataset.journal.changes import DECISIONS, Change
+from prep.dataset.journal.decisions import Decided, DecisionStore, unpacked
 from prep.images import crops
 from prep.images.crops import Box, Rect
 from prep.training_set.trainers import Trainer
@@ -41,9 +42,15 @@ class Present:
         return f"{name} is excluded" if row.excluded is not None else ""
 
     @cached_property
-    def decided(self) -> Mapping[str, Decided]:
-        """Everything that was decided before."""
+    def decided(self) -> dict[str, Decided]:
+        """Everything that was decided before, by path."""
         return DecisionStore(self.index).all()
+
+    def take(self, changes: Iterable[Change]) -> None:
+        """Count decisions as made that are about to be."""
+        for change in changes:
+            if change.what == DECISIONS:
+                self.decided[change.path] = unpacked(change.after)
 
     @cached_property
     def spellings(self) -> Mapping[str, tuple[str, ...]]:

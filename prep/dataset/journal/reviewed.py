@@ -1,7 +1,8 @@
 """Which images a person has looked through: a decision like those of the review.
 
 The mark covers the caption as it was then: when that changes, the image is unreviewed again. It is
-set and taken away through the journal, so it can be undone.
+set and taken away through the journal, so it can be undone. Filters ask for it:
+``reviewed:yes``.
 """
 
 from collections.abc import Iterable
@@ -9,7 +10,6 @@ from collections.abc import Iterable
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import DECISIONS, Change
 from prep.dataset.journal.decisions import DecisionStore, covered, merged, packed
-from prep.dataset.writer import chunks
 from prep.system.files import text_hash
 
 QUESTION = "reviewed"
@@ -27,16 +27,6 @@ def reviewed(index: Index, rows: Iterable[ImageRow]) -> set[int]:
     return {
         row.id for row in rows if covered(decided.get(row.path, {}), QUESTION, _basis(row.caption))
     }
-
-
-def all_reviewed(index: Index) -> set[int]:
-    """Return the ids of all images that were looked through."""
-    marked = [path for path, known in DecisionStore(index).all().items() if QUESTION in known]
-    found: set[int] = set()
-    for places, part in chunks(marked):
-        rows = index.connection.execute(f"SELECT id FROM images WHERE path IN ({places})", part)
-        found |= reviewed(index, index.rows([number for (number,) in rows.fetchall()]))
-    return found
 
 
 def review_changes(index: Index, rows: Iterable[ImageRow], *, mark: bool) -> list[Change]:

@@ -48,6 +48,7 @@ FIELDS: dict[str, FilterField] = {
     "quality": FilterField(CHOICE, ("any", "none", *MEASURES)),
     "has": FilterField(CHOICE, ("caption", "tags", "mask", "crop", "error")),
     "excluded": FilterField(CHOICE, YES_NO),
+    "reviewed": FilterField(CHOICE, YES_NO),
     "upscaled": FilterField(CHOICE, YES_NO),
     "error": FilterField(CHOICE, YES_NO),
     "alpha": FilterField(CHOICE, YES_NO),

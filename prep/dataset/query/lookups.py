@@ -16,6 +16,7 @@ from prep.dataset.query.condition import Condition, Context, comparison
 from prep.dataset.query.tree import Term
 from prep.dataset.values import duplicates
 from prep.images.buckets import Buckets
+from prep.system.files import text_hash
 
 _BY_PATH = "SELECT j.id AS n FROM {} s CROSS JOIN images j ON j.path = s.path"
 _ABOVE = 1 << 40
@@ -61,6 +62,17 @@ def _format(term: Term, context: Context) -> Condition:
 def _excluded(term: Term, context: Context) -> Condition:
     del term, context
     return Condition(select=_BY_PATH.format("work.exclusions"))
+
+
+def _reviewed(term: Term, context: Context) -> Condition:
+    """Match marks that cover the caption as it is now; see ``prep.dataset.journal.reviewed``."""
+    del term, context
+    return Condition(
+        select="SELECT j.id AS n FROM work.decisions d CROSS JOIN images j ON j.path = d.path"
+        " WHERE ifnull(j.caption_hash, ?) IN (SELECT value FROM json_each("
+        "CASE WHEN json_valid(d.kept) THEN d.kept ELSE '{}' END, '$.reviewed'))",
+        values=(text_hash(""),),
+    )
 
 
 def _dup(term: Term, context: Context) -> Condition:
@@ -243,6 +255,7 @@ KINDS: dict[str, Callable[[Term, Context], Condition]] = {
     "concept": _concept,
     "format": _format,
     "excluded": _excluded,
+    "reviewed": _reviewed,
     "dup": _dup,
     "hand": _hand,
     "tokens": _tokens,

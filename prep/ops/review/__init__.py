@@ -5,17 +5,28 @@ before. A decision is judged again before it is carried out, by the state of the
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from prep import events
-from prep.curation.review import KINDS, Answer, Decision, Kind, counts, in_order
+from prep.curation.review import (
+    KINDS,
+    NAMES,
+    Answer,
+    DatasetDecision,
+    Decision,
+    Kind,
+    counts,
+    in_order,
+)
 from prep.curation.review.present import Present
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import DECISIONS, Change
 from prep.dataset.journal.decisions import DecisionStore, packed
 from prep.dataset.journal.edits import Journal, Outcome
-from prep.errors import RetryError
+from prep.errors import ConfigError, RetryError
 from prep.ops.edit import report
 from prep.ops.review import dataset, duplicates, pictures, tags
+from prep.ops.review.words import listed
 from prep.project import Project, Section
 
 Find = Callable[[Present], Iterator[events.Event | Decision]]
@@ -33,26 +44,51 @@ _SOURCES: tuple[tuple[tuple[Kind, ...], Find], ...] = (
 
 
 class ReviewOptions(Section):
-    """What to ask about."""
+    """What to ask about, and how to answer."""
 
     kind: tuple[Kind, ...] = ()
     """Only questions of this kind; repeatable. Default: all."""
+    code: str = ""
+    """Only questions with this code, such as upscale; the list shows the code of each question."""
+    where: str = ""
+    """Only questions about images that match this filter; none about the dataset as a whole."""
+    answer: Answer | None = None
+    """Give all these questions of one --kind the same answer: yes, no, fix, instead or never."""
     forget: bool = False
     """Forget which questions were answered with no or never, so that they are asked again."""
+    dry_run: bool = False
+    """With --answer: only show which questions would be answered."""
+
+    def check(self) -> None:
+        """Raise ConfigError for options that contradict each other."""
+        if self.answer and len(self.kind) != 1:
+            raise ConfigError("--answer requires one --kind.", "Add, for instance: --kind quality")
+        if self.forget and (self.answer or self.code or self.where):
+            raise ConfigError(
+                "--forget takes no --answer, --code or --where.", "Only --kind narrows it down."
+            )
+        if self.dry_run and not self.answer:
+            raise ConfigError("--dry-run requires --answer.", "Add, for instance: --answer no")
 
 
 def run(project: Project, options: ReviewOptions | None = None) -> Iterator[events.Event]:
-    """List what waits for a decision in a dataset that has just been scanned.
+    """List what waits for a decision in a dataset that has just been scanned, or answer it.
 
     Yields:
         Progress; Skipped for images that cannot be decoded; a Waiting for each question, the most
         important first; Finished with ``waiting`` (in total), ``kinds`` (by kind) and ``answered``
-        (remembered answers of these kinds); with ``forget`` instead what an edit reports.
+        (remembered answers of these kinds). With ``answer`` a Waiting for each question that gets
+        it; Finished with ``decided`` (their number), ``does`` (what follows), ``left`` (open
+        questions that have no such answer) and ``edit`` (its number in the history, 0 for none).
+        With ``forget`` what an edit reports.
 
     Raises:
+        ConfigError: Options contradict each other, or an answer means something else for each
+            question.
         UserError: The index, a tag list or the journal cannot be used.
     """
     options = options or ReviewOptions()
+    options.check()
     kinds = options.kind or KINDS
     with Index(project) as index:
         if options.forget:
@@ -64,14 +100,71 @@ def run(project: Project, options: ReviewOptions | None = None) -> Iterator[even
                 found.append(step)
             elif not isinstance(step, events.Stage):
                 yield step
-        waiting = still_open(index, found)
+        waiting = _chosen(index, still_open(index, found), options)
+        if options.answer:
+            yield from _answered(index, waiting, options.answer, dry_run=options.dry_run)
+            return
         answered = sum(len(_of_kinds(kept, kinds)) for kept in DecisionStore(index).all().values())
-    for each in waiting:
-        yield events.Waiting(
-            each.kind, list(each.images), each.title, each.reason, each.yes, each.no, each.fix
-        )
+    yield from map(_event, waiting)
     yield events.Finished(
         {"waiting": len(waiting), "kinds": dict(counts(waiting)), "answered": answered}
+    )
+
+
+def _chosen(index: Index, waiting: Sequence[Decision], options: ReviewOptions) -> list[Decision]:
+    """Return the questions with the code and about the images that are asked for."""
+    found = [each for each in waiting if options.code in ("", each.code)]
+    if not options.where:
+        return found
+    paths = set(index.paths(index.ids(options.where)).values())
+    return [
+        each
+        for each in found
+        if not isinstance(each, DatasetDecision) and not paths.isdisjoint(each.images)
+    ]
+
+
+def _answered(
+    index: Index, waiting: Sequence[Decision], answer: Answer, *, dry_run: bool
+) -> Iterator[events.Event]:
+    """Give all questions that have this answer, one answer."""
+    having = [each for each in waiting if each.consequence(answer)]
+    does = list(dict.fromkeys(each.consequence(answer) for each in having))
+    if len({each.outcome(answer) for each in having}) > 1:
+        raise ConfigError(
+            f"The answer {answer} means something else for each of {len(having)} questions: "
+            f"{listed(does, '; ')}.",
+            "Choose some with --code or --where, or answer one at a time: shikomi PROJECT",
+        )
+    yield from map(_event, having)
+    edit = 0
+    if having and not dry_run:
+        title, changes, left = decided(index, having, answer)
+        outcome = Journal(index).apply(title, changes)
+        for path, reason in (*left, *outcome.conflicts):
+            yield events.Skipped(path, reason)
+        edit = outcome.edit
+    yield events.Finished(
+        {
+            "decided": len(having),
+            "does": "".join(does),
+            "left": len(waiting) - len(having),
+            "edit": edit,
+        }
+    )
+
+
+def _event(decision: Decision) -> events.Waiting:
+    return events.Waiting(
+        decision.kind,
+        list(decision.images),
+        decision.title,
+        decision.reason,
+        decision.yes,
+        decision.no,
+        decision.fix,
+        decision.instead,
+        decision.code,
     )
 
 
@@ -108,32 +201,55 @@ def still_open(index: Index, decisions: Iterable[Decision]) -> list[Decision]:
     return in_order(found, {paths[number]: place for place, number in enumerate(ids)})
 
 
+class AnswerEdit(NamedTuple):
+    """The edit that gives an answer.
+
+    Attributes:
+        title: Of the edit.
+        changes: What it changes.
+        left: (first image, reason) of the questions that no longer apply.
+    """
+
+    title: str
+    changes: list[Change]
+    left: list[tuple[str, str]]
+
+
 def decided(
-    index: Index, decision: Decision, answer: Answer, shown: int = 1
-) -> tuple[str, list[Change]]:
-    """Return title and changes of the edit that carries out an answer, as things are now.
+    index: Index, decisions: Sequence[Decision], answer: Answer, shown: int = 1
+) -> AnswerEdit:
+    """Return the edit that carries out an answer to one question or several alike, as things are.
 
     Args:
         index: Open index.
-        decision: What was asked.
-        answer: yes, no, fix or never.
+        decisions: What was asked, of one kind.
+        answer: yes, no, fix, instead or never.
         shown: Place in its images of the one shown beside the first.
 
     Raises:
-        RetryError: It no longer applies, or there is nothing left to do.
+        RetryError: None of them applies any more, or there is nothing left to do.
     """
     present = Present(index)
-    if fault := decision.fault(present):
-        raise RetryError(f"This no longer applies: {fault}.", "Nothing was changed.")
-    if answer in ("no", "never"):
-        changes = decision.noted(present, never=answer == "never")
-        words = "never ask again" if answer == "never" else decision.no
-    else:
-        changes = decision.changes(present, shown, fix=answer == "fix")
-        words = decision.yes if answer == "yes" else decision.fix
+    faults = [(each, each.fault(present)) for each in decisions]
+    sound = [each for each, fault in faults if not fault]
+    left = [(next(iter(each.images), ""), fault) for each, fault in faults if fault]
+    if not sound:
+        raise RetryError(f"This no longer applies: {left[0][1]}.", "Nothing was changed.")
+    words = sound[0].consequence(answer)
+    if not words:
+        raise RetryError("This question has no such answer.", "Nothing was changed.")
+    changes = type(sound[0]).together(sound, present, answer, shown)
     if not any(change.before != change.after for change in changes):
         raise RetryError(f"There is nothing to do: {words}.", "Nothing was changed.")
-    return f"review: {decision.title}: {words}", changes
+    return AnswerEdit(f"review: {_together(sound)}: {words}", changes, left)
+
+
+def _together(decisions: Sequence[Decision]) -> str:
+    """Return what an edit calls these questions."""
+    first = decisions[0]
+    if len(decisions) == 1:
+        return first.title
+    return f"{len(decisions)} questions about {NAMES[first.kind]}"
 
 
 def forget(index: Index, kinds: Sequence[Kind]) -> Outcome:

@@ -8,7 +8,7 @@ from itertools import islice
 from prep import events
 from prep.curation.checks import catalogue, transparency
 from prep.curation.checks.codes import Problem
-from prep.curation.review import DatasetDecision, Decision
+from prep.curation.review import Answer, DatasetDecision, Decision
 from prep.curation.review.present import TRAINER, Present
 from prep.dataset.journal.changes import Change
 from prep.ops import advise
@@ -32,10 +32,12 @@ class TrainerProblem(DatasetDecision):
         """Some file must still have it."""
         return "" if self.subject in present.problems else "it is mended by now"
 
-    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
+    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
         """Mend what can be mended safely."""
         del shown
-        return [] if fix else list(catalogue.changes(present.view, frozenset({self.subject})))
+        if answer != "yes":
+            return []
+        return list(catalogue.changes(present.view, frozenset({self.subject})))
 
 
 def find_problems(present: Present) -> Iterator[events.Event | Decision]:
@@ -61,6 +63,7 @@ def _problem(
     return TrainerProblem(
         kind="check",
         subject=code,
+        code=code,
         images=tuple(islice(filter(None, pictures), _SHOWN)),
         basis=frozenset(paths),
         importance=importance,
@@ -100,6 +103,7 @@ def _advice(found: events.Advice) -> Decision:
     stage = _STAGES.get(found.topic, "plan")
     return Advice(
         kind="advice",
+        code=found.topic,
         # Numbers change with every image; it is the same remark nevertheless.
         subject=f"{found.topic} {_NUMBER.sub('#', found.message)}",
         folder=found.folder,

@@ -1,13 +1,13 @@
 """Duplicates, and pairs of which only a person can tell whether they are the same picture."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from prep import events
 from prep.curation.duplicates import resolving
 from prep.curation.duplicates.groups import REASONS, UNCERTAIN, VARIANT
 from prep.curation.duplicates.neighbours import relative
-from prep.curation.review import Decision, Kind
+from prep.curation.review import Answer, Decision
 from prep.curation.review.present import Present
 from prep.dataset.journal.changes import Change
 from prep.ops import dupes
@@ -35,6 +35,10 @@ class Duplicates(Decision):
     reasons: tuple[str, ...]
     turns: tuple[int, ...]
 
+    def outcome(self, answer: Answer) -> tuple[str, ...]:
+        """Which one is kept instead, only somebody who looks can say."""
+        return (*super().outcome(answer), *(self.images if answer == "fix" else ()))
+
     def fault(self, present: Present) -> str:
         """The first one must be there, unchanged, and another one, too."""
         faults = [self._changed(present, path) for path in self.images]
@@ -49,9 +53,13 @@ class Duplicates(Decision):
         same = row is not None and row.content in self.basis
         return "" if same else f"{name(path)} has changed"
 
-    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
+    def _kept(self, answer: Answer, shown: int) -> int:
+        """Return the place of the image that stays."""
+        return shown if answer == "fix" else 0
+
+    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
         """Exclude all but the first one, or for ``fix`` all but the one shown."""
-        keep = shown if fix else 0
+        keep = self._kept(answer, shown)
         others = [
             # What is unclear or a variant, a person has now seen to be a copy.
             (path, reason if reason in REASONS else UNCERTAIN, relative(self.turns[keep], turn))
@@ -61,6 +69,16 @@ class Duplicates(Decision):
             if path != self.images[keep] and not self._changed(present, path)
         ]
         return resolving.chosen(present.index, [resolving.KeepChoice(self.images[keep], others)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnclearPair(Duplicates):
+    """Two images that may be one picture or two: nothing is proposed, a person has to look."""
+
+    def _kept(self, answer: Answer, shown: int) -> int:
+        """Return the place of the image that stays, whichever is shown."""
+        del shown
+        return 1 if answer == "instead" else 0
 
 
 def find(present: Present) -> Iterator[events.Event | Decision]:
@@ -76,13 +94,13 @@ def find(present: Present) -> Iterator[events.Event | Decision]:
         elif not isinstance(event, events.Finished):
             yield event
     for found in groups.values():
-        yield from _sure(present, found)
+        yield _sure(present, found)
     for group in unclear:
         yield from _pairs(present, group)
 
 
-def _sure(present: Present, groups: list[events.Group]) -> Iterator[Decision]:
-    """Yield one decision for all copies of one image."""
+def _sure(present: Present, groups: list[events.Group]) -> Decision:
+    """Return one decision for all copies of one image."""
     keep = groups[0].keep
     members = [(group.reason, member) for group in groups for member in _members(group)]
     paths = [path for _, (path, _, _) in members]
@@ -91,16 +109,20 @@ def _sure(present: Present, groups: list[events.Group]) -> Iterator[Decision]:
     ]
     why = next((group.why for group in groups if group.why), "")
     copies = "a copy" if len(paths) == 1 else f"{len(paths)} copies"
-    yield from _decision(
-        present,
+    images = (keep, *paths)
+    return Duplicates(
         kind="duplicates",
+        code="+".join(dict.fromkeys(reason for reason, _ in members)),
+        images=images,
+        basis=_contents(present, images),
         importance=_SURE,
-        images=(keep, *paths),
         reasons=tuple(reason for reason, _ in members),
         turns=(0, *(turn for _, (_, _, turn) in members)),
         title=f"{name(keep)} has {copies}",
         reason=f"{listed(reasons, '; ')}. {f'{name(keep)} stays: {why}' if why else ''}".strip(),
+        yes=f"keep {name(keep)}, exclude {listed([name(path) for path in paths])}",
         no="keep all of them",
+        fix="keep the one on the right instead",
     )
 
 
@@ -110,46 +132,27 @@ def _pairs(present: Present, group: events.Group) -> Iterator[Decision]:
     for path, detail, turn in _members(group):
         what = "differ in a detail" if variant else "may be the same picture"
         note = "Both teach something if the difference is meant" if variant else "Please look"
-        yield from _decision(
-            present,
+        images = (group.keep, path)
+        yield UnclearPair(
             kind="unclear",
+            code=group.reason,
+            images=images,
+            basis=_contents(present, images),
             importance=_VARIANT if variant else _UNCLEAR,
-            images=(group.keep, path),
             reasons=(group.reason,),
             turns=(0, turn),
             title=f"{name(group.keep)} and {name(path)} {what}",
             reason=f"{note}{_in(detail)}.",
             no="keep both",
+            fix=f"exclude {name(path)}: it is a copy",
+            instead=f"exclude {name(group.keep)} and keep {name(path)}",
         )
 
 
-def _decision(
-    present: Present,
-    *,
-    kind: Kind,
-    importance: int,
-    images: tuple[str, ...],
-    reasons: tuple[str, ...],
-    turns: tuple[int, ...],
-    title: str,
-    reason: str,
-    no: str,
-) -> Iterator[Decision]:
+def _contents(present: Present, images: Sequence[str]) -> frozenset[str]:
+    """Return hashes of the files: an answer is about these."""
     rows = [present.row(path) for path in images]
-    contents = frozenset(row.content for row in rows if row is not None and row.content)
-    yield Duplicates(
-        kind=kind,
-        images=images,
-        basis=contents,
-        importance=importance,
-        title=title,
-        reason=reason,
-        yes=f"keep {name(images[0])}, exclude {listed([name(path) for path in images[1:]])}",
-        no=no,
-        fix="keep the one on the right instead",
-        reasons=reasons,
-        turns=turns,
-    )
+    return frozenset(row.content for row in rows if row is not None and row.content)
 
 
 def _members(group: events.Group) -> list[tuple[str, str, int]]:

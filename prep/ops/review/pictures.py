@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from prep import events
-from prep.curation.review import Decision
+from prep.curation.review import Answer, Decision
 from prep.curation.review.present import Present
 from prep.dataset.journal.changes import Change, exclusion
 from prep.images.buckets import Fit
@@ -44,13 +44,13 @@ class Quality(Decision):
         now = {part.corners for part in present.parts(row)}
         return "" if self.parts <= now else f"{name(path)} was cropped in the meantime"
 
-    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
+    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
         """Exclude it, or cut its borders off."""
         del shown
         row = present.row(self.images[0])
         if row is None:
             return []
-        if fix:
+        if answer == "fix":
             return crop.proposed(present.index, row, CropOptions(borders=True))
         return [exclusion(row.path, None, f"quality: {', '.join(self.measures)}")]
 
@@ -85,6 +85,7 @@ def _quality(present: Present, path: str, found: list[events.Quality]) -> Iterat
     reasons = dict.fromkeys(event.explanation for event in found)
     yield Quality(
         kind="quality",
+        code="+".join(measures),
         images=(path,),
         basis=frozenset(f"{row.content} {measure}" for measure in measures),
         importance=_QUALITY,
@@ -117,9 +118,9 @@ class Cut(Decision):
         now = {_basis(part, fit) for part, fit in _cut_parts(present, path)}
         return "" if self.basis <= now else f"{name(path)} is cut differently by now"
 
-    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
+    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
         """Place the crop around the subject."""
-        del shown, fix
+        del answer, shown
         row = present.row(self.images[0])
         return [] if row is None else crop.proposed(present.index, row, CropOptions(subject=True))
 

@@ -1,10 +1,10 @@
 """Tags: their spelling against the vocabulary, and what tagger and caption disagree about."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from prep import captions, events
-from prep.curation.review import DatasetDecision, Decision
+from prep.curation.review import Answer, DatasetDecision, Decision
 from prep.curation.review.present import Present
 from prep.dataset.journal.changes import Change
 from prep.dataset.journal.tag_answers import AnswerStore
@@ -42,10 +42,10 @@ class Spelling(DatasetDecision):
             return ""
         return "" if self.finding.tag in present.spellings else "no caption has this tag any more"
 
-    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
+    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
         """Correct it in all captions."""
         del shown
-        return [] if fix else lint.correction(present.index, self.finding)
+        return [] if answer != "yes" else lint.correction(present.index, self.finding)
 
 
 def find_spellings(present: Present) -> Iterator[events.Event | Decision]:
@@ -67,6 +67,7 @@ def _spelling(present: Present, found: Lint) -> Decision:
     return Spelling(
         kind="spelling",
         subject=f"{found.code} {found.tag}",
+        code=found.code,
         folder=found.folder,
         images=paths[:_SHOWN],
         basis=frozenset({found.suggestion}),
@@ -102,19 +103,19 @@ class DoubtfulTag(Decision):
         told = captions.key(self.doubt.tag) in captions.keys(given)
         return f"{self.doubt.tag} was decided before" if told else ""
 
-    def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
-        """Record that the tagger is right."""
-        del shown
-        return [] if fix else self._answer(present, there=not self.doubt.present)
-
-    def noted(self, present: Present, *, never: bool) -> list[Change]:
-        """Record that the caption is right, with the other answers about tags of the image."""
-        if never:
-            return super().noted(present, never=True)
-        return self._answer(present, there=self.doubt.present)
-
-    def _answer(self, present: Present, *, there: bool) -> list[Change]:
-        return doubt.changes(present.index, {self.images[0]: {self.doubt.tag: there}})
+    @classmethod
+    def together(
+        cls, decisions: Sequence[Decision], present: Present, answer: Answer, shown: int = 1
+    ) -> list[Change]:
+        """Record who is right: tagger or caption, with the other answers about tags."""
+        if answer == "never":
+            return super().together(decisions, present, answer, shown)
+        told: dict[str, dict[str, bool]] = {}
+        for each in decisions:
+            if isinstance(each, DoubtfulTag):
+                there = each.doubt.present == (answer == "no")
+                told.setdefault(each.images[0], {})[each.doubt.tag] = there
+        return doubt.changes(present.index, told)
 
 
 def find_doubts(present: Present) -> Iterator[events.Event | Decision]:
@@ -143,6 +144,7 @@ def _doubtful(found: events.Doubt) -> Decision:
     return DoubtfulTag(
         kind="doubt",
         subject=found.tag,
+        code=found.tag,
         images=(found.path,),
         basis=frozenset(),
         importance=_DOUBT,

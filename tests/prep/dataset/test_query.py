@@ -5,8 +5,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prep.dataset.index import Index
-from prep.dataset.journal.changes import exclusion
+from prep.dataset.journal.changes import DECISIONS, Change, exclusion
+from prep.dataset.journal.decisions import packed
 from prep.dataset.journal.edits import Journal
+from prep.dataset.journal.reviewed import review_changes
 from prep.dataset.query import And, Not, Or, Query, Term
 from prep.dataset.query.fields import ALIASES, FIELDS
 from prep.errors import ConfigError
@@ -194,3 +196,22 @@ def test_every_field_is_documented(name: str) -> None:
     page = Path(__file__).parents[3] / "docs" / "topics" / "filters.md"
     text = page.read_text("utf-8")
     assert any(f"`{name}{sign}" in text for sign in (":", ">", "<", "=", "`"))
+
+
+def test_reviewed_means_with_the_caption_as_it_is_now(library: Project) -> None:
+    def names(where: str) -> list[str]:
+        with Index(library) as index:
+            return sorted(Path(row.path).stem for row in index.select(where))
+
+    with Index(library) as index:
+        rows = [index.get(f"dataset/{name}.png") for name in ("10_mochi/night", "1_other/plain")]
+        marks = review_changes(index, [row for row in rows if row is not None], mark=True)
+        other = Change("dataset/10_mochi/beach_1.png", DECISIONS, None, packed({"cut": {"*"}}))
+        Journal(index).apply("x", [*marks, other])
+        index.connection.execute("INSERT INTO work.decisions VALUES('dataset/x.png', 'no JSON')")
+        index.connection.commit()
+    assert names("reviewed:yes") == ["night", "plain"]
+    assert names("reviewed:no") == names("-reviewed:yes") == ["beach_1", "beach_2", "broken"]
+    (library.dataset / "10_mochi" / "night.txt").write_text("mochi, night sky", "utf-8")
+    list(scan.run(library))
+    assert names("reviewed:yes") == ["plain"]

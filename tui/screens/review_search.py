@@ -1,0 +1,50 @@
+"""What the review's search tells the screen while it looks, in a thread."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from textual.message import Message
+from textual.worker import get_current_worker
+
+from prep import events
+from prep.curation.review import Decision
+from prep.dataset.index import Index
+from prep.ops import review
+from prep.project import Project
+from tui.jobs.operations import watched
+
+
+@dataclass
+class Searching(Message):
+    """Progress of the search."""
+
+    what: str
+    done: int
+    total: int
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest count matters."""
+        return isinstance(message, Searching)
+
+
+@dataclass
+class Searched(Message):
+    """Decisions of the sources that are done; ``complete`` after the last one."""
+
+    found: list[Decision]
+    complete: bool
+
+
+def search(project: Project) -> Iterator[Searching | Searched]:
+    """Look at everything; call it in a worker, which may be cancelled."""
+    found: list[Decision] = []
+    with Index(project) as index:
+        for step in watched(review.search(index)):
+            if isinstance(step, Decision):
+                found.append(step)
+            elif isinstance(step, events.Progress):
+                yield Searching(step.what, step.done, step.total)
+            elif isinstance(step, events.Stage):
+                yield Searched(list(found), complete=False)
+    if not get_current_worker().is_cancelled:
+        yield Searched(found, complete=True)
