@@ -8,7 +8,7 @@ from PIL import Image
 from prep.dataset import masks, stored_crops
 from prep.dataset.index import ImageRow
 from prep.images import decode
-from prep.images.crops import Rect, rects
+from prep.images.crops import kept, rects
 from prep.language import _
 from prep.project import Project
 from tui.graphics.hatching import Shares, hatched, within
@@ -39,22 +39,12 @@ def _shares(project: Project, row: ImageRow, overlay: Overlay) -> Shares | None:
         return np.asarray(masks.read(mask, row), np.float32) / np.float32(255)
     crops = stored_crops.of(project, row.path)
     if overlay == "cut":
-        return within(size, [_used(project, part) for part in rects(crops, size)])
+        return within(
+            size, [kept(part, project.buckets.fit(part.size)) for part in rects(crops, size)]
+        )
     if overlay == "crop" and crops:
         return within(size, rects(crops, size))
     return None
-
-
-def _used(project: Project, part: Rect) -> Rect:
-    """Return what the bucket leaves of a part of an image."""
-    fit = project.buckets.fit(part.size)
-    across, down = part.size[0] / fit.resized[0], part.size[1] / fit.resized[1]
-    return Rect(
-        part.left + round(fit.left * across),
-        part.top + round(fit.top * down),
-        part.left + round((fit.left + fit.bucket[0]) * across),
-        part.top + round((fit.top + fit.bucket[1]) * down),
-    )
 
 
 def legend(project: Project, row: ImageRow, overlay: Overlay) -> str:

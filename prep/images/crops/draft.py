@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from prep.images.buckets import Buckets, Size
-from prep.images.crops import WHOLE, Box, Rect
+from prep.images.crops import WHOLE, Box, Rect, kept
 from prep.images.crops.framing import Frame
 from prep.images.crops.snapping import centre, is_legal, placed, snapped
 
@@ -43,11 +43,7 @@ class CropDraft:
     @property
     def kept(self) -> Rect:
         """What the trainer keeps of it: all of it where it is legal."""
-        fit, rect = self.buckets.fit(self.frame.rect.size), self.frame.rect
-        scale = rect.size[0] / fit.resized[0], rect.size[1] / fit.resized[1]
-        left, top = rect.left + fit.left * scale[0], rect.top + fit.top * scale[1]
-        right, bottom = left + fit.bucket[0] * scale[0], top + fit.bucket[1] * scale[1]
-        return Rect(round(left), round(top), round(right), round(bottom))
+        return kept(self.frame.rect, self.buckets.fit(self.frame.rect.size))
 
     @property
     def boxes(self) -> tuple[Box, ...]:
