@@ -1,5 +1,7 @@
 """What lies over the large picture on demand: the bucket's cut, the crops, the mask."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -9,9 +11,13 @@ from prep.dataset import masks, stored_crops
 from prep.dataset.index import ImageRow
 from prep.images import decode
 from prep.images.crops import kept, rects
+from prep.images.crops.draft import opened
+from prep.images.crops.heads import Head
 from prep.language import _
 from prep.project import Project
+from tui.graphics.crop_marks import crop_marks
 from tui.graphics.hatching import Shares, hatched, within
+from tui.graphics.view import WHOLE
 
 Overlay = Literal["", "cut", "crop", "mask"]
 OVERLAYS: tuple[Overlay, ...] = ("", "cut", "crop", "mask")
@@ -45,6 +51,21 @@ def _shares(project: Project, row: ImageRow, overlay: Overlay) -> Shares | None:
     if overlay == "crop" and crops:
         return within(size, rects(crops, size))
     return None
+
+
+def with_crops(project: Project, row: ImageRow, heads: Sequence[Head] = ()) -> Image.Image:
+    """Return the picture of an image with heads, its crops, and what a trainer keeps of one.
+
+    That is the first one that cuts a head off.
+
+    Raises:
+        UserError: The image or ``work.db`` cannot be read.
+    """
+    size, boxes = (row.width, row.height), stored_crops.of(project, row.path)
+    draft = opened(size, project.buckets, boxes)
+    first = next((place for place, cuts in enumerate(draft.cuts(heads)) if cuts), 0)
+    marks = crop_marks(replace(draft, place=first), heads)
+    return marks.drawn(decode(project.root / row.path), WHOLE)
 
 
 def legend(project: Project, row: ImageRow, overlay: Overlay) -> str:

@@ -45,6 +45,7 @@ class Heads:
             threshold: Minimum score; by default that of shikomi.toml, else the detector's.
         """
         section = index.project.settings.crops
+        self._index = index
         self.detector = model or detector_of(index.project)
         self._values = (
             head_values.latest(index.connection, self.detector) if self.detector else None
@@ -60,6 +61,13 @@ class Heads:
         listed = list(rows)
         found = self._values.load((row.content for row in listed), self._threshold)
         return {row.path: found[row.content] for row in listed if row.content in found}
+
+    def of_image(self, path: str) -> tuple[Head, ...] | None:
+        """Return the heads of one image; ``None`` if a detector has yet to look for them."""
+        if not self.detector:
+            return ()
+        row = self._index.get(path)
+        return None if row is None else self.of([row]).get(path)
 
 
 def look(index: Index, rows: Sequence[ImageRow] | None = None) -> Iterator[events.Event]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from prep.images.buckets import Buckets, Size
 from prep.images.crops import WHOLE, Box, Rect, kept
 from prep.images.crops.framing import Frame
+from prep.images.crops.heads import CutHead, Head, cut_heads
 from prep.images.crops.snapping import centre, is_legal, placed, snapped
 
 _PART = 2 / 3
@@ -44,6 +45,11 @@ class CropDraft:
     def kept(self) -> Rect:
         """What the trainer keeps of it: all of it where it is legal."""
         return kept(self.frame.rect, self.buckets.fit(self.frame.rect.size))
+
+    def cuts(self, heads: Sequence[Head]) -> list[list[CutHead]]:
+        """Return which heads each crop cuts off, together with its bucket."""
+        parts = (kept(f.rect, self.buckets.fit(f.rect.size)) for f in self.frames)
+        return cut_heads(heads, [part.box(self.size) for part in parts])
 
     @property
     def boxes(self) -> tuple[Box, ...]:

@@ -15,17 +15,17 @@ from prep.dataset.journal.decisions import DecisionStore, packed
 from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import RetryError
 from prep.ops.edit import report
-from prep.ops.review import dataset, duplicates, pictures, tags
+from prep.ops.review import cuts, dataset, duplicates, pictures, tags
 from prep.project import Project, Section
 
 Find = Callable[[Present], Iterator[events.Event | Decision]]
 
 _SOURCES: tuple[tuple[tuple[Kind, ...], Find], ...] = (
     (("check",), dataset.find_problems),
-    (("cut",), pictures.find_cuts),
     (("spelling",), tags.find_spellings),
     (("advice",), dataset.find_advice),
     (("doubt",), tags.find_doubts),
+    (("cut",), cuts.find_cuts),
     (("quality",), pictures.find_quality),
     (("duplicates", "unclear"), duplicates.find),
 )
