@@ -16,7 +16,7 @@ CODES = (
     CheckCode(
         "head-cut",
         "images whose crop or bucket cuts a head off",
-        for_all(error("The character is learnt without its head, which makes it what it is.")),
+        for_all(error("The character is learnt without what it is recognised by.")),
         "Crop them anew, by hand or with: shikomi crop --subject",
     ),
 )

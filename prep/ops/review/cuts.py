@@ -92,7 +92,7 @@ def _head_loss(
         basis=_head_basis(row, cuts),
         importance=_HEAD,
         title=f"{name(row.path)}: {words}",
-        reason="What makes a character is in its head: crops through heads cost a LoRA more than"
+        reason="A character is recognised by its head: crops through heads cost a LoRA more than"
         " any other fault.",
         no="it is meant to be so",
         fix="open it in Crop & buckets" if cropped else "crop it around its subject",
