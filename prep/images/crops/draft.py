@@ -73,6 +73,11 @@ class CropDraft:
         """Return it with a part of the image in the place of the one that is looked at."""
         return self.with_frame(_frame(box.pixels(self.size), self.size, self.buckets))
 
+    def at_bucket(self, bucket: Size | None) -> "CropDraft":
+        """Look at the first crop that is in a bucket, if there is one."""
+        buckets = [self.buckets.fit(frame.rect.size).bucket for frame in self.frames]
+        return replace(self, place=buckets.index(bucket)) if bucket in buckets else self
+
     def turned(self, step: int) -> "CropDraft":
         """Look at the next crop, or at the one before."""
         return replace(self, place=(self.place + step) % len(self.frames))

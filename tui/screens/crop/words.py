@@ -84,6 +84,8 @@ def title(draft: CropDraft, *, editing: bool, step: int, heads: Sequence[Head] =
 
 def _title(draft: CropDraft, *, editing: bool, step: int) -> str:
     if not editing:
+        if draft.changed:
+            return _("! drawn earlier, and not saved: enter goes on, and saves it")
         count = len(draft.stored)
         if not count:
             return _("the whole image; bright: what the trainer uses")
@@ -132,6 +134,19 @@ def about(
     lines += head_lines(draft, heads)
     lines += [_proposed(kind, rect) for kind, rect in proposals.items()]
     return "\n".join(lines)
+
+
+def not_proposed(kind: Kind, heads: Sequence[Head] | None) -> str:
+    """Say why there is no proposal of a kind; ``heads`` as in ``about``."""
+    if heads is None:
+        return _("Heads were not looked for yet: a crop could cut one off. Run shikomi heads.")
+    if heads and kind != "borders":
+        return _("Nothing would be cut off, or no crop of this kind leaves its heads whole.")
+    return {
+        "subject": _("Nothing would be cut off around the subject."),
+        "borders": _("No borders were found."),
+        "usual": _("Others are in this bucket, too."),
+    }[kind]
 
 
 def head_lines(draft: CropDraft, heads: Sequence[Head] | None) -> list[str]:
