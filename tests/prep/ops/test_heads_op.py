@@ -10,7 +10,7 @@ from PIL import Image
 from prep import events
 from prep.dataset import stored_crops
 from prep.dataset.index import Index
-from prep.errors import UserError
+from prep.errors import RetryError, UserError
 from prep.images.crops import Box
 from prep.images.crops.heads import cut_heads
 from prep.ops import check, crop, heads, scan
@@ -24,6 +24,7 @@ from prep.tagging.models import detectors
 from prep.tagging.runtime import detector
 from prep.training_set.heads import head_cuts
 from prep.training_set.trainers import TRAINERS
+from tests.prep.ops.test_review import decide, save, titles, undo, waiting
 from tests.prep.pictures import busy
 from tests.prep.tiny_detectors import make_detector
 
@@ -230,3 +231,21 @@ def test_a_missing_detector_is_told_and_not_downloaded(
     assert "head_detect_v1.6_s is not on this machine" in warning.message
     assert warning.hint == "Download it with: shikomi heads"
     assert not (tmp_path / "hub").exists()
+
+
+def test_the_review_asks_about_heads_that_are_cut_off(drawn: Project) -> None:
+    save(drawn, "wide.png", busy(5, (1600, 560)).convert("L").convert("RGB"))
+    head, much = waiting(drawn, "cut")
+    assert (head.title, head.stage) == ("high.png: the bucket cuts 26% of a head off", "")
+    assert much.title == "wide.png loses 12%"
+    assert [each for each in waiting(drawn, "check") if each.subject == "head-cut"] == []
+    decide(drawn, head, "no")
+    assert titles(waiting(drawn, "cut")) == [much.title]
+    undo(drawn)
+    decide(drawn, head, "fix")
+    assert titles(waiting(drawn, "cut")) == [much.title]
+    cropped(drawn, where="name:high", set=("0,0.5,1,0.5",))
+    (again, _) = waiting(drawn, "cut")
+    assert (again.title, again.stage) == ("high.png: the crop leaves the head out", "crop")
+    with pytest.raises(RetryError, match=r"high\.png is cut differently by now"):
+        decide(drawn, head, "fix")

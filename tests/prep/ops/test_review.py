@@ -14,12 +14,10 @@ from prep.dataset.journal.changes import exclusion, move
 from prep.dataset.journal.edits import Journal
 from prep.errors import RetryError
 from prep.ops import crop, review, scan
-from prep.ops.crop import CropOptions
 from prep.ops.review import ReviewOptions
 from prep.project import Project
 from tests.prep.pictures import busy
 from tests.prep.scored import scored
-from tests.prep.tiny_detectors import make_detector
 from tui.cli import app
 
 FOLDER = "dataset/10_mochi"
@@ -202,30 +200,6 @@ def test_what_the_bucket_cuts_off_can_be_chosen(project: Project) -> None:
     assert (found.title, found.yes) == ("wide.png loses 12%", "")
     decide(project, found, "fix")
     assert waiting(project, "cut") == []
-
-
-def test_heads_that_are_cut_off_are_asked_about(project: Project) -> None:
-    make_detector(project.root / "detector", side=256)
-    project = project.saved({"crops": {"head_detector": "detector"}})
-    for seed, top in enumerate((0, 300)):
-        image = busy(seed, (512, 700)).convert("L").convert("RGB")
-        image.paste((250, 10, 20), (200, top, 300, top + 80))
-        save(project, "low.png" if top else "high.png", image)
-    save(project, "wide.png", busy(5, (1600, 560)).convert("L").convert("RGB"))
-    head, much = waiting(project, "cut")
-    assert (head.title, head.stage) == ("high.png: the bucket cuts 26% of a head off", "")
-    assert much.title == "wide.png loses 12%"
-    assert [each for each in waiting(project, "check") if each.subject == "head-cut"] == []
-    decide(project, head, "no")
-    assert titles(waiting(project, "cut")) == [much.title]
-    undo(project)
-    decide(project, head, "fix")
-    assert titles(waiting(project, "cut")) == [much.title]
-    list(crop.run(project, CropOptions(where="name:high", set=("0,0.5,1,0.5",))))
-    (again, _) = waiting(project, "cut")
-    assert (again.title, again.stage) == ("high.png: the crop leaves the head out", "crop")
-    with pytest.raises(RetryError, match=r"high\.png is cut differently by now"):
-        decide(project, head, "fix")
 
 
 def test_advice_does_not_come_back_with_other_numbers(project: Project) -> None:
