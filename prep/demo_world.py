@@ -25,6 +25,11 @@ def tagger() -> Path:
     return _part("tagger")
 
 
+def detector() -> Path:
+    """Return the folder of the demo head detector, a YOLO model for drawings of this world."""
+    return _part("heads")
+
+
 def base() -> Path:
     """Return the folder of the demo base model, Stable Diffusion in the diffusers layout."""
     return _part("base")

@@ -35,6 +35,7 @@ NOT_RUN = {
     "shikomi push": "needs the hub; tests/prep/formats/test_push.py has one",
     "shikomi tag my_project --model": "downloads a tagger",
     "shikomi models --download": "downloads a tagger",
+    "shikomi heads my_project --model head_detect": "downloads a detector",
     "shikomi scores compare": "needs the scores of two downloaded taggers",
 }
 """Beginnings of commands that are only parsed, and why."""

@@ -1,5 +1,7 @@
 """What lies over the large picture on demand: the bucket's cut, the crops, the mask."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -8,10 +10,14 @@ from PIL import Image
 from prep.dataset import masks, stored_crops
 from prep.dataset.index import ImageRow
 from prep.images import decode
-from prep.images.crops import Rect, rects
+from prep.images.crops import kept, rects
+from prep.images.crops.draft import opened
+from prep.images.crops.heads import Head
 from prep.language import _
 from prep.project import Project
+from tui.graphics.crop_marks import crop_marks
 from tui.graphics.hatching import Shares, hatched, within
+from tui.graphics.view import WHOLE
 
 Overlay = Literal["", "cut", "crop", "mask"]
 OVERLAYS: tuple[Overlay, ...] = ("", "cut", "crop", "mask")
@@ -39,22 +45,27 @@ def _shares(project: Project, row: ImageRow, overlay: Overlay) -> Shares | None:
         return np.asarray(masks.read(mask, row), np.float32) / np.float32(255)
     crops = stored_crops.stored_of_image(project, row.path)
     if overlay == "cut":
-        return within(size, [_used(project, part) for part in rects(crops, size)])
+        return within(
+            size, [kept(part, project.buckets.fit(part.size)) for part in rects(crops, size)]
+        )
     if overlay == "crop" and crops:
         return within(size, rects(crops, size))
     return None
 
 
-def _used(project: Project, part: Rect) -> Rect:
-    """Return what the bucket leaves of a part of an image."""
-    fit = project.buckets.fit(part.size)
-    across, down = part.size[0] / fit.resized[0], part.size[1] / fit.resized[1]
-    return Rect(
-        part.left + round(fit.left * across),
-        part.top + round(fit.top * down),
-        part.left + round((fit.left + fit.bucket[0]) * across),
-        part.top + round((fit.top + fit.bucket[1]) * down),
-    )
+def with_crops(project: Project, row: ImageRow, heads: Sequence[Head] = ()) -> Image.Image:
+    """Return the picture of an image with heads, its crops, and what a trainer keeps of one.
+
+    That is the first one that cuts a head off.
+
+    Raises:
+        UserError: The image or ``work.db`` cannot be read.
+    """
+    size, boxes = (row.width, row.height), stored_crops.stored_of_image(project, row.path)
+    draft = opened(size, project.buckets, boxes)
+    first = next((place for place, cuts in enumerate(draft.cuts(heads)) if cuts), 0)
+    marks = crop_marks(replace(draft, place=first), heads)
+    return marks.drawn(decode(project.root / row.path), WHOLE)
 
 
 def legend(project: Project, row: ImageRow, overlay: Overlay) -> str:

@@ -1,6 +1,7 @@
-"""The command line of crops and of what trainers see; each operation is imported when called."""
+"""The command line of crops, heads and what trainers see; operations are imported when called."""
 
 from pathlib import Path
+from typing import Any
 
 from prep import events
 from prep.cli.arguments import HERE, Json, Options, ProjectPath
@@ -8,9 +9,11 @@ from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.ops import buckets as buckets_op
 from prep.ops import crop as crop_op
+from prep.ops import heads as heads_op
 from prep.ops import preview as preview_op
 from prep.ops.buckets import BucketsOptions
 from prep.ops.crop import CropOptions
+from prep.ops.heads import HeadOptions
 from prep.ops.preview import PreviewOptions
 
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
@@ -91,6 +94,57 @@ def preview(
     return operate(
         project, lambda opened: preview_op.run(opened, options), json=json, printer=_bucket_lines
     )
+
+
+@examples(
+    (
+        "shikomi heads my_project --model head_detect_v1.6_s",
+        "Find the heads in all images; the detector is downloaded on first use.",
+    ),
+    (
+        "shikomi heads my_project --model demo --cut",
+        "List the images that lose a head to a crop or to their bucket.",
+    ),
+)
+def heads(
+    project: ProjectPath = HERE,
+    /,
+    *,
+    options: Options[HeadOptions] = HeadOptions(),
+    json: Json = False,
+) -> int:
+    """Find the heads in images, and list those that training would cut off.
+
+    What was found is stored: each image is looked at once by a detector. With head_detector in
+    [crops] of shikomi.toml, check, crop, review and the application know the heads, too.
+    """
+    return operate(
+        project,
+        lambda opened: heads_op.run(opened, options),
+        json=json,
+        printer=_head_lines,
+        summary=_head_summary,
+    )
+
+
+def _head_lines(event: events.Event) -> str | None:
+    if not isinstance(event, events.Heads):
+        return None
+    count = len(event.heads)
+    line = f"{count} head{'' if count == 1 else 's'}  {event.path}"
+    places = (
+        f"    {right - left}x{bottom - top} at {left},{top} ({score:.0%})"
+        for (left, top, right, bottom), score in zip(event.heads, event.scores, strict=True)
+    )
+    return "\n".join([line, *places, *(f"    ! {clause}" for clause in event.cut)])
+
+
+def _head_summary(found: dict[str, Any]) -> str:
+    line = f"{found['heads']} heads in {found['images']} images, {found['model']}"
+    provider = found["provider"].replace("ExecutionProvider", "")
+    line += f" on {provider}" if provider else " (all were known)"
+    line += f"; {found['without']} without a head"
+    return f"{line}\n{found['cut']} lose a head to a crop or to their bucket"
 
 
 def _crop_lines(event: events.Event) -> str | None:

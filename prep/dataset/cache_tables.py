@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 INDEX_VERSION = 5
 """The version since which the tables of ``INDEX`` have their current meaning."""
 
@@ -77,6 +77,12 @@ CREATE TABLE IF NOT EXISTS quality_values(
     PRIMARY KEY(content, cut)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS transparency(
     content TEXT PRIMARY KEY, share REAL NOT NULL, grey REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS detectors(
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, model TEXT NOT NULL, threshold REAL NOT NULL,
+    used REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS heads(
+    detector INTEGER NOT NULL, content TEXT NOT NULL, heads BLOB NOT NULL,
+    PRIMARY KEY(detector, content)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tokens(
     text_hash TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fits(
@@ -154,6 +160,7 @@ DEPENDENT_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         **dict.fromkeys(("taggers", "scores"), _OF_SCORES),
         "score_values": ("score_columns",),
         "score_columns": ("score_values",),
+        "detectors": ("heads",),
         "duplicates": ("finished",),
     }
 )

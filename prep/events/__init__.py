@@ -29,6 +29,7 @@ from prep.events.dataset import Crop as Crop
 from prep.events.dataset import Exposure as Exposure
 from prep.events.dataset import Finding as Finding
 from prep.events.dataset import Group as Group
+from prep.events.dataset import Heads as Heads
 from prep.events.dataset import HistoryEntry as HistoryEntry
 from prep.events.dataset import Image as Image
 from prep.events.dataset import Match as Match

@@ -291,3 +291,18 @@ class Waiting(Event):
     fix: str = ""
     instead: str = ""
     code: str = ""
+
+
+@dataclass(frozen=True)
+class Heads(Event):
+    """The heads in an image; each is [left, top, right, bottom], pixels of the upright image.
+
+    ``scores`` are those of the detector, 0 to 1. ``cut`` has a clause for each head of which
+    training would show too little.
+    """
+
+    kind: ClassVar[str] = "heads"
+    path: str
+    heads: list[list[int]]
+    scores: list[float]
+    cut: list[str]

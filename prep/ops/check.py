@@ -19,6 +19,7 @@ from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError
 from prep.ops import scan
 from prep.project import Project, Section
+from prep.tagging import heads
 from prep.training_set.trainers import Trainer
 
 
@@ -121,6 +122,8 @@ def _examined(
 ) -> Generator[events.Event, None, Examined]:
     if "image-transparent" in wanted:
         yield from transparency.measure(index)
+    if "head-cut" in wanted:
+        yield from heads.look(index)
     view = DatasetView(
         index, options.trainer, wildcards=options.wildcards, encoding=options.encoding
     )

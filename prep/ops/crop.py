@@ -4,7 +4,7 @@ A crop is a rectangle in ``work.db``; the files are not changed. Every crop is m
 that a trainer cuts nothing more off (``prep.images.crops.snapping``), unless disabled.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import astuple
 from typing import Literal
@@ -21,13 +21,18 @@ from prep.errors import ConfigError, UnreadableError, UserError
 from prep.images import crops, decode
 from prep.images.buckets import Buckets, Size
 from prep.images.crops import WHOLE, Box, Rect, borders
+from prep.images.crops.heads import Head, is_clear, moved_clear, within
 from prep.images.crops.snapping import centre, largest, parse_shape, placed, snapped
 from prep.images.crops.subject import proposal
 from prep.ops.edit import report
 from prep.project import Project, Section
 from prep.system.parallel import ordered
+from prep.tagging.heads import Heads, look
+from prep.training_set.heads import head_cuts
 
 Kind = Literal["subject", "borders", "usual"]
+HeadsOf = Mapping[str, Sequence[Head]]
+"""The heads of images, by path, as far as they are known."""
 
 
 class CropOptions(Section):
@@ -81,9 +86,10 @@ def run(project: Project, options: CropOptions) -> Iterator[events.Event]:
     """Crop the usable images that match.
 
     Yields:
-        Progress; a Crop for each image that changes; Skipped for images that cannot
-        be read, or that a crop does not fit; Finished with ``changed``, ``edit`` (its number, 0 for
-        a dry run), ``conflicts`` and ``crops`` (how many the changed images have now).
+        Progress; a Crop for each image that changes, and Warned where one by hand cuts a head off;
+        Skipped for images that cannot be read, or that no crop fits; Finished with ``changed``,
+        ``edit`` (its number, 0 for a dry run), ``conflicts`` and ``crops`` (how many the changed
+        images have now).
 
     Raises:
         ConfigError: The filter or a shape is not valid, or there is nothing to do.
@@ -94,13 +100,17 @@ def run(project: Project, options: CropOptions) -> Iterator[events.Event]:
     with Index(project) as index:
         rows = [row for row in index.select(options.where) if row.usable]
         before = stored_crops.read(index.connection)
-        changes = yield from _changes(project, rows, before, _Cropper(buckets, shape, options))
+        heads = yield from _heads(index, rows, options)
+        cropper = _Cropper(buckets, shape, options, heads)
+        changes = yield from _changes(project, rows, before, cropper)
         outcome = Outcome(0, options.title, changes)
         if not options.dry_run:
             outcome = Journal(index).apply(options.title, changes)
     by_path = {row.path: row for row in rows}
     made = [_event(by_path[change.path], change, buckets) for change in outcome.changed]
     yield from made
+    for change in outcome.changed:
+        yield from _warned(project, by_path[change.path], change, heads)
     for event in report(outcome):
         if isinstance(event, events.Finished):
             count = sum(len(crop.boxes) for crop in made)
@@ -119,7 +129,8 @@ def proposed(index: Index, row: ImageRow, options: CropOptions) -> list[Change]:
     found: list[Change] = []
 
     def kept() -> Iterator[events.Event]:
-        cropper = _Cropper(index.project.buckets, None, options)
+        heads = yield from _heads(index, [row], options)
+        cropper = _Cropper(index.project.buckets, None, options, heads)
         found.extend((yield from _changes(index.project, [row], before, cropper)))
 
     for event in kept():
@@ -128,13 +139,16 @@ def proposed(index: Index, row: ImageRow, options: CropOptions) -> list[Change]:
     return found
 
 
-def suggestions(project: Project, row: ImageRow, usual: Size | None = None) -> dict[Kind, Box]:
+def suggestions(
+    project: Project, row: ImageRow, usual: Size | None = None, heads: Sequence[Head] = ()
+) -> dict[Kind, Box]:
     """Return crops of one image that ``run`` would make, without those that cut nothing off.
 
     Args:
         project: The project.
         row: A readable image.
         usual: A bucket whose proportions the image could have.
+        heads: The heads that are known in it.
 
     Raises:
         UserError: It cannot be read, or has changed since the last scan.
@@ -151,7 +165,10 @@ def suggestions(project: Project, row: ImageRow, usual: Size | None = None) -> d
     found: dict[Kind, Box] = {}
     for kind, each in options.items():
         shape = parse_shape(each.shape, project.buckets) if each.shape else None
-        boxes = _Cropper(project.buckets, shape, each).boxes(row, image)
+        try:
+            boxes = _Cropper(project.buckets, shape, each, {row.path: heads}).boxes(row, image)
+        except ConfigError:  # it would cut a head off
+            continue
         if boxes and boxes[0] != WHOLE:
             found[kind] = boxes[0]
     return found
@@ -190,34 +207,45 @@ def _check(options: CropOptions) -> None:
 class _Cropper:
     """Finds the crops of one image after another; used by several threads."""
 
-    def __init__(self, buckets: Buckets, shape: Size | None, options: CropOptions) -> None:
+    def __init__(
+        self, buckets: Buckets, shape: Size | None, options: CropOptions, heads: HeadsOf
+    ) -> None:
         self._buckets, self._shape, self._options = buckets, shape, options
+        self._heads = heads
         self.looks = options.subject or options.borders
 
     def boxes(self, row: ImageRow, image: Image.Image | None) -> list[Box]:
         """Return the new crops of an image; none if there is nothing to cut off.
 
         Raises:
-            ConfigError: A crop by hand does not fit the image.
+            ConfigError: A crop by hand does not fit the image, or any other would cut a head off.
         """
         size, options = (row.width, row.height), self._options
+        heads = self._heads.get(row.path, ())
         if options.set:
             wanted = [crops.parse(text, size).pixels(size) for text in options.set]
-            return [self._snapped(rect, size).box(size) for rect in wanted]
+            return [self._by_hand(rect, size, heads).box(size) for rect in wanted]
         room, inside = Rect(0, 0, *size), False
         if options.borders and image is not None:
-            found = borders.inner(image)
-            room, inside = found or room, found is not None
+            inner = borders.inner(image)
+            room, inside = inner or room, inner is not None
         if options.subject and image is not None:
-            return [self._subject(image, room).box(size)]
+            return [_whole_heads(self._subject(image, room, heads)).box(size)]
         if self._shape is not None:
             part = largest(self._buckets, self._shape, room.size)
-            return [placed(part, centre(room), room).box(size)]
-        return [self._snapped(room, size, inside=True).box(size)] if inside else []
+            found = moved_clear(heads, placed(part, centre(room), room), room, size)
+            return [_whole_heads(found).box(size)]
+        if not inside:
+            return []
+        found = moved_clear(heads, self._snapped(room, size, inside=True), room, size)
+        return [_whole_heads(found).box(size)]
 
-    def _subject(self, image: Image.Image, room: Rect) -> Rect:
+    def _subject(self, image: Image.Image, room: Rect, heads: Sequence[Head]) -> Rect | None:
         part = image.crop(room.corners) if room.size != image.size else image
-        found = proposal(part, self._buckets, self._shape, close=self._options.close)
+        inside = within(heads, room, image.size)
+        found = proposal(part, self._buckets, self._shape, close=self._options.close, heads=inside)
+        if found is None:
+            return None
         return Rect(
             found.left + room.left,
             found.top + room.top,
@@ -225,11 +253,42 @@ class _Cropper:
             found.bottom + room.top,
         )
 
+    def _by_hand(self, rect: Rect, size: Size, heads: Sequence[Head]) -> Rect:
+        """Return a crop made legal, which must not take a head off that it has not taken before."""
+        made = self._snapped(rect, size)
+        if made == rect or not is_clear(heads, rect, size):
+            return made
+        return moved_clear(heads, made, Rect(0, 0, *size), size) or made
+
     def _snapped(self, rect: Rect, size: Size, *, inside: bool = False) -> Rect:
         whole = rect == Rect(0, 0, *size)
         if not self._options.snap or (whole and self._shape is None):
             return rect
         return snapped(self._buckets, rect, size, self._shape, inside=inside)
+
+
+def _whole_heads(found: Rect | None) -> Rect:
+    if found is None:
+        raise ConfigError("No crop of this kind leaves its heads whole.")
+    return found
+
+
+def _heads(
+    index: Index, rows: Sequence[ImageRow], options: CropOptions
+) -> Generator[events.Event, None, HeadsOf]:
+    """Look for heads, where the project has a detector, and return them."""
+    if options.clear:
+        return {}
+    yield from look(index, rows)
+    return Heads(index).of(index.rows([row.id for row in rows]))
+
+
+def _warned(
+    project: Project, row: ImageRow, change: Change, heads: HeadsOf
+) -> Iterator[events.Event]:
+    boxes = crops.from_text(change.after)
+    for cut in head_cuts(project, row, heads.get(row.path, ()), boxes):
+        yield events.Warned(f"{row.path}: {cut.words}.")
 
 
 def _changes(

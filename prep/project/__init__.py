@@ -21,6 +21,7 @@ from prep.errors import ConfigError
 from prep.images.buckets import Buckets
 from prep.images.quality.thresholds import QualitySection
 from prep.project.captioner import CaptionerSection as CaptionerSection
+from prep.project.crops import CropSection as CropSection
 from prep.project.tagger import TaggerSection as TaggerSection
 from prep.section import Section as Section
 from prep.section import TagText
@@ -124,6 +125,7 @@ class Settings(Section):
 
     project: ProjectSection = ProjectSection()
     buckets: BucketSection = BucketSection()
+    crops: CropSection = CropSection()
     concepts: dict[str, ConceptSection] = Field(default_factory=dict)
     """Concepts by the name of their folder below the dataset folder."""
     captions: CaptionSection = CaptionSection()

@@ -15,8 +15,14 @@ def spoil(image: Image.Image, rng: random.Random) -> Image.Image:
     """Apply a random few of the faults below."""
     if rng.random() < 0.5:
         image = ImageOps.mirror(image)
+    if rng.random() < 0.5:
+        image = _crop(image, rng)
+    return degrade(image, rng)
+
+
+def degrade(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Apply a random few of the faults that leave everything where it is."""
     for chance, fault in (
-        (0.5, _crop),
         (0.5, _soften),
         (0.4, _relight),
         (0.3, _noise),

@@ -14,6 +14,8 @@ from sample_data.make.things import HELD, MARKS, NECKWEAR
 
 LIGHT_INK: Colour = (250, 240, 190)
 HEAD = (0.0, -0.38)
+HEAD_BOX = (-0.6, -0.95, 0.6, 0.09)
+"""Left, top, right, bottom of a head with its outline and a bear's ears."""
 FACE_ON_BLACK_BELOW = 220  # sum of RGB under which dark lines no longer show
 
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from sample_data.make.backgrounds import BACKGROUNDS, Canvas
 from sample_data.make.faces import EXPRESSIONS
-from sample_data.make.figure import Looks, draw_figure
+from sample_data.make.figure import HEAD_BOX, Looks, draw_figure
 from sample_data.make.hats import HATS, REAL_HATS
 from sample_data.make.pen import INK, Colour, Pen, mix
 from sample_data.make.species import SPECIES
@@ -186,6 +186,26 @@ def draw_cutout(scene: Scene, size: tuple[int, int]) -> Image.Image:
     image = Image.new("RGBA", big)
     _draw_character(ImageDraw.Draw(image), big, scene, shadow=False)
     return image.reduce(SUPERSAMPLING)
+
+
+def head_box(scene: Scene, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Return where the head of a scene is, with round ears and without the hat.
+
+    Args:
+        scene: What is shown; not a slime, which is all head.
+        size: Width and height of the picture, pixels.
+
+    Returns:
+        Left, top, right, bottom, pixels.
+    """
+    pen = _framed_pen(ImageDraw.Draw(Image.new("1", (1, 1))), size, scene)
+    left, top, right, bottom = HEAD_BOX
+    return (
+        pen.x + left * pen.unit,
+        pen.y + top * pen.unit,
+        pen.x + right * pen.unit,
+        pen.y + bottom * pen.unit,
+    )
 
 
 def _draw_character(

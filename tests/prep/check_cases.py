@@ -14,6 +14,7 @@ from prep.images.made_profiles import SRGB_PRIMARIES, WHITE, matrix_profile
 from prep.project import Project
 from prep.training_set.trainers import Trainer
 from tests.conftest import draw_numbered
+from tests.prep.tiny_detectors import make_detector
 
 OLD = (1, 1)
 C = "10_mochi"
@@ -75,6 +76,16 @@ class Case:
     good: Callable[[Box], object]
     trainer: Trainer = "sd-scripts"
     wildcards: bool = False
+
+
+def red_head(box: Box, top: int) -> None:
+    """Put in an image of which the bucket cuts 20 rows off at the top, with a head of 80 rows."""
+    make_detector(box.root / "detector")
+    box.settings('[concepts.10_mochi]\ntrigger = "mochi"\n[crops]\nhead_detector = "detector"\n')
+    path = box.image(f"{C}/head.png", size=(512, 700))
+    with Image.open(path) as image:
+        image.paste((250, 10, 20), (200, top, 300, top + 80))
+        image.save(path)
 
 
 def turned(orientation: int) -> bytes:
@@ -326,6 +337,7 @@ CASES: dict[str, Case] = {
         lambda b: b.image(f"{C}/x.png", size=(480, 480)),
     ),
     "image-thin": Case(lambda b: no_upscale(b, 60), lambda b: no_upscale(b, 70)),
+    "head-cut": Case(lambda b: red_head(b, 0), lambda b: red_head(b, 200)),
     "cache-size": Case(
         lambda b: b.cache(f"{C}/one_0512x0640_sd.npz"),
         lambda b: b.cache(f"{C}/one_0512x0512_sd.npz"),

@@ -24,10 +24,11 @@ def test_a_checkout_has_it_beside_the_package() -> None:
 
 
 def test_a_wheel_has_it_inside_the_package(package: Path) -> None:
-    for name in ("tagger", "base", "mascot"):
+    for name in ("tagger", "heads", "base", "mascot"):
         (package / "_sample_data" / name).mkdir(parents=True)
     assert demo_world.root() == package / "_sample_data"
     assert demo_world.tagger() == package / "_sample_data" / "tagger"
+    assert demo_world.detector() == package / "_sample_data" / "heads"
     assert demo_world.base() == package / "_sample_data" / "base"
     assert demo_world.mascot() == package / "_sample_data" / "mascot"
 

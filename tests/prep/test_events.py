@@ -23,6 +23,7 @@ EXAMPLES: dict[Any, Any] = {
     float | None: None,
     list[str]: ["a", "b"],
     list[int]: [0, 4],
+    list[float]: [0.25, 1.0],
     list[tuple[str, float]]: [["hat", 0.5]],  # JSON has no tuples
     list[list[float]]: [[0.0, 0.25, 1.0, 0.5]],
     list[list[int]]: [[0, 0, 64, 96]],

@@ -15,10 +15,12 @@ from prep.dataset.journal.changes import crop_change
 from prep.dataset.journal.edits import Journal
 from prep.images.crops import Box, to_text
 from prep.images.crops.snapping import is_legal
-from prep.ops import crop
+from prep.ops import crop, heads
 from prep.ops.crop import CropOptions
 from prep.project import Project
+from tests.prep.tiny_detectors import make_detector
 from tests.tui.driving import Opened, running
+from tui.graphics.crop_marks import CropMarks
 from tui.scope import Scope
 from tui.widgets.crop_picture import CropPicture
 from tui.widgets.line_list import ItemList
@@ -310,3 +312,35 @@ async def test_the_list_is_of_the_images_that_are_chosen(shapes: Project) -> Non
         assert said(opened, "crop-scope") == "filter: name:c.png (1 image)"
         # Of all three images it is the only one of its bucket: that does not depend on the choice.
         assert len(opened.app.screen.query_one("#groups", ItemList)._items) == 4
+
+
+async def test_a_crop_that_cuts_a_head_off_is_said_live_and_never_proposed(
+    shapes: Project,
+) -> None:
+    make_detector(shapes.root / "detector", side=256)
+    shapes = shapes.saved({"crops": {"head_detector": "detector"}})
+    for file in shapes.dataset.rglob("*.png"):
+        with Image.open(file) as image:
+            drawn = image.convert("L").convert("RGB")
+        drawn.paste((250, 10, 20), (drawn.width - 110, 20, drawn.width - 20, 120))
+        drawn.save(file)
+    async with running(shapes) as opened:
+        box = await at_first(opened)
+        await opened.until(lambda: "not looked for yet" in said(opened, "crop-about"))
+        await opened.press("escape", "p")
+        await opened.until(lambda: opened.app.screen.query_one(PartList).has_focus)
+        assert not stored_crops.stored(shapes)
+        list(heads.run(shapes))
+        await opened.press("down", "up")
+        await opened.until(lambda: "1 head, whole" in said(opened, "crop-about"))
+        assert len(box.heads) == 1
+        await opened.press("e", *["shift+left"] * 2)
+        await opened.until(lambda: "! a head is cut off" in said(opened, "crop-title"))
+        assert "% of a head is cut off" in said(opened, "crop-about")
+        assert isinstance(box.over, CropMarks)
+        assert [cut for _, cut in box.over.heads] == [True]
+        await opened.press(*["right"] * 20)
+        await opened.until(lambda: "! a head" not in said(opened, "crop-title"))
+        assert [cut for _, cut in box.over.heads] == [False]
+        await opened.press(*["shift+left"] * 8, *["left"] * 20)
+        await opened.until(lambda: "no head is left" in said(opened, "crop-about"))

@@ -62,3 +62,16 @@ def test_of_an_enlarged_picture_the_part_in_view_is_marked() -> None:
     assert (made[200, 279] == 255).all()
     assert (made[200, 200] == GREY).all()
     assert (made[20, 20] < GREY).all()
+
+
+def test_heads_are_ovals_and_crossed_out_when_they_are_cut() -> None:
+    head = Box(0.4, 0.4, 0.6, 0.6)
+    whole, cut = (
+        np.asarray(CropMarks((WHOLE,), heads=((head, lost),)).drawn(grey(), WHOLE))
+        for lost in (False, True)
+    )
+    assert (whole[160, 199] == 255).all()  # the top of the oval
+    assert (whole[163, 163] == GREY).all()  # no corner
+    assert (whole[199, 199] == GREY).all()
+    assert (cut[199, 199] == 255).all()  # the middle of the cross
+    assert (cut[..., 0] == cut[..., 2]).all()

@@ -1,15 +1,20 @@
 """Crops drawn into a picture: what is cut off darkened, frames in black and white, numbers.
 
 Nothing is told by colour: the frame that is edited is a solid line with handles, other crops are
-thin solid lines, what the trainer keeps of it is dotted, and proposals are dashed.
+thin solid lines, what the trainer keeps of it is dotted, and proposals are dashed. Heads are
+ovals, and those that are cut off are crossed out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from prep.images.buckets import Size
+from prep.images.crops import Rect
+from prep.images.crops.draft import CropDraft
+from prep.images.crops.heads import Head
 from tui.graphics.view import Box
 
 _LARGE = 300
@@ -32,6 +37,7 @@ class CropMarks:
         kept: What the trainer keeps of it.
         proposals: Boxes that are proposed.
         editing: The current one is being edited.
+        heads: Heads, and whether each is cut off.
     """
 
     boxes: tuple[Box, ...]
@@ -39,6 +45,7 @@ class CropMarks:
     kept: Box | None = None
     proposals: tuple[Box, ...] = ()
     editing: bool = False
+    heads: tuple[tuple[Box, bool], ...] = ()
 
     def drawn(self, picture: Image.Image, part: Box) -> Image.Image:
         """Return the picture with the crops in it.
@@ -53,6 +60,8 @@ class CropMarks:
         kept = _corners(self.kept or self.boxes[self.current], part, size)
         made = _dimmed(picture, kept)
         pen, thick = ImageDraw.Draw(made), 2 if min(size) > _LARGE else 1
+        for box, cut in self.heads:
+            _head(pen, _corners(box, part, size), thick, cut=cut)
         for box in self.proposals:
             _outline(pen, _corners(box, part, size), thick, _DASH)
         for place, box in enumerate(self.boxes):
@@ -75,6 +84,25 @@ class CropMarks:
                 for x, y in _handles(frame):
                     pen.rectangle((x - 4, y - 4, x + 4, y + 4), "white", "black")
         return made
+
+
+def crop_marks(draft: CropDraft, heads: Sequence[Head]) -> CropMarks:
+    """Return how the crops of an image are drawn, and its heads."""
+    cut = {each.head for found in draft.cuts(heads) for each in found}
+    return CropMarks(
+        tuple(shares(frame.rect, draft.size) for frame in draft.frames),
+        draft.place,
+        shares(draft.kept, draft.size),
+        heads=tuple(
+            (shares(head.box.pixels(draft.size), draft.size), head in cut) for head in heads
+        ),
+    )
+
+
+def shares(rect: Rect, size: Size) -> Box:
+    """Return a part of an image of ``size`` in shares of it."""
+    width, height = size
+    return Box(rect.left / width, rect.top / height, rect.right / width, rect.bottom / height)
 
 
 def _corners(box: Box, part: Box, size: tuple[int, int]) -> Corners:
@@ -115,6 +143,18 @@ def _outline(pen: ImageDraw.ImageDraw, corners: Corners, thick: int, dash: int) 
         for x in (left, right - thick + 1):
             end = min(start + dash - 1, bottom)
             pen.rectangle((x, start, x + thick - 1, end), fill="black")
+
+
+def _head(pen: ImageDraw.ImageDraw, corners: Corners, thick: int, *, cut: bool) -> None:
+    """Draw a head as an oval, white on black; crossed out if it is cut off."""
+    left, top, right, bottom = corners
+    for colour, width in (("black", 3 * thick), ("white", thick)):
+        edge = (width - thick) // 2
+        oval = (left - edge, top - edge, right + edge, bottom + edge)
+        pen.ellipse(oval, outline=colour, width=width)
+        if cut:
+            pen.line((left, top, right, bottom), colour, width)
+            pen.line((left, bottom, right, top), colour, width)
 
 
 def _handles(corners: Corners) -> Iterator[tuple[int, int]]:

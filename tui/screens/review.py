@@ -18,9 +18,10 @@ from prep.dataset.journal.changes import CONTENT, MOVED, Change
 from prep.images import decode
 from prep.language import _, translated
 from prep.ops import review
-from prep.ops.preview import outlined
+from prep.ops.review.cuts import HeadLoss
 from tui import commands
 from tui.notices import tell
+from tui.overlays import with_crops
 from tui.screens.review_search import Searched, Searching, search
 from tui.screens.review_texts import (
     answer_to_all,
@@ -260,14 +261,13 @@ class ReviewScreen(StageScreen):
             picture.show_text("" if decision is None else _("no picture to show"))
             return
         file = self.session.project.root / row.path
-        fit = self.session.project.buckets.fit((row.width, row.height))
-        cut = decision is not None and decision.kind == "cut" and not decision.stage
+        cut = decision is not None and decision.kind == "cut"
+        heads = decision.heads if isinstance(decision, HeadLoss) else ()
 
         def load() -> Image.Image:
-            image = decode(file)
-            return outlined(image, fit) if cut else image
+            return with_crops(self.session.project, row, heads) if cut else decode(file)
 
-        picture.show((row.path, row.mtime_ns, cut), load)
+        picture.show((row.path, row.mtime_ns, cut, heads), load)
 
     def action_next_picture(self) -> None:
         """Show the next picture of this question."""

@@ -76,6 +76,7 @@ STAGES: dict[str, tuple[Verb, ...]] = {
     "Crop & buckets": (
         Verb("crop", "prep.cli.crop:crop", "Crop images for training; files stay unchanged."),
         Verb("buckets", "prep.cli.crop:buckets", "Show the bucket of each image."),
+        Verb("heads", "prep.cli.crop:heads", "Find heads, and those that training cuts off."),
         Verb("preview", "prep.cli.crop:preview", "Show one image as each trainer will see it."),
     ),
     "Tag": (
@@ -163,6 +164,7 @@ CONDUCT: dict[str, Conduct] = {
     "demo": Conduct(long=True, given=("--no-open",)),
     "dupes": Conduct(("--resolve",), long=True),
     "quality": Conduct(("--exclude",), long=True),
+    "heads": Conduct(writes=False, long=True),
     "preview": Conduct(("--out",)),
     "models": Conduct(("--download",), long=("--download",)),
     "review": Conduct(("--answer", "--forget"), dry_run=("--answer",)),

@@ -13,9 +13,9 @@ from prep.images.buckets import Size
 from prep.images.crops import Rect
 from prep.images.crops.draft import CropDraft
 from prep.images.crops.framing import shapes
+from prep.images.crops.heads import Head
 from tui import commands
-from tui.graphics.crop_marks import CropMarks
-from tui.graphics.view import Box
+from tui.graphics.crop_marks import CropMarks, crop_marks, shares
 from tui.widgets.picture import Load, Picture
 
 _STEPS = 32
@@ -51,6 +51,7 @@ class CropPicture(Picture, can_focus=True):
     Attributes:
         path: The image.
         draft: The crops as they are now; ``None`` while no image is shown.
+        heads: The heads that are known in the image.
         fine: Keys move by single pixels.
     """
 
@@ -93,22 +94,25 @@ class CropPicture(Picture, can_focus=True):
 
     path = ""
     draft: CropDraft | None = None
+    heads: tuple[Head, ...] = ()
     fine = False
     _proposals: tuple[Rect, ...] = ()
     _drag: _Drag | None = None
 
     # ---- what is shown -------------------------------------------------------------------
 
-    def show_crops(self, key: Hashable, load: Load, draft: CropDraft) -> None:
-        """Show an image and its crops; nothing is proposed yet."""
-        self.draft, self._proposals = draft, ()
+    def show_crops(
+        self, key: Hashable, load: Load, draft: CropDraft, heads: tuple[Head, ...] = ()
+    ) -> None:
+        """Show an image, its crops and its heads; nothing is proposed yet."""
+        self.draft, self.heads, self._proposals = draft, heads, ()
         self.over = self._marks()
         self.show(key, load)
         self._redraw()
 
     def show_nothing(self, text: str) -> None:
         """Show text; there is no image."""
-        self.draft, self._proposals, self.over = None, (), None
+        self.draft, self.heads, self._proposals, self.over = None, (), (), None
         self.show_text(text)
 
     def propose(self, rects: tuple[Rect, ...]) -> None:
@@ -130,10 +134,9 @@ class CropPicture(Picture, can_focus=True):
         draft = self.draft
         if draft is None:
             return None
-        boxes = tuple(_shares(frame.rect, draft.size) for frame in draft.frames)
-        kept = _shares(draft.kept, draft.size)
-        proposals = tuple(_shares(rect, draft.size) for rect in self._proposals)
-        return CropMarks(boxes, draft.place, kept, proposals, self.has_focus)
+        proposals = tuple(shares(rect, draft.size) for rect in self._proposals)
+        marks = crop_marks(draft, self.heads)
+        return replace(marks, proposals=proposals, editing=self.has_focus)
 
     def on_focus(self) -> None:
         """Show that it is edited."""
@@ -291,11 +294,6 @@ class CropPicture(Picture, can_focus=True):
             return _Drag(draft, (x, y))
         fixed = (rect.right if west else rect.left, rect.bottom if north else rect.top)
         return _Drag(draft, (x, y), fixed, west or east, north or south)
-
-
-def _shares(rect: Rect, size: Size) -> Box:
-    width, height = size
-    return Box(rect.left / width, rect.top / height, rect.right / width, rect.bottom / height)
 
 
 def _nearest(known: tuple[Size, ...], shape: Size) -> int:

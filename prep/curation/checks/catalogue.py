@@ -4,14 +4,32 @@ from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from types import ModuleType
 
-from prep.curation.checks import caches, captions, folders, names, pixels, sidecars, triggers
+from prep.curation.checks import (
+    caches,
+    captions,
+    folders,
+    heads,
+    names,
+    pixels,
+    sidecars,
+    triggers,
+)
 from prep.curation.checks.codes import CheckCode, Problem
 from prep.curation.checks.view import DatasetView
 from prep.dataset.journal.changes import Change
 from prep.errors import ConfigError
 from prep.training_set.trainers import Trainer
 
-GROUPS: tuple[ModuleType, ...] = (folders, names, sidecars, captions, triggers, pixels, caches)
+GROUPS: tuple[ModuleType, ...] = (
+    folders,
+    names,
+    sidecars,
+    captions,
+    triggers,
+    pixels,
+    heads,
+    caches,
+)
 CODES: dict[str, CheckCode] = {code.name: code for group in GROUPS for code in group.CODES}
 
 

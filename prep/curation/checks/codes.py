@@ -1,7 +1,7 @@
 """Check codes, with their severity and consequence per trainer, and problems.
 
-Severities mean: *error*: the trainer stops, or skips images or captions; *warning*: it
-trains, but not as intended; *info*: worth knowing.
+Severities mean: *error*: the trainer stops, skips images or captions, or trains on what spoils the
+result; *warning*: it trains, but not as intended; *info*: worth knowing.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Effect(NamedTuple):
 
 
 def error(consequence: str) -> Effect:
-    """Return an error: the trainer stops or skips something."""
+    """Return an error: the trainer stops, or skips or spoils something."""
     return Effect("error", consequence)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 
 from prep.errors import ConfigError
-from prep.images.buckets import Size
+from prep.images.buckets import Fit, Size
 
 Crops = Mapping[str, Sequence["Box"]]
 """The crops of images, by path."""
@@ -71,6 +71,14 @@ WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 def rects(boxes: Sequence[Box], size: Size) -> list[Rect]:
     """Return the parts of an image of ``size`` that are trained on: its crops, or all of it."""
     return [box.pixels(size) for box in boxes or (WHOLE,)]
+
+
+def kept(rect: Rect, fit: Fit) -> Rect:
+    """Return what is left of a part of an image after it was fitted into its bucket."""
+    across, down = rect.size[0] / fit.resized[0], rect.size[1] / fit.resized[1]
+    left, top = rect.left + fit.left * across, rect.top + fit.top * down
+    right, bottom = left + fit.bucket[0] * across, top + fit.bucket[1] * down
+    return Rect(round(left), round(top), round(right), round(bottom))
 
 
 def parse(text: str, size: Size) -> Box:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from prep.images.buckets import Buckets, Size
-from prep.images.crops import WHOLE, Box, Rect
+from prep.images.crops import WHOLE, Box, Rect, kept
 from prep.images.crops.framing import Frame
+from prep.images.crops.heads import CutHead, Head, cut_heads
 from prep.images.crops.snapping import centre, is_legal, placed, snapped
 
 _PART = 2 / 3
@@ -43,11 +44,12 @@ class CropDraft:
     @property
     def kept(self) -> Rect:
         """What the trainer keeps of it: all of it where it is legal."""
-        fit, rect = self.buckets.fit(self.frame.rect.size), self.frame.rect
-        scale = rect.size[0] / fit.resized[0], rect.size[1] / fit.resized[1]
-        left, top = rect.left + fit.left * scale[0], rect.top + fit.top * scale[1]
-        right, bottom = left + fit.bucket[0] * scale[0], top + fit.bucket[1] * scale[1]
-        return Rect(round(left), round(top), round(right), round(bottom))
+        return kept(self.frame.rect, self.buckets.fit(self.frame.rect.size))
+
+    def cuts(self, heads: Sequence[Head]) -> list[list[CutHead]]:
+        """Return which heads each crop cuts off, together with its bucket."""
+        parts = (kept(f.rect, self.buckets.fit(f.rect.size)) for f in self.frames)
+        return cut_heads(heads, [part.box(self.size) for part in parts])
 
     @property
     def boxes(self) -> tuple[Box, ...]:
@@ -70,6 +72,11 @@ class CropDraft:
     def with_box(self, box: Box) -> "CropDraft":
         """Return it with a part of the image in the place of the one that is looked at."""
         return self.with_frame(_frame(box.pixels(self.size), self.size, self.buckets))
+
+    def at_bucket(self, bucket: Size | None) -> "CropDraft":
+        """Look at the first crop that is in a bucket, if there is one."""
+        buckets = [self.buckets.fit(frame.rect.size).bucket for frame in self.frames]
+        return replace(self, place=buckets.index(bucket)) if bucket in buckets else self
 
     def turned(self, step: int) -> "CropDraft":
         """Look at the next crop, or at the one before."""

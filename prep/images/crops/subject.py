@@ -6,6 +6,7 @@ with a centre crop; of the libraries tried, smartcrop and libvips (attention, en
 found drawn figures less often and photographed subjects no more often.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +16,7 @@ from PIL import Image
 
 from prep.images.buckets import Buckets, Size
 from prep.images.crops import Rect
+from prep.images.crops.heads import Head, grown, moved_clear
 from prep.images.crops.snapping import largest, snapped
 
 _SIDE = 64
@@ -72,9 +74,16 @@ def find_saliency(image: Image.Image) -> Saliency:
 
 
 def proposal(
-    image: Image.Image, buckets: Buckets, shape: Size | None = None, *, close: bool = False
-) -> Rect:
+    image: Image.Image,
+    buckets: Buckets,
+    shape: Size | None = None,
+    *,
+    close: bool = False,
+    heads: Sequence[Head] = (),
+) -> Rect | None:
     """Return a legal crop of an RGB picture around what draws attention.
+
+    A crop that would cut a head off is moved; ``None`` if there is no place for it.
 
     Args:
         image: The upright picture.
@@ -82,12 +91,16 @@ def proposal(
         shape: A bucket with its aspect ratio; by default that of the picture, or of the close
             part.
         close: Close in on the subject instead of cutting off as little as possible.
+        heads: The heads that are known, as fractions of the picture.
     """
     saliency = find_saliency(image)
     if close:
-        return snapped(buckets, saliency.close(), image.size, shape)
-    wanted = shape or buckets.fit(image.size).bucket
-    return saliency.place(largest(buckets, wanted, image.size))
+        around = grown(heads, saliency.close(), image.size)
+        found = snapped(buckets, around, image.size, shape)
+    else:
+        wanted = shape or buckets.fit(image.size).bucket
+        found = saliency.place(largest(buckets, wanted, image.size))
+    return moved_clear(heads, found, Rect(0, 0, *image.size), image.size)
 
 
 def _residual(channel: NDArray[np.float32]) -> Attention:

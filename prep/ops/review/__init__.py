@@ -25,7 +25,7 @@ from prep.dataset.journal.decisions import DecisionStore, packed
 from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import ConfigError, RetryError
 from prep.ops.edit import report
-from prep.ops.review import dataset, duplicates, pictures, tags
+from prep.ops.review import cuts, dataset, duplicates, pictures, tags
 from prep.ops.review.words import listed
 from prep.project import Project, Section
 
@@ -33,10 +33,10 @@ Find = Callable[[Present], Iterator[events.Event | Decision]]
 
 _SOURCES: tuple[tuple[tuple[Kind, ...], Find], ...] = (
     (("check",), dataset.find_problems),
-    (("cut",), pictures.find_cuts),
     (("spelling",), tags.find_spellings),
     (("advice",), dataset.find_advice),
     (("doubt",), tags.find_doubts),
+    (("cut",), cuts.find_cuts),
     (("quality",), pictures.find_quality),
     (("duplicates", "unclear"), duplicates.find),
 )

@@ -19,7 +19,8 @@ _IMPORTANCE = {"error": 0, "warning": 3}
 _ADVICE = 8
 _SHOWN = 9
 _NUMBER = re.compile(r"\d+")
-_TOLD_BY_QUALITY = "image-small"
+_TOLD_ELSEWHERE = ("image-small", "head-cut")
+"""Codes of which another question asks, about each image."""
 _STAGES = {"images": "images", "resolution": "crop"}
 """Topic of advice -> stage in which it is dealt with; Plan for all others."""
 
@@ -45,7 +46,7 @@ def find_problems(present: Present) -> Iterator[events.Event | Decision]:
     yield from transparency.measure(present.index)
     for code, problems in present.problems.items():
         severity = catalogue.CODES[code].effects[TRAINER].severity
-        if severity in _IMPORTANCE and code != _TOLD_BY_QUALITY:
+        if severity in _IMPORTANCE and code not in _TOLD_ELSEWHERE:
             yield _problem(present, code, problems, _IMPORTANCE[severity])
 
 

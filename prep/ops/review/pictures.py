@@ -1,4 +1,4 @@
-"""Quality of single images, and what the bucket cuts off them."""
+"""Quality of single images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,14 +7,12 @@ from prep import events
 from prep.curation.review import Answer, Decision
 from prep.curation.review.present import Present
 from prep.dataset.journal.changes import Change, exclusion
-from prep.images.buckets import Fit
 from prep.images.quality.kinds import KINDS
 from prep.ops import crop, quality
 from prep.ops.crop import CropOptions
 from prep.ops.review.words import name
-from prep.training_set.bucket_groups import MUCH
 
-_QUALITY, _CUT = 4, 7
+_QUALITY = 4
 
 _ORDER = list[str](KINDS)
 _CROPPED_AWAY = {"borders", "text", "alpha"}
@@ -103,61 +101,3 @@ def _quality(present: Present, path: str, found: list[events.Quality]) -> Iterat
 
 def _sentences(reasons: dict[str, None]) -> str:
     return " ".join(f"{reason[0].upper()}{reason[1:]}." for reason in reasons if reason)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cut(Decision):
-    """An image of which the bucket cuts much off."""
-
-    def fault(self, present: Present) -> str:
-        """It must be in use, and still lose as much."""
-        path = self.images[0]
-        row = present.row(path)
-        if (fault := present.fault(path)) or row is None:
-            return fault
-        now = {_basis(part, fit) for part, fit in _cut_parts(present, path)}
-        return "" if self.basis <= now else f"{name(path)} is cut differently by now"
-
-    def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
-        """Place the crop around the subject."""
-        del answer, shown
-        row = present.row(self.images[0])
-        return [] if row is None else crop.proposed(present.index, row, CropOptions(subject=True))
-
-
-def find_cuts(present: Present) -> Iterator[events.Event | Decision]:
-    """Fit all images into their buckets."""
-    for row in present.index.usable():
-        parts = _cut_parts(present, row.path)
-        if not parts:
-            continue
-        worst = max((fit for _, fit in parts), key=lambda fit: fit.cut)
-        sides = "top and bottom" if worst.resized[1] > worst.bucket[1] else "left and right"
-        bucket = f"{worst.bucket[0]}x{worst.bucket[1]}"
-        cropped = row.path in present.boxes
-        yield Cut(
-            kind="cut",
-            images=(row.path,),
-            basis=frozenset(_basis(part, fit) for part, fit in parts),
-            importance=_CUT,
-            title=f"{name(row.path)} loses {worst.cut:.0%}",
-            reason=f"To fill its bucket of {bucket}, the trainer cuts off {sides}, the same on both"
-            " sides: look at what is lost.",
-            no="cut it in the middle",
-            fix="open it in Crop & buckets" if cropped else "crop it around its subject",
-            stage="crop" if cropped else "",
-        )
-
-
-def _cut_parts(present: Present, path: str) -> list[tuple[Part, Fit]]:
-    """Return the parts of an image that lose much, with their fits."""
-    row = present.row(path)
-    if row is None:
-        return []
-    fit = present.index.project.buckets.fit
-    pairs = [(part.corners, fit(part.size)) for part in present.parts(row)]
-    return [(corners, fitted) for corners, fitted in pairs if fitted.cut > MUCH]
-
-
-def _basis(part: Part, fit: Fit) -> str:
-    return f"{part} {fit.bucket}"

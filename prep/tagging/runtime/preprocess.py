@@ -198,13 +198,25 @@ def _scaled(reduced: _Reduced, recipe: Recipe) -> Levels:
     small = _resized(reduced.image, size, recipe, box)
     if record.fit != "letterbox":
         return small
-    left, top = (side - size[0]) // 2, (side - size[1]) // 2
-    inside = slice(top, top + size[1]), slice(left, left + size[0])
+    left, top, right, bottom = placement(reduced.full, recipe)
+    inside = slice(top, bottom), slice(left, right)
     canvas = np.empty((side, side, 4 if record.mask else 3), small.dtype)
     canvas[:] = (*record.background, 255)[: canvas.shape[2]]
     canvas[inside] = 0
     canvas[(*inside, slice(3))] = small
     return canvas
+
+
+def placement(full: Size, recipe: Recipe) -> tuple[int, int, int, int]:
+    """Return where a picture of this size lies in the input, pixels: left, top, right, bottom.
+
+    Args:
+        full: The upright picture.
+        recipe: With the fit letterbox or stretch.
+    """
+    width, height = _target(full, recipe)
+    left, top = (recipe.side - width) // 2, (recipe.side - height) // 2
+    return left, top, left + width, top + height
 
 
 def _resized(

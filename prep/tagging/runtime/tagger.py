@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from prep.errors import UnreadableError, UserError
 from prep.system import parallel
-from prep.tagging.models.contract import first_line, read_contract, wrong_number
+from prep.tagging.models.contract import read_contract, wrong_number
 from prep.tagging.models.obtain import TaggerFiles
 from prep.tagging.runtime import preprocess, providers
 from prep.tagging.runtime.preprocess import Decode, Levels, Recipe
+from prep.tagging.runtime.session import failed, open_session
 
 Scores = NDArray[np.float32]
 Embedding = NDArray[np.float32]
@@ -104,7 +105,7 @@ class Tagger:
         self.table = files.tags()
         workers = threads or parallel.workers()
         self.at_once = min(workers, _MOST_AT_ONCE)
-        self._session, self.choice = _session(files.model, device, workers // self.at_once)
+        self._session, self.choice = open_session(files.model, device, workers // self.at_once)
         self._contract = read_contract(
             files.model, self._session, files.record, len(self.table), files.table.name
         )
@@ -185,7 +186,7 @@ class Tagger:
                 if isinstance(error, UserError):
                     raise
                 if size == 1 or self._contract.batch or not providers.out_of_memory(error):
-                    raise self._failed(error) from error
+                    raise failed(self.files.model, self.provider, error) from error
             size = self.most = -(-size // 2)
             self.batch = min(self.batch, size)
 
@@ -220,19 +221,6 @@ class Tagger:
                 " (docs/topics/tagging-models.md).",
             )
         return found
-
-    def _failed(self, error: BaseException) -> UserError:
-        model = self.files.model
-        cpu = "" if self.provider == providers.CPU else " Or use: --device cpu"
-        if providers.out_of_memory(error):
-            return UserError(
-                f"There is too little memory to run {model}.",
-                f"Close other programs that use memory, or choose a smaller tagger.{cpu}",
-            )
-        return UserError(
-            f"{model} failed: {first_line(error)}",
-            f"It may be damaged, or need a newer onnxruntime.{cpu}",
-        )
 
 
 def score_files(
@@ -326,62 +314,3 @@ def _batches(
             waiting = []
     if waiting:
         yield waiting
-
-
-def _session(model: Path, device: str, threads: int) -> tuple[Any, providers.ProviderChoice]:
-    """Open the model on the best provider; falls back to the CPU if a GPU fails at this point."""
-    choice = providers.choose(device)
-    cure = choice.cure
-    if choice.provider != providers.CPU:
-        try:
-            session = _open(model, choice.wanted, threads)
-        except UserError as error:
-            reason = choice.reason or error.message
-            if providers.out_of_memory(error):
-                cure = "Close other programs that use the GPU's memory."
-        else:
-            used = session.get_providers()[0]
-            if used != providers.CPU:
-                return session, providers.ProviderChoice(used, batch=choice.batch)
-            reason = choice.reason or f"{choice.provider} did not start"
-        choice = providers.ProviderChoice(providers.CPU, reason, gpu_idle=True, cure=cure)
-    if device not in ("auto", "cpu"):
-        name = "CUDA" if device == "cuda" else device
-        hint = f"{choice.cure} Or use: --device cpu" if choice.cure else "Use: --device cpu"
-        raise UserError(f"{name} cannot be used: {choice.reason}.", hint)
-    return _open(model, [providers.CPU], threads), choice
-
-
-def _open(model: Path, wanted: list[str], threads: int) -> Any:
-    runtime = providers.quiet_runtime()
-    options = runtime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Threads that spin while waiting take cores from those that decode: a third of the time.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if "DmlExecutionProvider" in wanted:
-        options.enable_mem_pattern = False  # DirectML refuses to start with it
-    try:
-        # With its own fallback, onnxruntime prints to stdout before it tries the CPU.
-        return runtime.InferenceSession(
-            str(model),
-            options,
-            providers=[(name, providers.OPTIONS.get(name, {})) for name in wanted],
-            enable_fallback=False,
-        )
-    except Exception as error:  # onnxruntime has its own exception types, one per status
-        line = first_line(error)
-        if "external data" in line.casefold():
-            raise UserError(
-                f"{model} has its weights in a file of their own, which cannot be read: {line}",
-                "Put all files of the model into one folder, from the same place.",
-            ) from error
-        raise UserError(f"{model} cannot be loaded: {line}", _load_hint(model)) from error
-
-
-def _load_hint(model: Path) -> str:
-    with model.open("rb") as file:
-        if file.read(40).startswith(b"version https://git-lfs"):
-            return "It is only a Git LFS pointer. Fetch the real file with: git lfs pull"
-    return "Download it again, or update onnxruntime: it may be truncated or need a newer version."

@@ -29,7 +29,7 @@ from prep.tagging.scores import taggers
 from prep.tagging.scores.store import ScoreStore
 from tests.conftest import MakeImage
 
-FINGERPRINT = (6, "9b197192e6526ac4")
+FINGERPRINT = (7, "2437fbddb323aba7")
 """Caches in the field have the form of their version: a new form needs a new version."""
 
 VERSION_3 = """

@@ -87,7 +87,7 @@ def test_too_little_for_one_image_is_said_so(tmp_path: Path, text: str) -> None:
     with pytest.raises(UserError, match=r"too little memory to run .*model\.onnx") as caught:
         tagger.scores(reds(1, 2, 3))
     assert session.asked == [3, 2, 1]
-    assert "smaller tagger" in caught.value.hint
+    assert "smaller model" in caught.value.hint
     assert "--device cpu" not in caught.value.hint  # it is the CPU
 
 

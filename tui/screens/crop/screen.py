@@ -25,9 +25,11 @@ from prep.errors import RetryError, UserError
 from prep.images import decode
 from prep.images.crops import WHOLE, Box, Rect, from_text, to_text
 from prep.images.crops.draft import CropDraft, opened
+from prep.images.crops.heads import Head
 from prep.images.pixels import fitted
 from prep.language import _, marked
 from prep.ops.crop import Kind, suggestions
+from prep.tagging.heads import Heads
 from prep.training_set.bucket_groups import Group, groups
 from tui import commands
 from tui.notices import tell
@@ -58,6 +60,7 @@ class CropScreen(StageScreen):
         self._loaded: Scope | None = None
         self._row: ImageRow | None = None
         self._proposals: dict[Kind, Box] = {}
+        self._heads: tuple[Head, ...] | None = ()  # None: not looked for yet
         self._warned = False
 
     def body(self) -> ComposeResult:
@@ -186,20 +189,26 @@ class CropScreen(StageScreen):
             self._describe()
             return
         path, size = row.path, (row.width, row.height)
-        stored = await self.session.rows.run(
-            lambda index: stored_crops.of_image(index.connection, path)
-        )
+
+        def read(index: Index) -> tuple[tuple[Box, ...], tuple[Head, ...] | None]:
+            return stored_crops.of_image(index.connection, path), Heads(index).of_image(path)
+
+        stored, heads = await self.session.rows.run(read)
         draft, same = picture.draft, self._row is not None and self._row.path == path
-        if same and row == self._row and draft is not None and draft.stored == stored:
+        as_known = row == self._row and heads == self._heads
+        if same and as_known and draft is not None and draft.stored == stored:
             return  # and perhaps it is being changed
         if same and draft is not None and draft.changed and draft.stored != stored:
             return  # saving will tell of the conflict
-        self._row, self._proposals, self._warned = row, {}, False
+        self._row, self._proposals, self._warned, self._heads = row, {}, False, heads
         draft = self._drafted(path, opened(size, self.session.project.buckets, stored))
         file = self.session.project.root / path
         picture.path = path
         picture.show_crops(
-            (path, row.mtime_ns), lambda: _decoded(file, row.mtime_ns), self._at_bucket(draft)
+            (path, row.mtime_ns),
+            lambda: _decoded(file, row.mtime_ns),
+            draft if self._group is None else draft.at_bucket(self._group.bucket),
+            heads or (),
         )
         self._changed()
         self._propose(row)
@@ -228,24 +237,15 @@ class CropScreen(StageScreen):
     @work(group="proposals", exclusive=True, exit_on_error=False)
     async def _propose(self, row: ImageRow) -> None:
         """Look for crops to propose."""
+        heads = self._heads
+        if heads is None:
+            return  # what is proposed could cut one off
         await asyncio.sleep(_QUIET)
         project, usual = self.session.project, self._usual(row.id)
-        self._proposals = await self.session.paint(lambda: suggestions(project, row, usual))
+        self._proposals = await self.session.paint(lambda: suggestions(project, row, usual, heads))
         size = (row.width, row.height)
         self._picture.propose(tuple(box.pixels(size) for box in self._proposals.values()))
         self._describe()
-
-    def _at_bucket(self, draft: CropDraft) -> CropDraft:
-        """Look at the crop that is in the bucket of the list."""
-        group = self._group
-        if group is None or group.bucket is None:
-            return draft
-        places = (
-            place
-            for place, frame in enumerate(draft.frames)
-            if draft.buckets.fit(frame.rect.size).bucket == group.bucket
-        )
-        return replace(draft, place=next(places, 0))
 
     def _usual(self, number: int) -> tuple[int, int] | None:
         """Return the bucket that an image that is alone in its own could be cropped to."""
@@ -279,11 +279,13 @@ class CropScreen(StageScreen):
         title = about = ""
         if draft is not None and self._row is not None:
             rects = {kind: box.pixels(draft.size) for kind, box in self._proposals.items()}
-            title = words.title(draft, editing=picture.has_focus, step=picture.step)
+            title = words.title(
+                draft, editing=picture.has_focus, step=picture.step, heads=self._heads or ()
+            )
             if self._warned:
                 title = _("! changed: enter saves it, esc again drops it")
             shown: dict[Kind, Rect] = rects
-            about = words.about(self._row.path, draft, shown)
+            about = words.about(self._row.path, draft, shown, self._heads)
         self.query_one("#crop-title", Clipped).update(Content(title))
         self.query_one("#crop-about", Clipped).update(Content(about))
 
@@ -312,12 +314,7 @@ class CropScreen(StageScreen):
         if draft is None:
             return
         if box is None:
-            missing = {
-                "subject": _("Nothing would be cut off around the subject."),
-                "borders": _("No borders were found."),
-                "usual": _("Others are in this bucket, too."),
-            }
-            tell(self, missing[kind])
+            tell(self, words.not_proposed(kind, self._heads))
             return
         self._picture.edit(draft.with_box(box))
         self._keep()

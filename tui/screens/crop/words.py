@@ -1,11 +1,12 @@
 """What the crop screen says: the same as its drawings, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prep.images.buckets import NOTICEABLE, Fit
 from prep.images.crops import Rect
 from prep.images.crops.draft import CropDraft
 from prep.images.crops.framing import shapes
+from prep.images.crops.heads import CutHead, Head
 from prep.language import _, ngettext
 from prep.ops.crop import Kind
 from prep.training_set.bucket_groups import MUCH, Group, GroupKind
@@ -73,8 +74,15 @@ def advice(group: Group) -> str:
     return ""
 
 
-def title(draft: CropDraft, *, editing: bool, step: int) -> str:
-    """Say what is shown, and while it is edited, how keys move it."""
+def title(draft: CropDraft, *, editing: bool, step: int, heads: Sequence[Head] = ()) -> str:
+    """Say what is shown, and while it is edited, how keys move it, and what it must not do."""
+    text = _title(draft, editing=editing, step=step)
+    if any(draft.cuts(heads)):
+        return f"{text} · {_('! a head is cut off')}"
+    return text
+
+
+def _title(draft: CropDraft, *, editing: bool, step: int) -> str:
     if not editing:
         if draft.changed:
             return _("! drawn earlier, and not saved: enter goes on, and saves it")
@@ -96,8 +104,20 @@ def title(draft: CropDraft, *, editing: bool, step: int) -> str:
     return f"✎ {form} · {steps} · {state}"
 
 
-def about(path: str, draft: CropDraft, proposals: Mapping[Kind, Rect]) -> str:
-    """Describe the crop that is looked at, what the trainer makes of it, and what is proposed."""
+def about(
+    path: str,
+    draft: CropDraft,
+    proposals: Mapping[Kind, Rect],
+    heads: Sequence[Head] | None = (),
+) -> str:
+    """Describe the crop that is looked at, what the trainer makes of it, and what is proposed.
+
+    Args:
+        path: The image.
+        draft: Its crops.
+        proposals: What is proposed.
+        heads: The heads in it; ``None`` if a detector has yet to look for them.
+    """
     rect, (width, height) = draft.frame.rect, draft.size
     if rect == draft.frame.whole:
         part = _("the whole image")
@@ -111,8 +131,48 @@ def about(path: str, draft: CropDraft, proposals: Mapping[Kind, Rect]) -> str:
         )
     size = _("of {width}x{height}").format(width=width, height=height)
     lines = [path, f"{part} {size}", fit_words(draft.buckets.fit(rect.size))]
+    lines += head_lines(draft, heads)
     lines += [_proposed(kind, rect) for kind, rect in proposals.items()]
     return "\n".join(lines)
+
+
+def not_proposed(kind: Kind, heads: Sequence[Head] | None) -> str:
+    """Say why there is no proposal of a kind; ``heads`` as in ``about``."""
+    if heads is None:
+        return _("Heads were not looked for yet: a crop could cut one off. Run shikomi heads.")
+    if heads and kind != "borders":
+        return _("Nothing would be cut off, or no crop of this kind leaves its heads whole.")
+    return {
+        "subject": _("Nothing would be cut off around the subject."),
+        "borders": _("No borders were found."),
+        "usual": _("Others are in this bucket, too."),
+    }[kind]
+
+
+def head_lines(draft: CropDraft, heads: Sequence[Head] | None) -> list[str]:
+    """Say which heads are cut off, and by which crop; see ``about``."""
+    if heads is None:
+        return [_("heads: not looked for yet, run shikomi heads; until then nothing is proposed")]
+    if not heads:
+        return []
+    cuts = draft.cuts(heads)
+    if not any(cuts):
+        return [ngettext("{count} head, whole", "{count} heads, none cut off", len(heads)).format(
+            count=len(heads))]  # fmt: skip
+    several = len(cuts) > 1
+    return [
+        _("! crop {place}: {text}").format(place=place, text=_cut_words(cut))
+        if several
+        else f"! {_cut_words(cut)}"
+        for place, found in enumerate(cuts, 1)
+        for cut in found
+    ]
+
+
+def _cut_words(cut: CutHead) -> str:
+    if cut.left_out:
+        return _("no head is left, which is what the character is known by")
+    return _("{share:.0%} of a head is cut off").format(share=cut.lost)
 
 
 def fit_words(fit: Fit) -> str:
