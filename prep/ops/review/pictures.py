@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from prep import events
 from prep.curation.review import Decision
 from prep.curation.review.present import Present
+from prep.dataset.index import ImageRow
 from prep.dataset.journal.changes import Change, exclusion
 from prep.images.buckets import Fit
 from prep.images.quality.kinds import KINDS
@@ -114,7 +115,7 @@ class Cut(Decision):
         row = present.row(path)
         if (fault := present.fault(path)) or row is None:
             return fault
-        now = {_basis(part, fit) for part, fit in _cut_parts(present, path)}
+        now = {_basis(part, fit) for part, fit in _cut_parts(present, row)}
         return "" if self.basis <= now else f"{name(path)} is cut differently by now"
 
     def changes(self, present: Present, shown: int, *, fix: bool) -> list[Change]:
@@ -126,8 +127,8 @@ class Cut(Decision):
 
 def find_cuts(present: Present) -> Iterator[events.Event | Decision]:
     """Fit all images into their buckets."""
-    for row in present.index.usable():
-        parts = _cut_parts(present, row.path)
+    for row in present.index.each_usable():
+        parts = _cut_parts(present, row)
         if not parts:
             continue
         worst = max((fit for _, fit in parts), key=lambda fit: fit.cut)
@@ -148,11 +149,8 @@ def find_cuts(present: Present) -> Iterator[events.Event | Decision]:
         )
 
 
-def _cut_parts(present: Present, path: str) -> list[tuple[Part, Fit]]:
+def _cut_parts(present: Present, row: ImageRow) -> list[tuple[Part, Fit]]:
     """Return the parts of an image that lose much, with their fits."""
-    row = present.row(path)
-    if row is None:
-        return []
     fit = present.index.project.buckets.fit
     pairs = [(part.corners, fit(part.size)) for part in present.parts(row)]
     return [(corners, fitted) for corners, fitted in pairs if fitted.cut > MUCH]
