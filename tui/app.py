@@ -196,14 +196,9 @@ class ShikomiApp(BaseApp):
     def on_scan_done(self) -> None:
         """Show the complete dataset."""
         if not self.session.scanned:
-            self.run_worker(self._read_ahead, group="ahead", thread=True, exit_on_error=False)
+            self.run_worker(screens.read_ahead, group="ahead", thread=True, exit_on_error=False)
         self.session.scanned = True
         self.session.dataset_changed.publish("scanned")
-
-    def _read_ahead(self) -> None:
-        """Import the screens that have not been opened yet."""
-        for mode in screens.SCREENS:
-            screens.screen_of(mode)
 
     # ---- rail and strip ------------------------------------------------------------------
 
