@@ -7,7 +7,7 @@ to the application, since workers die with the node that started them.
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -17,9 +17,8 @@ from textual import work
 from textual.actions import ActionParseResult
 from textual.app import SystemCommand
 from textual.binding import BindingType
-from textual.command import CommandPalette
+from textual.command import CommandPalette, Provider
 from textual.dom import DOMNode
-from textual.message import Message
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
@@ -27,7 +26,6 @@ from prep import events
 from prep.dataset.journal.edits import Edit, Outcome
 from prep.errors import UserError
 from prep.language import _, counted, translated
-from prep.ops import scan
 from prep.project import Project
 from tui import commands, screens, stages
 from tui.base_app import BaseApp
@@ -36,11 +34,11 @@ from tui.dialogs.question import Question
 from tui.dialogs.settings import Settings
 from tui.jobs.follow import JobView
 from tui.jobs.operations import watched
+from tui.jobs.scanning import ScanDone, ScanProgress
 from tui.key_order import KeyOrder, NextRound
 from tui.leaving import leave_when_told, quit_question
 from tui.line_breaks import break_lines
 from tui.notices import SECONDS, report, report_worker, tell_conflicts, unsaved
-from tui.palette import TableProvider
 from tui.pictures import made
 from tui.preferences import apply_preferences
 from tui.session import Session
@@ -48,7 +46,6 @@ from tui.stage_screen import StageScreen
 from tui.terminal import Terminal
 from tui.themes import THEMES
 from tui.verbs.ending import in_form
-from tui.verbs.screen import verb_form
 from tui.widgets.job_strip import outcome
 from tui.widgets.line_list import count_of
 
@@ -61,19 +58,11 @@ EDITING = frozenset({"save", "bulk", "exclude", "concept", "decide"})
 """Groups of workers that edit."""
 
 
-@dataclass
-class ScanProgress(Message):
-    """The number of files scanned so far."""
+def _table_provider() -> type[Provider]:
+    """Return what the palette offers, which nobody needs before it is opened."""
+    from tui.palette import TableProvider
 
-    files: int
-
-    def can_replace(self, message: Message) -> bool:
-        """Only the newest count matters."""
-        return isinstance(message, ScanProgress)
-
-
-class ScanDone(Message):
-    """The scan is complete."""
+    return TableProvider
 
 
 class ShikomiApp(BaseApp):
@@ -81,7 +70,7 @@ class ShikomiApp(BaseApp):
 
     TITLE = "shikomi"
     CSS_PATH = "app.tcss"
-    COMMANDS: ClassVar = {*BaseApp.COMMANDS, TableProvider}
+    COMMANDS: ClassVar = {*BaseApp.COMMANDS, _table_provider}
     BINDINGS: ClassVar[list[BindingType]] = commands.bindings("app")
     # Textual declares these as instance variables, so ClassVar would be a type error.
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (150, "-very-wide")]  # noqa: RUF012
@@ -139,7 +128,7 @@ class ShikomiApp(BaseApp):
     # ---- life ----------------------------------------------------------------------------
 
     def on_mount(self) -> None:
-        """Start background tasks."""
+        """Show the project; work in the background starts with the first frame on the screen."""
         leave_when_told(self)
         self.keys = apply_preferences(self)
         self.sub_title = self.session.project.name
@@ -148,9 +137,12 @@ class ShikomiApp(BaseApp):
         self.session.turned.subscribe(self, self._show_conflicts)
         self.session.jobs_changed.subscribe(self, self._job_changed)
         self.session.remarked.subscribe(self, lambda _: self.show_states())
+        self._show_drafts()
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
         self._follow_jobs()
         self._show_unfinished()
-        self._show_drafts()
         self.action_rescan()
 
     def on_unmount(self) -> None:
@@ -179,6 +171,8 @@ class ShikomiApp(BaseApp):
 
     @work(group="scan", thread=True, exit_on_error=False)
     def _scan(self) -> None:
+        from prep.ops import scan  # not needed for the first frame
+
         project = Project.open(self.session.project.root)
         if project.settings != self.session.project.settings:
             self.call_from_thread(self.session.reopen, project)
@@ -202,14 +196,9 @@ class ShikomiApp(BaseApp):
     def on_scan_done(self) -> None:
         """Show the complete dataset."""
         if not self.session.scanned:
-            self.run_worker(self._read_ahead, group="ahead", thread=True, exit_on_error=False)
+            self.run_worker(screens.read_ahead, group="ahead", thread=True, exit_on_error=False)
         self.session.scanned = True
         self.session.dataset_changed.publish("scanned")
-
-    def _read_ahead(self) -> None:
-        """Import the screens that have not been opened yet."""
-        for mode in screens.SCREENS:
-            screens.screen_of(mode)
 
     # ---- rail and strip ------------------------------------------------------------------
 
@@ -358,6 +347,8 @@ class ShikomiApp(BaseApp):
     @work(group="verb", exclusive=True, exit_on_error=False)
     async def action_verb(self, name: str) -> None:
         """Open the form of a verb."""
+        from tui.verbs.screen import verb_form
+
         self.push_screen(await verb_form(self.session, name))
 
     def action_command_palette(self) -> None:

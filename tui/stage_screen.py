@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding
 from textual.containers import Container, Horizontal
@@ -17,7 +16,6 @@ from tui.jobs.follow import JobView
 from tui.notices import report_worker
 from tui.session import Session
 from tui.stages import StageState
-from tui.widgets.form import Form
 from tui.widgets.job_strip import JobStrip
 from tui.widgets.line_list import takes_text
 from tui.widgets.picture import Picture
@@ -107,9 +105,8 @@ class StageScreen(Screen[None]):
         self.set_focus(None)
         self.set_focus(self.query_one(self.start_focus()))
 
-    @on(Form.Left)
-    def form_left(self) -> None:
-        """Go back to commands."""
+    def on_form_left(self) -> None:
+        """Go back to commands, on screens that have a form."""
         self.to_commands()
 
     def show_states(self, states: Mapping[str, StageState]) -> None:

@@ -271,7 +271,11 @@ class Index:
 
     def usable(self) -> list[ImageRow]:
         """Return the images that are readable and not excluded, in natural order."""
-        return list(self._all_rows("i.faulty = 0", usable=True))
+        return list(self.each_usable())
+
+    def each_usable(self) -> Iterator[ImageRow]:
+        """Yield the images that are readable and not excluded, in natural order, one at a time."""
+        return self._all_rows("i.faulty = 0", usable=True)
 
     def _all_rows(self, condition: str = "1", *, usable: bool = False) -> Iterator[ImageRow]:
         # Looking up the few exclusions here takes a quarter of the time of a join.

@@ -12,7 +12,6 @@ from prep.captions.sentences import is_sentence
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.manual_edits import ManualEditStore
 from prep.project.caption_rules import rules_for
-from prep.tagging.scores.stored_scores import MainTaggerScores
 
 Origin = Literal["tagger", "hand", "rule", "sentence"]
 
@@ -37,6 +36,8 @@ class TagOrigins:
 
     def __init__(self, index: Index) -> None:
         """Find the scores of an open index."""
+        from prep.tagging.scores.stored_scores import MainTaggerScores
+
         self.index = index
         self._manual = ManualEditStore(index)
         self._scores = MainTaggerScores(index)

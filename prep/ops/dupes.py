@@ -101,7 +101,7 @@ def run(project: Project, options: DupesOptions | None = None) -> Iterator[event
             "Add: --resolve keep-best",
         )
     with Index(project) as index:
-        yield from contents.hash_contents(index, contents.unread(index))
+        yield from contents.hash_unread(index)
         yield from hash_store.hash_pictures(index, hash_store.unseen(index))
         if options.hash != hash_kinds.OWN:
             yield from hash_kinds.make(index, index.usable(), options.hash)

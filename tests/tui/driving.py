@@ -74,6 +74,8 @@ async def running(project: Project, size: tuple[int, int] = (140, 40)) -> AsyncI
     app, messages = ShikomiApp(project), list[Message]()
     async with app.run_test(size=size, notifications=True, message_hook=messages.append) as pilot:
         opened = Opened(app, pilot, messages)
+        # Work begins after the first frame.
+        await opened.until(lambda: any(worker.group == "follow" for worker in app.workers))
         await opened.settled()
         yield opened
         await opened.settled()

@@ -5,15 +5,17 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prep.errors import UserError
 from prep.project import Project
 from prep.system import jobs, queue
 from prep.system.names import shortened
 from prep.texts import parse_toml, read_text
-from train.config import RunConfig
-from train.settings.network import MethodName
+
+if TYPE_CHECKING:  # all settings of training are more than names need
+    from train.config import RunConfig
+    from train.settings.network import MethodName
 
 KIND = "train"
 _ROOM = 40
@@ -28,7 +30,7 @@ _OUTPUTS = {"lora": "lora", "full": "checkpoints"}
 """Folders of the output, by what is trained."""
 
 
-def places(project: Project, name: str, method: MethodName = "lora") -> dict[str, Any]:
+def places(project: Project, name: str, method: "MethodName" = "lora") -> dict[str, Any]:
     """Return the name of what a run trains, safe as that of a file, and where its files go."""
     name = shortened(re.sub(r"[^\w.+-]+", "_", name).strip("._") or "lora", _ROOM)
     # The result of a run named mochi-000003 would be the third epoch of a run named mochi.
@@ -60,7 +62,7 @@ def lora_files(folder: Path, name: str) -> list[Path]:
     return [file for file in folder.glob("*.safetensors") if pattern.fullmatch(file.name)]
 
 
-def refuse_foreign_files(project: Project, job: jobs.Job, run: RunConfig) -> None:
+def refuse_foreign_files(project: Project, job: jobs.Job, run: "RunConfig") -> None:
     """Check that a run that is resumed writes over no files but its own.
 
     Raises:
@@ -87,7 +89,7 @@ def _later_with_state(other: jobs.Job, job: jobs.Job) -> bool:
     return other.name > job.name and has_state(other)
 
 
-def _name_taken(run: RunConfig, by: str) -> UserError:
+def _name_taken(run: "RunConfig", by: str) -> UserError:
     return UserError(
         f"This run would write over the files of another one: {by} is called {run.name}, too.",
         "Start a new run: it gets a name of its own.",

@@ -20,8 +20,25 @@ SCREENS = {
 }
 """Mode, which is also the name of the module -> class."""
 
+_LATER = (
+    "prep.ops.complete",
+    "prep.ops.tokens",
+    "tui.dialogs.history",
+    "tui.palette",
+    "tui.verbs.screen",
+)
+"""What neither the first frame nor the module of a screen imports, but a key does."""
+
 
 def screen_of(mode: str) -> type[StageScreen]:
     """Return the class of a stage's screen; its module is imported by then."""
     found: type[StageScreen] = getattr(import_module(f"tui.screens.{mode}"), SCREENS[mode])
     return found
+
+
+def read_ahead() -> None:
+    """Import what has not been opened yet, so that no key waits for it."""
+    for mode in SCREENS:
+        screen_of(mode)
+    for name in _LATER:
+        import_module(name)

@@ -1,18 +1,21 @@
 """What is done to the images of the list: captions are saved, many are changed, some excluded."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from textual import on, work
 
 from prep.dataset.journal.changes import CAPTION, Change, exclusion
 from prep.language import _, english, marked
-from tui.dialogs.edit_tags import Decision, EditKind, EditTags
 from tui.dialogs.question import Question
 from tui.notices import tell
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.image_list import ImageList
+
+if TYPE_CHECKING:
+    from tui.dialogs.edit_tags import Decision, EditKind
 
 
 class ImageEdits(StageScreen):
@@ -98,11 +101,11 @@ class ImageEdits(StageScreen):
             )
         return hidden
 
-    async def action_edit_tags(self, kind: EditKind) -> None:
+    async def action_edit_tags(self, kind: "EditKind") -> None:
         """Change tags of the selected images, or of all that are shown."""
         await self.edit_tags(kind)
 
-    async def edit_tags(self, kind: EditKind, first: str = "", new: str = "") -> None:
+    async def edit_tags(self, kind: "EditKind", first: str = "", new: str = "") -> None:
         """Open the dialog that changes tags of the selected images, or of all that are shown.
 
         Args:
@@ -110,6 +113,8 @@ class ImageEdits(StageScreen):
             first: Initial text.
             new: Initial text of the new tag.
         """
+        from tui.dialogs.edit_tags import EditTags  # not needed for the first frame
+
         images = self._list
         if not images.count or self._nothing_shown():
             return
@@ -126,7 +131,7 @@ class ImageEdits(StageScreen):
         )
         await self.app.push_screen(dialog, self._decided)
 
-    def _decided(self, decision: Decision | None) -> None:
+    def _decided(self, decision: "Decision | None") -> None:
         if decision is not None:
             self._edit(*decision)
 

@@ -20,9 +20,7 @@ from prep.dataset.journal.changes import Change
 from prep.dataset.journal.edits import Edit
 from prep.dataset.journal.reviewed import review_changes, reviewed
 from prep.language import _, english, ngettext, translated
-from prep.ops.edit import EditOptions, preview
 from tui.dialogs.filters import SavedFilters
-from tui.dialogs.history import History
 from tui.notices import tell
 from tui.screens.image_tags import ImageTags
 from tui.session import Session
@@ -113,6 +111,8 @@ class ImageJourney(ImageTags):
 
     async def action_paste_tags(self) -> None:
         """Add the copied tags to this image; to several after a look at what would change."""
+        from prep.ops.edit import EditOptions, preview
+
         row = self._list.row
         if not self._copied:
             tell(self, _("No tags are copied yet."), _("y copies those of an image."))
@@ -136,6 +136,7 @@ class ImageJourney(ImageTags):
 
     def action_history(self) -> None:
         """Show all edits; one of them may be taken back."""
+        from tui.dialogs.history import History
 
         def chosen(edit: Edit | None) -> None:
             if edit is not None:

@@ -3,20 +3,18 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from textual import on, work
 
 from prep import captions
 from prep.captions.structure import split_lines
 from prep.captions.tokens import clip_tokenizer
-from prep.curation.vocabulary.complete import Completer
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import CAPTION, Change
 from prep.editing.one_caption import TagOrigin, TagOrigins, moved_tag, place_of, without_tag
 from prep.errors import RetryError
 from prep.language import _, marked
-from prep.ops.complete import completer
-from prep.ops.tokens import train_limit
 from tui.screens.image_edits import ImageEdits
 from tui.session import Session
 from tui.widgets.completions import MOST, Completions
@@ -24,6 +22,9 @@ from tui.widgets.filter_bar import FilterBar
 from tui.widgets.line_list import LineList
 from tui.widgets.tag_chips import TagChips
 from tui.widgets.tag_panel import TagPanel
+
+if TYPE_CHECKING:
+    from prep.curation.vocabulary.complete import Completer
 
 
 class ImageTags(ImageEdits):
@@ -80,6 +81,8 @@ class ImageTags(ImageEdits):
             self.query_one(Completions).hide()
             return
         if self._completer is None:
+            from prep.ops.complete import completer
+
             project = self.session.project
             self._completer = await self.session.counts.run(lambda index: completer(project, index))
         there = captions.split(self._editor.text)
@@ -97,6 +100,8 @@ class ImageTags(ImageEdits):
     @work(group="tokens", exclusive=True, exit_on_error=False)
     async def count_tokens(self) -> None:
         """Count the tokens of the line that trainers read."""
+        from prep.ops.tokens import train_limit
+
         text, project = self._editor.text, self.session.project
 
         def counted() -> tuple[int, int]:

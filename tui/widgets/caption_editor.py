@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import events
@@ -10,13 +10,15 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
-from prep.curation.vocabulary.complete import TagCompletion
 from prep.dataset.index import ImageRow
 from prep.language import _
 from tui import commands
 from tui.drafts import Draft
 from tui.session import Session
 from tui.widgets.completions import Completions
+
+if TYPE_CHECKING:
+    from prep.curation.vocabulary.complete import TagCompletion
 
 
 class CaptionEditor(TextArea):
@@ -182,7 +184,7 @@ class CaptionEditor(TextArea):
         part = line[:column].rpartition(",")[2].lstrip()
         return "" if part == self._accepted else part
 
-    def propose(self, part: str, found: Sequence[TagCompletion]) -> None:
+    def propose(self, part: str, found: Sequence["TagCompletion"]) -> None:
         """Offer tags for a beginning, if it is still what is typed."""
         if self.completions is not None and self.has_focus and part == self._part:
             self.completions.propose(found, self.cursor_screen_offset)

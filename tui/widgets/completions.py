@@ -1,13 +1,16 @@
 """What a half-typed tag may become: a short list at the cursor of the caption."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.geometry import Offset
 
-from prep.curation.vocabulary.complete import TagCompletion
 from prep.language import _, ngettext
 from tui.widgets.line_list import ItemList, Piece, cell
+
+if TYPE_CHECKING:
+    from prep.curation.vocabulary.complete import TagCompletion
 
 MOST = 8
 """Suggestions at once."""
@@ -34,7 +37,7 @@ class Completions(ItemList):
         """The tag under the cursor."""
         return self._found[self.cursor].tag
 
-    def propose(self, found: Sequence[TagCompletion], at: Offset) -> None:
+    def propose(self, found: Sequence["TagCompletion"], at: Offset) -> None:
         """Show suggestions below a place on the screen, or above it; none hides the list."""
         self._found = list(found[:MOST])
         self.chosen = False
@@ -62,7 +65,7 @@ class Completions(ItemList):
             self.action_choose()
 
 
-def _line(found: TagCompletion) -> list[Piece]:
+def _line(found: "TagCompletion") -> list[Piece]:
     """Return a suggestion: tag, other name, images of the dataset, posts of the vocabulary."""
     facts = []
     if found.images:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from prep import events
 from prep.curation.duplicates.hashes import Hashes, PerceptualHash, perceptual_hash
 from prep.curation.duplicates.similarity import Thumbnail, thumbnail
-from prep.dataset.contents import USABLE, computed_once, rows_of
+from prep.dataset.contents import USABLE, RowPages, computed_once, rows_of
 from prep.dataset.index import ImageRow, Index
 from prep.errors import UnreadableError
 from prep.images import decode
@@ -43,7 +43,7 @@ class PerceptualHashes(NamedTuple):
     middle: Hashes
 
 
-def unseen(index: Index) -> list[ImageRow]:
+def unseen(index: Index) -> RowPages:
     """Return one usable image for each content that has no perceptual hash yet."""
     return rows_of(
         index,

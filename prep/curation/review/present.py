@@ -56,7 +56,7 @@ class Present:
     def spellings(self) -> Mapping[str, tuple[str, ...]]:
         """Tag, as it is spelt -> paths of the images whose captions have it."""
         found: dict[str, list[str]] = {}
-        for row in self.index.usable():
+        for row in self.index.each_usable():
             for tag in dict.fromkeys(row.tags):
                 found.setdefault(tag, []).append(row.path)
         return {tag: tuple(paths) for tag, paths in found.items()}
@@ -64,7 +64,7 @@ class Present:
     @cached_property
     def _of_captions(self) -> Mapping[str, str]:
         """File without its suffix -> path of the image."""
-        found = (row.path for row in self.index.usable())
+        found = (row.path for row in self.index.each_usable())
         return {path.rpartition(".")[0]: path for path in found}
 
     def picture_of(self, path: str) -> str:

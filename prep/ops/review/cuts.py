@@ -58,7 +58,7 @@ class Cut(Decision):
         row = present.row(path)
         if (fault := present.fault(path)) or row is None:
             return fault
-        now = {_basis(part, fit) for part, fit in _cut_parts(present, path)}
+        now = {_basis(part, fit) for part, fit in _cut_parts(present, row)}
         return "" if self.basis <= now else f"{name(path)} is cut differently by now"
 
     def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
@@ -70,13 +70,13 @@ class Cut(Decision):
 def find_cuts(present: Present) -> Iterator[events.Event | Decision]:
     """Look for heads where that was not done before, and fit all images into their buckets."""
     yield from look(present.index)
-    rows = present.index.usable()
-    known: Mapping[str, Sequence[Head]] = Heads(present.index).of(rows)
-    for row in rows:
+    index = present.index
+    known: Mapping[str, Sequence[Head]] = Heads(index).of(index.each_usable())
+    for row in index.each_usable():
         heads = known.get(row.path, ())
         if cuts := _cuts(present, row, heads):
             yield _head_loss(present, row, heads, cuts)
-        elif parts := _cut_parts(present, row.path):
+        elif parts := _cut_parts(present, row):
             yield _much_cut(present, row, parts)
 
 
@@ -134,11 +134,8 @@ def _head_basis(row: ImageRow, cuts: Sequence[HeadCut]) -> frozenset[str]:
     return frozenset(f"{row.content} {cut.crop} {cut.cut.lost:.2f}" for cut in cuts)
 
 
-def _cut_parts(present: Present, path: str) -> list[tuple[Part, Fit]]:
+def _cut_parts(present: Present, row: ImageRow) -> list[tuple[Part, Fit]]:
     """Return the parts of an image that lose much, with their fits."""
-    row = present.row(path)
-    if row is None:
-        return []
     fit = present.index.project.buckets.fit
     pairs = [(part.corners, fit(part.size)) for part in present.parts(row)]
     return [(corners, fitted) for corners, fitted in pairs if fitted.cut > MUCH]
