@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -19,8 +21,10 @@ from tests.prep.scored import add_scores
 from tests.tui.driving import Opened
 from tui.app import ShikomiApp
 from tui.screens.review import ReviewScreen
+from tui.widgets.image_list import ImageList
 from tui.widgets.line_list import ItemList
 from tui.widgets.part_list import PartList
+from tui.widgets.sample_grid import SampleGrid
 
 MakeImage = Callable[..., Path]
 Before = Callable[[Pilot[None]], Awaitable[None]]
@@ -74,15 +78,22 @@ async def fault(opened: Opened) -> None:
     await opened.until(lambda: opened.app.screen.query_one("#filter-fault").display)
 
 
+async def grid(opened: Opened) -> None:
+    await opened.press("m", "l")
+    images = opened.app.screen.query_one(ImageList)
+    await opened.until(lambda: all(images.picture_at(index) for index in range(images.count)))
+
+
 @pytest.mark.parametrize(
     ("mode", "size", "then"),
     [
         ("images", (140, 40), None),
         ("images", (80, 24), fault),
+        ("images", (120, 34), grid),
         ("plan", (80, 24), None),
         ("train", (140, 40), None),
     ],
-    ids=["images", "fault", "plan", "train"],
+    ids=["images", "fault", "grid", "plan", "train"],
 )
 def test_screens(
     pictured: Project, snap_compare: Any, mode: str, size: tuple[int, int], then: Any
@@ -147,6 +158,28 @@ def test_thresholds(pictured: Project, snap_compare: Any, size: tuple[int, int])
     add_scores(pictured, "first", scores)
     app = ShikomiApp(pictured)
     assert snap_compare(app, terminal_size=size, run_before=at("tag", lowered))
+
+
+async def shown(opened: Opened) -> None:
+    grid = opened.app.screen.query_one(SampleGrid)
+    await opened.until(lambda: grid.place is not None)
+    await opened.press("right")
+    await opened.until(lambda: len(grid._thumbs) == 3)
+
+
+@pytest.mark.parametrize("size", [(140, 40), (80, 24)], ids=["wide", "narrow"])
+def test_samples(pictured: Project, snap_compare: Any, size: tuple[int, int]) -> None:
+    cells = pictured.output / "grids" / "cells"
+    for number, lora in enumerate(("", " <lora:mochi:0.5>", " <lora:mochi:1>")):
+        cells.mkdir(parents=True, exist_ok=True)
+        text = PngInfo()
+        text.add_text("parameters", f"mochi, beach{lora}\nSteps: 12, Seed: 1")
+        image = Image.radial_gradient("L").resize((64, 64)).convert("RGB")
+        image.paste((60 * number, 90, 200), (8, 8, 40, 40))
+        image.save(cells / f"{number}.png", pnginfo=text)
+        os.utime(cells / f"{number}.png", (1_767_225_600, 1_767_225_600))
+    app = ShikomiApp(pictured)
+    assert snap_compare(app, terminal_size=size, run_before=at("samples", shown))
 
 
 async def all_found(opened: Opened) -> None:

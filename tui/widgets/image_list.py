@@ -53,6 +53,11 @@ class ImageList(ImageRows, Pictured):
         if number in self.ids[seen.start : seen.stop]:
             self.refresh()
 
+    def picture_at(self, index: int) -> Drawn | str | None:
+        """Return a picture of the grid, why there is none, or ``None`` if it is not made yet."""
+        row = self._rows.get(self.ids[index])
+        return None if row is None else self._thumbnails.of(row, self.picture_size)
+
     # ---- drawing -------------------------------------------------------------------------
 
     def header(self, width: int) -> str:
@@ -118,7 +123,7 @@ class ImageList(ImageRows, Pictured):
             yield Segment(f"{glyph} ", style + (self._look(look) if look else Style()) + under)
             return
         columns, lines = self.picture_size
-        picture = None if row is None else self._thumbnails.of(row, self.picture_size)
+        picture = self.picture_at(index)
         if picture is None or isinstance(picture, str):
             text = picture or "…"
             yield Segment(cell(text if part == lines // 2 else "", columns), style)
@@ -135,8 +140,7 @@ class ImageList(ImageRows, Pictured):
         place = self.content_region
         columns, lines = self.picture_size
         for index in self.in_view:
-            row = self._rows.get(self.ids[index])
-            picture = None if row is None else self._thumbnails.of(row, self.picture_size)
+            picture = self.picture_at(index)
             if not isinstance(picture, Drawn) or (graphic := picture.graphic) is None:
                 continue
             x, y = self._corner(index)
