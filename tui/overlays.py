@@ -1,8 +1,8 @@
 """What lies over the large picture on demand: the bucket's cut, the crops, the mask."""
 
+from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 from PIL import Image
 
 from prep.dataset import masks, stored_crops
@@ -11,7 +11,6 @@ from prep.images import decode
 from prep.images.crops import Rect, rects
 from prep.language import _
 from prep.project import Project
-from tui.graphics.hatching import Shares, hatched, within
 
 Overlay = Literal["", "cut", "crop", "mask"]
 OVERLAYS: tuple[Overlay, ...] = ("", "cut", "crop", "mask")
@@ -25,24 +24,22 @@ def overlaid(project: Project, row: ImageRow, overlay: Overlay) -> Image.Image:
     Raises:
         UserError: The image, its mask or ``work.db`` cannot be read.
     """
+    from tui.graphics.hatching import hatched, of_mask, within  # needs numpy
+
     image = decode(project.root / row.path)
-    shares = _shares(project, row, overlay)
-    return image if shares is None else hatched(image, shares)
-
-
-def _shares(project: Project, row: ImageRow, overlay: Overlay) -> Shares | None:
-    size = (row.width, row.height)
     if overlay == "mask":
         mask = masks.Finder(project).mask(row)
-        if mask is None:
-            return None
-        return np.asarray(masks.read(mask, row), np.float32) / np.float32(255)
-    crops = stored_crops.of(project, row.path)
+        return image if mask is None else hatched(image, of_mask(masks.read(mask, row)))
+    parts = _parts(project, row, overlay)
+    return hatched(image, within((row.width, row.height), parts)) if parts else image
+
+
+def _parts(project: Project, row: ImageRow, overlay: Overlay) -> Sequence[Rect]:
+    """Return the parts of an image that are used."""
+    crops, size = stored_crops.of(project, row.path), (row.width, row.height)
     if overlay == "cut":
-        return within(size, [_used(project, part) for part in rects(crops, size)])
-    if overlay == "crop" and crops:
-        return within(size, rects(crops, size))
-    return None
+        return [_used(project, part) for part in rects(crops, size)]
+    return rects(crops, size) if overlay == "crop" and crops else []
 
 
 def _used(project: Project, part: Rect) -> Rect:

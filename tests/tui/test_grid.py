@@ -15,7 +15,7 @@ from tests.conftest import MakeImage
 from tests.tui.driving import Opened, running, until
 from tests.tui.test_images import caption, shown
 from tests.tui.test_lists import ListApp, crowded  # noqa: F401  (a fixture)
-from tui.graphics.drawing import Drawn
+from tui.graphics.drawn import Drawn
 from tui.terminal import Terminal
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.grouped_layout import GroupedLayout

@@ -19,6 +19,7 @@ from prep.project import Project
 from prep.system import jobs
 from tests.prep.scored import add_scores
 from tests.tui.driving import Opened
+from tests.tui.test_samples import missing
 from tui.app import ShikomiApp
 from tui.screens.review import ReviewScreen
 from tui.widgets.image_list import ImageList
@@ -164,7 +165,7 @@ async def shown(opened: Opened) -> None:
     grid = opened.app.screen.query_one(SampleGrid)
     await opened.until(lambda: grid.place is not None)
     await opened.press("right")
-    await opened.until(lambda: len(grid._thumbs) == 3)
+    await opened.until(lambda: not missing(grid))
 
 
 @pytest.mark.parametrize("size", [(140, 40), (80, 24)], ids=["wide", "narrow"])
