@@ -63,7 +63,8 @@ class ThumbnailFiles:
         image.save(data, "JPEG", quality=_QUALITY)
         with suppress(OSError, UserError):  # a full or read-only disk only costs time
             self._keep(kept, data.getvalue())
-        return _decoded(data)
+        with open_image(data) as written:
+            return written.convert("RGB")
 
     def _file(self, content: str) -> Path:
         return self._folder / content[:2] / f"{content}-{PIXELS_VERSION}.jpg"
@@ -92,13 +93,7 @@ class ThumbnailFiles:
 def _read(file: Path) -> Image.Image | None:
     """Return a picture that was kept; ``None`` if there is none, or what is there is none."""
     try:
-        return _decoded(BytesIO(file.read_bytes()))
+        with open_image(file) as image:
+            return image.convert("RGB") if max(image.size) <= SIDE else None
     except Exception:  # the file may be anybody's: decoders of broken ones raise nearly anything
         return None
-
-
-def _decoded(data: BytesIO) -> Image.Image:
-    with open_image(data) as image:
-        if max(image.size) > SIDE:
-            raise ValueError("not a small picture")
-        return image.convert("RGB")

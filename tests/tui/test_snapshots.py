@@ -2,26 +2,35 @@
 
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from pytest_textual_snapshot import SVGImageExtension  # type: ignore[import-untyped]
+from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from prep import events
-from prep.ops import scan
+from prep.dataset.index import Index
+from prep.dataset.journal.changes import crop_change
+from prep.dataset.journal.edits import Journal
+from prep.images.crops import Box
+from prep.ops import edit, scan
 from prep.project import Project
 from prep.system import jobs
 from tests.prep.scored import add_scores
-from tests.tui.driving import Opened
+from tests.tui.driving import Opened, running
 from tests.tui.test_samples import missing
 from tui.app import ShikomiApp
 from tui.screens.review import ReviewScreen
+from tui.widgets.completions import Completions
 from tui.widgets.image_list import ImageList
 from tui.widgets.line_list import ItemList
 from tui.widgets.part_list import PartList
@@ -197,3 +206,51 @@ def test_review(pictured: Project, snap_compare: Any, size: tuple[int, int]) -> 
     os.utime(folder / "forest-2.bmp", (1_767_225_600, 1_767_225_600))
     app = ShikomiApp(pictured)
     assert snap_compare(app, terminal_size=size, run_before=at("review", all_found))
+
+
+@pytest.fixture
+def worked_on(pictured: Project) -> Project:
+    """A project with a crop, a mask, words to complete, and edits in its history."""
+    (pictured.root / "tags.csv").write_text('hat,0,340000,""\nhair_ribbon,0,12345,""\n', "utf-8")
+    mask = Image.new("L", (300, 300), 0)
+    mask.paste(255, (60, 40, 240, 260))
+    mask.save(pictured.dataset / "10_mochi" / "forest-masklabel.png")
+    project = pictured.saved({"vocabulary": {"files": ["tags.csv"]}})
+    list(scan.run(project))
+    list(edit.run(project, edit.EditOptions(add=("smile",))))
+    list(edit.run(project, edit.EditOptions(add=("night",), where="name:もち")))
+    crop = Box(0.25, 0.1, 0.5, 0.6)
+    with Index(project) as index:
+        change = crop_change("dataset/10_mochi/forest.bmp", (), (crop,))
+        Journal(index, "terminal application").apply("crop", [change])
+    with closing(sqlite3.connect(project.state / "work.db")) as connection, connection:
+        connection.execute("UPDATE edits SET t = 1767225600 + 3600 * id")
+    for path in project.root.rglob("*"):
+        os.utime(path, (1_767_225_600, 1_767_225_600))
+    return project
+
+
+async def test_a_walk_through_images_in_the_light(
+    worked_on: Project, snapshot: SnapshotAssertion
+) -> None:
+    pictures = snapshot.use_extension(SVGImageExtension)
+
+    async with running(worked_on, (200, 60)) as opened:
+
+        def picture() -> str:
+            return opened.app.export_screenshot(title="shikomi", simplify=True)
+
+        opened.app.theme = "light"
+        await opened.press("j", "j")
+        for overlay in ("cut", "crop", "mask"):
+            await opened.press("o")
+            assert picture() == pictures(name=overlay)
+        await opened.press("o", "U")
+        await opened.until(lambda: opened.app.screen.query_one("#diffs", ItemList).count)
+        assert picture() == pictures(name="history")
+        await opened.press("escape", "e", "end")
+        await opened.type(", ha")
+        await opened.until(lambda: opened.app.screen.query_one(Completions).display)
+        await opened.settled()
+        assert picture() == pictures(name="completion")
+        await opened.press("escape", "ctrl+z")
