@@ -24,7 +24,7 @@ from prep.ops.edit import EditOptions, preview
 from tui.dialogs.filters import SavedFilters
 from tui.dialogs.history import History
 from tui.notices import tell
-from tui.screens.image_tags import ImageTags
+from tui.screens.images.tags import ImageTags
 from tui.session import Session
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.filter_bar import FilterBar

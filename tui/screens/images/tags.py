@@ -17,7 +17,7 @@ from prep.errors import RetryError
 from prep.language import _, marked
 from prep.ops.complete import completer
 from prep.ops.tokens import train_limit
-from tui.screens.image_edits import ImageEdits
+from tui.screens.images.edits import ImageEdits
 from tui.session import Session
 from tui.widgets.completions import MOST, Completions
 from tui.widgets.filter_bar import FilterBar
