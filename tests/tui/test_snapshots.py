@@ -17,7 +17,7 @@ from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from prep import events
+from prep import events, language
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import crop_change
 from prep.dataset.journal.edits import Journal
@@ -230,17 +230,32 @@ def worked_on(pictured: Project) -> Project:
     return project
 
 
-async def test_a_walk_through_images_in_the_light(
-    worked_on: Project, snapshot: SnapshotAssertion
+@pytest.mark.parametrize(
+    ("size", "theme", "code"),
+    [((200, 60), "light", "en"), ((80, 24), "dark", "ja")],
+    ids=["large", "japanese"],
+)
+async def test_a_walk_through_images(
+    worked_on: Project, snapshot: SnapshotAssertion, size: tuple[int, int], theme: str, code: str
 ) -> None:
     pictures = snapshot.use_extension(SVGImageExtension)
+    language.use(code)
+    try:
+        await walk(worked_on, pictures, size, theme)
+    finally:
+        language.use("en")
 
-    async with running(worked_on, (200, 60)) as opened:
+
+async def walk(
+    project: Project, pictures: SnapshotAssertion, size: tuple[int, int], theme: str
+) -> None:
+    """Compare pictures of overlays, of the history and of completion."""
+    async with running(project, size) as opened:
 
         def picture() -> str:
             return opened.app.export_screenshot(title="shikomi", simplify=True)
 
-        opened.app.theme = "light"
+        opened.app.theme = theme
         await opened.press("j", "j")
         for overlay in ("cut", "crop", "mask"):
             await opened.press("o")
