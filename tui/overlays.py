@@ -4,19 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-import numpy as np
 from PIL import Image
 
 from prep.dataset import masks, stored_crops
 from prep.dataset.index import ImageRow
 from prep.images import decode
-from prep.images.crops import kept, rects
+from prep.images.crops import Rect, kept, rects
 from prep.images.crops.draft import opened
 from prep.images.crops.heads import Head
 from prep.language import _
 from prep.project import Project
 from tui.graphics.crop_marks import crop_marks
-from tui.graphics.hatching import Shares, hatched, within
 from tui.graphics.view import WHOLE
 
 Overlay = Literal["", "cut", "crop", "mask"]
@@ -31,26 +29,22 @@ def overlaid(project: Project, row: ImageRow, overlay: Overlay) -> Image.Image:
     Raises:
         UserError: The image, its mask or ``work.db`` cannot be read.
     """
+    from tui.graphics.hatching import hatched, of_mask, within  # needs numpy
+
     image = decode(project.root / row.path)
-    shares = _shares(project, row, overlay)
-    return image if shares is None else hatched(image, shares)
-
-
-def _shares(project: Project, row: ImageRow, overlay: Overlay) -> Shares | None:
-    size = (row.width, row.height)
     if overlay == "mask":
         mask = masks.Finder(project).mask(row)
-        if mask is None:
-            return None
-        return np.asarray(masks.read(mask, row), np.float32) / np.float32(255)
-    crops = stored_crops.stored_of_image(project, row.path)
+        return image if mask is None else hatched(image, of_mask(masks.read(mask, row)))
+    parts = _parts(project, row, overlay)
+    return hatched(image, within((row.width, row.height), parts)) if parts else image
+
+
+def _parts(project: Project, row: ImageRow, overlay: Overlay) -> Sequence[Rect]:
+    """Return the parts of an image that are used."""
+    crops, size = stored_crops.stored_of_image(project, row.path), (row.width, row.height)
     if overlay == "cut":
-        return within(
-            size, [kept(part, project.buckets.fit(part.size)) for part in rects(crops, size)]
-        )
-    if overlay == "crop" and crops:
-        return within(size, rects(crops, size))
-    return None
+        return [kept(part, project.buckets.fit(part.size)) for part in rects(crops, size)]
+    return rects(crops, size) if overlay == "crop" and crops else []
 
 
 def with_crops(project: Project, row: ImageRow, heads: Sequence[Head] = ()) -> Image.Image:

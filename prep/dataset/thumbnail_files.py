@@ -3,6 +3,9 @@
 They are named after the content of the image, so that a changed image is never taken for the old
 one, and renamed images and copies share one. Nothing waits for the disk: a file that a
 crash left half written is no picture, and is made again.
+
+JPEG loses a little: a picture that was made now is decoded from what is written, too, so that it
+looks the same the second time.
 """
 
 import os
@@ -14,7 +17,8 @@ from secrets import token_hex
 from PIL import Image
 
 from prep.errors import UnreadableError, UserError
-from prep.images import PIXELS_VERSION, decode, decode_small
+from prep.images import PIXELS_VERSION, decode_small
+from prep.images.opening import open_image
 from prep.project import Project
 from prep.project.boundary import refuse_links
 from prep.system.files import content_hash
@@ -51,25 +55,25 @@ class ThumbnailFiles:
             kept = self._file(content or content_hash(file))
         except OSError as error:
             raise UnreadableError(f"{file.name}: {error.strerror}") from error
-        with suppress(UnreadableError):
-            if kept.is_file():
-                return decode(kept)
+        if (known := _read(kept)) is not None:
+            return known
         image = decode_small(file, SIDE)
         image.thumbnail((SIDE, SIDE), Image.Resampling.BICUBIC)
+        data = BytesIO()
+        image.save(data, "JPEG", quality=_QUALITY)
         with suppress(OSError, UserError):  # a full or read-only disk only costs time
-            self._keep(kept, image)
-        return image
+            self._keep(kept, data.getvalue())
+        with open_image(data) as written:
+            return written.convert("RGB")
 
     def _file(self, content: str) -> Path:
         return self._folder / content[:2] / f"{content}-{PIXELS_VERSION}.jpg"
 
-    def _keep(self, file: Path, image: Image.Image) -> None:
+    def _keep(self, file: Path, data: bytes) -> None:
         refuse_links(self._project, file)
         file.parent.mkdir(parents=True, exist_ok=True)
-        data = BytesIO()
-        image.save(data, "JPEG", quality=_QUALITY)
         beside = file.with_name(f"{file.name}.{token_hex(4)}")
-        beside.write_bytes(data.getvalue())
+        beside.write_bytes(data)
         os.replace(beside, file)  # noqa: PTH105  (nothing is lost with it: no sync)
         if self._written % _ROUND == 0:
             self._prune()
@@ -84,3 +88,12 @@ class ThumbnailFiles:
             room -= facts.st_size
             if room < 0:
                 file.unlink(missing_ok=True)
+
+
+def _read(file: Path) -> Image.Image | None:
+    """Return a picture that was kept; ``None`` if there is none, or what is there is none."""
+    try:
+        with open_image(file) as image:
+            return image.convert("RGB") if max(image.size) <= SIDE else None
+    except Exception:  # the file may be anybody's: decoders of broken ones raise nearly anything
+        return None

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from tui.graphics.crop_marks import CropMarks
-from tui.graphics.drawing import Drawn, draw
+from tui.graphics.drawing import draw
+from tui.graphics.drawn import Drawn
 from tui.graphics.view import WHOLE, Box, View
 from tui.terminal import Drawing, Terminal
 
@@ -30,7 +31,7 @@ def test_every_protocol_shows_them(drawing: Drawing) -> None:
     marks = CropMarks((LEFT, RIGHT), 0)
     seen = [
         text_of(draw(grey(), 40, 20, terminal, over=over))
-        for over in (None, marks, dataclasses.replace(marks, current=1))
+        for over in ((), (marks,), (dataclasses.replace(marks, current=1),))
     ]
     assert len(set(seen)) == 3
 

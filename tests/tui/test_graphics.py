@@ -15,7 +15,9 @@ from textual.geometry import Region
 from tests.tui import sixel_decoder
 from tui.graphics import kitty, sixel
 from tui.graphics.blocks import quadrants
-from tui.graphics.drawing import Graphic, draw, fitted_size
+from tui.graphics.drawing import draw, fitted_size
+from tui.graphics.drawn import Graphic
+from tui.graphics.frames import Marks
 from tui.graphics.overlay import Overlay, Spot, WithPixels
 from tui.graphics.view import WHOLE, Box, View, around
 from tui.terminal import Terminal
@@ -215,7 +217,7 @@ def test_marks_are_seen_on_every_ground() -> None:
     for ground in ("black", "white", "gray"):
         drawn = draw(
             Image.new("RGB", (400, 400), ground), 40, 20, Terminal("sixel", (10, 20)), None,
-            [Box(0.25, 0.25, 0.75, 0.75)],
+            [Marks((Box(0.25, 0.25, 0.75, 0.75),))],
         )  # fmt: skip
         assert drawn.graphic is not None
         shown = sixel_decoder.decode(drawn.graphic.data)
@@ -234,9 +236,10 @@ class Update(CompositorUpdate):
 ALL = LayoutUpdate([], Region(0, 0, 100, 40))
 ELSEWHERE = ChopsUpdate([], [(5, 0, 40), (30, 0, 100)], [])
 THERE = ChopsUpdate([], [(12, 49, 51)], [])
-SPOT = Spot(Graphic(5, 20, 10, "<data>"), Region(50, 6, 20, 10))
+SPOT = Spot(Graphic(5, 20, 10, "<data>", (9, 18)), Region(50, 6, 20, 10))
+WHOLE_SPOT = (0, 0, 180, 180)
 MOVED = Spot(SPOT.graphic, Region(40, 6, 20, 10))
-OTHER = Spot(Graphic(6, 20, 10, "<other>"), Region(50, 6, 20, 10))
+OTHER = Spot(Graphic(6, 20, 10, "<other>", (9, 18)), Region(50, 6, 20, 10))
 HERE = "\x1b[7;51H"
 
 
@@ -252,23 +255,58 @@ def test_sixel_is_sent_again_when_its_cells_were() -> None:
 
 
 def test_kitty_gets_a_picture_once_and_loses_it_when_something_is_over_it() -> None:
-    overlay, put = Overlay(Terminal("kitty")), kitty.place(5, 20, 10)
+    overlay, put = Overlay(Terminal("kitty")), kitty.place(5, 20, 10, WHOLE_SPOT)
     assert overlay.after(ALL, [SPOT]) == f"<data>{HERE}{put}"
     assert overlay.after(THERE, [SPOT]) == ""
     assert overlay.after(ALL, []) == kitty.hide(5)
     assert overlay.after(ALL, [SPOT]) == f"{HERE}{put}"
     assert overlay.after(ALL, [MOVED]) == f"\x1b[7;41H{put}"
     replaced = overlay.after(THERE, [OTHER])
-    assert replaced == kitty.hide(5) + f"<other>{HERE}" + kitty.place(6, 20, 10)
+    assert replaced == kitty.hide(5) + f"<other>{HERE}" + kitty.place(6, 20, 10, WHOLE_SPOT)
     assert overlay.cleared() == kitty.forget(5) + kitty.forget(6)
     assert overlay.cleared() == ""
 
 
-def test_kitty_does_not_keep_all_pictures() -> None:
+def test_kitty_keeps_pictures_until_its_memory_is_full() -> None:
     overlay = Overlay(Terminal("kitty"))
-    for number in range(9):
-        text = overlay.after(THERE, [Spot(Graphic(number, 1, 1, "<>"), Region(0, 0, 1, 1))])
-        assert (kitty.forget(number - 6) in text) == (number >= 6)
+
+    def shown(number: int) -> str:
+        graphic = Graphic(number, 100, 50, f"<{number}>", (20, 40))  # 16 MB
+        return overlay.after(THERE, [Spot(graphic, Region(0, 0, 100, 50))])
+
+    assert "a=d,d=I" not in shown(0) + shown(1) + shown(2) + shown(3)
+    assert "<0>" not in shown(0)  # it is there still, and now the newest
+    assert shown(4).endswith(kitty.forget(1))
+    assert "<1>" in shown(1)
+
+
+def test_kitty_shows_the_part_of_a_picture_that_is_in_view() -> None:
+    overlay = Overlay(Terminal("kitty"))
+    below = Spot(SPOT.graphic, Region(50, 0, 20, 7), above=3)
+    placed = kitty.place(5, 20, 7, (0, 54, 180, 126))
+    assert overlay.after(ALL, [below]) == f"<data>\x1b[1;51H{placed}"
+    assert overlay.after(THERE, [SPOT]) == HERE + kitty.place(5, 20, 10, WHOLE_SPOT)
+
+
+def test_sixel_draws_the_part_of_a_picture_that_is_in_view() -> None:
+    shades = [0, 51, 102, 153, 204]  # one a row of cells
+    picture = Image.fromarray(np.repeat(np.array(shades, np.uint8), 20)[:, None].repeat(90, axis=1))
+    drawn = draw(picture.convert("RGB"), 9, 5, Terminal("sixel", cell=(10, 20), colours=16))
+    assert drawn.graphic is not None
+    part = Spot(drawn.graphic, Region(0, 0, 9, 2), above=2).sixel(16)
+    shown = sixel_decoder.decode(part)
+    assert shown.shape == (40, 90, 3)
+    assert shown[::20, 0, 0].tolist() == [102, 153]
+    assert max(int(number) for number in re.findall(r"#(\d+)", part)) < 16
+
+
+def test_sixel_pictures_that_move_are_sent_when_they_have_stopped() -> None:
+    overlay = Overlay(Terminal("sixel"))
+    assert overlay.after(ALL, [SPOT])
+    moved = [(overlay.after(ALL, spots), overlay.moved) for spots in ([MOVED], [MOVED, OTHER])]
+    assert moved == [("", True), ("", False)]  # nothing yet: it may go on
+    assert overlay.rest([MOVED, OTHER]) == f"\x1b[7;41H<data>{HERE}<other>"
+    assert overlay.after(ELSEWHERE, [MOVED, OTHER]) == ""
 
 
 def test_pixels_follow_the_text_of_the_update() -> None:

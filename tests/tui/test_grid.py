@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageChops
 
 from prep.dataset.thumbnail_files import ThumbnailFiles
 from prep.project import Project
@@ -14,7 +15,7 @@ from tests.conftest import MakeImage
 from tests.tui.driving import Opened, running, until
 from tests.tui.test_images import caption, shown
 from tests.tui.test_lists import ListApp, crowded  # noqa: F401  (a fixture)
-from tui.graphics.drawing import Drawn
+from tui.graphics.drawn import Drawn
 from tui.terminal import Terminal
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.grouped_layout import GroupedLayout
@@ -107,13 +108,7 @@ async def test_the_grid_shows_pictures_and_moves_in_two_directions(two_concepts:
         columns = grid.layout_.columns
         assert columns > 2
 
-        def made(index: int) -> bool:
-            row = grid._rows.get(grid.ids[index])
-            return row is not None and isinstance(
-                grid._thumbnails.of(row, grid.picture_size), Drawn
-            )
-
-        await opened.until(lambda: all(made(index) for index in range(12)))
+        await opened.until(lambda: all(isinstance(grid.picture_at(n), Drawn) for n in range(12)))
         assert "▀" in text(opened)[3] or "▄" in text(opened)[3]
         await opened.press("l", "j")
         assert grid.cursor == columns + 1
@@ -206,6 +201,19 @@ def test_small_pictures_are_kept_by_content(project: Project, make_image: MakeIm
     assert kept.stat().st_mtime_ns == before
     kept.write_bytes(kept.read_bytes()[:50])  # half written
     assert files.get("dataset/10_mochi/b.png").size == (256, 85)
+
+
+def test_a_small_picture_is_the_same_whether_it_is_new_or_kept(
+    project: Project, make_image: MakeImage
+) -> None:
+    make_image("10_mochi/a.png", 1, (900, 300))
+    files = ThumbnailFiles(project)
+    made, kept = (files.get("dataset/10_mochi/a.png") for _ in range(2))
+    assert ImageChops.difference(made, kept).getbbox() is None
+    (file,) = (project.state / "thumbnails").glob("*/*.jpg")
+    Image.new("RGB", (2000, 2000)).save(file)  # not by this program
+    again = files.get("dataset/10_mochi/a.png")
+    assert ImageChops.difference(made, again).getbbox() is None
 
 
 def test_the_oldest_small_pictures_go(project: Project, make_image: MakeImage) -> None:

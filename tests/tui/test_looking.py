@@ -68,7 +68,7 @@ async def test_neighbours_are_drawn_before_they_are_wanted(
         decoded.append(file.name)
         return decode(file)
 
-    monkeypatch.setattr("tui.screens.images.decode", noted)
+    monkeypatch.setattr("tui.screens.images.screen.decode", noted)
     async with running(three) as opened:
         await opened.until(lambda: "1.png" in decoded)
         await opened.settled()

@@ -17,9 +17,11 @@ from tests.conftest import MakeImage
 from tests.tui.driving import Opened, running
 from train.sampling.winner import name_of, read_winner
 from tui.dialogs.fields import Fields
+from tui.graphics.drawn import Drawn
 from tui.pictures import made
 from tui.sample_cells import LAST, Column, Row, cells
-from tui.widgets.sample_grid import SampleGrid
+from tui.terminal import Terminal
+from tui.widgets.sample_grid import Place, SampleGrid
 
 FINAL = Column("mochi", LAST, 1.0, "mochi")
 HALF = Column("mochi", LAST, 0.5, "mochi")
@@ -59,6 +61,12 @@ def grid(opened: Opened) -> SampleGrid:
     return opened.app.screen.query_one(SampleGrid)
 
 
+def missing(grid: SampleGrid) -> list[Place]:
+    """Return the places in view whose small picture is not drawn yet."""
+    places = [place for place, _corner in grid._in_view() if grid.made(place)]
+    return [place for place in places if not isinstance(grid.picture_at(place), Drawn)]
+
+
 async def samples(opened: Opened) -> SampleGrid:
     await opened.go("samples")
     await opened.until(lambda: grid(opened).place is not None)
@@ -90,6 +98,7 @@ def test_texts_are_read_once(drawn: Project, monkeypatch: pytest.MonkeyPatch) ->
 
 async def test_the_grid_has_the_base_first_and_always(drawn: Project) -> None:
     async with running(drawn, (80, 24)) as opened:
+        opened.app.overlay.terminal = Terminal("kitty", cell=(10, 20))
         shown = await samples(opened)
         heads = [shown.render_line(n).text for n in (0, 1)]
         assert heads[0].split() == ["base", "mochi", "mochi"]
@@ -98,7 +107,16 @@ async def test_the_grid_has_the_base_first_and_always(drawn: Project) -> None:
         assert shown.render_line(0).text.split() == ["base", "mochi", "mochi"]
         assert shown.render_line(1).text.split() == ["last", "×", "0.5", "last", "×", "1"]
         assert title(opened) == "mochi last × 1"
-        await opened.until(lambda: len(shown._thumbs) == 5)  # all that are in view
+        await opened.until(lambda: not missing(shown))
+        corners = [(region.x, region.y) for _graphic, region in shown.placed()]
+        first = corners[0]
+        # The first prompt with the base and two files; the second one with the last file.
+        assert [(x - first[0], y - first[1]) for x, y in corners] == [
+            (0, 0),
+            (14, 0),
+            (28, 0),
+            (28, 7),
+        ]
         await opened.press("down", "left")
         assert shown.place == (SKY, HALF)
         picture = opened.app.screen.query_one("#sample-picture")

@@ -9,9 +9,13 @@ from textual._compositor import CompositorUpdate
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.screen import Screen
+from textual.timer import Timer
 
 from tui.graphics.overlay import Overlay, WithPixels, seen
 from tui.terminal import Terminal, cell_size
+
+_REST = 0.1
+"""Seconds without movement after which Sixel pictures are drawn again."""
 
 
 class GraphicsApp(App[None]):
@@ -20,6 +24,7 @@ class GraphicsApp(App[None]):
     def __init__(self, terminal: Terminal | None = None) -> None:
         super().__init__()
         self.overlay = Overlay(terminal)
+        self._rest: Timer | None = None
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         """Send an update, and the pixels that belong to it in one piece."""
@@ -31,10 +36,27 @@ class GraphicsApp(App[None]):
             pixels = self.overlay.after(renderable, seen(self.screen, self.overlay.pictures))
             if pixels:
                 renderable = WithPixels(renderable, pixels)
+            if self.overlay.moved:
+                self._wait_for_rest()
         super()._display(screen, renderable)
+
+    def _wait_for_rest(self) -> None:
+        """Draw the pixels when no further movement comes for a while."""
+        self._stop_waiting()
+        self._rest = self.set_timer(_REST, self._at_rest)
+
+    def _stop_waiting(self) -> None:
+        if self._rest is not None:
+            self._rest.stop()
+
+    def _at_rest(self) -> None:
+        pixels = self.overlay.rest(seen(self.screen, self.overlay.pictures))
+        if self._driver is not None and pixels:
+            self._driver.write(pixels)
 
     def on_mount(self) -> None:
         """Type what was typed before there was an application."""
+        self.app_suspend_signal.subscribe(self, lambda _: self._stop_waiting())
         self.app_resume_signal.subscribe(self, lambda _: self.overlay.reset())
         if self.overlay.terminal.typed:
             for message in XTermParser().feed(self.overlay.terminal.typed):

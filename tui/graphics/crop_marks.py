@@ -8,23 +8,17 @@ ovals, and those that are cut off are crossed out.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from prep.images.buckets import Size
 from prep.images.crops import Rect
 from prep.images.crops.draft import CropDraft
 from prep.images.crops.heads import Head
+from tui.graphics.frames import DASH, DOT, Corners, corners, outline, thickness
 from tui.graphics.view import Box
 
-_LARGE = 300
-"""Pixels of the shorter side from which lines are doubled and numbers are legible."""
 _DIMMED = 0.35
 """Brightness of what is cut off."""
-_DASH, _DOT = 6, 2
-"""Lengths of dashes and dots, pixels."""
-
-Corners = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -57,24 +51,24 @@ class CropMarks:
         if not self.boxes:
             return picture
         size = picture.size
-        kept = _corners(self.kept or self.boxes[self.current], part, size)
+        kept = corners(self.kept or self.boxes[self.current], part, size)
         made = _dimmed(picture, kept)
-        pen, thick = ImageDraw.Draw(made), 2 if min(size) > _LARGE else 1
+        pen, thick = ImageDraw.Draw(made), thickness(made)
         for box, cut in self.heads:
-            _head(pen, _corners(box, part, size), thick, cut=cut)
+            _head(pen, corners(box, part, size), thick, cut=cut)
         for box in self.proposals:
-            _outline(pen, _corners(box, part, size), thick, _DASH)
+            outline(pen, corners(box, part, size), thick, DASH)
         for place, box in enumerate(self.boxes):
-            corners = _corners(box, part, size)
+            edges = corners(box, part, size)
             if place != self.current and thick > 1:
-                pen.rectangle(corners, outline="white")
+                pen.rectangle(edges, outline="white")
             elif place != self.current:  # a thin line is as thick as that of the current one
-                _outline(pen, corners, 1, _DOT)
+                outline(pen, edges, 1, DOT)
             if thick > 1 and len(self.boxes) > 1:
-                _number(pen, corners, place + 1)
-        frame = _corners(self.boxes[self.current], part, size)
+                _number(pen, edges, place + 1)
+        frame = corners(self.boxes[self.current], part, size)
         if self.kept is not None and kept != frame:
-            _outline(pen, kept, 1, _DOT)
+            outline(pen, kept, 1, DOT)
         pen.rectangle(frame, outline="white", width=thick)
         if thick > 1:
             inner = tuple(a + b for a, b in zip(frame, (2, 2, -2, -2), strict=True))
@@ -105,49 +99,19 @@ def shares(rect: Rect, size: Size) -> Box:
     return Box(rect.left / width, rect.top / height, rect.right / width, rect.bottom / height)
 
 
-def _corners(box: Box, part: Box, size: tuple[int, int]) -> Corners:
-    """Return the pixels of a box in the picture of a part."""
-    across, down = part.right - part.left, part.bottom - part.top
-
-    def at(share: float, first: float, extent: float, length: int) -> int:
-        return round((share - first) / extent * (length - 1))
-
-    return (
-        at(box.left, part.left, across, size[0]),
-        at(box.top, part.top, down, size[1]),
-        at(box.right, part.left, across, size[0]),
-        at(box.bottom, part.top, down, size[1]),
-    )
-
-
 def _dimmed(picture: Image.Image, kept: Corners) -> Image.Image:
     """Return the picture, darkened outside of a box."""
-    pixels = np.asarray(picture)
-    made = (pixels * _DIMMED).astype(np.uint8)
-    left, top, right, bottom = (max(0, corner) for corner in kept)
-    rows, columns = slice(top, bottom + 1), slice(left, right + 1)
-    if kept[2] >= 0 and kept[3] >= 0:
-        made[rows, columns] = pixels[rows, columns]
-    return Image.fromarray(made)
+    made = picture.point([int(level * _DIMMED) for level in range(256)] * 3)
+    left, top = max(0, kept[0]), max(0, kept[1])
+    right, bottom = min(picture.width, kept[2] + 1), min(picture.height, kept[3] + 1)
+    if left < right and top < bottom:
+        made.paste(picture.crop((left, top, right, bottom)), (left, top))
+    return made
 
 
-def _outline(pen: ImageDraw.ImageDraw, corners: Corners, thick: int, dash: int) -> None:
-    """Draw a box in black and white dashes, which are seen on every ground."""
-    left, top, right, bottom = corners
-    pen.rectangle(corners, outline="white", width=thick)
-    for start in range(left, right, 2 * dash):
-        for y in (top, bottom - thick + 1):
-            end = min(start + dash - 1, right)
-            pen.rectangle((start, y, end, y + thick - 1), fill="black")
-    for start in range(top, bottom, 2 * dash):
-        for x in (left, right - thick + 1):
-            end = min(start + dash - 1, bottom)
-            pen.rectangle((x, start, x + thick - 1, end), fill="black")
-
-
-def _head(pen: ImageDraw.ImageDraw, corners: Corners, thick: int, *, cut: bool) -> None:
+def _head(pen: ImageDraw.ImageDraw, frame: Corners, thick: int, *, cut: bool) -> None:
     """Draw a head as an oval, white on black; crossed out if it is cut off."""
-    left, top, right, bottom = corners
+    left, top, right, bottom = frame
     for colour, width in (("black", 3 * thick), ("white", thick)):
         edge = (width - thick) // 2
         oval = (left - edge, top - edge, right + edge, bottom + edge)
@@ -157,17 +121,17 @@ def _head(pen: ImageDraw.ImageDraw, corners: Corners, thick: int, *, cut: bool) 
             pen.line((left, bottom, right, top), colour, width)
 
 
-def _handles(corners: Corners) -> Iterator[tuple[int, int]]:
-    left, top, right, bottom = corners
+def _handles(frame: Corners) -> Iterator[tuple[int, int]]:
+    left, top, right, bottom = frame
     for x in (left, (left + right) // 2, right):
         for y in (top, (top + bottom) // 2, bottom):
             if (x, y) != ((left + right) // 2, (top + bottom) // 2):
                 yield x, y
 
 
-def _number(pen: ImageDraw.ImageDraw, corners: Corners, number: int) -> None:
+def _number(pen: ImageDraw.ImageDraw, frame: Corners, number: int) -> None:
     """Write the number of a crop into its corner."""
-    left, top = max(0, corners[0]) + 3, max(0, corners[1]) + 3
+    left, top = max(0, frame[0]) + 3, max(0, frame[1]) + 3
     font = ImageFont.load_default(16)
     box = pen.textbbox((left + 3, top), str(number), font)
     pen.rectangle((left, top, box[2] + 3, box[3] + 3), "white", "black")

@@ -25,6 +25,11 @@ def within(size: tuple[int, int], parts: Iterable[Rect]) -> Shares:
     return shares
 
 
+def of_mask(mask: Image.Image) -> Shares:
+    """Return the shares of a mask, grey: 255 for what is used."""
+    return np.asarray(mask, np.float32) / np.float32(255)
+
+
 def hatched(image: Image.Image, shares: Shares) -> Image.Image:
     """Return a picture in which pixels are the darker the less they are used, with stripes.
 

@@ -29,12 +29,20 @@ def transmit(number: int, image: Image.Image) -> str:
     )
 
 
-def place(number: int, columns: int, rows: int) -> str:
-    """Return the sequence that shows a sent picture, scaled to cells, at the cursor.
+def place(number: int, columns: int, rows: int, part: tuple[int, int, int, int]) -> str:
+    """Return the sequence that shows a sent picture at the cursor.
 
     A picture has one placement: placing it again moves it.
+
+    Args:
+        number: Of the picture.
+        columns: Cells across; the part is scaled to them.
+        rows: Cells down.
+        part: What is shown of it: left, top, width and height, pixels.
     """
-    return f"\x1b_Ga=p,i={number},p=1,c={columns},r={rows},C=1,q=2\x1b\\"
+    left, top, width, height = part
+    shown = f"x={left},y={top},w={width},h={height}"
+    return f"\x1b_Ga=p,i={number},p=1,{shown},c={columns},r={rows},C=1,q=2\x1b\\"
 
 
 def hide(number: int) -> str:

@@ -1,6 +1,6 @@
 """The list of images: one a line, or as a grid of pictures."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -10,13 +10,13 @@ from textual.strip import Strip
 
 from prep.dataset.index import ImageRow
 from prep.language import _, ngettext
-from tui.graphics.drawing import Drawn, Graphic
+from tui.graphics.drawn import Drawn, Graphic
 from tui.graphics.overlay import Pictured
 from tui.session import Session
 from tui.widgets.image_rows import PAGE as PAGE
 from tui.widgets.image_rows import ImageRows
 from tui.widgets.line_list import Piece, cell, clean
-from tui.widgets.thumbnails import Thumbnails
+from tui.widgets.thumbnails import Small, Thumbnails, line_of, pixels_of
 
 _LOADING = _("looking for images…")
 _SIZE, _TAGS, _STATE = 10, 4, 13
@@ -45,13 +45,21 @@ class ImageList(ImageRows, Pictured):
         below = range(seen.stop, min(self.count, seen.stop + len(seen)))
         above = range(max(0, seen.start - len(seen)), seen.start)
         rows = [self._rows.get(self.ids[place]) for part in (seen, below, above) for place in part]
-        self._thumbnails.want([row for row in rows if row is not None], self.picture_size)
+        wanted = [_small(row) for row in rows if row is not None]
+        self._thumbnails.want(wanted, self.picture_size)
 
-    def _picture_made(self, number: int) -> None:
-        """Draw the picture of an image that is on the screen."""
-        seen = self.in_view
-        if number in self.ids[seen.start : seen.stop]:
-            self.refresh()
+    def _picture_made(self, made: Small) -> None:
+        """Draw a picture that is on the screen, and only that: the others stay as they are."""
+        for index in self.in_view:
+            row = self._rows.get(self.ids[index])
+            if self.grid and row is not None and row.path == made.path:
+                x, y = self._corner(index)
+                self.refresh(Region(x, y, self.cell_width, self.layout_.height - 1))
+
+    def picture_at(self, index: int) -> Drawn | str | None:
+        """Return a picture of the grid, why there is none, or ``None`` if it is not made yet."""
+        row = self._rows.get(self.ids[index])
+        return None if row is None else self._thumbnails.of(_small(row), self.picture_size)
 
     # ---- drawing -------------------------------------------------------------------------
 
@@ -117,33 +125,17 @@ class ImageList(ImageRows, Pictured):
             yield Segment(cell_left(name, width - 4), style + under)
             yield Segment(f"{glyph} ", style + (self._look(look) if look else Style()) + under)
             return
-        columns, lines = self.picture_size
-        picture = None if row is None else self._thumbnails.of(row, self.picture_size)
-        if picture is None or isinstance(picture, str):
-            text = picture or "…"
-            yield Segment(cell(text if part == lines // 2 else "", columns), style)
-        else:
-            top = (lines - len(picture.strips)) // 2
-            yield from _centred(picture.strips, part - top, columns, style)
+        yield from line_of(self.picture_at(index), part, self.picture_size, style)
         yield Segment(" ", style)
 
     def placed(self) -> list[tuple[Graphic, Region]]:
-        """Return the pixels of those cells that are wholly on the screen."""
+        """Return the pixels of the cells in view."""
         found: list[tuple[Graphic, Region]] = []
-        if not self.grid:
-            return found
-        place = self.content_region
-        columns, lines = self.picture_size
-        for index in self.in_view:
-            row = self._rows.get(self.ids[index])
-            picture = None if row is None else self._thumbnails.of(row, self.picture_size)
-            if not isinstance(picture, Drawn) or (graphic := picture.graphic) is None:
-                continue
+        left, top = self.content_region.offset
+        for index in self.in_view if self.grid else ():
             x, y = self._corner(index)
-            if y >= 0 and y + lines <= self.size.height:
-                left = place.x + x + 1 + (columns - graphic.columns) // 2
-                top = place.y + y + (lines - graphic.rows) // 2
-                found.append((graphic, Region(left, top, graphic.columns, graphic.rows)))
+            picture = self.picture_at(index)
+            found += pixels_of(picture, left + x + 1, top + y, self.picture_size)
         return found
 
     @property
@@ -174,15 +166,8 @@ class ImageList(ImageRows, Pictured):
         return _("✓ written"), "good"
 
 
-def _centred(strips: Sequence[Strip], line: int, width: int, style: Style) -> Iterable[Segment]:
-    """Return one line of a picture in the middle of a cell."""
-    if not 0 <= line < len(strips):
-        yield Segment(" " * width, style)
-        return
-    room = width - strips[line].cell_length
-    yield Segment(" " * (room // 2), style)
-    yield from strips[line]
-    yield Segment(" " * (room - room // 2), style)
+def _small(row: ImageRow) -> Small:
+    return Small(row.path, row.mtime_ns, row.content)
 
 
 def cell_left(text: str, width: int) -> str:

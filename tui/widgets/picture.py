@@ -14,7 +14,8 @@ from textual.strip import Strip
 
 from prep.errors import UserError
 from prep.language import _, translated
-from tui.graphics.drawing import Drawn, Graphic, Over, draw
+from tui.graphics.drawn import Drawn, Graphic, Over
+from tui.graphics.frames import Marks
 from tui.graphics.overlay import Pictured
 from tui.graphics.view import STEP, WHOLE, Box, View
 from tui.session import Session
@@ -227,7 +228,7 @@ class Picture(Pictured):
     async def _prepare(self, size: Size) -> None:
         if self._source is not None and size.area and size != self.size:
             with suppress(UserError):  # told when it is shown
-                await self._made(self._source, self.view, self.marks, size, self.over)
+                await self._made(self._source, self.view, self._over, size)
 
     @work(group="picture", exclusive=True, exit_on_error=False)
     async def _paint(self) -> None:
@@ -238,8 +239,7 @@ class Picture(Pictured):
             drawn, text = None, _OFF
         else:
             try:
-                view, marks, over = self.view, self.marks, self.over
-                drawn, text = await self._made(source, view, marks, self.size, over), ""
+                drawn, text = await self._made(source, self.view, self._over, self.size), ""
             except UserError as error:
                 drawn, text = (
                     None,
@@ -253,25 +253,28 @@ class Picture(Pictured):
                 with suppress(UserError):  # told when it is shown
                     await self._made(neighbour, View(), (), self.size)
 
+    @property
+    def _over(self) -> tuple[Over, ...]:
+        """All that is drawn into it."""
+        marks = (Marks(self.marks),) if self.marks else ()
+        return marks if self.over is None else (*marks, self.over)
+
     async def _made(
-        self,
-        source: Source,
-        view: View | Box,
-        marks: tuple[Box, ...],
-        size: Size,
-        over: Over | None = None,
+        self, source: Source, view: View | Box, over: tuple[Over, ...], size: Size
     ) -> Drawn:
         width, height = size
         terminal = self._session.overlay.terminal
-        place = (source.key, width, height, terminal.cell, view, marks, over)
+        place = (source.key, width, height, terminal.cell, view, over)
         if (drawn := self._cache.get(place)) is not None:
             return drawn
         known, current = self._decoded, source is self._source
         image = known[1] if known is not None and known[0] == source.key else None
 
         def make() -> tuple[Drawn, Image.Image]:
+            from tui.graphics.drawing import draw  # needs numpy
+
             whole = image or source.load()
-            return draw(whole, width, height, terminal, view, marks, over), whole
+            return draw(whole, width, height, terminal, view, over), whole
 
         made, whole = await self._session.paint(make)
         self._cache[place] = made

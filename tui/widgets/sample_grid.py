@@ -1,43 +1,38 @@
 """Generated pictures as a grid of thumbnails: prompts down, models across, the base first."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
-import numpy as np
-from PIL import Image
 from rich.segment import Segment
 from rich.style import Style
-from textual import events, work
+from textual import events
 from textual.binding import BindingType
+from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
-from textual.widget import Widget
 
-from prep.errors import UserError
-from prep.images import decode
 from prep.language import _
 from tui import commands
-from tui.graphics.blocks import quadrants
+from tui.graphics.drawn import Drawn, Graphic
+from tui.graphics.overlay import Pictured
 from tui.pictures import Made
 from tui.sample_cells import LAST, Cells, Column, Row
 from tui.session import Session
 from tui.widgets.line_list import cell, centred, fitted
+from tui.widgets.thumbnails import Small, Thumbnails, line_of, pixels_of
 
 _WIDE, _HIGH = 12, 6
 """Cells of a thumbnail."""
 _ACROSS, _DOWN = _WIDE + 2, _HIGH + 1
 """Cells from one to the next: a margin for marks on the left, a line with the prompt above."""
 _HEAD = 2
-_REMEMBERED = 600
 
 Place = tuple[Row, Column]
 
 
-class SampleGrid(Widget, can_focus=True):
+class SampleGrid(Pictured, can_focus=True):
     """Thumbnails with a cursor; only those in view are drawn.
 
     Attributes:
@@ -65,9 +60,17 @@ class SampleGrid(Widget, can_focus=True):
         self._session = session
         self._cells = Cells()
         self._top = self._left = 0
-        self._thumbs: dict[Made, list[Strip]] = {}
+        self._thumbnails = Thumbnails(session, self._picture_made)
         self.marked: Place | None = None
         self.winner: Callable[[Column], bool] = lambda _column: False
+
+    def on_mount(self) -> None:
+        """Let the application know where there may be pixels."""
+        self._session.overlay.pictures.add(self)
+
+    def on_unmount(self) -> None:
+        """Make no more pictures."""
+        self._thumbnails.close()
 
     # ---- what is shown -------------------------------------------------------------------
 
@@ -113,7 +116,8 @@ class SampleGrid(Widget, can_focus=True):
             fits = max(1, self._fits_across - 1)
             self._left = max(min(self._left, column - 1), column - fits, 0)
         self.refresh()
-        self._draw()
+        found = [self.made(place) for place, _corner in self._in_view()]
+        self._thumbnails.want([_small(one) for one in found if one is not None], (_WIDE, _HIGH))
         self.post_message(self.Moved(self))
 
     @property
@@ -152,21 +156,33 @@ class SampleGrid(Widget, can_focus=True):
 
     # ---- drawing -------------------------------------------------------------------------
 
-    @work(group="thumbnails", exclusive=True, exit_on_error=False)
-    async def _draw(self) -> None:
-        """Draw the thumbnails in view, one after the other."""
-        if self._session.overlay.terminal.drawing == "none":
-            return
-        for row in range(self._top, min(len(self._cells.rows), self._top + self._fits_down + 1)):
-            for column in self._columns:
-                made = self.made((self._cells.rows[row], self._cells.columns[column]))
-                if made is None or made in self._thumbs:
-                    continue
-                if len(self._thumbs) >= _REMEMBERED:
-                    self._thumbs.clear()
-                self._thumbs[made] = await self._session.paint(partial(thumbnail, made))
-                self.refresh()
-                await asyncio.sleep(0)
+    def _in_view(self) -> Iterator[tuple[Place, tuple[int, int]]]:
+        """Return the places in view, and the corner of the picture of each in the widget."""
+        rows = range(self._top, min(len(self._cells.rows), self._top + self._fits_down + 1))
+        for down, row in enumerate(rows):
+            for across, column in enumerate(self._columns):
+                corner = across * _ACROSS + _ACROSS - _WIDE, _HEAD + down * _DOWN + _DOWN - _HIGH
+                yield (self._cells.rows[row], self._cells.columns[column]), corner
+
+    def picture_at(self, place: Place) -> Drawn | str | None:
+        """Return the small picture of a place; ``None`` if there is none, or none yet."""
+        one = self.made(place)
+        return None if one is None else self._thumbnails.of(_small(one), (_WIDE, _HIGH))
+
+    def _picture_made(self, made: Small) -> None:
+        """Draw a picture that is in view, and only that."""
+        for place, corner in self._in_view():
+            one = self.made(place)
+            if one is not None and _small(one) == made:
+                self.refresh(Region(*corner, _WIDE, _HIGH))
+
+    def placed(self) -> list[tuple[Graphic, Region]]:
+        """Return the pixels of the pictures in view."""
+        found: list[tuple[Graphic, Region]] = []
+        left, top = self.content_region.offset
+        for place, (x, y) in self._in_view():
+            found += pixels_of(self.picture_at(place), left + x, top + y, (_WIDE, _HIGH))
+        return found
 
     def render_line(self, y: int) -> Strip:
         """Draw a line: the models, a prompt, or a line of a row of thumbnails."""
@@ -207,12 +223,9 @@ class SampleGrid(Widget, can_focus=True):
         look = style + self._look("cursor") if here or sign != " " else style
         made = self.made(place)
         margin = [Segment(sign, look), Segment(mark, look)]
-        drawn = self._thumbs.get(made) if made is not None else None
-        if drawn is None:
-            text = "·" if made is None else "…"
-            return [*margin, Segment(centred(text if line == 2 else "", _WIDE), style)]
-        strip = drawn[line] if line < len(drawn) else Strip([])
-        return [*margin, *strip.adjust_cell_length(_WIDE, style)]
+        if made is None:
+            return [*margin, Segment(centred("·" if line == 2 else "", _WIDE), style)]
+        return [*margin, *line_of(self.picture_at(place), line, (_WIDE, _HIGH), style)]
 
     def _look(self, look: str) -> Style:
         return self.get_component_rich_style(f"grid--{look}", partial=True)
@@ -231,15 +244,5 @@ def heads(column: Column) -> tuple[str, str]:
     return column.run, f"{step} × {column.strength:g}"
 
 
-def thumbnail(made: Made) -> list[Strip]:
-    """Draw a picture as small blocks; nothing for one that cannot be read."""
-    try:
-        image = decode(made.path)
-    except UserError:
-        return []
-    # A quadrant is twice as high as it is wide.
-    scale = min(_WIDE / image.width, _HIGH * 2 / image.height)
-    width = max(1, round(image.width * scale)) * 2
-    height = max(1, round(image.height * scale / 2)) * 2
-    small = image.resize((width, height), Image.Resampling.BOX)
-    return quadrants(np.asarray(small.convert("RGB"), np.uint8))
+def _small(made: Made) -> Small:
+    return Small(str(made.path), made.mtime_ns)

@@ -22,7 +22,7 @@ from prep.dataset.journal.reviewed import review_changes, reviewed
 from prep.language import _, english, ngettext, translated
 from tui.dialogs.filters import SavedFilters
 from tui.notices import tell
-from tui.screens.image_tags import ImageTags
+from tui.screens.images.tags import ImageTags
 from tui.session import Session
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.filter_bar import FilterBar

@@ -1,4 +1,4 @@
-"""Stage 1: view the images, write captions, change many at once."""
+"""The screen: the list or the grid, the picture under the cursor, its tags and its caption."""
 
 from array import array
 from typing import ClassVar
@@ -18,7 +18,7 @@ from tui import commands
 from tui.about import about
 from tui.overlays import OVERLAYS, Overlay, legend, overlaid
 from tui.scope import Scope
-from tui.screens.image_journey import ImageJourney
+from tui.screens.images.journey import ImageJourney
 from tui.session import Session
 from tui.widgets.caption_editor import CaptionEditor
 from tui.widgets.clipped import Clipped

@@ -15,7 +15,7 @@ from prep.dataset.journal.changes import CAPTION, Change
 from prep.editing.one_caption import TagOrigin, TagOrigins, moved_tag, place_of, without_tag
 from prep.errors import RetryError
 from prep.language import _, marked
-from tui.screens.image_edits import ImageEdits
+from tui.screens.images.edits import ImageEdits
 from tui.session import Session
 from tui.widgets.completions import MOST, Completions
 from tui.widgets.filter_bar import FilterBar
