@@ -49,7 +49,7 @@ from tui.terminal import Terminal
 from tui.themes import THEMES
 from tui.verbs.ending import in_form
 from tui.verbs.screen import verb_form
-from tui.widgets.job_strip import outcome
+from tui.widgets.job_strip import ending
 from tui.widgets.line_list import count_of
 
 FOLLOW_SECONDS = 0.25
@@ -253,14 +253,10 @@ class ShikomiApp(BaseApp):
         self.show_states()
         if not view.watched or view.running:
             return
-        failed = isinstance(view.end, events.Failed)
-        hint = translated(view.end.hint) if isinstance(view.end, events.Failed) else ""
-        severe = failed or view.state == "lost"
-        if view.state == "lost":
-            hint = _("It ended unexpectedly; see {file}.").format(file=view.job.log_file)
+        severe = isinstance(view.end, events.Failed) or view.state == "lost"
         if not in_form(self, view.job):
             self.notify(
-                escape(f"{outcome(view)}\n{hint}".strip()),
+                escape(ending(view)),
                 severity="error" if severe else "information",
                 timeout=SECONDS,
             )

@@ -11,7 +11,7 @@ from prep.system import jobs
 from tests.tui.driving import Opened, running
 from tui.jobs.follow import JobBoard, JobView, News
 from tui.widgets.chart import Chart
-from tui.widgets.job_strip import JobStrip, describe
+from tui.widgets.job_strip import JobStrip, describe, ending, outcome
 from tui.widgets.line_list import ItemList
 
 TRAINING = """
@@ -157,6 +157,26 @@ def test_rate_and_eta_come_from_progress_when_nothing_better_is_said() -> None:
 def test_a_new_stage_begins_at_nothing() -> None:
     view = view_of(events.Progress("encode", 39, 39), events.Stage("train"))
     assert "39/39" not in " ".join(describe(view))
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "told"),
+    [
+        (events.Finished({"edit": 3}), "done", "mochi: done. Press u to undo."),
+        (events.Finished({"edit": 0}), "done", "mochi: done"),
+        (events.Failed("No room.", "Make some."), "failed", "mochi failed: No room.\nMake some."),
+        (events.Stage("train"), "lost", "mochi: lost\nIt ended unexpectedly; see x/log.txt."),
+    ],
+)
+def test_only_the_notice_says_what_can_be_done_about_the_end(
+    end: events.Event, state: str, told: str
+) -> None:
+    view = view_of(end, state=state)
+    assert ending(view) == told
+    assert outcome(view) == told.splitlines()[0].removesuffix(". Press u to undo.")
+    strip = JobStrip()
+    strip.show([], "", view)
+    assert strip.text == f"no job is running  {outcome(view)}"
 
 
 @pytest.mark.parametrize(

@@ -72,9 +72,23 @@ def outcome(view: JobView) -> str:
     if isinstance(view.end, events.Failed):
         text = _("{job} failed: {reason}")
         return text.format(job=view.title, reason=translated(view.end.message))
-    edit = view.end.summary.get("edit") if isinstance(view.end, events.Finished) else 0
-    done = f"{view.title}: {_(view.state)}"
-    return _("{done}. Press u to undo.").format(done=done) if edit else done
+    return f"{view.title}: {_(view.state)}"
+
+
+def ending(view: JobView) -> str:
+    """Return what to tell when a job ends: its outcome, and what can be done about it.
+
+    The key that undoes it is named only here: once something else is edited, it undoes that.
+    """
+    text = outcome(view)
+    if isinstance(view.end, events.Failed):
+        return f"{text}\n{translated(view.end.hint)}".strip()
+    if view.state == "lost":
+        hint = _("It ended unexpectedly; see {file}.").format(file=view.job.log_file)
+        return f"{text}\n{hint}"
+    if isinstance(view.end, events.Finished) and view.end.summary.get("edit"):
+        return _("{done}. Press u to undo.").format(done=text)
+    return text
 
 
 class JobStrip(Widget):
