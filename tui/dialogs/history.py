@@ -29,7 +29,7 @@ _TRASH = ".shikomi/trash/"
 class History(ModalScreen[Edit | None]):
     """Returns the edit to take back, or ``None``."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", _("Back"))]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]
 
     def __init__(self, session: Session) -> None:
         super().__init__()
