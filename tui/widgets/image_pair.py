@@ -1,6 +1,6 @@
 """Two pictures that may be copies: side by side or in one place, enlarged where they differ."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,11 @@ from prep.captions.diff import difference
 from prep.dataset.index import ImageRow
 from prep.errors import UserError
 from prep.images import decode
-from prep.language import _, translated
+from prep.language import _, counted, translated
 from tui.about import about
 from tui.graphics.view import Box, View
 from tui.session import Session
 from tui.widgets.clipped import Clipped
-from tui.widgets.line_list import count_of
 from tui.widgets.picture import Picture
 
 if TYPE_CHECKING:
@@ -181,7 +180,7 @@ class ImagePair(Vertical):
         key = first.key, second.key
         known = key in self._found
         if not known:
-            self._note = "comparing…" if second.row is not None else ""
+            self._note = _("comparing…") if second.row is not None else ""
             here[0].show(first.key, lambda: self._decoded(first))
             self._tell()
             if second.row is not None:
@@ -237,22 +236,27 @@ class ImagePair(Vertical):
     def _said(self) -> str:
         """Say how the pictures differ."""
         found = self._differing
-        turned = "turned alike, " if self._sides[1].turn else ""
         if found is None:
-            return f"{turned}no common frame: each is shown as it is"
-        if not found.places:
-            return f"{turned}no visible difference"
-        many = len(found.places)
-        return f"{turned}{count_of(many, 'place')} differ{'s' if many == 1 else ''}"
+            text = _("no common frame: each is shown as it is")
+        elif not found.places:
+            text = _("no visible difference")
+        else:
+            text = counted("{count} place differs", "{count} places differ", len(found.places))
+        return _("turned alike, {text}").format(text=text) if self._sides[1].turn else text
 
     def _tell(self) -> None:
         """Write the line above both pictures."""
         parts = [self._note] if self._note else []
         if self._marks:
-            parts.append("marked, whole picture (z)" if self._whole else "marked, enlarged (z)")
+            parts.append(
+                _("marked, whole picture (z)") if self._whole else _("marked, enlarged (z)")
+            )
         if self._up is not None:
-            which = ("A, the first", "B, the second")[self._up]
-            parts.append(f"showing {which} (space: the other, esc: both)")
+            parts.append(
+                _("showing B, the second (space: the other, esc: both)")
+                if self._up
+                else _("showing A, the first (space: the other, esc: both)")
+            )
         self.query_one("#differences", Clipped).update(Content(" · ".join(parts)))
 
     @work(group="captions", exclusive=True, exit_on_error=False)
@@ -264,10 +268,15 @@ class ImagePair(Vertical):
         ]
         found = difference(*texts)
         for side, text, only in zip(_SIDES, texts, (found.removed, found.added), strict=True):
-            said = "no caption"
-            if text is not None:
-                more = f" and {len(only) - _NAMED} more" if len(only) > _NAMED else ""
-                said = f"+ only here: {', '.join(only[:_NAMED])}{more}" if only else ""
-            if text is not None and not said:
-                said = "= no tag of its own"
+            said = _("no caption") if text is None else _own(only)
             self.query_one(f"#{side}-captions", Clipped).update(Content(said))
+
+
+def _own(only: Sequence[str]) -> str:
+    """Say which tags only one of two captions has."""
+    if not only:
+        return _("= no tag of its own")
+    tags = ", ".join(only[:_NAMED])
+    if (more := len(only) - _NAMED) > 0:
+        tags = _("{tags} and {count} more").format(tags=tags, count=more)
+    return _("+ only here: {tags}").format(tags=tags)
