@@ -5,7 +5,6 @@ to the application, since workers die with the node that started them.
 """
 
 import asyncio
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,6 +29,7 @@ from prep.language import _, counted, translated
 from prep.ops import scan
 from prep.project import Project
 from tui import commands, screens, stages
+from tui.about import moment
 from tui.base_app import BaseApp
 from tui.dialogs.help import Help
 from tui.dialogs.question import Question
@@ -305,7 +305,7 @@ class ShikomiApp(BaseApp):
 
     async def _wants(self, edit: Edit, *, undo: bool) -> bool:
         """Ask whether an edit of another session or application is meant."""
-        when = time.strftime(_("%d %b %H:%M"), time.localtime(edit.time))
+        when = moment(edit.time)
         changes = count_of(sum(edit.kinds.values()), "change")
         text = _("{edit}\n{changes}, {time}; not made in this session.").format(
             edit=translated(edit.title), changes=changes, time=when
