@@ -155,8 +155,8 @@ def view_of(*lines: events.Event, state: str = "running") -> JobView:
         ((), "▶ mochi", "▶ running   12:00 mochi", []),
         ((events.Stage("train"),), "▶ mochi: train", "▶ running   12:00 mochi", ["train"]),
         (
-            (events.Stage("load", note="on cpu"),),
-            "▶ mochi: load on cpu",
+            (events.Stage("load", note="a.model on cpu"),),
+            "▶ mochi: load a.model on cpu",
             "▶ running   12:00 mochi",
             ["load", "on cpu"],
         ),
