@@ -1,4 +1,6 @@
-"""Short descriptions of an image."""
+"""Short descriptions of an image, a size and a moment."""
+
+import time
 
 from prep.dataset.index import ImageRow
 from prep.images.buckets import Fit, enlargement
@@ -14,6 +16,11 @@ _TURNS = {
     7: marked("rotated and mirrored"),
     8: marked("rotated by 270°"),
 }
+
+
+def moment(seconds: float) -> str:
+    """Return day and time of day, here, of a Unix time."""
+    return time.strftime(_("%d %b %H:%M"), time.localtime(seconds))
 
 
 def size_text(size: int) -> str:

@@ -5,7 +5,6 @@ to the application, since workers die with the node that started them.
 """
 
 import asyncio
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -28,6 +27,7 @@ from prep.errors import UserError
 from prep.language import _, counted, translated
 from prep.project import Project
 from tui import commands, screens, stages
+from tui.about import moment
 from tui.base_app import BaseApp
 from tui.dialogs.help import Help
 from tui.dialogs.question import Question
@@ -46,7 +46,7 @@ from tui.stage_screen import StageScreen
 from tui.terminal import Terminal
 from tui.themes import THEMES
 from tui.verbs.ending import in_form
-from tui.widgets.job_strip import outcome
+from tui.widgets.job_strip import ending
 from tui.widgets.line_list import count_of
 
 FOLLOW_SECONDS = 0.25
@@ -242,14 +242,10 @@ class ShikomiApp(BaseApp):
         self.show_states()
         if not view.watched or view.running:
             return
-        failed = isinstance(view.end, events.Failed)
-        hint = translated(view.end.hint) if isinstance(view.end, events.Failed) else ""
-        severe = failed or view.state == "lost"
-        if view.state == "lost":
-            hint = _("It ended unexpectedly; see {file}.").format(file=view.job.log_file)
+        severe = isinstance(view.end, events.Failed) or view.state == "lost"
         if not in_form(self, view.job):
             self.notify(
-                escape(f"{outcome(view)}\n{hint}".strip()),
+                escape(ending(view)),
                 severity="error" if severe else "information",
                 timeout=SECONDS,
             )
@@ -298,7 +294,7 @@ class ShikomiApp(BaseApp):
 
     async def _wants(self, edit: Edit, *, undo: bool) -> bool:
         """Ask whether an edit of another session or application is meant."""
-        when = time.strftime(_("%d %b %H:%M"), time.localtime(edit.time))
+        when = moment(edit.time)
         changes = count_of(sum(edit.kinds.values()), "change")
         text = _("{edit}\n{changes}, {time}; not made in this session.").format(
             edit=translated(edit.title), changes=changes, time=when

@@ -11,10 +11,10 @@ them. They are translated where they are shown.
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
-from textual.binding import ActiveBinding, Binding, BindingType
+from textual.binding import Binding, BindingType
 
 from prep.language import _, marked
 
@@ -359,17 +359,6 @@ def titles() -> Iterable[tuple[str, str]]:
     for mode, (key, title, _help) in STAGE_KEYS.items():
         yield mode, f"{key} {_(title)}"
         yield from ((view, _(heading)) for view, heading in _VIEWS.get(mode, ()))
-
-
-def in_language(active: Mapping[str, ActiveBinding]) -> dict[str, ActiveBinding]:
-    """Return key bindings with what they are called in the language in use, for the footer."""
-    return {
-        key: found._replace(
-            binding=replace(found.binding, description=_(found.binding.description)),
-            tooltip=_(found.tooltip),
-        )
-        for key, found in active.items()
-    }
 
 
 def _binding(command: Command) -> Binding:

@@ -10,19 +10,21 @@ from textual.notifications import SeverityLevel
 from textual.worker import Worker, WorkerFailed, WorkerState
 
 from prep.errors import UserError
-from prep.language import _, translated
+from prep.language import _, marked, translated
 
 MOST = 200
 """Notices that are kept."""
 SECONDS = 8.0
 """Seconds for which errors are shown, long enough to read them."""
 
+BUG = marked("A bug in shikomi")
+"""Title of a notice of a fault of the program, in English."""
 
 _SIGNS: dict[SeverityLevel, str] = {"information": "·", "warning": "!", "error": "×"}
 _WORDS: dict[SeverityLevel, str] = {
-    "information": _("Note"),
-    "warning": _("Warning"),
-    "error": _("Error"),
+    "information": marked("Note"),
+    "warning": marked("Warning"),
+    "error": marked("Error"),
 }
 
 
@@ -45,7 +47,7 @@ class Notice:
     @property
     def heading(self) -> str:
         """Its sign, and its title or what it is."""
-        return f"{_SIGNS[self.severity]} {self.title or _WORDS[self.severity]}"
+        return f"{_SIGNS[self.severity]} {self.title or _(_WORDS[self.severity])}"
 
     @property
     def line(self) -> str:
@@ -65,7 +67,7 @@ def report(node: DOMNode, error: BaseException) -> None:
         return
     log.error(repr(error))
     text = f"{type(error).__name__}: {error}"
-    node.app.notify(escape(text), title=_("A bug in shikomi"), severity="error", timeout=SECONDS)
+    node.app.notify(escape(text), title=_(BUG), severity="error", timeout=SECONDS)
 
 
 def report_worker(node: DOMNode, event: Worker.StateChanged) -> None:

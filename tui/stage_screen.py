@@ -4,19 +4,17 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import ActiveBinding
 from textual.containers import Container, Horizontal
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
 from textual.worker import Worker
 
-from tui import commands
 from tui.jobs.follow import JobView
 from tui.notices import report_worker
 from tui.session import Session
 from tui.stages import StageState
 from tui.widgets.job_strip import JobStrip
+from tui.widgets.key_line import KeyLine
 from tui.widgets.line_list import takes_text
 from tui.widgets.picture import Picture
 from tui.widgets.rail import Rail
@@ -76,19 +74,21 @@ class StageScreen(Screen[None]):
 
     # ---- the frame -----------------------------------------------------------------------
 
-    @property
-    def active_bindings(self) -> dict[str, ActiveBinding]:
-        """The keys that work now."""
-        return commands.in_language(super().active_bindings)
-
     def compose(self) -> ComposeResult:
-        """Compose the frame and the widgets in it."""
+        """Compose the frame and the widgets in it, for the size that the terminal has."""
+        # Textual does it for a change of size, which comes only after the first frame.
+        for length, points in zip(
+            self.app.size,
+            (self.app.HORIZONTAL_BREAKPOINTS, self.app.VERTICAL_BREAKPOINTS),
+            strict=True,
+        ):
+            self.add_class(*[name for start, name in points or () if start <= length][-1:])
         with Container(id="frame"):
             yield Rail(self.MODE)
             with Horizontal(id="body"):
                 yield from self.body()
         yield JobStrip()
-        yield Footer(compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Subscribe to changes."""

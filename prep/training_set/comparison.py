@@ -74,7 +74,8 @@ def _said(concept: ConceptItem | None) -> str:
     if concept is None:
         return ""
     trigger = f", trigger {concept.trigger}" if concept.trigger else ""
-    return f"{concept.repeats} repeats{trigger}" + (
+    repeats = concept.repeats
+    return f"{repeats} {'repeat' if repeats == 1 else 'repeats'}{trigger}" + (
         ", regularisation" if concept.regularization else ""
     )
 

@@ -8,9 +8,11 @@ from textual.message import Message
 from textual.notifications import Notify
 from textual.pilot import Pilot
 
+from prep.language import _
 from prep.project import Project
 from tui.app import ShikomiApp
 from tui.commands import STAGE_KEYS, function_key
+from tui.notices import BUG
 
 TURNS = 3000
 """Turns of the event loop after which a condition counts as never met: half a minute for an idle
@@ -19,7 +21,7 @@ machine, and longer for a busy one, whose turns take longer."""
 
 async def until(pilot: Pilot[Any], condition: Callable[[], Any]) -> None:
     """Let the application work until the condition holds."""
-    for _ in range(TURNS):
+    for _turn in range(TURNS):
         if condition():
             return
         await pilot.pause(0.01)
@@ -79,6 +81,6 @@ async def running(project: Project, size: tuple[int, int] = (140, 40)) -> AsyncI
         await opened.settled()
         yield opened
         await opened.settled()
-    faults = [m for m in messages if isinstance(m, Notify)]
-    titles = {m.notification.title for m in faults}
-    assert "A fault in shikomi" not in titles, [m.notification.message for m in faults]
+    told = [m.notification for m in messages if isinstance(m, Notify)]
+    faults = [notice.message for notice in told if notice.title == _(BUG)]
+    assert not faults, faults

@@ -76,6 +76,7 @@ async def test_concepts_have_headings(two_concepts: Project) -> None:
         lines = [line.strip() for line in text(opened)]
         assert lines[1] == "▾ 10_mochi · 9 images"
         assert lines[11] == "▾ 20_other · 3 images"
+        assert [lines[place].split()[0] for place in (2, 12)] == ["0.png", "0.png"]
         await opened.pilot.click(ImageList, offset=(5, 12))
         await opened.until(lambda: images(opened).cursor == 9)
         await opened.pilot.click(ImageList, offset=(5, 11))  # a heading is no image

@@ -5,14 +5,17 @@ from pathlib import Path
 import pytest
 from textual.widgets import Button, Input, Static
 
-from prep import events
+from prep import events, language
 from prep.project import Project
 from prep.system import jobs
 from tests.tui.driving import Opened, running
 from tui.jobs.follow import JobBoard, JobView, News
+from tui.jobs.runs import results
 from tui.widgets.chart import Chart
-from tui.widgets.job_strip import JobStrip, describe
+from tui.widgets.job_strip import JobStrip, describe, ending, outcome
 from tui.widgets.line_list import ItemList
+from tui.widgets.run_line import run_line
+from tui.widgets.run_panel import title_of
 
 TRAINING = """
 import json, sys, time
@@ -38,9 +41,9 @@ def training(project: Project) -> jobs.Job:
     return jobs.create(project.jobs, jobs.JobSettings("train", argv, title="mochi"))
 
 
-def finished(project: Project, *lines: events.Event) -> jobs.Job:
+def finished(project: Project, *lines: events.Event, title: str = "old run") -> jobs.Job:
     """Write the directory of a job that ran some time ago."""
-    job = jobs.create(project.jobs, jobs.JobSettings("train", ["true"], title="old run"))
+    job = jobs.create(project.jobs, jobs.JobSettings("train", ["true"], title=title))
     (job.directory / "began").touch()
     job.events_file.write_text("".join(events.to_json(line) + "\n" for line in lines), "utf-8")
     return job
@@ -137,10 +140,51 @@ async def test_faulty_settings_are_marked(project: Project) -> None:
 
 
 def view_of(*lines: events.Event, state: str = "running") -> JobView:
-    job, settings = jobs.Job(Path("x")), jobs.JobSettings("train", [], title="mochi")
+    job, settings = (
+        jobs.Job(Path("20260101-120000-train")),
+        jobs.JobSettings("train", [], title="mochi"),
+    )
     view = JobView(job, settings)
     view.take(News(job, settings, state, list(lines)), 0.0)
     return view
+
+
+@pytest.mark.parametrize(
+    ("last", "title", "line", "parts"),
+    [
+        ((), "▶ mochi", "▶ running   12:00 mochi", []),
+        ((events.Stage("train"),), "▶ mochi: train", "▶ running   12:00 mochi", ["train"]),
+        (
+            (events.Stage("load", note="a.model on cpu"),),
+            "▶ mochi: load a.model on cpu",
+            "▶ running   12:00 mochi",
+            ["load", "on cpu"],
+        ),
+        (
+            (events.Progress("tag", 1, 2),),
+            "▶ mochi: tag ━━━━━━━━━━────────── 1/2",
+            "▶ running   12:00 mochi                        1/2",
+            ["tag ━━━━━━━━──────── 1/2"],
+        ),
+    ],
+)
+def test_what_is_not_known_of_a_run_leaves_no_gap(
+    last: tuple[events.Event, ...], title: str, line: str, parts: list[str]
+) -> None:
+    view = view_of(*last)
+    assert title_of(view) == title
+    assert "".join(text for text, _look in run_line(view)).rstrip() == line
+    assert describe(view) == ["▶ mochi", *parts]
+
+
+def test_a_state_has_one_word_wherever_it_is_shown() -> None:
+    language.use("ja")
+    paused, done = view_of(), view_of(state="done")
+    paused.paused = True
+    assert results([paused, done])[0][1] == ["一時停止中", "完了"]
+    assert "一時停止中" in run_line(paused)[0][0]
+    assert title_of(done) == "完了: mochi"
+    assert describe(done) == ["完了: mochi"]
 
 
 def test_a_resumed_run_goes_back_to_its_last_saved_step() -> None:
@@ -157,6 +201,30 @@ def test_rate_and_eta_come_from_progress_when_nothing_better_is_said() -> None:
 def test_a_new_stage_begins_at_nothing() -> None:
     view = view_of(events.Progress("encode", 39, 39), events.Stage("train"))
     assert "39/39" not in " ".join(describe(view))
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "told"),
+    [
+        (events.Finished({"edit": 3}), "done", "mochi: done. Press u to undo."),
+        (events.Finished({"edit": 0}), "done", "mochi: done"),
+        (events.Failed("No room.", "Make some."), "failed", "mochi failed: No room.\nMake some."),
+        (
+            events.Stage("train"),
+            "lost",
+            "mochi: lost\nIt ended unexpectedly; see 20260101-120000-train/log.txt.",
+        ),
+    ],
+)
+def test_only_the_notice_says_what_can_be_done_about_the_end(
+    end: events.Event, state: str, told: str
+) -> None:
+    view = view_of(end, state=state)
+    assert ending(view) == told
+    assert outcome(view) == told.splitlines()[0].removesuffix(". Press u to undo.")
+    strip = JobStrip()
+    strip.show([], "", view)
+    assert strip.text == f"no job is running  {outcome(view)}"
 
 
 @pytest.mark.parametrize(

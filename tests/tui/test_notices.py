@@ -71,3 +71,16 @@ async def test_all_notices_are_listed_newest_first(project: Project) -> None:
         assert text.index(f"notice {MOST + 4}") < text.index("notice 10")
         await opened.press("escape")
         assert not isinstance(opened.app.screen, Notices)
+
+
+async def test_a_fault_in_the_background_fails_the_test(project: Project) -> None:
+    async def fails() -> None:
+        raise RuntimeError("boom")
+
+    async def ran() -> None:
+        async with running(project, (80, 24)) as opened:
+            opened.app.run_worker(fails(), exit_on_error=False)
+            await opened.until(lambda: opened.notices)
+
+    with pytest.raises(AssertionError, match="RuntimeError: boom"):
+        await ran()

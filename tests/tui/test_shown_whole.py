@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.content import Content
 from textual.geometry import Region
+from textual.visual import VisualType
 from textual.widgets import Static
 
 from prep import events
@@ -19,6 +23,7 @@ from tests.conftest import MakeImage, draw_numbered
 from tests.tui.driving import Opened, running, until
 from tests.tui.in_terminal import LEFT, Application
 from tui.commands import STAGE_KEYS
+from tui.dialogs.help import Help
 from tui.pictures import made
 from tui.stages import SHORT
 from tui.widgets.caption_editor import CaptionEditor
@@ -26,6 +31,7 @@ from tui.widgets.chart import Chart, Series
 from tui.widgets.clipped import Clipped
 from tui.widgets.concept_table import ConceptTable
 from tui.widgets.image_list import ImageList, cell_left
+from tui.widgets.key_line import KeyHint, KeyLine, fitted
 from tui.widgets.line_list import ItemList
 from tui.widgets.rail import Rail, StageItem
 
@@ -223,9 +229,46 @@ def test_a_fault_ends_in_a_sentence_and_a_file(tmp_path: Path) -> None:
     assert "in fail" in report.read_text()
 
 
-@pytest.mark.parametrize("mode", STAGE_KEYS)
-async def test_the_key_of_the_palette_ends_the_footer(project: Project, mode: str) -> None:
+_KEYS = [("e", "Edit"), ("space", "選択"), ("/", "絞り込み"), ("x", "Exclude others")]
+
+
+@given(st.lists(st.sampled_from(_KEYS), max_size=9), st.integers(12, 90))
+def test_keys_are_shown_whole_or_not_at_all(keys: list[tuple[str, str]], width: int) -> None:
+    hints = [KeyHint("", key, title) for key, title in keys]
+    end = KeyHint("ctrl+p", "^p", "Find")
+    found = fitted(hints, [end], width)
+    assert (found[-1].hint, found[-1].column + cell_len(found[-1].text)) == (end, width)
+    shown = [place.hint for place in found[:-1] if place.hint is not None]
+    assert shown == hints[: len(shown)]
+    assert [place.text for place in found[:-1] if place.hint is None] == ["…"] * (shown != hints)
+    for place, beside in pairwise(found):
+        assert place.column + cell_len(place.text) < beside.column
+    if len(shown) < len(hints) - 1:  # with the sign behind it, not even the next one had fitted
+        place, text = found[len(shown)], hints[len(shown)].text
+        assert place.column + cell_len(f"{text} … ") > found[-1].column
+
+
+async def test_small_screens_are_right_from_the_first_frame(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forms: set[str] = set()
+    update = StageItem.update
+
+    def noted(self: StageItem, content: VisualType = "", *, layout: bool = True) -> None:
+        forms.add(self.form)
+        update(self, content, layout=layout)
+
+    monkeypatch.setattr(StageItem, "update", noted)
     async with running(project, (80, 24)) as opened:
-        await opened.go(mode)
-        line = opened.app.screen._compositor.render_strips()[-1].text
-        assert line.endswith("^p Find")
+        for mode in STAGE_KEYS:
+            await opened.go(mode)
+            line = opened.app.screen._compositor.render_strips()[-1].text
+            assert line.endswith(" ? Help ^p Find")
+        assert forms == {"short"}
+        keys = opened.app.screen.query_one(KeyLine)
+        assert await opened.pilot.click(keys, offset=(80 - len("? Help ^p Find"), 0))
+        await opened.until(lambda: isinstance(opened.app.screen, Help))
+        await opened.press("escape")
+        assert await opened.pilot.click(keys, offset=(len(keys.placed[0].text), 0))
+        await opened.settled()
+        assert not isinstance(opened.app.screen, Help)

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from prep.captions.traits import SHARE
 from prep.errors import UserError
 from prep.events import Diagnosis, Trait
+from prep.language import marked
 from prep.ops import prune
 from train.doctor.findings import fine, found, percent, unknown
 from train.doctor.record import RunRecord
 
-ELEMENTS = "unwanted elements"
+ELEMENTS = marked("unwanted elements")
 
 _OF_PICTURES = frozenset({"scene", "picture", "pose", "expression"})
 """Kinds of traits that belong to a picture, and not to who is in it."""

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from statistics import median
 
 from prep.events import Diagnosis, Metric, Validation
+from prep.language import marked
 from train.doctor.findings import fine, found, percent, unknown
 from train.doctor.record import RunRecord
 
-OVERFITTING, LEARNING, NAN = "overfitting", "not learning", "NaN"
+OVERFITTING, LEARNING, NAN = marked("overfitting"), marked("not learning"), "NaN"
 
 _LEAST_ROUNDS = 3
 """Rounds, that before the first step included, from which a curve is told."""

@@ -7,10 +7,11 @@ from pathlib import Path
 from statistics import median
 
 from prep.events import Diagnosis
+from prep.language import marked
 from train.doctor.findings import fine, found, gib, percent, unknown
 from train.doctor.record import RunRecord
 
-MEMORY, SHM, SLOW = "out of memory", "/dev/shm", "slow"
+MEMORY, SHM, SLOW = marked("out of memory"), "/dev/shm", marked("slow")
 
 _KILLED = ("killed by signal 9", "ended with code 137", "ended with code -9")
 """What the supervisor says of a command that the kernel ended, itself or as a child."""

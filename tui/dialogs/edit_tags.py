@@ -17,7 +17,7 @@ from textual.worker import Worker
 from prep import captions
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change
-from prep.language import _, ngettext
+from prep.language import _, marked, ngettext
 from prep.ops.edit import EditOptions, preview
 from tui.notices import report_worker
 from tui.session import Session
@@ -31,12 +31,15 @@ _QUIET = 0.15
 """Seconds without a key press before the preview."""
 
 _TITLES: dict[EditKind, tuple[str, str]] = {
-    "add": (_("Add tags"), _("Tags to add, separated by commas")),
-    "remove": (_("Remove tags"), _("Tags to remove, separated by commas")),
-    "replace": (_("Change a tag"), _("Tag to change")),
-    "merge": (_("Merge tags"), _("Tags to merge, separated by commas")),
-    "trigger": (_("Trigger word first"), _("Trigger word; goes to the front of every caption")),
-    "rules": (_("Apply the caption rules"), ""),
+    "add": (marked("Add tags"), marked("Tags to add, separated by commas")),
+    "remove": (marked("Remove tags"), marked("Tags to remove, separated by commas")),
+    "replace": (marked("Change a tag"), marked("Tag to change")),
+    "merge": (marked("Merge tags"), marked("Tags to merge, separated by commas")),
+    "trigger": (
+        marked("Trigger word first"),
+        marked("Trigger word; goes to the front of every caption"),
+    ),
+    "rules": (marked("Apply the caption rules"), ""),
 }
 _NEW = frozenset({"replace", "merge"})
 """Kinds that put a new tag in the place of others."""
@@ -99,7 +102,7 @@ class EditTags(ModalScreen[Decision | None]):
 
     def compose(self) -> ComposeResult:
         """Compose the dialog."""
-        title, label = _TITLES[self._kind]
+        title, label = map(_, _TITLES[self._kind])
         with Vertical(classes="dialog wide") as dialog:
             dialog.border_title = Content(f"{title} · {self._scope}")
             if self._triggers:

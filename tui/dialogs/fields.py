@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from prep.errors import UserError
-from prep.language import translated
+from prep.language import _, translated
 
 
 class Fields(ModalScreen[dict[str, str] | None]):
@@ -50,8 +50,8 @@ class Fields(ModalScreen[dict[str, str] | None]):
                 yield Static(Content(explanation), classes="hint")
             yield Static(id="fault", classes="fault")
             with Horizontal(classes="buttons"):
-                yield Button("Save", compact=True, id="accept", variant="primary")
-                yield Button("Cancel", compact=True, id="cancel")
+                yield Button(_("Save"), compact=True, id="accept", variant="primary")
+                yield Button(_("Cancel"), compact=True, id="cancel")
 
     @on(Input.Submitted)
     def action_accept(self) -> None:

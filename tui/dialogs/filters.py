@@ -21,8 +21,8 @@ class SavedFilters(ModalScreen[str | None]):
     """Returns the text of a filter to use, or ``None``."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", _("Back")),
-        Binding("d,delete", "delete", _("Delete")),
+        Binding("escape", "dismiss(None)", "Back"),
+        Binding("d,delete", "delete", "Delete"),
     ]
 
     def __init__(self, session: Session, present: str) -> None:

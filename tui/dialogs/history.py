@@ -1,6 +1,5 @@
 """All edits: when, by whom, how much, what exactly; any of them can be taken back."""
 
-import time
 from typing import ClassVar
 
 from textual import on, work
@@ -15,6 +14,7 @@ from textual.worker import Worker
 from prep.dataset.journal.changes import CAPTION, EXCLUDED, MOVED, Change
 from prep.dataset.journal.edits import Edit
 from prep.language import _, ngettext, translated
+from tui.about import moment
 from tui.dialogs.edit_tags import difference
 from tui.notices import report_worker
 from tui.session import Session
@@ -29,7 +29,7 @@ _TRASH = ".shikomi/trash/"
 class History(ModalScreen[Edit | None]):
     """Returns the edit to take back, or ``None``."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", _("Back"))]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class History(ModalScreen[Edit | None]):
 
 
 def _line(edit: Edit) -> list[Piece]:
-    when = time.strftime("%d %b %H:%M", time.localtime(edit.time))
+    when = moment(edit.time)
     look = "" if edit.state == "done" else "dim"
     size = f"{sum(edit.kinds.values()):>6} "
     return [

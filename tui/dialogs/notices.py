@@ -21,9 +21,9 @@ class Notices(ModalScreen[None]):
     """All notices, each as a whole."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,N", "dismiss(None)", _("Back")),
-        Binding("j", "scroll(1)", _("Down"), show=False),
-        Binding("k", "scroll(-1)", _("Up"), show=False),
+        Binding("escape,q,N", "dismiss(None)", "Back"),
+        Binding("j", "scroll(1)", "Down", show=False),
+        Binding("k", "scroll(-1)", "Up", show=False),
     ]
 
     def __init__(self, notices: Sequence[Notice]) -> None:

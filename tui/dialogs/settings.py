@@ -23,7 +23,7 @@ from tui.terminal import ImageMode
 class Settings(ModalScreen[None]):
     """Theme, pictures and language, each with what it does; keys, and where they are changed."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", _("Back"))]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]
 
     def __init__(self, themes: Sequence[str], theme: str, keys: Mapping[str, str]) -> None:
         """Make the screen.

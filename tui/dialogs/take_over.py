@@ -18,7 +18,7 @@ from tui.widgets.line_list import ItemList, Piece
 class TakeOver(ModalScreen[str]):
     """Returns both, captions or settings; empty if the user cancels."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", _("Back"))]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "Back")]
 
     def __init__(
         self, scope: str, effect: str, lines: Sequence[list[Piece]], settings: str

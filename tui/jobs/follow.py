@@ -11,7 +11,7 @@ from pathlib import Path
 
 from prep import events
 from prep.errors import UserError
-from prep.language import _
+from prep.language import _, marked
 from prep.system import jobs
 
 REMEMBERED = 50
@@ -19,6 +19,17 @@ REMEMBERED = 50
 RESULTS = 5000
 """Maximum of results (tags, samples, files) per job kept for drawing."""
 _RATE_WINDOW = 30
+_STATES = {
+    "running": marked("running"),
+    "queued": marked("queued"),
+    "stalled": marked("stalled"),
+    "done": marked("done"),
+    "stopped": marked("stopped"),
+    "failed": marked("failed"),
+    "lost": marked("lost"),
+    "new": marked("new"),
+}
+"""State of a job -> the word for it."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,16 @@ class JobView:
     def title(self) -> str:
         """A readable title."""
         return self.settings.title or f"{self.settings.kind} {self.job.name}"
+
+    @property
+    def state_text(self) -> str:
+        """The state for people."""
+        return _("paused") if self.paused else _(_STATES[self.state])
+
+    @property
+    def counted(self) -> str:
+        """How many of how many are done; empty if that is not known."""
+        return f"{self.done}/{self.total}" if self.total else ""
 
     @property
     def running(self) -> bool:

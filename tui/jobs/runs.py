@@ -45,8 +45,8 @@ def differences(settings: Sequence[Mapping[str, Any]]) -> list[Row]:
 def results(views: Sequence[JobView]) -> list[Row]:
     """Return how runs ended: steps, final validation loss and what it was, average loss."""
     rows: list[Row] = [
-        (_("state"), [view.state for view in views]),
-        (_("steps"), [f"{view.done}/{view.total}" if view.total else "" for view in views]),
+        (_("state"), [view.state_text for view in views]),
+        (_("steps"), [view.counted for view in views]),
         (_("validation, before"), [_number(first_validation(view)) for view in views]),
         (_("validation, last"), [_number(last_validation(view)) for view in views]),
         (_("average loss"), [_number(_average(view)) for view in views]),

@@ -31,7 +31,7 @@ from tui.stage_screen import StageScreen
 from tui.stages import StageState
 from tui.widgets.clipped import Clipped
 from tui.widgets.image_pair import ImagePair, Side
-from tui.widgets.job_strip import bar
+from tui.widgets.job_strip import progress
 from tui.widgets.line_list import ItemList, LineList, cell, count_of
 
 
@@ -118,8 +118,7 @@ class DupesScreen(StageScreen):
     def on_comparing(self, message: Comparing) -> None:
         """Show the progress."""
         self._done = False
-        text = f"{bar(message.done, message.total, 12)} {message.done}/{message.total}"
-        self._status(f"{translated(message.what)} {text}")
+        self._status(progress(message.what, message.done, message.total, 12))
 
     def on_compared(self, message: Compared) -> None:
         """Show the groups."""

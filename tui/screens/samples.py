@@ -1,7 +1,6 @@
 """Stage 7: generated pictures as a grid of models and prompts: compared, picked, more drawn."""
 
 import asyncio
-import time
 from typing import ClassVar
 
 from textual import on, work
@@ -17,6 +16,7 @@ from prep.language import _, translated
 from prep.ops.most_alike import Alike, most_alike
 from train.sampling.winner import Winner, name_of, pick, read_winner
 from tui import commands
+from tui.about import moment
 from tui.dialogs.fields import Fields
 from tui.jobs.follow import JobView
 from tui.jobs.launch import queue_up, verb_command
@@ -265,5 +265,4 @@ def _source(one: Made) -> Source:
 
 
 def _line(one: Made) -> list[Piece]:
-    when = time.strftime("%d %b %H:%M ", time.localtime(one.mtime_ns / 1e9))
-    return [(when, "dim"), (one.path.name, "")]
+    return [(f"{moment(one.mtime_ns / 1e9)} ", "dim"), (one.path.name, "")]

@@ -32,7 +32,7 @@ from tui.starting import is_current, wants_another
 from tui.verbs.fields import can_be_named, exactly
 from tui.widgets.clipped import Clipped
 from tui.widgets.form import Form
-from tui.widgets.job_strip import bar, duration, outcome
+from tui.widgets.job_strip import bar, duration, outcome, progress
 from tui.widgets.line_list import ItemList, LineList, cell
 from tui.widgets.picture import Picture
 from tui.widgets.tagger_panel import DOWNLOAD, TaggerPanel
@@ -322,9 +322,8 @@ class TagScreen(StageScreen):
 def _state(view: JobView) -> str:
     """Describe a tagging job: how far it is, how fast and where, or how it ended."""
     if view.active:
-        parts = [
-            f"▶ {translated(view.what)} {bar(view.done, view.total, _BAR)} {view.done}/{view.total}"
-        ]
+        far = progress(view.what, view.done, view.total, _BAR, view.note)
+        parts = [f"▶ {far or view.state_text}"]
         if view.device:
             parts.append(_("on {device}").format(device=view.device))
         if view.rate is not None:

@@ -15,7 +15,7 @@ from textual.worker import Worker
 
 from prep import events
 from prep.errors import ConfigError
-from prep.language import _
+from prep.language import _, marked
 from prep.project import Project
 from prep.system import jobs, queue
 from train.config import PresetKind, TrainSettings, load_presets, presets
@@ -48,7 +48,7 @@ FIRST = (
     "validation_fraction",
 )
 """Settings that most runs change; the others are hidden at first."""
-_PRESETS: dict[PresetKind, str] = {"purpose": _("Preset…"), "memory": _("Memory…")}
+_PRESETS: dict[PresetKind, str] = {"purpose": marked("Preset…"), "memory": marked("Memory…")}
 
 
 @dataclass
@@ -81,7 +81,7 @@ class TrainScreen(StageScreen):
             with Horizontal(id="presets"):
                 for kind, prompt in _PRESETS.items():
                     names = [(name, name) for name in presets(kind)]
-                    yield Select(names, prompt=prompt, id=f"preset-{kind}", compact=True)
+                    yield Select(names, prompt=_(prompt), id=f"preset-{kind}", compact=True)
             yield Form(
                 TrainSettings,
                 self._settings() or {},

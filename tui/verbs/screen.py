@@ -7,12 +7,12 @@ from typing import ClassVar
 from rich.markup import escape
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import ActiveBinding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import DescendantFocus
 from textual.screen import ModalScreen
-from textual.widgets import Button, Footer, Input, Static
+from textual.widgets import Button, Input, Static
 from textual.worker import Worker
 
 from prep.language import _
@@ -30,6 +30,7 @@ from tui.verbs.output import Output
 from tui.verbs.result import Result
 from tui.verbs.runs import POLL, JobRun, Run, ShortRun, argv
 from tui.widgets.job_strip import JobStrip
+from tui.widgets.key_line import KeyLine
 
 QUIET = 0.4
 """Seconds without an entry before the entries are checked and the preview runs."""
@@ -62,11 +63,6 @@ class VerbScreen(ModalScreen[None]):
 
     # ---- composing -----------------------------------------------------------------------
 
-    @property
-    def active_bindings(self) -> dict[str, ActiveBinding]:
-        """The keys that work now."""
-        return commands.in_language(super().active_bindings)
-
     def compose(self) -> ComposeResult:
         """Compose the form."""
         verb = self.spec.verb
@@ -93,7 +89,7 @@ class VerbScreen(ModalScreen[None]):
             if self.spec.conduct.long:
                 yield Button(_("Stop"), compact=True, id="verb-stop", disabled=True)
         yield JobStrip(only_notices=True)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     @property
     def _folded(self) -> list[str]:

@@ -8,17 +8,15 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Input
 
-from prep.language import _
-
 
 class CellInput(Input):
     """One line of text in the place of a cell."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "leave_cell(1)", _("Next cell")),
-        Binding("shift+tab", "leave_cell(-1)", _("Cell before"), show=False),
-        Binding("ctrl+s", "leave_cell(0)", _("Save")),
-        Binding("escape", "drop", _("Drop")),
+        Binding("tab", "leave_cell(1)", "Next cell"),
+        Binding("shift+tab", "leave_cell(-1)", "Cell before", show=False),
+        Binding("ctrl+s", "leave_cell(0)", "Save"),
+        Binding("escape", "drop", "Drop"),
     ]
 
     @dataclass

@@ -9,7 +9,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from prep.dataset.index import ImageRow
-from prep.language import _, ngettext
+from prep.language import _, marked, ngettext
 from tui.graphics.drawn import Drawn, Graphic
 from tui.graphics.overlay import Pictured
 from tui.session import Session
@@ -18,7 +18,7 @@ from tui.widgets.image_rows import ImageRows
 from tui.widgets.line_list import Piece, cell, clean
 from tui.widgets.thumbnails import Small, Thumbnails, line_of, pixels_of
 
-_LOADING = _("looking for images…")
+_LOADING = marked("looking for images…")
 _SIZE, _TAGS, _STATE = 10, 4, 13
 
 
@@ -75,13 +75,14 @@ class ImageList(ImageRows, Pictured):
         """Return the concept folder and the number of its images that are shown."""
         number = self.layout_.size(group)
         count = ngettext("{count} image", "{count} images", number).format(count=number)
-        return f"▾ {self._runs[group].folder} · {count}"
+        folder = self._runs[group].folder
+        return f"▾ {self._session.project.dataset.name if folder == '.' else folder} · {count}"
 
     def render_line(self, y: int) -> Strip:
         """Draw one line; while images are looked for, say so."""
         if y == self._top and not self.ids and not self.loaded:
             style = self.rich_style + self._look("dim")
-            return Strip([Segment(cell(_LOADING, self.size.width), style)], self.size.width)
+            return Strip([Segment(cell(_(_LOADING), self.size.width), style)], self.size.width)
         return super().render_line(y)
 
     def draw(self, index: int, width: int) -> list[Piece]:
@@ -92,7 +93,7 @@ class ImageList(ImageRows, Pictured):
         if row is None:
             return [(mark, "key"), (cell("…", width - 2), "dim")]
         name_width = self._name_width(width) - 2
-        name = row.path.removeprefix(self._prefix)
+        name = self.name_of(row)
         pieces = [(mark, "key"), (cell_left(name, name_width), "" if row.usable else "dim")]
         if self._roomy(width):
             size = f"{row.width}x{row.height}" if row.width else "-"
@@ -142,6 +143,11 @@ class ImageList(ImageRows, Pictured):
     def _prefix(self) -> str:
         project = self._session.project
         return "" if project.dataset == project.root else f"{project.relative(project.dataset)}/"
+
+    def name_of(self, row: ImageRow) -> str:
+        """Return the path of an image below the heading that it stands under."""
+        name = row.path.removeprefix(self._prefix)
+        return name.removeprefix(f"{row.folder}/") if self.layout_.headings else name
 
     def _roomy(self, width: int) -> bool:
         return width >= 52

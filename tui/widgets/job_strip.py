@@ -45,15 +45,22 @@ def bar(done: int, total: int, width: int) -> str:
     return "━" * full + "─" * (width - full)
 
 
+def progress(what: str, done: int, total: int, width: int, note: str = "") -> str:
+    """Return what is at work and how far it is, with a bar; what is not known is left out.
+
+    Example:
+        >>> progress("scan", 1, 4, 8), progress("load", 0, 0, 8, "on cpu"), progress("", 0, 0, 8)
+        ('scan ━━────── 1/4', 'load on cpu', '')
+    """
+    shown = f"{bar(done, total, width)} {done}/{total}" if total else translated(note)
+    return f"{translated(what)} {shown}".strip()
+
+
 def describe(view: JobView) -> list[str]:
     """Describe a job, the most important facts first."""
-    parts = [f"▶ {view.title}" if view.running else f"{_(view.state)}: {view.title}"]
-    if view.running and view.total:
-        parts.append(
-            f"{translated(view.what)} {bar(view.done, view.total, _BAR)} {view.done}/{view.total}"
-        )
-    elif view.what:
-        parts.append(translated(view.what))
+    parts = [f"▶ {view.title}" if view.running else f"{view.state_text}: {view.title}"]
+    far = progress(view.what, view.done, view.total if view.running else 0, _BAR)
+    parts += [far] if far else []
     if view.eta is not None and view.running:
         parts.append(_("ETA {time}").format(time=duration(view.eta)))
     if view.rate is not None and view.running:
@@ -72,9 +79,23 @@ def outcome(view: JobView) -> str:
     if isinstance(view.end, events.Failed):
         text = _("{job} failed: {reason}")
         return text.format(job=view.title, reason=translated(view.end.message))
-    edit = view.end.summary.get("edit") if isinstance(view.end, events.Finished) else 0
-    done = f"{view.title}: {_(view.state)}"
-    return _("{done}. Press u to undo.").format(done=done) if edit else done
+    return f"{view.title}: {view.state_text}"
+
+
+def ending(view: JobView) -> str:
+    """Return what to tell when a job ends: its outcome, and what can be done about it.
+
+    The key that undoes it is named only here: once something else is edited, it undoes that.
+    """
+    text = outcome(view)
+    if isinstance(view.end, events.Failed):
+        return f"{text}\n{translated(view.end.hint)}".strip()
+    if view.state == "lost":
+        hint = _("It ended unexpectedly; see {file}.").format(file=view.job.log_file)
+        return f"{text}\n{hint}"
+    if isinstance(view.end, events.Finished) and view.end.summary.get("edit"):
+        return _("{done}. Press u to undo.").format(done=text)
+    return text
 
 
 class JobStrip(Widget):

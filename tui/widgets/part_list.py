@@ -30,7 +30,7 @@ class PartList(ImageList):
         row = self._rows.get(number)
         if row is None:
             return [("  ", ""), (cell("…", width - 2), "dim")]
-        name = row.path.removeprefix(self._prefix)
+        name = self.name_of(row)
         size = f"{row.width}x{row.height}"
         used, look = self._used(number, (row.width, row.height))
         return [

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from prep.errors import UserError
-from prep.language import _, translated
+from prep.language import _, marked, translated
 from tui.graphics.drawn import Drawn, Graphic, Over
 from tui.graphics.frames import Marks
 from tui.graphics.overlay import Pictured
@@ -27,7 +27,7 @@ _REMEMBERED = 8
 """Drawn pictures that are kept; each may be megabytes of control sequences."""
 _PAN = 0.2
 """Share of what is seen that one key moves it by."""
-_OFF = "pictures are off (--images)"
+_OFF = marked("pictures are off (--images)")
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ class Picture(Pictured):
         if source is None or self.size.width < 1 or self.size.height < 1:
             return
         if self._session.overlay.terminal.drawing == "none":
-            drawn, text = None, _OFF
+            drawn, text = None, _(_OFF)
         else:
             try:
                 drawn, text = await self._made(source, self.view, self._over, self.size), ""

@@ -1,6 +1,6 @@
 """The rail: the states of the stages, as a column, or as a line if space is short."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -15,6 +15,8 @@ from tui.stages import GLYPHS, SHORT, STATES, StageState
 
 _HIGH, _GAP = 3, 2
 """Lines of a stage with its words; cells between two stages in one line."""
+_AROUND = 4
+"""Lines of a screen above and below a rail that is a column."""
 
 
 class StageItem(Static):
@@ -83,9 +85,16 @@ class Rail(Container):
 
     def compose(self) -> ComposeResult:
         """Compose the stages."""
-        for mode in SHORT:
-            stage = StageItem(mode)
+        stages = [StageItem(mode) for mode in SHORT]
+        for mode, stage in zip(SHORT, stages, strict=True):
             stage.set_class(mode == self._here, "-here")
+        # Its own size is known only when the first frame has been drawn.
+        row = self.screen.has_class("-narrow") or self.screen.has_class("-flat")
+        width, height = self.app.size
+        form = _form(stages, width, 1 if row else height - _AROUND)
+        for stage in stages:
+            stage.set_reactive(StageItem.form, form)
+            stage.set_class(form == "line", "-line")
             yield stage
 
     def show(self, states: Mapping[str, StageState]) -> None:
@@ -96,13 +105,16 @@ class Rail(Container):
     def on_resize(self) -> None:
         """Use the longest form in which all stages can be seen."""
         stages = list(self.query(StageItem))
-        width, height = self.size
-        if height >= _HIGH * len(stages):
-            form = "full"
-        elif height >= len(stages):
-            form = "line"
-        else:
-            room = sum(cell_len(stage.short) + _GAP for stage in stages)
-            form = "short" if room <= width else "number"
+        form = _form(stages, *self.size)
         for stage in stages:
             stage.form = form
+
+
+def _form(stages: Sequence[StageItem], width: int, height: int) -> str:
+    """Return the longest form in which all stages can be seen."""
+    if height >= _HIGH * len(stages):
+        return "full"
+    if height >= len(stages):
+        return "line"
+    room = sum(cell_len(stage.short) + _GAP for stage in stages)
+    return "short" if room <= width else "number"

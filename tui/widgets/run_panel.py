@@ -20,7 +20,7 @@ from tui.jobs.runs import settings_of as read_settings
 from tui.session import Session
 from tui.widgets.chart import RUNS, Chart, Series, smooth
 from tui.widgets.clipped import Clipped
-from tui.widgets.job_strip import bar, duration
+from tui.widgets.job_strip import duration, progress
 from tui.widgets.line_list import ItemList, Piece, cell
 from tui.widgets.log_view import LogView
 from tui.widgets.picture import Picture, Source
@@ -30,6 +30,7 @@ LETTERS = "ABCDEF"
 _WEIGHT = 0.95
 _NAME = 20
 _LOG_LINES = 6
+_BAR = 20
 
 
 class RunPanel(Vertical):
@@ -97,7 +98,7 @@ class RunPanel(Vertical):
         if view is None:
             self.say(_("No training yet."))
             return
-        self.say(_title(view))
+        self.say(title_of(view))
         if self.current == "log":
             self.query_one(LogView).show(view.job.log_file, notes(view))
         elif self.current == "doctor":
@@ -208,7 +209,7 @@ def diagnoses_text(found: Sequence[events.Diagnosis]) -> Content:
     parts: list[Content] = []
     for one in sorted(found, key=lambda each: order.get(each.state, 1)):
         mark, style = marks.get(one.state, ("✓", "$text-success"))
-        parts.append(Content.styled(f"{mark} {one.topic}", f"bold {style}"))
+        parts.append(Content.styled(f"{mark} {translated(one.topic)}", f"bold {style}"))
         words = (
             (_("evidence"), translated(one.evidence)),
             (_("cause"), translated(one.cause)),
@@ -284,14 +285,13 @@ def _best(views: Sequence[JobView]) -> int | None:
     return min(found)[1] if len(found) > 1 else None
 
 
-def _title(view: JobView) -> str:
+def title_of(view: JobView) -> str:
+    """Return the state, the title and, while it runs, how far a run is."""
     if view.paused:
         return _("‖ {title}: paused at step {done}/{total}; p goes on").format(
             title=view.title, done=view.done, total=view.total
         )
     if not view.running:
-        return f"{_(view.state)}: {view.title}"
-    what = translated(view.what)
-    if not view.total:
-        return f"▶ {view.title}: {what} {translated(view.note)}"
-    return f"▶ {view.title}: {what} {bar(view.done, view.total, 20)} {view.done}/{view.total}"
+        return f"{view.state_text}: {view.title}"
+    far = progress(view.what, view.done, view.total, _BAR, view.note)
+    return f"▶ {view.title}: {far}" if far else f"▶ {view.title}"

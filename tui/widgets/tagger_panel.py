@@ -278,7 +278,7 @@ def facts(line: TaggerLine) -> list[str]:
     found = [line.name]
     known = line.known
     if known is not None:
-        found.append(known.source)
+        found.append(translated(known.source))
         size = size_text(known.bytes) if known.bytes else _("size unknown")
         where = _("on this machine") if known.cached else _("not downloaded: d gets it")
         found.append(f"{size} · {where}")

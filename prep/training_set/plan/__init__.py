@@ -100,10 +100,13 @@ class ConceptPlan:
                 f"{self.name}: {self.images} regularisation images, repeated or cut to "
                 f"{self.exposures} exposures to match the others"
             )
-        count = f"{self.images} images"
+        count = f"{self.images} image" if self.images == 1 else f"{self.images} images"
         if self.held_out:
             count = f"({self.images} images - {self.held_out} held out)"
-        return f"{self.name}: {count} x {self.repeats} repeats = {self.exposures} exposures"
+        return (
+            f"{self.name}: {count} x {self.repeats} {'repeat' if self.repeats == 1 else 'repeats'} "
+            f"= {self.exposures} {'exposure' if self.exposures == 1 else 'exposures'}"
+        )
 
 
 @dataclass(frozen=True)

@@ -67,18 +67,18 @@ def test_everything_that_can_change_is_told(
         journal.apply("x", [exclusion("dataset/10_mochi/a.png", None, "by hand")])
         box = Box(0.1, 0.0, 0.5, 1.0)
         journal.apply("x", [crop_change("dataset/10_mochi/f.png", (), (box,))])
-    changed = project.saved({"concepts": {"10_mochi": {"repeats": 5, "trigger": "mochi"}}})
+    changed = project.saved({"concepts": {"10_mochi": {"repeats": 1, "trigger": "mochi"}}})
     new = tmp_path / "new"
     run(changed, out=new)
     expected = {
         ("concept", "mochi"),
         ("removed", "10_mochi/a.webp"),
-        ("pixels", "5_mochi/b.webp"),
-        ("tags", "5_mochi/c.webp"),
-        ("caption", "5_mochi/d.webp"),
-        ("moved", "5_mochi/renamed.webp"),
-        ("crop", "5_mochi/f.webp"),
-        ("added", "5_mochi/new.webp"),
+        ("pixels", "1_mochi/b.webp"),
+        ("tags", "1_mochi/c.webp"),
+        ("caption", "1_mochi/d.webp"),
+        ("moved", "1_mochi/renamed.webp"),
+        ("crop", "1_mochi/f.webp"),
+        ("added", "1_mochi/new.webp"),
     }
     assert differences(old, new) == expected
     assert differences(old, changed.root) == expected
@@ -86,7 +86,7 @@ def test_everything_that_can_change_is_told(
     tags = {e.name: (e.added, e.removed) for e in found if isinstance(e, TagDiffers)}
     assert tags == {"smile": (1, 0)}
     texts = {e.what: (e.before, e.after) for e in found if isinstance(e, Differs)}
-    assert texts["concept"] == ("10 repeats", "5 repeats, trigger mochi")
+    assert texts["concept"] == ("10 repeats", "1 repeat, trigger mochi")
     assert texts["crop"] == ("0,0,200,120", "20,0,120,120")
 
 

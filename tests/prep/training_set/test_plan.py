@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from prep.images.buckets import Buckets
 from prep.ops.plan import PlanOptions, PlanSettings
 from prep.section import Section
-from prep.training_set.plan import PlanItem, StepSettings, make_plan
+from prep.training_set.plan import ConceptPlan, PlanItem, StepSettings, make_plan
 from prep.training_set.plan.breakdown import breakdown
 from prep.training_set.plan.split import held_out
 
@@ -221,3 +221,9 @@ def test_images_that_are_held_out_say_so() -> None:
     # The most frequent first, then by name.
     shown = sorted({"a.png", "b.png", "c.png", "d.png"} - held)
     assert [line.name for line in lines] == [*shown, *held]
+
+
+def test_one_of_a_thing_is_written_as_one() -> None:
+    one, two = ConceptPlan("a", 1, 1, None, 0, "1_a"), ConceptPlan("b", 2, 1, None, 0, "1_b")
+    assert one.arithmetic == "a: 1 image x 1 repeat = 1 exposure"
+    assert two.arithmetic == "b: 2 images x 1 repeat = 2 exposures"

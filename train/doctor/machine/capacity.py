@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from prep.events import Diagnosis
+from prep.language import marked
 from train.doctor.findings import fine, found, gib
 
-TRAINING = "what it can train"
+TRAINING = marked("what it can train")
 
 _PROCESS = 1 << 29
 _SLACK = 1.05

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from prep.events import Diagnosis, Event, Finished
+from prep.language import marked
 from prep.tagging.runtime.providers import driver_version, gpu_present
 from train.doctor.findings import fine, found, unknown
 from train.doctor.machine import capacity, graphics, storage
@@ -13,7 +14,7 @@ from train.doctor.machine.child import Answer, ask
 from train.doctor.machine.graphics import Hardware
 from train.extra import configure_libraries
 
-TAGGER = "tagger runtime"
+TAGGER = marked("tagger runtime")
 _AMD = Path("/dev/kfd")
 
 

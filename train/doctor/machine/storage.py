@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 
 from prep.events import Diagnosis
+from prep.language import marked
 from train.doctor.findings import fine, found, gib
 from train.doctor.resources import SHM, shm_size
 
-DISK = "disk"
+DISK = marked("disk")
 
 _WRITTEN = 64 << 20
 """Bytes that are written to measure: more than caches of controllers, less than a second."""

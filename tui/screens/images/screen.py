@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 from prep.dataset.folder_runs import FolderRun, folder_runs
 from prep.dataset.index import ImageRow, Index
 from prep.images import decode
-from prep.language import _
+from prep.language import _, marked
 from tui import commands
 from tui.about import about
 from tui.overlays import OVERLAYS, Overlay, legend, overlaid
@@ -30,7 +30,7 @@ from tui.widgets.picture import Picture, Source
 from tui.widgets.tag_chips import TagChips
 from tui.widgets.tag_panel import TagPanel
 
-EMPTY = _("""\
+EMPTY = marked("""\
 No images here yet.
 
 Put images into {folder}
@@ -127,7 +127,7 @@ class ImagesScreen(ImageJourney):
 
     def _show_empty(self, empty: bool) -> None:
         """Show what to do next if there is nothing to show."""
-        text = EMPTY.format(folder=self.session.project.dataset)
+        text = _(EMPTY).format(folder=self.session.project.dataset)
         self.query_one("#empty", Static).update(Content(text))
         if empty and self.focused is self._list:
             # Hiding it would move the focus to the filter.
