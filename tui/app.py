@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.markup import escape
@@ -30,7 +31,6 @@ from prep.language import _, counted, translated
 from prep.ops import scan
 from prep.project import Project
 from tui import commands, screens, stages
-from tui.base_app import BaseApp
 from tui.dialogs.help import Help
 from tui.dialogs.question import Question
 from tui.dialogs.settings import Settings
@@ -47,6 +47,7 @@ from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.terminal import Terminal
 from tui.themes import THEMES
+from tui.tour_app import TourApp
 from tui.verbs.ending import in_form
 from tui.verbs.screen import verb_form
 from tui.widgets.job_strip import outcome
@@ -76,12 +77,12 @@ class ScanDone(Message):
     """The scan is complete."""
 
 
-class ShikomiApp(BaseApp):
+class ShikomiApp(TourApp):
     """One open project."""
 
     TITLE = "shikomi"
     CSS_PATH = "app.tcss"
-    COMMANDS: ClassVar = {*BaseApp.COMMANDS, TableProvider}
+    COMMANDS: ClassVar = {*TourApp.COMMANDS, TableProvider}
     BINDINGS: ClassVar[list[BindingType]] = commands.bindings("app")
     # Textual declares these as instance variables, so ClassVar would be a type error.
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (150, "-very-wide")]  # noqa: RUF012
@@ -353,8 +354,7 @@ class ShikomiApp(BaseApp):
     def action_settings(self) -> None:
         """Show the settings of this person."""
         if not isinstance(self.screen, Settings):
-            names = [theme.name for theme in THEMES]
-            self.push_screen(Settings(names, self.theme, self.keys))
+            self.push_screen(Settings([theme.name for theme in THEMES], self.theme, self.keys))
 
     @work(group="verb", exclusive=True, exit_on_error=False)
     async def action_verb(self, name: str) -> None:
@@ -373,9 +373,9 @@ class ShikomiApp(BaseApp):
             if command.title == "Theme" or (command.title == "Screenshot" and not self.is_web):
                 yield command._replace(title=_(command.title), help=_(command.help))
 
-    async def action_open_other(self) -> None:
-        """Leave for another project."""
-        self.another = True
+    async def action_open_other(self, project: str = "") -> None:
+        """Leave for another project, which is asked for if none is named."""
+        self.another, self.leads_to = True, Path(project) if project else None
         await self.action_quit()
 
     async def action_quit(self) -> None:

@@ -19,11 +19,13 @@ from prep.project import Project
 from tui.chooser import recent
 from tui.chooser.dialogs import NewProject, PathDialog
 from tui.chooser.importing import ImportScreen
+from tui.chooser.tour import TourDialog
 from tui.leaving import leave_when_told
 from tui.notices import report
 from tui.preferences import apply_preferences
 from tui.printable_lines import PRINTABLE
 from tui.themes import THEMES
+from tui.tour import progress
 
 _NAME = 24
 """Cells for the name of a project."""
@@ -31,6 +33,7 @@ ACTIONS = {
     "open": ("o", _("Open a folder…"), _("A project, or any folder of images")),
     "new": ("n", _("New project…"), _("For images that you put into it")),
     "take": ("i", _("Import…"), _("A folder, a zip, or a dataset of another tool")),
+    "tour": ("t", _("Tour…"), _("Three steps on an example, in five minutes")),
 }
 """Action -> key, title, help."""
 
@@ -61,8 +64,11 @@ class ChooserScreen(Screen[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Fill the list."""
+        """Fill the list; offer the tour to somebody who is here for the first time."""
         self.fill()
+        if progress.read() is None and not recent.recent():
+            progress.write(progress.Progress())
+            self.call_after_refresh(self.app.run_action, "tour")
 
     def fill(self) -> None:
         """List what there is now."""
@@ -168,6 +174,10 @@ class ChooserApp(App[Path]):
     def action_take(self) -> None:
         """Import a dataset."""
         self.push_screen(ImportScreen(), self._chosen)
+
+    def action_tour(self) -> None:
+        """Go through the application with an example."""
+        self.push_screen(TourDialog(), self._chosen)
 
     def action_down(self) -> None:
         """Move down, also with a letter."""
