@@ -12,10 +12,10 @@ from textual.css.query import NoMatches
 from prep.dataset.journal.changes import CAPTION
 from prep.dataset.journal.edits import Outcome
 from prep.language import _
-from tui.base_app import BaseApp
 from tui.jobs.follow import JobView
 from tui.stage_screen import StageScreen
 from tui.tour import progress, steps
+from tui.translating_app import TranslatingApp
 from tui.widgets.image_list import ImageList
 from tui.widgets.job_strip import JobStrip
 from tui.widgets.line_list import takes_text
@@ -29,7 +29,7 @@ _IMAGES = 3
 """Images that somebody who goes through them has seen."""
 
 
-class TourApp(BaseApp):
+class TourApp(TranslatingApp):
     """The tour, if it is under way on the project; else only the way to it.
 
     Attributes:
