@@ -56,14 +56,15 @@ class Visit:
         self._listening = asyncio.create_task(self._listen())
 
     @classmethod
-    async def begin(cls, project: Path, columns: int, rows: int) -> "Visit":
+    async def begin(cls, project: Path | None, columns: int, rows: int) -> "Visit":
         """Start the application for a browser of this size, in cells.
 
         Raises:
             OSError: No process can be started.
         """
+        named = [] if project is None else [str(project.absolute())]
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "tui.cli", str(project.absolute())),
+            *(sys.executable, "-P", "-m", "tui.cli", *named),
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
