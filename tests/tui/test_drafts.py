@@ -1,11 +1,7 @@
 """What is typed is never lost: not by a crash, not by a lost connection, not by leaving."""
 
-import os
-import pty
 import signal
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,17 +14,11 @@ from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage
 from tests.tui.driving import running
-from tests.tui.test_signals import read_until
+from tests.tui.in_terminal import Application
 from tests.waiting import wait_for
 from tui.dialogs.question import Question
 from tui.widgets.caption_editor import CaptionEditor
 
-_START = """
-import fcntl, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that closing the other end hangs up
-from tui.cli import main
-sys.exit(main())
-"""
 PATH = "dataset/10_mochi/a.png"
 
 
@@ -119,31 +109,16 @@ async def test_drafts_that_cannot_be_kept_are_told_once(pair: Project) -> None:
 def test_a_draft_survives_the_end_of_the_process(
     pair: Project, number: signal.Signals | None
 ) -> None:
-    terminal, inside = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "LINES": "30", "COLUMNS": "100"}
-    with subprocess.Popen(
-        [sys.executable, "-c", _START, str(pair.root)],
-        stdin=inside,
-        stdout=inside,
-        stderr=inside,
-        env=environment,
-        start_new_session=True,
-    ) as app:
-        os.close(inside)
-        try:
-            read_until(terminal, b"a.png")
-            os.write(terminal, b"e, typed")
-            read_until(terminal, b"unsaved")
-            if number == signal.SIGKILL:  # a write takes milliseconds, and the screen is quicker
-                wait_for(lambda: kept(pair))
-            if number is None:
-                os.close(terminal)  # the connection is lost
-            else:
-                app.send_signal(number)
-            app.wait()
-        finally:
-            app.kill()
-            if number is not None:
-                os.close(terminal)
+    with Application(pair.root) as app:
+        app.shows("a.png")
+        app.press("e, typed")
+        app.shows("unsaved")
+        if number == signal.SIGKILL:  # a write takes milliseconds, and the screen is quicker
+            wait_for(lambda: kept(pair))
+        if number is None:
+            app.hang_up()
+        else:
+            app.process.send_signal(number)
+        app.ended()
     draft = kept(pair)[PATH]
     assert draft.text.startswith("cat,")

@@ -1,9 +1,6 @@
 """What does not fit says so, what is not known yet says so, and a fault ends in a sentence."""
 
-import os
-import pty
-import subprocess
-import sys
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +17,7 @@ from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage, draw_numbered
 from tests.tui.driving import Opened, running, until
-from tests.tui.test_signals import read_until
+from tests.tui.in_terminal import LEFT, Application
 from tui.commands import STAGE_KEYS
 from tui.pictures import made
 from tui.stages import SHORT
@@ -211,30 +208,13 @@ sys.exit(main())
 
 
 def test_a_fault_ends_in_a_sentence_and_a_file(tmp_path: Path) -> None:
-    terminal, inside = pty.openpty()
-    environment = {
-        **os.environ,
-        "TERM": "xterm-256color",
-        "COLUMNS": "300",
-        "TMPDIR": str(tmp_path),
-    }
     project = tmp_path / "project"
     project.mkdir()
-    with subprocess.Popen(
-        [sys.executable, "-c", _FAULT, str(project)],
-        stdin=inside,
-        stdout=inside,
-        stderr=inside,
-        env=environment,
-        start_new_session=True,
-    ) as app:
-        os.close(inside)
-        try:
-            told = read_until(terminal, b"never written").rpartition(b"\x1b[?1049l")[2].decode()
-            assert app.wait() == 70
-        finally:
-            app.kill()
-            os.close(terminal)
+    environment = {"TMPDIR": str(tmp_path)}
+    with Application(project, size=(300, 40), code=_FAULT, environment=environment) as app:
+        app.shows(LEFT)
+        assert app.ended() == 70
+        told = re.split(LEFT, app.written)[-1]
     assert "RuntimeError: boom" in told
     assert "Traceback" not in told
     assert "locals" not in told

@@ -1,15 +1,6 @@
 """Two applications on one project, as two terminals have them: neither loses what the other did."""
 
-import fcntl
-import os
-import pty
-import struct
-import subprocess
-import sys
-import termios
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 import pytest
 
@@ -17,56 +8,11 @@ from prep.dataset.index import Index
 from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage
+from tests.tui.in_terminal import Application
 from tests.tui.test_drafts import kept
-from tests.waiting import ended, wait_for
+from tests.waiting import wait_for
 
 PATHS = ("dataset/10_mochi/a.png", "dataset/10_mochi/b.png")
-
-
-class Application:
-    """The application in a terminal of its own.
-
-    Attributes:
-        heard: All that it has written.
-    """
-
-    def __init__(self, project: Project) -> None:
-        self._terminal, inside = pty.openpty()
-        fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 140, 0, 0))
-        self.heard = b""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tui.cli", str(project.root), "--images", "none"],
-            stdin=inside,
-            stdout=inside,
-            stderr=inside,
-            env={**os.environ, "TERM": "xterm-256color"},
-            start_new_session=True,
-        )
-        os.close(inside)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        self.shows("saved")  # or unsaved: the caption is there to be edited
-
-    def _read(self) -> None:
-        with suppress(OSError):
-            while more := os.read(self._terminal, 1 << 16):
-                self.heard += more
-
-    def shows(self, text: str) -> None:
-        """Wait until it has written a text, and forget what came before."""
-        wait_for(lambda: text.encode() in self.heard)
-        self.heard = self.heard.partition(text.encode())[2]
-
-    def press(self, keys: str) -> None:
-        os.write(self._terminal, keys.encode())
-
-    def end(self) -> None:
-        if self.process.poll() is not None:
-            return
-        self.process.kill()
-        ended(self.process)
-        self._reader.join()
-        os.close(self._terminal)
 
 
 Open = Callable[[], Application]
@@ -87,7 +33,8 @@ def start(shared: Project) -> Iterator[Open]:
     started: list[Application] = []
 
     def one() -> Application:
-        started.append(Application(shared))
+        started.append(Application(shared.root, "--images", "none"))
+        started[-1].shows("saved")  # or unsaved: the caption is there to be edited
         return started[-1]
 
     yield one
