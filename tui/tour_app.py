@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.3
 """Seconds between two looks at what the user does."""
-_IMAGES = 3
-"""Images that somebody who goes through them has seen."""
+_IMAGES = 2
+"""Images that somebody has seen who goes through them."""
 
 
 class TourApp(TranslatingApp):

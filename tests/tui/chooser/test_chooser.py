@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, OptionList, Static
 
@@ -15,7 +16,7 @@ from tests.conftest import draw_numbered
 from tests.tui.driving import running, until
 from tui import opening
 from tui.chooser import recent
-from tui.chooser.app import ChooserApp
+from tui.chooser.app import ChooserApp, _action
 from tui.chooser.dialogs import PathDialog
 from tui.chooser.importing import ImportScreen
 from tui.chooser.paths import completions, is_source, shared
@@ -229,3 +230,9 @@ def test_the_way_through_projects(
     monkeypatch.chdir(project.root)
     assert opening.run(None) == 0  # work goes on in the current folder
     assert opened == [project.root] * 3  # the last time because another one led to it
+
+
+@pytest.mark.parametrize("title", ["Import…", "新しいプロジェクト…"])
+def test_keys_stand_in_one_column(title: str) -> None:
+    line = _action(title, "n", "text").plain
+    assert cell_len(line[: line.index("n  text")]) == 21
