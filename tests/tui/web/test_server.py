@@ -25,7 +25,7 @@ from tests.waiting import ended
 from tui.chooser import recent
 from tui.web.access import Access
 from tui.web.server import Server
-from tui.web.visit import Visit
+from tui.web.visit import Visit, environment
 
 TOKEN = "a token of some length"
 MakeImage = Callable[..., Path]
@@ -264,3 +264,10 @@ async def test_without_a_project_there_is_a_choice(
             await screen.until("Which project?")
             await screen.press("\r")
             await screen.until("No images here yet")
+
+
+def test_the_application_speaks_the_language_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHIKOMI_LANG", "ja")
+    assert environment(80, 24)["SHIKOMI_LANG"] == "ja"
+    monkeypatch.delenv("SHIKOMI_LANG")
+    assert "SHIKOMI_LANG" not in environment(80, 24), "the system says it, or the settings"
