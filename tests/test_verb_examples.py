@@ -158,6 +158,7 @@ BEFORE = {
 }
 JOBS: dict[str, list[tuple[str, ...]]] = {
     "jobs list": [(JOB, SHORT)],
+    "jobs compare": [(JOB, SHORT), ("20260302-181500-train", SHORT)],
     "jobs follow": [(JOB, SHORT)],
     "jobs move": [("20260228-181500-train", ENDLESS, "train"), (JOB, ENDLESS, "train")],
     "jobs stop": [(JOB, ENDLESS), ("20260302-181500-train", ENDLESS)],

@@ -122,8 +122,12 @@ def run(directory: Path) -> Iterator[events.Event]:
     yield events.Finished({**result, "project": str(project.root), "seconds": stages.seconds})
 
 
-def prepare(directory: Path) -> Project:
+def prepare(directory: Path, *, trigger: bool = False) -> Project:
     """Copy the mascot's images and the demo base model into a new project.
+
+    Args:
+        directory: Its folder; what is there already stays.
+        trigger: Set the trigger word of a new project as well, for somebody who tags it himself.
 
     Raises:
         UserError: ``directory`` holds something else, or cannot be written.
@@ -147,7 +151,11 @@ def prepare(directory: Path) -> Project:
             f"{root} cannot be written: {error.strerror}.", "Free space, or choose another --dir."
         ) from error
     project = Project.open(root)
-    return project if project.file.exists() else project.saved(SETTINGS)
+    if project.file.exists():
+        return project
+    concept = next(path.name for path in sorted(demo_world.mascot().iterdir()) if path.is_dir())
+    concepts = {"concepts": {concept: {"trigger": TRIGGER}}} if trigger else {}
+    return project.saved(SETTINGS | concepts)
 
 
 def _copy_missing(source: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.markup import escape
@@ -28,7 +29,6 @@ from prep.language import _, counted, translated
 from prep.project import Project
 from tui import commands, screens, stages
 from tui.about import moment
-from tui.base_app import BaseApp
 from tui.dialogs.help import Help
 from tui.dialogs.question import Question
 from tui.dialogs.settings import Settings
@@ -45,6 +45,7 @@ from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.terminal import Terminal
 from tui.themes import THEMES
+from tui.tour_app import TourApp
 from tui.verbs.ending import in_form
 from tui.widgets.job_strip import ending
 from tui.widgets.line_list import count_of
@@ -65,12 +66,12 @@ def _table_provider() -> type[Provider]:
     return TableProvider
 
 
-class ShikomiApp(BaseApp):
+class ShikomiApp(TourApp):
     """One open project."""
 
     TITLE = "shikomi"
     CSS_PATH = "app.tcss"
-    COMMANDS: ClassVar = {*BaseApp.COMMANDS, _table_provider}
+    COMMANDS: ClassVar = {*TourApp.COMMANDS, _table_provider}
     BINDINGS: ClassVar[list[BindingType]] = commands.bindings("app")
     # Textual declares these as instance variables, so ClassVar would be a type error.
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (150, "-very-wide")]  # noqa: RUF012
@@ -337,8 +338,7 @@ class ShikomiApp(BaseApp):
     def action_settings(self) -> None:
         """Show the settings of this person."""
         if not isinstance(self.screen, Settings):
-            names = [theme.name for theme in THEMES]
-            self.push_screen(Settings(names, self.theme, self.keys))
+            self.push_screen(Settings([theme.name for theme in THEMES], self.theme, self.keys))
 
     @work(group="verb", exclusive=True, exit_on_error=False)
     async def action_verb(self, name: str) -> None:
@@ -359,9 +359,9 @@ class ShikomiApp(BaseApp):
             if command.title == "Theme" or (command.title == "Screenshot" and not self.is_web):
                 yield command._replace(title=_(command.title), help=_(command.help))
 
-    async def action_open_other(self) -> None:
-        """Leave for another project."""
-        self.another = True
+    async def action_open_other(self, project: str = "") -> None:
+        """Leave for another project, which is asked for if none is named."""
+        self.another, self.leads_to = True, Path(project) if project else None
         await self.action_quit()
 
     async def action_quit(self) -> None:

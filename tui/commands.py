@@ -121,6 +121,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("P", "settings", "Settings", "Theme, pictures, language, keys.", "app"),
     Command("B", "notices", "Notices", "List what the bottom line has told.", "app"),
     Command("O", "open_other", "Open project", "Another project, a new one, or an import.", "app"),
+    Command("I", "tour", "Tour", "Three steps on an example project.", "app"),
     Command("q", "quit", "Quit", "Quit; running jobs continue.", "app", True),
     Command("ctrl+q", "quit", "Quit while typing", "The same, also while typing.", "app"),
     # ---- lists ---------------------------------------------------------------------------

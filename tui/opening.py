@@ -38,10 +38,10 @@ def run(path: Path | None, images: ImageMode = "auto") -> int:
                 return code
             project = Project.open(chosen)
         recent.remember(project.root)
-        another, code = _open(project, terminal)
+        another, leads_to, code = _open(project, terminal)
         if not another:
             return code
-        project = None
+        project = None if leads_to is None else Project.open(leads_to)
 
 
 def _choose() -> tuple[Path | None, int]:
@@ -56,8 +56,8 @@ def _choose() -> tuple[Path | None, int]:
     return chosen, app.return_code or 0
 
 
-def _open(project: Project, terminal: Terminal) -> tuple[bool, int]:
-    """Return whether another project is wanted, and the exit code."""
+def _open(project: Project, terminal: Terminal) -> tuple[bool, Path | None, int]:
+    """Return whether another project is wanted, which if that is known, and the exit code."""
     from tui.app import ShikomiApp
 
     app = ShikomiApp(project, terminal)
@@ -65,7 +65,7 @@ def _open(project: Project, terminal: Terminal) -> tuple[bool, int]:
     if app._exception is not None:
         raise app._exception
     _let_go_of_the_keyboard()
-    return app.another and not app.return_code, app.return_code or 0
+    return app.another and not app.return_code, app.leads_to, app.return_code or 0
 
 
 def _let_go_of_the_keyboard() -> None:

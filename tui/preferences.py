@@ -38,6 +38,8 @@ class Preferences(Section):
     """How pictures are drawn, where --images says nothing else."""
     language: str = ""
     """Language of the application, such as ja; that of the system if empty."""
+    translations: str = ""
+    """CSV file of translations, which are shown beside tags; none if empty."""
     keys: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Keys by scope and command, such as exclude = "delete,x" in [keys.images]; the help screen
     (?) has the names of all commands."""

@@ -14,6 +14,7 @@ from textual.dom import DOMNode
 from textual.signal import Signal
 
 from prep import captions
+from prep.captions.translations import Translations
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change
 from prep.dataset.journal.edits import Edit, Journal, Outcome
@@ -90,6 +91,8 @@ class Session:
         jobs_changed: Published with each job that has news.
         scope: The images that are chosen in the list; commands of all stages work on them.
         typed: What was entered in the forms of verbs, by verb and option.
+        translations: What tags mean in the user's language; ``None`` while there is nothing.
+        translated: Published when the translations are others.
         wanted: Path of an image to show in Images the next time; empty for none.
         remarks: States of stages that only their screens know.
         remarked: Published with the stage whose remark is new.
@@ -111,6 +114,7 @@ class Session:
         self.remarks: dict[str, StageState] = {}
         self.board = JobBoard(project.jobs)
         self.launcher = Launcher()
+        self.translations: Translations | None = None
         self.scanned = False
         self.wanted = ""
         self.dataset_changed: Signal[str] = Signal(owner, "dataset")
@@ -119,6 +123,11 @@ class Session:
         self.turned: Signal[Outcome] = Signal(owner, "turned")
         self.jobs_changed: Signal[JobView] = Signal(owner, "jobs")
         self.remarked: Signal[str] = Signal(owner, "remarked")
+        self.translated: Signal[None] = Signal(owner, "translated")
+
+    def translation(self, tag: str) -> str:
+        """Return what a tag means in the user's language; empty if that is not known."""
+        return "" if self.translations is None else self.translations.of(tag)
 
     def close(self) -> None:
         """End all threads; running work is finished first."""

@@ -120,6 +120,11 @@ def key(tag: str) -> str:
     return _keys[tag]
 
 
+def key_once(tag: str) -> str:
+    """Return the key of a tag of a long list, without keeping it in memory."""
+    return _folded(tag)
+
+
 def keys(tags: Iterable[str]) -> list[str]:
     """Return the keys of many tags."""
     return list(map(_key, tags))

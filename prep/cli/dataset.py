@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prep import events
+from prep.captions.translations import Translations, read_translations
 from prep.cli import console
 from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.examples import examples
@@ -123,18 +124,27 @@ def ls(project: ProjectPath = HERE, /, *, where: str = "", json: Json = False) -
     ("shikomi tags my_project", "Count the tags of all captions."),
     ("shikomi tags my_project --where in:10_mychara", "Count the tags of one concept folder."),
 )
-def tags(project: ProjectPath = HERE, /, *, where: str = "", json: Json = False) -> int:
+def tags(
+    project: ProjectPath = HERE,
+    /,
+    *,
+    where: str = "",
+    translations: Path | None = None,
+    json: Json = False,
+) -> int:
     """Count the tags of all captions, most frequent first.
 
     Args:
         where: Only images that match this filter.
+        translations: CSV of translations (tag,translation) to show beside the tags.
     """
 
     def start(opened: Project) -> Iterator[events.Event]:
+        known = Translations(()) if translations is None else read_translations(translations)
         with Index(opened) as index:
             counts = index.tag_counts(where)
         for name, count in counts:
-            yield events.TagCount(name, count)
+            yield events.TagCount(name, count, known.of(name))
         yield events.Finished({"tags": len(counts)})
 
     return operate(project, start, json=json, printer=_tag_line)
@@ -217,7 +227,9 @@ def _image_line(event: events.Event) -> str | None:
 
 
 def _tag_line(event: events.Event) -> str | None:
-    return f"{event.count:>6}  {event.name}" if isinstance(event, events.TagCount) else None
+    if not isinstance(event, events.TagCount):
+        return None
+    return f"{event.count:>6}  {event.name}  {event.translation}".rstrip()
 
 
 def _path_line(event: events.Event) -> str | None:

@@ -49,7 +49,7 @@ def complete(
     """Complete a tag from the vocabulary, with its count in the dataset and in the tag list.
 
     Args:
-        text: Part of the tag, or of an alias.
+        text: Part of the tag, of an alias, or of a translation.
     """
     return operate(
         project,
@@ -150,7 +150,8 @@ def _completion_line(event: events.Event) -> str | None:
     images = f"{event.images:>6} here" if event.images else " " * 11
     count = f"{event.count:>11,}" if event.count else " " * 11
     alias = f"{event.alias} → " if event.alias else ""
-    return f"{images} {count}  {alias}{event.tag}  {event.type}".rstrip()
+    words = f"{alias}{event.tag}  {event.translation}".rstrip()
+    return f"{images} {count}  {words}  {event.type}".rstrip()
 
 
 def _lint_lines(event: events.Event) -> str | None:

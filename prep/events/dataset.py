@@ -114,6 +114,7 @@ class TagCount(Event):
     kind: ClassVar[str] = "tag"
     name: str
     count: int
+    translation: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Events about jobs: training, sampling, judging."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from prep.events.base import Event
 
@@ -20,6 +20,44 @@ class JobState(Event):
     title: str
     directory: str
     place: int = 0
+
+
+@dataclass(frozen=True)
+class ComparedRun(Event):
+    """One of several training runs that are compared; the order of these is that of all values.
+
+    ``first_validation`` and ``last_validation`` are losses of validation rounds; ``total`` is 0
+    before the first step.
+    """
+
+    kind: ClassVar[str] = "compared-run"
+    job: str
+    title: str
+    state: str
+    steps: int
+    total: int
+    first_validation: float | None = None
+    last_validation: float | None = None
+    average_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Difference(Event):
+    """A setting that is not the same in all runs; a value is null where it is not set."""
+
+    kind: ClassVar[str] = "difference"
+    setting: str
+    values: list[Any]
+
+
+@dataclass(frozen=True)
+class ComparedStep(Event):
+    """The runs after the same number of steps: smoothed loss, and the newest validation by then."""
+
+    kind: ClassVar[str] = "compared-step"
+    step: int
+    losses: list[float | None]
+    validations: list[float | None]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ class Completion(Event):
     count: int
     type: str = ""
     alias: str = ""
+    translation: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from prep.images.buckets import Buckets
 from prep.ops.preview import outlined
 from prep.project import Project
 from tests.tui.driving import running
+from train.job.comparison import smooth
 from tui.graphics import drawing
 from tui.graphics.blocks import halfblocks
 from tui.graphics.drawing import fitted_size
 from tui.pictures import made, parameters
 from tui.terminal import Terminal
-from tui.widgets.chart import Chart, Series, limits, smooth
+from tui.widgets.chart import Chart, Series, limits
 from tui.widgets.line_list import ItemList
 from tui.widgets.picture import Picture
 

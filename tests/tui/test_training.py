@@ -14,9 +14,10 @@ from prep.system import jobs, queue
 from tests.tui.driving import Opened, running
 from tests.tui.test_jobs import TRAINING
 from train.config import RunConfig, TrainSettings
+from train.job.comparison import SMOOTHING, smooth
 from tui.jobs import runs
 from tui.jobs.follow import JobBoard
-from tui.widgets.chart import Chart, Series, limits, smooth, ticks
+from tui.widgets.chart import Chart, Series, limits, ticks
 from tui.widgets.line_list import ItemList
 from tui.widgets.run_panel import RunPanel, diagnoses_text
 
@@ -55,7 +56,7 @@ def texts(opened: Opened, name: str) -> list[str]:
 
 def test_one_wild_step_flattens_neither_axis_nor_average() -> None:
     points = [(float(n), 900.0 if n == 30 else 1 - n / 100) for n in range(60)]
-    average = smooth(points, 0.95)
+    average = smooth(points, SMOOTHING)
     found = limits([Series("loss", "raw", points), Series("smoothed", "smooth", average)])
     assert found is not None
     assert found[3] < 1.2
@@ -228,11 +229,6 @@ async def test_samples_stand_beside_the_curve_as_they_come(project: Project) -> 
         with Path(job.events_file).open("a", encoding="utf-8") as file:
             file.write(events.to_json(more) + "\n")
         await opened.until(lambda: "3/3 · step 30" in str(about.content))
-
-
-def test_settings_of_a_broken_run_are_none(project: Project) -> None:
-    job = jobs.create(project.jobs, jobs.JobSettings("train", []), "name = [")
-    assert runs.settings_of(project, job) == {}
 
 
 @pytest.mark.parametrize("size", [(140, 40), (80, 24)])

@@ -19,18 +19,23 @@ from prep.project import Project
 from tui.chooser import recent
 from tui.chooser.dialogs import NewProject, PathDialog
 from tui.chooser.importing import ImportScreen
+from tui.chooser.tour import TourDialog
 from tui.leaving import leave_when_told
+from tui.line_breaks import break_lines
 from tui.notices import report
 from tui.preferences import apply_preferences
 from tui.printable_lines import PRINTABLE
 from tui.themes import THEMES
+from tui.tour import progress
+from tui.widgets.line_list import cell
 
-_NAME = 24
-"""Cells for the name of a project."""
+_NAME, _TITLE = 24, 20
+"""Cells for the name of a project, and for the title of an action."""
 ACTIONS = {
     "open": ("o", _("Open a folder…"), _("A project, or any folder of images")),
     "new": ("n", _("New project…"), _("For images that you put into it")),
     "take": ("i", _("Import…"), _("A folder, a zip, or a dataset of another tool")),
+    "tour": ("t", _("Tour…"), _("Three steps on an example, in five minutes")),
 }
 """Action -> key, title, help."""
 
@@ -61,8 +66,11 @@ class ChooserScreen(Screen[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Fill the list."""
+        """Fill the list; offer the tour to somebody who is here for the first time."""
         self.fill()
+        if progress.read() is None and not recent.recent():
+            progress.write(progress.Progress())
+            self.call_after_refresh(self.app.run_action, "tour")
 
     def fill(self) -> None:
         """List what there is now."""
@@ -70,10 +78,7 @@ class ChooserScreen(Screen[None]):
         if options:
             options.append(None)
         for name, (key, title, text) in ACTIONS.items():
-            line = Content.assemble(
-                f"{title:<{_NAME}}  ", (f"{key}  ", "bold $text-accent"), (text, "$text-muted")
-            )
-            options.append(Option(line, id=name))
+            options.append(Option(_action(title, key, text), id=name))
         projects = self.query_one(OptionList)
         projects.clear_options()
         projects.add_options(options)
@@ -98,16 +103,22 @@ class ChooserScreen(Screen[None]):
             self.fill()
 
 
+def _action(title: str, key: str, text: str) -> Content:
+    """Return the line of an action: one line of a terminal of 80 columns."""
+    return Content.assemble(
+        cell(title, _TITLE), (f" {key}  ", "bold $text-accent"), (text, "$text-muted")
+    )
+
+
 def _option(path: Path) -> Option:
     there = path.is_dir()
     home = os.path.expanduser("~")  # noqa: PTH111
     shown = str(path)
     if shown.startswith(home + os.sep):
         shown = "~" + shown[len(home) :]
-    name = path.name if len(path.name) <= _NAME else path.name[: _NAME - 1] + "…"
     mark = "" if there else _("  × missing")
     line = Content.assemble(
-        (f"{name:<{_NAME}}", "" if there else "$text-muted"),
+        (cell(path.name, _NAME), "" if there else "$text-muted"),
         (f"  {shown}", "$text-muted"),
         (mark, "$text-warning"),
     )
@@ -124,6 +135,7 @@ class ChooserApp(App[Path]):
 
     def __init__(self) -> None:
         super().__init__()
+        break_lines()
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[0].name
@@ -168,6 +180,10 @@ class ChooserApp(App[Path]):
     def action_take(self) -> None:
         """Import a dataset."""
         self.push_screen(ImportScreen(), self._chosen)
+
+    def action_tour(self) -> None:
+        """Go through the application with an example."""
+        self.push_screen(TourDialog(), self._chosen)
 
     def action_down(self) -> None:
         """Move down, also with a letter."""

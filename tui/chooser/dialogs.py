@@ -30,21 +30,28 @@ class PathDialog(ModalScreen[Path | None]):
         Binding("escape", "dismiss(None)", _("Back")),
         Binding("ctrl+s", "accept", _("Open")),
     ]
-    TITLE_TEXT, BUTTON = _("Open a folder"), _("Open")
+    TITLE_TEXT, BUTTON, BACK = _("Open a folder"), _("Open"), _("Back")
+    START = ""
+    """The path that stands there at first."""
     HINT = _("A project, or any folder of images. tab completes.")
 
     def compose(self) -> ComposeResult:
         """Compose the dialog."""
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = self.TITLE_TEXT
+            yield from self.before()
             yield Label(_("folder"), classes="field-label")
-            yield PathField(id="path")
+            yield PathField(self.START, id="path")
             yield Static(Content(self.HINT), id="path-hint", classes="hint")
             yield from self.more()
             yield Static(id="fault", classes="fault")
             with Horizontal(classes="buttons"):
                 yield Button(self.BUTTON, compact=True, id="accept", variant="primary")
-                yield Button(_("Back"), compact=True, id="back")
+                yield Button(self.BACK, compact=True, id="back")
+
+    def before(self) -> ComposeResult:
+        """Compose what stands above."""
+        yield from ()
 
     def more(self) -> ComposeResult:
         """Compose further inputs."""

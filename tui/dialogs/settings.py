@@ -1,23 +1,30 @@
 """The settings of a person: looks and language, kept for all projects as soon as they change."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, get_args
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Label, Select, Static
+from textual.widgets import Input, Label, Select, Static
 
 from prep import language
+from prep.captions.translations import read_translations
 from prep.errors import UserError
-from prep.language import _
+from prep.language import _, translated
+from prep.system.names import with_home
 from tui.language_choice import NAMES
 from tui.notices import report
 from tui.preferences import preferences_file, read_preferences, save_preference
 from tui.terminal import ImageMode
+
+_ABOUT_TRANSLATIONS = _(
+    "A CSV file (tag,translation), taken with enter: shown beside tags, and found while you type."
+)
 
 
 class Settings(ModalScreen[None]):
@@ -60,6 +67,10 @@ class Settings(ModalScreen[None]):
                 known.language if known.language in language.available() else "",
                 _("From the next start on."),
             )
+            with Horizontal(classes="settings-row"):
+                yield Label(_("translations"), classes="field-label")
+                yield Input(known.translations, compact=True, id="translations")
+            yield Static(Content(_ABOUT_TRANSLATIONS), classes="hint", id="translations-hint")
             yield Label(_("keys"), classes="field-label")
             yield Static(Content(self._about_keys()), id="keys-text")
 
@@ -81,6 +92,26 @@ class Settings(ModalScreen[None]):
     def on_mount(self) -> None:
         """Begin with the first choice."""
         self.query_one("#theme", Select).focus()
+
+    @on(Input.Submitted, "#translations")
+    @on(Input.Blurred, "#translations")
+    @work(group="keep-translations", exclusive=True)
+    async def keep_translations(self, event: Input.Submitted | Input.Blurred) -> None:
+        """Use and keep a file of translations, unless it is not one."""
+        name, hint = event.value.strip(), self.query_one("#translations-hint", Static)
+        if name == read_preferences().preferences.translations:
+            return
+        try:
+            file = with_home(name).absolute()
+            found = await asyncio.to_thread(read_translations, file) if name else None
+            save_preference("translations", str(file) if name else "")
+        except UserError as error:
+            text = translated(f"{error.message}\n{error.hint}".strip())
+            hint.update(Content.assemble((text, "$text-error")))
+            return
+        count = _("{count} translations").format(count=len(found)) if found else ""
+        hint.update(Content(f"✓ {count}" if count else _ABOUT_TRANSLATIONS))
+        await self.app.run_action("read_translations")
 
     @on(Select.Changed)
     def keep(self, event: Select.Changed) -> None:

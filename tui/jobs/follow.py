@@ -13,6 +13,7 @@ from prep import events
 from prep.errors import UserError
 from prep.language import _, marked
 from prep.system import jobs
+from train.job.comparison import take_metric
 
 REMEMBERED = 50
 """Maximum of job directories that are followed, the newest ones."""
@@ -181,10 +182,7 @@ class JobView:
                     self.device = event.note
             case events.Metric():
                 self.what, self.done, self.total = "training", event.step, event.total
-                # A resumed run starts at its last saved step.
-                while self.metrics and self.metrics[-1].step > event.step:
-                    self.metrics.pop()
-                self.metrics.append(event)
+                take_metric(self.metrics, event)
             case events.Stage():
                 self.what, self.note = event.name, event.note
                 self.done = self.total = 0

@@ -9,7 +9,7 @@ from prep.errors import UserError
 from prep.language import _
 from prep.project import Project
 from prep.system import jobs
-from train.job.changes import read_run
+from train.job.comparison import RunResult, differences, result_of
 from tui.jobs.follow import JobView
 from tui.jobs.launch import verb_command
 
@@ -18,54 +18,33 @@ Row = tuple[str, list[str]]
 _DIGITS = 4
 
 
-def settings_of(project: Project, job: jobs.Job) -> dict[str, Any]:
-    """Return the settings of a run, and its name; empty if they cannot be read."""
-    try:
-        run = read_run(project, job)
-    except UserError:
-        return {}
-    return {"name": run.name, **run.train.model_dump()}
-
-
-def differences(settings: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Return the settings that are not the same in all runs, in their order.
+def different(settings: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Return the settings that are not the same in all runs, in words.
 
     Example:
-        >>> differences([{"rank": 8, "alpha": 8}, {"rank": 16, "alpha": 8}])
-        [('rank', ['8', '16'])]
+        >>> different([{"max_steps": 8, "alpha": 8}, {"max_steps": 16, "alpha": 8}])
+        [('max steps', ['8', '16'])]
     """
-    names = dict.fromkeys(name for one in settings for name in one)
-    return [
-        (name.replace("_", " "), [_written(one.get(name)) for one in settings])
-        for name in names
-        if any(one.get(name) != settings[0].get(name) for one in settings)
-    ]
+    found = differences(settings)
+    return [(name.replace("_", " "), list(map(_written, found[name]))) for name in found]
+
+
+def result(view: JobView) -> RunResult:
+    """Return how a run ended."""
+    return result_of(view.state, view.metrics)
 
 
 def results(views: Sequence[JobView]) -> list[Row]:
     """Return how runs ended: steps, final validation loss and what it was, average loss."""
+    found = list(map(result, views))
     rows: list[Row] = [
         (_("state"), [view.state_text for view in views]),
         (_("steps"), [view.counted for view in views]),
-        (_("validation, before"), [_number(first_validation(view)) for view in views]),
-        (_("validation, last"), [_number(last_validation(view)) for view in views]),
-        (_("average loss"), [_number(_average(view)) for view in views]),
+        (_("validation, before"), [_number(one.first_validation) for one in found]),
+        (_("validation, last"), [_number(one.last_validation) for one in found]),
+        (_("average loss"), [_number(one.average_loss) for one in found]),
     ]
     return [row for row in rows if any(row[1])]
-
-
-def first_validation(view: JobView) -> float | None:
-    """Return the loss of the first validation round, usually before the first step."""
-    return next((m.val_loss for m in view.metrics if m.val_loss is not None), None)
-
-
-def last_validation(view: JobView) -> float | None:
-    """Return the loss of the newest validation round."""
-    return next((m.val_loss for m in reversed(view.metrics) if m.val_loss is not None), None)
-
-
-def _average(view: JobView) -> float | None:
-    return None if view.metric is None else view.metric.average_loss
 
 
 def _number(value: float | None) -> str:

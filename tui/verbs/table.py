@@ -112,6 +112,7 @@ STAGES: dict[str, tuple[Verb, ...]] = {
         Verb("doctor", "train.doctor_cli:doctor", "Diagnose a training run, or this machine."),
         Verb("jobs", "", "List, follow and stop jobs, and start the queue again."),
         Verb("jobs list", "prep.cli.jobs:jobs_list", "List jobs, their states and the queue."),
+        Verb("jobs compare", "train.compare_cli:jobs_compare", "Compare training runs."),
         Verb("jobs follow", "prep.cli.jobs:jobs_follow", "Show a job's progress until it ends."),
         Verb("jobs stop", "prep.cli.jobs:jobs_stop", "Stop a job; training is saved first."),
         Verb("jobs move", "prep.cli.jobs:jobs_move", "Give a queued run another place."),
@@ -154,7 +155,7 @@ _LONG = Conduct(long=True)
 CONDUCT: dict[str, Conduct] = {
     **dict.fromkeys(("scan", "ls", "tags", "history", "complete", "tokens", "shuffle"), _READS),
     **dict.fromkeys(("advise", "buckets", "diff", "jobs list", "jobs follow", "doctor"), _READS),
-    **dict.fromkeys(("scores list", "scores thresholds", "scores compare"), _READS),
+    **dict.fromkeys(("jobs compare", "scores list", "scores thresholds", "scores compare"), _READS),
     **dict.fromkeys(("lora info", "lora verify"), _READS),
     **dict.fromkeys(("import", "tag", "caption", "export", "push"), _LONG),
     **dict.fromkeys(("regularize", "rates", "sample", "grid"), _LONG),

@@ -60,11 +60,12 @@ def require_serve() -> None:
             raise MissingExtraError(name, "serve")
 
 
-def run(project: Path, options: ServeOptions) -> Iterator[events.Event]:
+def run(project: Path | None, options: ServeOptions) -> Iterator[events.Event]:
     """Serve a project until it is interrupted, or the iteration closed.
 
     Args:
-        project: Project folder, or any folder of images.
+        project: Project folder, or any folder of images; ``None`` for the current folder if work
+            goes on there, else for a choice in the browser.
         options: Where, and for how many.
 
     Yields:
@@ -73,7 +74,7 @@ def run(project: Path, options: ServeOptions) -> Iterator[events.Event]:
     Raises:
         UserError: There is no such folder, a package is missing, or the port is taken.
     """
-    if not project.is_dir():
+    if project is not None and not project.is_dir():
         raise ConfigError(
             _("There is no folder {project}.").format(project=project),
             _("Make one with: shikomi init {project}").format(project=project),
@@ -116,7 +117,7 @@ def address(options: ServeOptions, port: int, access: Access) -> str:
 
 
 def _serve(
-    project: Path,
+    project: Path | None,
     options: ServeOptions,
     access: Access,
     news: "queue.Queue[events.Event | BaseException]",
@@ -138,7 +139,7 @@ def _serve(
 
 
 async def _until_ended(
-    project: Path,
+    project: Path | None,
     options: ServeOptions,
     access: Access,
     news: "queue.Queue[events.Event | BaseException]",

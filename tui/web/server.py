@@ -37,17 +37,17 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Server:
-    """Serves one project to those who have the token.
+    """Serves one project, or a choice of them, to those who have the token.
 
     Attributes:
-        project: Its folder.
+        project: Its folder; ``None`` for what ``shikomi`` opens in the current folder.
         access: Who may come in.
         most: Processes of the application at a time.
         heartbeat: Seconds between two questions whether a browser is still there.
         told: Called with the number of visits whenever it changes.
     """
 
-    project: Path
+    project: Path | None
     access: Access
     most: int
     heartbeat: float = HEARTBEAT
@@ -109,7 +109,8 @@ class Server:
         if len(self._visits) >= self.most:
             return self._full()
         socket = f"{'wss' if _is_secure(request) else 'ws'}://{request.headers['Host']}/ws"
-        text = page.page(self.project.absolute().name, socket)
+        folder = self.project or Path()
+        text = page.page(folder.absolute().name, socket)
         return web.Response(text=text, content_type="text/html")
 
     async def _asset(self, request: web.Request) -> web.StreamResponse:

@@ -6,12 +6,14 @@ server die instead, the application sees its input closed, and ends (``tui/leavi
 """
 
 import asyncio
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+from prep import language
 from prep.printable import printable
 from prep.system.jobs import child_environment
 from tui.web import packets
@@ -35,6 +37,10 @@ _OTHER_TERMINAL = (
 def environment(columns: int, rows: int) -> dict[str, str]:
     """Return the environment of the application: its terminal is the browser."""
     kept = {name: v for name, v in child_environment().items() if name not in _OTHER_TERMINAL}
+    # People read it, unlike what other children say: in the language of the server.
+    del kept[language.VARIABLE]
+    if asked := os.environ.get(language.VARIABLE):
+        kept[language.VARIABLE] = asked
     return {
         **kept,
         "TEXTUAL_DRIVER": "textual.drivers.web_driver:WebDriver",
@@ -56,14 +62,15 @@ class Visit:
         self._listening = asyncio.create_task(self._listen())
 
     @classmethod
-    async def begin(cls, project: Path, columns: int, rows: int) -> "Visit":
+    async def begin(cls, project: Path | None, columns: int, rows: int) -> "Visit":
         """Start the application for a browser of this size, in cells.
 
         Raises:
             OSError: No process can be started.
         """
+        named = [] if project is None else [str(project.absolute())]
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "tui.cli", str(project.absolute())),
+            *(sys.executable, "-P", "-m", "tui.cli", *named),
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,

@@ -65,33 +65,6 @@ class _Grid:
             self.cells[place] = (bits | _DOTS[y % 4][x % 2], look)
 
 
-def smooth(
-    points: Sequence[tuple[float, float]], weight: float = 0.9, leap: float = 4.0
-) -> list[tuple[float, float]]:
-    """Return a moving average that is not pulled towards the first value.
-
-    Args:
-        points: The curve.
-        weight: Of what came before.
-        leap: A value counts as at most this many times the average before it, so that a single
-            wild step does not hide what follows.
-
-    Example:
-        >>> [round(y, 2) for _, y in smooth([(0, 1.0), (1, 1.0), (2, 0.0)], 0.5)]
-        [1.0, 1.0, 0.43]
-        >>> [round(y, 2) for _, y in smooth([(0, 1.0), (1, 1.0), (2, 900.0)], 0.5)]
-        [1.0, 1.0, 2.71]
-    """
-    total = norm = 0.0
-    result = []
-    for x, y in points:
-        counted = min(y, leap * total / norm) if norm and total > 0 else y
-        total = total * weight + counted * (1 - weight)
-        norm = norm * weight + (1 - weight)
-        result.append((x, total / norm))
-    return result
-
-
 def ticks(low: float, high: float, most: int) -> list[float]:
     """Return round numbers in steps of 1, 2, 2.5 or 5 from at most ``low`` to at least ``high``.
 

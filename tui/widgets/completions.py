@@ -66,8 +66,8 @@ class Completions(ItemList):
 
 
 def _line(found: "TagCompletion") -> list[Piece]:
-    """Return a suggestion: tag, other name, images of the dataset, posts of the vocabulary."""
-    facts = []
+    """Return a suggestion: tag, meaning, images of the dataset, posts, other name."""
+    facts = [found.translation] if found.translation else []
     if found.images:
         facts.append(
             ngettext("{count} image", "{count} images", found.images).format(count=found.images)

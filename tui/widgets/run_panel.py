@@ -14,11 +14,11 @@ from prep import events
 from prep.errors import UserError
 from prep.images import decode
 from prep.language import _, translated
+from train.job.comparison import SMOOTHING, best, curves, settings_of, smooth
 from tui.jobs.follow import JobView
-from tui.jobs.runs import diagnoses, differences, first_validation, last_validation, results
-from tui.jobs.runs import settings_of as read_settings
+from tui.jobs.runs import diagnoses, different, result, results
 from tui.session import Session
-from tui.widgets.chart import RUNS, Chart, Series, smooth
+from tui.widgets.chart import RUNS, Chart, Series
 from tui.widgets.clipped import Clipped
 from tui.widgets.job_strip import duration, progress
 from tui.widgets.line_list import ItemList, Piece, cell
@@ -27,7 +27,6 @@ from tui.widgets.picture import Picture, Source
 
 LETTERS = "ABCDEF"
 """Marks of the runs that are compared."""
-_WEIGHT = 0.95
 _NAME = 20
 _LOG_LINES = 6
 _BAR = 20
@@ -154,29 +153,29 @@ class RunPanel(Vertical):
     async def _compare(self, views: Sequence[JobView]) -> None:
         shown: list[Series] = []
         for number, view in enumerate(views[:RUNS]):
-            raw, validation = _points(view.metrics)
+            raw, validation = curves(view.metrics)
             look, mark = f"run-{number}", LETTERS[number]
-            shown.append(Series(view.title, look, smooth(raw, _WEIGHT), mark=mark))
+            shown.append(Series(view.title, look, smooth(raw, SMOOTHING), mark=mark))
             shown.append(Series(_("validation"), look, validation, wide=True))
         self.query_one(Chart).show(shown)
         for view in views:
             if view.job.name not in self._settings:
                 project = self.session.project
-                found = await asyncio.to_thread(read_settings, project, view.job)
+                found = await asyncio.to_thread(settings_of, project, view.job)
                 self._settings[view.job.name] = found
         room = (self.size.width - _NAME) // len(views)
         width = max(7, min(18, room))
-        rows = results(views) + differences([self._settings[view.job.name] for view in views])
+        rows = results(views) + different([self._settings[view.job.name] for view in views])
         table: list[list[Piece]] = [
             [
                 (cell("", _NAME), ""),
                 *((cell(letter, width), "title") for letter in LETTERS[: len(views)]),
             ]
         ]
-        best = _best(views)
+        winner = best([result(view) for view in views])
         for name, texts in rows:
             marked = [
-                "good" if name == _("validation, last") and place == best else ""
+                "good" if name == _("validation, last") and place == winner else ""
                 for place in range(len(texts))
             ]
             values = [(cell(t, width), look) for t, look in zip(texts, marked, strict=True)]
@@ -251,7 +250,8 @@ def numbers(view: JobView) -> list[str]:
     if metric.learning_rate is not None:
         second.append(_("learning rate {rate:.2e}").format(rate=metric.learning_rate))
     third = []
-    before, last = first_validation(view), last_validation(view)
+    ended = result(view)
+    before, last = ended.first_validation, ended.last_validation
     if before is not None and last is not None:
         third.append(_("validation {before:.4f} → {last:.4f}").format(before=before, last=last))
     if metric.memory_bytes:
@@ -263,26 +263,12 @@ def numbers(view: JobView) -> list[str]:
 
 def series(metrics: Sequence[events.Metric]) -> list[Series]:
     """Return the curves of one run."""
-    raw, validation = _points(metrics)
+    raw, validation = curves(metrics)
     return [
         Series(_("loss"), "raw", raw),
-        Series(_("smoothed"), "smooth", smooth(raw, _WEIGHT)),
+        Series(_("smoothed"), "smooth", smooth(raw, SMOOTHING)),
         Series(_("validation"), "check", validation, wide=True),
     ]
-
-
-def _points(
-    metrics: Sequence[events.Metric],
-) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-    raw = [(float(m.step), m.loss) for m in metrics if m.loss is not None]
-    checks = [(float(m.step), m.val_loss) for m in metrics if m.val_loss is not None]
-    return raw, checks
-
-
-def _best(views: Sequence[JobView]) -> int | None:
-    """Return the place of the run with the lowest validation loss, if two have one."""
-    found = [(loss, n) for n, v in enumerate(views) if (loss := last_validation(v)) is not None]
-    return min(found)[1] if len(found) > 1 else None
 
 
 def title_of(view: JobView) -> str:

@@ -1,6 +1,6 @@
 """The tags of one image, each a chip: with its score, and who wrote it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -88,6 +88,7 @@ class TagChips(Widget, can_focus=True):
         super().__init__(id=id)
         self.path = ""
         self.tags: list[TagOrigin] = []
+        self.translate: Callable[[str], str] = lambda _tag: ""
         self._chips: list[_Chip] = []
         self._first = 0
         self._held: int | None = None
@@ -112,9 +113,10 @@ class TagChips(Widget, can_focus=True):
         self._chips = []
         line = left = 0
         for tag in self.tags:
-            text = f" {_words(tag)} "
+            words = _words(tag, self.translate(tag.tag))
+            text = f" {words} "
             if cell_len(text) > width:
-                text = f" {cell(_words(tag), width - 2)} "
+                text = f" {cell(words, width - 2)} "
             if left and left + cell_len(text) > width:
                 line, left = line + 1, 0
             self._chips.append(_Chip(line, left, text))
@@ -163,17 +165,15 @@ class TagChips(Widget, can_focus=True):
     def _tell(self) -> None:
         """Say below the chips what the one under the cursor is, or what the signs mean."""
         if self.has_focus and self.tags:
-            self.border_subtitle = _origin(self.tags[self.cursor])
+            tag = self.tags[self.cursor]
+            meaning = self.translate(tag.tag)
+            self.border_subtitle = " · ".join(filter(None, (meaning, _origin(tag))))
         else:
             self.border_subtitle = _("✎ by hand · ⚙ rule · .93 score") if self.tags else ""
 
-    def on_focus(self) -> None:
-        """Show the cursor."""
-        self._tell()
-        self.refresh()
-
-    def on_blur(self) -> None:
-        """Hide the cursor."""
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Show or hide the cursor, and what is under it."""
+        super().watch_has_focus(has_focus)
         self._tell()
         self.refresh()
 
@@ -301,15 +301,15 @@ class TagChips(Widget, can_focus=True):
             self.action_choose()
 
 
-def _words(tag: TagOrigin) -> str:
+def _words(tag: TagOrigin, meaning: str = "") -> str:
     """Return the text of a chip.
 
     Example:
-        >>> _words(TagOrigin("hat", "tagger", 0.93)), _words(TagOrigin("bow", "hand"))
-        ('hat .93', '✎bow')
+        >>> _words(TagOrigin("hat", "tagger", 0.93), "帽子"), _words(TagOrigin("bow", "hand"))
+        ('hat·帽子 .93', '✎bow')
     """
     score = "" if tag.score is None else f" {tag.score:.2f}".replace(" 0.", " .")
-    return f"{_GLYPHS[tag.origin]}{clean(tag.tag)}{score}"
+    return f"{_GLYPHS[tag.origin]}{clean(tag.tag)}{f'·{meaning}' if meaning else ''}{score}"
 
 
 def _origin(tag: TagOrigin) -> str:

@@ -1,6 +1,6 @@
 """The tags of the images that are shown or selected, with their counts: rename, delete, merge."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -31,6 +31,7 @@ class TagPanel(ItemList):
         super().__init__(id=id, heading=_("tags of what is shown"), empty=_("no tags yet"))
         self._counts: list[tuple[str, int]] = []
         self._marked: dict[str, None] = {}
+        self.translate: Callable[[str], str] = lambda _tag: ""
 
     @property
     def tag(self) -> str | None:
@@ -52,17 +53,20 @@ class TagPanel(ItemList):
         left = {name: None for name in self._marked if name in known}
         # One that is left over from a merge is not marked for another one.
         self._marked = left if len(left) > 1 or len(left) == len(self._marked) else {}
-        self._write()
+        self.write()
         if stood_on in known and stood_on is not None:
             self.cursor = known[stood_on]
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Write the lines again: marks or translations are others."""
         width = max((len(str(number)) for _name, number in self._counts), default=1)
         self.show([self._line(name, number, width) for name, number in self._counts])
 
     def _line(self, name: str, number: int, width: int) -> list[Piece]:
         mark: Piece = ("▪ " if name in self._marked else "  ", "key")
-        return [mark, (f"{number:>{width}} ", "dim"), (name, "")]
+        pieces: list[Piece] = [mark, (f"{number:>{width}} ", "dim"), (name, "")]
+        meaning = self.translate(name)
+        return [*pieces, (f"  {meaning}", "dim")] if meaning else pieces
 
     def action_mark_tag(self) -> None:
         """Mark a tag for a merge, and move on."""
@@ -71,7 +75,7 @@ class TagPanel(ItemList):
                 del self._marked[self.tag]
             else:
                 self._marked[self.tag] = None
-            self._write()
+            self.write()
             self.action_move(1)
 
     def action_edit_tag(self, kind: PanelEdit) -> None:

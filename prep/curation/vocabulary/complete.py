@@ -1,13 +1,15 @@
 """Tag completion for the letters typed so far, at every keystroke.
 
-Matches are found anywhere in a tag or its aliases. Matches at the start of a word come before those
-inside a word, tags of the dataset before others, then the most frequent first.
+Matches are found anywhere in a tag, its aliases or its translation. Matches at the start of a word
+come before those inside a word, tags of the dataset before others, then the most frequent first.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from prep.captions import spaced
 from prep.captions.tag_lists import TagEntry
+from prep.captions.translations import Translations
 from prep.curation.vocabulary.nearest import near
 from prep.curation.vocabulary.words import Vocabulary, key_of
 
@@ -28,6 +30,7 @@ class TagCompletion:
         count: Posts with it on the booru; 0 if unknown.
         kind: Its kind, such as ``general`` or ``character``; empty if unknown.
         alias: The other name that matched, else empty.
+        translation: What it means in the user's language, if that is known.
     """
 
     tag: str
@@ -35,6 +38,7 @@ class TagCompletion:
     count: int
     kind: str
     alias: str = ""
+    translation: str = ""
 
 
 class Completer:
@@ -47,14 +51,21 @@ class Completer:
         ['hair bow', 'long hair', 'chair']
     """
 
-    def __init__(self, words: Vocabulary, dataset: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        words: Vocabulary,
+        dataset: Mapping[str, int] | None = None,
+        translations: Translations | None = None,
+    ) -> None:
         """Prepare completion.
 
         Args:
             words: The vocabulary.
             dataset: Tags of the dataset, with their number of images.
+            translations: Of tags, whose letters are matched as well.
         """
         self._words = words
+        self._translations = translations or Translations(())
         self._dataset = Vocabulary.build(
             TagEntry(tag, count=images) for tag, images in (dataset or {}).items()
         )
@@ -67,16 +78,31 @@ class Completer:
         typed = key_of(text)
         if not typed or limit < 1:
             return []
-        found: dict[str, TagCompletion] = {}
+        found = self._translated(text, limit)
         for source, entry in self._matches(typed.encode("utf-8", "replace"), limit):
-            self._add(found, source, entry)
             if len(found) >= limit:
                 break
+            self._add(found, source, entry)
         if not found and len(typed) >= _LEAST_FUZZY:
             for source in (self._dataset, self._words):
                 for entry, _ in near(source, typed)[: limit - len(found)]:
                     self._add(found, source, entry)
-        return list(found.values())
+        return [replace(one, translation=self._translations.of(one.tag)) for one in found.values()]
+
+    def _translated(self, text: str, limit: int) -> dict[str, TagCompletion]:
+        """Return the tags whose translation has this text, by their keys; the dataset's first."""
+        found: dict[str, TagCompletion] = {}
+        if text.isascii():  # the letters of tags themselves
+            return found
+        for tag in self._translations.tags(text, _WIDER * limit):
+            source = next((one for one in (self._dataset, self._words) if one.find(tag)), None)
+            entry = None if source is None else source.entry(key_of(tag))
+            if source is None or entry is None:
+                found[tag] = TagCompletion(spaced(tag), 0, 0, "")
+            else:
+                self._add(found, source, entry)
+        ranked = sorted(found.items(), key=lambda item: not item[1].images)
+        return dict(ranked[:limit])
 
     def _matches(self, typed: bytes, limit: int) -> Iterator[tuple[Vocabulary, int]]:
         both = (self._dataset, self._words)

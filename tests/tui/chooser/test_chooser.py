@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, OptionList, Static
 
@@ -15,10 +16,11 @@ from tests.conftest import draw_numbered
 from tests.tui.driving import running, until
 from tui import opening
 from tui.chooser import recent
-from tui.chooser.app import ChooserApp
+from tui.chooser.app import ChooserApp, _action
 from tui.chooser.dialogs import PathDialog
 from tui.chooser.importing import ImportScreen
 from tui.chooser.paths import completions, is_source, shared
+from tui.tour import progress
 
 SIZE = (110, 32)
 
@@ -27,6 +29,8 @@ SIZE = (110, 32)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
+    # Nobody is here for the first time.
+    monkeypatch.setattr(progress, "read", progress.Progress)
 
 
 def words(pilot: Pilot[Any], selector: str) -> str:
@@ -209,10 +213,10 @@ def test_the_way_through_projects(
 ) -> None:
     opened: list[Path] = []
     choices: list[tuple[Path | None, int]] = [(project.root, 0), (None, 7)]
-    answers: list[tuple[bool, int]] = [(True, 0)]
+    answers: list[tuple[bool, Path | None, int]] = [(True, None, 0)]
     monkeypatch.setattr(opening, "_choose", lambda: choices.pop(0))
 
-    def _open(found: Project, _terminal: object) -> tuple[bool, int]:
+    def _open(found: Project, _terminal: object) -> tuple[bool, Path | None, int]:
         opened.append(found.root)
         return answers.pop(0)
 
@@ -222,7 +226,13 @@ def test_the_way_through_projects(
     assert json.loads((user_folder() / "recent.json").read_text()) == {
         "projects": [str(project.root)]
     }
-    answers.append((False, 0))
+    answers += [(True, project.root, 0), (False, None, 0)]
     monkeypatch.chdir(project.root)
     assert opening.run(None) == 0  # work goes on in the current folder
-    assert opened == [project.root] * 2
+    assert opened == [project.root] * 3  # the last time because another one led to it
+
+
+@pytest.mark.parametrize("title", ["Import…", "新しいプロジェクト…"])
+def test_keys_stand_in_one_column(title: str) -> None:
+    line = _action(title, "n", "text").plain
+    assert cell_len(line[: line.index("n  text")]) == 21

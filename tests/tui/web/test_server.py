@@ -22,9 +22,10 @@ from prep.dataset.drafts import DraftStore
 from prep.project import Project
 from tests.tui.web.visitor import Visitor, gone, visited
 from tests.waiting import ended
+from tui.chooser import recent
 from tui.web.access import Access
 from tui.web.server import Server
-from tui.web.visit import Visit
+from tui.web.visit import Visit, environment
 
 TOKEN = "a token of some length"
 MakeImage = Callable[..., Path]
@@ -198,7 +199,7 @@ async def test_nonsense_ends_the_visit(server: Server, begun: list[Visit], words
 
 
 async def test_what_cannot_start_says_why(server: Server) -> None:
-    (server.project / "shikomi.toml").write_text("[project]\nresolution = 'much'\n")
+    ((server.project or Path()) / "shikomi.toml").write_text("[project]\nresolution = 'much'\n")
     async with visited(server) as visitor:
         await visitor.enter()
         async with visitor.opened() as screen:
@@ -248,3 +249,25 @@ async def test_another_project_can_be_chosen_in_the_browser(
             await screen.press("q")
             assert await screen.closed() == 1000
     assert len(begun) == 1
+
+
+async def test_without_a_project_there_is_a_choice(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    recent.remember(project.root)
+    async with visited(Server(None, Access(TOKEN), most=1)) as visitor:
+        await visitor.enter()
+        assert "<title>empty · shikomi</title>" in await (await visitor.get()).text()
+        async with visitor.opened() as screen:
+            await screen.until("Which project?")
+            await screen.press("\r")
+            await screen.until("No images here yet")
+
+
+def test_the_application_speaks_the_language_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHIKOMI_LANG", "ja")
+    assert environment(80, 24)["SHIKOMI_LANG"] == "ja"
+    monkeypatch.delenv("SHIKOMI_LANG")
+    assert "SHIKOMI_LANG" not in environment(80, 24), "the system says it, or the settings"

@@ -36,8 +36,17 @@ class ImageTags(ImageEdits):
         self._completer: Completer | None = None
 
     def on_mount(self) -> None:
-        """Let the caption offer tags."""
+        """Let the caption offer tags, and show what they mean."""
         self._editor.completions = self.query_one(Completions)
+        for widget in (self._chips, self.query_one(TagPanel)):
+            widget.translate = self.session.translation
+        self.session.translated.subscribe(self, self._translated)
+
+    def _translated(self, _nothing: None) -> None:
+        """Show other translations than before."""
+        self._completer = None
+        self._chips.show(self._chips.path, self._chips.tags)
+        self.query_one(TagPanel).write()
 
     @property
     def _chips(self) -> TagChips:
@@ -83,8 +92,10 @@ class ImageTags(ImageEdits):
         if self._completer is None:
             from prep.ops.complete import completer
 
-            project = self.session.project
-            self._completer = await self.session.counts.run(lambda index: completer(project, index))
+            project, known = self.session.project, self.session.translations
+            self._completer = await self.session.counts.run(
+                lambda index: completer(project, index, translations=known)
+            )
         there = captions.split(self._editor.text)
         limit = MOST + len(there)
         found = await asyncio.to_thread(self._completer.complete, part, limit)
