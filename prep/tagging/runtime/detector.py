@@ -152,9 +152,9 @@ class Detector:
         """
         rows, columns = answer.shape
         names = len(self.names) or 1
-        if rows == 4 + names and not self._rtdetr:
+        if rows == 4 + names:
             found = _of_middles(answer.T, self._heads, 1.0)
-        elif columns == 6 and not self._rtdetr:
+        elif columns == 6 and not self._rtdetr:  # which has six with two names
             wanted = np.isin(answer[:, 5], self._heads)
             found = Boxes(answer[wanted, :4], answer[wanted, 4])
         elif columns == 4 + names:

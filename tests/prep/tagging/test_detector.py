@@ -211,6 +211,11 @@ def test_names_say_which_boxes_are_heads(tmp_path: Path) -> None:
         for number, expected in ((0, 0), (1, 1), (2, 0)):
             folder = make_detector(tmp_path / f"{form} {number}", form, names=names, head=number)
             assert count(found_by(folder)) == expected, (form, number)
+    two = make_detector(tmp_path / "two", "rtdetr", names=("head", "tail"))
+    [(_, heads)] = detect_files(found_by(two), [(path, size)])
+    assert not isinstance(heads, UnreadableError)
+    [head] = heads  # six columns, as those of an end-to-end model
+    assert (head.box.x, head.box.width) == pytest.approx((0.2, 0.6), abs=0.02)
     noted = {"names": "{0: 'face', 1: \"Anime Head\", 2: 'hand'}", "imgsz": "[64, 64]"}
     told = make_detector(
         tmp_path / "told", names=names, head=1, labels=False, metadata=noted, side="any"
