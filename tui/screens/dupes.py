@@ -26,26 +26,13 @@ from tui.dialogs.preview import Preview
 from tui.jobs.operations import watched
 from tui.notices import tell
 from tui.screens.duplicate_groups import GroupList, stays_and_goes
+from tui.screens.search_progress import Searching
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.stages import StageState
 from tui.widgets.clipped import Clipped
 from tui.widgets.image_pair import ImagePair, Side
-from tui.widgets.job_strip import progress
 from tui.widgets.line_list import ItemList, LineList, cell, count_of
-
-
-@dataclass
-class Comparing(Message):
-    """Progress of the comparison."""
-
-    what: str
-    done: int
-    total: int
-
-    def can_replace(self, message: Message) -> bool:
-        """Only the newest count matters."""
-        return isinstance(message, Comparing)
 
 
 @dataclass
@@ -109,16 +96,16 @@ class DupesScreen(StageScreen):
         groups: list[events.Group] = []
         for event in watched(dupes.run(self.session.project)):
             if isinstance(event, events.Progress):
-                self.post_message(Comparing(event.what, event.done, event.total))
+                self.post_message(Searching(event))
             elif isinstance(event, events.Group):
                 groups.append(event)
             elif isinstance(event, events.Finished):
                 self.post_message(Compared(groups))
 
-    def on_comparing(self, message: Comparing) -> None:
+    def on_searching(self, message: Searching) -> None:
         """Show the progress."""
         self._done = False
-        self._status(progress(message.what, message.done, message.total, 12))
+        self._status(message.text(12))
 
     def on_compared(self, message: Compared) -> None:
         """Show the groups."""

@@ -22,7 +22,7 @@ from prep.ops.review.cuts import HeadLoss
 from tui import commands
 from tui.notices import tell
 from tui.overlays import with_crops
-from tui.screens.review_search import Searched, Searching, search
+from tui.screens.review_search import Searched, search
 from tui.screens.review_texts import (
     answer_to_all,
     answers,
@@ -32,11 +32,11 @@ from tui.screens.review_texts import (
     line,
     nothing_proposed,
 )
+from tui.screens.search_progress import Searching
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.stages import StageState
 from tui.widgets.clipped import Clipped
-from tui.widgets.job_strip import bar
 from tui.widgets.line_list import ItemList, LineList
 from tui.widgets.picture import Picture
 
@@ -132,8 +132,7 @@ class ReviewScreen(StageScreen):
     def on_searching(self, message: Searching) -> None:
         """Show the progress."""
         self._complete = False
-        text = f"{bar(message.done, message.total, 8)} {message.done}/{message.total}"
-        self._tell(f"{translated(message.what)} {text}")
+        self._tell(message.text(8))
 
     def on_searched(self, message: Searched) -> None:
         """Show what was found so far; until the end, what was known before stays."""

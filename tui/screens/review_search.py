@@ -12,19 +12,7 @@ from prep.dataset.index import Index
 from prep.ops import review
 from prep.project import Project
 from tui.jobs.operations import watched
-
-
-@dataclass
-class Searching(Message):
-    """Progress of the search."""
-
-    what: str
-    done: int
-    total: int
-
-    def can_replace(self, message: Message) -> bool:
-        """Only the newest count matters."""
-        return isinstance(message, Searching)
+from tui.screens.search_progress import Searching
 
 
 @dataclass
@@ -43,7 +31,7 @@ def search(project: Project) -> Iterator[Searching | Searched]:
             if isinstance(step, Decision):
                 found.append(step)
             elif isinstance(step, events.Progress):
-                yield Searching(step.what, step.done, step.total)
+                yield Searching(step)
             elif isinstance(step, events.Stage):
                 yield Searched(list(found), complete=False)
     if not get_current_worker().is_cancelled:

@@ -1,5 +1,6 @@
 """Resolving duplicates: all images but one go, and it takes over their captions and masks."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -25,6 +26,24 @@ from prep.dataset.journal.changes import Change, exclusion
 from prep.dataset.journal.manual_edits import ManualEditStore
 from prep.project import Project
 from prep.project.caption_rules import rules_for
+
+_EXCLUDED = re.compile(r"duplicate of (.+) \((\w+)\)", re.DOTALL)
+
+
+def why_excluded(keep: str, reason: str) -> str:
+    """Return the reason that is noted for an image that is excluded as a duplicate.
+
+    Example:
+        >>> excluded_as(why_excluded("dataset/10_mochi/a.png", "near"))
+        ('dataset/10_mochi/a.png', 'near')
+    """
+    return f"duplicate of {keep} ({reason})"
+
+
+def excluded_as(why: str | None) -> tuple[str, str] | None:
+    """Return the image that stayed and the kind of duplicate; ``None`` for another reason."""
+    match = _EXCLUDED.fullmatch(why or "")
+    return (match[1], match[2]) if match else None
 
 
 class Resolution(NamedTuple):
@@ -67,7 +86,7 @@ def resolution(
         for member in members:
             found.gone.append(member.row.path)
             if not trash:
-                why = f"duplicate of {cluster.keep.path} ({member.reason})"
+                why = why_excluded(cluster.keep.path, member.reason)
                 found.changes.append(exclusion(member.row.path, None, why))
     if trash:
         found.changes.extend(sidecars.to_trash(project, found.gone))

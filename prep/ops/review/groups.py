@@ -1,26 +1,23 @@
 """Groups of duplicates that were decided: which they are, what was decided, and taking it back."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from prep import events
 from prep.curation.duplicates.groups import REASONS
+from prep.curation.duplicates.resolving import excluded_as
 from prep.curation.review import Kind
 from prep.curation.review.present import Present
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import DECISIONS, Change, exclusion
 from prep.dataset.journal.decisions import ALWAYS, covered, merged, packed
 
-_EXCLUDED = re.compile(r"duplicate of (.+) \((\w+)\)", re.DOTALL)
-"""Why an image is excluded, as ``prep.curation.duplicates.resolving`` writes it."""
-
 
 def excluded(index: Index) -> list[events.Group]:
     """Return what was excluded as duplicates, by the image that stayed and the reason."""
     found: dict[tuple[str, str], list[str]] = {}
     for row in index.select("excluded:yes"):
-        if match := _EXCLUDED.fullmatch(row.excluded or ""):
-            found.setdefault((match[1], match[2]), []).append(row.path)
+        if kept := excluded_as(row.excluded):
+            found.setdefault(kept, []).append(row.path)
     return [
         events.Group(reason, [keep, *others], keep, [0] * (1 + len(others)))
         for (keep, reason), others in found.items()
@@ -59,7 +56,7 @@ def reopened(present: Present, group: events.Group) -> list[Change]:
     contents = {content for _, basis in _pairs(present, group) for content in basis}
     for path in group.images:
         row = present.row(path)
-        if row is not None and row.excluded and _EXCLUDED.fullmatch(row.excluded):
+        if row is not None and excluded_as(row.excluded):
             found.append(exclusion(path, row.excluded, None))
         before = present.decided.get(path, {})
         left = before.get(question, frozenset()) - contents - {ALWAYS}

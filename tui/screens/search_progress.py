@@ -1,0 +1,25 @@
+"""How far a search is that a stage has started, told from its thread."""
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from prep import events
+from prep.language import translated
+from tui.widgets.job_strip import bar
+
+
+@dataclass
+class Searching(Message):
+    """Progress of the search."""
+
+    progress: events.Progress
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest count matters."""
+        return isinstance(message, Searching)
+
+    def text(self, width: int) -> str:
+        """Return the progress as a line with a bar of so many cells."""
+        done, total = self.progress.done, self.progress.total
+        return f"{translated(self.progress.what)} {bar(done, total, width)} {done}/{total}"
