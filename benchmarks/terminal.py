@@ -9,6 +9,7 @@ for) stand beside those of the processor, which are what to trust on a machine t
 """
 
 import argparse
+import compileall
 import contextlib
 import fcntl
 import hashlib
@@ -250,6 +251,8 @@ def main() -> None:
     parser.add_argument("--job", action="store_true")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
+        for package in ("prep", "train", "tui"):  # as in an installation
+            compileall.compile_dir(Path(__file__).parents[1] / package, quiet=1)
         root = chosen.keep or Path(temporary) / "project"
         if not (root / "shikomi.toml").exists():
             make(root, chosen.images, chosen.pictures)
