@@ -267,9 +267,13 @@ class ImagePair(Vertical):
             for side in self._sides
         ]
         found = difference(*texts)
-        for side, text, only in zip(_SIDES, texts, (found.removed, found.added), strict=True):
+        for name, side, text, only in zip(
+            _SIDES, self._sides, texts, (found.removed, found.added), strict=True
+        ):
             said = _("no caption") if text is None else _own(only)
-            self.query_one(f"#{side}-captions", Clipped).update(Content(said))
+            if side.row is None:
+                said = ""
+            self.query_one(f"#{name}-captions", Clipped).update(Content(said))
 
 
 def _own(only: Sequence[str]) -> str:
