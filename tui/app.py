@@ -315,10 +315,9 @@ class ShikomiApp(BaseApp):
         return await self.push_screen_wait(question) == "yes"
 
     def _show_drafts(self) -> None:
-        """Tell of captions that an earlier session left unsaved."""
-        names = [path.rpartition("/")[2] for path in self.session.drafts]
-        if names:
-            self.notify(escape(unsaved(names)), severity="warning", timeout=SECONDS)
+        """Tell of captions and crops that an earlier session left unsaved."""
+        for text in unsaved(self.session.drafts, self.session.crop_drafts):
+            self.notify(escape(text), severity="warning", timeout=SECONDS)
 
     def _edited(self, done: Outcome) -> None:
         if len(done.changed) > 1:

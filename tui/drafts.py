@@ -1,4 +1,4 @@
-"""Unsaved captions: in memory for widgets, and in ``work.db`` at once, in a thread of their own.
+"""Unsaved captions and crops: in memory for widgets, and at once in ``work.db``, in a thread.
 
 One write is under way at a time, and takes all that was typed since the last one; so a key press
 costs nothing, and a killed process loses what was typed within one write, a few milliseconds.
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from prep.dataset.drafts import Draft as Draft
-from prep.dataset.drafts import DraftStore
+from prep.dataset.drafts import DraftStore, Kind
 from prep.errors import UserError
 from prep.project import Project
 
@@ -18,21 +18,27 @@ from prep.project import Project
 class Drafts(UserDict[str, Draft]):
     """Drafts by the path of their image; changes are kept in the background."""
 
-    def __init__(self, project: Project, on_fault: Callable[[UserError], object]) -> None:
+    def __init__(
+        self,
+        project: Project,
+        on_fault: Callable[[UserError], object],
+        kind: Kind = "drafts",
+    ) -> None:
         """Read the drafts that earlier sessions left.
 
         Args:
             project: The project.
             on_fault: Called with the reason, once, if drafts cannot be kept.
+            kind: What is drafted.
 
         Raises:
             UserError: ``work.db`` is damaged.
         """
         super().__init__()
-        store = DraftStore(project)
+        store = DraftStore(project, kind)
         self.data = store.read()
         store.close()
-        self._store = DraftStore(project)
+        self._store = DraftStore(project, kind)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="shikomi-drafts")
         self._on_fault = on_fault
         self._faulty = False

@@ -1,6 +1,6 @@
 """What is told: what happened, and how to fix it; on a line at the bottom, and in a list."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rich.markup import escape
@@ -86,12 +86,24 @@ def tell_conflicts(node: DOMNode, conflicts: Sequence[tuple[str, str]]) -> None:
     node.app.notify(escape(text), title=title, severity="warning", timeout=SECONDS)
 
 
-def unsaved(names: Sequence[str]) -> str:
-    """Return what to say of captions that an earlier session left unsaved, by their images."""
+def unsaved(captions: Collection[str], crops: Collection[str]) -> list[str]:
+    """Return what to say of captions and crops of images that an earlier session left unsaved."""
+    texts = []
+    if captions:
+        text = _("{names}: typed earlier, and not saved yet (✎ in the list).")
+        texts.append(text.format(names=_names(captions)))
+    if crops:
+        text = _("{names}: its crop was drawn earlier, and is not saved yet (stage 3).")
+        texts.append(text.format(names=_names(crops)))
+    return texts
+
+
+def _names(paths: Collection[str]) -> str:
+    names = [path.rpartition("/")[2] for path in paths]
     shown = ", ".join(names[:3])
     if len(names) > 3:
         shown = _("{names} and {count} more").format(names=shown, count=len(names) - 3)
-    return _("{names}: typed earlier, and not saved yet (✎ in the list).").format(names=shown)
+    return shown
 
 
 def tell(node: DOMNode, message: str, hint: str = "") -> None:

@@ -76,6 +76,7 @@ class Session:
 
     Attributes:
         drafts: Captions that are typed but not saved.
+        crop_drafts: Crops that are drawn but not saved.
         launcher: Lets one start of a job through at a time.
         overlay: The pictures on the screen, and what the terminal can show.
         scanned: All images were looked for once, so that none means none.
@@ -105,6 +106,7 @@ class Session:
         self.scope = Scope()
         self.typed: dict[str, dict[str, Any]] = {}
         self.drafts = Drafts(project, lambda error: report(owner, error))
+        self.crop_drafts = Drafts(project, lambda error: report(owner, error), "crop_drafts")
         self.overlay = overlay or Overlay()
         self.remarks: dict[str, StageState] = {}
         self.board = JobBoard(project.jobs)
@@ -121,6 +123,7 @@ class Session:
     def close(self) -> None:
         """End all threads; running work is finished first."""
         self.drafts.close()
+        self.crop_drafts.close()
         self._painters.shutdown(wait=True, cancel_futures=True)
         for thread in self._threads:
             thread.close()

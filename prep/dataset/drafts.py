@@ -1,9 +1,9 @@
-"""Captions that are typed but not saved, in ``work.db``: a crash does not lose them."""
+"""What is typed or drawn but not saved, in ``work.db``: a crash does not lose it."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from prep.dataset import work_db
 from prep.dataset.database_faults import explain
@@ -11,9 +11,12 @@ from prep.errors import UserError
 from prep.project import Project
 from prep.project.boundary import refuse_links
 
+Kind = Literal["drafts", "crop_drafts"]
+"""Captions, or crops as the journal writes them; the name of their table."""
+
 
 class Draft(NamedTuple):
-    """Unsaved text; ``base`` is the caption from which it started, ``None`` for no file."""
+    """Unsaved text; ``base`` is the one from which it started, ``None`` for none."""
 
     base: str | None
     text: str
@@ -22,8 +25,8 @@ class Draft(NamedTuple):
 class DraftStore:
     """The drafts of one project; one object per thread, the connection is opened when needed."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    def __init__(self, project: Project, kind: Kind = "drafts") -> None:
+        self._project, self._kind = project, kind
         self._connection: sqlite3.Connection | None = None
 
     def read(self) -> dict[str, Draft]:
@@ -36,7 +39,7 @@ class DraftStore:
         if not (self._project.state / "work.db").exists():
             return {}
         with _explained(self._project):
-            rows = self._open().execute("SELECT path, base, text FROM drafts ORDER BY path")
+            rows = self._open().execute(f"SELECT path, base, text FROM {self._kind} ORDER BY path")
             return {path: Draft(base, text) for path, base, text in rows}
 
     def write(self, kept: Mapping[str, Draft], dropped: Iterable[str]) -> None:
@@ -47,10 +50,10 @@ class DraftStore:
         """
         with _explained(self._project), (connection := self._open()):
             connection.executemany(
-                "DELETE FROM drafts WHERE path = ?", [(path,) for path in dropped]
+                f"DELETE FROM {self._kind} WHERE path = ?", [(path,) for path in dropped]
             )
             connection.executemany(
-                "INSERT OR REPLACE INTO drafts VALUES(?, ?, ?)",
+                f"INSERT OR REPLACE INTO {self._kind} VALUES(?, ?, ?)",
                 [(path, *draft) for path, draft in kept.items()],
             )
 
@@ -76,6 +79,6 @@ def _explained(project: Project) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise explain(error, project.state) or UserError(
-            f"Unsaved captions cannot be kept in {project.state}: {error}.",
-            "Save them: ctrl+s in the caption.",
+            f"Unsaved captions and crops cannot be kept in {project.state}: {error}.",
+            "Save them: ctrl+s in the caption, enter in the crop.",
         ) from error

@@ -1,8 +1,9 @@
 """``work.db``: data that cannot be recomputed, and must never be discarded.
 
 The journal of edits, exclusions, crops, the manual edits behind captions, captions that are typed
-but not saved, what was decided in the review; and where it was recorded (``home``: see
-``prep.system.home``). Its schema grows by migrations; the list below is only ever appended to.
+and crops that are drawn but not saved, what was decided in the review; and where it was recorded
+(``home``: see ``prep.system.home``).
+Its schema grows by migrations; the list below is only ever appended to.
 """
 
 import sqlite3
@@ -41,6 +42,9 @@ MIGRATIONS = (
     """,
     """
     ALTER TABLE edits ADD COLUMN author TEXT NOT NULL DEFAULT '';
+    """,
+    """
+    CREATE TABLE crop_drafts(path TEXT PRIMARY KEY, base TEXT, text TEXT NOT NULL) WITHOUT ROWID;
     """,
 )
 

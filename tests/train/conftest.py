@@ -34,7 +34,11 @@ def v_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def make_run(tmp_path: Path, base: Path) -> MakeRun:
     """Make runs over five small pictures in two buckets; keywords are training settings."""
-    folder = tmp_path / "project"
+    return runs_in(tmp_path / "project", base)
+
+
+def runs_in(folder: Path, base: Path) -> MakeRun:
+    """Return what makes runs over five small pictures in two buckets, in a new folder."""
     make_images(folder / "images", 4)
     make_images(folder / "wide", 1, (96, 64))
     (folder / "wide" / "00.png").rename(folder / "images" / "wide.png")

@@ -9,10 +9,11 @@ from textual.widgets import Static
 
 from prep import events
 from prep.dataset import stored_crops
+from prep.dataset.drafts import Draft, DraftStore
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import crop_change
 from prep.dataset.journal.edits import Journal
-from prep.images.crops import Box
+from prep.images.crops import Box, to_text
 from prep.images.crops.snapping import is_legal
 from prep.ops import crop
 from prep.ops.crop import CropOptions
@@ -153,6 +154,44 @@ async def test_quitting_saves(shapes: Project) -> None:
         await opened.until(lambda: opened.app._exit)
     (saved,) = stored_crops.stored(shapes)[A]
     assert saved.pixels((800, 600)) == rect
+
+
+def kept(project: Project) -> dict[str, Draft]:
+    store = DraftStore(project, "crop_drafts")
+    try:
+        return store.read()
+    finally:
+        store.close()
+
+
+async def test_what_is_drawn_is_kept_until_it_is_saved(shapes: Project) -> None:
+    async with running(shapes) as opened:
+        box = await at_first(opened)
+        await opened.press("H", "right")
+        drawn = to_text(box.draft.boxes) if box.draft else None
+        assert drawn is not None
+        await opened.until(lambda: kept(shapes) == {A: Draft(None, drawn)})
+        await opened.press("escape", "escape")
+        await opened.until(lambda: kept(shapes) == {})
+        await opened.press("e", "H", "enter")
+        await opened.until(lambda: A in stored_crops.stored(shapes) and kept(shapes) == {})
+
+
+async def test_what_an_earlier_session_drew_is_there_to_be_saved(shapes: Project) -> None:
+    mine = Box(0.25, 0.0, 0.5, 1.0)
+    store = DraftStore(shapes, "crop_drafts")
+    store.write({A: Draft(None, to_text((mine,)) or "")}, [])
+    store.close()
+    async with running(shapes) as opened:
+        assert any("a.png: its crop was drawn earlier" in text for text in opened.notices)
+        box = await at_first(opened, editing=False)
+        assert box.draft is not None
+        assert box.draft.boxes == (mine,)
+        assert "not saved" in said(opened, "crop-title")
+        assert not stored_crops.stored(shapes)
+        await opened.press("e", "enter")
+        await opened.until(lambda: kept(shapes) == {})
+    assert stored_crops.stored(shapes) == {A: (mine,)}
 
 
 async def test_crops_that_were_changed_elsewhere_are_not_overwritten(shapes: Project) -> None:

@@ -39,7 +39,7 @@ CONTENT = "content"
 ANSWERS = "answers"
 DECISIONS = "decisions"
 
-_PATH_TABLES = ("exclusions", "crops", "hand", "answers", "drafts", "decisions")
+_PATH_TABLES = ("exclusions", "crops", "hand", "answers", "drafts", "crop_drafts", "decisions")
 _PORTION = 512
 """Changes made together: the most that a crash leaves half done and recovery checks again."""
 _THREADS = 8

@@ -11,7 +11,7 @@ from PIL import Image
 from prep.errors import ConfigError, UserError
 from prep.events import Event, Finished, Sample, Written
 from prep.project import Project
-from tests.train.tiny import MakeRun
+from tests.train.conftest import runs_in
 from train.arithmetic.precision import choose
 from train.families.base_model import BaseModel
 from train.families.samplers import diffusion_sampler
@@ -76,19 +76,26 @@ def test_parameters_read_like_those_of_a1111() -> None:
     )
 
 
-@pytest.fixture
-def trained(make_run: MakeRun, tmp_path: Path, base: Path) -> Project:
-    """A project with two LoRA files."""
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
+    """Train a project with two LoRA files."""
     from prep.system import jobs
 
-    run = make_run(max_steps=2, save_every_steps=1, learning_rate=0.05)
-    (tmp_path / "job").mkdir()
-    list(train(run, jobs.Job(tmp_path / "job"), ProcessGroup(torch.device("cpu"))))
+    folder = tmp_path_factory.mktemp("trained")
+    run = runs_in(folder / "project", base)(max_steps=2, save_every_steps=1, learning_rate=0.05)
+    (folder / "job").mkdir()
+    list(train(run, jobs.Job(folder / "job"), ProcessGroup(torch.device("cpu"))))
     settings: dict[str, Any] = {"base": str(base), "precision": "fp32", "sample_steps": 2}
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     text = "[project]\nresolution = 64\n[train]\n" + "\n".join(lines)
     (run.project / "shikomi.toml").write_text(text)
-    return Project.open(run.project)
+    return run.project
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path: Path) -> Project:
+    """A project with two LoRA files."""
+    return Project.open(Path(shutil.copytree(trained_once, tmp_path / "project")))
 
 
 def ended(found: list[Event]) -> dict[str, Any]:

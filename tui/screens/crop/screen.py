@@ -17,12 +17,13 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 
 from prep.dataset import stored_crops, training_parts
+from prep.dataset.drafts import Draft
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import Change, crop_change
 from prep.dataset.training_parts import TrainingParts
 from prep.errors import RetryError, UserError
 from prep.images import decode
-from prep.images.crops import Box, Rect
+from prep.images.crops import WHOLE, Box, Rect, from_text, to_text
 from prep.images.crops.draft import CropDraft, opened
 from prep.images.pixels import fitted
 from prep.language import _, marked
@@ -194,7 +195,7 @@ class CropScreen(StageScreen):
         if same and draft is not None and draft.changed and draft.stored != stored:
             return  # saving will tell of the conflict
         self._row, self._proposals, self._warned = row, {}, False
-        draft = opened(size, self.session.project.buckets, stored)
+        draft = self._drafted(path, opened(size, self.session.project.buckets, stored))
         file = self.session.project.root / path
         picture.path = path
         picture.show_crops(
@@ -202,6 +203,27 @@ class CropScreen(StageScreen):
         )
         self._changed()
         self._propose(row)
+
+    def _drafted(self, path: str, saved: CropDraft) -> CropDraft:
+        """Return the crops that were drawn earlier and not saved, if there are any."""
+        drawn = self.session.crop_drafts.get(path)
+        if drawn is None:
+            return saved
+        boxes, base = from_text(drawn.text), from_text(drawn.base)
+        return replace(opened(saved.size, saved.buckets, boxes), stored=base)
+
+    def _remember(self, path: str, draft: CropDraft) -> None:
+        """Keep what is not saved yet: the end of the process does not wait for that."""
+        if draft.changed:
+            self.session.crop_drafts[path] = Draft(to_text(draft.stored), _text(draft))
+        else:
+            self.session.crop_drafts.pop(path, None)
+
+    def _forget(self, path: str, saved: CropDraft) -> None:
+        """Let go of what was saved, but not of what was drawn meanwhile."""
+        kept = self.session.crop_drafts.get(path)
+        if kept is not None and kept.text == _text(saved):
+            del self.session.crop_drafts[path]
 
     @work(group="proposals", exclusive=True, exit_on_error=False)
     async def _propose(self, row: ImageRow) -> None:
@@ -240,6 +262,8 @@ class CropScreen(StageScreen):
         row, draft = self._row, self._picture.draft
         if row is None or draft is None:
             return
+        if row.path == self._picture.path:
+            self._remember(row.path, draft)
         rect, fit = draft.frame.rect, draft.buckets.fit(draft.frame.rect.size)
         file = self.session.project.root / row.path
 
@@ -332,6 +356,7 @@ class CropScreen(StageScreen):
                 self._warned = True
                 self._describe()
                 return
+            self.session.crop_drafts.pop(self._picture.path, None)
             self._picture.edit(opened(draft.size, draft.buckets, draft.stored))
         self._members.focus()
         self._look(self._row)  # what is saved may have been changed elsewhere
@@ -353,6 +378,7 @@ class CropScreen(StageScreen):
 
         try:
             await self.session.decide(make)
+            self._forget(path, draft)
         except UserError:
             shown = self._picture.draft
             if shown is not None and self._picture.path == path:
@@ -360,6 +386,11 @@ class CropScreen(StageScreen):
             raise
         finally:
             self._describe()
+
+
+def _text(draft: CropDraft) -> str:
+    """Return crops as they are stored, all of the image as one: without crops is no draft."""
+    return to_text(draft.boxes or (WHOLE,)) or ""
 
 
 @lru_cache(maxsize=2)

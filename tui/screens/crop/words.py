@@ -76,6 +76,8 @@ def advice(group: Group) -> str:
 def title(draft: CropDraft, *, editing: bool, step: int) -> str:
     """Say what is shown, and while it is edited, how keys move it."""
     if not editing:
+        if draft.changed:
+            return _("! drawn earlier, and not saved: enter goes on, and saves it")
         count = len(draft.stored)
         if not count:
             return _("the whole image; bright: what the trainer uses")
