@@ -50,6 +50,9 @@ async def test_all_stages_are_on_the_rail_at_every_size(
     async with running(project, (140, 40)) as opened:
         await opened.pilot.resize_terminal(*size)
         await opened.until(lambda: whole(opened))
+        # Beside the rail, two panels need room.
+        row = opened.app.screen.query_one(Rail).size.height == 1
+        assert row == (size[0] < 120 or size[1] < 12)
         await opened.pilot.resize_terminal(140, 40)
         first = opened.app.screen.query_one("#stage-images", StageItem)
         await opened.until(lambda: whole(opened) and "Images & captions" in str(first.content))
