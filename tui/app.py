@@ -74,7 +74,7 @@ class ShikomiApp(TourApp):
     COMMANDS: ClassVar = {*TourApp.COMMANDS, _table_provider}
     BINDINGS: ClassVar[list[BindingType]] = commands.bindings("app")
     # Textual declares these as instance variables, so ClassVar would be a type error.
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (150, "-very-wide")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide"), (150, "-very-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (12, "-low"), (34, "-high")]  # noqa: RUF012
     DEFAULT_MODE = "images"
 

@@ -50,6 +50,9 @@ async def test_all_stages_are_on_the_rail_at_every_size(
     async with running(project, (140, 40)) as opened:
         await opened.pilot.resize_terminal(*size)
         await opened.until(lambda: whole(opened))
+        # Beside the rail, two panels need room.
+        row = opened.app.screen.query_one(Rail).size.height == 1
+        assert row == (size[0] < 120 or size[1] < 12)
         await opened.pilot.resize_terminal(140, 40)
         first = opened.app.screen.query_one("#stage-images", StageItem)
         await opened.until(lambda: whole(opened) and "Images & captions" in str(first.content))
@@ -164,6 +167,8 @@ async def test_a_running_scan_does_not_look_like_an_empty_folder(
         await opened.until(lambda: "waiting for the scan" in str(status.content))
         endless.append(events.Finished({}))
         await opened.until(lambda: "no duplicates" in str(status.content))
+        await opened.settled()  # nothing is said of captions where there are no images
+        assert str(app.screen.query_one("#kept-captions", Clipped).content) == ""
         await pilot.press("f1")
         await opened.until(lambda: app.screen.query_one("#empty", Static).display)
 
@@ -249,8 +254,9 @@ def test_keys_are_shown_whole_or_not_at_all(keys: list[tuple[str, str]], width: 
 
 
 async def test_small_screens_are_right_from_the_first_frame(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Project, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    make_image("10_mochi/an_image_17.png", 1)
     forms: set[str] = set()
     update = StageItem.update
 
@@ -262,8 +268,11 @@ async def test_small_screens_are_right_from_the_first_frame(
     async with running(project, (80, 24)) as opened:
         for mode in STAGE_KEYS:
             await opened.go(mode)
-            line = opened.app.screen._compositor.render_strips()[-1].text
-            assert line.endswith(" ? Help ^p Find")
+            lines = [strip.text for strip in opened.app.screen._compositor.render_strips()]
+            assert lines[-1].endswith(" ? Help ^p Find")
+            if mode in ("images", "crop"):
+                name = {"images": "  an_image_17.png", "crop": "  …/an_image_17.png"}[mode]
+                assert any(name in line for line in lines)
         assert forms == {"short"}
         keys = opened.app.screen.query_one(KeyLine)
         assert await opened.pilot.click(keys, offset=(80 - len("? Help ^p Find"), 0))

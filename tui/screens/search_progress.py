@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from prep import events
-from prep.language import translated
-from tui.widgets.job_strip import bar
+from tui.widgets.job_strip import progress
 
 
 @dataclass
@@ -21,5 +20,4 @@ class Searching(Message):
 
     def text(self, width: int) -> str:
         """Return the progress as a line with a bar of so many cells."""
-        done, total = self.progress.done, self.progress.total
-        return f"{translated(self.progress.what)} {bar(done, total, width)} {done}/{total}"
+        return progress(self.progress.what, self.progress.done, self.progress.total, width)

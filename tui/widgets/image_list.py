@@ -145,9 +145,9 @@ class ImageList(ImageRows, Pictured):
         return "" if project.dataset == project.root else f"{project.relative(project.dataset)}/"
 
     def name_of(self, row: ImageRow) -> str:
-        """Return the path of an image below the heading that it stands under."""
+        """Return the path of an image below its concept folder, which a heading names if needed."""
         name = row.path.removeprefix(self._prefix)
-        return name.removeprefix(f"{row.folder}/") if self.layout_.headings else name
+        return name.removeprefix(f"{row.folder}/") if self._runs else name
 
     def _roomy(self, width: int) -> bool:
         return width >= 52

@@ -22,7 +22,8 @@ class PartList(ImageList):
     def header(self, width: int) -> str:
         """Return the names of the columns."""
         name = cell("  " + _("image"), self._room(width))
-        return f"{name} {cell(_('size'), _SIZE, right=True)}  {_('used')}"
+        size = f"{cell(_('size'), _SIZE, right=True)}  " if self._roomy(width) else " "
+        return f"{name} {size}{_('used')}"
 
     def draw(self, index: int, width: int) -> list[Piece]:
         """Return one image as a line."""
@@ -36,12 +37,12 @@ class PartList(ImageList):
         return [
             ("  ", ""),
             (cell_left(name, self._room(width) - 2), ""),
-            (f" {size:>{_SIZE}}  ", "dim"),
+            (f" {size:>{_SIZE}}  " if self._roomy(width) else "  ", "dim"),
             (cell(used, _USED), look),
         ]
 
     def _room(self, width: int) -> int:
-        return width - _SIZE - _USED - 3
+        return width - _USED - (_SIZE + 3 if self._roomy(width) else 2)
 
     def _used(self, number: int, size: tuple[int, int]) -> tuple[str, str]:
         """Say what the trainer uses of an image."""

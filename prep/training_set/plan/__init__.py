@@ -160,7 +160,9 @@ class Plan:
         short = sum(count % batch > 0 for count in self.exposed.values())
         remark = "each bucket rounded up"
         if short:
-            remark += f": {_some(short, 'batch', 'es')} not full"
+            remark = (
+                f"each bucket rounded up: {short} {'batch' if short == 1 else 'batches'} not full"
+            )
         return (
             f"{self.exposures} exposures in {len(self.batches)} buckets, batch {batch}: "
             f"{total} batches per epoch ({remark})"

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from prep import language
 from prep.images.buckets import Buckets
 from prep.ops.plan import PlanOptions, PlanSettings
 from prep.section import Section
@@ -227,3 +228,7 @@ def test_one_of_a_thing_is_written_as_one() -> None:
     one, two = ConceptPlan("a", 1, 1, None, 0, "1_a"), ConceptPlan("b", 2, 1, None, 0, "1_b")
     assert one.arithmetic == "a: 1 image x 1 repeat = 1 exposure"
     assert two.arithmetic == "b: 2 images x 1 repeat = 2 exposures"
+    language.use("ja")
+    assert language.translated(one.arithmetic) == "a：全 1 枚 x リピート数 1 = 出現 1 回"
+    remark = "each bucket rounded up: 1 batch not full"
+    assert language.translated(remark) == "バケットごとに切り上げ：端数のバッチ 1 個"
