@@ -20,6 +20,7 @@ from prep.dataset.journal.changes import Change
 from prep.dataset.journal.edits import Edit, Journal, Outcome
 from prep.dataset.journal.taking_back import take_back
 from prep.events import Warned
+from prep.language import marked
 from prep.project import FILE_NAME, Project
 from tui.drafts import Drafts
 from tui.graphics.overlay import Overlay
@@ -31,7 +32,7 @@ from tui.stages import StageState
 
 T = TypeVar("T")
 
-_FRONT_END = "terminal application"
+_FRONT_END = marked("terminal application")
 _LISTED = 1000
 """Edits in the history."""
 

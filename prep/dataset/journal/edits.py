@@ -23,11 +23,13 @@ from pathlib import Path
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change, ChangeApplier
 from prep.errors import RetryError, UserError
+from prep.language import marked
 from prep.project.boundary import ProjectBoundary
 from prep.system.home import home_of
 from prep.system.leftovers import sweep
 from prep.system.locks import exclusive
 
+_COMMAND_LINE = marked("command line")
 _PATIENCE = 60.0
 """Seconds to wait for another process that is changing the project."""
 
@@ -97,7 +99,7 @@ class Journal:
         unfinished: What was interrupted and still cannot be finished: a folder is not writable.
     """
 
-    def __init__(self, index: Index, front_end: str = "command line") -> None:
+    def __init__(self, index: Index, front_end: str = _COMMAND_LINE) -> None:
         """Open the journal and finish what was interrupted; never fails for that.
 
         Args:
