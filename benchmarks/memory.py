@@ -18,7 +18,7 @@ from train.arithmetic.precision import choose
 from train.config import RunConfig, TrainSettings
 from train.families.base_model import BaseModel
 from train.families.opening import open_family
-from train.memory_plan.fit import GIB
+from train.memory_plan.fit import GIB, Fit, Rung
 from train.memory_plan.peak import Place, known_conditioning, loss_of, peak_of
 from train.run.building import make_network, make_stepper
 from train.settings.model import FamilyName
@@ -75,11 +75,14 @@ def main() -> None:
         stepper.step(settings.max_grad_norm, lambda tensor: tensor)
         network.after_step(step + 1)
     calculated, grown = max(phases.values()) / GIB, (_peak() - before) / GIB
+    told = Fit(Rung({}, 1), peak, 0).needed / GIB
     print(
         f"{family} {side} px {sys.argv[4]}{''.join(f' {word}' for word in sys.argv[5:])}:"
         f" calculated {calculated:.2f} GiB, resident {grown:.2f} GiB more than before"
-        f" ({before / GIB:.2f}), ratio {grown / calculated:.2f}; while encoding: calculated"
-        f" {phases['encode'] / GIB:.2f}, resident {(encoded - before) / GIB:.2f}"
+        f" ({before / GIB:.2f}), ratio {grown / calculated:.2f}; told to users {told:.2f},"
+        f" resident in all {_peak() / GIB:.2f}, ratio {_peak() / GIB / told:.2f};"
+        f" while encoding: calculated {phases['encode'] / GIB:.2f},"
+        f" resident {(encoded - before) / GIB:.2f}"
     )
 
 

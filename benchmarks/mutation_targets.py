@@ -93,7 +93,10 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "train/networks/build.py": _NETWORKS,
     "train/networks/lora.py": _NETWORKS,
     "train/networks/ranks.py": ("tests/train/networks/test_ranks.py",),
-    "train/networks/trainee.py": ("tests/train/networks/test_trainee.py",),
+    "train/networks/trainee.py": (
+        "tests/train/networks/test_trainee.py",
+        "tests/train/networks/test_ranks.py",
+    ),
     "train/optim/flat.py": _OPTIM,
     "train/optim/lion.py": _OPTIM,
     "train/optim/optimizers.py": _OPTIM,

@@ -70,6 +70,18 @@ def test_the_trigger_is_not_said_twice() -> None:
     assert set(shown("mochi, hat\nHere mochi sits on a chair.", only("sentence"))) == {
         "Here mochi sits on a chair."
     }
+    assert set(shown("mochi, hat\nMochi sits on a chair.", only("sentence"))) == {
+        "Mochi sits on a chair."
+    }
+    assert set(shown("Mochi, hat\nHere mochi sits on a chair.", only("sentence"))) == {
+        "Here mochi sits on a chair."
+    }
+
+
+def test_a_share_of_nothing_is_none() -> None:
+    """A caption that has only what is never to be shown is shown whole."""
+    never = replace(RULES, mix=(("trigger", 0.0), ("sentence", 1.0)))
+    assert set(shown("mochi, hat", never)) == {"mochi, hat"}
 
 
 def test_marks_and_groups_keep_their_meaning() -> None:

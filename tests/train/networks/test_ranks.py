@@ -74,6 +74,19 @@ def test_the_nearest_names_are_told() -> None:
     assert caught.value.hint == "For example: down."
 
 
+def test_the_nearest_names_are_whole_modules_too_and_three_at_most() -> None:
+    names = [f"lora_unet_block_{letter}_q" for letter in "abcd"]
+    with pytest.raises(ConfigError) as caught:
+        named("", {"block_b_p": 1}, names, ["lora_unet_"])
+    assert caught.value.hint == "Near it: block_b_q, block_b, block_d_q."
+
+
+def test_convolutions_of_one_pixel_count_as_linear_and_others_are_left_alone() -> None:
+    assert Ranks(4, 2.0).of("a", nn.Conv2d(2, 2, 1)) == (4, 2.0)
+    assert Ranks(4, 2.0).of("a", nn.Conv2d(2, 2, 3))[0] == 0
+    assert Ranks(4, 2.0, 3, 1.5).of("a", nn.Conv2d(2, 2, (2, 1))) == (3, 1.5)
+
+
 def test_the_last_pattern_counts_and_rank_0_leaves_modules_out() -> None:
     found = ranks(block_ranks={"*": 0, "down_blocks": 8, "*attn2*": 2})
     assert found == {UNET[0]: 8, UNET[1]: 2, UNET[2]: 8, UNET[3]: 8}

@@ -232,3 +232,14 @@ def test_one_cast_serves_several_passes_and_gradients_add_up() -> None:
     layer(x).sum().backward()
     assert torch.equal(adapter.up.weight.grad, 2 * once)
     assert made.trained()[TEXT].leaves()["lora_up.weight"].grad is None
+
+
+def test_weights_of_a_state_count_at_once() -> None:
+    """Also where the step before left copies of others in the format of the model."""
+    layer = nn.Linear(3, 3).bfloat16()
+    network = fresh_network({"lora_unet_a": layer}, Ranks(2, 1.0)).attach({"lora_unet_a": layer})
+    x = torch.ones(1, 3).bfloat16()
+    network.begin(torch.zeros(1))
+    before = layer(x)
+    network.load_state({n: torch.ones_like(t) for n, t in network.state().items()})
+    assert not torch.equal(layer(x), before)
