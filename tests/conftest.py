@@ -20,6 +20,10 @@ from tests.prep.model_hub import ModelHub, serving
 # other's way (a tiny pipeline took 24 s with the default and 0.3 s with one thread).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Where this is set, each process that the tests start would compile everything anew (0.15 s and
+# more, several hundred times).
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # Started in the background, a shell makes its children ignore interrupts; the tests send some.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -95,6 +95,32 @@ def test_sql_stays_in_the_dataset_and_in_the_stores_beside_it() -> None:
     assert speaking == STORES
 
 
+_FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_TRANSLATE = {"_", "ngettext", "counted", "translated"}
+
+
+def translated_at_import(node: ast.AST) -> list[int]:
+    """Return the lines of translations that are made when a module is imported."""
+    found: list[int] = []
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, _FUNCTIONS):
+            continue
+        if (
+            isinstance(child, ast.Call)
+            and isinstance(child.func, ast.Name)
+            and child.func.id in _TRANSLATE
+        ):
+            found.append(child.lineno)
+        found += translated_at_import(child)
+    return found
+
+
+def test_nothing_is_translated_before_the_language_is_known() -> None:
+    """``marked`` is for constants: they are translated where they are shown."""
+    found = {name: lines for name, tree in product() if (lines := translated_at_import(tree))}
+    assert found == {}
+
+
 def test_scores_are_read_by_one_module() -> None:
     reading = {
         name

@@ -10,11 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from prep.errors import UserError
-from prep.language import _
+from prep.language import _, marked
 from prep.project import Project
 from tui.chooser import recent
 from tui.chooser.dialogs import NewProject, PathDialog
@@ -27,15 +27,16 @@ from tui.preferences import apply_preferences
 from tui.printable_lines import PRINTABLE
 from tui.themes import THEMES
 from tui.tour import progress
+from tui.widgets.key_line import KeyLine
 from tui.widgets.line_list import cell
 
 _NAME, _TITLE = 24, 20
 """Cells for the name of a project, and for the title of an action."""
 ACTIONS = {
-    "open": ("o", _("Open a folder…"), _("A project, or any folder of images")),
-    "new": ("n", _("New project…"), _("For images that you put into it")),
-    "take": ("i", _("Import…"), _("A folder, a zip, or a dataset of another tool")),
-    "tour": ("t", _("Tour…"), _("Three steps on an example, in five minutes")),
+    "open": ("o", marked("Open a folder…"), marked("A project, or any folder of images")),
+    "new": ("n", marked("New project…"), marked("For images that you put into it")),
+    "take": ("i", marked("Import…"), marked("A folder, a zip, or a dataset of another tool")),
+    "tour": ("t", marked("Tour…"), marked("Three steps on an example, in five minutes")),
 }
 """Action -> key, title, help."""
 
@@ -49,10 +50,10 @@ class ChooserScreen(Screen[None]):
             Binding(key, f"app.{name}", title.rstrip("…"))
             for name, (key, title, _h) in ACTIONS.items()
         ),
-        Binding("delete,x", "forget", _("Off the list")),
+        Binding("delete,x", "forget", marked("Off the list")),
         Binding("j", "app.down", show=False),
         Binding("k", "app.up", show=False),
-        Binding("q,escape,ctrl+q", "app.leave", _("Quit")),
+        Binding("q,escape,ctrl+q", "app.leave", marked("Quit")),
     ]
 
     def compose(self) -> ComposeResult:
@@ -63,7 +64,7 @@ class ChooserScreen(Screen[None]):
             )
             yield Static(Content(_("Which project?")), id="chooser-question")
             yield OptionList(id="projects")
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Fill the list; offer the tour to somebody who is here for the first time."""
@@ -78,7 +79,7 @@ class ChooserScreen(Screen[None]):
         if options:
             options.append(None)
         for name, (key, title, text) in ACTIONS.items():
-            options.append(Option(_action(title, key, text), id=name))
+            options.append(Option(_action(_(title), key, _(text)), id=name))
         projects = self.query_one(OptionList)
         projects.clear_options()
         projects.add_options(options)

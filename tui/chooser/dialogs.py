@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static
 
 from prep.errors import UserError
-from prep.language import _, translated
+from prep.language import _, marked, translated
 from prep.project import Project
 from prep.project.creation import initialise
 from prep.system.names import with_home
@@ -27,27 +27,27 @@ class PathDialog(ModalScreen[Path | None]):
     """Asks for a folder; returns ``None`` if the user goes back."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", _("Back")),
-        Binding("ctrl+s", "accept", _("Open")),
+        Binding("escape", "dismiss(None)", marked("Back")),
+        Binding("ctrl+s", "accept", marked("Open")),
     ]
-    TITLE_TEXT, BUTTON, BACK = _("Open a folder"), _("Open"), _("Back")
+    TITLE_TEXT, BUTTON, BACK = marked("Open a folder"), marked("Open"), marked("Back")
     START = ""
     """The path that stands there at first."""
-    HINT = _("A project, or any folder of images. tab completes.")
+    HINT = marked("A project, or any folder of images. tab completes.")
 
     def compose(self) -> ComposeResult:
         """Compose the dialog."""
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = self.TITLE_TEXT
+            dialog.border_title = _(self.TITLE_TEXT)
             yield from self.before()
             yield Label(_("folder"), classes="field-label")
             yield PathField(self.START, id="path")
-            yield Static(Content(self.HINT), id="path-hint", classes="hint")
+            yield Static(Content(_(self.HINT)), id="path-hint", classes="hint")
             yield from self.more()
             yield Static(id="fault", classes="fault")
             with Horizontal(classes="buttons"):
-                yield Button(self.BUTTON, compact=True, id="accept", variant="primary")
-                yield Button(self.BACK, compact=True, id="back")
+                yield Button(_(self.BUTTON), compact=True, id="accept", variant="primary")
+                yield Button(_(self.BACK), compact=True, id="back")
 
     def before(self) -> ComposeResult:
         """Compose what stands above."""
@@ -76,7 +76,7 @@ class PathDialog(ModalScreen[Path | None]):
         names = [Path(path).name + "/" for path in found[:_SHOWN]]
         more = " …" if len(found) > _SHOWN else ""
         self.query_one("#path-hint", Static).update(
-            Content("  ".join(names) + more if names else self.HINT)
+            Content("  ".join(names) + more if names else _(self.HINT))
         )
 
     @on(Input.Submitted)
@@ -106,8 +106,8 @@ class PathDialog(ModalScreen[Path | None]):
 class NewProject(PathDialog):
     """Asks for the folder of a new project, and the base model that it is for."""
 
-    TITLE_TEXT, BUTTON = _("New project"), _("Create")
-    HINT = _("It is created, with dataset/, model/, output/ and shikomi.toml.")
+    TITLE_TEXT, BUTTON = marked("New project"), marked("Create")
+    HINT = marked("It is created, with dataset/, model/, output/ and shikomi.toml.")
 
     def more(self) -> ComposeResult:
         """Compose the choice of the base model."""

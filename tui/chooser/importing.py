@@ -14,14 +14,15 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Button, Footer, Input, Label, Static
+from textual.widgets import Button, Input, Label, Static
 
 from prep import events
-from prep.language import _, ngettext
+from prep.language import _, marked, ngettext
 from prep.system.names import with_home
 from tui.chooser.paths import PathField, is_source
 from tui.verbs.runs import Run, ShortRun
 from tui.widgets.job_strip import bar
+from tui.widgets.key_line import KeyLine
 
 _SHOWN = 500
 """Lines of the list that are shown."""
@@ -33,10 +34,10 @@ class ImportScreen(Screen[Path | None]):
 
     AUTO_FOCUS = "#source"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", _("Back")),
-        Binding("ctrl+y", "look", _("Look, write nothing")),
-        Binding("ctrl+t", "take", _("Import")),
-        Binding("ctrl+o", "open", _("Open the project")),
+        Binding("escape", "back", marked("Back")),
+        Binding("ctrl+y", "look", marked("Look, write nothing")),
+        Binding("ctrl+t", "take", marked("Import")),
+        Binding("ctrl+o", "open", marked("Open the project")),
     ]
 
     def __init__(self) -> None:
@@ -73,7 +74,7 @@ class ImportScreen(Screen[Path | None]):
         with VerticalScroll(id="import-output", can_focus=True):
             yield Static(id="import-lines")
         yield Static(id="import-command")
-        yield Footer()
+        yield KeyLine()
 
     # ---- inputs --------------------------------------------------------------------------
 

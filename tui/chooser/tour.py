@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static
 
-from prep.language import _
+from prep.language import _, marked
 from prep.project import Project
 from tui.chooser.dialogs import PathDialog
 from tui.tour import progress
@@ -21,10 +21,10 @@ class TourDialog(PathDialog):
     """Says what the tour is; returns the demo project, on which it is under way then."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", _("Not now")),
+        Binding("escape", "dismiss(None)", marked("Not now")),
     ]
-    TITLE_TEXT, BUTTON, BACK = _("Tour"), _("Start"), _("Not now")
-    HINT = _("A project with about 40 images is made here, or continued.")
+    TITLE_TEXT, BUTTON, BACK = marked("Tour"), marked("Start"), marked("Not now")
+    HINT = marked("A project with about 40 images is made here, or continued.")
     START = FOLDER
 
     def before(self) -> ComposeResult:

@@ -15,14 +15,14 @@ from textual.widgets import Input, Label, Select, Static
 from prep import language
 from prep.captions.translations import read_translations
 from prep.errors import UserError
-from prep.language import _, translated
+from prep.language import _, marked, translated
 from prep.system.names import with_home
 from tui.language_choice import NAMES
 from tui.notices import report
 from tui.preferences import preferences_file, read_preferences, save_preference
 from tui.terminal import ImageMode
 
-_ABOUT_TRANSLATIONS = _(
+_ABOUT_TRANSLATIONS = marked(
     "A CSV file (tag,translation), taken with enter: shown beside tags, and found while you type."
 )
 
@@ -70,7 +70,7 @@ class Settings(ModalScreen[None]):
             with Horizontal(classes="settings-row"):
                 yield Label(_("translations"), classes="field-label")
                 yield Input(known.translations, compact=True, id="translations")
-            yield Static(Content(_ABOUT_TRANSLATIONS), classes="hint", id="translations-hint")
+            yield Static(Content(_(_ABOUT_TRANSLATIONS)), classes="hint", id="translations-hint")
             yield Label(_("keys"), classes="field-label")
             yield Static(Content(self._about_keys()), id="keys-text")
 
@@ -110,7 +110,7 @@ class Settings(ModalScreen[None]):
             hint.update(Content.assemble((text, "$text-error")))
             return
         count = _("{count} translations").format(count=len(found)) if found else ""
-        hint.update(Content(f"✓ {count}" if count else _ABOUT_TRANSLATIONS))
+        hint.update(Content(f"✓ {count}" if count else _(_ABOUT_TRANSLATIONS)))
         await self.app.run_action("read_translations")
 
     @on(Select.Changed)

@@ -52,7 +52,7 @@ class JobView:
         state: As in ``prep.system.jobs.Status``.
         watched: It was seen running, so its end is notified.
         paused: It was asked to pause, and not to go on.
-        metrics: Every metric in order of arrival.
+        metrics: In the order of steps; a resumed run replaces those that it does again.
         results: Tags, groups, samples, saved and written files, and skipped items.
     """
 
