@@ -281,9 +281,7 @@ def toy_training(
     job = jobs.Job(folder / "job")
     job.directory.mkdir(exist_ok=True)
     part = DatasetPart((64, 64), Buckets((64, 64)), None, (Subset(folder / "images"),))
-    facts = Facts(
-        "epsilon", False, "fp32", "", "", "sd_v1", "stable-diffusion-v1", 0.0, len(held_out)
-    )
+    kind = ("epsilon", False, "fp32", "", "", "sd_v1", "stable-diffusion-v1")
     anything: Any = ToyCache(recorded, deviation)
     texts: Any = ToyTexts(model)
     generator: Any = ToyGenerator(failing)
@@ -302,7 +300,7 @@ def toy_training(
         network,
         stepper,
         Counters(started=0.0),
-        facts,
+        Facts(*kind, 0.0, len(held_out)),
         (picture,) * pictures,
         generator,
         Ledger(images, schedule.steps, model.objective.timesteps),

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import torch
@@ -13,37 +12,30 @@ from prep.errors import UserError
 from prep.events import Event, Stage, Warned
 from prep.images.buckets import Size
 from prep.system import jobs
-from train.arithmetic.precision import choose
 from train.config import RunConfig, TrainSettings
 from train.data.dataset import (
     Dataset,
     Schedule,
     TrainImage,
     largest_bucket,
-    split_validation,
-    validation_caption,
-    watched_images,
 )
-from train.data.latents import BATCH_PIXELS, LatentCache
-from train.data.reading import read_dataset
+from train.data.latents import LatentCache
 from train.families.base import Family
 from train.families.base_model import BaseModel
 from train.families.conditioning import Texts
-from train.families.opening import open_family, opened_base
 from train.lora.metadata import Facts
 from train.networks.trainable import TrainedWeights
 from train.optim.optimizers import description
 from train.optim.stepper import Stepper
 from train.run.batches import Lost
 from train.run.building import make_network, make_stepper, reorder_frozen
-from train.run.capacity import check_whole_model, whole_model_warnings
-from train.run.checkpoint import Counters, load_newest, newest_step, set_aside, states
-from train.run.data_faults import check_buckets, data_warnings
+from train.run.checkpoint import Counters, load_newest, set_aside, states
 from train.run.graphs import Graphs
+from train.run.inputs import divided, encoded, opened
 from train.run.ledger import Ledger
 from train.run.micro_batches import MicroBatches
 from train.run.monitor import CommandReader
-from train.run.probe import LEAST_STEPS, judge, prediction_errors, probed
+from train.run.probe import LEAST_STEPS, judge, prediction_errors
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
 from train.sampling.prompts import Prompt, training_prompts
@@ -147,23 +139,14 @@ def prepare(
         UserError: Anything the user can fix.
         StopAskedError: Somebody asked to stop; no other process is left waiting.
     """
-    settings, base, commands = run.train, opened_base(run), commands or CommandReader(job)
+    base, data, model = yield from opened(run, group)
+    settings, commands = run.train, commands or CommandReader(job)
     prompts = training_prompts(settings.sample_prompts, base)
-    check_buckets(data := read_dataset(run.dataset, settings), base)
-    yield from check_whole_model(base, settings, group.device)
-    model = open_family(base, choose(settings.precision, group.device))
-    settings.check_prediction(model.objective.prediction)
-    data, cache = yield from _encode(run, data, model, group)
-    chosen, held_out = split_validation(data, settings)
-    schedule = Schedule.make(chosen, settings, group.size)
-    texts, folder = Texts(model, settings), job.directory / "state"
-    yield from data_warnings(data, schedule, texts, settings)
-    yield from whole_model_warnings(run, base, schedule, folder)
-    read = schedule.captions_from(newest_step(folder), group.rank)
-    heed = partial(commands.heed, group)
-    yield from _read_ahead(texts, held_out, schedule.images, settings, read, heed)
-    fresh = not states(folder)
-    planned = yield from _planned(plan if fresh and group.is_main else None, run, base, schedule)
+    folder, heed = job.directory / "state", partial(commands.heed, group)
+    data, cache = yield from encoded(run, data, model, group)
+    held_out, schedule, texts = yield from divided(run, base, model, data, folder, group, heed)
+    plan = plan if (fresh := not states(folder)) and group.is_main else None
+    planned = yield from _planned(plan, run, base, schedule)
     yield from _load(model, settings)
     stepper = make_stepper(model, network := make_network(model, run, fresh=fresh), settings)
     counters = Counters(dataset=data.fingerprint, started=time.time())
@@ -173,7 +156,7 @@ def prepare(
         group,
         model,
         data,
-        tuple(held_out),
+        held_out,
         schedule,
         cache,
         texts,
@@ -188,9 +171,7 @@ def prepare(
         commands,
         planned=planned,
     )
-    training = yield from _begin_or_resume(training, heed)
-    group.meet()
-    return training
+    return (yield from _begin_or_resume(training, heed))
 
 
 def _begin_or_resume(
@@ -207,6 +188,7 @@ def _begin_or_resume(
         training.micro.restore(training.counters.micro_batches, training.group)
         if training.counters.scaler:
             stepper.scaler.load_state_dict(training.counters.scaler)
+        training.group.meet()
         return training
     with network.before():
         # Text states of the bare model, which nothing else may remember if they are trained.
@@ -214,24 +196,8 @@ def _begin_or_resume(
         training.errors = yield from _probe(
             model, training.cache, bare, training.schedule, training.settings, heed
         )
+    training.group.meet()
     return training
-
-
-def _read_ahead(
-    texts: Texts,
-    held_out: Sequence[TrainImage],
-    images: Sequence[TrainImage],
-    settings: TrainSettings,
-    captions: Iterable[str],
-    heed: Callable[[], None],
-) -> Generator[Event, None, None]:
-    """Encode captions: of images that are measured, and of the steps to come."""
-    measured = (*held_out, *watched_images(images, settings), *probed(images))
-    if not texts.trained:
-        began = time.monotonic()
-        yield Stage("captions")
-        texts.read_ahead(chain(map(validation_caption, measured), captions), heed)
-        yield Stage("captions", True, round(time.monotonic() - began, 2))
 
 
 def _planned(
@@ -254,30 +220,6 @@ def _load(model: Family, settings: TrainSettings) -> Generator[Event, None, None
     name = str(policy.dtype).removeprefix("torch.")
     note = f"{name}: {policy.reason}"
     yield Stage("load", True, round(time.monotonic() - began, 2), note)
-
-
-def _encode(
-    run: RunConfig, data: Dataset, model: Family, group: ProcessGroup
-) -> Generator[Event, None, tuple[Dataset, LatentCache]]:
-    """Fill the latent cache; images that turn out to be broken are left out. Then the VAE goes."""
-    began = time.monotonic()
-    together = BATCH_PIXELS if group.device.type == "cuda" else 0
-    cache = LatentCache(run.cache, model.base.vae_hash(), model.encode_pixels, together)
-    yield Stage("encode")
-    broken: list[tuple[TrainImage, str]] = []
-    if group.size > 1:
-        yield from cache.fill(data.images, [], group.share)
-        group.meet()
-    # Missing now: what is broken, and what another machine has put into a folder of its own.
-    yield from cache.fill(data.images, broken)
-    data = data.without(broken)
-    yield from data.skipped
-    if not data.images:
-        raise UserError("No image of the dataset can be read.", "See the reasons above.")
-    group.meet()
-    yield Stage("encode", True, round(time.monotonic() - began, 2), f"{len(data.images)} images")
-    model.park("vae")
-    return data, cache
 
 
 def _probe(

@@ -21,7 +21,7 @@ from tests.train.tiny import dataset_text, make_images
 from tests.train.toy import CPU, steps, toy_image, toy_training, weights
 from train.config import RunConfig, TrainSettings
 from train.data.reading import read_dataset
-from train.run import prepare, processes
+from train.run import inputs, processes
 from train.run.micro_batches import MicroBatches
 from train.run.monitor import CommandReader
 from train.run.prepare import Training
@@ -123,7 +123,7 @@ def encode_together(rank: int, folder: Path) -> dict[str, Any]:
         cache=folder / "cache",
     )
     found: list[Any] = []
-    data, cache = yield_into(found, prepare._encode(run, data, model, group))
+    data, cache = yield_into(found, inputs.encoded(run, data, model, group))
     here = len(encoded)
     loaded = [float(cache.load(image)[0].mean()) for image in data.images]
     assert len(encoded) == here, "all was in the cache"
