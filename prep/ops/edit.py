@@ -13,6 +13,7 @@ from prep.dataset.journal.edits import Journal, Outcome, check_found
 from prep.editing.editor import CaptionState, Editor
 from prep.editing.options import EditOptions as EditOptions
 from prep.errors import ConfigError
+from prep.language import english
 from prep.project import Project, Section
 from prep.regexes import Expression
 from prep.tagging.scores.stored_scores import MainTaggerScores
@@ -179,7 +180,10 @@ def exclude(project: Project, options: ExcludeOptions) -> Iterator[events.Event]
             for row in index.select(options.where)
             if (row.excluded is None) != options.include
         ]
-        title = f"{'include' if options.include else 'exclude'} {len(changes)} images"
+        if options.include:
+            title = english("include {count} image", "include {count} images", len(changes))
+        else:
+            title = english("exclude {count} image", "exclude {count} images", len(changes))
         yield from _carry_out(index, title, changes, options.dry_run)
 
 

@@ -17,6 +17,7 @@ from prep.dataset.journal.changes import Change, caption_change
 from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import ConfigError
 from prep.events.words import Lint
+from prep.language import english
 from prep.project import Concept, Project, Section
 
 LintCode = Literal[
@@ -131,7 +132,7 @@ def run(project: Project, options: LintOptions) -> Iterator[events.Event]:
         outcome = Outcome(0, "")
         if fixable:
             changes = list(_changes(index, ids, corrections))
-            title = f"correct {len(fixable)} tags"
+            title = english("correct {count} tag", "correct {count} tags", len(fixable))
             outcome = Outcome(0, title, changes)
             if written:
                 outcome = Journal(index).apply(title, changes)

@@ -16,6 +16,7 @@ from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError
 from prep.images.quality.kinds import KINDS, Values, explain
 from prep.images.quality.thresholds import Measure, QualitySection
+from prep.language import english
 from prep.project import Project, Section
 
 QualitySort = Literal["severity", "path"] | Measure
@@ -178,7 +179,10 @@ def _exclude(
         yield events.Change(change.path, change.before, change.after, change.what)
     if dry_run:
         return {"excluded": 0, "edit": 0}
-    outcome = Journal(index).apply(f"exclude {len(changes)} images by quality", changes)
+    title = english(
+        "exclude {count} image by quality", "exclude {count} images by quality", len(changes)
+    )
+    outcome = Journal(index).apply(title, changes)
     for change in outcome.changed:
         yield events.Change(change.path, change.before, change.after, change.what)
     for path, reason in outcome.conflicts:
