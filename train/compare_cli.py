@@ -25,8 +25,8 @@ _NAME, _VALUE = 28, 20
 @examples(
     ("shikomi jobs compare my_project", "Compare the two newest training runs."),
     (
-        "shikomi jobs compare my_project --job 20260301-181500-train --job 20260302-181500-train",
-        "Compare these runs, or more of them; shikomi jobs list shows the names.",
+        "shikomi jobs compare my_project --job 20260301-181500-train",
+        "Compare this run with the newest other one; shikomi jobs list shows the names.",
     ),
 )
 def jobs_compare(
@@ -41,7 +41,8 @@ def jobs_compare(
     The loss is smoothed; beside it stands that of the newest validation round.
 
     Args:
-        job: Name of a run; repeatable. Default: the two newest.
+        job: Name of a run; repeatable. One is compared with the newest other one. Default: the two
+            newest.
     """
 
     def stream() -> Iterator[events.Event]:
@@ -52,16 +53,17 @@ def jobs_compare(
 
 
 def _runs(project: Project, names: Sequence[str]) -> list[jobs.Job]:
-    """Return the runs with these names, or the two newest, the older one first.
+    """Return the runs with these names, before them the newest others until there are two.
 
     Raises:
         UserError: There is no such run, or only one.
     """
-    if names:
-        found = [find_job(project, name) for name in dict.fromkeys(names)]
-    else:
-        trained = (each for each in jobs.listed(project.jobs) if each.settings().kind == KIND)
-        found = list(trained)[:2][::-1]
+    found = [find_job(project, name) for name in dict.fromkeys(names)]
+    for each in jobs.listed(project.jobs):
+        if len(found) > 1:
+            break
+        if each.settings().kind == KIND and each.name not in names:
+            found.insert(0, each)
     for each in found:
         if each.settings().kind != KIND:
             raise UserError(f"{each.name} is not a training run.", "See: shikomi jobs list")

@@ -69,7 +69,7 @@ def test_a_page_has_all_its_parts() -> None:
 
 
 def test_a_group_lists_its_verbs() -> None:
-    assert headings(page("jobs"))["Verbs"] == ["list", "follow", "stop", "move", "start"]
+    assert headings(page("jobs"))["Verbs"] == ["list", "compare", "follow", "stop", "move", "start"]
     assert "Exit codes" not in page("jobs") + page("jobs", "list")
     assert "Exit codes" in page()
 

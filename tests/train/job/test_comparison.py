@@ -79,6 +79,10 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert lines[10].split()[3::2] == ["(0.2500)", "(0.5000)"]
     assert lines[-1] == f"lowest validation loss: {second.name}"
 
+    assert jobs_compare(project.root, job=(first.name,)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(" ")[0] for line in lines[:2]] == [second.name, first.name]
+
     assert jobs_compare(project.root, job=(second.name, first.name), json=True) == 0
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["job"] for one in found if one["kind"] == "compared-run"] == [
