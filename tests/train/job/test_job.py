@@ -62,15 +62,15 @@ def here(run: RunConfig, folder: Path) -> list[Event]:
 
 
 KILLED: dict[str, dict[str, Any]] = {
-    "dora by prodigy": {
-        "network": "dora",
-        "conv_rank": 2,
+    "lokr by prodigy": {
+        "network": "lokr",
+        "lokr_factor": 2,
         "dropout": 0.1,
         "optimizer": "prodigy",
         "learning_rate": 1.0,
         "optimizer_args": {"d0": 1e-3},
+        "ema_decay": 0.5,
     },
-    "lokr by lion": {"network": "lokr", "lokr_factor": 2, "optimizer": "lion", "ema_decay": 0.5},
     "full": {"method": "full", "rank": 32, "alpha": 16.0, "precision": "bf16"},
 }
 

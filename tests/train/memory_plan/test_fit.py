@@ -193,11 +193,14 @@ def test_a_whole_model_takes_what_is_kept_of_each_weight(
     assert peak.trained == pytest.approx(each * count(base, "unet"), rel=0.01)
     # Nothing of the UNet is there beside it; a CPU keeps the frozen text encoder.
     assert peak.resident == ("text_encoder",)
-    card = measured(base, dtype, is_cpu=False, method="full", **settings)
+
+
+def test_a_whole_model_with_its_text_encoder_leaves_nothing_frozen(base: Path) -> None:
+    card = measured(base, torch.bfloat16, is_cpu=False, method="full")
     assert card.phases["train"] == card.trained + card.step
-    texts = measured(base, dtype, method="full", train_text_encoder=True, **settings)
+    texts = measured(base, torch.bfloat16, method="full", train_text_encoder=True)
     both = count(base, "unet") + count(base, "text_encoder")
-    assert texts.trained == pytest.approx(each * both, rel=0.01)
+    assert texts.trained == pytest.approx(18 * both, rel=0.01)
     assert texts.resident == ()
 
 
