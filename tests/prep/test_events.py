@@ -24,6 +24,8 @@ EXAMPLES: dict[Any, Any] = {
     list[str]: ["a", "b"],
     list[int]: [0, 4],
     list[float]: [0.25, 1.0],
+    list[float | None]: [0.25, None],
+    list[Any]: [8, "lokr", None],
     list[tuple[str, float]]: [["hat", 0.5]],  # JSON has no tuples
     list[list[float]]: [[0.0, 0.25, 1.0, 0.5]],
     list[list[int]]: [[0, 0, 64, 96]],

@@ -82,8 +82,14 @@ def stepping(job: jobs.Job) -> None:
 
 def supervisor(job: jobs.Job) -> int:
     wanted = f"prep.system.supervise {job.directory}"
-    (found,) = (number for number, command in descendants().items() if command.endswith(wanted))
-    return found
+    found: list[int] = []
+
+    def alone() -> bool:
+        found[:] = (number for number, command in descendants().items() if command.endswith(wanted))
+        return len(found) == 1  # what it is just starting has its command until it has its own
+
+    wait_for(alone)
+    return found[0]
 
 
 def test_a_second_run_waits_and_trains_what_it_was_queued_with(
