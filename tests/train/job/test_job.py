@@ -65,7 +65,7 @@ KILLED: dict[str, dict[str, Any]] = {
     "lokr by prodigy": {
         "network": "lokr",
         "lokr_factor": 2,
-        "dropout": 0.1,
+        "module_dropout": 0.1,
         "optimizer": "prodigy",
         "learning_rate": 1.0,
         "optimizer_args": {"d0": 1e-3},
