@@ -6,13 +6,13 @@
 import os
 import sys
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from prep import language
 from prep.cli import crash
+from prep.cli.arguments import ProjectOrChoice
 from prep.cli.console import print_error
 from prep.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from prep.system.supervised import join_job, own_job
@@ -24,13 +24,7 @@ __all__ = ["STAGES", "Verb", "app", "main"]
 
 @app.default
 def open_application(
-    project: Annotated[
-        Path | None,
-        Parameter(
-            help="Project folder, or any folder of images. By default the current folder, or a"
-            " choice where it has no images."
-        ),
-    ] = None,
+    project: ProjectOrChoice = None,
     /,
     *,
     images: Annotated[

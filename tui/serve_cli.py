@@ -1,13 +1,8 @@
 """``shikomi serve``: the terminal application in a browser."""
 
-from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
-
 from prep import events
 from prep.cli import console
-from prep.cli.arguments import Json, Options
+from prep.cli.arguments import Json, Options, ProjectOrChoice
 from prep.cli.examples import examples
 from prep.language import _
 from tui.web import run as work
@@ -24,13 +19,7 @@ from tui.web.run import ServeOptions, Serving, Visits
     ),
 )
 def serve(
-    project: Annotated[
-        Path | None,
-        Parameter(
-            help="Project folder, or any folder of images. By default the current folder, or a"
-            " choice where it has no images."
-        ),
-    ] = None,
+    project: ProjectOrChoice = None,
     /,
     *,
     options: Options[ServeOptions] = ServeOptions(),
