@@ -51,7 +51,8 @@ class GroupList:
 
     def __getitem__(self, number: int) -> events.Group:
         """Return a group; those that were decided before come last."""
-        return [*self.found, *self.before][number]
+        decided = number - len(self.found)
+        return self.before[decided] if decided >= 0 else self.found[number]
 
     def read(self, index: Index) -> "GroupList":
         """Return the same groups with what is known of their images now."""
