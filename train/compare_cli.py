@@ -80,7 +80,7 @@ def _compared(project: Project, found: Sequence[jobs.Job]) -> Iterator[events.Ev
         yield events.ComparedRun(job.name, job.settings().title, **asdict(result))
     settings = [comparison.settings_of(project, job) for job in found]
     for name, values in comparison.differences(settings).items():
-        yield events.Difference(name, values)
+        yield events.ComparedSetting(name, values)
     for each in comparison.at_equal_steps(metrics):
         yield events.ComparedStep(each.step, list(each.losses), list(each.validations))
     best = comparison.best(results)
@@ -95,7 +95,7 @@ def _line(event: events.Event) -> str | None:
             before, last = _number(event.first_validation), _number(event.last_validation)
             parts.append(text.format(before=before, last=last))
         return "  ".join(parts)
-    if isinstance(event, events.Difference):
+    if isinstance(event, events.ComparedSetting):
         return _row(event.setting, map(_written, event.values))
     if isinstance(event, events.ComparedStep):
         pairs = zip(event.losses, event.validations, strict=True)

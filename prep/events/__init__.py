@@ -41,9 +41,9 @@ from prep.events.dataset import Tags as Tags
 from prep.events.dataset import Trait as Trait
 from prep.events.dataset import Waiting as Waiting
 from prep.events.jobs import ComparedRun as ComparedRun
+from prep.events.jobs import ComparedSetting as ComparedSetting
 from prep.events.jobs import ComparedStep as ComparedStep
 from prep.events.jobs import Diagnosis as Diagnosis
-from prep.events.jobs import Difference as Difference
 from prep.events.jobs import ImageLoss as ImageLoss
 from prep.events.jobs import JobState as JobState
 from prep.events.jobs import Metric as Metric

@@ -42,10 +42,10 @@ class ComparedRun(Event):
 
 
 @dataclass(frozen=True)
-class Difference(Event):
+class ComparedSetting(Event):
     """A setting that is not the same in all runs; a value is null where it is not set."""
 
-    kind: ClassVar[str] = "difference"
+    kind: ClassVar[str] = "compared-setting"
     setting: str
     values: list[Any]
 

@@ -263,8 +263,8 @@ def test_the_time_is_that_of_the_last_run() -> None:
     plan = make_plan([PlanItem("mochi", 10, (512, 512))] * 36, Buckets((512, 512)), settings)
     assert words.sums(plan, 1.5).startswith("3,600 steps · 10 epochs · about 40 min at 1.5")
     assert "no run yet" in words.sums(plan, None)
-    assert words.duration(89) == "89 s"
-    assert words.duration(90 * 60) == "1 h 30 min"
+    assert words.rough_duration(89) == "89 s"
+    assert words.rough_duration(90 * 60) == "1 h 30 min"
 
 
 async def test_the_plan_that_is_shown_is_that_of_the_verb(two: Project) -> None:

@@ -17,8 +17,8 @@ from tests.prep.pictures import busy
 from tests.tui.driving import Opened, running
 from tui.dialogs.preview import Preview
 from tui.dialogs.question import Question
-from tui.screens.review import ReviewScreen
-from tui.screens.review_texts import answers, beside, nothing_proposed
+from tui.screens.review.screen import ReviewScreen
+from tui.screens.review.texts import answers, beside, nothing_proposed
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.image_list import ImageList
 from tui.widgets.line_list import ItemList

@@ -29,7 +29,7 @@ from tests.prep.scored import add_scores
 from tests.tui.driving import Opened, running
 from tests.tui.test_samples import missing
 from tui.app import ShikomiApp
-from tui.screens.review import ReviewScreen
+from tui.screens.review.screen import ReviewScreen
 from tui.widgets.completions import Completions
 from tui.widgets.image_list import ImageList
 from tui.widgets.line_list import ItemList

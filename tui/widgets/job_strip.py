@@ -20,7 +20,7 @@ _COMMANDS, _TYPING = marked(" COMMANDS "), marked(" TYPING · esc ")
 
 
 def duration(seconds: float) -> str:
-    """Return a readable duration.
+    """Return a duration that counts down, to the second, in as few cells as it takes.
 
     Example:
         >>> duration(7), duration(125), duration(7300)

@@ -89,7 +89,7 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         second.name,
         first.name,
     ]
-    assert [one["values"] for one in found if one["kind"] == "difference"] == [[16, 8]]
+    assert [one["values"] for one in found if one["kind"] == "compared-setting"] == [[16, 8]]
     steps = [one for one in found if one["kind"] == "compared-step"]
     assert [one["step"] for one in steps] == list(range(5, 41, 5))
     assert steps[-1]["validations"] == [0.5, 0.25], "the longer run has validated only at its end"

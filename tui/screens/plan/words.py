@@ -109,18 +109,18 @@ def sums(plan: Plan, rate: float | None) -> str:
     epochs = ngettext("{count} epoch", "{count} epochs", plan.epochs).format(count=plan.epochs)
     if rate:
         time = _("about {time} at {rate:.3g} steps/s, as in the last run").format(
-            time=duration(plan.steps / rate), rate=rate
+            time=rough_duration(plan.steps / rate), rate=rate
         )
     else:
         time = _("no run yet to tell the time from")
     return f"{steps} · {epochs} · {time}"
 
 
-def duration(seconds: float) -> str:
-    """Return a readable duration.
+def rough_duration(seconds: float) -> str:
+    """Return the duration of work that is only estimated, to the minute.
 
     Example:
-        >>> duration(42), duration(700), duration(7800)
+        >>> rough_duration(42), rough_duration(700), rough_duration(7800)
         ('42 s', '12 min', '2 h 10 min')
     """
     if seconds < 90:

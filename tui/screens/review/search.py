@@ -12,7 +12,7 @@ from prep.dataset.index import Index
 from prep.ops import review
 from prep.project import Project
 from tui.jobs.operations import watched
-from tui.screens.search_progress import Searching
+from tui.widgets.search_progress import Searching
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Stage 0: everything that wants a decision, one thing at a time."""
+"""The screen: one question at a time, its pictures, its answers and what is left."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -22,8 +22,8 @@ from prep.ops.review.cuts import HeadLoss
 from tui import commands
 from tui.notices import tell
 from tui.overlays import with_crops
-from tui.screens.review_search import Searched, search
-from tui.screens.review_texts import (
+from tui.screens.review.search import Searched, search
+from tui.screens.review.texts import (
     answer_to_all,
     answers,
     beside,
@@ -32,13 +32,13 @@ from tui.screens.review_texts import (
     line,
     nothing_proposed,
 )
-from tui.screens.search_progress import Searching
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.stages import StageState
 from tui.widgets.clipped import Clipped
 from tui.widgets.line_list import ItemList, LineList
 from tui.widgets.picture import Picture
+from tui.widgets.search_progress import Searching
 
 _NOTICE = 0.5
 """Seconds after which a question that took the place of another one by itself can be answered."""

@@ -1,4 +1,4 @@
-"""Stage 2: duplicates, side by side; all but one are excluded, never deleted."""
+"""The screen: the groups, the pictures of one side by side, what is kept and what goes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,14 +25,14 @@ from tui import commands
 from tui.dialogs.preview import Preview
 from tui.jobs.operations import watched
 from tui.notices import tell
-from tui.screens.duplicate_groups import GroupList, stays_and_goes
-from tui.screens.search_progress import Searching
+from tui.screens.dupes.groups import GroupList, stays_and_goes
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.stages import StageState
 from tui.widgets.clipped import Clipped
 from tui.widgets.image_pair import ImagePair, Side
 from tui.widgets.line_list import ItemList, LineList, cell, count_of
+from tui.widgets.search_progress import Searching
 
 
 @dataclass
