@@ -1,7 +1,7 @@
 """Write the generated parts of the documents: ``python docs/regenerate.py``.
 
 The text above the marker of a document is written by hand. Below it stand, in ``docs/cli.md``,
-every verb with its options and its examples, as ``--help`` shows them; in
+every verb with its options and its examples, as ``--help`` shows them, and every event; in
 ``docs/topics/training-settings.md`` the settings and presets of training; in
 ``docs/topics/from-kohya.md`` the arguments of sd-scripts; in ``docs/topics/terminal.md`` the keys
 of the terminal application. The catalogues of translations are brought up to date and compiled, too
@@ -13,8 +13,9 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 if TYPE_CHECKING:
     from cyclopts.help import HelpPanel
@@ -97,6 +98,45 @@ def _verbs() -> Iterator[str]:
         yield f"### shikomi {verb.name}"
         yield from _page(verb.name.split())
         yield ""
+
+
+def _events() -> Iterator[str]:
+    """Yield every kind of event with its fields and what they mean."""
+    from prep import events
+
+    yield "## Events"
+    yield ""
+    yield "Types are Python's, where `None` is `null`. A field with a value behind `=` may be"
+    yield "missing in a line that an older version has written; it had this value then."
+    yield ""
+    for kind, event in sorted(events.KINDS.items()):
+        if event is not events.Unknown:
+            listed = ", ".join(map(_field, fields(event)))
+            yield f"- **`{kind}`** ({f'`{listed}`' if listed else 'no fields'}): {_said(event)}"
+    yield ""
+
+
+def _field(field: "Field[Any]") -> str:
+    """Return a field with its type, and its default if it has one."""
+    annotation = field.type
+    name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    kind = str(annotation) if "[" in str(annotation) else name
+    shown = f"{field.name}: {kind.replace('typing.', '')}"
+    if field.default_factory is not MISSING:
+        return f"{shown} = {json.dumps(field.default_factory())}"
+    return shown if field.default is MISSING else f"{shown} = {json.dumps(field.default)}"
+
+
+def _said(event: type) -> str:
+    """Return a docstring on one line, as Markdown."""
+    text = " ".join(str(event.__doc__).split())
+    return re.sub(r"``(.+?)``", r"`\1`", text)
+
+
+def _reference() -> Iterator[str]:
+    """Yield the documentation of the command line."""
+    yield from _verbs()
+    yield from _events()
 
 
 def _setting(name: str, field: "FieldInfo") -> str:
@@ -206,7 +246,7 @@ def _keys_in_japanese() -> Iterator[str]:
 
 
 PAGES: Mapping[Path, Callable[[], Iterator[str]]] = {
-    ROOT / "docs" / "cli.md": _verbs,
+    ROOT / "docs" / "cli.md": _reference,
     ROOT / "docs" / "topics" / "training-settings.md": _settings,
     ROOT / "docs" / "topics" / "from-kohya.md": _arguments,
     ROOT / "docs" / "topics" / "terminal.md": _keys,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from prep.events import KINDS
 from tests.verbs import all_commands
 from tui.cli import STAGES
 
@@ -41,6 +42,19 @@ def test_the_reference_is_up_to_date() -> None:
     assert len(module.PAGES) == 5
     for page in module.PAGES:
         assert page.read_text("utf-8") == module.complete(page), "run: python docs/regenerate.py"
+
+
+def test_the_table_of_events_names_each_verb_and_kind_as_it_is_called() -> None:
+    """Every kind is named, too: one that no verb prints would be a mistake in the table."""
+    text = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    table = text.partition("## What verbs print")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
+    assert {kind for row in rows for kind in re.findall(r"`([a-z_]+)`", row[1])} == {
+        kind for kind, event in KINDS.items() if event.__module__.startswith("prep.events")
+    } - {"unknown"}
+    verbs = {verb.name for verbs in STAGES.values() for verb in verbs}
+    named = re.findall(r"[a-z]+", " ".join(row[0] for row in rows if "--" not in row[0]))
+    assert set(named) - {"all"} <= {word for verb in verbs for word in verb.split()}
 
 
 def test_readme_begins_with_the_two_commands() -> None:

@@ -13,6 +13,7 @@ from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.examples import examples
 from prep.cli.run_lines import run_line
 from prep.errors import EXIT_INTERRUPTED, UserError
+from prep.language import quantity
 from prep.project import Project
 from prep.system import jobs
 from train.config import TrainSettings
@@ -57,10 +58,10 @@ def train(
     """Train a LoRA in a job that continues when this terminal is closed.
 
     Runs of a project train one after another: while one is under way, the next waits in a queue and
-    starts by itself, with the settings and the training set of now.
+    starts by itself, with the settings and the training set as they are now.
 
-    The first Ctrl+C stops the job after its current step and saves its state; a second one leaves
-    it to itself. Settings are those of [train] in shikomi.toml.
+    The first Ctrl+C stops the job after its current step and saves its state; a second one no
+    longer waits for it. Settings are those of [train] in shikomi.toml.
 
     Args:
         presets: Settings that override [train], for a purpose (character, style, concept, guide,
@@ -69,7 +70,7 @@ def train(
         set_: A setting that overrides all others, as KEY=VALUE; repeatable.
         from_kohya: Train with the settings of this file: a TOML configuration of sd-scripts, a
             JSON file or preset of kohya_ss, or a text file with a command line. They override
-            [train]; training images that the file names are used if they are here.
+            [train]; training images that the file names are used if they exist here.
         dry_run: With --from-kohya: only show what becomes of each argument. The exit code is 1 if
             some cannot be trained.
         dataset: Dataset file of sd-scripts to train on. Default: the project is exported.
@@ -157,8 +158,8 @@ def rates(
     """Find a learning rate: train a little while it rises, and see where the loss falls fastest.
 
     This is the learning rate range test. Nothing is saved but the measurements, in
-    output/learning_rates.json. The loss is that of a few images on fixed noise. A suggestion is a
-    start; good rates depend on the length of the run.
+    output/learning_rates.json. The loss is that of a few images on fixed noise. The suggested rate
+    is a start; good rates depend on the length of the run.
 
     Args:
         presets: Settings for a purpose or an amount of memory, as for train; repeatable.
@@ -262,7 +263,10 @@ def _train_summary(summary: dict[str, Any], project: Path) -> str:
     before, after = summary.get("val_loss_before"), summary.get("val_loss_after")
     if "lora" not in summary:  # it never began
         return ""
-    lines = [f"{summary['lora']}", f"{summary['steps']} steps in {summary['seconds']:.0f} s"]
+    lines = [
+        f"{summary['lora']}",
+        f"{quantity(summary['steps'], 'step')} in {summary['seconds']:.0f} s",
+    ]
     if summary.get("it_per_s"):
         lines[-1] += f", {summary['it_per_s']:.2f} steps/s"
     if before is not None and after is not None:

@@ -14,6 +14,7 @@ from prep import captions, demo_world, events
 from prep.captions.traits import own_traits
 from prep.dataset.index import Index
 from prep.errors import UnreadableError, UserError
+from prep.language import quantity
 from prep.ops import buckets, dupes, edit, export, plan, scan, tag
 from prep.project import FILE_NAME, Project
 from prep.system import jobs
@@ -187,17 +188,17 @@ def _curate(project: Project, stages: Stages) -> DemoStage:
     found = yield from stages.run(
         "scan",
         scan.run(project),
-        lambda s: f"{s['images']} images, {s['unreadable']} unreadable",
+        lambda s: f"{quantity(s['images'], 'image')}, {s['unreadable']} unreadable",
     )
     yield from stages.run(
         "dupes",
         dupes.run(project, dupes.DupesOptions(resolve="keep-best")),
-        lambda s: f"{s['groups']} groups, {s['excluded']} left out",
+        lambda s: f"{quantity(s['groups'], 'group')}, {s['excluded']} left out",
     )
     tagged = yield from stages.run(
         "tag",
         tag.run(project, tag.TagOptions()),
-        lambda s: f"{s['images']} images with the {s['model']}",
+        lambda s: f"{quantity(s['images'], 'image')} tagged by the {s['model']}",
     )
     yield from stages.run("captions", _name_the_mascot(project), lambda s: s["note"])
     with Index(project) as index:
@@ -234,7 +235,7 @@ def _name_the_mascot(project: Project) -> Iterator[events.Event]:
 def _plan(project: Project, stages: Stages) -> DemoStage:
     """Sort into buckets, count the steps, write the training set."""
     sorted_ = yield from stages.run(
-        "buckets", buckets.run(project), lambda s: f"{s['buckets']} buckets"
+        "buckets", buckets.run(project), lambda s: quantity(s["buckets"], "bucket")
     )
     counted = yield from stages.run(
         "plan", plan.run(project, plan.PlanOptions()), lambda s: s["arithmetic"][-1]
@@ -242,7 +243,7 @@ def _plan(project: Project, stages: Stages) -> DemoStage:
     written = yield from stages.run(
         "export",
         export.run(project, export.ExportOptions()),
-        lambda s: f"{s['images']} images, {s['written']} files written",
+        lambda s: f"{quantity(s['images'], 'image')}, {quantity(s['written'], 'file')} written",
     )
     return {
         "buckets": sorted_["buckets"],
@@ -257,7 +258,7 @@ def _train(project: Project, stages: Stages) -> DemoStage:
         "train",
         _training(project),
         lambda s: (
-            f"{s['steps']} steps, validation loss {s['val_loss_before']:.4f} -> "
+            f"{quantity(s['steps'], 'step')}, validation loss {s['val_loss_before']:.4f} -> "
             f"{s['val_loss_after']:.4f}"
         ),
     )
@@ -311,11 +312,11 @@ def _look(project: Project, stages: Stages, lora: str) -> DemoStage:
         yield from stages.run(
             f"draw {name}",
             _noted(sample.run(project, options), project, pictures),
-            lambda s: f"{s['images']} pictures of: {TRIGGER}",
+            lambda s: f"{quantity(s['images'], 'picture')} of: {TRIGGER}",
         )
     found = yield from stages.run("verdict", _verdict(project, drawn), lambda s: s["findings"][0])
     sheet = yield from stages.run(
-        "grid", grid.run(project, GridOptions(seed=7)), lambda s: f"{s['images']} pictures"
+        "grid", grid.run(project, GridOptions(seed=7)), lambda s: quantity(s["images"], "picture")
     )
     return {
         "grid": sheet["grid"],

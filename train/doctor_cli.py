@@ -12,6 +12,7 @@ from prep.cli import console
 from prep.cli.arguments import Json
 from prep.cli.examples import examples
 from prep.errors import ConfigError
+from prep.language import quantity
 from prep.project import Project
 
 _MARKS = {"found": "x", "fine": "ok", "unknown": "?"}
@@ -30,7 +31,8 @@ _WIDTH = 96
 )
 def doctor(
     project: Annotated[
-        Path | None, Parameter(help="Project folder, for its newest run. Default: this machine.")
+        Path | None,
+        Parameter(help="Project folder, whose newest run is diagnosed. Default: this machine."),
     ] = None,
     /,
     *,
@@ -113,6 +115,6 @@ def _images_summary(found: dict[str, Any]) -> str:
     )
     return (
         "columns: loss relative to the others (1 is usual) ± spread, exposures, first quarter ->"
-        f" second half\n{found['job']}, step {found['step']}: {found['images']} images,"
+        f" second half\n{found['job']}, step {found['step']}: {quantity(found['images'], 'image')},"
         f" {found['rated']} rated; {verdicts}"
     )

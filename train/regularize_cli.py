@@ -7,6 +7,7 @@ from prep import events
 from prep.cli import console
 from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.examples import examples
+from prep.language import quantity
 from prep.project import Project
 from train.extra import configure_libraries, require_training
 from train.sampling.options import RegularizeOptions
@@ -33,8 +34,9 @@ def regularize(
 ) -> int:
     """Generate regularisation images with the base model.
 
-    They show what the base model knows of a class, so that it does not forget it while it learns
-    one member of it. Their folder is marked as regularisation, and each gets its prompt as caption.
+    They show what the base model knows about a class such as 1girl, so that it does not forget it
+    while it learns one character. Their folder is marked as regularisation, and each image gets its
+    prompt as caption.
     """
 
     def stream() -> Iterator[events.Event]:
@@ -54,4 +56,4 @@ def _line(event: events.Event) -> str | None:
 def _summary(found: Mapping[str, Any]) -> str:
     kept = f"; {found['kept']} are there already" if found["kept"] else ""
     verb = "would be drawn" if found["dry_run"] else "drawn"
-    return f"{found['images']} images {verb} into {found['folder']}{kept}"
+    return f"{quantity(found['images'], 'image')} {verb} into {found['folder']}{kept}"

@@ -43,4 +43,4 @@ class Scope:
             return _("filter: {filter} ({images})").format(
                 filter=self.where, images=counted("{count} image", "{count} images", self.shown)
             )
-        return counted("{count} image", "all {count} images", self.total)
+        return counted("the {count} image", "all {count} images", self.total)

@@ -6,7 +6,7 @@ from prep.cli.arguments import Json, Options, ProjectOrChoice
 from prep.cli.examples import examples
 from prep.language import _
 from tui.web import run as work
-from tui.web.run import ServeOptions, Serving, Visits
+from tui.web.run import ServeOptions
 
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
 
@@ -27,7 +27,7 @@ def serve(
 ) -> int:
     """Open the terminal application in a browser, here or elsewhere.
 
-    The address that is printed holds a token, without which nobody comes in; SHIKOMI_TOKEN in the
+    The address that is printed holds a token, without which nobody gets in; SHIKOMI_TOKEN in the
     environment sets another one. By default only this machine is served. Each browser has an
     application of its own, which ends with it; jobs go on. Needs the extra: shikomi[serve]
     """
@@ -37,7 +37,7 @@ def serve(
 
 
 def _line(event: events.Event) -> str | None:
-    if isinstance(event, Serving):
+    if isinstance(event, events.Serving):
         lines = [_("Open      {url}").format(url=event.url)]
         if event.loopback:
             lines.append(_("Only browsers on this machine, or at the end of a tunnel, come in."))
@@ -48,6 +48,6 @@ def _line(event: events.Event) -> str | None:
             lines.append("  ssh -L 8400:localhost:8400 …")
         lines.append(_("ctrl+c    ends it"))
         return "\n".join(lines)
-    if isinstance(event, Visits):
+    if isinstance(event, events.Visits):
         return _("Browsers  {count}").format(count=event.count)
     return None

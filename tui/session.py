@@ -130,6 +130,11 @@ class Session:
         """Return what a tag means in the user's language; empty if that is not known."""
         return "" if self.translations is None else self.translations.of(tag)
 
+    def with_translation(self, tag: str) -> str:
+        """Return a tag with what it means, for lists: ``hat·帽子``; alone if that is not known."""
+        meaning = self.translation(tag)
+        return f"{tag}·{meaning}" if meaning else tag
+
     def close(self) -> None:
         """End all threads; running work is finished first."""
         self.drafts.close()

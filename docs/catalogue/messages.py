@@ -18,6 +18,8 @@ Piece = tuple[str, bool]
 
 _MARKS = {"_": 1, "marked": 1, "ngettext": 2, "counted": 2, "english": 2}
 """Functions that mark texts, and how many of their arguments are texts."""
+_COUNTS = ("count_of", "quantity")
+"""Functions that return a number with the noun that is their second argument."""
 _MOST_VARIANTS = 8
 """Texts that one expression may make, by its alternatives; with more, alternatives are gaps."""
 _SILENT = {"compile", "execute", "executemany", "executescript", "fullmatch", "match", "search"}
@@ -76,8 +78,8 @@ def marked_texts(path: Path, place: str) -> Iterator[Text]:
                 raise ValueError(f"{place}:{node.lineno}: no f-string can be translated")
             if all(texts):
                 yield Text(texts[0], "".join(texts[1:]), "interface", (place,))
-        elif name == "count_of" and len(node.args) > 1 and (noun := _literal(node.args[1])):
-            yield Text(f"{{count}} {noun}", f"{{count}} {noun}s", "interface", (place,))
+        elif name in _COUNTS and len(node.args) > 1 and (noun := _literal(node.args[1])):
+            yield Text(f"{{count}} {noun}", f"{{count}} {_nouns(node)}", "interface", (place,))
         elif name == "Finished" and node.args and isinstance(node.args[0], ast.Dict):
             for key in node.args[0].keys:
                 if key is not None and (word := _literal(key)):
@@ -88,6 +90,12 @@ def marked_texts(path: Path, place: str) -> Iterator[Text]:
 
 def _literal(node: ast.expr) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _nouns(node: ast.Call) -> str:
+    """Return the plural of what a call counts; empty if it is not written there."""
+    noun, plural = _literal(node.args[1]), _literal(node.args[2]) if len(node.args) > 2 else ""
+    return plural or (noun and f"{noun}s")
 
 
 def _called(node: ast.Call) -> str:
@@ -114,7 +122,7 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         name = _called(node)
-        if name in _SILENT or name in _MARKS or name == "Binding":
+        if name in _SILENT or name in _MARKS or name in (*_COUNTS, "Binding"):
             return
         outer, self._short = self._short, name in _SHORT
         self.generic_visit(node)
@@ -189,9 +197,6 @@ def _variants(node: ast.expr) -> list[list[Piece]]:
         return [[], _variants(node.left)[0]]  # "s" * (count != 1)
     if isinstance(node, ast.IfExp) and (_is_text(node.body) or _is_text(node.orelse)):
         return [*_variants(node.body), *_variants(node.orelse)]
-    if isinstance(node, ast.Call) and _called(node) == "count_of" and len(node.args) > 1:
-        noun = _literal(node.args[1])
-        return [[(_name(node.args[0]), True), (f" {noun}{end}", False)] for end in ("", "s")]
     return [[(_name(node), True)]]
 
 
@@ -222,6 +227,8 @@ def _name(node: ast.expr) -> str:
             return _name(inner)
         case ast.Call(args=[inner, *_]) if _called(node) in (*_TRANSPARENT, "join"):
             return _name(inner)
+        case ast.Call(args=[_, _, *_]) if _called(node) in _COUNTS and _nouns(node):
+            return re.sub(r"\W", "_", _nouns(node))
         case ast.Call(func=ast.Attribute(value=inner, attr=name)):
             found = name if not isinstance(inner, ast.Name) else f"{inner.id}_{name}"
         case ast.Call():

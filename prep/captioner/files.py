@@ -9,6 +9,7 @@ from prep.captioner.placing import DescriptionMode
 from prep.dataset.index import ImageRow
 from prep.dataset.journal.changes import CAPTION, Change, content_change
 from prep.errors import UnreadableError
+from prep.language import english
 from prep.project import Project
 from prep.project.captioner import DescriptionPlace
 
@@ -81,8 +82,15 @@ class Descriptions:
         if self._sharing:
             first, second = self._sharing[0]
             yield events.Warned(
-                f"{len(self._sharing)} images share the caption file of another image: {second} has"
-                f" that of {first}; the description is for the first.",
+                english(
+                    "{count} image shares the caption file of another image: {second} has that of"
+                    " {first}; the description is for the first.",
+                    "{count} images share the caption file of another image: {second} has that of"
+                    " {first}; the description is for the first.",
+                    len(self._sharing),
+                    first=first,
+                    second=second,
+                ),
                 "Rename one of them, so that each has its own.",
             )
 

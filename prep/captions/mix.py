@@ -41,7 +41,7 @@ class Pieces:
         Args:
             first: Its first line.
             others: Its other lines: each is a description.
-            keep: Number of first tags that stay in front.
+            keep: Number of leading tags that stay in front.
             keep_mark: ``|||`` where it is used instead of a number.
 
         Example:

@@ -32,7 +32,7 @@ class CaptionRules:
 
     Attributes:
         shuffle: Shuffle the tags that are not kept.
-        keep_tokens: Number of first tags that stay in place.
+        keep_tokens: Number of leading tags that stay in place.
         keep_separator: Where it occurs in a caption, everything before it stays in place instead,
             and everything behind a second one stays at the end.
         separator: Separator of tags, in the caption file and after shuffling.

@@ -11,7 +11,7 @@ from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.errors import UserError
-from prep.language import _
+from prep.language import _, quantity
 from prep.ops import caption as caption_op
 from prep.ops.caption import CaptionOptions
 from prep.project import Project
@@ -90,7 +90,7 @@ class _Printer:
 
 
 def _summary(found: dict[str, Any], options: CaptionOptions) -> str:
-    line = f"{_count(found['described'], 'image')} described"
+    line = f"{quantity(found['described'], 'image')} described"
     line += f" by {found['model']}" if found["model"] else ""
     if found["described"] and found["seconds"]:
         line += f", {60 * found['described'] / found['seconds']:.3g} a minute"
@@ -99,15 +99,11 @@ def _summary(found: dict[str, Any], options: CaptionOptions) -> str:
     if found["failed"]:
         line += f"; {found['failed']} got no answer: run it again"
     verb = "would change" if options.dry_run else "changed"
-    line += f"\n{_count(found['changed'], 'caption')} {verb}"
+    line += f"\n{quantity(found['changed'], 'caption')} {verb}"
     if found["edit"]:
         line += f" (edit {found['edit']}; take back with: shikomi undo)"
     if found["by_hand"]:
-        line += f"; {found['by_hand']} written by hand stay (--write overwrite replaces them)"
+        line += f"; {found['by_hand']} written by hand kept (--write overwrite replaces them)"
     if found["conflicts"]:
-        line += f"; {found['conflicts']} were changed elsewhere and left alone"
+        line += f"; {found['conflicts']} left alone: changed elsewhere in the meantime"
     return line
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

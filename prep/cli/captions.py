@@ -9,6 +9,7 @@ from prep.cli.changes import Limited, change_line, short
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.editing.options import EditOptions
+from prep.language import quantity
 from prep.ops import edit as edit_op
 from prep.ops import prune as prune_op
 from prep.ops.prune import PruneOptions
@@ -119,13 +120,13 @@ def _found_summary(summary: Mapping[str, Any]) -> str:
 
 
 def _captions(count: int) -> str:
-    return f"{count} caption" + ("" if count == 1 else "s")
+    return quantity(count, "caption")
 
 
 def _counts(counts: Mapping[str, int]) -> str:
     parts = [f"{short(tag)} x{count}" for tag, count in list(counts.items())[:_TAGS]]
     more = len(counts) - _TAGS
-    return ", ".join(parts) + (f" and {more} other tags" if more > 0 else "")
+    return ", ".join(parts) + (f" and {quantity(more, 'other tag')}" if more > 0 else "")
 
 
 def _heading(concept: str) -> str:

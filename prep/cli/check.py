@@ -1,6 +1,5 @@
 """The command line of the pre-flight check: findings grouped by code, most severe first."""
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ from prep.cli.changes import change_line
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.errors import EXIT_OK, EXIT_PROBLEMS
-from prep.language import _
+from prep.language import _, quantity
 from prep.ops import check as check_op
 from prep.ops.check import CheckOptions
 from prep.project import Project
@@ -99,13 +98,19 @@ class Report:
 
 
 def _last_lines(summary: dict[str, Any]) -> Iterator[str]:
-    counts = Counter({name: int(summary[name]) for name in ("errors", "warnings", "infos")})
-    named = ", ".join(
-        f"{count} {name if count != 1 else name[:-1]}" for name, count in counts.items()
+    images = quantity(summary["images"], "image")
+    errors, warnings = (
+        quantity(summary["errors"], "error"),
+        quantity(summary["warnings"], "warning"),
     )
-    images = f"{summary['images']} images read by the rules of {summary['trainer']}"
-    yield f"{images}: {named}." if counts.total() else f"{images}: nothing to complain about."
+    found = f"{errors}, {warnings}, {quantity(summary['infos'], 'info')}"
+    if not any(summary[name] for name in ("errors", "warnings", "infos")):
+        found = "nothing to complain about"
+    yield f"{images} checked by the rules of {summary['trainer']}: {found}."
     if summary["fixed"]:
-        yield f"Mended {summary['fixed']} findings (edit {summary['edit']}; shikomi undo)."
+        yield (
+            f"Fixed {quantity(summary['fixed'], 'finding')} (edit {summary['edit']};"
+            " take back with: shikomi undo)."
+        )
     if summary["fixable"]:
-        yield f"{summary['fixable']} can be mended: shikomi check --fix (--dry-run shows how)."
+        yield f"{summary['fixable']} can be fixed: shikomi check --fix (--dry-run shows how)."

@@ -7,6 +7,7 @@ from prep import events
 from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
+from prep.language import english, quantity
 from prep.ops import buckets as buckets_op
 from prep.ops import crop as crop_op
 from prep.ops import heads as heads_op
@@ -84,7 +85,7 @@ def preview(
     out: Path | None = None,
     json: Json = False,
 ) -> int:
-    """Show one image as sd-scripts, OneTrainer and the exported training set will have it.
+    """Show one image as sd-scripts and OneTrainer see it, and as it is exported.
 
     Args:
         image: Path of the image, or any part of it that occurs in no other path.
@@ -115,7 +116,7 @@ def heads(
 ) -> int:
     """Find the heads in images, and list those that training would cut off.
 
-    What was found is stored: each image is looked at once by a detector. With head_detector in
+    What was found is stored: a detector looks at each image only once. With head_detector in
     [crops] of shikomi.toml, check, crop, review and the application know the heads, too.
     """
     return operate(
@@ -130,8 +131,7 @@ def heads(
 def _head_lines(event: events.Event) -> str | None:
     if not isinstance(event, events.Heads):
         return None
-    count = len(event.heads)
-    line = f"{count} head{'' if count == 1 else 's'}  {event.path}"
+    line = f"{quantity(len(event.heads), 'head')}  {event.path}"
     places = (
         f"    {right - left}x{bottom - top} at {left},{top} ({score:.0%})"
         for (left, top, right, bottom), score in zip(event.heads, event.scores, strict=True)
@@ -140,11 +140,22 @@ def _head_lines(event: events.Event) -> str | None:
 
 
 def _head_summary(found: dict[str, Any]) -> str:
-    line = f"{found['heads']} heads in {found['images']} images, {found['model']}"
+    line = english(
+        "{count} head in {images}",
+        "{count} heads in {images}",
+        found["heads"],
+        images=quantity(found["images"], "image"),
+    )
     provider = found["provider"].replace("ExecutionProvider", "")
-    line += f" on {provider}" if provider else " (all were known)"
+    model = found["model"]
+    line += f"; {model} on {provider}" if provider else f"; {model} (all were known)"
     line += f"; {found['without']} without a head"
-    return f"{line}\n{found['cut']} lose a head to a crop or to their bucket"
+    cut = english(
+        "{count} loses a head to a crop or to its bucket",
+        "{count} lose a head to a crop or to their bucket",
+        found["cut"],
+    )
+    return f"{line}\n{cut}"
 
 
 def _crop_lines(event: events.Event) -> str | None:
@@ -164,8 +175,9 @@ def _crop_lines(event: events.Event) -> str | None:
 
 def _bucket_lines(event: events.Event) -> str | None:
     if isinstance(event, events.Bucket):
-        line = f"{event.width:>5}x{event.height:<5} {len(event.images):>6} images"
-        line += f" {event.exposures:>7} exposures {event.batches:>6} batches"
+        line = f"{event.width:>5}x{event.height:<5} {quantity(len(event.images), 'image'):>13}"
+        line += f" {quantity(event.exposures, 'exposure'):>17}"
+        line += f" {quantity(event.batches, 'batch', 'batches'):>14}"
         return line + (f"  ({event.rest} over)" if event.rest else "")
     return _seen_lines(event) if isinstance(event, events.Seen) else None
 

@@ -89,8 +89,8 @@ def init(project: Path, /, *, family: Literal["sd15", "sdxl"] = "sd15", json: Js
 def scan(project: ProjectPath = HERE, /, *, json: Json = False) -> int:
     """Find images and captions, and list files that cannot be read.
 
-    Verbs that use the dataset do this by themselves when they start. All of them pass over what is
-    hidden, the bins, thumbnails and system folders of NAS boxes, Windows and macOS (such as @eaDir,
+    Verbs that use the dataset do this by themselves when they start. All of them skip hidden files,
+    the recycle bins, thumbnails and system folders of NAS boxes, Windows and macOS (such as @eaDir,
     #recycle and $RECYCLE.BIN), and a folder Thumbs that holds only small versions of the pictures
     beside it.
     """

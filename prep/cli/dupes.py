@@ -9,6 +9,7 @@ from prep.cli.changes import change_line
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.curation.duplicates.groups import APART
+from prep.language import english, quantity
 from prep.ops import dupes as dupes_op
 from prep.ops.dupes import DupesOptions
 
@@ -64,18 +65,29 @@ def _summary(options: DupesOptions) -> Callable[[dict[str, Any]], str]:
 
 def _sentences(summary: dict[str, Any], options: DupesOptions) -> Iterator[str]:
     found = summary["duplicates"]
-    yield f"{summary['images']} images, {found} of them duplicates, in {summary['groups']} groups"
+    yield english(
+        "{images}, {count} of them a duplicate, in {groups}",
+        "{images}, {count} of them duplicates, in {groups}",
+        found,
+        images=quantity(summary["images"], "image"),
+        groups=quantity(summary["groups"], "group"),
+    )
     if summary["uncertain"]:
-        yield f"{summary['uncertain']} groups may be variants or marked copies: look at them"
-    apart = [f"{summary[f'{reason}s']} groups of {reason}s" for reason in APART[1:]]
+        yield english(
+            "{count} group may be of variants or marked copies: look at it",
+            "{count} groups may be of variants or marked copies: look at them",
+            summary["uncertain"],
+        )
+    apart = [f"{quantity(summary[f'{reason}s'], 'group')} of {reason}s" for reason in APART[1:]]
     if summary["variants"] or summary["crops"]:
-        yield ", ".join(apart) + " (shown only: they are no duplicates)"
-    done = summary["excluded"] + summary["trashed"]
+        yield ", ".join(apart) + " (only shown: they are not duplicates)"
+    done = quantity(summary["excluded"] + summary["trashed"], "image")
+    merged = f"{quantity(summary['captions'], 'caption')} merged"
     what = "moved to the trash" if options.trash else "left out"
     if options.resolve == "none":
         if found:
             yield "Leave all but the best out with: --resolve keep-best"
     elif options.dry_run:
-        yield f"{done} would be {what}, {summary['captions']} captions merged; nothing was written"
+        yield f"{done} would be {what}, {merged}; nothing was written"
     else:
-        yield f"{done} {what}, {summary['captions']} captions merged; take back with: shikomi undo"
+        yield f"{done} {what}, {merged}; take back with: shikomi undo"

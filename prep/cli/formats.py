@@ -10,11 +10,11 @@ from prep.cli import console
 from prep.cli.arguments import Json, ProjectPath
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
+from prep.language import quantity
 from prep.ops import diff as diff_op
 from prep.ops import importing
 from prep.ops import push as push_op
-from prep.ops.diff import Differs, TagDiffers
-from prep.ops.importing import Imported, ImportOptions
+from prep.ops.importing import ImportOptions
 from prep.ops.push import PushOptions
 
 
@@ -61,17 +61,18 @@ def import_(
 
 
 def _imported_line(event: events.Event) -> str | None:
-    if not isinstance(event, Imported):
+    if not isinstance(event, events.Imported):
         return None
     extras = [] if event.caption else ["no caption"]
-    extras += [f"{event.masks} mask" + "s" * (event.masks > 1)] if event.masks else []
+    extras += [quantity(event.masks, "mask")] if event.masks else []
     return f"{event.path}  <- {event.source}" + (f"  ({', '.join(extras)})" if extras else "")
 
 
 def _import_summary(found: dict[str, Any]) -> str:
     text = (
-        f"{found['format']}: {found['images']} images, {found['captions']} captions,"
-        f" {found['masks']} masks; {found['unchanged']} were there, {found['skipped']} skipped"
+        f"{found['format']}: {quantity(found['images'], 'image')},"
+        f" {quantity(found['captions'], 'caption')}, {quantity(found['masks'], 'mask')};"
+        f" {found['unchanged']} already there, {found['skipped']} skipped"
     )
     return text + ("\nTake it back with: shikomi undo" if found["edit"] else "")
 
@@ -134,11 +135,11 @@ _SIGNS = {"added": "+", "removed": "-"}
 
 
 def _difference_lines(event: events.Event) -> str | None:
-    if isinstance(event, TagDiffers):
+    if isinstance(event, events.TagDiffers):
         came = [f"+{event.added}"] if event.added else []
         gone = [f"-{event.removed}"] if event.removed else []
         return f"tag {event.name}: {' '.join([*came, *gone])}"
-    if not isinstance(event, Differs):
+    if not isinstance(event, events.Differs):
         return None
     if event.what in _SIGNS:
         return f"{_SIGNS[event.what]} {event.path}"
@@ -156,11 +157,11 @@ def _difference_lines(event: events.Event) -> str | None:
 
 
 def _diff_summary(found: dict[str, Any]) -> str:
-    sizes = f"{found['before']} and {found['after']} images"
+    before, after = quantity(found["before"], "image"), quantity(found["after"], "image")
     if found["same"]:
-        return f"The same: {sizes}."
-    kinds = [f"{n} {kind}" for kind, n in found.items() if kind not in _NO_KIND and n]
-    return f"Different: {sizes}; {', '.join(kinds)}."
+        return f"The same: {before} before, {after} after."
+    kinds = [f"{kind} {n}" for kind, n in found.items() if kind not in _NO_KIND and n]
+    return f"Different: {', '.join(kinds)}. {before} before, {after} after."
 
 
 _NO_KIND = ("same", "before", "after")

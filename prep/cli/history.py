@@ -1,6 +1,6 @@
 """The command line of the journal: what was done, undoing it, doing it again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,18 +18,19 @@ from prep.dataset.journal.changes import (
     EXCLUDED,
     MOVED,
 )
+from prep.language import _, quantity
 from prep.ops import edit as edit_op
 
 _MOST = 20
 """Changes that are printed; all of them are in the output of --json."""
-_NOUNS = {
-    CAPTION: "caption",
-    EXCLUDED: "exclusion",
-    CROPS: "crop",
-    MOVED: "moved file",
-    CONTENT: "file",
-    ANSWERS: "answered image",
-    DECISIONS: "decision",
+_COUNTED: Mapping[str, Callable[[int], str]] = {
+    CAPTION: lambda count: quantity(count, "caption"),
+    EXCLUDED: lambda count: quantity(count, "exclusion"),
+    CROPS: lambda count: quantity(count, "crop"),
+    MOVED: lambda count: quantity(count, "moved file"),
+    CONTENT: lambda count: quantity(count, "file"),
+    ANSWERS: lambda count: quantity(count, "answered image"),
+    DECISIONS: lambda count: quantity(count, "decision"),
 }
 
 
@@ -65,8 +66,8 @@ def _turn(project: ProjectPath, turn: Any, done: str, back: str, show: int, *, j
     printer = Limited(change_line, show)
 
     def summary(found: Mapping[str, Any]) -> str:
-        left = f"; {_count(found['conflicts'], 'file')} left alone" if found["conflicts"] else ""
-        changes = _count(found["changed"], "change")
+        left = f"; {quantity(found['conflicts'], 'file')} left alone" if found["conflicts"] else ""
+        changes = quantity(found["changed"], "change")
         return f"{done}: {found['title']} (edit {found['edit']}, {changes}{left}); {back}"
 
     return operate(project, turn, json=json, printer=printer, summary=printer.before(summary))
@@ -92,10 +93,6 @@ def _edit_line(event: events.Event) -> str | None:
     if not isinstance(event, events.HistoryEntry):
         return None
     when = datetime.fromtimestamp(event.time).strftime("%Y-%m-%d %H:%M")
-    counts = ", ".join(_count(number, _NOUNS[kind]) for kind, number in event.kinds.items())
+    counts = ", ".join(_COUNTED[kind](number) for kind, number in event.kinds.items())
     author = f", by the {event.author}" if event.author else ""
-    return f"{event.id:>4}  {when}  {event.state:<6}  {event.title}  ({counts}{author})"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+    return f"{event.id:>4}  {when}  {_(event.state):<6}  {event.title}  ({counts}{author})"

@@ -7,6 +7,7 @@ from prep.cli import console
 from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
+from prep.language import _, quantity, translated
 from prep.ops import advise as advise_op
 from prep.ops import quality as quality_op
 from prep.ops.advise import AdviseOptions
@@ -69,7 +70,8 @@ def advise(
         json=json,
         printer=_advice_lines,
         summary=lambda found: (
-            f"{found['images']} images: {found['warnings']} warnings, {found['notes']} notes"
+            f"{quantity(found['images'], 'image')}: {quantity(found['warnings'], 'warning')},"
+            f" {quantity(found['notes'], 'note')}"
         ),
     )
 
@@ -97,7 +99,9 @@ def _quality_lines() -> console.Printer:
 
 def _quality_summary(found: dict[str, Any]) -> str:
     counts = ", ".join(f"{name} {count}" for name, count in found["findings"].items())
-    line = f"{found['measured']} training images measured; {found['images']} with findings"
+    line = (
+        f"{quantity(found['measured'], 'training image')} measured; {found['images']} with findings"
+    )
     line += f" ({counts})" if counts else ""
     return line + (f"; {found['excluded']} left out" if found["edit"] else "")
 
@@ -105,7 +109,7 @@ def _quality_summary(found: dict[str, Any]) -> str:
 def _advice_lines(event: events.Event) -> str | None:
     if not isinstance(event, events.Advice):
         return None
-    lines = [f"{_MARKS[event.level]} {event.topic}: {event.message}"]
+    lines = [f"{_MARKS[event.level]} {_(event.topic)}: {translated(event.message)}"]
     lines += [f"    {event.hint}"] if event.hint else []
     lines += [f"    {path}" for path in event.images]
     return "\n".join(lines)
@@ -119,7 +123,7 @@ def plan_line(event: events.Event) -> str | None:
     if isinstance(event, events.Proposal):
         return (
             f"{event.folder}: repeats {event.repeats} -> {event.proposed}"
-            f"  ({event.images} x {event.proposed} = {event.balanced} exposures,"
+            f"  ({event.images} x {event.proposed} = {quantity(event.balanced, 'exposure')},"
             f" now {event.exposures})"
         )
     return None
@@ -131,7 +135,7 @@ def plan_summary(found: dict[str, Any]) -> str:
     if "balanced_steps" in found:
         done = "written to shikomi.toml" if found["saved"] else "nothing is written yet: --apply"
         lines.append(
-            f"balanced: {found['balanced_steps']} steps; epochs = {found['balanced_epochs']} would"
-            f" take about as long as now ({done})"
+            f"balanced: {quantity(found['balanced_steps'], 'step')};"
+            f" epochs = {found['balanced_epochs']} would take about as long as now ({done})"
         )
     return "\n".join(lines)

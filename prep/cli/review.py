@@ -9,6 +9,7 @@ from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.changes import change_line
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
+from prep.language import _, quantity
 from prep.ops import review as review_op
 from prep.ops.review import ReviewOptions
 
@@ -47,7 +48,7 @@ def review(
 
 
 def _title(event: events.Event) -> str | None:
-    return f"{event.about}: {event.title}" if isinstance(event, events.Waiting) else None
+    return f"{_(event.about)}: {event.title}" if isinstance(event, events.Waiting) else None
 
 
 def _lines(event: events.Event) -> str | None:
@@ -59,7 +60,7 @@ def _lines(event: events.Event) -> str | None:
 
 
 def _of(event: events.Waiting) -> Iterator[str]:
-    yield f"{event.about}: {event.title}"
+    yield f"{_(event.about)}: {event.title}"
     yield f"    {event.reason}"
     answers = {"yes": event.yes, "no": event.no, "fix": event.fix, "instead": event.instead}
     answers["code"] = event.code
@@ -71,7 +72,7 @@ def _summary(options: ReviewOptions, found: dict[str, Any]) -> str:
         return _forgotten(found)
     if options.answer:
         return _answered(options, found)
-    counts = ", ".join(f"{kind} {number}" for kind, number in found["kinds"].items())
+    counts = ", ".join(f"{_(kind)} {number}" for kind, number in found["kinds"].items())
     line = f"{found['waiting']} waiting for a decision" + (f" ({counts})" if counts else "")
     if found["answered"]:
         line += f"\n{found['answered']} answered before; ask again with: shikomi review --forget"
@@ -91,4 +92,6 @@ def _answered(options: ReviewOptions, found: dict[str, Any]) -> str:
 def _forgotten(found: dict[str, Any]) -> str:
     if not found["changed"]:
         return "Nothing was answered before."
-    return f"Answers forgotten in {found['changed']} places; take back with: shikomi undo"
+    return (
+        f"Answers forgotten in {quantity(found['changed'], 'place')}; take back with: shikomi undo"
+    )

@@ -7,6 +7,7 @@ from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.changes import change_line
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
+from prep.language import _, english, marked, quantity
 from prep.ops import compare as compare_op
 from prep.ops import doubt as doubt_op
 from prep.ops import thresholds as thresholds_op
@@ -21,6 +22,12 @@ _WHY = {
     "unseen": "in the caption, but hardly seen",
     "near": "a close call",
 }
+_COUNTED = {
+    "missing": marked("{count} seen, but not in the caption"),
+    "unseen": marked("{count} in the caption, but hardly seen"),
+    "near": marked("{count} close to the threshold"),
+}
+"""Numbers of doubts, by their reason."""
 
 
 @examples(
@@ -129,10 +136,6 @@ def doubt(
     )
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
-
-
 def _tagger_line(event: events.Event) -> str | None:
     if not isinstance(event, events.StoredScores):
         return None
@@ -142,7 +145,7 @@ def _tagger_line(event: events.Event) -> str | None:
         if event.character is not None and event.character != event.general:
             advice += f", characters {event.character:g}"
     return (
-        f"{event.name}  {event.images} different images, {event.tags} tags,"
+        f"{event.name}  {quantity(event.images, 'different image')}, {quantity(event.tags, 'tag')},"
         f" {event.bytes / 1e3:,.0f} kB, {advice}  [{event.key}]"
     )
 
@@ -151,25 +154,27 @@ def _threshold_line(event: events.Event) -> str | None:
     if isinstance(event, events.Sweep):
         return (
             f"general {event.general:<5g} {event.tags:>9} tags  {event.per_image:>6.1f} an image"
-            + (f"  {event.none} images with none" if event.none else "")
+            + (f"  {quantity(event.none, 'image')} with none" if event.none else "")
         )
     if not isinstance(event, events.TagShift):
         return None
     shift = f"+{event.added}" if event.added else ""
     shift += f" -{event.removed}" if event.removed else ""
-    return f"{shift.strip():>9}  {event.tag}  ({event.before} -> {event.after} images)"
+    return f"{shift.strip():>9}  {event.tag}  ({event.before} -> {quantity(event.after, 'image')})"
 
 
 def _threshold_summary(found: dict[str, Any]) -> str:
-    heading = f"{found['model']}, {found['images']} images"
-    heading += f" ({found['unscored']} others are not scored)" if found["unscored"] else ""
+    heading = f"{found['model']}, {quantity(found['images'], 'image')}"
+    heading += f" ({found['unscored']} without scores)" if found["unscored"] else ""
     if not found["instead"]:
-        return f"{heading}: {found['after']} tags; give other thresholds to compare"
-    parts = [
-        f"{sign}{_count(found[what], 'tag')} on {_count(found[images], 'image')}"
-        for sign, what, images in (("+", "added", "gaining"), ("-", "removed", "losing"))
-        if found[what]
-    ]
+        return f"{heading}: {quantity(found['after'], 'tag')}; give other thresholds to compare"
+    parts = []
+    if found["added"]:
+        images = quantity(found["gaining"], "image")
+        parts.append(f"adds {quantity(found['added'], 'tag')} on {images}")
+    if found["removed"]:
+        images = quantity(found["losing"], "image")
+        parts.append(f"removes {quantity(found['removed'], 'tag')} on {images}")
     return f"{heading}: {found['instead']}: {', '.join(parts) or 'no tag changes'}"
 
 
@@ -187,9 +192,9 @@ def _agreement_line(event: events.Event) -> str | None:
 def _agreement_summary(found: dict[str, Any]) -> str:
     return (
         f"columns and marks: both, only {found['first']} (<), only {found['second']} (>)\n"
-        f"{found['images']} images, {found['shared']} tags that both know: {found['both']} taken by"
-        f" both, {found['only_first']} and {found['only_second']} by one; agreement"
-        f" {found['agreement']:.0%}"
+        f"{quantity(found['images'], 'image')}, {quantity(found['shared'], 'tag')} that both know:"
+        f" {found['both']} taken by both, {found['only_first']} and {found['only_second']} by one;"
+        f" agreement {found['agreement']:.0%}"
     )
 
 
@@ -207,19 +212,25 @@ def _doubt_line(event: events.Event) -> str | None:
 def _doubt_summary(found: dict[str, Any]) -> str:
     if not found["doubts"]:
         return "No doubts: captions and scores agree, or were decided by hand."
-    reasons = {**_WHY, "near": "close calls"}
-    counts = ", ".join(f"{count} {reasons[name]}" for name, count in found["reasons"].items())
-    line = f"{_count(found['doubts'], 'doubt')} in {_count(found['images'], 'image')} ({counts})"
+    counts = ", ".join(_(_COUNTED[name]).format(count=n) for name, n in found["reasons"].items())
+    line = english(
+        "{count} doubt in {images} ({reasons})",
+        "{count} doubts in {images} ({reasons})",
+        found["doubts"],
+        images=quantity(found["images"], "image"),
+        reasons=counts,
+    )
     if found["shown"] < found["doubts"]:
         line += f"; the first {found['shown']} shown, --limit 0 for all"
-    line += f"; {found['unscored']} images are not scored" if found["unscored"] else ""
+    if found["unscored"]:
+        line += f"; {quantity(found['unscored'], 'image')} without scores"
     return line
 
 
 def _answer_summary(found: dict[str, Any], options: DoubtOptions) -> str:
     if options.dry_run:
-        captions = _count(found["changed"], "caption")
-        return f"{_count(found['answered'], 'answer')}, {captions} would change"
+        captions = quantity(found["changed"], "caption")
+        return f"{quantity(found['answered'], 'answer')}, {captions} would change"
     undo = f" (edit {found['edit']}; take back with: shikomi undo)" if found["edit"] else ""
-    answers, captions = _count(found["answered"], "answer"), _count(found["changed"], "caption")
+    answers, captions = quantity(found["answered"], "answer"), quantity(found["changed"], "caption")
     return f"{answers} recorded, {captions} changed{undo}"

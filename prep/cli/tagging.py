@@ -8,6 +8,7 @@ from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.changes import Limited, change_line
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
+from prep.language import quantity
 from prep.ops import models as models_op
 from prep.ops import tag as tag_op
 from prep.ops.models import ModelOptions
@@ -49,7 +50,7 @@ def tag(
 
 
 @examples(
-    ("shikomi models", "List all known taggers; a check mark means: on this machine."),
+    ("shikomi models", "List all known models; a check mark means: on this machine."),
     (
         "shikomi models --download wd-vit-tagger-v3",
         "Download a tagger now, for use without a network later.",
@@ -60,7 +61,7 @@ def models(
     options: Options[ModelOptions] = ModelOptions(),
     json: Json = False,
 ) -> int:
-    """List the taggers known by name: sizes, recommended thresholds, sources and licences.
+    """List the taggers and head detectors known by name: sizes, thresholds, sources and licences.
 
     A gated tagger is given only to those who have accepted its terms on its page and logged in with
     `hf auth login`.
@@ -77,35 +78,37 @@ def models(
 
 
 def _model_line(event: events.Event) -> str | None:
-    if not isinstance(event, events.KnownTagger):
+    if not isinstance(event, events.KnownTagger | events.KnownDetector):
         return None
     size = f"{event.bytes / 1e6:,.0f} MB" if event.bytes else "size unknown"
     mark = "✓" if event.cached else " "
-    limits = f"general {event.general:g}, character {event.character:g}"
-    facts = [event.licence or "licence not stated", *(["gated"] if event.gated else [])]
-    told = "; ".join([*facts, *([event.point] if event.point else [])])
+    facts = [event.licence or "licence not stated"]
+    if isinstance(event, events.KnownTagger):
+        limits = f"general {event.general:g}, character {event.character:g}"
+        facts += ["gated"] if event.gated else []
+        facts += [event.point] if event.point else []
+    else:
+        limits = "finds heads"
+    told = "; ".join(facts)
     return f"{mark} {event.name:<36} {size:>12}  {limits:<34}  {event.source} ({told})"
 
 
 def _summary(found: dict[str, Any], options: TagOptions) -> str:
-    line = f"{found['images']} images, {found['model']}"
+    line = f"{quantity(found['images'], 'image')}, "
     if found["provider"]:
-        line += f" on {found['provider'].replace('ExecutionProvider', '')}"
+        line += f"{found['model']} on {found['provider'].replace('ExecutionProvider', '')}"
         if options.engine == "ray":
-            line += f" ({_count(found['workers'], 'worker')} on {_count(found['nodes'], 'node')})"
+            line += (
+                f" ({quantity(found['workers'], 'worker')} on {quantity(found['nodes'], 'node')})"
+            )
         line += f", {found['images_per_second']:.3g} images/s"
     else:
-        line += f" ({found['provider_reason']})"
-    what = "file" if options.out else "caption"
-    what += "" if found["changed"] == 1 else "s"
-    verb = "would change" if options.dry_run else "changed"
-    line += f"\n{found['changed']} {what} {verb}"
+        line += f"{found['model']} ({found['provider_reason']})"
+    changed = found["changed"]
+    files = quantity(changed, "file") if options.out else quantity(changed, "caption")
+    line += f"\n{files} {'would change' if options.dry_run else 'changed'}"
     if found["edit"]:
         line += f" (edit {found['edit']}; take back with: shikomi undo)"
     if found["conflicts"]:
-        line += f"; {found['conflicts']} were changed elsewhere and left alone"
+        line += f"; {found['conflicts']} left alone: changed elsewhere in the meantime"
     return line
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -10,6 +10,7 @@ from prep.cli.changes import change_line
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.events.words import Completion, Encoded, Lint, TagPlace, TokenCount
+from prep.language import english, quantity
 from prep.ops import complete as complete_op
 from prep.ops import lint as lint_op
 from prep.ops import shuffle as shuffle_op
@@ -166,11 +167,13 @@ def _lint_lines(event: events.Event) -> str | None:
 
 def _lint_summary(found: dict[str, Any]) -> str:
     parts = [f"{count} {code}" for code, count in found["findings"].items()]
-    text = f"{found['tags']} tags, {found['vocabulary']:,} known words: "
-    text += ", ".join(parts) or "nothing to say"
+    known = english("{count:,} known word", "{count:,} known words", found["vocabulary"])
+    text = f"{quantity(found['tags'], 'tag')}, {known}: {', '.join(parts) or 'nothing to say'}"
     if found["changed"]:
-        text += f". {found['changed']} captions " + (
-            f"changed (edit {found['edit']})" if found["edit"] else "would change"
+        text += f". {quantity(found['changed'], 'caption')} " + (
+            f"changed (edit {found['edit']}; take back with: shikomi undo)"
+            if found["edit"]
+            else "would change"
         )
     return text
 
@@ -188,7 +191,7 @@ def _count_lines(event: events.Event) -> str | None:
 def _tokens_summary(found: dict[str, Any]) -> str:
     over = ", ".join(f"{count} over {at}" for at, count in found["over"].items())
     return (
-        f"{found['captions']} captions: {found['mean']} tokens on average, at most"
+        f"{quantity(found['captions'], 'caption')}: {found['mean']} tokens on average, at most"
         f" {found['longest']}; {over}; read up to {found['limit']}"
     )
 
@@ -196,24 +199,28 @@ def _tokens_summary(found: dict[str, Any]) -> str:
 def _place_line(event: events.Event) -> str | None:
     if isinstance(event, Encoded):
         lost = f" {CUT} {event.lost.lstrip()}" if event.lost else ""
-        return f"epoch {event.epoch}, {event.count} tokens, {event.path}\n      {event.text}{lost}"
+        tokens = quantity(event.count, "token")
+        return f"epoch {event.epoch}, {tokens}, {event.path}\n      {event.text}{lost}"
     if not isinstance(event, TagPlace):
         return None
     share = "  ".join(
         f"{100 * count / max(1, event.exposures):5.1f} % past {at}"
         for at, count in event.past.items()
     )
-    dropped = f"  dropped {event.dropped} times" if event.dropped else ""
+    dropped = english("dropped {count} time", "dropped {count} times", event.dropped)
     mark = "trigger" if event.trigger else "tag"
-    return f"{mark:<8} {share}  of {event.exposures}  {event.tag}{dropped}"
+    return f"{mark:<8} {share}  of {event.exposures}  {event.tag}" + (
+        f"  {dropped}" if event.dropped else ""
+    )
 
 
 def _shuffle_summary(found: dict[str, Any]) -> str:
     past = ", ".join(f"{count} past {at}" for at, count in found["tags_past"].items())
     limit = str(found["limit"])
     lines = [
-        f"{found['captions']} captions in {found['epochs']} epochs: {found['exposures']:,}"
-        f" exposures, {found['empty']} without text, at most {found['longest']} tokens",
+        f"{quantity(found['captions'], 'caption')} in {quantity(found['epochs'], 'epoch')}:"
+        f" {found['exposures']:,} exposures, {found['empty']} without text,"
+        f" at most {quantity(found['longest'], 'token')}",
         f"Tags that ever fall behind: {past}. Read up to {limit}:"
         f" trigger words are lost in {100 * found['trigger_past'][limit]:.1f} % of their exposures",
     ]

@@ -32,8 +32,9 @@ def overlooked(project: Project, rows: Iterable[ImageRow]) -> dict[str, str]:
 def message(files: Sequence[str], images: str) -> str:
     """Return what is wrong; ``images`` says whose captions they are."""
     suffix = PurePosixPath(files[0]).suffix
-    more = ", …" if len(files) > 1 else ""
-    return f"The {suffix} files of {images} are not read as captions ({files[0]}{more})."
+    if len(files) == 1:
+        return f"The {suffix} file of {images} is not read as a caption ({files[0]})."
+    return f"The {suffix} files of {images} are not read as captions ({files[0]}, …)."
 
 
 def hint(project: Project) -> str:

@@ -52,10 +52,17 @@ from prep.events.jobs import Sample as Sample
 from prep.events.jobs import Saved as Saved
 from prep.events.jobs import Score as Score
 from prep.events.jobs import Validation as Validation
+from prep.events.outside import Allowed as Allowed
+from prep.events.outside import Differs as Differs
+from prep.events.outside import Imported as Imported
+from prep.events.outside import Serving as Serving
+from prep.events.outside import TagDiffers as TagDiffers
+from prep.events.outside import Visits as Visits
 from prep.events.scores import Agreement as Agreement
 from prep.events.scores import Doubt as Doubt
 from prep.events.scores import Downloading as Downloading
 from prep.events.scores import ImageAgreement as ImageAgreement
+from prep.events.scores import KnownDetector as KnownDetector
 from prep.events.scores import KnownTagger as KnownTagger
 from prep.events.scores import StoredScores as StoredScores
 from prep.events.scores import Sweep as Sweep

@@ -37,9 +37,10 @@ class Tags(Event):
 
 @dataclass(frozen=True)
 class Change(Event):
-    """One change of an edit, before and after; ``what`` is a kind of ``journal.changes``.
+    """One change of an edit, before and after.
 
-    Captions are texts, ``None`` for no file; the bytes of other files are shown as text.
+    ``what`` is caption, excluded, crops, moved, content, answers or decisions. Captions are texts,
+    ``None`` for no file; the bytes of other files are shown as text.
     """
 
     kind: ClassVar[str] = "change"

@@ -30,7 +30,7 @@ class ComparedRun(Event):
     before the first step.
     """
 
-    kind: ClassVar[str] = "compared-run"
+    kind: ClassVar[str] = "compared_run"
     job: str
     title: str
     state: str
@@ -45,7 +45,7 @@ class ComparedRun(Event):
 class ComparedSetting(Event):
     """A setting that is not the same in all runs; a value is null where it is not set."""
 
-    kind: ClassVar[str] = "compared-setting"
+    kind: ClassVar[str] = "compared_setting"
     setting: str
     values: list[Any]
 
@@ -54,7 +54,7 @@ class ComparedSetting(Event):
 class ComparedStep(Event):
     """The runs after the same number of steps: smoothed loss, and the newest validation by then."""
 
-    kind: ClassVar[str] = "compared-step"
+    kind: ClassVar[str] = "compared_step"
     step: int
     losses: list[float | None]
     validations: list[float | None]

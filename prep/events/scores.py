@@ -26,6 +26,18 @@ class KnownTagger(Event):
 
 
 @dataclass(frozen=True)
+class KnownDetector(Event):
+    """A detector of heads known by name; ``bytes`` is the size of its weights."""
+
+    kind: ClassVar[str] = "known_detector"
+    name: str
+    source: str
+    bytes: int
+    cached: bool
+    licence: str = ""
+
+
+@dataclass(frozen=True)
 class Downloading(Event):
     """A download begins: ``bytes`` that are missing; ``licence`` is empty if it is not known."""
 

@@ -16,6 +16,7 @@ from prep.formats.collection import (
 )
 from prep.formats.sidecars import FolderFiles, below
 from prep.images import is_image_name
+from prep.language import english
 from prep.project import FILE_NAME, Project, parse_folder
 from prep.system.names import is_litter_folder, natural_key
 from prep.system.walking import files_below
@@ -107,8 +108,12 @@ def _tree(concepts: list[Path], root: Path) -> Collection:
     if nested:
         collection.notes.append(
             (
-                f"{nested} images are in folders below their concept.",
-                "sd-scripts does not read them; here they are imported.",
+                english(
+                    "{count} image is in a folder below its concept.",
+                    "{count} images are in folders below their concept.",
+                    nested,
+                ),
+                "sd-scripts does not read such folders; here they are imported.",
             )
         )
     outside = _unnumbered(root, concepts)

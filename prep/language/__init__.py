@@ -124,9 +124,35 @@ def marked(text: str) -> str:
     return text
 
 
-def english(one: str, many: str, number: int) -> str:
-    """Return the English text for a number, for a journal; it is translated where it is shown."""
-    return (one if number == 1 else many).format(count=number)
+def english(one: str, many: str, number: int, **values: object) -> str:
+    """Return the English text for a number, of a message; it is translated where it is shown.
+
+    Args:
+        one: The text for one, with ``{count}`` for the number and ``{name}`` for other values.
+        many: That for all other numbers.
+        number: Which of them it is.
+        **values: The other values, by name.
+
+    Example:
+        >>> english("{count} image of {name} is", "{count} images of {name} are", 1, name="bear")
+        '1 image of bear is'
+    """
+    return (one if number == 1 else many).format(count=number, **values)
+
+
+def quantity(number: int, noun: str, nouns: str = "") -> str:
+    """Return a number with its noun, in English: a part of a message, of which it is a value.
+
+    Args:
+        number: How many there are.
+        noun: What is counted, in the singular.
+        nouns: The plural, unless an s makes it.
+
+    Example:
+        >>> quantity(1, "image"), quantity(0, "image"), quantity(2, "batch", "batches")
+        ('1 image', '0 images', '2 batches')
+    """
+    return f"{number} {noun if number == 1 else nouns or f'{noun}s'}"
 
 
 def translated(text: str) -> str:

@@ -19,7 +19,15 @@ _BETWEEN = re.compile(r": |  ")
 """What stands between two parts of a line, and in no name that a message begins with."""
 _FORMAT = re.compile(r"\{(\w+)[:!][^{}]*\}")
 _FILE = re.compile(r"[^:]*\.\w{2,5}")
-_REMARK = re.compile(r"(.+?) +\((.+)\)")
+_REMARKS = (re.compile(r"(.+) +\(([^()]+)\)"), re.compile(r"(.+?) +\((.+)\)"))
+_COLUMNS = re.compile(r"( {2,})")
+_SUMS = (" = ", " x ")
+"""What links the terms of a sum: ``3 images x 2 repeats = 6 exposures``."""
+_FIGURE = re.compile(r"\d[\d.,x:]*( ?\S{1,3})?")
+"""A number or a size, perhaps with its unit, which reads the same in every language."""
+_COUNT = "count"
+"""The name of gaps that hold a number: ``{count} image``."""
+_NUMBER = re.compile(r"[\d.,]*\d")
 Enough = Callable[[Iterable[bool]], bool]
 _DEEPEST = 3
 """Messages within messages within messages."""
@@ -103,6 +111,9 @@ class Templates:
             values = _values(template.literals, text)
             if values is None or not self._likely(template, values, depth):
                 continue
+            # ``here: 3 images instead of 4: too few`` is no sentence, but a name with a reason.
+            if any(": " in value for value in values) and (told := self._reason(text, depth)):
+                return told
             shown = [self._value(value, depth) for value in values]
             named = dict(zip(template.names, shown, strict=True))
             return template.translation.format(**named)
@@ -111,6 +122,11 @@ class Templates:
     def _likely(self, template: _Template, values: list[str], depth: int) -> bool:
         """Return whether these may be the values: a template with few words matches much."""
         if not template.literals[0] and _BETWEEN.search(values[0]):
+            return False
+        if any("  " in value.strip() or value.endswith(":") for value in values):
+            return False
+        counts = (v for name, v in zip(template.names, values, strict=True) if name == _COUNT)
+        if not all(map(_NUMBER.fullmatch, counts)):
             return False
         return template.sure or all(
             " " not in value.strip()
@@ -127,6 +143,8 @@ class Templates:
 
     def _in_parts(self, text: str, depth: int) -> str | None:
         """Translate what is known of the parts of a text."""
+        if shown := self._columns(text, depth):
+            return shown
         if shown := self._sentences(text, depth, any) or self._linked("; ", "；", text, depth, any):
             return shown
         if text.endswith(".") and (found := self._found(text[:-1], depth + 1)) is not None:
@@ -136,13 +154,39 @@ class Templates:
         name, colon, reason = text.partition(": ")
         if colon and (found := self._found(reason, depth + 1)) is not None:
             return f"{self._value(name, depth)}: {found}"
-        if match := _REMARK.fullmatch(text):
-            about, remark = match.groups()
-            if (found := self._found(about, depth + 1)) is not None:
-                return f"{found}（{self._value(remark, depth)}）"
+        for pattern in _REMARKS:
+            match = pattern.fullmatch(text)
+            if match and (found := self._found(match[1], depth + 1)) is not None:
+                remark = self._by_template(f"({match[2]})", depth)
+                return found + (remark or f"（{self._value(match[2], depth)}）")
         if shown := self._linked(", ", "、", text, depth, all):
             return shown
+        for sign in _SUMS:
+            if shown := self._linked(sign, sign, text, depth, all):
+                return shown
         return self._behind_name(text)
+
+    def _columns(self, text: str, depth: int) -> str | None:
+        """Translate the cells of a line of a table; a single word may be a name."""
+        cells = _COLUMNS.split(text)
+        if len(cells) < 2:
+            return None
+        shown = [self._cell(cell, depth) for cell in cells]
+        return "".join(shown) if shown != cells else None
+
+    def _cell(self, cell: str, depth: int) -> str:
+        inner = cell[1:-1] if cell.startswith("(") and cell.endswith(")") else ""
+        if inner and (shown := self._value(inner, depth)) != inner:
+            return f"（{shown}）"
+        return self._value(cell, depth)
+
+    def _reason(self, text: str, depth: int) -> str | None:
+        """Translate ``name: reason`` if both are known."""
+        name, colon, reason = text.partition(": ")
+        if not colon or (found := self._found(reason, depth + 1)) is None:
+            return None
+        known = name if " " not in name else self._found(name, depth + 1)
+        return None if known is None else f"{known}：{found}"
 
     def _behind_name(self, text: str) -> str | None:
         """Translate what is said of a name: ``a b.png is nearly the same``."""
@@ -180,7 +224,8 @@ class Templates:
         if len(parts) < 2:
             return None
         shown = [self._found(part, depth + 1) for part in parts]
-        if not enough(each is not None for each in shown):
+        figures = [part if _FIGURE.fullmatch(part) else None for part in parts]
+        if not any(shown) or not enough(map(any, zip(shown, figures, strict=True))):
             return None
         pairs_ = zip(parts, shown, strict=True)
         return _joined(join, (part if new is None else new for part, new in pairs_))

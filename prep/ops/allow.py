@@ -1,23 +1,13 @@
 """Allow servers and folders, for all projects; only the user can, never a project."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from prep import events
 from prep.captioner.permission import host_of
 from prep.errors import ConfigError
 from prep.system.names import with_home
 from prep.system.permissions import read_permissions, save_permissions
-
-
-@dataclass(frozen=True)
-class Allowed(events.Event):
-    """Something that is allowed: a server, or a real folder."""
-
-    kind: ClassVar[str] = "allowed"
-    what: str
 
 
 def run(what: str = "", *, forget: bool = False) -> Iterator[events.Event]:
@@ -47,7 +37,7 @@ def run(what: str = "", *, forget: bool = False) -> Iterator[events.Event]:
             permissions = permissions.with_folder(name)
         save_permissions(permissions)
     found = [*permissions.hosts, *permissions.folders]
-    yield from map(Allowed, found)
+    yield from map(events.Allowed, found)
     yield events.Finished({"allowed": len(found)})
 
 

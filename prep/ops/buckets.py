@@ -12,6 +12,7 @@ from prep.dataset import stored_crops
 from prep.dataset.index import ImageRow, Index
 from prep.images import crops
 from prep.images.buckets import Fit, Size, enlargement
+from prep.language import english, quantity
 from prep.project import Project, Section
 from prep.training_set.bucket_groups import MUCH
 from prep.training_set.plan.split import exposures
@@ -213,16 +214,22 @@ def _batch_advice(
         total = sum(found.exposures for found in placed.values())
         if rest and len(short) > len(never):
             yield events.Warned(
-                f"OneTrainer drops {rest} of {total} exposures in each epoch, different ones each"
-                " time: those that do not fill a batch.",
+                english(
+                    "OneTrainer drops {count} of {total} exposures in each epoch, another one each"
+                    " time: it does not fill a batch.",
+                    "OneTrainer drops {count} of {total} exposures in each epoch, different ones"
+                    " each time: those that do not fill a batch.",
+                    rest,
+                    total=total,
+                ),
                 "A batch size that divides the buckets avoids this: see the table.",
             )
     elif short:
         rest = sum(found.exposures % batch for found in short.values())
         wasted = len(short) - math.ceil(rest / batch)
-        more = "no more batches" if not wasted else f"{wasted} more batch{'es' * (wasted > 1)}"
+        more = quantity(wasted, "more batch", "more batches") if wasted else "no more batches"
         yield events.Warned(
-            f"The last batch is not full in {len(short)} of {len(placed)} buckets"
+            f"The last batch is not full in {len(short)} of {quantity(len(placed), 'bucket')}"
             f" ({_named(short)}): {more} per epoch than with one bucket.",
             "Each counts as a whole batch, so its images weigh more. See: shikomi plan",
         )

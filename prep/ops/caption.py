@@ -24,6 +24,7 @@ from prep.dataset.contents import hash_contents
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.edits import Journal, Outcome
 from prep.errors import ConfigError, UnreadableError
+from prep.language import english
 from prep.project import Project, Section
 from prep.project.captioner import (
     CaptionerSection,
@@ -231,7 +232,11 @@ class _Captioning:
         yield from self._files.warnings()
         if self._cut:
             yield events.Warned(
-                f"{self._cut} answers were too long and were cut after the last complete sentence.",
+                english(
+                    "{count} answer was too long and was cut after the last complete sentence.",
+                    "{count} answers were too long and were cut after the last complete sentence.",
+                    self._cut,
+                ),
                 f"Allow more: --max-tokens {2 * self._section.max_tokens}",
             )
         title = f"describe with {self._model}: {self._section.place}"

@@ -17,6 +17,7 @@ from prep.dataset.index import Index
 from prep.dataset.journal.changes import CONTENT, Change
 from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError
+from prep.language import english
 from prep.ops import scan
 from prep.project import Project, Section
 from prep.tagging import heads
@@ -71,7 +72,7 @@ def run(project: Project, options: CheckOptions | None = None) -> Iterator[event
                     yield shown(change, options.encoding)
             elif changes:
                 count = sum(problem.fixable for problem in problems)
-                title = f"check: fix {count} findings"
+                title = english("check: fix {count} finding", "check: fix {count} findings", count)
                 outcome = Journal(index).apply(title, changes)
                 for change in outcome.changed:
                     yield shown(change, options.encoding)

@@ -23,7 +23,7 @@ class ConceptOptions(Section):
     prune: tuple[str, ...] | None = None
     """Tag that describes the concept itself, to keep out of captions; repeatable."""
     regularization: bool | None = None
-    """Regularization images: they show the class of the concept (1girl), so that the model does
+    """Regularisation images: they show the class of the concept (1girl), so that the model does
     not forget it, and have no trigger word."""
 
 

@@ -2,9 +2,7 @@
 
 import tempfile
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
 
 from prep import events
 from prep.dataset import contents
@@ -18,34 +16,6 @@ from prep.system.leftovers import sweep, unfinished_folder
 from prep.system.names import with_home
 from prep.training_set import comparison, manifest, training_set
 from prep.training_set.snapshot import Snapshot, of_training_set
-
-
-@dataclass(frozen=True)
-class Differs(events.Event):
-    """One thing that differs; see ``prep.training_set.comparison.SetDifference``."""
-
-    kind: ClassVar[str] = "differs"
-    path: str
-    what: str
-    before: str = ""
-    after: str = ""
-    added: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-
-    @property
-    def problem(self) -> bool:
-        """Return True: differences give exit code 1."""
-        return True
-
-
-@dataclass(frozen=True)
-class TagDiffers(events.Event):
-    """A tag, and the number of images of both sets in which it was added and removed."""
-
-    kind: ClassVar[str] = "tag_differs"
-    name: str
-    added: int
-    removed: int
 
 
 def run(before: Path, after: Path) -> Iterator[events.Event]:
@@ -66,9 +36,9 @@ def run(before: Path, after: Path) -> Iterator[events.Event]:
     other = yield from _snapshot(after)
     differences = comparison.compare(one, other)
     for d in differences:
-        yield Differs(d.path, d.what, d.before, d.after, d.added, d.removed)
+        yield events.Differs(d.path, d.what, d.before, d.after, d.added, d.removed)
     for total in comparison.totals(differences):
-        yield TagDiffers(total.name, total.added, total.removed)
+        yield events.TagDiffers(total.name, total.added, total.removed)
     kinds = ("added", "removed", "moved", "pixels", "crop", "bucket", "mask", "tags", "caption")
     count = {kind: sum(d.what == kind for d in differences) for kind in (*kinds, "concept")}
     yield events.Finished(

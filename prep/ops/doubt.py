@@ -16,6 +16,7 @@ from prep.dataset.journal.edits import Journal, Outcome
 from prep.dataset.journal.tag_answers import AnswerStore, merged, packed
 from prep.editing.options import TagsOption
 from prep.errors import ConfigError, UnreadableError
+from prep.language import quantity
 from prep.ops.edit import report
 from prep.ops.score_options import ScoreOptions, from_stored, scored_rows, warnings
 from prep.project import Project
@@ -38,7 +39,7 @@ class DoubtOptions(ScoreOptions):
     about: TagsOption = ()
     """Only this tag; * matches anything; repeatable."""
     margin: float = Field(0.05, ge=0.0, le=0.5)
-    """Largest distance between score and threshold for kind near."""
+    """Maximum distance between score and threshold that counts as near."""
     decided: bool = False
     """Also show tags that were decided by hand before."""
     limit: int = Field(50, ge=0)
@@ -221,8 +222,7 @@ def _title(answers: AnswersByImage) -> str:
     pairs = [(tag, yes) for given in answers.values() for tag, yes in given.items()]
     if len(pairs) == 1:
         return f"answer: {pairs[0][0]}, {'yes' if pairs[0][1] else 'no'}"
-    images = "1 image" if len(answers) == 1 else f"{len(answers)} images"
-    return f"answer {len(pairs)} doubts in {images}"
+    return f"answer {quantity(len(pairs), 'doubt')} in {quantity(len(answers), 'image')}"
 
 
 def _answered(

@@ -13,7 +13,7 @@ from prep.dataset.journal.edits import Journal, Outcome, check_found
 from prep.editing.editor import CaptionState, Editor
 from prep.editing.options import EditOptions as EditOptions
 from prep.errors import ConfigError
-from prep.language import english
+from prep.language import english, quantity
 from prep.project import Project, Section
 from prep.regexes import Expression
 from prep.tagging.scores.stored_scores import MainTaggerScores
@@ -93,7 +93,7 @@ def unfinished(journal: Journal) -> Iterator[events.Event]:
     for edit in journal.waiting:
         yield events.Warned(
             f"An edit that was begun elsewhere is not finished: {edit.title}"
-            f" ({sum(edit.kinds.values())} changes).",
+            f" ({quantity(sum(edit.kinds.values()), 'change')}).",
             "Finish it with: shikomi redo. Take it back with: shikomi undo",
         )
 

@@ -22,6 +22,7 @@ from prep.formats.collection import safe_folder
 from prep.formats.layouts import Arranged, Layout, Request, arranged, default_folder
 from prep.formats.shards import Packer, samples
 from prep.images import is_image_name
+from prep.language import english, quantity
 from prep.ops.plan import plan_of, step_settings
 from prep.project import Project, Section
 from prep.project.boundary import refuse_links
@@ -131,7 +132,7 @@ def run(project: Project, options: ExportOptions | None = None) -> Iterator[even
         manifest.close()
     yield from export.warnings(wanted)
     if others := list(overlooked.overlooked(project, rows).values()):
-        text = overlooked.message(others, f"{len(others)} exported images")
+        text = overlooked.message(others, quantity(len(others), "exported image"))
         yield events.Warned(text, overlooked.hint(project))
     yield from (events.Warned(message, hint) for message, hint in files.notes)
     carries = options.layout in _WITH_MASKS
@@ -349,7 +350,12 @@ class _Export:
         bare = Counter(example.folder for example in wanted.examples if example.caption is None)
         for folder, count in sorted(bare.items(), key=lambda item: natural_key(item[0])):
             yield events.Warned(
-                f"{count} images in {folder} have neither caption nor trigger word.",
+                english(
+                    "{count} image in {folder} has neither caption nor trigger word.",
+                    "{count} images in {folder} have neither caption nor trigger word.",
+                    count,
+                    folder=folder,
+                ),
                 "The trainer will use the name of the folder. Caption them with: shikomi tag",
             )
         folders = [subset.folder for subset in wanted.subsets]

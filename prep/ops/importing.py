@@ -11,9 +11,8 @@ import tempfile
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from prep import events
 from prep.dataset.index import Index
@@ -48,17 +47,6 @@ class ImportOptions(Section):
     pixels in place changes the source too. Captions are always copied."""
     dry_run: bool = False
     """Only show what would be done."""
-
-
-@dataclass(frozen=True)
-class Imported(events.Event):
-    """One imported image; ``source`` is its origin."""
-
-    kind: ClassVar[str] = "imported"
-    path: str
-    source: str
-    caption: bool
-    masks: int
 
 
 def run(
@@ -286,7 +274,7 @@ class _Import:
                 self._count["unchanged"] += 1
             elif placement.target in made:
                 self._count["images"] += 1
-                yield Imported(
+                yield events.Imported(
                     self._shown(placement.target),
                     self._from(placement.picture.file),
                     bool(captions),

@@ -1,4 +1,4 @@
-"""List known taggers, their sizes, and which are on this machine."""
+"""List known taggers and detectors of heads, their sizes, and which are on this machine."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,27 +10,29 @@ from prep.errors import ConfigError
 from prep.project.tagger import CHARACTER, GENERAL
 from prep.section import Section
 from prep.system.names import with_home
-from prep.tagging.models import catalogue
+from prep.tagging.models import catalogue, detectors
 from prep.tagging.models.catalogue import APACHE, HubTagger
 from prep.tagging.models.obtain import DEMO, at_hand, find, obtain
 from prep.tagging.scores.presets import expanded
 
+COMES_ALONG = "comes with shikomi"
+
 
 class ModelOptions(Section):
-    """Which taggers to list, and whether to download them."""
+    """Which models to list, and which to download."""
 
     download: tuple[str, ...] = ()
-    """Download this tagger into the cache of the Hugging Face hub; repeatable."""
+    """Download this tagger or detector into the cache of the Hugging Face hub; repeatable."""
     cached: bool = Field(False)
-    """Only taggers that are on this machine."""
+    """Only models that are on this machine."""
 
 
 def run(options: ModelOptions) -> Iterator[events.Event]:
-    """List the known taggers; makes no request unless one is downloaded.
+    """List the known models; makes no request unless one is downloaded.
 
     Yields:
-        Downloading and Progress of downloads; a KnownTagger for each; Finished with ``models``,
-        ``cached`` and ``downloaded``.
+        Downloading and Progress of downloads; a KnownTagger or a KnownDetector for each; Finished
+        with ``models``, ``cached`` and ``downloaded``.
 
     Raises:
         ConfigError: A name to download is that of a folder, or empty.
@@ -39,9 +41,13 @@ def run(options: ModelOptions) -> Iterator[events.Event]:
     for name in options.download:
         if not name or with_home(name).is_dir():
             raise ConfigError(f"{name or 'Nothing'} cannot be downloaded.", "Give a known name.")
+        if detectors.known(name):
+            yield from detectors.obtain(name, Path())
+            continue
         for each in expanded([name]):
             yield from obtain(each, Path())
-    listed = [_demo(), *map(_line, catalogue.KNOWN)]
+    listed: list[events.KnownTagger | events.KnownDetector]
+    listed = [_demo(), *map(_line, catalogue.KNOWN), *_detectors()]
     for line in listed:
         if line.cached or not options.cached:
             yield line
@@ -56,7 +62,20 @@ def run(options: ModelOptions) -> Iterator[events.Event]:
 
 def _demo() -> events.KnownTagger:
     size = find(DEMO, Path()).model.stat().st_size
-    return events.KnownTagger(DEMO, "comes with shikomi", size, True, GENERAL, CHARACTER, APACHE)
+    return events.KnownTagger(DEMO, COMES_ALONG, size, True, GENERAL, CHARACTER, APACHE)
+
+
+def _detectors() -> Iterator[events.KnownDetector]:
+    own = detectors.at_hand(detectors.DEMO, Path())
+    if own is not None:
+        size = own.model.stat().st_size
+        yield events.KnownDetector(own.name, COMES_ALONG, size, True, APACHE)
+    for known in detectors.KNOWN:
+        files = detectors.at_hand(known.name, Path())
+        size = files.model.stat().st_size if files else known.size
+        yield events.KnownDetector(
+            known.name, known.repository, size, files is not None, known.licence
+        )
 
 
 def _line(known: HubTagger) -> events.KnownTagger:

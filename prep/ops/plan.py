@@ -17,6 +17,7 @@ from prep.dataset.journal.settings_change import settings_change
 from prep.errors import ConfigError
 from prep.images import crops
 from prep.images.crops import Crops, Rect
+from prep.language import english
 from prep.project import FILE_NAME, Concept, Project, Section, describe_faults
 from prep.training_set.exported import exported_contents
 from prep.training_set.plan import ConceptPlan, Plan, PlanItem, StepSettings, balance, make_plan
@@ -51,7 +52,7 @@ class PlanSettings(StepSettings):
     devices: int = Field(1, ge=1, le=64)
     """Processes, one per GPU."""
     keep_tokens: int | None = Field(None, ge=0)
-    """Number of first tags that stay in place. Default: the trigger word of the concept."""
+    """Number of leading tags that stay in place. Default: the trigger word of the concept."""
     caption_mix: dict[Kind, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
     """How often each part of a caption is shown."""
 
@@ -179,8 +180,16 @@ def _mix_advice(
         lacking = sum(not pieces.has(kind) for pieces in described)
         if share and lacking > _LACKING * len(described):
             yield events.Warned(
-                f"caption_mix shows {_PARTS[kind]} in {share:.0%} of the exposures, and {lacking}"
-                f" of {len(described)} captions have none, where its share goes to the others.",
+                english(
+                    "caption_mix shows {part} in {share} of the exposures, and {count} of {total}"
+                    " captions has none, where its share goes to the others.",
+                    "caption_mix shows {part} in {share} of the exposures, and {count} of {total}"
+                    " captions have none, where its share goes to the others.",
+                    lacking,
+                    part=_PARTS[kind],
+                    share=f"{share:.0%}",
+                    total=len(described),
+                ),
                 _CURES[kind],
             )
 

@@ -44,7 +44,7 @@ class QualityOptions(Section):
     noise: float | None = Field(None, ge=0)
     """Maximum noise, in grey levels."""
     dark: float | None = Field(None, ge=0, le=255)
-    """An image is dark if 95 % of it are below this grey level, from 0 to 255."""
+    """An image is dark if 95 % of it is below this grey level, from 0 to 255."""
     flat: float | None = Field(None, ge=0, le=255)
     """Minimum range of tones, in grey levels."""
     clipped: float | None = Field(None, ge=0, le=1)

@@ -17,6 +17,7 @@ from prep.dataset import overlooked
 from prep.dataset.index import Index, KnownFile, ScannedCaption, ScannedImage
 from prep.errors import UnreadableError
 from prep.images import MASK_SUFFIXES, SIDEWAYS, decode, has_its_end, headers, is_image_name, probe
+from prep.language import quantity
 from prep.project import Project, Section
 from prep.system.leftovers import sweep_names
 from prep.system.names import same_name
@@ -63,7 +64,7 @@ def run(project: Project, options: ScanOptions | None = None) -> Iterator[events
         yield events.Progress("scan", scan.count, scan.count)
         yield from _repeated(project, scan.repeated)
         if scan.overlooked:
-            text = overlooked.message(scan.overlooked, f"{len(scan.overlooked)} images")
+            text = overlooked.message(scan.overlooked, quantity(len(scan.overlooked), "image"))
             yield events.Warned(text, overlooked.hint(project))
         yield from _report(index, scan.faults)
 

@@ -133,7 +133,9 @@ def scored_rows(index: Index, where: str, ensemble: Ensemble) -> tuple[list[Imag
     if rows and not found:
         names = ", ".join(member.name for member in ensemble.members)
         raise ConfigError(
-            f"None of these {len(rows)} images has scores of {names}.",
+            f"This image has no scores of {names}."
+            if len(rows) == 1
+            else f"None of these {len(rows)} images has scores of {names}.",
             "Run: shikomi tag PROJECT --model MODEL --write none",
         )
     return found, len(rows) - len(found)

@@ -18,6 +18,7 @@ from prep.captions.shuffle import CaptionRules, first_line, read_part, tags_of, 
 from prep.captions.tokens import LIMITS, ClipTokenizer, clip_tokenizer
 from prep.dataset.index import ImageRow, Index
 from prep.events.words import Encoded, TagPlace
+from prep.language import english
 from prep.ops.plan import step_settings
 from prep.ops.tokens import Limit, train_limit
 from prep.project import Project, Section
@@ -39,7 +40,7 @@ class ShuffleOptions(Section):
     shuffle: bool | None = None
     """Shuffle tags. Default: shuffle_caption of [train], else on."""
     keep: int | None = Field(None, ge=0)
-    """Number of first tags that stay in place. Default: keep_tokens of [train], else the trigger
+    """Number of leading tags that stay in place. Default: keep_tokens of [train], else the trigger
     word of the concept."""
     separator: str = ""
     """Instead of --keep: text such as ||| before which tags stay in place."""
@@ -229,7 +230,11 @@ def _surprises(
     marked = sum("|||" in text for text in texts)
     if marked and not options.separator:
         yield events.Warned(
-            f"{marked} captions contain |||, which is read as text.",
+            english(
+                "{count} caption contains |||, which is read as text.",
+                "{count} captions contain |||, which is read as text.",
+                marked,
+            ),
             "Give --separator '|||' (keep_tokens_separator of sd-scripts).",
         )
     shuffled = _chosen(options.shuffle, project.settings.train.get("shuffle_caption"), True)
@@ -241,7 +246,12 @@ def _surprises(
     choices = sum("{" in text and "|" in text for text in texts)
     if choices and not options.wildcards:
         yield events.Warned(
-            f"{choices} captions contain {{a|b}} choices, which are read as text.",
+            english(
+                "{count} caption contains choices such as {choice}, which are read as text.",
+                "{count} captions contain choices such as {choice}, which are read as text.",
+                choices,
+                choice="{a|b}",
+            ),
             "Give --wildcards (enable_wildcard of sd-scripts).",
         )
     lines = sum(
@@ -249,7 +259,11 @@ def _surprises(
     )
     if lines and not options.wildcards and not step_settings(project).caption_mix:
         yield events.Warned(
-            f"{lines} captions have more lines, which are not read.",
+            english(
+                "{count} caption has more lines, which are not read.",
+                "{count} captions have more lines, which are not read.",
+                lines,
+            ),
             "Give --wildcards to read a random line in each epoch.",
         )
 

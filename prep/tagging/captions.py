@@ -13,6 +13,7 @@ from prep.dataset.journal.edits import Journal, Outcome
 from prep.dataset.journal.manual_edits import ManualEditStore
 from prep.dataset.journal.tag_answers import AnswerStore, answered, packed
 from prep.errors import UnreadableError
+from prep.language import english
 from prep.project import Project
 from prep.project.caption_rules import rules_for
 from prep.tagging.scores.store import TaggerResult
@@ -149,8 +150,15 @@ class Compiler:
         if self._sharing:
             first, second = self._sharing[0]
             yield events.Warned(
-                f"{len(self._sharing)} images share the caption file of another image: {second} has"
-                f" that of {first}; the caption describes the first.",
+                english(
+                    "{count} image shares the caption file of another image: {second} has that of"
+                    " {first}; the caption describes the first.",
+                    "{count} images share the caption file of another image: {second} has that of"
+                    " {first}; the caption describes the first.",
+                    len(self._sharing),
+                    first=first,
+                    second=second,
+                ),
                 "Rename one of them, so that each has its own.",
             )
 

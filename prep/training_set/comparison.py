@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from prep import captions
+from prep.language import quantity
 from prep.system.names import natural_key
 from prep.training_set.snapshot import ConceptItem, Snapshot, SnapshotItem
 
@@ -74,8 +75,7 @@ def _said(concept: ConceptItem | None) -> str:
     if concept is None:
         return ""
     trigger = f", trigger {concept.trigger}" if concept.trigger else ""
-    repeats = concept.repeats
-    return f"{repeats} {'repeat' if repeats == 1 else 'repeats'}{trigger}" + (
+    return f"{quantity(concept.repeats, 'repeat')}{trigger}" + (
         ", regularisation" if concept.regularization else ""
     )
 

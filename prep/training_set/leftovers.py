@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prep import events
 from prep.images import is_image_name
+from prep.language import english
 from prep.system.names import is_litter_file, natural_key
 
 Shown = Callable[[str], str]
@@ -29,9 +30,16 @@ def foreign_images(
         others = [name for name in files if _is_read(name) and f"{folder}/{name}" not in wanted]
         if others:
             yield events.Warned(
-                f"{shown(folder)} contains {len(others)} images that are not in this training"
-                f" set ({others[0]}, …), but trainers read them.",
-                "Move them away, or export to an empty folder.",
+                english(
+                    "{folder} contains {count} image that is not in this training set ({example}),"
+                    " but trainers read it.",
+                    "{folder} contains {count} images that are not in this training set"
+                    " ({example}, …), but trainers read them.",
+                    len(others),
+                    folder=shown(folder),
+                    example=others[0],
+                ),
+                "Move elsewhere what does not belong there, or export to an empty folder.",
             )
 
 
@@ -44,8 +52,12 @@ def old_caches(root: Path, remade: Iterable[str], shown: Shown) -> Iterator[even
     caches = [cache for name in remade for cache in _latent_caches(root, name)]
     if caches:
         yield events.Warned(
-            f"{len(caches)} latent caches belong to images that have changed"
-            f" ({shown(caches[0])}, …).",
+            english(
+                "{count} latent cache belongs to an image that has changed ({example}).",
+                "{count} latent caches belong to images that have changed ({example}, …).",
+                len(caches),
+                example=shown(caches[0]),
+            ),
             "Delete these .npz files, or sd-scripts keeps training on the old pixels.",
         )
 

@@ -13,6 +13,7 @@ from typing import Literal
 from prep import events
 from prep.dataset.index import ImageRow
 from prep.errors import ConfigError
+from prep.language import english
 from prep.project import Project
 from prep.training_set import (
     MASKS_FOLDER,
@@ -78,9 +79,12 @@ def mask_advice(wanted: TrainingSet, masks: MaskFiles) -> Iterator[events.Event]
     # Transparency alone does not mean that the user wants masks.
     drawn = sum(example.drawn_mask for example in wanted.examples)
     if drawn and masks == "none":
-        whose = "1 image has a mask" if drawn == 1 else f"{drawn} images have masks"
         yield events.Warned(
-            f"{whose}, which this training set leaves out.",
+            english(
+                "{count} image has a mask, which this training set leaves out.",
+                "{count} images have masks, which this training set leaves out.",
+                drawn,
+            ),
             "Include masks for sd-scripts with: --masks alpha",
         )
     elif masks == "folder":

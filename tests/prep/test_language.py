@@ -32,6 +32,7 @@ WRITTEN = {
     "{count} crops": "切り抜き {count} 個",
     "Choose {{a|b}} for {tag}": "{tag} には {{a|b}} を選びます",
     "{a}: {b}": "{b}（{a}）",
+    "{value} instead of {other}": "{other} の代わりに {value}",
     "images": "画像",
 }
 TEMPLATES = Templates(WRITTEN)
@@ -108,8 +109,14 @@ def test_the_option_may_stand_anywhere(
         # Few words match much: their values are messages themselves, or names.
         ("12 of 40 crops", "12 of 40 crops"),
         ("12 crops", "切り抜き 12 個"),
+        ("a.png crops", "a.png crops"),
+        ("12 crops x 2 = 40 crops", "切り抜き 12 個 x 2 = 切り抜き 40 個"),
+        ("  a b  12 crops  (40 crops)", "  a b  切り抜き 12 個  （切り抜き 40 個）"),
+        ("x 3 instead of 4: 40 crops", "4 の代わりに x 3：切り抜き 40 個"),
+        ("12 crops, 5 kB", "切り抜き 12 個、5 kB"),
         ("! x: a.png is not an image.", "! x: a.png は画像ではありません。"),
         ("a.png is not an image (3)", "a.png は画像ではありません（3）"),
+        ("a (1).png is not an image (3)", "a (1).png は画像ではありません（3）"),
         ("a b.png Remove it.", "a b.png 削除してください。"),
         # A file may have the name of a text; no template consists of gaps alone.
         ("images is not an image.", "images は画像ではありません。"),

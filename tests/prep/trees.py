@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from prep import events
+from prep.events import Imported
 from prep.ops import importing
-from prep.ops.importing import Imported, ImportOptions
+from prep.ops.importing import ImportOptions
 from prep.project import Project
 from tests.conftest import draw_numbered
 

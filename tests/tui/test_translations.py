@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input, Static
 
+from prep.events import Doubt
+from prep.ops.review.tags import DoubtfulTag
 from prep.project import Project
 from tests.conftest import MakeImage
 from tests.tui.driving import Opened, running
@@ -13,8 +15,20 @@ from tests.tui.test_images import caption
 from tui import translating_app
 from tui.dialogs.settings import Settings
 from tui.preferences import read_preferences, save_preference
+from tui.screens.review.texts import meaning
+from tui.widgets.line_list import ItemList
 from tui.widgets.tag_chips import TagChips
 from tui.widgets.tag_panel import TagPanel
+
+DOUBT = DoubtfulTag(
+    kind="doubt",
+    images=("a.png",),
+    basis=frozenset(),
+    importance=5,
+    title="top hat?",
+    reason="",
+    doubt=Doubt("a.png", "top hat", "near", 0.4, 0.35, False, 0.1),
+)
 
 
 @pytest.fixture
@@ -56,6 +70,15 @@ async def test_they_are_shown_and_found_by(hats: Project, file: Path) -> None:
         await opened.press("tab", "ctrl+s")
         await opened.until(lambda: caption(hats, "b") == "top hat")
         assert editor(opened).text == "top hat"
+        await opened.press("escape", "a")
+        await opened.type("hair bow")
+        await opened.until(lambda: "+hair bow·髪リボン" in previewed(opened))
+        assert meaning(opened.app.session, DOUBT) == "シルクハット"
+
+
+def previewed(opened: Opened) -> str:
+    found = opened.app.screen.query_one("#diffs", ItemList)
+    return "".join(found.render_line(y).text for y in range(found.size.height))
 
 
 async def test_a_file_is_chosen_in_the_settings(hats: Project, file: Path, tmp_path: Path) -> None:

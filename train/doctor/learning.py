@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from prep.events import Diagnosis, Metric, Validation
-from prep.language import marked
+from prep.language import marked, quantity
 from train.doctor.findings import fine, found, percent, unknown
 from train.doctor.record import RunRecord
 
@@ -39,12 +39,13 @@ def overfitting(record: RunRecord) -> Diagnosis:
         return unknown(OVERFITTING, *_without_rounds(record))
     last, best = rounds[-1], max(rounds, key=lambda each: each.fall or 0.0)
     if len(rounds) < _LEAST_ROUNDS:
-        told = f"{len(rounds)} validation rounds so far, and {_LEAST_ROUNDS} are needed"
+        told = f"{quantity(len(rounds), 'validation round')} so far, and {_LEAST_ROUNDS} are needed"
         return unknown(OVERFITTING, told, "Ask again later, or lower validate_every_epochs.")
     now, top, gap = last.fall or 0.0, best.fall or 0.0, last.gap or 0.0
     told = (
-        f"loss of {len(last.held_out)} held-out images {_beside(now)} at step {last.step}, at its"
-        f" best {_beside(top)} at step {best.step}; that of {len(last.trained)} training images"
+        f"loss of {quantity(len(last.held_out), 'held-out image')} {_beside(now)} at step"
+        f" {last.step}, at its best {_beside(top)} at step {best.step};"
+        f" that of {quantity(len(last.trained), 'training image')}"
         f" {_beside(last.trained_fall or 0.0)}; gap {100 * gap:.0f} points"
     )
     better = (last.trained_fall or 0.0) > (best.trained_fall or 0.0)
@@ -90,10 +91,13 @@ def not_learning(record: RunRecord) -> Diagnosis:
     rounds = [v for v in record.validations if _learned(v) is not None]
     if len(rounds) < 2:
         change = "Set watched_images = 4." if record.run and not _measures(record) else ""
-        return unknown(LEARNING, f"{len(rounds)} validation rounds", change or "Ask again later.")
+        return unknown(
+            LEARNING, quantity(len(rounds), "validation round"), change or "Ask again later."
+        )
     last = rounds[-1]
     fall = _learned(last) or 0.0
-    told = f"the loss on fixed noise is {_beside(fall)} after {last.step} steps{_rates(record)}"
+    steps = quantity(last.step, "step")
+    told = f"the loss on fixed noise is {_beside(fall)} after {steps}{_rates(record)}"
     if fall < -_ROSE:
         cause = "The learning rate is too high: the model forgets instead of learning."
         return found(LEARNING, told, cause, _other_rate(record))
@@ -119,8 +123,8 @@ def _learned(each: Validation) -> float | None:
 
 
 def _beside(fall: float) -> str:
-    where = "below" if fall >= 0 else "above"
-    return f"{percent(abs(fall))} {where} the base model's"
+    share = percent(abs(fall))
+    return f"{share} below the base model's" if fall >= 0 else f"{share} above the base model's"
 
 
 def _bend(rounds: Sequence[Validation], metrics: Sequence[Metric]) -> float | None:
@@ -181,7 +185,7 @@ def _figures(metrics: Sequence[Metric], norms: Sequence[float]) -> str:
     losses = [m.loss for m in metrics if m.loss is not None and math.isfinite(m.loss)]
     if not losses:
         return "no loss before it"
-    told = f"{len(losses)} losses, {min(losses):.4f} to {max(losses):.4f}"
+    told = f"{quantity(len(losses), 'loss', 'losses')}, {min(losses):.4f} to {max(losses):.4f}"
     if norms:
         told += f"; length of the gradient {median(norms):.2g} (median), {max(norms):.2g} at most"
     return told

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 
 from prep.events import Diagnosis
-from prep.language import marked
+from prep.language import english, marked
 from train.doctor.findings import fine, found, gib, percent, unknown
 from train.doctor.record import RunRecord
 
@@ -110,7 +110,12 @@ def slow(record: RunRecord, here: Surroundings) -> Diagnosis:
     """Is the card idle, has the run become slower, or does it do something else than steps?"""
     rates = [m.it_per_s for m in record.metrics if m.it_per_s]
     if len(rates) < _LEAST_STEPS:
-        told = f"{len(rates)} steps were timed, and {_LEAST_STEPS} are needed"
+        told = english(
+            "{count} step was timed, and {least} are needed",
+            "{count} steps were timed, and {least} are needed",
+            len(rates),
+            least=_LEAST_STEPS,
+        )
         return unknown(SLOW, told, "Ask again later.")
     usual, now = median(rates), median(rates[-_RECENT:])
     told = f"{now:.2f} steps/s on {record.device or 'an unknown device'}, usually {usual:.2f}"

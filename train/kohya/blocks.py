@@ -6,6 +6,7 @@ way down and up for SD 1.5, 9 for SDXL; 1 and 3 values for the middle.
 
 from typing import Any
 
+from prep.language import quantity
 from train.kohya.book import Book
 
 _ARGUMENT = "network_args."
@@ -68,6 +69,6 @@ def _weights(book: Book, side: str, count: int) -> list[float] | None:
         book.say(name, "refused", "is a named curve: write its values, or set block_learning_rates")
         return None
     if len(found) != count:
-        book.say(name, "refused", f"has {len(found)} values, not {count}")
+        book.say(name, "refused", f"has {quantity(len(found), 'value')}, not {count}")
         return None
     return found

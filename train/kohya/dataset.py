@@ -10,6 +10,7 @@ from typing import Any
 import tomlkit
 
 from prep.errors import ConfigError
+from prep.language import quantity
 from prep.project import Project, parse_folder
 from prep.project.boundary import refuse_links
 from prep.system.files import text_hash, write_text
@@ -110,7 +111,7 @@ def _of_folders(book: Book, images: Path) -> dict[str, Any]:
     """Return a dataset file for folders named ``10_name``, and those of regularisation images."""
     subsets = _subsets(images)
     if subsets:
-        book.say("train_data_dir", "maps", f"{len(subsets)} folders of {images}")
+        book.say("train_data_dir", "maps", f"{quantity(len(subsets), 'folder')} of {images}")
     else:
         book.say("train_data_dir", "refused", "holds no folder that is named like 10_mychara")
     if "reg_data_dir" in book.values:
@@ -118,7 +119,7 @@ def _of_folders(book: Book, images: Path) -> dict[str, Any]:
         found = [{**subset, "is_reg": True} for subset in _subsets(regular)]
         subsets += found
         if found:
-            book.say("reg_data_dir", "maps", f"{len(found)} folders of {regular}")
+            book.say("reg_data_dir", "maps", f"{quantity(len(found), 'folder')} of {regular}")
         else:
             book.say("reg_data_dir", "refused", "holds no folder that is named like 1_girl")
     return {"general": dict(book.dataset), "datasets": [{"subsets": subsets}]}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 
 from prep.events import Event, Stage
+from prep.language import english
 from train.arithmetic.convolutions import reorder
 from train.arithmetic.precision import PrecisionPolicy
 from train.config import RunConfig, TrainSettings
@@ -59,5 +60,9 @@ def reorder_frozen(model: Family) -> Iterator[Event]:
         return
     began = time.monotonic()
     if count := reorder(model.component("unet")):
-        note = f"{count} convolutions hold their weights as the processor wants them"
+        note = english(
+            "{count} convolution holds its weights as the processor wants them",
+            "{count} convolutions hold their weights as the processor wants them",
+            count,
+        )
         yield Stage("reorder", True, round(time.monotonic() - began, 2), note)

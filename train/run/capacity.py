@@ -14,6 +14,7 @@ import torch
 
 from prep.errors import ConfigError, UserError
 from prep.events import Event, Stage, Warned
+from prep.language import quantity
 from train.arithmetic.precision import choose
 from train.checkpoints.building import empty
 from train.checkpoints.components import copies_of
@@ -169,8 +170,9 @@ def disk_warnings(
     for disk, size in needed.items():
         if size > free[disk]:
             yield Warned(
-                f"The disk may become full: {saves} saves need up to {_gib(size)} at once ({files}"
-                f" files of {_gib(file)}, {held} states of {_gib(state)}), and"
+                f"The disk may become full: {quantity(saves, 'save')} may need up to {_gib(size)}"
+                f" at once ({quantity(files, 'file')} of {_gib(file)}, {quantity(held, 'state')} of"
+                f" {_gib(state)}), and"
                 f" {_gib(free[disk])} are free.",
                 "Free some space, raise save_every_epochs, or set it to 0: only the end is saved.",
             )

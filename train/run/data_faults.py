@@ -4,6 +4,7 @@ from collections.abc import Generator
 
 from prep.errors import UserError
 from prep.events import Event, Warned
+from prep.language import english, quantity
 from train.config import TrainSettings
 from train.data.dataset import Dataset, Schedule
 from train.families.base_model import BaseModel
@@ -34,9 +35,15 @@ def data_warnings(
     cut = texts.too_long(sorted(line for _, line in lines))
     if cut:
         yield Warned(
-            f"{len(cut)} captions are longer than {settings.max_token_length} tokens; "
-            f"their ends are cut off, for example: {cut[0][:60]}…",
-            "Raise max_token_length, or shorten them.",
+            english(
+                "{count} caption is longer than {limit} tokens; its end is cut off: {example}…",
+                "{count} captions are longer than {limit} tokens; their ends are cut off, for"
+                " example: {example}…",
+                len(cut),
+                limit=settings.max_token_length,
+                example=cut[0][:60],
+            ),
+            "Raise max_token_length, or shorten the captions.",
         )
     for size in {part.batch_size for part in data.parts} - {None, settings.batch_size}:
         yield Warned(
@@ -54,7 +61,7 @@ def data_warnings(
         buckets = len({(image.part, image.fit.bucket) for image in schedule.images})
         yield Warned(
             f"Batches have {filled:.1f} images on average, not {settings.batch_size}: the images"
-            f" are spread over {buckets} buckets.",
+            f" are spread over {quantity(buckets, 'bucket')}.",
             "Raise bucket_reso_steps or num_repeats, crop the images to fewer shapes, or lower"
             " batch_size and raise gradient_accumulation.",
         )

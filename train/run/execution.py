@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from prep.events import Event, Stage, Warned
+from prep.language import english
 from train.config import TrainSettings
 from train.families.base import Family
 from train.run.graphs import CudaRecorder, Graphs
@@ -70,4 +71,9 @@ def compile_blocks(
     config.recompile_limit = max(config.recompile_limit, _SHAPES * count)
     config.accumulated_recompile_limit = max(config.accumulated_recompile_limit, _SHAPES * count)
     unet.compile_repeated_blocks(backend=backend)
-    yield Stage("execution", True, note=f"{count} blocks are compiled in the first steps")
+    note = english(
+        "{count} block is compiled in the first steps",
+        "{count} blocks are compiled in the first steps",
+        count,
+    )
+    yield Stage("execution", True, note=note)

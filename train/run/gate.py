@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from prep.events import Event, Probed, Progress
+from prep.language import quantity
 from prep.system.files import write_text
 from train.data.dataset import Batch, Schedule
 from train.optim.optimizers import make_optimizer
@@ -185,7 +186,11 @@ def _not_finite(training: Training, number: int) -> TrainingError:
         hint = "fp16 overflows: --set precision=bf16, or fp32 on older cards."
     else:
         hint = "The base model or the VAE is broken, or is not what it says: try another file."
-    where = "before anything was learned" if number == 0 else f"after {number} steps of a trial"
+    where = (
+        "before anything was learned"
+        if number == 0
+        else f"after {quantity(number, 'step')} of a trial"
+    )
     return TrainingError(f"The loss is NaN or infinite {where}.", hint)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prep.errors import UserError
 from prep.events import Event, Stage
+from prep.language import quantity
 from train.arithmetic.precision import choose
 from train.config import RunConfig, TrainSettings
 from train.data.dataset import (
@@ -61,7 +62,8 @@ def encoded(
     if not data.images:
         raise UserError("No image of the dataset can be read.", "See the reasons above.")
     group.meet()
-    yield Stage("encode", True, round(time.monotonic() - began, 2), f"{len(data.images)} images")
+    count = quantity(len(data.images), "image")
+    yield Stage("encode", True, round(time.monotonic() - began, 2), count)
     model.park("vae")
     return data, cache
 

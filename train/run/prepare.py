@@ -11,6 +11,7 @@ import torch
 from prep.errors import UserError
 from prep.events import Event, Stage, Warned
 from prep.images.buckets import Size
+from prep.language import quantity
 from prep.system import jobs
 from train.config import RunConfig, TrainSettings
 from train.data.dataset import (
@@ -261,7 +262,7 @@ def _resume(
     """
     if counters.step > schedule.steps:
         raise UserError(
-            f"The run has done {counters.step} steps, and its settings end it after"
+            f"The run has done {quantity(counters.step, 'step')}, and its settings end it after"
             f" {schedule.steps}.",
             "Raise epochs or max_steps: shikomi train --resume JOB --set epochs=…",
         )

@@ -70,8 +70,8 @@ class RegularizeOptions(PictureOptions):
     folder: str = ""
     """Concept folder for the images. Default: 1_ and the first tag of the prompt."""
     count: int | None = Field(None, ge=1, le=10_000)
-    """Number of images in the folder in the end; those that are there count. Default: one for each
-    time that an image of a concept is seen in an epoch, at most 500."""
+    """Total number of images in the folder, including those already there. Default: the exposures
+    of the concepts in an epoch, at most 500."""
     dry_run: bool = False
     """Show how many images would be drawn; draw nothing."""
 

@@ -1,7 +1,7 @@
 """Change the tags of many captions, after an exact preview."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Literal
 
 from textual import on, work
@@ -198,7 +198,7 @@ class EditTags(ModalScreen[Decision | None]):
                 text += " " + _("The first {count}:").format(count=_SHOWN)
         self.query_one("#count", Static).update(Content(text))
         self.query_one("#diffs", ItemList).show(
-            [difference(c) for c in changes[:_SHOWN]], keep=False
+            [difference(c, self._session.with_translation) for c in changes[:_SHOWN]], keep=False
         )
         self.query_one("#apply", Button).disabled = not changes
 
@@ -238,12 +238,17 @@ def _triggers_text(triggers: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def difference(change: Change) -> list[Piece]:
-    """Return the tags added to and removed from a caption, on one line."""
+def difference(change: Change, shown: Callable[[str], str]) -> list[Piece]:
+    """Return the tags added to and removed from a caption, on one line.
+
+    Args:
+        change: Of a caption.
+        shown: What is written for a tag: with its translation, if there is one.
+    """
     before, after = captions.split(change.before or ""), captions.split(change.after or "")
     pieces: list[Piece] = [(cell(change.path.rpartition("/")[2], 20) + " ", "dim")]
-    pieces += [(f"+{tag} ", "good") for tag in after if tag not in before]
-    pieces += [(f"-{tag} ", "bad") for tag in before if tag not in after]
+    pieces += [(f"+{shown(tag)} ", "good") for tag in after if tag not in before]
+    pieces += [(f"-{shown(tag)} ", "bad") for tag in before if tag not in after]
     if len(pieces) == 1:
         pieces.append((_("order: {tags}").format(tags=", ".join(after)), ""))
     return pieces

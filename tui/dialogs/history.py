@@ -75,7 +75,9 @@ class History(ModalScreen[Edit | None]):
     @work(group="changes", exclusive=True, exit_on_error=False)
     async def _show_changes(self, edit: Edit) -> None:
         changes = await self._session.changes_of(edit, _SHOWN)
-        self.query_one("#diffs", ItemList).show([_change(one) for one in changes], keep=False)
+        self.query_one("#diffs", ItemList).show(
+            [_change(one, self._session) for one in changes], keep=False
+        )
 
     @on(LineList.Chosen, "#parts")
     @on(Button.Pressed, "#apply")
@@ -118,10 +120,10 @@ def _facts(edit: Edit) -> str:
     return " · ".join(facts)
 
 
-def _change(change: Change) -> list[Piece]:
+def _change(change: Change, session: Session) -> list[Piece]:
     """Return one change on one line."""
     if change.what == CAPTION:
-        return difference(change)
+        return difference(change, session.with_translation)
     name: Piece = (cell(change.path.rpartition("/")[2], 20) + " ", "dim")
     if change.what == EXCLUDED:
         why = change.after or ""

@@ -313,7 +313,8 @@ class TagScreen(StageScreen):
         lines: list[list[tuple[str, str]]] = [[(_("rating "), "dim"), (event.rating, "")]]
         for name, score in event.tags:
             filled = bar(round(score * 100), 100, _BAR)
-            lines.append([(f"{score:.2f} ", "dim"), (f"{filled} ", "key"), (name, "")])
+            tag = self.session.with_translation(name)
+            lines.append([(f"{score:.2f} ", "dim"), (f"{filled} ", "key"), (tag, "")])
         self.query_one("#scores", ItemList).show(lines, keep=False)
         file = self.session.project.root / event.path
         self.query_one("#tag-picture", Picture).show(event.path, lambda: decode(file))

@@ -43,7 +43,7 @@ STAGES: dict[str, tuple[Verb, ...]] = {
         Verb("allow", "prep.cli.allow:allow", "Allow servers, and folders outside of projects."),
         Verb("serve", "tui.serve_cli:serve", "Open the terminal application in a browser."),
     ),
-    "Take over": (
+    "Import": (
         Verb("import", "prep.cli.formats:import_", "Import a dataset made with another tool."),
     ),
     "Images & captions": (
@@ -81,7 +81,7 @@ STAGES: dict[str, tuple[Verb, ...]] = {
     ),
     "Tag": (
         Verb("tag", "prep.cli.tagging:tag", "Tag images with a tagger, and write captions."),
-        Verb("models", "prep.cli.tagging:models", "List known taggers, and download them."),
+        Verb("models", "prep.cli.tagging:models", "List known models, and download them."),
         Verb("scores", "", "Inspect stored tagger scores."),
         Verb("scores list", "prep.cli.scores:scores_list", "List taggers with stored scores."),
         Verb(
@@ -115,8 +115,10 @@ STAGES: dict[str, tuple[Verb, ...]] = {
         Verb("jobs compare", "train.compare_cli:jobs_compare", "Compare training runs."),
         Verb("jobs follow", "prep.cli.jobs:jobs_follow", "Show a job's progress until it ends."),
         Verb("jobs stop", "prep.cli.jobs:jobs_stop", "Stop a job; training is saved first."),
-        Verb("jobs move", "prep.cli.jobs:jobs_move", "Give a queued run another place."),
-        Verb("jobs start", "train.queue_cli:jobs_start", "Go on after a restart of the computer."),
+        Verb("jobs move", "prep.cli.jobs:jobs_move", "Move a queued run within the queue."),
+        Verb(
+            "jobs start", "train.queue_cli:jobs_start", "Continue after a restart of the computer."
+        ),
     ),
     "Samples": (
         Verb("sample", "train.cli:sample", "Generate images with a base model and LoRAs."),

@@ -5,10 +5,8 @@ import queue
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar
 
 from pydantic import Field
 
@@ -23,30 +21,13 @@ class ServeOptions(Section):
     """Where to listen, and how many may come."""
 
     host: str = "127.0.0.1"
-    """Address to listen at; 0.0.0.0 for every one of this machine."""
+    """Address to listen at; 0.0.0.0 for all addresses of this machine."""
     port: int = Field(8400, ge=0, le=65535)
     """Port to listen at; 0 for any that is free."""
     name: tuple[str, ...] = ()
     """Another name that browsers know this machine by, such as that of a proxy; repeatable."""
     sessions: int = Field(4, ge=1, le=64)
-    """Browsers at a time; each has a process of the application."""
-
-
-@dataclass(frozen=True)
-class Serving(events.Event):
-    """The server listens; ``url`` opens the application, and holds the token."""
-
-    kind: ClassVar[str] = "serving"
-    url: str
-    loopback: bool
-
-
-@dataclass(frozen=True)
-class Visits(events.Event):
-    """Somebody came or went; ``count`` browsers are here now."""
-
-    kind: ClassVar[str] = "visits"
-    count: int
+    """Maximum number of browsers at a time; each gets its own process of the application."""
 
 
 def require_serve() -> None:
@@ -93,7 +74,7 @@ def run(project: Path | None, options: ServeOptions) -> Iterator[events.Event]:
             found = news.get()
             if isinstance(found, BaseException):
                 raise found
-            if isinstance(found, Visits):
+            if isinstance(found, events.Visits):
                 most = max(most, found.count)
             yield found
     except KeyboardInterrupt:  # the way to end it
@@ -149,14 +130,16 @@ async def _until_ended(
 
     from tui.web.server import Server
 
-    server = Server(project, access, options.sessions, told=lambda count: news.put(Visits(count)))
+    server = Server(
+        project, access, options.sessions, told=lambda count: news.put(events.Visits(count))
+    )
     # No access log: the token is in an address.
     runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, options.host, options.port).start()
         port = runner.addresses[0][1]
-        news.put(Serving(address(options, port, access), is_loopback(options.host)))
+        news.put(events.Serving(address(options, port, access), is_loopback(options.host)))
         await asyncio.to_thread(ended.wait)
     finally:
         with suppress(asyncio.CancelledError):

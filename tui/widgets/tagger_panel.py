@@ -42,7 +42,7 @@ DOWNLOAD = "models"
 
 @dataclass(frozen=True)
 class TaggerLine:
-    """A tagger in the list.
+    """A tagger in the list, or a detector of heads.
 
     Attributes:
         name: With which it is asked for.
@@ -51,13 +51,18 @@ class TaggerLine:
     """
 
     name: str
-    known: events.KnownTagger | None
+    known: events.KnownTagger | events.KnownDetector | None
     scored: int = 0
 
     @property
     def here(self) -> bool:
         """Whether it can run without a download."""
         return self.known is not None and self.known.cached
+
+    @property
+    def tags(self) -> bool:
+        """Whether it is a tagger."""
+        return not isinstance(self.known, events.KnownDetector)
 
 
 class TaggerPanel(Vertical):
@@ -112,7 +117,7 @@ class TaggerPanel(Vertical):
             combine: How they do.
         """
         self._chosen, self._combine = [name for name in names if name], combine
-        listing: Worker[list[events.KnownTagger]] = self._known()
+        listing: Worker[list[events.KnownTagger | events.KnownDetector]] = self._known()
         known = await listing.wait()
         scored = await self.session.counts.run(stored)
         lines: list[TaggerLine] = []
@@ -122,15 +127,18 @@ class TaggerPanel(Vertical):
             lines.append(TaggerLine(one.name, one, max((each.images for each in own), default=0)))
         others = [TaggerLine(each.name, None, each.images) for each in scored]
         # Those that can be used at once come first; the catalogue's order stays otherwise.
-        lines = sorted([*others, *lines], key=lambda one: (not one.scored, not one.here))
+        lines = sorted(
+            [*others, *lines], key=lambda one: (not one.tags, not one.scored, not one.here)
+        )
         self._lines = lines
         self._write()
         self._compare()
 
     @work(group="known-taggers", thread=True, exclusive=True, exit_on_error=False)
-    def _known(self) -> list[events.KnownTagger]:
+    def _known(self) -> list[events.KnownTagger | events.KnownDetector]:
         found = watched(models.run(ModelOptions()))
-        return [event for event in found if isinstance(event, events.KnownTagger)]
+        kinds = events.KnownTagger | events.KnownDetector
+        return [event for event in found if isinstance(event, kinds)]
 
     def _write(self) -> None:
         self.query_one("#taggers", ItemList).show([self._pieces(one) for one in self._lines])
@@ -143,14 +151,16 @@ class TaggerPanel(Vertical):
             place = "✓" if line.here else "·"
         size = size_text(known.bytes) if known and known.bytes else ""
         licence = (known.licence or _("not stated")) if known else ""
-        gated = _(" · ask its authors first") if known and known.gated else ""
+        note = "" if line.tags else _(" · finds heads")
+        if isinstance(known, events.KnownTagger) and known.gated:
+            note = _(" · ask its authors first")
         return [
             (" ● " if chosen else "   ", "key" if chosen else ""),
             (cell(place, 9), "good" if line.here else "dim"),
             (cell(line.name, 34), "title" if chosen else ""),
             (f"{size:>9}", "dim"),
             (f"{line.scored or '':>8}  ", "good" if line.scored else "dim"),
-            (licence + gated, "dim"),
+            (licence + note, "dim"),
         ]
 
     def _is_chosen(self, line: TaggerLine) -> bool:
@@ -183,14 +193,22 @@ class TaggerPanel(Vertical):
 
     @on(LineList.Chosen, "#taggers")
     def _use_one(self) -> None:
-        if (line := self._line) is not None:
+        line = self._line
+        if line is not None and self._decides(line):
             self._chosen = [line.name]
             self._tell()
+
+    def _decides(self, line: TaggerLine) -> bool:
+        """Return whether a line may be chosen; say what it is for if not."""
+        if not line.tags:
+            text = _("{name} finds heads, not tags: choose it as head_detector in [crops].")
+            self.app.notify(text.format(name=line.name))
+        return line.tags
 
     def action_also(self) -> None:
         """Let the tagger under the cursor decide as well, or no longer."""
         line = self._line
-        if line is None:
+        if line is None or not self._decides(line):
             return
         if self._is_chosen(line):
             short = line.name.rpartition("/")[2]
@@ -273,6 +291,15 @@ def _agreement(event: events.Agreement) -> list[Piece]:
     ]
 
 
+def _of_thresholds(known: events.KnownTagger) -> list[str]:
+    found = []
+    if known.gated:
+        found.append(_("its authors give it to those who accept its terms on its page"))
+    text = _("thresholds: general {general:g}, character {character:g}")
+    found.append(text.format(general=known.general, character=known.character))
+    return [*found, f"({known.point})"] if known.point else found
+
+
 def facts(line: TaggerLine) -> list[str]:
     """Return what is known about a tagger, a line each."""
     found = [line.name]
@@ -283,12 +310,10 @@ def facts(line: TaggerLine) -> list[str]:
         where = _("on this machine") if known.cached else _("not downloaded: d gets it")
         found.append(f"{size} · {where}")
         found.append(_("licence: {licence}").format(licence=known.licence or _("not stated")))
-        if known.gated:
-            found.append(_("its authors give it to those who accept its terms on its page"))
-        text = _("thresholds: general {general:g}, character {character:g}")
-        found.append(text.format(general=known.general, character=known.character))
-        if known.point:
-            found.append(f"({known.point})")
+        if isinstance(known, events.KnownTagger):
+            found += _of_thresholds(known)
+        else:
+            found.append(_("finds heads, for crops and checks: head_detector in [crops]"))
     elif line.name in PRESETS:
         found.append(", ".join(PRESETS[line.name].taggers))
     if line.scored:

@@ -215,7 +215,7 @@ class ThresholdPanel(Horizontal):
             [
                 (f"{f'+{gain}' if gain else '·':>6}", "good" if gain else "dim"),
                 (f"{f'−{loss}' if loss else '·':>6}  ", "bad" if loss else "dim"),
-                (tag, ""),
+                (self.session.with_translation(tag), ""),
             ]
             for tag, gain, loss in shifts[:_SHOWN]
         ]
@@ -260,14 +260,15 @@ class ThresholdPanel(Horizontal):
         trial = self._trial.trial
         text = counts_text(len(trial.changed), len(trial.images), len(trial.images), trial.shifts())
         lines: list[list[Piece]] = []
+        shown = self.session.with_translation
         for place in trial.changed:
             lost, gained = trial.difference(place)
             lines.append(
                 [
                     (cell(trial.images[place].path.rpartition("/")[2], 24) + " ", ""),
-                    (", ".join(f"+{tag}" for tag in gained), "good"),
+                    (", ".join(f"+{shown(tag)}" for tag in gained), "good"),
                     ("  " if gained and lost else "", ""),
-                    (", ".join(f"−{tag}" for tag in lost), "bad"),
+                    (", ".join(f"−{shown(tag)}" for tag in lost), "bad"),
                 ]
             )
         return text, lines

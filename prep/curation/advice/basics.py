@@ -10,6 +10,7 @@ from prep.dataset.index import ImageRow
 from prep.events import Advice
 from prep.images import crops
 from prep.images.buckets import enlargement
+from prep.language import english, quantity
 from prep.project import FILE_NAME, Concept, Project
 from prep.system.names import natural_key
 
@@ -66,20 +67,21 @@ def _count(concept: Concept, rows: Sequence[ImageRow]) -> Iterator[Advice]:
     # Copies teach nothing new; they count once as soon as the files have been hashed.
     hashed = all(row.content for row in rows)
     count = len({row.content for row in rows}) if hashed else len(rows)
-    different = " different" if count < len(rows) else ""
+    different = count < len(rows)
+    images = quantity(count, "different image") if different else quantity(count, "image")
     hint = f"{RECOMMENDED} to 30 different ones are a good start."
     if count < FEWEST:
-        message = f"{concept.name} has {count}{different} images; a LoRA of so few copies them."
+        message = f"{concept.name} has {images}; a LoRA of so few copies them."
         yield Advice("warning", "images", concept.folder, message, hint)
     elif count < RECOMMENDED:
-        message = f"{concept.name} has {count}{different} images, which is few."
+        message = f"{concept.name} has {images}, which is few."
         yield Advice("warning", "images", concept.folder, message, hint)
 
 
 def _captions(project: Project, concept: Concept, rows: Sequence[ImageRow]) -> Iterator[Advice]:
     others = overlooked.overlooked(project, rows)
     if others:
-        images = f"{len(others)} of {len(rows)} images of {concept.name}"
+        images = f"{len(others)} of {quantity(len(rows), 'image')} of {concept.name}"
         text = overlooked.message(list(others.values()), images)
         paths, hint = list(others)[:_NAMED], overlooked.hint(project)
         yield Advice("warning", "captions", concept.folder, text, hint, paths)
@@ -89,7 +91,13 @@ def _captions(project: Project, concept: Concept, rows: Sequence[ImageRow]) -> I
             "warning",
             "captions",
             concept.folder,
-            f"{len(bare)} of {len(rows)} images of {concept.name} have no caption.",
+            english(
+                "{count} of {total} images of {name} has no caption.",
+                "{count} of {total} images of {name} have no caption.",
+                len(bare),
+                total=len(rows),
+                name=concept.name,
+            ),
             "Caption them with: shikomi tag",
             bare[:_NAMED],
         )
@@ -113,7 +121,13 @@ def _captions(project: Project, concept: Concept, rows: Sequence[ImageRow]) -> I
             "warning",
             "trigger",
             concept.folder,
-            f"{len(without)} captions of {concept.name} lack the trigger word {concept.trigger}.",
+            english(
+                "{count} caption of {name} lacks the trigger word {trigger}.",
+                "{count} captions of {name} lack the trigger word {trigger}.",
+                len(without),
+                name=concept.name,
+                trigger=concept.trigger,
+            ),
             "Add it with: shikomi edit --rules",
             without[:_NAMED],
         )
@@ -122,14 +136,16 @@ def _captions(project: Project, concept: Concept, rows: Sequence[ImageRow]) -> I
 def _resolution(project: Project, rows: Sequence[ImageRow]) -> Iterator[Advice]:
     section = project.settings.project
     least, most = _USUAL[section.family]
-    usual = f"{least} or {most}" if least != most else str(least)
     family = _FAMILIES[section.family]
     if not least <= section.resolution <= most:
         yield Advice(
             "warning",
             "resolution",
             "",
-            f"The resolution {section.resolution} is unusual for {family}, trained at {usual}.",
+            f"The resolution {section.resolution} is unusual for {family}, trained at {least}."
+            if least == most
+            else f"The resolution {section.resolution} is unusual for {family}, trained at {least}"
+            f" or {most}.",
             f"Set resolution = {least} in [project], unless your base model differs.",
         )
     scales = _scales(project, rows)
@@ -139,8 +155,12 @@ def _resolution(project: Project, rows: Sequence[ImageRow]) -> Iterator[Advice]:
             "warning",
             "resolution",
             "",
-            f"{len(enlarged)} of {len(scales)} images are smaller than their bucket and are"
-            " enlarged.",
+            english(
+                "{count} of {total} images is smaller than its bucket and is enlarged.",
+                "{count} of {total} images are smaller than their bucket and are enlarged.",
+                len(enlarged),
+                total=len(scales),
+            ),
             "Find larger versions, or set no_upscale = true in [buckets]. See: shikomi buckets",
             list(dict.fromkeys(enlarged))[:_NAMED],
         )
@@ -152,7 +172,13 @@ def _resolution(project: Project, rows: Sequence[ImageRow]) -> Iterator[Advice]:
                 "note",
                 "resolution",
                 "",
-                f"{large} of {len(scales)} images are large enough for {most} pixels.",
+                english(
+                    "{count} of {total} images is large enough for {pixels} pixels.",
+                    "{count} of {total} images are large enough for {pixels} pixels.",
+                    large,
+                    total=len(scales),
+                    pixels=most,
+                ),
                 f"resolution = {most} keeps finer detail, for {factor**2:.3g} times the work.",
             )
 

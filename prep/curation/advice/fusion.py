@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from prep import captions
 from prep.captions.traits import SHARE, is_circumstance, is_count_tag
 from prep.events import Advice
+from prep.language import quantity
 from prep.project import Concept
 
 _NEARLY_NONE = 0.15
@@ -128,8 +129,8 @@ def _mistaken(concept: Concept, tags: Sequence[TagFacts]) -> Iterator[Advice]:
             "warning",
             "disagreement",
             concept.folder,
-            f"{concept.name}: {tag.name} is captioned in {tag.captioned} images, and the tagger"
-            f" finds no sign of it in {tag.mistaken} of them.",
+            f"{concept.name}: {tag.name} is captioned in {quantity(tag.captioned, 'image')}, and"
+            f" the tagger finds no sign of it in {tag.mistaken} of them.",
             f"Check them; if the tagger is right: shikomi edit --remove {_word(tag.name)}"
             f" --where 'in:{concept.folder} -score:{_booru(tag.name)}>0.1'",
         )
@@ -147,8 +148,8 @@ def _missed(concept: Concept, tags: Sequence[TagFacts], pruned: set[str]) -> Ite
             "warning",
             "disagreement",
             concept.folder,
-            f"{concept.name}: {tag.name} is seen in {tag.seen} images and missing in the captions"
-            f" of {tag.missed}: there it is learned with the trigger word.",
+            f"{concept.name}: {tag.name} is seen in {quantity(tag.seen or 0, 'image')} and missing"
+            f" in the captions of {tag.missed}: there it is learned with the trigger word.",
             _add(concept, tag.name),
         )
 

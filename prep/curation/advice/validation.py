@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from prep.curation.advice.basics import FEWEST
 from prep.events import Advice
+from prep.language import english
 from prep.training_set.plan import ConceptPlan, Plan
 
 _TELLING = 4
@@ -18,8 +19,11 @@ def validation(plan: Plan) -> Iterator[Advice]:
     if not held:
         return
     if held < _TELLING:
-        images = "1 image is" if held == 1 else f"{held} images are"
-        message = f"Only {images} held out: a validation loss of so few says little."
+        message = english(
+            "Only {count} image is held out: a validation loss of so few says little.",
+            "Only {count} images are held out: a validation loss of so few says little.",
+            held,
+        )
         yield _warning("", message, f"Hold out {_TELLING} at least, or none.")
     for concept in concepts:
         yield from _left(concept)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from prep.captions.traits import GROUPS
 from prep.events import Advice
+from prep.language import quantity
 
 _DOMINANT = 0.7
 """Share of the images above which a tag will be generated without being prompted."""
@@ -16,12 +17,20 @@ _KNOWN = 0.3
 _DISTINCT = 3
 """Minimum of different tags that a group should have."""
 
+_NAMES = {
+    "backgrounds": ("the backgrounds", "{count} backgrounds"),
+    "framings": ("the framings", "{count} framings"),
+    "views": ("the views", "{count} views"),
+    "poses": ("the poses", "{count} poses"),
+    "expressions": ("the expressions", "{count} expressions"),
+}
+"""What the groups are called, and how many of each were found."""
 _WANTED = {
     "backgrounds": "places, weather and plain colours",
     "framings": "portraits, upper bodies and full bodies",
     "views": "sides and angles",
     "poses": "postures and actions",
-    "expressions": "faces",
+    "expressions": "faces and moods",
 }
 
 
@@ -79,8 +88,9 @@ def variety(folder: str, name: str, tags: list[frozenset[str]]) -> Iterator[Advi
         else:
             yield _judged(folder, name, group, found)
     if unjudged:
-        listed = ", ".join(f"{group} ({tagged})" for group, tagged in unjudged.items())
-        message = f"{name}: too few of {len(tags)} images have tags for {listed}: not judged."
+        listed = ", ".join(f"{_NAMES[group][0]} ({tagged})" for group, tagged in unjudged.items())
+        images = quantity(len(tags), "image")
+        message = f"{name}: too few of {images} have tags for {listed}: not judged."
         hint = "Tag them with a booru tagger (shikomi tag), or review them yourself."
         topic = "variety" if len(unjudged) > 1 else next(iter(unjudged))
         yield Advice("note", topic, folder, message, hint)
@@ -97,8 +107,10 @@ def _judged(folder: str, name: str, group: str, found: Spread) -> Advice:
         )
         return Advice("warning", group, folder, message, hint)
     listed = ", ".join(f"{tag} {count}" for tag, count in found.counts[:4])
+    names, different = _NAMES[group]
     if found.varied < _DISTINCT:
-        message = f"{name}: the {group} hardly vary ({listed})."
+        message = f"{name}: {names} hardly vary ({listed})."
         return Advice("warning", group, folder, message, f"Collect other {_WANTED[group]}.")
-    message = f"{name}: {found.varied} {group} in more than one image each ({listed}, …)."
+    varied = different.format(count=found.varied)
+    message = f"{name}: {varied} in more than one image each ({listed}, …)."
     return Advice("good", group, folder, message)

@@ -18,6 +18,7 @@ from prep.curation.checks.codes import Problem
 from prep.curation.checks.encodings import decoded, guesses
 from prep.curation.checks.view import CheckedFolder, CheckedImage, DatasetView
 from prep.dataset.journal.changes import Change, content_change
+from prep.language import quantity
 
 BOM = "\ufeff"
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u2060\ufeff]")
@@ -227,7 +228,9 @@ def _wide_commas(caption: CheckedCaption) -> Verdict | None:
     if not count or _is_east_asian_sentence(line):
         return None
     clean = re.sub(rf"\s*{_WIDE_COMMAS.pattern}\s*", ", ", line)
-    return Verdict(f"{count} wide commas, {line.count(',')} ordinary ones", head + clean + rest)
+    return Verdict(
+        f"{quantity(count, 'wide comma')}, {line.count(',')} of the usual kind", head + clean + rest
+    )
 
 
 def _is_east_asian_sentence(line: str) -> bool:
@@ -247,7 +250,9 @@ def _empty_tags(caption: CheckedCaption) -> Verdict | None:
     empty = sum(not tag for tag in tags)
     if empty == len(tags):
         return Verdict("only commas")
-    return Verdict(f"{empty} commas without a tag", head + ", ".join(filter(None, tags)) + rest)
+    return Verdict(
+        f"{quantity(empty, 'comma')} without a tag", head + ", ".join(filter(None, tags)) + rest
+    )
 
 
 def _braces(caption: CheckedCaption) -> Verdict | None:
@@ -330,5 +335,7 @@ def _alike(view: DatasetView) -> Iterator[Problem]:
                 yield Problem("captions-bare", path, f"all {total} captions are the trigger word")
         elif groups:
             yield Problem(
-                "captions-repeated", path, f"{sum(groups)} images share {len(groups)} captions"
+                "captions-repeated",
+                path,
+                f"{sum(groups)} images share {quantity(len(groups), 'caption')}",
             )

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from prep.curation.checks.codes import CheckCode, Problem, error, for_all, info, warning
 from prep.curation.checks.view import CheckedFolder, DatasetView
 from prep.curation.vocabulary.nearest import distance
+from prep.language import quantity
 from prep.project import Concept, parse_folder
 
 CODES = (
@@ -135,7 +136,7 @@ def kohya_repeats(name: str) -> int | None:
 
 def _place(view: DatasetView, place: CheckedFolder) -> Iterator[Problem]:
     count = len(place.pictures)
-    images = f"{count} image" + ("s" if count > 1 else "")
+    images = quantity(count, "image")
     if place.depth == 0:
         repeats = kohya_repeats(place.label if place.path != "." else view.project.root.name)
         leaf = view.project.dataset == view.project.root and repeats is not None
@@ -222,4 +223,4 @@ def _regularisation(view: DatasetView) -> Iterator[Problem]:
     if total > train:
         message = f"{total} with repeats, {train} other exposures: {total - train} unused"
         yield Problem("reg-surplus", regular[0][1], message)
-    yield Problem("reg-steps", regular[0][1], f"{train} exposures become {2 * train}")
+    yield Problem("reg-steps", regular[0][1], f"{quantity(train, 'exposure')} become {2 * train}")

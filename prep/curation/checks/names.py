@@ -13,6 +13,7 @@ from prep.curation.checks.codes import CheckCode, Problem, error, for_all, info,
 from prep.curation.checks.view import ALIASES, CheckedFolder, CheckedImage, DatasetView, ending
 from prep.dataset.journal.changes import Change, content_change, move
 from prep.images import is_image_name
+from prep.language import english
 from prep.system.names import natural_key
 
 CODES = (
@@ -139,8 +140,12 @@ def find(view: DatasetView) -> Iterator[Problem]:
             if is_image_name(name.lstrip("._")):
                 yield Problem("image-hidden", place.file(name), "hidden", fixable=True)
         if place.excluded:
-            count = len(place.excluded)
-            yield Problem("excluded-present", place.path, f"{count} excluded images are here")
+            message = english(
+                "{count} excluded image is here",
+                "{count} excluded images are here",
+                len(place.excluded),
+            )
+            yield Problem("excluded-present", place.path, message)
 
 
 def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:

@@ -17,6 +17,7 @@ from prep.dataset.values.transparency_values import Transparency
 from prep.errors import UnreadableError
 from prep.images import profile_of
 from prep.images.buckets import enlargement
+from prep.language import quantity
 
 CODES = (
     CheckCode(
@@ -109,7 +110,7 @@ def find(view: DatasetView) -> Iterator[Problem]:
             turn = _TURNS.get(row.orientation, "turned")
             yield Problem("image-turned", picture.path, turn)
         if row.frames > 1:
-            yield Problem("image-animated", picture.path, f"{row.frames} frames")
+            yield Problem("image-animated", picture.path, quantity(row.frames, "frame"))
         if row.alpha:
             yield from _transparent(row, known)
         size = (row.width, row.height)
@@ -149,6 +150,8 @@ _TURNS = {
 def _transparent(row: ImageRow, known: dict[str, Transparency]) -> Iterator[Problem]:
     seen = known.get(row.content or "")
     if seen is not None and seen.share >= LITTLE:
-        hidden = "black" if seen.grey < 40 else "white" if seen.grey > 215 else "other colours"
-        message = f"{seen.share:.0%} transparent, {hidden} below"
+        hidden = "other colours below"
+        if seen.grey < 40 or seen.grey > 215:
+            hidden = "black below" if seen.grey < 40 else "white below"
+        message = f"{seen.share:.0%} transparent, {hidden}"
         yield Problem("image-transparent", row.path, message)

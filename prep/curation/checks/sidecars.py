@@ -24,6 +24,7 @@ from prep.curation.checks.view import (
 )
 from prep.dataset.journal.changes import Change, content_change
 from prep.images import MASK_SUFFIXES, is_image_name
+from prep.language import quantity
 
 CODES = SIDECAR_CODES
 _PARTS = 5
@@ -42,7 +43,9 @@ def find(view: DatasetView) -> Iterator[Problem]:
         yield from loose.left_over()
         masks = [name for name in place.names if is_mask(name)]
         if masks:
-            yield Problem("mask-trained", place.path, f"{len(masks)} files, such as {masks[0]}")
+            yield Problem(
+                "mask-trained", place.path, f"{quantity(len(masks), 'file')}, such as {masks[0]}"
+            )
 
 
 def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:

@@ -74,6 +74,11 @@ class Decision(ABC):
         return "\n".join((self.kind, self.subject, *self.images))
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that it is about, for showing what they mean; none for most questions."""
+        return ()
+
+    @property
     def homes(self) -> tuple[str, ...]:
         """Paths under which an answer is kept: of the images, folder or dataset it is about."""
         return self.images

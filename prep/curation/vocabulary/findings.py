@@ -18,6 +18,7 @@ from prep.curation.vocabulary.nearest import near
 from prep.curation.vocabulary.usage import Usage, is_tag
 from prep.curation.vocabulary.words import Vocabulary, Word
 from prep.events.words import Lint
+from prep.language import english, quantity
 
 WARNING, INFO = "warning", "info"
 
@@ -57,7 +58,7 @@ class Linter:
             usual = self.right.get(key) or self.usage.usual(key)
             for spelling, images in counts.items():
                 if spelling != usual:
-                    message = f"{counts[usual]} images spell it {usual!r}"
+                    message = _usual(counts[usual], usual)
                     if "\\" in spelling:
                         message = "trainers read the backslash as text"
                     yield Lint("spelling", WARNING, spelling, images, usual, message)
@@ -78,7 +79,7 @@ class Linter:
         usual = self.usage.usual(best)
         for key in group:
             if key != best and key not in self.right and self.words.entry(key) is None:
-                message = f"{self.usage.images(best)} images spell it {usual!r}"
+                message = _usual(self.usage.images(best), usual)
                 images = self.usage.images(key)
                 yield Lint("spelling", WARNING, self.usage.usual(key), images, usual, message)
 
@@ -120,10 +121,10 @@ class Linter:
                 word = source.word(entry)
                 # One more edit must be outweighed by a thousand times as many posts.
                 score = len(str(word.count)) - 3.0 * edits - (key[0] != other[0])
-                reason = f"{word.count} images here have it" if own else _pictures(word)
+                reason = _own(word) if own else _pictures(word)
                 enough = own or self._rare_enough(key, source.count(entry), count)
                 if enough and (best is None or score > best[0]):
-                    best = score, word.tag, f"{edits} letter{'s' * (edits > 1)} off; {reason}"
+                    best = score, word.tag, f"{quantity(edits, 'letter')} off; {reason}"
         return None if best is None else best[1:]
 
     def _rare_enough(self, key: str, meant: int, count: int) -> bool:
@@ -170,6 +171,19 @@ def _manner(spelling: str, tag: str) -> str:
     if "_" in spelling and " " not in spelling:
         return tag.replace(" ", "_")
     return tag
+
+
+def _usual(images: int, spelling: str) -> str:
+    return english(
+        "{count} image spells it {spelling}",
+        "{count} images spell it {spelling}",
+        images,
+        spelling=repr(spelling),
+    )
+
+
+def _own(word: Word) -> str:
+    return english("{count} image here has it", "{count} images here have it", word.count)
 
 
 def _pictures(word: Word) -> str:

@@ -115,7 +115,8 @@ def complaint(term: Term) -> str:
     if field.kind == CHOICE and term.value not in field.choices:
         near = get_close_matches(term.value, field.choices, 1, 0.6)
         meant = f" (did you mean {near[0]}?)" if near else ""
-        return f"{term.field}: takes {_either(field.choices)}, not {term.value!r}{meant}"
+        choices = ", ".join(field.choices)
+        return f"{term.field} takes one of {choices}, not {term.value!r}{meant}"
     if field.kind == SIZE and size(term.value) is None:
         return f"{term.field} takes a size such as 832x1216, not {term.value!r}"
     return ""
@@ -161,7 +162,3 @@ def _number(field: str, text: str) -> float | None:
     if unit and (field != "size" or unit not in _UNITS):
         return None
     return float(match[1]) * _UNITS[unit]
-
-
-def _either(choices: tuple[str, ...]) -> str:
-    return f"{', '.join(choices[:-1])} or {choices[-1]}"

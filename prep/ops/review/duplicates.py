@@ -108,7 +108,8 @@ def _sure(present: Present, groups: list[events.Group]) -> Decision:
         f"{name(path)} {_SAME[reason]}{_in(detail)}" for reason, (path, detail, _) in members
     ]
     why = next((group.why for group in groups if group.why), "")
-    copies = "a copy" if len(paths) == 1 else f"{len(paths)} copies"
+    copy = f"{name(keep)} has a copy"
+    copies = copy if len(paths) == 1 else f"{name(keep)} has {len(paths)} copies"
     images = (keep, *paths)
     return Duplicates(
         kind="duplicates",
@@ -118,7 +119,7 @@ def _sure(present: Present, groups: list[events.Group]) -> Decision:
         importance=_SURE,
         reasons=tuple(reason for reason, _ in members),
         turns=(0, *(turn for _, (_, _, turn) in members)),
-        title=f"{name(keep)} has {copies}",
+        title=copies,
         reason=f"{listed(reasons, '; ')}. {f'{name(keep)} stays: {why}' if why else ''}".strip(),
         yes=f"keep {name(keep)}, exclude {listed([name(path) for path in paths])}",
         no="keep all of them",
@@ -130,7 +131,8 @@ def _pairs(present: Present, group: events.Group) -> Iterator[Decision]:
     """Yield a decision for each image that may be a copy, or is a variant."""
     variant = group.reason == VARIANT
     for path, detail, turn in _members(group):
-        what = "differ in a detail" if variant else "may be the same picture"
+        kept, other = name(group.keep), name(path)
+        alike = f"{kept} and {other} may be the same picture"
         note = "Both teach something if the difference is meant" if variant else "Please look"
         images = (group.keep, path)
         yield UnclearPair(
@@ -141,11 +143,11 @@ def _pairs(present: Present, group: events.Group) -> Iterator[Decision]:
             importance=_VARIANT if variant else _UNCLEAR,
             reasons=(group.reason,),
             turns=(0, turn),
-            title=f"{name(group.keep)} and {name(path)} {what}",
+            title=f"{kept} and {other} differ in a detail" if variant else alike,
             reason=f"{note}{_in(detail)}.",
             no="keep both",
-            fix=f"exclude {name(path)}: it is a copy",
-            instead=f"exclude {name(group.keep)} and keep {name(path)}",
+            fix=f"exclude {other}: it is a copy",
+            instead=f"exclude {kept} and keep {other}",
         )
 
 

@@ -10,10 +10,11 @@ from prep.dataset.journal.changes import Change
 from prep.dataset.journal.tag_answers import AnswerStore
 from prep.errors import UserError
 from prep.events.words import Lint
+from prep.language import quantity
 from prep.ops import doubt, lint
 from prep.ops.doubt import DoubtOptions
 from prep.ops.lint import LintOptions
-from prep.ops.review.words import count, name
+from prep.ops.review.words import name
 from prep.tagging.scores import taggers
 
 _SPELLING, _DOUBT = 5, 6
@@ -35,6 +36,11 @@ class Spelling(DatasetDecision):
     """A finding about a tag, wherever it is."""
 
     finding: Lint
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tag, and what would be written instead."""
+        return tuple(filter(None, (self.finding.tag, self.finding.suggestion)))
 
     def fault(self, present: Present) -> str:
         """Some caption must still have it; of trigger words, the settings."""
@@ -63,7 +69,7 @@ def _spelling(present: Present, found: Lint) -> Decision:
     trigger = found.code.startswith("trigger")
     yes = ""
     if found.suggestion:
-        yes = f"write {found.suggestion!r} in {count(found.images, 'caption')}"
+        yes = f"write {found.suggestion!r} in {quantity(found.images, 'caption')}"
     return Spelling(
         kind="spelling",
         subject=f"{found.code} {found.tag}",
@@ -74,7 +80,7 @@ def _spelling(present: Present, found: Lint) -> Decision:
         importance=_SPELLING,
         title=f"{found.tag} {_WRONG[found.code]}",
         reason=f"{found.message[:1].upper()}{found.message[1:]}"
-        f" ({count(found.images, 'image')})."
+        f" ({quantity(found.images, 'image')})."
         + (f" Perhaps you mean {found.suggestion}." if found.suggestion else ""),
         yes=yes,
         no="the tag is right",
@@ -89,6 +95,11 @@ class DoubtfulTag(Decision):
     """A tag of one image on which caption and tagger disagree."""
 
     doubt: events.Doubt
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tag."""
+        return (self.doubt.tag,)
 
     def fault(self, present: Present) -> str:
         """The caption must still say what it said then."""

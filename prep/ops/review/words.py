@@ -24,13 +24,3 @@ def listed(parts: Sequence[str], between: str = ", ") -> str:
     """
     more = len(parts) - _NAMED
     return between.join(parts[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    Example:
-        >>> count(1, "image"), count(2, "image")
-        ('1 image', '2 images')
-    """
-    return f"{number} {noun}{'' if number == 1 else 's'}"

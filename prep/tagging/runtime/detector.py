@@ -19,6 +19,7 @@ from prep.errors import UnreadableError, UserError
 from prep.images.buckets import Size
 from prep.images.crops import Box
 from prep.images.crops.heads import Head
+from prep.language import quantity
 from prep.system import parallel
 from prep.tagging.models.detectors import DetectorFiles, names_in
 from prep.tagging.runtime import preprocess, providers
@@ -160,7 +161,7 @@ class Detector:
         elif columns == 4 + names:
             found = _of_middles(answer, self._heads, float(self.recipe.side))
         else:
-            named = f"{names} name{'' if names == 1 else 's'}"
+            named = quantity(names, "name")
             raise self._foreign(f"an answer of {rows} x {columns} does not fit {named}")
         if (found.scores > 1.001).any():
             raise self._foreign("its scores are not probabilities from 0 to 1")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep import captions
+from prep.language import english
 from prep.project.tagger import TaggerSection
 from prep.tagging.models.recommended import Recommended
 from prep.tagging.models.tables import CATEGORIES, CHARACTER, GENERAL, NO_TAG, RATING, TagTable
@@ -53,7 +54,13 @@ class Thresholds:
             parts = ["recommended for each tag"] if self.columns else []
             parts += [f"{name} {limit:g}" for name, limit in self._by_category().items()]
         if self.tags:
-            parts.append(f"{len(self.tags)} tags with their own")
+            parts.append(
+                english(
+                    "{count} tag with its own",
+                    "{count} tags with their own",
+                    len(self.tags),
+                )
+            )
         return ", ".join([*parts, *([f"best {self.top}"] if self.top else [])])
 
     def named(self) -> dict[str, float]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from prep.images.buckets import Buckets, Size
+from prep.language import quantity
 from prep.project import Section
 from prep.training_set.plan.split import exposures, held_out
 
@@ -97,15 +98,15 @@ class ConceptPlan:
         """The arithmetic, for display."""
         if self.matched is not None:
             return (
-                f"{self.name}: {self.images} regularisation images, repeated or cut to "
-                f"{self.exposures} exposures to match the others"
+                f"{self.name}: {quantity(self.images, 'regularisation image')}, repeated or cut to "
+                f"{quantity(self.exposures, 'exposure')} to match the others"
             )
-        count = f"{self.images} image" if self.images == 1 else f"{self.images} images"
+        images = quantity(self.images, "image")
         if self.held_out:
-            count = f"({self.images} images - {self.held_out} held out)"
+            images = f"({images} - {self.held_out} held out)"
         return (
-            f"{self.name}: {count} x {self.repeats} {'repeat' if self.repeats == 1 else 'repeats'} "
-            f"= {self.exposures} {'exposure' if self.exposures == 1 else 'exposures'}"
+            f"{self.name}: {images} x {quantity(self.repeats, 'repeat')} "
+            f"= {quantity(self.exposures, 'exposure')}"
         )
 
 
@@ -150,7 +151,10 @@ class Plan:
         if self.settings.gradient_accumulation * self.processes > 1:
             lines.append(self._step_sum())
         epoch, epochs = self.steps_per_epoch, self.settings.epochs
-        run = f"{epoch} steps x {epochs} epochs = {epoch * epochs} steps"
+        run = (
+            f"{quantity(epoch, 'step')} x {quantity(epochs, 'epoch')}"
+            f" = {quantity(epoch * epochs, 'step')}"
+        )
         if self.settings.max_steps:
             run += f", ended by max_steps at {self.steps}"
         return [*lines, run]
@@ -160,25 +164,25 @@ class Plan:
         short = sum(count % batch > 0 for count in self.exposed.values())
         remark = "each bucket rounded up"
         if short:
-            remark = (
-                f"each bucket rounded up: {short} {'batch' if short == 1 else 'batches'} not full"
-            )
+            remark = f"each bucket rounded up: {quantity(short, 'batch', 'batches')} not full"
         return (
-            f"{self.exposures} exposures in {len(self.batches)} buckets, batch {batch}: "
-            f"{total} batches per epoch ({remark})"
+            f"{quantity(self.exposures, 'exposure')} in {quantity(len(self.batches), 'bucket')},"
+            f" batch {batch}: {quantity(total, 'batch', 'batches')} per epoch ({remark})"
         )
 
     def _step_sum(self) -> str:
         gather, total = self.settings.gradient_accumulation, sum(self.batches.values())
         window = self.processes * gather
         line = (
-            f"{total} batches / ({_some(self.processes, 'device')} x {gather} accumulated) = "
-            f"{self.steps_per_epoch} steps per epoch, "
+            f"{quantity(total, 'batch', 'batches')} / ({quantity(self.processes, 'device')}"
+            f" x {gather} accumulated) = {quantity(self.steps_per_epoch, 'step')} per epoch, "
             f"of up to {window} x {self.settings.batch_size} = "
             f"{window * self.settings.batch_size} images"
         )
         rest = total % window
-        return line + (f"; the last one gathers only {_some(rest, 'batch', 'es')}" if rest else "")
+        return line + (
+            f"; the last one gathers only {quantity(rest, 'batch', 'batches')}" if rest else ""
+        )
 
 
 def make_plan(
@@ -257,10 +261,6 @@ def _seen(
         out = _picture(item) in held
         seen.append(PlannedImage(item, bucket[item.size], 0 if out else count, out))
     return seen
-
-
-def _some(count: int, name: str, ending: str = "s") -> str:
-    return f"{count} {name}{ending if count != 1 else ''}"
 
 
 def _picture(item: PlanItem) -> str:

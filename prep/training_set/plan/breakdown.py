@@ -7,6 +7,7 @@ from typing import Literal
 from prep import captions
 from prep.events import Exposure
 from prep.images.buckets import Size
+from prep.language import quantity
 from prep.system.names import natural_key
 from prep.training_set.plan import Plan
 
@@ -40,7 +41,9 @@ def _buckets(plan: Plan) -> Iterator[Exposure]:
     batch = plan.settings.batch_size
     for size, batches in plan.batches.items():
         rest = counts[size] % batch
-        note = f"{batches} batches" + (f", one of them with {rest} of {batch}" if rest else "")
+        note = quantity(batches, "batch", "batches") + (
+            f", one of them with {rest} of {batch}" if rest else ""
+        )
         name = f"{size[0]}x{size[1]}"
         yield _line(plan, "bucket", name, images[size], counts[size], note=note)
 

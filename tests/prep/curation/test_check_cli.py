@@ -22,7 +22,7 @@ def box(project: Project) -> Box:
 def test_a_sound_dataset_ends_with_0(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(box.root) == 0
     assert capsys.readouterr().out == (
-        "3 images read by the rules of sd-scripts: nothing to complain about.\n"
+        "3 images checked by the rules of sd-scripts: nothing to complain about.\n"
     )
 
 
@@ -53,9 +53,9 @@ def test_mending_says_what_it_did(box: Box, capsys: pytest.CaptureFixture[str]) 
     assert check(box.root, options=CheckOptions(dry_run=True)) == 1
     shown = capsys.readouterr().out
     assert "  - もち, 帽子\n  + mochi, もち, 帽子\n" in shown
-    assert "2 can be mended: shikomi check --fix" in shown
+    assert "2 can be fixed: shikomi check --fix" in shown
     assert check(box.root, options=CheckOptions(fix=True)) == 0
-    assert "Mended 2 findings (edit 1; shikomi undo)." in capsys.readouterr().out
+    assert "Fixed 2 findings (edit 1; take back with: shikomi undo)." in capsys.readouterr().out
 
 
 def test_json_has_a_finding_a_line(box: Box, capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,7 +115,7 @@ def test_filters(library: Project, text: str, names: list[str]) -> None:
     [
         ('smile "long', 7, "the closing quotation mark is missing"),
         ("has:captions", 1, "did you mean caption?"),
-        ("a -excluded:maybe", 4, "excluded: takes yes or no, not 'maybe'"),
+        ("a -excluded:maybe", 4, "excluded takes one of yes, no, not 'maybe'"),
         ("exclude:yes", 1, "no field 'exclude'"),
         ("nam:x", 1, "no field 'nam'"),
         ("smile wdth>=3", 7, "no field 'wdth'"),

@@ -12,9 +12,9 @@ from prep.dataset.index import Index
 from prep.dataset.journal.changes import crop_change, exclusion
 from prep.dataset.journal.edits import Journal
 from prep.errors import UserError
+from prep.events import Differs, TagDiffers
 from prep.images.crops import Box
 from prep.ops import diff, export, importing
-from prep.ops.diff import Differs, TagDiffers
 from prep.project import Project
 from prep.training_set.comparison import SetDifference, TagTotal, compare, totals
 from prep.training_set.manifest import FILE_NAME, Manifest

@@ -66,7 +66,7 @@ def test_a_kohya_tree_comes_over_whole(source: Path, target: Path) -> None:
         "10_mochi/film.mp4": "not an image",
     }
     assert "extra: no number before the name" in notes(found)
-    assert "1 images are in folders below their concept" in notes(found)
+    assert "1 image is in a folder below its concept" in notes(found)
     summary = done(found)
     assert (summary["images"], summary["captions"], summary["masks"]) == (4, 3, 1)
 
@@ -206,9 +206,9 @@ def test_the_verbs_say_what_they_did(
     shown = capsys.readouterr().out
     assert "dataset/5_x/a.png  <- 5_x/a.png\n" in shown
     assert "dataset/5_x/b.png  <- 5_x/b.png  (no caption)" in shown
-    assert "kohya folders: 2 images, 1 captions, 0 masks; 0 were there, 0 skipped" in shown
+    assert "kohya folders: 2 images, 1 caption, 0 masks; 0 already there, 0 skipped" in shown
     assert formats.diff(source, target) == 0
-    assert capsys.readouterr().out == "The same: 2 and 2 images.\n"
+    assert capsys.readouterr().out == "The same: 2 images before, 2 images after.\n"
     (source / "5_x" / "a.txt").write_text("x, smile")
     (source / "5_x" / "b.png").unlink()
     assert formats.diff(source, target) == 1
@@ -217,6 +217,6 @@ def test_the_verbs_say_what_they_did(
         "+ 5_x/b.webp",
         "tag hat: +1",
         "tag smile: -1",
-        "Different: 1 and 2 images; 1 added, 1 tags.",
+        "Different: added 1, tags 1. 1 image before, 2 images after.",
     ]
     assert formats.import_(target, source / "nothing") == 2

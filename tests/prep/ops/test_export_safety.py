@@ -55,7 +55,7 @@ def test_files_of_others_are_never_overwritten(
     (out / "10_mochi" / "holiday.jpg").write_bytes(b"somebody's picture")
     found = run(project)
     assert list(skipped(found)) == ["output/dataset/10_mochi/a.txt"]
-    assert "contains 1 images that are not in this training set (holiday.jpg" in warnings(found)
+    assert "contains 1 image that is not in this training set (holiday.jpg" in warnings(found)
     assert counts(found) == (3, 1, 0)
     # Nor removed when its image goes.
     for name in ("a", "b"):

@@ -8,22 +8,27 @@ from prep import events
 from prep.errors import UserError
 from prep.ops import models
 from prep.ops.models import ModelOptions
+from prep.tagging.models import detectors
 from prep.tagging.models.catalogue import KNOWN
 
 
-def listed(options: ModelOptions) -> dict[str, events.KnownTagger]:
-    found = [e for e in models.run(options) if isinstance(e, events.KnownTagger)]
-    return {line.name: line for line in found}
+def listed(options: ModelOptions) -> dict[str, events.KnownTagger | events.KnownDetector]:
+    kinds = events.KnownTagger | events.KnownDetector
+    return {line.name: line for line in models.run(options) if isinstance(line, kinds)}
 
 
 def test_all_are_listed_without_a_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     found = listed(ModelOptions())
-    assert list(found) == ["demo", *(known.name for known in KNOWN)]
-    assert found["wd-vit-tagger-v3"].general == 0.2614
-    assert [name for name, line in found.items() if line.cached] == ["demo"]
-    assert list(listed(ModelOptions(cached=True))) == ["demo"]
+    taggers, heads = [known.name for known in KNOWN], [known.name for known in detectors.KNOWN]
+    assert list(found) == ["demo", *taggers, "demo detector", *heads]
+    tagger, detector = found["wd-vit-tagger-v3"], found["head_detect_v1.6_s"]
+    assert isinstance(tagger, events.KnownTagger)
+    assert tagger.general == 0.2614
+    assert (detector.bytes, detector.licence, detector.cached) == (44_400_000, "MIT", False)
+    assert [name for name, line in found.items() if line.cached] == ["demo", "demo detector"]
+    assert list(listed(ModelOptions(cached=True))) == ["demo", "demo detector"]
     assert found["demo"].bytes > 100_000
 
 

@@ -58,9 +58,9 @@ def test_a_plan_says_what_is_seen_and_how_often(project: Project, make_image: Ma
 def test_advice(project: Project, make_image: MakeImage) -> None:
     make_image("10_mochi/a.png", 1, (64, 64))
     text = " ".join(e.message for e in run(project) if isinstance(e, events.Warned))
-    assert "1 of 1 images of mochi have no caption" in text
+    assert "1 of 1 images of mochi has no caption" in text
     assert "no trigger word" in text
-    assert "1 of 1 images are smaller" in text
+    assert "1 of 1 images is smaller" in text
     # Regularisation images need neither a trigger word nor many friends.
     changed = project.saved({"concepts": {"10_mochi": {"regularization": True}}})
     text = " ".join(e.message for e in run(changed) if isinstance(e, events.Warned))

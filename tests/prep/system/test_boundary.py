@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep.errors import ConfigError, UserError
+from prep.events import Allowed
 from prep.ops import allow
-from prep.ops.allow import Allowed
 from prep.system.boundary import Boundary, is_plain_name
 from prep.system.home import home_of
 from prep.system.permissions import FILE_NAME, Permissions, read_permissions

@@ -82,7 +82,7 @@ def test_thresholds_are_written_out() -> None:
     assert str(given_all) == (
         "general 0.3, character 0.8, artist 0.5, 2 tags with their own, best 9"
     )
-    assert str(Thresholds(mcut=True, tags={"a": 0.1})) == "mcut, 1 tags with their own"
+    assert str(Thresholds(mcut=True, tags={"a": 0.1})) == "mcut, 1 tag with its own"
 
 
 def test_the_nearest_tag_is_shown_for_an_unknown_one() -> None:

@@ -85,12 +85,12 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
     assert jobs_compare(project.root, job=(second.name, first.name), json=True) == 0
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [one["job"] for one in found if one["kind"] == "compared-run"] == [
+    assert [one["job"] for one in found if one["kind"] == "compared_run"] == [
         second.name,
         first.name,
     ]
-    assert [one["values"] for one in found if one["kind"] == "compared-setting"] == [[16, 8]]
-    steps = [one for one in found if one["kind"] == "compared-step"]
+    assert [one["values"] for one in found if one["kind"] == "compared_setting"] == [[16, 8]]
+    steps = [one for one in found if one["kind"] == "compared_step"]
     assert [one["step"] for one in steps] == list(range(5, 41, 5))
     assert steps[-1]["validations"] == [0.5, 0.25], "the longer run has validated only at its end"
     assert found[-1]["summary"] == {"runs": 2, "best": second.name}

@@ -114,7 +114,7 @@ def test_every_line_that_is_too_long_is_told(make_run: MakeRun, tmp_path: Path) 
     (run.project / "images" / "00.txt").write_text("mochi\n" + "a " * 90 + "\n" + "b " * 60 + "\n")
     _, events = finish(run, job_in(tmp_path))
     (told,) = (text for text in warnings_of(events) if "longer than 75" in text)
-    assert told.startswith("1 captions are longer than 75 tokens")
+    assert told.startswith("1 caption is longer than 75 tokens")
 
 
 def test_nothing_to_train_on_is_said(make_run: MakeRun, tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_the_largest_batch_is_probed_and_others_take_less(
     [
         ("fp32", 0, "before anything was learned", "base model or the VAE is broken"),
         ("fp16", 0, "before anything was learned", "--set precision=bf16"),
-        ("fp32", 1, "after 1 steps of a trial", "--set learning_rate=0.0001"),
+        ("fp32", 1, "after 1 step of a trial", "--set learning_rate=0.0001"),
     ],
 )
 def test_a_loss_that_is_no_number_stops_the_run_with_what_helps(

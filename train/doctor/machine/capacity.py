@@ -46,7 +46,7 @@ def judge(room: int, number_format: str, where: str) -> Diagnosis:
         if fitting:
             row, need = fitting[0]
             presets = " ".join(f"--preset {name}" for name in row["presets"])
-            told.append(f"{title} at {row['side']} px with {presets} ({gib(need)})")
+            told.append(f"{title} at {row['side']} px, with {presets} ({gib(need)})")
         else:
             told.append(f"{title} not: it needs {gib(min(needs))} at least")
             least = min(least or min(needs), min(needs))

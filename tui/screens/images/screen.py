@@ -36,7 +36,8 @@ No images here yet.
 Put images into {folder}
 (one folder per character or style, such as 10_mychara), then press r.
 
-Or try the demo project first:  shikomi demo --open
+From another tool:  O imports its dataset.
+New here:           I offers a tour of three steps.
 """)
 
 

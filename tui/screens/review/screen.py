@@ -30,6 +30,7 @@ from tui.screens.review.texts import (
     is_pair,
     left_alone,
     line,
+    meaning,
     nothing_proposed,
 )
 from tui.session import Session
@@ -182,7 +183,11 @@ class ReviewScreen(StageScreen):
         listed = self._listed
         questions = self.query_one("#decisions", ItemList)
         questions.show(
-            [line(each, later=each.id in self._later) for each in listed], complete=self._complete
+            [
+                line(each, meaning(self.session, each), later=each.id in self._later)
+                for each in listed
+            ],
+            complete=self._complete,
         )
         questions.cursor = place
         self._written = questions.cursor
@@ -236,6 +241,8 @@ class ReviewScreen(StageScreen):
 
     def _draw(self, decision: Decision | None) -> None:
         title = "" if decision is None else translated(decision.title)
+        if told := meaning(self.session, decision):
+            title = f"{title}  ({told})"
         if decision is None and self._complete:
             title = _("Nothing waits for a decision.")
         self.query_one("#review-title", Static).update(Content(title))

@@ -8,6 +8,7 @@ from prep.language import _, ngettext, translated
 from prep.project import Project
 from tui.about import about
 from tui.dialogs.preview import Preview
+from tui.session import Session
 from tui.widgets.line_list import Piece
 
 _PRESSING = 3
@@ -19,13 +20,32 @@ def is_pair(decision: Decision | None) -> bool:
     return decision is not None and decision.kind in ("duplicates", "unclear")
 
 
-def line(decision: Decision, *, later: bool) -> list[Piece]:
-    """Return a question as a line of the list; ``later`` for one that was put off."""
+def line(decision: Decision, meaning: str, *, later: bool) -> list[Piece]:
+    """Return a question as a line of the list.
+
+    Args:
+        decision: The question.
+        meaning: What its tags mean; empty if that is not known.
+        later: It was put off.
+    """
     title = translated(decision.title)
+    told: list[Piece] = [(f"  {meaning}", "dim")] if meaning else []
     if later:
-        return [("… ", "dim"), (title, "dim")]
+        return [("… ", "dim"), (title, "dim"), *told]
     mark: Piece = ("! ", "warn") if decision.importance <= _PRESSING else ("· ", "dim")
-    return [mark, (title, "")]
+    return [mark, (title, ""), *told]
+
+
+def meaning(session: Session, decision: Decision | None) -> str:
+    """Return what the tags of a question mean in the user's language; empty if not known.
+
+    A question about one tag has its meaning alone, others have each tag with its own.
+    """
+    tags = decision.tags if decision is not None else ()
+    known = [tag for tag in tags if session.translation(tag)]
+    if len(tags) == 1:
+        return session.translation(tags[0])
+    return ", ".join(map(session.with_translation, known))
 
 
 _TO_ALL: Mapping[str, tuple[Answer, str]] = {
