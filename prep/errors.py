@@ -32,6 +32,18 @@ class UserError(Exception):
         return f"{self.message} {self.hint}".strip()
 
 
+def reason_of(error: Exception) -> str:
+    """Return why a file cannot be read, in words and without its name.
+
+    Example:
+        >>> reason_of(IsADirectoryError(21, "Is a directory", "tags.csv"))
+        'Is a directory'
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return str((isinstance(error, OSError) and error.strerror) or error)
+
+
 class ConfigError(UserError):
     """A fault in ``shikomi.toml`` or in the options of a command."""
 

@@ -1,16 +1,43 @@
 """Base class of all settings: tables of ``shikomi.toml`` and options of operations."""
 
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from prep.printable import printable
 
 
 class Section(BaseModel):
-    """Frozen, unknown keys refused; the docstring below each field is its documentation."""
+    """Frozen; unknown keys, NaN and infinity are refused.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    The docstring below each field is its documentation.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, values: Any) -> Any:
+        """Refuse ``rank = true``, which would become 1."""
+        if isinstance(values, dict):
+            for name in _numbers_of(cls) & values.keys():
+                if isinstance(values[name], bool):
+                    raise ValueError(f"{name} must be a number, not {str(values[name]).lower()}")
+        return values
+
+
+@cache
+def _numbers_of(section: type[Section]) -> frozenset[str]:
+    """Return the fields that hold a number and no truth value."""
+    kinds = {name: _kinds(field.annotation) for name, field in section.model_fields.items()}
+    return frozenset(n for n, found in kinds.items() if found & {int, float} and bool not in found)
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    return {annotation}.union(*map(_kinds, get_args(annotation)))
 
 
 def writable(text: str) -> str:

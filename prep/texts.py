@@ -33,17 +33,22 @@ _MARKS = (
 
 
 def decoded(data: bytes, errors: str = "strict") -> str:
-    r"""Return the text of a file, without its byte order mark; UTF-8 if it has none.
+    r"""Return the text of a file, without its byte order marks; UTF-8 if it has none.
 
     Raises:
-        UnicodeDecodeError: It is not text in that encoding.
+        UnicodeDecodeError: It is not text in that encoding, or contains NUL, as UTF-16 without a
+            mark and files of a crashed system do.
 
     Example:
         >>> decoded(b"\xef\xbb\xbfbear"), decoded("bear".encode("utf-16")), decoded(b"bear")
         ('bear', 'bear', 'bear')
     """
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
-    return data.decode(encoding, errors)
+    text = data.decode(encoding, errors)
+    if errors == "strict" and "\0" in text:
+        at = data.index(0)
+        raise UnicodeDecodeError(encoding, data, at, at + 1, "NUL")
+    return text.lstrip("\ufeff")  # files that programs joined begin with more than one
 
 
 def read_text(file: Path, errors: str = "strict", largest: int = _LARGEST) -> str:
@@ -53,7 +58,11 @@ def read_text(file: Path, errors: str = "strict", largest: int = _LARGEST) -> st
         OSError: It cannot be read, is not a regular file, or is larger than ``largest`` bytes.
         UnicodeDecodeError: It is not text.
     """
-    text = decoded(read_bytes(file, largest), errors)
+    return with_line_feeds(decoded(read_bytes(file, largest), errors))
+
+
+def with_line_feeds(text: str) -> str:
+    """Return a text whose lines end with LF, whatever they ended with."""
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
@@ -67,23 +76,35 @@ def read_bytes(file: Path | str, largest: int = _LARGEST) -> bytes:
     Raises:
         OSError: It cannot be read, is not a regular file, or is larger than that.
     """
-    # A pipe that nobody writes to would block already on opening; a device may never end.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(file, flags)
+    descriptor = open_regular(file)
     try:
-        found = os.fstat(descriptor)
-        if stat.S_ISDIR(found.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(file))
-        if found.st_size > largest:
+        size = os.fstat(descriptor).st_size
+        if size > largest:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(file))
         parts = []
-        while part := os.read(descriptor, max(_PORTION, found.st_size)):
+        while part := os.read(descriptor, max(_PORTION, size)):
             parts.append(part)
         return b"".join(parts)
     finally:
         os.close(descriptor)
+
+
+def open_regular(file: Path | str) -> int:
+    """Open a file for reading and return its descriptor.
+
+    Raises:
+        OSError: It cannot be opened, or is not a regular file.
+    """
+    # A pipe that nobody writes to would block already on opening; a device may never end.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(file, flags)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+    raise OSError(errno.EINVAL, "not a regular file", str(file))
 
 
 def unzipped(data: bytes) -> bytes:

@@ -58,11 +58,12 @@ def _runs(project: Project, names: Sequence[str]) -> list[jobs.Job]:
     Raises:
         UserError: There is no such run, or only one.
     """
-    found = [find_job(project, name) for name in dict.fromkeys(names)]
+    named = {job.name: job for job in (find_job(project, name) for name in names)}
+    found = list(named.values())
     for each in jobs.listed(project.jobs):
         if len(found) > 1:
             break
-        if each.settings().kind == KIND and each.name not in names:
+        if each.settings().kind == KIND and each.name not in named:
             found.insert(0, each)
     for each in found:
         if each.settings().kind != KIND:

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from prep import events
 from prep.cli import console
-from prep.cli.arguments import Json
+from prep.cli.arguments import Json, ShownCount
 from prep.cli.examples import examples
 from prep.errors import ConfigError
 from prep.language import quantity
@@ -38,7 +38,7 @@ def doctor(
     *,
     job: str = "",
     images: bool = False,
-    count: int = 10,
+    count: ShownCount = 10,
     json: Json = False,
 ) -> int:
     """Find out what is wrong with a training run, during it or after it, or with this machine.

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from prep import captions
 from prep.captions.tag_lists import read_list, tag_name
-from prep.errors import UserError
-from prep.texts import decoded, read_bytes, unzipped
+from prep.errors import UserError, reason_of
+from prep.texts import decoded, read_bytes, unzipped, with_line_feeds
 
 _OLD = ("antecedent_name", "antecedent", "from", "alias", "old")
 _NEW = ("consequent_name", "consequent", "to", "tag", "new")
@@ -223,10 +223,10 @@ def _text(file: Path) -> str:
         data = read_bytes(file)
         if data[:2] == b"\x1f\x8b":
             data = unzipped(data)
-        return decoded(data)
+        return with_line_feeds(decoded(data))
     except FileNotFoundError as error:
         raise UserError(f"There is no file {file}.", "Check the spelling of the path.") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is not UTF-8 text.", "Save it as UTF-8.") from error
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{file} cannot be read: {error}.") from error
+        raise UserError(f"{file} cannot be read: {reason_of(error)}.") from error

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from prep.errors import UserError
 from prep.printable import printable
-from prep.texts import decoded, read_bytes
+from prep.texts import read_text
 
 KINDS = (
     "general", "artist", "copyright", "character", "meta", "species", "rating", "lore", "invalid",
@@ -62,7 +62,7 @@ def read_list(file: Path) -> list[TagEntry]:
         UserError: It is missing, not UTF-8 text, or does not list any tags.
     """
     try:
-        text = decoded(read_bytes(file))
+        text = read_text(file)
     except FileNotFoundError as error:
         raise UserError(
             f"There is no tag list {file}.", "Check files in [vocabulary] of shikomi.toml."

@@ -17,7 +17,7 @@ from prep import captions
 from prep.captions.tag_lists import tag_name
 from prep.errors import UserError
 from prep.printable import printable
-from prep.texts import decoded, read_bytes
+from prep.texts import decoded, read_bytes, with_line_feeds
 
 _TAGS = ("tag", "name", "tag_name", "english", "en", "英語", "タグ")
 _TRANSLATIONS = (
@@ -118,8 +118,12 @@ def _text(data: bytes) -> str:
     try:
         text = decoded(data)
     except UnicodeDecodeError:
+        damaged = decoded(data, "replace")
+        faults = damaged.count("\ufffd")
+        if sum(not letter.isascii() for letter in damaged) > 2 * faults or b"\0" in data:
+            raise  # UTF-8 with some broken characters: read as cp932, all others would break, too
         text = data.decode("cp932")
-    return printable(text.replace("\r\n", "\n").replace("\r", "\n"), "")
+    return printable(with_line_feeds(text), "")
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:

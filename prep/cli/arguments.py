@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 _Model = TypeVar("_Model")
 
@@ -20,5 +20,7 @@ ProjectOrChoice = Annotated[
 HERE = Path()
 """Default of ``ProjectPath`` where no further argument must follow it: the current folder."""
 Json = Annotated[bool, Parameter(help="Print events as JSON lines.")]
+ShownCount = Annotated[int, Parameter(validator=validators.Number(gte=0))]
+"""How many results are printed; 0 for all."""
 Options = Annotated[_Model, Parameter(name="*")]
 """``Options[EditOptions]``: every field of the model is an option of the verb."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from prep import events
-from prep.cli.arguments import HERE, Json, ProjectPath
+from prep.cli.arguments import HERE, Json, ProjectPath, ShownCount
 from prep.cli.changes import Limited, change_line
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
@@ -38,7 +38,7 @@ _COUNTED: Mapping[str, Callable[[int], str]] = {
     ("shikomi undo my_project", "Undo the last edit, tagging run, import, crop or exclusion."),
     ("shikomi undo my_project --show 0", "The same, printing every change instead of 20."),
 )
-def undo(project: ProjectPath = HERE, /, *, show: int = _MOST, json: Json = False) -> int:
+def undo(project: ProjectPath = HERE, /, *, show: ShownCount = _MOST, json: Json = False) -> int:
     """Undo the last edit; repeat it to undo earlier ones.
 
     A file that was changed since by another program is left alone and reported.
@@ -53,7 +53,7 @@ def undo(project: ProjectPath = HERE, /, *, show: int = _MOST, json: Json = Fals
     ("shikomi redo my_project", "Redo what the last shikomi undo has undone."),
     ("shikomi redo my_project --show 0", "The same, printing every change instead of 20."),
 )
-def redo(project: ProjectPath = HERE, /, *, show: int = _MOST, json: Json = False) -> int:
+def redo(project: ProjectPath = HERE, /, *, show: ShownCount = _MOST, json: Json = False) -> int:
     """Redo the edit that was undone last.
 
     Args:

@@ -10,7 +10,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -30,6 +30,7 @@ _MAX_MEMBER = 2 << 30
 _ROOM = 16
 """Bytes that a stem leaves for the suffixes of captions and masks."""
 _CHUNK = 1 << 20
+_JAPANESE = re.compile(r"[\u3041-\u30fe\u4e00-\u9fff]{2}")
 
 
 @dataclass
@@ -96,8 +97,7 @@ class _Member:
 
 
 def _zip_members(pack: zipfile.ZipFile, done: Unpacked) -> Iterator[_Member]:
-    for info in pack.infolist():
-        name = _readable(info)
+    for info, name in _readable(pack.infolist()):
         fault = _zip_fault(info, name)
         if info.is_dir() or _is_litter(name):
             continue
@@ -213,14 +213,25 @@ def _part(part: str) -> str:
     return shortened(clean.removesuffix(ending), _ROOM) + ending
 
 
-def _readable(info: zipfile.ZipInfo) -> str:
-    """Return a member's name; many programs write UTF-8 without declaring it."""
-    if info.flag_bits & 0x800:
-        return info.filename
-    try:
-        return info.filename.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return info.filename
+def _readable(members: Sequence[zipfile.ZipInfo]) -> list[tuple[zipfile.ZipInfo, str]]:
+    """Return members with their names, which many programs write without declaring the encoding.
+
+    That is UTF-8, or on a Japanese Windows Shift_JIS. Almost any name could be Shift_JIS: it is
+    taken for that where all names can be, and one has several Japanese letters in a row.
+    """
+    declared = [bool(info.flag_bits & 0x800) for info in members]
+    names = [info.filename for info in members]
+    open_names = [name for name, known in zip(names, declared, strict=True) if not known]
+    for encoding in ("utf-8", "cp932"):
+        try:
+            read = [name.encode("cp437").decode(encoding) for name in open_names]
+        except UnicodeError:
+            continue
+        if encoding == "utf-8" or any(_JAPANESE.search(name) for name in read):
+            rest = iter(read)
+            names = [n if k else next(rest) for n, k in zip(names, declared, strict=True)]
+            break
+    return list(zip(members, names, strict=True))
 
 
 def _is_litter(name: str) -> bool:

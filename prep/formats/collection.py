@@ -8,7 +8,7 @@ from typing import Any
 from prep import captions
 from prep.project import parse_folder
 from prep.system.files import content_hash, text_hash
-from prep.system.names import shortened
+from prep.system.names import disk_key, shortened
 from prep.texts import read_bytes
 
 
@@ -123,10 +123,10 @@ def free_folder(name: str, taken: set[str]) -> str:
     """
     base = safe_folder(name)
     choice, number = base, 1
-    while choice.casefold() in taken:
+    while disk_key(choice) in taken:
         number += 1
         choice = f"{base}-{number}"
-    taken.add(choice.casefold())
+    taken.add(disk_key(choice))
     return choice
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prep.errors import ConfigError, MissingExtraError
+from prep.errors import ConfigError, MissingExtraError, reason_of
 from prep.formats.collection import (
     Collection,
     SourceCaption,
@@ -168,7 +168,7 @@ def _rows(file: Path) -> Iterator[MetadataRow]:
     try:
         text = read_text(file)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}.") from error
+        raise ConfigError(f"{file} cannot be read: {reason_of(error)}.") from error
     if file.suffix.lower() == ".csv":
         yield from csv.DictReader(io.StringIO(text, newline=""))
         return

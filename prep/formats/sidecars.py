@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prep.formats.collection import SourceCaption, SourceImage
 from prep.images import MASK_SUFFIXES, is_image_name
-from prep.system.names import same_name
+from prep.system.names import disk_key
 from prep.system.walking import REPEATED, walk_folders
 
 CAPTION_SUFFIXES = (".txt", ".caption")
@@ -53,7 +53,7 @@ def _pair(
 ) -> None:
     """Sort the files of one folder into pictures, their sidecars, and the rest."""
     exact = set(names)
-    folded = {_folded(name): name for name in names}
+    folded = {disk_key(name): name for name in names}
     used: set[str] = set()
     for name in names:
         if not is_image_name(name):
@@ -76,11 +76,7 @@ def _pair(
 
 def _match(wanted: str, exact: set[str], folded: Mapping[str, str]) -> str | None:
     """Find a file by its name, else one that differs only in case or the encoding of accents."""
-    return wanted if wanted in exact else folded.get(_folded(wanted))
-
-
-def _folded(name: str) -> str:
-    return same_name(name).casefold()
+    return wanted if wanted in exact else folded.get(disk_key(wanted))
 
 
 def _caption(

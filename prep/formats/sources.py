@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from prep.errors import ConfigError
+from prep.errors import ConfigError, UserError
 from prep.formats import archives, folders, imagefolder, onetrainer, sd_scripts
 from prep.formats.collection import Collection, safe_folder
 from prep.formats.shards import SHARD_MASK
@@ -78,7 +78,14 @@ def _archive(path: Path, staging: Path) -> Collection:
     inside = staging / path.stem
     inside.mkdir(parents=True)
     done = archives.unpack(path, inside)
-    collection = _unpacked(inside, staging, path.stem)
+    try:
+        collection = _unpacked(inside, staging, path.stem)
+    except UserError as error:
+        # Nobody knows the temporary folder, which is gone when this is read.
+        error.message = error.message.replace(str(inside), str(path))
+        if not done.skipped:
+            raise
+        collection = Collection("archive", notes=[(error.message, error.hint)])
     kind = f"{collection.format} in {path.suffix.lower()[1:]}"
     return replace(collection, format=kind, skipped=[*done.skipped, *collection.skipped])
 

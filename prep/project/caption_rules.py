@@ -11,7 +11,7 @@ from prep.captions.implications import Implications
 from prep.captions.patterns import separate
 from prep.captions.rules import Rules
 from prep.captions.spelling import spelled
-from prep.errors import UserError
+from prep.errors import UserError, reason_of
 from prep.project import Project
 from prep.system.files import fingerprint
 from prep.texts import read_text
@@ -80,7 +80,7 @@ def _listed(file: Path, kind: str) -> tuple[str, ...]:
         lines = read_text(file).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            f"The {kind} {file} cannot be read: {error}.",
+            f"The {kind} {file} cannot be read: {reason_of(error)}.",
             f"Check {kind} in [captions] of shikomi.toml.",
         ) from error
     return separate(line for line in lines if not line.startswith("#"))

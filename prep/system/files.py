@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from prep.errors import UserError
 from prep.system.leftovers import unfinished_name
+from prep.texts import open_regular
 
 _CHUNK = 1 << 20
 _FOLDER_ATTEMPTS = 5
@@ -47,9 +48,13 @@ def fingerprint(path: Path) -> Fingerprint | None:
 
 
 def content_hash(path: Path) -> str:
-    """Return the first 128 bits of the SHA-256 of the file, in hex."""
+    """Return the first 128 bits of the SHA-256 of the file, in hex.
+
+    Raises:
+        OSError: It cannot be read, or is not a regular file.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()[:32]

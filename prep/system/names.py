@@ -150,6 +150,14 @@ def same_name(name: str) -> str:
     return composed(name)
 
 
+def disk_key(name: str) -> str:
+    """Return a key that is equal for names which are the same on some disks.
+
+    Windows and macOS ignore case, and macOS how accents are encoded.
+    """
+    return same_name(name).casefold()
+
+
 def existing(path: Path) -> Path:
     """Return the file at ``path``, or the one whose name differs only in how accents are encoded.
 

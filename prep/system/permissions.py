@@ -7,7 +7,7 @@ user's own folder.
 import json
 from dataclasses import astuple, dataclass, replace
 
-from prep.errors import UserError
+from prep.errors import UserError, reason_of
 from prep.system.files import write_text
 from prep.system.user_folder import user_folder
 from prep.texts import parse_json, read_text
@@ -54,7 +54,9 @@ def read_permissions() -> Permissions:
     except FileNotFoundError:
         return Permissions()
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{file} cannot be read: {error}.", "Repair it, or remove it.") from error
+        raise UserError(
+            f"{file} cannot be read: {reason_of(error)}.", "Repair it, or remove it."
+        ) from error
     return Permissions(*parts)
 
 

@@ -25,7 +25,7 @@ from prep.images.crops import Rect
 from prep.images.pixels import Pixels, fitted
 from prep.project import Project
 from prep.system.files import text_hash
-from prep.system.names import natural_key, shortened
+from prep.system.names import disk_key, natural_key, shortened
 from prep.training_set.kohya import ExportSubset, export_folder
 
 Format = Literal["webp", "png"]
@@ -206,17 +206,17 @@ def _stems(project: Project, pieces: Sequence[_Piece]) -> list[str]:
 
 
 def _distinct(names: Iterator[str]) -> Iterator[str]:
-    """Number names that are taken: a, a-2, a-3. Case is ignored, as on Windows and macOS."""
+    """Number names that are taken on some disk: a, a-2, a-3."""
     wanted = list(names)
     taken: set[str] = set()
     # A unique name is never renamed because of a numbered one.
-    once = {name for name, count in Counter(map(str.casefold, wanted)).items() if count == 1}
+    once = {name for name, count in Counter(map(disk_key, wanted)).items() if count == 1}
     for name in wanted:
         choice, number = name, 1
-        while choice.casefold() in taken or (number > 1 and choice.casefold() in once):
+        while disk_key(choice) in taken or (number > 1 and disk_key(choice) in once):
             number += 1
             choice = f"{name}-{number}"
-        taken.add(choice.casefold())
+        taken.add(disk_key(choice))
         yield choice
 
 

@@ -32,7 +32,8 @@ class WriteLog:
         """Return what earlier exports announced and did not finish, newest first, by name."""
         found: dict[str, list[Announced]] = defaultdict(list)
         try:
-            lines = read_text(self._file).split("\n")
+            # A power failure may leave NUL or half a character in the last line.
+            lines = read_text(self._file, "replace").split("\n")
         except (OSError, ValueError):
             return {}
         for line in reversed(lines):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prep import texts
+from prep.system.files import content_hash
 from prep.texts import composed, decoded, read_text
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\ufeff\0"))
@@ -33,6 +34,10 @@ def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
         decoded(b"caf\xe9")
     with pytest.raises(UnicodeDecodeError):
         decoded(codecs.BOM_UTF16_LE + b"a")
+    for nul in ("bear".encode("utf-16-le"), b"bear\0", "bear\0".encode("utf-16")):
+        with pytest.raises(UnicodeDecodeError):
+            decoded(nul)
+    assert decoded(codecs.BOM_UTF8 * 2 + b"bear") == "bear"
     assert decoded(b"caf\xe9", "replace") == "caf\ufffd"
     file = tmp_path / "a.txt"
     file.write_bytes("a\r\nb\rc\n".encode("utf-16"))
@@ -55,6 +60,8 @@ def test_what_has_no_end_is_not_read(tmp_path: Path, kind: str) -> None:
     reasons = {"folder": "Is a directory", "missing": "No such file or directory"}
     with pytest.raises(OSError, match=reasons.get(kind, "not a regular file")):
         texts.read_bytes(path)
+    with pytest.raises(OSError, match=reasons.get(kind, "not a regular file")):
+        content_hash(path)
     whole = tmp_path / "a"
     whole.write_bytes(b"x" * (3 << 20))
     assert texts.read_bytes(whole) == whole.read_bytes()

@@ -25,6 +25,7 @@ from train.job.changes import Changes, changed_run, describe_changes, read_run
 from train.job.command import other_machines
 from train.job.names import KIND, refuse_foreign_files
 from train.job.start import restart_run, run_config, start_run, starting
+from train.lora.start import find_start
 from train.sampling.prompts import training_prompts
 
 
@@ -134,8 +135,8 @@ def check(
 
     Raises:
         MissingExtraError: The training extra is not installed, or not the optimiser.
-        UserError: The base model, the prompts, the dataset file or the buckets have faults, or the
-            settings do not fit the base model.
+        UserError: The base model, the prompts, the LoRA to start from, the dataset file or the
+            buckets have faults, or the settings do not fit the base model.
     """
     require_training()
     exported = project.output / "dataset" / "dataset.toml"
@@ -146,6 +147,8 @@ def check(
     require_optimizer(settings.optimizer)
     if settings.tensorboard:
         require_tensorboard()
+    if settings.start_from and settings.method != "full":
+        find_start(settings.start_from, (run.project, run.output))
     settings.check_prediction(str(base.configs["scheduler"].get("prediction_type", "epsilon")))
     if dataset is not None:
         for part in read_dataset_file(run.dataset):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from prep.errors import UserError
 from prep.project import Project
 from prep.system import jobs, queue
-from prep.system.names import shortened
-from prep.texts import parse_toml, read_text
+from prep.system.names import disk_key, shortened
+from prep.texts import composed, parse_toml, read_text
 
 if TYPE_CHECKING:  # all settings of training are more than names need
     from train.config import RunConfig
@@ -26,13 +26,17 @@ _ENDING = rf"({_SAVE})?\.safetensors"
 """What follows the name of a run in the names of its files: of an epoch or a step, and the last."""
 
 
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", re.IGNORECASE | re.ASCII)
+"""Names of devices, which no file on Windows can have, whatever its suffix."""
 _OUTPUTS = {"lora": "lora", "full": "checkpoints"}
 """Folders of the output, by what is trained."""
 
 
 def places(project: Project, name: str, method: "MethodName" = "lora") -> dict[str, Any]:
     """Return the name of what a run trains, safe as that of a file, and where its files go."""
-    name = shortened(re.sub(r"[^\w.+-]+", "_", name).strip("._") or "lora", _ROOM)
+    name = shortened(re.sub(r"[^\w.+-]+", "_", composed(name)).strip("._") or "lora", _ROOM)
+    if device := _DEVICE.match(name):
+        name = f"{device[0]}_{name[device.end() :]}"
     # The result of a run named mochi-000003 would be the third epoch of a run named mochi.
     name = re.sub(f"{_SAVE}$", r"_\1", name, flags=re.IGNORECASE)
     return {
@@ -57,9 +61,12 @@ def free_name(project: Project, wanted: str) -> str:
 
 
 def lora_files(folder: Path, name: str) -> list[Path]:
-    """Return the LoRA files of a run; upper and lower case are the same on some disks."""
-    pattern = re.compile(re.escape(name) + _ENDING, re.IGNORECASE)
-    return [file for file in folder.glob("*.safetensors") if pattern.fullmatch(file.name)]
+    """Return the LoRA files of a run.
+
+    Upper and lower case, and the Unicode forms of a letter, are the same on some disks.
+    """
+    pattern = re.compile(re.escape(composed(name)) + _ENDING, re.IGNORECASE)
+    return [f for f in folder.glob("*.safetensors") if pattern.fullmatch(composed(f.name))]
 
 
 def refuse_foreign_files(project: Project, job: jobs.Job, run: "RunConfig") -> None:
@@ -115,7 +122,7 @@ def _goes_on(job: jobs.Job) -> bool:
 
 def _runs_named(project: Project, name: str) -> Iterator[jobs.Job]:
     for job in jobs.listed(project.jobs):
-        if job.settings().kind == KIND and _name_in(job).casefold() == name.casefold():
+        if job.settings().kind == KIND and disk_key(_name_in(job)) == disk_key(name):
             yield job
 
 

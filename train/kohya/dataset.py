@@ -9,7 +9,7 @@ from typing import Any
 
 import tomlkit
 
-from prep.errors import ConfigError
+from prep.errors import ConfigError, reason_of
 from prep.language import quantity
 from prep.project import Project, parse_folder
 from prep.project.boundary import refuse_links
@@ -89,7 +89,7 @@ def _completed(book: Book, file: Path) -> dict[str, Any]:
     try:
         table = parse_toml(read_text(file))
     except (OSError, ValueError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read as TOML: {error}") from error
+        raise ConfigError(f"{file} cannot be read as TOML: {reason_of(error)}") from error
     if faults := [fault for fault in faults_of(table) if not fault.endswith("is missing")]:
         raise ConfigError(f"{file}: " + "; ".join(faults))
     general = dict(table.get("general", {}))

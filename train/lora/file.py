@@ -6,6 +6,7 @@ metadata in no fixed order, and the same run should give the same bytes.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from prep.errors import UnreadableError
-from prep.texts import parse_json
+from prep.texts import open_regular, parse_json
 
 _LEGACY_START, _LEGACY_LENGTH = 0x100000, 0x10000
 _MAX_HEADER = 100_000_000
@@ -125,11 +126,9 @@ def read_header(path: Path) -> SafetensorsHeader:
             named.
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 0 < length < _MAX_HEADER:
-                raise _HeaderError("it does not begin with the length of a header")
+        with os.fdopen(open_regular(path), "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            length = _length(file.read(8))
             text = file.read(length)
             if len(text) < length:
                 raise _HeaderError("it ends inside its header; it was not copied completely")
@@ -144,6 +143,20 @@ def read_header(path: Path) -> SafetensorsHeader:
 
 class _HeaderError(Exception):
     """What is wrong with a header, as the end of a sentence."""
+
+
+def _length(start: bytes) -> int:
+    """Return the length of a header from the first 8 bytes of its file."""
+    if start.startswith(b"version "):
+        raise _HeaderError("it is a pointer of Git LFS; fetch the file itself with: git lfs pull")
+    if start.lstrip().startswith(b"<"):
+        raise _HeaderError("it is a web page, such as a page to log in; download the file itself")
+    if start.startswith((b"PK\x03\x04", b"\x80\x02")):
+        raise _HeaderError("it is a file of PyTorch (.pt, .ckpt) with another suffix")
+    length = int.from_bytes(start, "little")
+    if not 0 < length < _MAX_HEADER:
+        raise _HeaderError("it does not begin with the length of a header")
+    return length
 
 
 def _parse(text: bytes, available: int) -> SafetensorsHeader:

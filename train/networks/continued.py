@@ -1,34 +1,16 @@
 """Beginning a run where a LoRA file ends."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
 
 from prep.errors import UserError
-from prep.system.names import with_home
 from train.lora.algorithms import algorithm_of
 from train.lora.contents import by_module
 from train.networks.saved import load_lora
 from train.networks.trained import TrainedAdapter
 from train.networks.trainee import Trainee
-
-
-def find_start(name: str, folders: Sequence[Path]) -> Path:
-    """Return the file that ``start_from`` names: a path or a name in these folders.
-
-    Raises:
-        UserError: There is none.
-    """
-    given = with_home(name)
-    places = [folder / end for folder in folders for end in (given, f"{given}.safetensors")]
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        raise UserError(
-            f"There is no LoRA {name} to start from.",
-            f"Set start_from to a file, or to a name in {folders[-1]}.",
-        )
-    return found
 
 
 def continue_from(network: Trainee, path: Path) -> None:

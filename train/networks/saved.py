@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prep.errors import EXIT_PROBLEMS, UnreadableError, UserError
+from prep.errors import EXIT_PROBLEMS, UnreadableError, UserError, reason_of
 from prep.system.files import write_bytes
 from train.lora.contents import by_module, peft_scale
 from train.lora.file import RawTensor, SafetensorsHeader, read_header, with_hashes
@@ -99,7 +99,7 @@ def load_lora(path: Path) -> dict[str, Tensor]:
     try:
         stored = load(path.read_bytes())
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise UnreadableError(f"{path} cannot be read: {error}.") from error
+        raise UnreadableError(f"{path} cannot be read: {reason_of(error)}.") from error
     names = canonical(stored)
     tensors = {".".join(names[key]): tensor.float() for key, tensor in stored.items()}
     broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]

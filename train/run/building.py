@@ -11,8 +11,9 @@ from train.arithmetic.convolutions import reorder
 from train.arithmetic.precision import PrecisionPolicy
 from train.config import RunConfig, TrainSettings
 from train.families.base import Family
+from train.lora.start import find_start
 from train.networks.build import network_to_train
-from train.networks.continued import continue_from, find_start
+from train.networks.continued import continue_from
 from train.networks.full import full_weights
 from train.networks.trainable import TrainedWeights
 from train.optim.flat import flat_groups

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from prep.errors import UnreadableError, UserError
+from prep.errors import UnreadableError, UserError, reason_of
 from prep.texts import parse_json
 from train.lora.file import header_of, read_header
 from train.lora.streaming import write_tensors
@@ -204,4 +204,4 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], Counters
             raise UnreadableError(f"{path} is damaged: its checksum is another.")
         return load_file(path), metadata, Counters(**parse_json(metadata["counters"]))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise UnreadableError(f"{path} is damaged: {error}.") from error
+        raise UnreadableError(f"{path} is damaged: {reason_of(error)}.") from error

@@ -15,6 +15,7 @@ from prep.errors import RetryError
 from prep.project import Project
 from prep.section import Section
 from prep.texts import parse_toml, read_text
+from train.lora.file import read_header
 from train.sampling.loras import find_with_strength, shown
 
 FILE = "winner.toml"
@@ -54,9 +55,11 @@ def pick(project: Project, index: Index, lora: str, picture: str = "") -> Outcom
 
     Raises:
         ConfigError: There is no such file.
+        UnreadableError: It is no safetensors file.
         RetryError: The file was changed by another program meanwhile.
     """
     found, strength = find_with_strength(lora, project)
+    read_header(found)
     winner = Winner(lora=shown(found, project), strength=strength, picture=picture)
     file = project.output / FILE
     before = file.read_bytes() if file.is_file() else None

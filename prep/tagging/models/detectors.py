@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prep import demo_world, events
-from prep.errors import UserError
+from prep.errors import UserError, reason_of
 from prep.system.files import content_hash
 from prep.system.names import with_home
 from prep.tagging.models.download import Repository
@@ -137,7 +137,7 @@ class DetectorFiles:
         try:
             return parse_json(read_text(file, largest=_LARGEST))
         except (OSError, ValueError) as error:
-            raise UserError(f"{file} cannot be read: {error}.") from error
+            raise UserError(f"{file} cannot be read: {reason_of(error)}.") from error
 
 
 def at_hand(model: str, folder: Path) -> DetectorFiles | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from prep.errors import UserError
+from prep.errors import UserError, reason_of
 from prep.project import describe_faults
 from prep.tagging.models.graph import picture_input
 from prep.tagging.models.records import (
@@ -110,7 +110,7 @@ def resolved(record: Record, folder: Path) -> Record:
     try:
         data = parse_json(read_text(file))
     except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read: {error}.") from error
+        raise UserError(f"{file} cannot be read: {reason_of(error)}.") from error
     if isinstance(data, dict) and _LETTERBOX.keys() & data.keys():
         return _letterbox(record, data, file)
     if isinstance(data, dict):
@@ -158,7 +158,7 @@ def read_record(file: Path) -> Record:
         text = read_text(file)
         data: Any = parse_json(text) if file.suffix == ".json" else parse_toml(text)
     except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read: {error}.") from error
+        raise UserError(f"{file} cannot be read: {reason_of(error)}.") from error
     try:
         return Record.model_validate(data)
     except ValidationError as error:

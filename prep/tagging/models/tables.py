@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prep.captions.tag_lists import tag_name
-from prep.errors import UserError
+from prep.errors import UserError, reason_of
 from prep.texts import parse_json, read_text
 
 GENERAL, ARTIST, COPYRIGHT, CHARACTER, META, RATING = 0, 1, 3, 4, 5, 9
@@ -90,7 +90,7 @@ def read_table(path: Path, skip: Collection[int] = ()) -> TagTable:
     try:
         entries = list(read(path))
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}.") from error
+        raise UserError(f"{path} cannot be read: {reason_of(error)}.") from error
     if not entries:
         raise UserError(f"{path} does not list any tags.")
     for number in skip:

@@ -88,6 +88,7 @@ def test_the_forms_that_are_read(tmp_path: Path) -> None:
         (b"", "neither two columns"),
         (b"long_hair,4300000\n", "neither two columns"),
         (b"\xff\xfea", "not UTF-8"),
+        ("hat,bow\n".encode("utf-16-le"), "not UTF-8"),
         (b"\x1f\x8bnot gzip", "cannot be read"),
     ],
 )

@@ -46,6 +46,8 @@ def test_files_that_people_have(tmp_path: Path, text: str, encoding: str) -> Non
         (b"solo,0,5000000,alone\nhat,0,3,\n", "has no translations"),
         (b"solo,5000000\n", "has no translations"),
         (b"\xff\xa0\x80\x81,\x00", "neither UTF-8 nor Shift_JIS"),
+        ("hat,帽子\nbow,リ".encode()[:-1], "neither UTF-8 nor Shift_JIS"),
+        ("hat,帽子\n".encode("utf-16-le"), "neither UTF-8 nor Shift_JIS"),
         (b'hat,"' + b"x" * 200_000, "not a valid CSV"),
     ],
 )

@@ -124,6 +124,7 @@ def test_exclude_and_include(project: Project, make_image: MakeImage) -> None:
         (["edit", "{project}"], 2, "Nothing to do"),
         (["ls", "{project}", "--where", "nam:x"], 2, "character 1"),
         (["undo", "{project}"], 2, "nothing to undo"),
+        (["undo", "{project}", "--show", "-1"], 2, "Must be >= 0"),
         (["jobs", "follow", "{project}"], 2, "no jobs yet"),
         (["scan", "{project}", "--nonsense"], 2, "nonsense"),
         (["concept", "{project}", "no_such", "--trigger", "x"], 2, "no folder no_such"),
@@ -257,6 +258,7 @@ def test_a_closed_pipe_is_no_fault(project: Project, make_image: MakeImage) -> N
     ("words", "told"),
     [
         (["buckets", "--batch-size", "0"], "--batch-size: input should be greater than or equal"),
+        (["quality", "--blur", "inf"], "--blur: input should be a finite number"),
         (["edit", "--find", "("], "--find: '(' is not valid: missing )"),
         (["quality", "--only", "blurr"], "not 'blurr'"),
     ],

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prep.errors import ConfigError, UserError
-from prep.formats import archives
+from prep.formats import archives, sources
 from prep.formats.archives import safe_name, unpack
 from prep.project import Project
 from tests.conftest import MakeImage
@@ -139,11 +139,38 @@ def test_names_that_are_too_long_or_unprintable(tmp_path: Path, image: bytes) ->
     assert all(len(n.encode()) < 255 for n in made)
 
 
-def test_a_utf8_name_without_its_flag() -> None:
-    info = zipfile.ZipInfo("もち.png".encode().decode("cp437"))
-    assert archives._readable(info) == "もち.png"
-    info = zipfile.ZipInfo("caf\xe9.png")
-    assert archives._readable(info) == "caf\xe9.png"
+def zip_of(file: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(file, "w") as pack:
+        for name, data in members.items():
+            pack.writestr(name, data)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [
+        ("utf-8", ["もち.png", "a.png"]),
+        ("cp932", ["もち.png", "猫.png", "表示.txt", "a.png"]),
+        ("cp437", ["caf\xe9.png", "\xe9t\xe9.png", "Bj\xf6rn.png", "\xe9l\xe9gant.png"]),
+    ],
+)
+def test_names_whose_encoding_is_not_declared(encoding: str, names: list[str]) -> None:
+    members = [zipfile.ZipInfo(name.encode(encoding).decode("cp437")) for name in names]
+    members.append(zipfile.ZipInfo("猫\xe9.png"))
+    members[-1].flag_bits = 0x800
+    assert [name for _, name in archives._readable(members)] == [*names, "猫\xe9.png"]
+
+
+def test_an_archive_without_images_says_why_and_names_no_temporary_folder(
+    tmp_path: Path, image: bytes
+) -> None:
+    (staging := tmp_path / "staging").mkdir()
+    inner = zip_of(tmp_path / "inner.zip", {"a.png": image})
+    found = sources.read(zip_of(tmp_path / "outer.zip", {"inner.zip": inner.read_bytes()}), staging)
+    assert [reason for _, reason in found.skipped] == ["an archive inside the archive"]
+    with pytest.raises(UserError) as caught:
+        sources.read(zip_of(tmp_path / "empty.zip", {}), staging)
+    assert caught.value.message == f"There are no images in {tmp_path / 'empty.zip'}."
 
 
 def test_damaged_and_encrypted_members_are_reported(tmp_path: Path, image: bytes) -> None:

@@ -113,6 +113,11 @@ def missing_prompts(_: Path, settings: TrainSettings) -> TrainSettings:
     return settings.model_copy(update={"sample_prompts": ("nowhere.txt",)})
 
 
+def page_to_start_from(base: Path, settings: TrainSettings) -> TrainSettings:
+    (page := base / "page.safetensors").write_text("<!DOCTYPE html>")
+    return settings.model_copy(update={"start_from": str(page)})
+
+
 def optimizer_of_nobody(_: Path, settings: TrainSettings) -> TrainSettings:
     return settings.model_copy(update={"optimizer": "no_such_package.Adam"})
 
@@ -141,6 +146,7 @@ def weighting_of_noise(base: Path, settings: TrainSettings) -> TrainSettings:
         (impossible_size, "100x64 does not fit"),
         (unknown_option, "--zz"),
         (missing_prompts, "nowhere.txt"),
+        (page_to_start_from, "a web page"),
         (optimizer_of_nobody, "no_such_package"),
         (weighting_of_velocities, "the base model predicts noise"),
         (weighting_of_noise, "the base model has v-prediction"),

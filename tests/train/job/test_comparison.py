@@ -69,6 +69,9 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "Two training runs are needed" in capsys.readouterr().err
     first = run_of(project, 40, 0.25, rank=8)
     second = run_of(project, 60, 0.2, rank=16)
+    assert jobs_compare(project.root, job=("",)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(" ")[0] for line in lines[:2]] == [first.name, second.name]
     jobs.create(project.jobs, jobs.JobSettings("tag", ["true"]))
     assert jobs_compare(project.root) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -59,6 +59,18 @@ def test_names_that_are_used_get_a_number(project: Project) -> None:
     assert len(lora_files(folder, "mochi")) == 1
     touch(project.output / "samples" / "mochi-4" / "step00000010-00.png")
     assert free_name(project, "mochi") == "mochi-5"
+    touch(folder / "cafe\u0301.safetensors")
+    assert free_name(project, "caf\u00e9") == "caf\u00e9-2"
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("cafe\u0301", "caf\u00e9"), ("CON", "CON_"), ("nul.v2", "nul_.v2"), ("console", "console")],
+)
+def test_names_that_some_systems_cannot_tell_apart_or_write(
+    project: Project, given: str, name: str
+) -> None:
+    assert places(project, given)["name"] == name
 
 
 @pytest.mark.parametrize("save", ["-000003", "-step00000010", "-STEP00000010"])

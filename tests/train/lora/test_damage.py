@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,9 @@ def test_the_fault_is_named(
         (b"\xff" * 64, "the length of a header"),
         ((100_000_000).to_bytes(8, "little") + b"{}", "the length of a header"),
         ((99_999_999).to_bytes(8, "little") + b"{}", "ends inside its header"),
+        (b"\n<!DOCTYPE html><html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a pointer of Git LFS"),
+        (b"PK\x03\x04" + bytes(60), "a file of PyTorch"),
         ((2).to_bytes(8, "little") + b"{}" + b"more", "4 bytes follow"),
         ((2).to_bytes(8, "little") + b"[]", "not a table"),
         ((4).to_bytes(8, "little") + b'"\xff"}', "not JSON"),
@@ -176,6 +180,8 @@ def test_no_header_at_all(tmp_path: Path, content: bytes, reason: str) -> None:
         read_header(path)
 
 
-def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be read"):
-        read_header(tmp_path)
+def test_a_folder_or_a_pipe_is_not_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(UserError, match="cannot be read"):
+            read_header(path)

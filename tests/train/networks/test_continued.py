@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from prep.errors import UserError
 from tests.train.networks.test_trained import KINDS, NAME, fresh, stirred
+from train.lora.file import serialise
+from train.lora.start import find_start
 from train.networks.build import fresh_network
-from train.networks.continued import continue_from, find_start
+from train.networks.continued import continue_from
 from train.networks.delta import weight_change
 from train.networks.ranks import Ranks
 from train.networks.saved import save_lora
@@ -121,7 +123,7 @@ def test_files_are_found_by_path_and_by_name(tmp_path: Path) -> None:
     project, output = tmp_path, tmp_path / "output" / "lora"
     output.mkdir(parents=True)
     for path in (output / "mochi.v2.safetensors", project / "here.safetensors", output / "here"):
-        path.touch()
+        path.write_bytes(serialise({}, {}))
 
     def found(name: str) -> Any:
         return find_start(name, (project, output))

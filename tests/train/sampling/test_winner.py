@@ -2,8 +2,9 @@ import pytest
 
 from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
-from prep.errors import ConfigError
+from prep.errors import ConfigError, UnreadableError
 from prep.project import Project
+from train.lora.file import serialise
 from train.sampling.winner import Winner, name_of, pick, read_winner
 from tui.cli import app
 
@@ -12,7 +13,8 @@ def test_a_winner_is_remembered_replaced_and_taken_back(project: Project) -> Non
     folder = project.output / "lora"
     folder.mkdir(parents=True)
     for name in ("mochi", "mochi-000004"):
-        (folder / f"{name}.safetensors").touch()
+        (folder / f"{name}.safetensors").write_bytes(serialise({}, {}))
+    (folder / "page.safetensors").write_text("<html>")
     assert read_winner(project) is None
     with Index(project) as index:
         pick(project, index, "mochi:0.8", "output/samples/1.png")
@@ -29,6 +31,8 @@ def test_a_winner_is_remembered_replaced_and_taken_back(project: Project) -> Non
         assert read_winner(project) == first
         with pytest.raises(ConfigError, match="no LoRA"):
             pick(project, index, "nobody:0.8")
+        with pytest.raises(UnreadableError, match="a web page"):
+            pick(project, index, "page")
     (project.output / "winner.toml").write_text("lora = 7")
     assert read_winner(project) is None
 
@@ -36,7 +40,7 @@ def test_a_winner_is_remembered_replaced_and_taken_back(project: Project) -> Non
 def test_the_verb_picks_and_shows(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     folder = project.output / "lora"
     folder.mkdir(parents=True)
-    (folder / "mochi.safetensors").touch()
+    (folder / "mochi.safetensors").write_bytes(serialise({}, {}))
 
     def say(*words: str) -> str:
         app(["lora", "pick", str(project.root), *words])
