@@ -22,6 +22,7 @@ from train.config import TrainSettings
 from train.data.dataset import Schedule
 from train.families.base_model import BaseModel
 from train.lora.file import read_header
+from train.memory_plan.fit import computer_memory
 from train.optim.flat import FlatGroup
 from train.optim.optimizers import make_optimizer
 from train.run import capacity
@@ -58,6 +59,10 @@ def test_the_figures_of_the_guide() -> None:
         ({}, True, 18, 12),
         ({"ema_decay": 0.9}, True, 22, 16),
         ({"optimizer": "lion"}, True, 14, 8),
+        ({"optimizer": "adamw8bit"}, False, 10, 6),
+        ({"optimizer": "lion8bit"}, False, 9, 5),
+        ({"optimizer": "prodigy", "learning_rate": 1.0}, False, 24, 20),
+        ({"optimizer": "schedulefree", "scheduler": "constant"}, False, 16, 12),
         ({"optimizer": "some.other.Class"}, False, 16, 12),
     ],
 )
@@ -77,6 +82,11 @@ def test_what_adafactor_keeps_is_what_it_has_kept(shape: tuple[int, ...]) -> Non
     (state,) = optimizer.state.values()
     kept = sum(v.nbytes for v in state.values() if isinstance(v, torch.Tensor) and v.ndim)
     assert state_bytes([torch.Size(shape)], settings) == 4 * prod(shape) + kept
+
+
+def test_the_free_memory_of_this_computer_is_asked_for_in_bytes() -> None:
+    free = capacity.free_memory(torch.device("cpu"))
+    assert free is None or 2**26 < free <= computer_memory()
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

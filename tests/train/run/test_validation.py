@@ -93,6 +93,7 @@ def test_without_held_out_images_a_run_has_ten_rounds(
     training, _ = toy_training(tmp_path, IMAGES, batch_size=6, epochs=40, watched_images=2)
     found = list(trained(training, monkeypatch))
     assert [each.step for each in rounds(found)] == list(range(0, 41, 4))
+    assert [each.epoch for each in rounds(found)] == [1, *range(4, 41, 4)], "those that are over"
     assert all(each.loss is None and each.gap is None for each in rounds(found))
     assert not [e for e in found if isinstance(e, Metric) and e.loss is None]
 
