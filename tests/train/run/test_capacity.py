@@ -11,7 +11,7 @@ import torch
 
 from prep.errors import UserError
 from prep.events import Stage, Warned
-from tests.train.checkpoints.single import parts, write_folder, write_single_file
+from tests.train.checkpoints.single import parts, tensors_of, write_folder, write_single_file
 from tests.train.lora.test_key_tables import SDXL_UNET
 from tests.train.run.test_full import SMALL, full_run
 from tests.train.run.test_loop import finish, job_in
@@ -149,3 +149,6 @@ def test_the_disk_that_a_run_needs_is_what_it_takes(
         assert bool(list(disk_warnings(run, base, schedule, tmp_path / "state"))) is warned
     folder = BaseModel.open(write_folder(tmp_path / "folder", parts(family, SMALL)))
     assert checkpoint_bytes(folder, ["unet"], "fp16") == predicted
+    torch.save({"state_dict": tensors_of(parts(family, SMALL))}, tmp_path / "old.ckpt")
+    old = BaseModel.open(tmp_path / "old.ckpt")
+    assert checkpoint_bytes(old, ["unet"], "fp16") == predicted
