@@ -13,7 +13,10 @@ _ARGUMENT = "network_args."
 _SIDES = ("down", "mid", "up")
 _ATTENTION: dict[str, dict[str, dict[int, str]]] = {
     "sd15": {
-        "down": {3 * i + j: f"down_blocks.{i}.attentions.{j}" for i in range(3) for j in range(2)},
+        # The first number is that of the convolution which everything begins with.
+        "down": {
+            1 + 3 * i + j: f"down_blocks.{i}.attentions.{j}" for i in range(3) for j in range(2)
+        },
         "mid": {0: "mid_block"},
         "up": {3 * i + j: f"up_blocks.{i}.attentions.{j}" for i in range(1, 4) for j in range(3)},
     },

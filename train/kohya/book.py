@@ -125,10 +125,8 @@ class Book:
                 self.say(name, "differs" if isinstance(rule, Differs) else "refused", rule.why)
 
     def _map(self, name: str, value: Any, rule: Maps) -> None:
-        if rule.setting == "prediction" and value is False:
-            # The base model's file decides, and what it says is measured.
-            self.say(name, "harmless", "the base model's file decides")
-        elif rule.setting == "zero_terminal_snr" and value is False:
+        if rule.setting in ("prediction", "zero_terminal_snr") and value is False:
+            # What the file says is measured.
             self.say(name, "harmless", "the base model's file decides")
         else:
             self.setting(rule.setting, rule.values.get(str(value), value), name)
@@ -143,6 +141,6 @@ class Book:
 
 def _unknown(name: str) -> str:
     owner, _, part = name.partition(".")
-    known = NETWORK_ARGUMENTS if part and owner == "network_args" else ARGUMENTS
+    known = NETWORK_ARGUMENTS if owner == "network_args" else ARGUMENTS
     near = get_close_matches(part or owner, known, 1, 0.7)
     return "is unknown" + (f" (did you mean {near[0]}?)" if near else "")

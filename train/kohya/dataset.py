@@ -187,7 +187,7 @@ def _compare(book: Book, project: Project) -> None:
             book.say(key, "harmless", "as in the project")
         elif key == "caption_extension":
             book.say(key, "harmless", "the captions of the project are used")
-        elif value in (False, 0, "") or (key, value) in _USUAL:
+        elif not value or (key, value) in _USUAL:
             book.say(key, "harmless", "it is off")
         else:
             book.say(key, "differs", f"{_DECIDED}: give a dataset file to train with it")

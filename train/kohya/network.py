@@ -63,14 +63,14 @@ def _decomposed(book: Book, algorithm: str) -> str:
     name = f"{_ARGUMENT}dora_wd"
     if not book.get(name):
         book.say(name, "harmless", "it is off")
-        return algorithm
-    if algorithm != "lora":
+    elif algorithm != "lora":
         book.say(name, "refused", f"is for LoRA only here, not for {algorithm}")
-        return algorithm
-    book.setting("network", "dora", name)
-    of_outputs = book.get(f"{_ARGUMENT}wd_on_output", True)
-    book.setting("dora_axis", "output" if of_outputs else "input", f"{_ARGUMENT}wd_on_output")
-    return "dora"
+    else:
+        algorithm = "dora"
+        book.setting("network", algorithm, name)
+        of_outputs = book.get(f"{_ARGUMENT}wd_on_output", True)
+        book.setting("dora_axis", "output" if of_outputs else "input", f"{_ARGUMENT}wd_on_output")
+    return algorithm
 
 
 def _ranks(book: Book, algorithm: str, *, of_lycoris: bool) -> None:

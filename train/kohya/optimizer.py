@@ -193,7 +193,8 @@ def _scheduler_class(book: Book) -> None:
     for argument, value in book.values.items():
         if argument.startswith("lr_scheduler_args."):
             book.say(argument, "differs", "the schedule is that of the whole run")
-        if argument == "lr_scheduler_args.eta_min" and isinstance(value, int | float):
-            share = min(1.0, max(0.0, value / book.settings["learning_rate"]))
+        rate = book.settings["learning_rate"]  # 0 is refused later
+        if argument == "lr_scheduler_args.eta_min" and isinstance(value, int | float) and rate:
+            share = min(1.0, max(0.0, value / rate))
             book.setting("scheduler_minimum", share)
             book.say(argument, "maps", f"scheduler_minimum = {share:g}")

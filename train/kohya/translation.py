@@ -161,6 +161,8 @@ def _course(book: Book) -> None:
     else:
         book.setting("epochs", _MANY_EPOCHS)
         book.setting("max_steps", steps, "max_train_steps")
+        if not steps:  # here, 0 means without end
+            book.say("max_train_steps", "refused", "trains nothing")
     book.defaults.pop("epochs", None)
     if "seed" in book.values:
         book.setting("seed", book.values["seed"], "seed")

@@ -70,6 +70,10 @@ def test_a_background_that_is_named_and_never_absent(
     (found,) = diagnoses(record)
     assert found.state == "found"
     assert "Named or not" in found.cause
+    for number in range(3):  # named in most captions, and absent from some: both are known
+        (project.dataset / f"10_mochi/{number}.txt").write_text("mochi, bear")
+    list(scan.run(project))
+    assert [told.state for told in diagnoses(record)] == ["fine"]
 
 
 def test_a_subject_alone_is_fine(project: Project, make_image: MakeImage) -> None:

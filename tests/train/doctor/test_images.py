@@ -45,6 +45,7 @@ def test_one_is_usual_however_many_times_an_image_is_shown() -> None:
         ({"relative": 0.4, "spread": 0.1, "first": 0.42, "last": 0.4}, ""),  # easy from the start
         ({"relative": 0.6, "spread": 0.1, "first": 1.0, "last": 0.5}, "memorised"),
         ({"relative": 0.6, "spread": 0.1, "first": 1.0, "last": 0.5, "rated": 19}, ""),
+        ({"relative": 0.6, "spread": 0.18, "first": 1.0, "last": 0.4}, "memorised"),  # just surely
         ({"relative": 0.6, "spread": 0.6, "first": 1.0, "last": 0.5}, ""),  # not surely
         ({"relative": 0.8, "spread": 0.1, "first": 1.0, "last": 0.75}, ""),
         ({"relative": None, "spread": None}, ""),
@@ -57,6 +58,7 @@ def test_verdicts(values: dict[str, Any], expected: str) -> None:
 def test_watched_images_are_judged_beside_those_held_out() -> None:
     assert verdict(row(), fall=0.7, held_out=0.2) == "memorised"
     assert verdict(row(), fall=0.5, held_out=0.2) == ""
+    assert verdict(row(), fall=0.4, held_out=0.0) == ""
     before, now = a_round(0, 0.0, 0.0), a_round(9, 0.1, 0.1)
     before.trained.update({"own.png": 0.4, "b.png": 0.1})
     now.trained.update({"own.png": 0.1, "b.png": 0.09, "new.png": 1.0})

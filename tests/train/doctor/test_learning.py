@@ -74,6 +74,8 @@ def test_a_rate_that_is_far_too_low(tmp_path: Path) -> None:
     assert "adamw at 0.001 (unet)" in told.evidence
     assert "too low" in told.cause
     assert "--set learning_rate=0.01" in told.change
+    still = [a_round(step, 0.0, 0.0) for step in (0, 50, 100)]
+    assert not_learning(record(tmp_path / "b", validations=still)).state == "found"
 
 
 def test_a_model_that_knew_its_images_learns_little_and_that_is_fine(tmp_path: Path) -> None:
@@ -104,6 +106,10 @@ def test_a_run_that_has_just_begun_is_not_judged(tmp_path: Path) -> None:
     rounds = [a_round(0, 0.0, 0.0), a_round(40, 0.001, 0.001)]
     assert not_learning(record(tmp_path, validations=rounds)).state == "unknown"
     assert not_learning(record(tmp_path / "b")).state == "unknown"
+    wavering = [a_round(0, 0.0, 0.0), a_round(8, -0.05, -0.05)]
+    assert not_learning(record(tmp_path / "d", validations=wavering)).state == "unknown"
+    enough = [a_round(0, 0.0, 0.0), a_round(50, 0.2, 0.2)]
+    assert not_learning(record(tmp_path / "c", validations=enough)).state == "fine"
 
 
 @pytest.mark.parametrize(

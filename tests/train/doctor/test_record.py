@@ -28,6 +28,7 @@ def test_a_run_is_read(tmp_path: Path) -> None:
     assert record.run.train.rank == 4
     assert record.log == "said\n"
     assert record.images is None
+    assert record.command == f"shikomi train {project.root}"
 
 
 def test_what_a_resumed_run_did_again_replaces_what_it_lost(tmp_path: Path) -> None:
@@ -50,12 +51,12 @@ def test_time_goes_to_what_it_was_spent_on(tmp_path: Path) -> None:
     found = [
         (0.0, events.Started("train")), (100.0, metric(1)),  # an earlier sitting
         (200.0, events.Started("train")), (260.0, events.Stage("encode", True)),
-        (261.0, metric(2)), (262.0, metric(3)), (264.0, events.Saved("a", 3, 1)),
+        (261.0, metric(2)), (261.5, metric(3)), (264.0, events.Saved("a", 3, 1)),
         (269.0, a_round(3, 0.1, 0.2)), (270.0, events.Metric(3, 9, 1, val_loss=0.1)),
         (280.0, sample), (290.0, sample), (291.0, metric(4)),
     ]  # fmt: skip
     record = RunRecord.read(project, job_of(project, found))
-    assert record.spent == {"steps": 3.0, "save": 2.0, "validation": 5.0, "sample": 20.0}
+    assert record.spent == {"steps": 2.5, "save": 2.5, "validation": 5.0, "sample": 20.0}
 
 
 EMPTY: dict[str, Any] = {"step": 1, "steps": 2, "images": [], "folders": {}, "tags": {}}
@@ -80,11 +81,12 @@ def test_a_whole_images_file_is_read(tmp_path: Path) -> None:
     project = project_in(tmp_path)
     job = job_of(project, [(0.0, metric(1))])
     (job.directory / "images.json").write_text(
-        json.dumps(EMPTY | {"images": [ROW | {"relative": 2}]})
+        json.dumps(EMPTY | {"images": [ROW | {"relative": 2}, {"path": "b.png", "folder": ""}]})
     )
     images = RunRecord.read(project, job).images
     assert images is not None
     assert (images.images[0].path, images.images[0].relative) == ("a.png", 2.0)
+    assert (images.images[1].exposures, images.images[1].rated) == (0, 0)
 
 
 def test_foreign_events_are_left_out(tmp_path: Path) -> None:

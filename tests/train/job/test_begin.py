@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from tests.train.tiny import make_sdxl_base
 from train.config import RunConfig, TrainSettings
 from train.data.reading import read_dataset
 from train.job import begin as beginning
-from train.job.begin import begin
+from train.job.begin import begin, find_training
+from train.job.names import KIND
 
 
 @pytest.fixture
@@ -122,6 +124,10 @@ def optimizer_of_nobody(_: Path, settings: TrainSettings) -> TrainSettings:
     return settings.model_copy(update={"optimizer": "no_such_package.Adam"})
 
 
+def no_tensorboard(_: Path, settings: TrainSettings) -> TrainSettings:
+    return settings.model_copy(update={"tensorboard": True})
+
+
 def weighting_of_velocities(_: Path, settings: TrainSettings) -> TrainSettings:
     return settings.model_copy(update={"scale_v_pred_loss_like_noise_pred": True})
 
@@ -148,6 +154,7 @@ def weighting_of_noise(base: Path, settings: TrainSettings) -> TrainSettings:
         (missing_prompts, "nowhere.txt"),
         (page_to_start_from, "a web page"),
         (optimizer_of_nobody, "no_such_package"),
+        (no_tensorboard, "tensorboard is not installed"),
         (weighting_of_velocities, "the base model predicts noise"),
         (weighting_of_noise, "the base model has v-prediction"),
     ],
@@ -157,9 +164,11 @@ def test_what_can_be_refused_is_refused_before_anything_is_written(
     base: Path,
     tmp_path: Path,
     started: list[RunConfig],
+    monkeypatch: pytest.MonkeyPatch,
     spoil: Callable[[Path, TrainSettings], TrainSettings],
     said: str,
 ) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     copy = shutil.copytree(base, tmp_path / "base")
     settings = spoil(copy, TrainSettings(base=str(copy)))
     before = listed(project.root)
@@ -256,3 +265,13 @@ def test_masks_of_the_project_are_trained_with_when_asked_for(
     begun(project, TrainSettings(base=str(base), masked_loss=masked))
     images = read_dataset(started[0].dataset, TrainSettings()).images
     assert [image.mask is not None for image in images] == [masked, False]
+
+
+def test_a_run_is_found_by_its_name_or_the_beginning_of_it(project: Project) -> None:
+    for name, kind in (("1-train", KIND), ("1-train-1", KIND), ("2-tag", "tag")):
+        made = jobs.create(project.jobs, jobs.JobSettings(kind, ["true"]))
+        made.directory.rename(project.jobs / name)
+    found = {name: find_training(project, name).name for name in ("1-train", "1-train-", "1")}
+    assert found == {"1-train": "1-train", "1-train-": "1-train-1", "1": "1-train-1"}
+    with pytest.raises(UserError, match="no training job 2"):
+        find_training(project, "2")

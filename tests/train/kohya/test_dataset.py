@@ -72,6 +72,11 @@ def test_a_dataset_file_goes_over_arguments(project: Project) -> None:
     assert (subset.folder, subset.repeats) == (home / "images", 3)
     assert (subset.captions.shuffle, subset.captions.keep_tokens) == (False, 2)
     assert not {"shuffle_caption", "keep_tokens"} & found.settings.keys()
+    # Its own resolution needs none of the arguments.
+    file.write_text(file.read_text().replace("[[datasets]]", "[[datasets]]\nresolution = 704"))
+    alone = translated(project, "dataset_config = 'set/dataset.toml'").dataset_file(project)
+    assert alone is not None
+    assert [part.resolution for part in read_dataset_file(alone)] == [(704, 704)]
     file.write_text("[general]\nshufle_caption = true\n")
     with pytest.raises(ConfigError, match="did you mean shuffle_caption"):
         translated(project, text)
@@ -98,7 +103,11 @@ def test_captions_in_one_file(project: Project) -> None:
 
 
 def test_without_images_the_project_is_trained_on(project: Project) -> None:
-    text = "train_data_dir = 'D:/gone/img'\nbucket_reso_steps = 64\nmax_bucket_reso = 2048"
+    text = (
+        "train_data_dir = 'D:/gone/img'\nbucket_reso_steps = 64\nmax_bucket_reso = 2048\n"
+        "enable_bucket = false\nrandom_crop = true\nflip_aug = false\nnum_repeats = 1\n"
+        "caption_extension = '.tags'\ntoken_warmup_step = 0.5"
+    )
     found = translated(project, text)
     assert found.dataset_file(project) is None
     said = {line.argument: line.outcome for line in found.lines}
@@ -106,7 +115,15 @@ def test_without_images_the_project_is_trained_on(project: Project) -> None:
         "train_data_dir": "differs",
         "bucket_reso_steps": "harmless",
         "max_bucket_reso": "differs",
+        "enable_bucket": "differs",
+        "random_crop": "differs",
+        "flip_aug": "harmless",
+        "num_repeats": "harmless",
+        "caption_extension": "harmless",
+        "token_warmup_step": "differs",
     }
+    (line,) = translated(project, "enable_bucket = true").lines
+    assert line.outcome == "harmless"
 
 
 def test_a_folder_of_images_without_repeats_is_refused(project: Project) -> None:

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from prep.errors import ConfigError
 from prep.project import Project
 from tests.prep.fuzzing import VALUES, answers_or_explains
+from tests.train.kohya.translating import outcomes, translated
 from train.config import TrainSettings
 from train.kohya.arguments import ARGUMENTS, Maps
 from train.kohya.network_arguments import NETWORK_ARGUMENTS
 from train.kohya.source import read_source
-from train.kohya.translation import Translation, translate
+from train.kohya.translation import translate
 
 NOTEBOOK = """
 [additional_network_arguments]
@@ -85,16 +86,6 @@ def project(tmp_path: Path) -> Project:
     return Project.open(tmp_path)
 
 
-def translated(project: Project, text: str, name: str = "config.toml") -> Translation:
-    file = project.root / name
-    file.write_text(text)
-    return translate(file, project)
-
-
-def outcomes(found: Translation) -> dict[str, tuple[str, str]]:
-    return {line.argument: (line.outcome, line.text) for line in found.lines}
-
-
 def test_every_setting_of_the_table_exists_with_its_default() -> None:
     rules = [rule for rule in ARGUMENTS.values() if isinstance(rule, Maps)]
     for rule in rules:
@@ -127,6 +118,11 @@ def test_a_command_may_name_a_configuration_and_goes_over_it(project: Project) -
         **translated(project, NOTEBOOK).settings,
         "rank": 4,
     }
+
+
+def test_options_alone_are_a_command_too(project: Project) -> None:
+    found = translated(project, "--network_dim 4 --vae=''", "run.txt")
+    assert (found.settings["rank"], [line.argument for line in found.lines]) == (4, ["network_dim"])
 
 
 def test_what_a_site_sends_has_its_names(project: Project) -> None:
@@ -188,11 +184,16 @@ def test_what_a_file_leaves_out_is_as_sd_scripts_has_it(project: Project) -> Non
         ("resolution = 512", "resolution", "harmless", "project"),
         ("vae = 'gone.safetensors'", "vae", "differs", "not here"),
         ("seed = 7", "seed", "maps", "seed = 7"),
+        ("max_train_steps = 0", "max_train_steps", "refused", "trains nothing"),
+        ("max_train_steps = 8\nmax_train_epochs = 1", "max_train_steps", "harmless", "precedence"),
         ("log_with = 'tensorboard'", "log_with", "maps", "tensorboard = true"),
         ("log_with = 'all'", "log_with", "differs", "tensorboard = true; wandb gets nothing"),
         ("log_with = 'wandb'", "log_with", "differs", "wandb gets nothing; tensorboard"),
         ("lr_scheduler_power = 2", "lr_scheduler_power", "harmless", "beside"),
         ("v_parameterization = true", "v_parameterization", "maps", "v_prediction"),
+        ("v_parameterization = false", "v_parameterization", "harmless", "decides"),
+        ("zero_terminal_snr = true", "zero_terminal_snr", "maps", "= true"),
+        ("zero_terminal_snr = false", "zero_terminal_snr", "harmless", "decides"),
         (
             "optimizer_type = 'Prodigy'\nlearning_rate = 1e-4",
             "optimizer_type",
@@ -216,35 +217,6 @@ def test_each_argument_is_answered(
         found.check()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ({"algo": "locon", "dora_wd": "True"}, {"network": "dora", "conv_rank": 8}),
-        ({"algo": "loha", "preset": "attn-mlp"}, {"network": "loha", "conv_rank": 0}),
-        ({"algo": "lokr", "factor": "8"}, {"lokr_factor": 8, "conv_rank": 8, "conv_alpha": 2.0}),
-        ({"algo": "lora", "loraplus_lr_ratio": "4"}, {"lora_plus_ratio": 4.0}),
-    ],
-)
-def test_algorithms_of_lycoris(
-    project: Project, arguments: dict[str, str], expected: dict[str, Any]
-) -> None:
-    given = [f"{name}={value}" for name, value in arguments.items()]
-    text = "network_module = 'lycoris.kohya'\nnetwork_dim = 8\nnetwork_alpha = 2\n"
-    found = translated(project, f"{text}network_args = {given}")
-    found.check()
-    assert {key: found.settings[key] for key in expected} == expected
-
-
-def test_rates_of_blocks(project: Project) -> None:
-    down = ",".join(["1", "0.5", "1", "1", "0", *["1"] * 7])
-    found = translated(project, f"network_args = ['down_lr_weight={down}']")
-    found.check()
-    assert found.settings["block_learning_rates"] == {"down_blocks.0.attentions.1": 0.5}
-    assert found.settings["block_ranks"] == {"down_blocks.1.attentions.1": 0}
-    short = translated(project, "network_args = ['down_lr_weight=1,0']")
-    assert outcomes(short)["network_args.down_lr_weight"] == ("refused", "has 2 values, not 12")
-
-
 def test_only_one_part_is_trained(project: Project) -> None:
     unet = translated(project, "network_train_unet_only = true\ntext_encoder_lr = 1e-4").settings
     text = translated(project, "network_train_text_encoder_only = true").settings
@@ -261,6 +233,9 @@ def test_prompts_are_drawn_as_there(project: Project) -> None:
     assert (settings["sample_steps"], settings["sample_cfg"]) == (30, 7.5)
     assert (settings["sample_every_epochs"], settings["sample_every_steps"]) == (0, 50)
     assert settings["sampler"] == "euler"
+    for sampler, outcome in (("k_euler", "maps"), ("heun", "differs")):
+        text = f"sample_prompts = 'mochi'\nsample_sampler = '{sampler}'"
+        assert outcomes(translated(project, text))["sample_sampler"][0] == outcome
     assert "sampler" not in translated(project, "sample_every_n_steps = 50").settings
 
 

@@ -131,6 +131,60 @@ def test_what_makes_a_whole_model_smaller(
     assert [rung.changes for rung in fit.ladder(made, "sdxl", divides=True)] == last
 
 
+@pytest.mark.parametrize(
+    ("settings", "last"),
+    [
+        ({"execution": "graphs"}, [{"gradient_checkpointing": True, "execution": "eager"}]),
+        ({"gradient_checkpointing": True, "rank": 9, "alpha": 4.5}, [{"rank": 8, "alpha": 4.0}]),
+        ({"train_unet": False}, [{"gradient_checkpointing": True}]),
+        ({"gradient_checkpointing": True, "rank": 9, "alpha": 9.0, "train_text_encoder": True},
+         [{"train_text_encoder": False}, {"train_text_encoder": False, "rank": 8, "alpha": 8.0}]),
+    ],
+)  # fmt: skip
+def test_what_makes_a_lora_smaller(settings: dict[str, Any], last: list[dict[str, Any]]) -> None:
+    usual = {"batch_size": 1, "rank": 8, "train_text_encoder": not settings.get("train_unet", True)}
+    made = TrainSettings(**{**usual, **settings})
+    for divides in (True, False):
+        rungs = list(fit.ladder(made, "sd15", divides=divides))
+        assert [rung.changes for rung in rungs] == [{}, *last]
+        assert {rung.at_once for rung in rungs} == {1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "card", "dtype", "drawn"),
+    [
+        ({}, 12, torch.bfloat16, None),
+        ({"precision": "fp32"}, 12, torch.float32, None),
+        ({"sample_prompts": ["mochi"], "precision": "fp32"}, None, torch.float32, (64, 64)),
+    ],
+)
+def test_what_is_measured(
+    project: Project,
+    base: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    card: float | None,
+    dtype: torch.dtype,
+    drawn: Any,
+) -> None:
+    asked: list[Any] = []
+
+    def noted(run: RunConfig, *rest: Any) -> MemoryPeak:
+        asked.append(rest[1:])
+        return pretended(run)
+
+    monkeypatch.setattr(fit, "known_peak", noted)
+    made = TrainSettings(base=str(base), batch_size=1, **settings)
+    found = list(fit.run(project, made, MemoryOptions(memory=True, card=card)))
+    assert asked[0] == (Place(dtype, is_cpu=card is None), (64, 64), drawn)
+    (last, told) = (found[-1], found[0])
+    assert isinstance(last, Finished)
+    assert isinstance(told, Stage)
+    assert told.note == "as set: 4.7 GiB"  # 4 GiB, a twentieth, and half a GiB
+    assert last.summary["needed"] == last.summary["changed"] == int(4.2 * fit.GIB) + fit.GIB // 2
+    assert 2**28 < fit.memory_here() < 2**45
+
+
 def test_the_family_must_match(project: Project, tmp_path: Path) -> None:
     other = make_sdxl_base(tmp_path / "sdxl")
     with pytest.raises(UserError, match="for sd15, and sdxl") as caught:

@@ -11,7 +11,7 @@ import torch
 
 from prep.errors import UserError
 from prep.events import Stage, Warned
-from tests.train.checkpoints.single import parts, write_folder, write_single_file
+from tests.train.checkpoints.single import parts, tensors_of, write_folder, write_single_file
 from tests.train.lora.test_key_tables import SDXL_UNET
 from tests.train.run.test_full import SMALL, full_run
 from tests.train.run.test_loop import finish, job_in
@@ -22,6 +22,7 @@ from train.config import TrainSettings
 from train.data.dataset import Schedule
 from train.families.base_model import BaseModel
 from train.lora.file import read_header
+from train.memory_plan.fit import computer_memory
 from train.optim.flat import FlatGroup
 from train.optim.optimizers import make_optimizer
 from train.run import capacity
@@ -58,6 +59,10 @@ def test_the_figures_of_the_guide() -> None:
         ({}, True, 18, 12),
         ({"ema_decay": 0.9}, True, 22, 16),
         ({"optimizer": "lion"}, True, 14, 8),
+        ({"optimizer": "adamw8bit"}, False, 10, 6),
+        ({"optimizer": "lion8bit"}, False, 9, 5),
+        ({"optimizer": "prodigy", "learning_rate": 1.0}, False, 24, 20),
+        ({"optimizer": "schedulefree", "scheduler": "constant"}, False, 16, 12),
         ({"optimizer": "some.other.Class"}, False, 16, 12),
     ],
 )
@@ -77,6 +82,11 @@ def test_what_adafactor_keeps_is_what_it_has_kept(shape: tuple[int, ...]) -> Non
     (state,) = optimizer.state.values()
     kept = sum(v.nbytes for v in state.values() if isinstance(v, torch.Tensor) and v.ndim)
     assert state_bytes([torch.Size(shape)], settings) == 4 * prod(shape) + kept
+
+
+def test_the_free_memory_of_this_computer_is_asked_for_in_bytes() -> None:
+    free = capacity.free_memory(torch.device("cpu"))
+    assert free is None or 2**26 < free <= computer_memory()
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -139,3 +149,6 @@ def test_the_disk_that_a_run_needs_is_what_it_takes(
         assert bool(list(disk_warnings(run, base, schedule, tmp_path / "state"))) is warned
     folder = BaseModel.open(write_folder(tmp_path / "folder", parts(family, SMALL)))
     assert checkpoint_bytes(folder, ["unet"], "fp16") == predicted
+    torch.save({"state_dict": tensors_of(parts(family, SMALL))}, tmp_path / "old.ckpt")
+    old = BaseModel.open(tmp_path / "old.ckpt")
+    assert checkpoint_bytes(old, ["unet"], "fp16") == predicted

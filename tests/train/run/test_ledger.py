@@ -47,8 +47,10 @@ def test_neighbouring_bands_are_kept_apart() -> None:
     for step in range(40):
         note(ledger, step, 0, 49, 1.0)
         note(ledger, step, 1, 50, 9.0)
-    ledger.settle(ALONE, 2)
-    assert [entry.relative for entry in ledger.entries()[:2]] == [1.0, 1.0]
+        note(ledger, step, 2, 949, 1.0)
+        note(ledger, step, 0, 950, 9.0)
+    ledger.settle(ALONE, 4)
+    assert [entry.relative for entry in ledger.entries()] == [1.0, 1.0, 1.0]
 
 
 def test_mean_spread_and_parts_of_the_run() -> None:

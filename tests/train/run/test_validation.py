@@ -9,7 +9,7 @@ from prep.events import Event, Metric, Validation
 from tests.train.toy import lora, toy_image, toy_training, trained
 from train.data.dataset import watched_images
 from train.run.objective import VALIDATION_TIMES, fixed_losses
-from train.run.validation import NOISE, _bands, validate
+from train.run.validation import NOISE, _bands, validate, worth_a_round
 
 IMAGES = [toy_image(number) for number in range(6)]
 HELD = [toy_image(8), toy_image(9)]
@@ -93,8 +93,13 @@ def test_without_held_out_images_a_run_has_ten_rounds(
     training, _ = toy_training(tmp_path, IMAGES, batch_size=6, epochs=40, watched_images=2)
     found = list(trained(training, monkeypatch))
     assert [each.step for each in rounds(found)] == list(range(0, 41, 4))
+    assert [each.epoch for each in rounds(found)] == [1, *range(4, 41, 4)], "those that are over"
     assert all(each.loss is None and each.gap is None for each in rounds(found))
     assert not [e for e in found if isinstance(e, Metric) and e.loss is None]
+    (tmp_path / "held").mkdir()
+    held, _ = toy_training(tmp_path / "held", IMAGES, held_out=HELD, batch_size=6, epochs=40)
+    held.counters.step, held.counters.validated = 21, 20
+    assert worth_a_round(held), "there, after every epoch"
 
 
 def test_nothing_is_measured_when_nothing_is_watched(
