@@ -33,7 +33,7 @@ from sample_data.make.reading import Reader
 from train import demo
 from train.config import RunConfig, TrainSettings
 from train.job.start import run_config
-from train.run import prepare
+from train.run import capacity
 from train.run.loop import train
 from train.run.processes import ProcessGroup
 from train.sampling.grid import sheet
@@ -163,7 +163,7 @@ def trained(run: RunConfig, folder: Path) -> Iterator[Event]:
     """Train in this process."""
     folder.mkdir(parents=True)
     # The demo's vocabulary is its own, which a checkpoint for other programs must not have.
-    with mock.patch.object(prepare, "check_base"):
+    with mock.patch.object(capacity, "check_base"):
         yield from train(run, jobs.Job(folder), ProcessGroup(torch.device("cpu")))
 
 

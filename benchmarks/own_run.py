@@ -16,15 +16,15 @@ from train.run.loop import train
 from train.run.processes import ProcessGroup
 
 
-def main() -> None:
-    """Train."""
-    base, dataset, precision, steps, folder, *execution = sys.argv[1:]
-    place = Path(folder)
+def configured(
+    base: Path, dataset: Path, precision: str, steps: int, place: Path, execution: str = "auto"
+) -> RunConfig:
+    """Return a run of a LoRA of rank 16 on the UNet of SD 1.5, batch 1, that only trains."""
     settings = TrainSettings.model_validate(
         {
-            "base": base,
+            "base": str(base),
             "precision": precision,
-            "max_steps": int(steps),
+            "max_steps": steps,
             "batch_size": 1,
             "rank": 16,
             "alpha": 8.0,
@@ -32,19 +32,26 @@ def main() -> None:
             "train_text_encoder": False,
             "validation_fraction": 0,
             "sample_prompts": [],
-            "execution": (*execution, "auto")[0],
+            "execution": execution,
         }
     )
-    run = RunConfig(
+    return RunConfig(
         name="ours",
         family="sd15",
         project=place,
-        dataset=Path(dataset),
+        dataset=dataset,
         output=place / "ours",
         samples=place / "samples",
         cache=place / "cache",
         train=settings,
     )
+
+
+def main() -> None:
+    """Train."""
+    base, dataset, precision, steps, folder, *execution = sys.argv[1:]
+    place = Path(folder)
+    run = configured(Path(base), Path(dataset), precision, int(steps), place, *execution)
     (place / "job").mkdir()
     for _ in train(run, jobs.Job(place / "job"), ProcessGroup(torch.device("cpu"))):
         pass

@@ -113,20 +113,26 @@ def _check_options(resume: str, from_kohya: Path | None, name: str, *, dry_run: 
 
 
 def _show_run(stream: Iterator[events.Event], project: Path, *, json: bool) -> int:
-    """Show a run; a stopped one counts as interrupted."""
-    stopped = False
+    """Show a run; a stopped one counts as interrupted, and says how to continue it."""
+    stopped, job = False, ""
 
     def watched() -> Iterator[events.Event]:
-        nonlocal stopped
+        nonlocal stopped, job
         for event in stream:
+            if isinstance(event, events.Progress) and event.what == "start":
+                job = event.note
             stopped |= isinstance(event, events.Finished) and event.reason == "stopped"
             yield event
+
+    def going_on() -> str:
+        again = f"shikomi train {quote(str(project))} --resume {job}"
+        return f"\ncontinue it with: {again}" if stopped else ""
 
     code = console.show(
         watched(),
         json=json,
         printer=run_line,
-        summary=lambda found: _train_summary(found, project),
+        summary=lambda found: _train_summary(found, project) + going_on(),
     )
     return EXIT_INTERRUPTED if stopped else code
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from prep import events
 from prep.project import Project
 from prep.system import jobs
 from tests.train.tiny import MakeRun
 from tests.waiting import ended, wait_for
 from train import cli, extra, lora_cli
+from train.job import follow as following
 from train.sampling.options import GridOptions, SampleOptions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,6 +124,30 @@ def test_ctrl_c_stops_the_run_and_saves(folder: Path) -> None:
     assert (rest[-1]["kind"], rest[-1]["reason"]) == ("finished", "stopped")
     (job,) = jobs.listed(Project.open(folder).jobs)
     wait_for(lambda: not jobs.alive(job))
+
+
+def test_a_second_interrupt_does_not_overtake_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both came while the job was being watched, before the first one was passed on."""
+    job = jobs.create(tmp_path, jobs.JobSettings("train", []))
+    monkeypatch.setattr(jobs, "alive", lambda _: True)
+
+    def twice(_: float) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("time.sleep", twice)
+    with pytest.raises(KeyboardInterrupt):
+        list(following.follow(job))
+    assert jobs.commands(job)[0] == ["stop"]
+
+
+def test_a_stopped_run_says_how_to_continue_it(capsys: pytest.CaptureFixture[str]) -> None:
+    end = events.Finished({"lora": "a.safetensors", "steps": 3, "seconds": 1}, "stopped")
+    stream = iter([events.Progress("start", 1, 1, "job-1"), end])
+    assert cli._show_run(stream, Path("my project"), json=False) == 130
+    assert "shikomi train 'my project' --resume job-1" in capsys.readouterr().out
 
 
 def test_planning_and_looking_need_no_torch() -> None:

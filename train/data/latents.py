@@ -11,6 +11,7 @@ Pictures are decoded by threads, ahead of the VAE; nothing uses processes or /de
 import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from prep.events import Event, Throttle, tick
 from prep.system.files import text_hash, write_bytes
 from train.data.ahead import Workers
 from train.data.dataset import TrainImage
-from train.data.views import View, read_view
+from train.data.views import Read, View, read_sides, read_view
 
 Encode = Callable[[Tensor], Tensor]
 """(batch, 3, height, width) pixels, -1 to 1 -> (batch, 2 x channels, ...) mean and deviation."""
@@ -60,24 +61,26 @@ class LatentCache:
         Args:
             chosen: The images.
             broken: Grows.
-            share: Which of their views are looked at, if several processes fill the folder.
+            share: Which of their cuts are looked at, if several processes fill the folder.
         """
         every = {self._name(view): view for image in chosen for view in View.all_of(image)}
         # Equal sizes follow each other, so that they can be encoded together.
-        views = sorted(every.values(), key=lambda view: view.image.fit.bucket)[share]
-        missing = [view for view in views if self._is_missing(view)]
+        views = sorted(every.values(), key=lambda view: view.image.fit.bucket)
+        cuts = [list(sides) for _, sides in groupby(views, lambda view: view.image)][share]
+        missing = [[view for view in sides if self._is_missing(view)] for sides in cuts]
+        total = sum(map(len, cuts))
         faulty: dict[Path, tuple[TrainImage, str]] = {}
-        throttle, done = Throttle(), len(views) - len(missing)
+        throttle, done = Throttle(), total - sum(map(len, missing))
         with Workers("decode") as workers:
-            for batch in self._batches(workers, missing, faulty):
-                encoded = self._encoded([planes for _, planes, _ in batch])
-                for (view, _, mask), latents in zip(batch, encoded, strict=True):
+            for batch in self._batches(workers, list(filter(None, missing)), faulty):
+                encoded = self._encoded([planes for _, (planes, _) in batch])
+                for (view, (_, mask)), latents in zip(batch, encoded, strict=True):
                     workers.start(self._save, view, latents, mask)
                 done += len(batch)
-                if done < len(views):
-                    yield from tick("encode", len(views), throttle, done, batch[-1][0].name)
+                if done < total:
+                    yield from tick("encode", total, throttle, done, batch[-1][0].name)
         broken += faulty.values()
-        yield from tick("encode", len(views), throttle, len(views))
+        yield from tick("encode", total, throttle, total)
 
     def load(self, image: TrainImage, *, flipped: bool = False) -> tuple[Tensor, Tensor]:
         """Return mean and deviation, each (channels, height, width), unscaled.
@@ -117,23 +120,22 @@ class LatentCache:
 
     def _batches(
         self,
-        workers: "Workers",
-        views: Sequence[View],
+        workers: Workers,
+        cuts: Sequence[Sequence[View]],
         faulty: dict[Path, tuple[TrainImage, str]],
-    ) -> "Iterator[list[_Read]]":
-        """Yield views of equal size with their pixels and masks."""
-        batch: list[_Read] = []
-        for view, future in workers.ahead(read_view, views):
-            read = _result(view, future, faulty)
-            if batch and (read is None or not self._fits(batch, view)):
-                yield batch
-                batch = []
-            if read is not None:
-                batch.append((view, *read))
+    ) -> Iterator[list[tuple[View, Read]]]:
+        """Yield views of equal size with their pixels and masks; each cut is decoded once."""
+        batch: list[tuple[View, Read]] = []
+        for sides, future in workers.ahead(read_sides, cuts):
+            for view, read in zip(sides, _result(sides[0].image, future, faulty), strict=False):
+                if batch and not self._fits(batch, view):
+                    yield batch
+                    batch = []
+                batch.append((view, read))
         if batch:
             yield batch
 
-    def _fits(self, batch: "Sequence[_Read]", view: View) -> bool:
+    def _fits(self, batch: Sequence[tuple[View, Read]], view: View) -> bool:
         width, height = bucket = view.image.fit.bucket
         same = batch[0][0].image.fit.bucket == bucket
         return same and (len(batch) + 1) * width * height <= self._batch_pixels
@@ -167,21 +169,15 @@ class LatentCache:
         return self._folder / f"{text_hash(repr(parts))}.npy"
 
 
-_Read = tuple[View, NDArray[np.float32], NDArray[np.float32] | None]
-"""A view, its pixels, and its mask."""
-
-
 def _result(
-    view: View,
-    future: "Future[tuple[NDArray[np.float32], NDArray[np.float32] | None]]",
-    faulty: dict[Path, tuple[TrainImage, str]],
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None] | None:
-    """Return what a thread has read, or note why it could not."""
+    image: TrainImage, future: Future[list[Read]], faulty: dict[Path, tuple[TrainImage, str]]
+) -> list[Read]:
+    """Return what a thread has read, or nothing and note why it could not."""
     try:
         return future.result()
     except UnreadableError as error:
-        faulty.setdefault(view.image.path, (view.image, error.message))
-        return None
+        faulty.setdefault(image.path, (image, error.message))
+        return []
 
 
 def _write(file: Path, array: NDArray[np.float32]) -> None:

@@ -1,5 +1,6 @@
 """The pixels of an image as training shows them: scaled, cut, perhaps mirrored; and its mask."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,23 +41,36 @@ class View:
         return self.image.path.name
 
 
-def read_view(view: View) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Decode an image and its mask.
+Read = tuple[NDArray[np.float32], NDArray[np.float32] | None]
+"""Pixels of shape (3, height, width), -1 to 1, and how much each counts, 0 to 1, of shape
+(height, width)."""
 
-    Returns:
-        Pixels of shape (3, height, width), -1 to 1, and how much each counts, 0 to 1: (height,
-        width).
+
+def read_view(view: View) -> Read:
+    """Decode an image and its mask.
 
     Raises:
         UnreadableError: A file is gone, broken, no longer what it was when the run read it, or the
             mask has another shape than its image.
     """
-    image = view.image
+    return read_sides([view])[0]
+
+
+def read_sides(views: Sequence[View]) -> list[Read]:
+    """Decode an image and its mask once for views that differ by being mirrored; at least one.
+
+    Raises:
+        UnreadableError: As ``read_view``.
+    """
+    image = views[0].image
     _check(image.path.name, image.content, _hashed(image.path))
     picture = (images.decode_opaque if image.opaque else images.decode)(image.path)
-    shown = pixels.fitted(picture, image.fit, image.kernel)
-    mask = _mask(view)
-    if view.flipped:
+    shown, mask = pixels.fitted(picture, image.fit, image.kernel), _mask(image)
+    return [_side(shown, mask, flipped=view.flipped) for view in views]
+
+
+def _side(shown: pixels.Pixels, mask: NDArray[np.float32] | None, *, flipped: bool) -> Read:
+    if flipped:
         shown, mask = shown[:, ::-1], None if mask is None else mask[:, ::-1]
     planes = np.ascontiguousarray(shown.transpose(2, 0, 1), dtype=np.float32)
     planes /= 127.5
@@ -64,8 +78,8 @@ def read_view(view: View) -> tuple[NDArray[np.float32], NDArray[np.float32] | No
     return planes, None if mask is None else np.ascontiguousarray(mask)
 
 
-def _mask(view: View) -> NDArray[np.float32] | None:
-    image, mask = view.image, view.image.mask
+def _mask(image: TrainImage) -> NDArray[np.float32] | None:
+    mask = image.mask
     if mask is None:
         return None
     _check(mask.file.name, mask.content, _hashed(mask.file))

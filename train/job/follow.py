@@ -17,15 +17,15 @@ def follow(job: jobs.Job, offset: int = 0) -> Iterator[Event]:
     """Yield a job's events until it ends.
 
     The first interrupt sends it ``stop``: it finishes its step, saves and ends, and its last events
-    are still shown. The second one raises KeyboardInterrupt; the job then continues on its own.
+    are still shown. The second one raises KeyboardInterrupt; the job then does so on its own.
 
     Args:
         job: A job that was started.
         offset: Byte of its events to begin at; earlier ones are of earlier sittings.
     """
     follower = jobs.Follower(job, offset)
-    with _interrupts() as count:
-        asked = ended = False
+    with _interrupts() as count, _sent_at_last(job, count) as asked:
+        ended = False
         while True:
             running = jobs.alive(job)
             found = follower.poll()
@@ -38,8 +38,8 @@ def follow(job: jobs.Job, offset: int = 0) -> Iterator[Event]:
                     yield _lost(job)
                 return
             if count and not asked:
-                asked = True
                 jobs.send(job, "stop")
+                asked.append(job)
                 yield Warned(
                     "Stopping after this step.",
                     "Ctrl+C again detaches; the run then ends by itself.",
@@ -53,6 +53,17 @@ def _lost(job: jobs.Job) -> Failed:
         f"Continue it with: shikomi train --resume {job.name}",
         EXIT_PROBLEMS,
     )
+
+
+@contextmanager
+def _sent_at_last(job: jobs.Job, count: list[int]) -> Iterator[list[jobs.Job]]:
+    """Collect the jobs that were told to stop; tell this one if a second interrupt came first."""
+    asked: list[jobs.Job] = []
+    try:
+        yield asked
+    finally:
+        if count and not asked and jobs.alive(job):
+            jobs.send(job, "stop")
 
 
 @contextmanager

@@ -84,7 +84,8 @@ class TrainedAdapter(Adapter):
 
     def release(self) -> None:
         """Compute with the parameters as they are."""
-        self._cast = None
+        if self._cast is not None:  # setting an attribute of a module takes its time
+            self._cast = None
 
     def weight(self, leaf: str) -> Tensor:
         """Return a tensor in the base model's format; that of ``SCALED`` with the scale in it."""
@@ -164,7 +165,7 @@ def cast_all(adapters: Iterable[TrainedAdapter]) -> None:
     by_dtype: dict[torch.dtype, list[TrainedAdapter]] = {}
     for adapter in adapters:
         if adapter.dtype == torch.float32:
-            adapter.hold({})
+            adapter.release()
         else:
             by_dtype.setdefault(adapter.dtype, []).append(adapter)
     for dtype, chosen in by_dtype.items():

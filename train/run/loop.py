@@ -330,7 +330,7 @@ def _finish(training: Training, timer: StepTimer, reason: str) -> Iterator[Event
         "it_per_s": counters.step / counters.seconds if counters.seconds else None,
         "peak_memory_bytes": timer.peak_memory,
         "val_loss_before": counters.val_loss_before,
-        "val_loss_after": counters.val_loss,
+        "val_loss_after": counters.val_loss if counters.validated else None,
         "average_loss": counters.average_loss,
         "seconds": round(time.time() - counters.started, 2),
     }

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from prep.errors import UnreadableError
 from prep.events import Progress
 from tests.train.tiny import dataset_text, make_images
 from train.config import TrainSettings
+from train.data import views
 from train.data.dataset import TrainImage
 from train.data.latents import LatentCache
 from train.data.reading import read_dataset
@@ -85,7 +87,9 @@ def test_a_mirrored_image_is_mirrored_with_its_mask(tmp_path: Path) -> None:
     mask.save(tmp_path / "masks" / "00.png")
     (image,) = read(tmp_path, conditioning_data_dir="masks", flip_aug=True)
     cache = LatentCache(tmp_path / "cache", "vae", Vae())
-    fill(cache, [image])
+    with patch.object(views, "_hashed", wraps=views._hashed) as opened:
+        fill(cache, [image])
+    assert opened.call_count == 2  # the image and the mask, each once for both sides
     found, mirrored = cache.mask(image), cache.mask(image, flipped=True)
     assert found is not None
     assert mirrored is not None
