@@ -122,19 +122,3 @@ def test_ctrl_c_stops_the_run_and_saves(folder: Path) -> None:
     assert (rest[-1]["kind"], rest[-1]["reason"]) == ("finished", "stopped")
     (job,) = jobs.listed(Project.open(folder).jobs)
     wait_for(lambda: not jobs.alive(job))
-
-
-def test_planning_and_looking_need_no_torch() -> None:
-    modules = ["config", "job.command", "job.start", "job.follow", "cli", "data.dataset"]
-    modules += ["lora.metadata", "lora.file", "lora.keys", "sampling.prompts", "sampling.options"]
-    modules += ["optim.schedules", "verdict.recall"]
-    heavy = ("torch", "diffusers", "transformers", "accelerate", "safetensors")
-    code = (
-        "import sys\n"
-        + "".join(f"import train.{name}\n" for name in modules)
-        + f"print([name for name in {heavy!r} if name in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
-    )
-    assert done.stdout.strip() == "[]"
