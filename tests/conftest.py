@@ -35,7 +35,25 @@ settings.register_profile(
 )
 settings.load_profile("shikomi")
 
+# Measured in CPU seconds, of which each takes more than 30.
+LONGEST = (
+    "tests/test_demo.py",
+    "tests/train/job/test_job.py",
+    "tests/tui/verbs/test_screen.py",
+    "tests/train/run/test_networks.py",
+    "tests/train/job/test_run_queue.py",
+    "tests/train/memory_plan/test_fit.py",
+    "tests/tui/test_contrast.py",
+    "tests/tui/test_plan.py",
+)
+
 MakeImage = Callable[..., Path]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that none comes last, to one worker alone."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(order)))
 
 
 @pytest.fixture(autouse=True)

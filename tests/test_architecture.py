@@ -4,9 +4,12 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests import conftest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("prep", "train", "tui", "tests", "benchmarks", "sample_data")
@@ -62,6 +65,7 @@ def test_no_function_is_too_long() -> None:
     assert long == {}
 
 
+@cache
 def product() -> list[tuple[str, ast.Module]]:
     """Return name and syntax of all files of the three packages."""
     packages = ("prep/", "train/", "tui/")
@@ -121,6 +125,40 @@ def test_nothing_is_translated_before_the_language_is_known() -> None:
     assert found == {}
 
 
+def test_the_longest_files_come_first() -> None:
+    assert all((ROOT / name).is_file() for name in conftest.LONGEST)
+
+
+def library_imports(tree: ast.AST) -> set[ast.AST]:
+    """Return the imports of diffusers and transformers."""
+
+    def names(node: ast.AST) -> list[str]:
+        if isinstance(node, ast.ImportFrom):
+            return [node.module or ""]
+        return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+
+    wanted = ("diffusers", "transformers")
+    return {
+        node
+        for node in ast.walk(tree)
+        if any(name.partition(".")[0] in wanted for name in names(node))
+    }
+
+
+def test_libraries_are_imported_without_what_they_do_not_need_here() -> None:
+    """The first import of diffusers decides what comes with it, wherever it is."""
+    everywhere, lean = set[ast.AST](), set[ast.AST]()
+    for _, tree in product():
+        everywhere |= library_imports(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.With) and "lean_imports()" in map(
+                ast.unparse, (item.context_expr for item in node.items)
+            ):
+                lean |= library_imports(node)
+    assert everywhere
+    assert everywhere == lean
+
+
 def test_scores_are_read_by_one_module() -> None:
     reading = {
         name
@@ -170,8 +208,11 @@ def test_the_terminal_application_loads_no_torch() -> None:
 
 
 def test_training_settings_and_commands_load_no_torch() -> None:
-    loaded = modules_after("import train.config, train.job.command, train.job.start, train.cli")
-    assert loaded.isdisjoint({*HEAVY, "textual"})
+    names = ["config", "job.command", "job.start", "job.follow", "cli", "data.dataset"]
+    names += ["lora.metadata", "lora.file", "lora.keys", "sampling.prompts", "sampling.options"]
+    names += ["optim.schedules", "verdict.recall"]
+    loaded = modules_after(importing([f"train.{name}" for name in names]))
+    assert loaded.isdisjoint({*HEAVY, "safetensors", "textual"})
 
 
 @pytest.mark.parametrize("arguments", ["--help", "--version"])

@@ -16,9 +16,6 @@ from safetensors import safe_open
 from tests.waiting import ended, output
 
 ROOT = Path(__file__).resolve().parent.parent
-# The training job is the whole load here, so it may have both cores.
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "2"}
-
 Events = list[dict[str, Any]]
 
 
@@ -27,7 +24,6 @@ def demo(directory: Path, *arguments: str, **popen: Any) -> "subprocess.Popen[st
     return subprocess.Popen(
         command,
         cwd=ROOT,
-        env=ENVIRONMENT,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -36,14 +32,37 @@ def demo(directory: Path, *arguments: str, **popen: Any) -> "subprocess.Popen[st
 
 
 @pytest.fixture(scope="module")
-def demo_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Events]:
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Events, Events]:
+    """Press ctrl-c in the midst of the training; return what came of it, and what the job said."""
     directory = tmp_path_factory.mktemp("demo") / "project"
+    with demo(directory, "--json", start_new_session=True) as process:
+        read_until(process, lambda event: event["kind"] == "metric")
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stdout is not None
+        rest = lines(process.stdout.read())
+        assert ended(process) == 130
+    [job] = jobs_in(directory)
+    return directory, rest, lines((job / "events.jsonl").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def demo_run(interrupted: tuple[Path, Events, Events]) -> tuple[Path, Events]:
+    """Run it again, to its end."""
+    directory, _, _ = interrupted
     with demo(directory, "--json") as process:
         out, err = output(process)
-    events = [json.loads(line) for line in out.splitlines()]
+    events = lines(out)
     # 1: done, with the two broken files that were planted.
     assert process.returncode == 1, (err, events[-3:])
     return directory, events
+
+
+def lines(text: str) -> Events:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def jobs_in(directory: Path) -> list[Path]:
+    return [path for path in (directory / ".shikomi" / "jobs").iterdir() if path.is_dir()]
 
 
 @pytest.fixture(scope="module")
@@ -111,27 +130,15 @@ def test_every_stage_reports_its_seconds(summary: dict[str, Any]) -> None:
     assert all(seconds >= 0 for seconds in summary["seconds"].values())
 
 
-def test_ctrl_c_stops_the_training_and_running_again_goes_on(tmp_path: Path) -> None:
-    directory = tmp_path / "project"
-    with demo(directory, "--json", start_new_session=True) as process:
-        read_until(process, lambda event: event["kind"] == "metric")
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.stdout is not None
-        rest = [json.loads(line) for line in process.stdout]
-        assert ended(process) == 130
-    assert rest[-1]["kind"] == "finished"
-    assert rest[-1]["reason"] == "interrupted"
-    jobs = directory / ".shikomi" / "jobs"
-    [job] = (path for path in jobs.iterdir() if path.is_dir())
-    last = json.loads((job / "events.jsonl").read_text("utf-8").splitlines()[-1])
-    assert (last["kind"], last["reason"]) == ("finished", "stopped")
-
-    with demo(directory, "--json", start_new_session=True) as process:
-        metric = read_until(process, lambda event: event["kind"] == "metric")
-        assert metric["step"] > 1
-        os.killpg(process.pid, signal.SIGINT)
-        output(process)
-    assert [path.name for path in jobs.iterdir() if path.is_dir()] == [job.name]
+def test_ctrl_c_stops_the_training_and_running_again_goes_on(
+    interrupted: tuple[Path, Events, Events], demo_run: tuple[Path, Events]
+) -> None:
+    directory, rest, told = interrupted
+    assert (rest[-1]["kind"], rest[-1]["reason"]) == ("finished", "interrupted")
+    assert (told[-1]["kind"], told[-1]["reason"]) == ("finished", "stopped")
+    first = next(event for event in demo_run[1] if event["kind"] == "metric")
+    assert first["step"] > 1
+    assert len(jobs_in(directory)) == 1
 
 
 def read_until(

@@ -1,4 +1,4 @@
-"""The process of a training job: ``accelerate launch -m train``.
+"""The process of a training job: ``python -m train``.
 
 The job directory comes from ``SHIKOMI_JOB``, or is the only argument. Standard output carries
 events and nothing else; whatever a library prints goes to standard error, the job's log.

@@ -148,19 +148,3 @@ def test_a_stopped_run_says_how_to_continue_it(capsys: pytest.CaptureFixture[str
     stream = iter([events.Progress("start", 1, 1, "job-1"), end])
     assert cli._show_run(stream, Path("my project"), json=False) == 130
     assert "shikomi train 'my project' --resume job-1" in capsys.readouterr().out
-
-
-def test_planning_and_looking_need_no_torch() -> None:
-    modules = ["config", "job.command", "job.start", "job.follow", "cli", "data.dataset"]
-    modules += ["lora.metadata", "lora.file", "lora.keys", "sampling.prompts", "sampling.options"]
-    modules += ["optim.schedules", "verdict.recall"]
-    heavy = ("torch", "diffusers", "transformers", "accelerate", "safetensors")
-    code = (
-        "import sys\n"
-        + "".join(f"import train.{name}\n" for name in modules)
-        + f"print([name for name in {heavy!r} if name in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
-    )
-    assert done.stdout.strip() == "[]"

@@ -78,10 +78,14 @@ def make_sdxl_base(folder: Path, prediction: str = "epsilon", *, zero_snr: bool 
 
 
 def unet(**config: Any) -> Any:
-    """Return a random UNet for latents of 8 x 8."""
+    """Return a random UNet for latents of 8 x 8, with half of the layers that real ones have."""
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-    values: dict[str, Any] = {"block_out_channels": (8, 16, 16, 16), "norm_num_groups": 4}
+    values: dict[str, Any] = {
+        "block_out_channels": (8, 16, 16, 16),
+        "layers_per_block": 1,
+        "norm_num_groups": 4,
+    }
     return UNet2DConditionModel(sample_size=8, **values | config)
 
 

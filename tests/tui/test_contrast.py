@@ -3,6 +3,8 @@
 WCAG 2.2 asks for 4.5 : 1 (1.4.3); the formula is its relative luminance.
 """
 
+from functools import cache
+
 import pytest
 from rich.style import Style
 from textual.screen import ModalScreen
@@ -27,6 +29,7 @@ def luminance(colour: tuple[int, int, int]) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
+@cache
 def contrast(style: Style) -> float:
     assert style.color is not None
     assert style.bgcolor is not None
@@ -48,12 +51,14 @@ def faint(opened: Opened) -> set[str]:
             place, x = x, x + len(text)
             if style is None or not text.strip() or set(text) <= _DRAWING:
                 continue
-            widget, _ = screen.get_widget_at(min(place, screen.size.width - 1), y)
-            if exempt(widget) or style.color is None or style.bgcolor is None:
+            if style.color is None or style.bgcolor is None:
                 continue
             if style.color.is_default or style.bgcolor.is_default:
                 continue
-            if (ratio := contrast(style)) < ENOUGH:
+            if (ratio := contrast(style)) >= ENOUGH:
+                continue
+            widget, _ = screen.get_widget_at(min(place, screen.size.width - 1), y)
+            if not exempt(widget):
                 found.add(f"{ratio:.2f} {text.strip()!r} {style} in {widget}")
     return found
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from prep.errors import UserError
 from train.arithmetic.weighting import loss_weights
+from train.extra import lean_imports
 from train.settings.objective import ObjectiveSettings
 
 
@@ -40,7 +41,8 @@ class NoiseSchedule:
         Raises:
             UserError: A prediction type that SD 1.5 models do not have.
         """
-        from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+        with lean_imports():
+            from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
         prediction = str(config.get("prediction_type", "epsilon"))
         if prediction not in ("epsilon", "v_prediction"):

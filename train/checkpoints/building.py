@@ -10,6 +10,7 @@ from prep.errors import UnreadableError
 from train.checkpoints.components import copies_of
 from train.checkpoints.names import THIRDS, Change, Copy
 from train.checkpoints.single_file import SingleFile
+from train.extra import lean_imports
 
 _TEXT_MODEL = "text_model."
 """transformers 5 dropped this level from its text models."""
@@ -46,16 +47,19 @@ def empty(component: str, config: Mapping[str, Any]) -> nn.Module:
     module: nn.Module
     # Named modules, since the packages' top levels import every pipeline there is.
     if component == "unet":
-        from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+        with lean_imports():
+            from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
         module = UNet2DConditionModel.from_config(config)
     elif component == "vae":
-        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+        with lean_imports():
+            from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
         module = AutoencoderKL.from_config(config)
     else:
-        from transformers.models.clip import modeling_clip
-        from transformers.models.clip.configuration_clip import CLIPTextConfig
+        with lean_imports():
+            from transformers.models.clip import modeling_clip
+            from transformers.models.clip.configuration_clip import CLIPTextConfig
 
         name = "CLIPTextModelWithProjection" if component == "text_encoder_2" else "CLIPTextModel"
         kind: Any = getattr(modeling_clip, name)

@@ -19,6 +19,7 @@ from train.checkpoints.configs import configs_of, vae_config, vae_shapes
 from train.checkpoints.hashes import sha256_of
 from train.checkpoints.recognition import recognise
 from train.checkpoints.single_file import SingleFile
+from train.extra import lean_imports
 from train.lora.file import legacy_file_hash
 from train.settings.model import FamilyName
 
@@ -209,7 +210,8 @@ class FolderSource:
 
     def tokenizer(self, component: str) -> TextTokenizer:
         """As ``Source.tokenizer``."""
-        from transformers.models.clip.tokenization_clip import CLIPTokenizer
+        with lean_imports():
+            from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
         name = component.replace("text_encoder", "tokenizer")
         known: Any = CLIPTokenizer.from_pretrained(str(self.path / name), local_files_only=True)
@@ -222,12 +224,13 @@ class FolderSource:
     def load(self, component: str, config: Config, dtype: "torch.dtype") -> "nn.Module":
         """As ``Source.load``."""
         # Named modules, since the packages' top levels import every pipeline there is.
-        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-        from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-        from transformers.models.clip.modeling_clip import (
-            CLIPTextModel,
-            CLIPTextModelWithProjection,
-        )
+        with lean_imports():
+            from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+            from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+            from transformers.models.clip.modeling_clip import (
+                CLIPTextModel,
+                CLIPTextModelWithProjection,
+            )
 
         del config  # it is read again, with the weights
         kinds: dict[str, Any] = {

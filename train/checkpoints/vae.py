@@ -11,6 +11,7 @@ from train.checkpoints.configs import vae_config, vae_shapes
 from train.checkpoints.hashes import sha256_of
 from train.checkpoints.single_file import SingleFile
 from train.checkpoints.sources import folder_hash
+from train.extra import lean_imports
 from train.settings.model import FamilyName
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class VaeSource:
             from train.checkpoints.building import build
 
             return build(self.file, "vae", self.config, torch.float32)
-        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+        with lean_imports():
+            from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
         options: dict[str, Any] = {"local_files_only": True, "torch_dtype": torch.float32}
         module: nn.Module = AutoencoderKL.from_pretrained(str(self.path), **options)

@@ -23,6 +23,7 @@ from train.arithmetic.memory import (
 from train.arithmetic.noise import NoiseSchedule
 from train.arithmetic.precision import PrecisionPolicy
 from train.checkpoints.sources import TextTokenizer
+from train.extra import lean_imports
 from train.families.base import Parkable, Targets
 from train.families.base_model import BaseModel
 from train.families.clip import ClipText
@@ -286,7 +287,8 @@ def _exact(base: BaseModel, name: str) -> nn.Module:
 def _load_unet(base: BaseModel, policy: PrecisionPolicy) -> nn.Module:
     unet: Any = base.source.load("unet", base.configs["unet"], policy.dtype)
     if policy.device.type == "cpu" and unet.config.sample_size <= _PLAIN_BELOW:
-        from diffusers.models.attention_processor import AttnProcessor
+        with lean_imports():
+            from diffusers.models.attention_processor import AttnProcessor
 
         unet.set_attn_processor(AttnProcessor())
     return _frozen(unet, policy)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from train.extra import lean_imports
 from train.settings.samples import SamplerName
 
 
@@ -13,13 +14,14 @@ def diffusion_sampler(name: SamplerName, config: Mapping[str, Any]) -> Any:
         name: The setting.
         config: The model's ``scheduler_config.json``.
     """
-    from diffusers.schedulers import (
-        scheduling_ddim,
-        scheduling_dpmsolver_multistep,
-        scheduling_euler_ancestral_discrete,
-        scheduling_euler_discrete,
-        scheduling_unipc_multistep,
-    )
+    with lean_imports():
+        from diffusers.schedulers import (
+            scheduling_ddim,
+            scheduling_dpmsolver_multistep,
+            scheduling_euler_ancestral_discrete,
+            scheduling_euler_discrete,
+            scheduling_unipc_multistep,
+        )
 
     solver = scheduling_dpmsolver_multistep.DPMSolverMultistepScheduler
     classes: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -31,5 +33,7 @@ def diffusion_sampler(name: SamplerName, config: Mapping[str, Any]) -> Any:
         "unipc": (scheduling_unipc_multistep.UniPCMultistepScheduler, {}),
     }
     kind, extra = classes[name]
-    plain = {key: value for key, value in config.items() if not key.startswith("_")}
+    # Sigmas of a beta distribution are no sampler that has a name here, and need SciPy.
+    left = {key: value for key, value in config.items() if key != "use_beta_sigmas"}
+    plain = {key: value for key, value in left.items() if not key.startswith("_")}
     return kind.from_config({**plain, **extra})

@@ -8,13 +8,16 @@ from train.config import RunConfig
 
 
 def training_argv(run: RunConfig, machine: int = 0) -> list[str]:
-    """Return ``accelerate launch … -m train`` for a run on a machine, counted from 0.
+    """Return the command that trains on a machine, counted from 0.
 
-    The job directory is not in it: the job's supervisor passes it in ``SHIKOMI_JOB``. accelerate
-    would give a CPU process a single thread, so the threads are named; mixed precision is the
-    run's own business.
+    One process is started directly; several by ``accelerate launch``, which takes 2 CPU seconds and
+    a few hundred MB of memory for as long as the run lasts. The job directory is not in the
+    command: the job's supervisor passes it in ``SHIKOMI_JOB``. accelerate would give a CPU process
+    a single thread, so the threads are named; mixed precision is the run's own business.
     """
     devices, machines = run.train.devices, run.train.machines
+    if devices == 1:
+        return [sys.executable, "-m", "train"]
     here = devices // machines
     threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or max(1, (os.cpu_count() or 1) // here)
     argv = [sys.executable, "-m", "accelerate.commands.launch"]

@@ -1,4 +1,4 @@
-"""The processes of one run, one per device, started by ``accelerate launch``."""
+"""The processes of one run, one per device; several are started by ``accelerate launch``."""
 
 import os
 import sys

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers.utils import USE_PEFT_BACKEND
 from torch import Tensor
 
 from tests.train.tiny import make_sdxl_base
@@ -104,7 +105,6 @@ def test_the_denoiser_reads_all_of_it(base: Path) -> None:
 
 @pytest.mark.parametrize("conv", [False, True])
 def test_diffusers_applies_our_files(base: Path, tmp_path: Path, conv: bool) -> None:
-    pytest.importorskip("peft")
     model = load(base)
     before = prediction(model)
     targets = model.targets(parts=model.parts, conv=conv)
@@ -122,6 +122,7 @@ def test_diffusers_applies_our_files(base: Path, tmp_path: Path, conv: bool) -> 
     pipe = pipeline(base)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        assert USE_PEFT_BACKEND
         pipe.load_lora_weights(tmp_path, weight_name="a.safetensors")
     with torch.no_grad():
         context, _, pooled, _ = pipe.encode_prompt(PROMPTS, do_classifier_free_guidance=False)

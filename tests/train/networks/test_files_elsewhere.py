@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers.utils import USE_PEFT_BACKEND
 from torch import Tensor, nn
 
 from tests.train.networks.test_lora import load, prediction
@@ -115,7 +116,6 @@ def test_lycoris_loads_a_whole_file(
 
 
 def test_diffusers_draws_the_same_with_a_rank_stabilised_file(base: Path, tmp_path: Path) -> None:
-    pytest.importorskip("peft")
     model = load(base)
     targets = model.targets(parts=model.parts, conv=False)
     network = fresh_network(targets, Ranks(4, 3.0, stabilised=True))
@@ -132,6 +132,7 @@ def test_diffusers_draws_the_same_with_a_rank_stabilised_file(base: Path, tmp_pa
         from diffusers import StableDiffusionPipeline
 
         pipe = StableDiffusionPipeline.from_pretrained(base, safety_checker=None)
+        assert USE_PEFT_BACKEND
         pipe.load_lora_weights(tmp_path, weight_name="a.safetensors")
         torch.manual_seed(5)
         noisy = torch.randn(2, 4, 8, 8)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers.utils import USE_PEFT_BACKEND
 from torch import Tensor
 
 from prep.errors import UserError
@@ -98,7 +99,6 @@ def test_files_go_round(base: Path, tmp_path: Path) -> None:
 
 
 def test_diffusers_draws_the_same_with_our_file(base: Path, tmp_path: Path) -> None:
-    pytest.importorskip("peft")
     model = load(base)
     targets = model.targets(parts=model.parts, conv=True)
     network = stirred(fresh_network(targets, Ranks(4, 2.0, 4, 2.0))).attach(targets)
@@ -109,6 +109,7 @@ def test_diffusers_draws_the_same_with_our_file(base: Path, tmp_path: Path) -> N
         from diffusers import StableDiffusionPipeline
 
         pipe = StableDiffusionPipeline.from_pretrained(base, safety_checker=None)
+        assert USE_PEFT_BACKEND
         pipe.load_lora_weights(tmp_path, weight_name="a.safetensors")
         torch.manual_seed(5)
         noisy = torch.randn(2, 4, 8, 8)

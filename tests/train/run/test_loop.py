@@ -125,9 +125,7 @@ RESUMED = {
 }
 
 
-@pytest.mark.parametrize(
-    ("precision", "text"), [("fp32", True), ("fp32", False), ("bf16", True), ("fp16", False)]
-)
+@pytest.mark.parametrize(("precision", "text"), [("fp32", True), ("bf16", True), ("fp16", False)])
 def test_a_resumed_run_is_bit_identical(
     make_run: MakeRun, tmp_path: Path, precision: str, text: bool
 ) -> None:

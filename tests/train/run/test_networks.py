@@ -36,30 +36,42 @@ BRIEF = {
 }
 NETWORKS: dict[str, dict[str, Any]] = {
     "locon": {"conv_rank": 2},
-    "dora": {"network": "dora", "conv_rank": 2, "dropout": 0.1},
-    "dora by output": {"network": "dora", "dora_axis": "output", "precision": "bf16"},
-    "loha": {"network": "loha", "conv_rank": 2, "module_dropout": 0.2},
-    "loha in bf16": {"network": "loha", "precision": "bf16"},
-    "lokr": {"network": "lokr", "lokr_factor": 2, "rank": 2, "conv_rank": 1},
-    "lokr in bf16": {"network": "lokr", "lokr_factor": 4, "conv_rank": 2, "precision": "bf16"},
+    "dora": {"network": "dora", "conv_rank": 2},
+    "dora by output": {
+        **{"network": "dora", "dora_axis": "output"},
+        **{"conv_rank": 2, "dropout": 0.1, "precision": "bf16"},
+    },
+    "loha": {"network": "loha", "conv_rank": 2, "module_dropout": 0.2, "precision": "bf16"},
+    "lokr": {
+        **{"network": "lokr", "lokr_factor": 2},
+        **{"rank": 2, "conv_rank": 1, "precision": "bf16"},
+    },
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "drops": {"dropout": 0.1, "rank_dropout": 0.2, "module_dropout": 0.2, "precision": "bf16"},
-    "stabilised": {"rank_stabilised": True, "save_precision": "fp16"},
     "blocks": {
         "block_ranks": {"down_blocks.1": 2, "*attn2*": 0},
         "block_learning_rates": {"up_blocks": 0.5, "encoder": 2.0},
         "lora_plus_ratio": 4.0,
+        "rank_stabilised": True,
+        "save_precision": "fp16",
     },
-    "t-lora": {"noisy_rank_share": 0.25},
-    "limited": {"max_norm": 0.002, "train_feed_forward": False},
-    "averaged": {"ema_decay": 0.5, "validation_fraction": 0.2},
-    "averaged dora": {"ema_decay": 0.5, "network": "dora", "gradient_checkpointing": True},
+    "t-lora": {"noisy_rank_share": 0.25, "max_norm": 0.002, "train_feed_forward": False},
+    "averaged": {
+        **{"ema_decay": 0.5, "network": "dora"},
+        **{"gradient_checkpointing": True, "validation_fraction": 0.2},
+    },
     "text alone": {"train_unet": False},
+}
+ACTING = {
+    **NETWORKS,
+    "averaged": {"ema_decay": 0.5},
+    "stabilised": {"rank_stabilised": True},
+    "larger factor": {"network": "lokr", "lokr_factor": 4, "conv_rank": 2},
 }
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, *OPTIONS])
+@pytest.mark.parametrize("name", [*(name for name in NETWORKS if name != "dora"), *OPTIONS])
 def test_a_killed_run_goes_on_as_if_it_had_not_been(
     make_run: MakeRun, tmp_path: Path, name: str
 ) -> None:
@@ -88,12 +100,12 @@ def stopped(stream: Any, step: int) -> Training:
     return training
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, "averaged", "stabilised"])
+@pytest.mark.parametrize("name", ACTING)
 def test_what_is_saved_acts_as_what_was_validated(
     make_run: MakeRun, tmp_path: Path, name: str
 ) -> None:
     """The file, read by what draws with files, predicts like the network that was trained."""
-    settings = {**NETWORKS, **OPTIONS}[name]
+    settings = ACTING[name]
     exact = {"precision": "fp32", "save_precision": "fp32", "learning_rate": 1e-2}
     run = make_run(**BRIEF | settings | exact | {"validation_fraction": 0.2})
     stream = train(run, job_in(tmp_path), CPU)
@@ -207,6 +219,8 @@ def test_a_run_goes_on_from_a_file(make_run: MakeRun, tmp_path: Path, kind: str)
     whole, _ = finish(run, job_in(tmp_path, "whole"))
     assert whole["val_loss_before"] == pytest.approx(before["val_loss_after"], rel=1e-5)
     assert whole["val_loss_before"] != pytest.approx(before["val_loss_before"], rel=1e-5)
+    if kind != "dora":  # what a state keeps of the others is shown above
+        return
     expected = payload(run.project / whole["lora"])
     job = job_in(tmp_path, "broken")
     run_until(train(run, job, CPU), 2)
@@ -218,8 +232,9 @@ def test_a_run_goes_on_from_a_file(make_run: MakeRun, tmp_path: Path, kind: str)
 
 
 def test_metadata_names_the_network(make_run: MakeRun, tmp_path: Path) -> None:
+    brief = {**BRIEF, "max_steps": 1}
     run = make_run(
-        **BRIEF,
+        **brief,
         network="lokr",
         lokr_factor=2,
         conv_rank=2,
@@ -237,7 +252,7 @@ def test_metadata_names_the_network(make_run: MakeRun, tmp_path: Path) -> None:
         "conv_alpha": "1.0",
         "module_dropout": "0.25",
     }
-    run = make_run(**BRIEF, network="dora", rank_dropout=0.5, lora_plus_ratio=2.0)
+    run = make_run(**brief, network="dora", rank_dropout=0.5, lora_plus_ratio=2.0)
     summary, _ = finish(run, job_in(tmp_path, "dora"))
     metadata = read_header(run.project / summary["lora"]).metadata
     assert json.loads(metadata["ss_network_args"]) == {
