@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.verbs import all_commands
-from tui.cli import STAGES
+from tui.verbs.table import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\[[^\]]+\]\(([^)#]+)[^)]*\)")

@@ -5,7 +5,7 @@ from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError
 from prep.project import Project
 from train.sampling.winner import Winner, name_of, pick, read_winner
-from tui.cli import app
+from tui.command_line import app
 
 
 def test_a_winner_is_remembered_replaced_and_taken_back(project: Project) -> None:
