@@ -73,7 +73,7 @@ def _page(chain: Sequence[str]) -> list[str]:
     """Return the help of one verb as Markdown."""
     from rich.console import Console
 
-    from tui.cli import app
+    from tui.command_line import app
 
     page = MarkdownFormatter()
     usual, app.help_formatter = app.help_formatter, page
@@ -86,7 +86,7 @@ def _page(chain: Sequence[str]) -> list[str]:
 
 def _verbs() -> Iterator[str]:
     """Yield the documentation of all verbs."""
-    from tui.cli import STAGES
+    from tui.verbs.table import STAGES
 
     for stage, verbs in STAGES.items():
         yield f"**{stage}**\n"

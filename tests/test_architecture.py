@@ -207,6 +207,11 @@ def test_the_terminal_application_loads_no_torch() -> None:
     assert loaded.isdisjoint(HEAVY)
 
 
+def test_the_first_frame_waits_for_no_parser_and_no_events_of_operations() -> None:
+    loaded = modules_after("import tui.cli, tui.opening, tui.app, tui.screens.images")
+    assert loaded.isdisjoint({"cyclopts", "cv2", "numpy", "prep.events.dataset"})
+
+
 def test_training_settings_and_commands_load_no_torch() -> None:
     names = ["config", "job.command", "job.start", "job.follow", "cli", "data.dataset"]
     names += ["lora.metadata", "lora.file", "lora.keys", "sampling.prompts", "sampling.options"]

@@ -9,7 +9,7 @@ import pytest
 
 from prep.events import KINDS
 from tests.verbs import all_commands
-from tui.cli import STAGES
+from tui.verbs.table import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\[[^\]]+\]\(([^)#]+)[^)]*\)")

@@ -22,7 +22,8 @@ from tests.mascot import mascot_project
 from tests.prep.vision_server import vision_server
 from tests.verbs import Words, all_verbs
 from train.config import TrainSettings
-from tui.cli import app, main
+from tui.cli import main
+from tui.command_line import app
 
 VERBS = {words: verb for words, command in all_verbs() if (verb := command.default_command)}
 EXAMPLES = {words: examples_of(verb) for words, verb in VERBS.items()}

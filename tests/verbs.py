@@ -6,7 +6,7 @@ from functools import cache
 from cyclopts import App
 from cyclopts.argument import Argument
 
-from tui.cli import app
+from tui.command_line import app
 
 Words = tuple[str, ...]
 

@@ -1,59 +1,17 @@
 """The front door: one command, ``shikomi``, whose verbs are imported only when they are used.
 
-``shikomi --help`` therefore loads no torch, no onnxruntime and no Textual.
+``shikomi --help`` therefore loads no torch, no onnxruntime and no Textual, and the terminal
+application no parser of verbs.
 """
 
 import os
 import sys
-from difflib import get_close_matches
-from typing import Annotated
-
-from cyclopts import Parameter
+from collections.abc import Sequence
 
 from prep import language
-from prep.cli import crash
-from prep.cli.arguments import ProjectOrChoice
-from prep.cli.console import print_error
 from prep.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from prep.system.supervised import join_job, own_job
-from tui.terminal import ImageMode, in_browser
-from tui.verbs.table import STAGES, Verb, app
-
-__all__ = ["STAGES", "Verb", "app", "main"]
-
-
-@app.default
-def open_application(
-    project: ProjectOrChoice = None,
-    /,
-    *,
-    images: Annotated[
-        ImageMode,
-        Parameter(
-            help="Draw pictures as Kitty graphics, Sixel, quadrant or half blocks, or not at all."
-            " By default, what the terminal can show.",
-            env_var="SHIKOMI_IMAGES",
-        ),
-    ] = "auto",
-) -> int:
-    """Open the terminal application."""
-    if project is not None and not project.exists():
-        near = get_close_matches(str(project), list(app), n=1)
-        meant = f"Did you mean: shikomi {near[0]}? " if near else ""
-        raise UserError(
-            f"{project} is neither a verb nor a folder.", f"{meant}All verbs: shikomi --help"
-        )
-    if not (sys.stdout.isatty() or in_browser()):
-        raise UserError(
-            "The terminal application needs a terminal.",
-            "In scripts, use the verbs: shikomi --help",
-        )
-    from tui.language_choice import use_preferred_language
-
-    use_preferred_language()
-    from tui.opening import run
-
-    return run(project, images)
+from tui.plain_opening import open_project, plain_opening
 
 
 def _in_language(words: list[str]) -> list[str]:
@@ -72,15 +30,24 @@ def _in_language(words: list[str]) -> list[str]:
     return rest
 
 
+def _run(words: Sequence[str]) -> object:
+    """Open the application, or run a verb; return the exit code if there is one."""
+    if (opening := plain_opening(words)) is not None:
+        return open_project(*opening)
+    from tui.command_line import app
+
+    return app(words, exit_on_error=False, print_error=True)
+
+
 def main() -> int:
     """Run the command line; no verb ends with a traceback."""
     try:
         words = _in_language(sys.argv[1:])
         if (job := own_job()) is not None:
             join_job(job)
-        result = app(words, exit_on_error=False, print_error=True)
+        result = _run(words)
     except UserError as error:
-        print_error(error)
+        _print_error(error)
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -90,10 +57,18 @@ def main() -> int:
     except Exception as error:
         if type(error).__module__.startswith("cyclopts"):
             return EXIT_USAGE  # cyclopts has printed what is wrong
+        from prep.cli import crash
+
         defect = crash.report_defect(error)
-        print_error(defect)
+        _print_error(defect)
         return defect.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _print_error(error: UserError) -> None:
+    from prep.cli.console import print_error
+
+    print_error(error)
 
 
 if __name__ == "__main__":

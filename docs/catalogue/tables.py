@@ -55,7 +55,7 @@ def help_texts() -> Iterator[Text]:
 
 def _page(verb: str) -> Iterator[Text]:
     """Yield the texts of one page; its options may be those of several verbs."""
-    from tui.cli import app
+    from tui.command_line import app
 
     collector = _Collector()
     usual, app.help_formatter = app.help_formatter, collector

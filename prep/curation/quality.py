@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from prep import events
@@ -12,8 +13,8 @@ from prep.dataset.values import quality_values
 from prep.dataset.values.quality_values import ValueKey
 from prep.errors import UnreadableError
 from prep.images import crops
-from prep.images.buckets import Fit
-from prep.images.crops import Rect
+from prep.images.buckets import Fit, Size
+from prep.images.crops import Box, Rect
 from prep.images.quality.kinds import Values
 from prep.images.quality.measures import measure
 from prep.system.parallel import ordered
@@ -22,7 +23,7 @@ _BATCH = 64
 """Results per transaction: the most that an interrupted run loses."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MeasuredPart:
     """One training image: a part of an image, and its fit in the bucket."""
 
@@ -39,9 +40,14 @@ class MeasuredPart:
 def views(index: Index, rows: Iterable[ImageRow]) -> Iterator[MeasuredPart]:
     """Yield the training images of these readable images."""
     boxes, buckets = stored_crops.read(index.connection), index.project.buckets
+
+    @cache  # images without crops have few sizes
+    def fitted(cropped: tuple[Box, ...], size: Size) -> list[tuple[Rect, Fit]]:
+        return [(rect, buckets.fit(rect.size)) for rect in crops.rects(cropped, size)]
+
     for row in rows:
-        for rect in crops.rects(boxes.get(row.path, ()), (row.width, row.height)):
-            yield MeasuredPart(row, rect, buckets.fit(rect.size))
+        for rect, fit in fitted(boxes.get(row.path, ()), (row.width, row.height)):
+            yield MeasuredPart(row, rect, fit)
 
 
 def known(index: Index, wanted: Iterable[MeasuredPart]) -> dict[ValueKey, Values]:

@@ -107,3 +107,13 @@ def _code(error: Exception) -> int | None:
     """Return the primary result code of SQLite; ``None`` if the error does not have one."""
     code = getattr(error, "sqlite_errorcode", None)
     return code & _BYTES_OF_CODE if isinstance(code, int) else None
+
+
+def refuse_special(file: Path) -> None:
+    """Refuse a database that is a folder, a pipe or a device, whose errors SQLite does not name.
+
+    Raises:
+        UserError: It is.
+    """
+    if file.exists() and not file.is_file():
+        raise UserError(f"{file} is not a regular file.", "Move it away.")

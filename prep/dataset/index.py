@@ -6,16 +6,17 @@ ids, 8 MB, and the rows of one page: paging by primary key takes 0.4 ms where OF
 """
 
 import sqlite3
+import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from prep import captions
 from prep.dataset import work_db
 from prep.dataset.cache_db import open_cache
-from prep.dataset.database_faults import explain
+from prep.dataset.database_faults import explain, refuse_special
 from prep.dataset.query import Query
 from prep.dataset.query.evaluate import Evaluator
 from prep.dataset.query.sets import ids_of, in_order, numbers, set_of
@@ -112,14 +113,11 @@ class SizeCount(NamedTuple):
     captioned: int
 
 
-def _refuse_special(file: Path) -> None:
-    """Refuse a database that is a folder, a pipe or a device, whose errors SQLite does not name.
-
-    Raises:
-        UserError: It is.
-    """
-    if file.exists() and not file.is_file():
-        raise UserError(f"{file} is not a regular file.", "Move it away.")
+def _image_row(columns: tuple[Any, ...]) -> ImageRow:
+    """Return a row; those of one folder share its name, since lists of rows may be long."""
+    number, path, folder, size, mtime_ns, width, height, kind, *rest = columns
+    folder, kind = sys.intern(folder), sys.intern(kind)
+    return ImageRow(number, path, folder, size, mtime_ns, width, height, kind, *rest)
 
 
 class Index:
@@ -136,7 +134,7 @@ class Index:
         try:
             for name in ("work.db", "cache.db"):
                 refuse_links(project, project.state / name)
-                _refuse_special(project.state / name)
+                refuse_special(project.state / name)
             work_db.prepare(project.state / "work.db")
             self.connection = open_cache(project.state / "cache.db")
             self._attach(project.state / "work.db")
@@ -227,8 +225,8 @@ class Index:
         found: dict[int, ImageRow] = {}
         for places, part in chunks(ids):
             select = f"SELECT {_COLUMNS} {_FROM} WHERE i.id IN ({places})"
-            for row in map(ImageRow._make, self.connection.execute(select, part)):
-                found[row.id] = row
+            for row in self.connection.execute(select, part):
+                found[row[0]] = _image_row(row)
         return [found[number] for number in ids if number in found]
 
     def paths(self, ids: Sequence[int]) -> dict[int, str]:
@@ -285,14 +283,14 @@ class Index:
         ):
             reason = excluded.get(row[1])
             if reason is None or not usable:
-                yield ImageRow._make((*row, reason))
+                yield _image_row((*row, reason))
 
     def get(self, path: str) -> ImageRow | None:
         """Return one image by its path."""
         row = self.connection.execute(
             f"SELECT {_COLUMNS} {_FROM} WHERE i.path = ?", (path,)
         ).fetchone()
-        return None if row is None else ImageRow._make(row)
+        return None if row is None else _image_row(row)
 
     def count(self) -> int:
         """Return the number of image files, including unreadable and excluded ones."""

@@ -5,6 +5,8 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
+from importlib import import_module
+from types import ModuleType
 from typing import Any, ClassVar
 
 from prep.printable import json_printable
@@ -13,7 +15,7 @@ from prep.texts import parse_json
 VERSION = 1
 
 KINDS: dict[str, type["Event"]] = {}
-"""Event classes by kind."""
+"""Event classes by kind; those of single operations once ``of_operations`` has imported them."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,20 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def of_operations() -> Iterator[ModuleType]:
+    """Import the modules that declare the events of single operations, one after the other."""
+    # The terminal application needs those of jobs first.
+    for name in ("jobs", "dataset", "scores", "words", "outside"):
+        yield import_module(f"prep.events.{name}")
+
+
+def all_kinds() -> dict[str, type[Event]]:
+    """Return the event classes of all operations by kind."""
+    for _ in of_operations():
+        pass
+    return KINDS
+
+
 def from_json(line: str) -> Event | None:
     """Parse one line; ``None`` for anything that is not an event (a library's stray print)."""
     try:
@@ -159,6 +175,8 @@ def from_json(line: str) -> Event | None:
         return None
     data.pop("v", None)
     data.pop("t", None)
+    if kind not in KINDS:
+        all_kinds()
     cls = KINDS.get(kind)
     if cls is None or cls is Unknown:
         return Unknown(kind, data)

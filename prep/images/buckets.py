@@ -28,7 +28,7 @@ def enlargement(scale: float) -> str | None:
     return f"{scale:.1f} times" if scale >= NOTICEABLE else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fit:
     """How one image is fitted into its bucket; sizes are (width, height) in pixels.
 

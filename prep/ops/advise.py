@@ -46,8 +46,9 @@ def run(project: Project, options: AdviseOptions | None = None) -> Iterator[even
     options = options or AdviseOptions()
     points: list[events.Advice] = []
     with Index(project) as index:
-        rows = _usable(index, options.where)
-        yield from contents.hash_contents(index, rows)
+        yield from contents.hash_contents(
+            index, (row for row in index.iterate(options.where) if row.usable)
+        )
         rows = _usable(index, options.where)
         tagger = stored_tagger(index, [row.content or "" for row in rows])
         points += basics(project, rows)
@@ -67,7 +68,7 @@ def run(project: Project, options: AdviseOptions | None = None) -> Iterator[even
 
 
 def _usable(index: Index, where: str) -> list[ImageRow]:
-    return [row for row in index.select(where) if row.usable]
+    return [row for row in index.iterate(where) if row.usable]
 
 
 def _scored(index: Index, rows: Sequence[ImageRow], tagger: StoredTagger | None) -> set[str]:

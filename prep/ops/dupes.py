@@ -146,9 +146,7 @@ class _Found:
                 " compared only with the nearest of them.",
                 "A smaller --distance compares all pairs within it.",
             )
-        rows = self._rows(neighbours)
-        firsts = [images[0] for images in rows.values()]
-        yield from hash_store.make_thumbnails(self._index, firsts)
+        yield from hash_store.make_thumbnails(self._index, self._firsts(neighbours))
         rows = self._rows(neighbours)  # without broken ones
         self.ranking = self._informed(rows.values())
         ordered = {place: self.ranking.best_first(images) for place, images in rows.items()}
@@ -220,6 +218,11 @@ class _Found:
         wanted += hash_store.copied(self._index)
         images = hash_store.images_of(self._index, wanted)
         return {places[number]: rows for number, rows in images.items()}
+
+    def _firsts(self, neighbours: EitherNeighbours) -> contents.RowPages:
+        """Return one image of each of these pictures, a few at a time."""
+        rows = self._rows(neighbours).values()
+        return contents.RowPages(self._index, [images[0].id for images in rows])
 
     def _informed(self, images: Iterable[Sequence[ImageRow]]) -> KeepRanking:
         rows = [row for group in images for row in group]

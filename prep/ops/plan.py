@@ -1,5 +1,6 @@
 """Count the exposures and steps of a training run, and warn about unwise settings."""
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -174,21 +175,25 @@ def _mix_advice(
     project: Project, rows: Sequence[ImageRow], settings: PlanSettings
 ) -> Iterator[events.Event]:
     """Warn of parts in caption_mix that many captions do not have."""
-    read = [mixed_pieces(row.caption or "", project.concept(row.folder), settings) for row in rows]
-    described = [pieces for pieces in read if pieces]
-    for kind, share in settings.caption_mix.items():
-        lacking = sum(not pieces.has(kind) for pieces in described)
-        if share and lacking > _LACKING * len(described):
+    shares = {kind: share for kind, share in settings.caption_mix.items() if share}
+    lacking, described = Counter[Kind](), 0
+    for row in rows if shares else ():
+        pieces = mixed_pieces(row.caption or "", project.concept(row.folder), settings)
+        if pieces:
+            described += 1
+            lacking.update(kind for kind in shares if not pieces.has(kind))
+    for kind, share in shares.items():
+        if lacking[kind] > _LACKING * described:
             yield events.Warned(
                 english(
                     "caption_mix shows {part} in {share} of the exposures, and {count} of {total}"
                     " captions has none, where its share goes to the others.",
                     "caption_mix shows {part} in {share} of the exposures, and {count} of {total}"
                     " captions have none, where its share goes to the others.",
-                    lacking,
+                    lacking[kind],
                     part=_PARTS[kind],
                     share=f"{share:.0%}",
-                    total=len(described),
+                    total=described,
                 ),
                 _CURES[kind],
             )
@@ -230,7 +235,7 @@ def run(project: Project, options: PlanOptions | None = None) -> Iterator[events
     of_rows: list[str] | None = None
     with Index(project) as index:
         if splits:
-            yield from hash_contents(index, index.usable())
+            yield from hash_contents(index, index.each_usable())
         usable = index.usable()
     # Like the export: images with unreadable captions are left out.
     rows = [row for row in usable if row.caption_error is None]
@@ -263,7 +268,7 @@ def held_out_parts(project: Project) -> list[bool]:
         ConfigError: The [train] table is not valid.
     """
     with Index(project) as index:
-        for _ in hash_contents(index, index.usable()):
+        for _ in hash_contents(index, index.each_usable()):
             pass
         rows = [row for row in index.usable() if row.caption_error is None]
     plan = plan_of(project, rows, contents=exported_contents(project, rows))

@@ -10,7 +10,7 @@ from pydantic import Field
 from prep import events
 from prep.curation.quality import MeasuredPart, known, measured, views
 from prep.dataset import contents
-from prep.dataset.index import Index
+from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import Change, exclusion
 from prep.dataset.journal.edits import Journal
 from prep.errors import ConfigError
@@ -59,7 +59,7 @@ class QualityOptions(Section):
     """Minimum fraction that is not transparent."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class QualityFinding:
     """One value of one training image."""
 
@@ -109,15 +109,16 @@ def run(project: Project, options: QualityOptions | None = None) -> Iterator[eve
     if options.dry_run and not options.exclude:
         raise ConfigError("--dry-run requires --exclude.", "Add --exclude.")
     with Index(project) as index:
-        rows = [row for row in index.select(options.where) if row.usable]
-        yield from contents.hash_contents(index, rows)
-        rows = [row for row in index.select(options.where) if row.usable]
-        wanted = list(views(index, rows))
+        yield from contents.hash_contents(index, _usable(index, options.where))
+        wanted = list(views(index, _usable(index, options.where)))
         values = known(index, wanted)
         yield from measured(index, wanted, values)
         wanted = [view for view in wanted if view.key in values]
-        found = _sorted(_values(wanted, values, limits), options.sort)
-        beyond = [finding for finding in found if finding.beyond]
+        each = _values(wanted, values, limits)
+        if not options.all and options.sort not in KINDS:  # else all values decide on the order
+            each = filter(_is_beyond, each)
+        found = _sorted(list(each), options.sort)
+        beyond = list(filter(_is_beyond, found))
         for finding in found if options.all else beyond:
             yield finding.event()
         excluded = {"excluded": 0, "edit": 0}
@@ -127,6 +128,10 @@ def run(project: Project, options: QualityOptions | None = None) -> Iterator[eve
     images = len({finding.view.row.path for finding in beyond})
     summary = {"images": images, "measured": len(wanted), "findings": dict(counts)}
     yield events.Finished(summary | excluded)
+
+
+def _usable(index: Index, where: str) -> Iterator[ImageRow]:
+    return (row for row in index.iterate(where) if row.usable)
 
 
 def _limits(section: QualitySection, options: QualityOptions) -> dict[Measure, float]:
@@ -152,12 +157,15 @@ def _values(
     wanted: Sequence[MeasuredPart],
     values: Mapping[tuple[str, str], Values],
     limits: Mapping[Measure, float],
-) -> list[QualityFinding]:
-    return [
-        QualityFinding(view, name, values[view.key][name], limit)
-        for view in wanted
-        for name, limit in limits.items()
-    ]
+) -> Iterator[QualityFinding]:
+    for view in wanted:
+        measured_there = values[view.key]
+        for name, limit in limits.items():
+            yield QualityFinding(view, name, measured_there[name], limit)
+
+
+def _is_beyond(finding: QualityFinding) -> bool:
+    return finding.beyond
 
 
 def _sorted(found: Sequence[QualityFinding], sort: QualitySort) -> list[QualityFinding]:

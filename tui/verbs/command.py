@@ -13,7 +13,7 @@ from prep.dataset.query import Query
 from prep.errors import UserError
 from prep.language import _, translated
 from tui.verbs.options import DRY_RUN, READING, WHERE, Value, VerbOption, VerbSpec
-from tui.verbs.table import app
+from tui.verbs.registered import app
 
 
 class Fault(NamedTuple):

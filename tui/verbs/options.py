@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from prep.cli.help_format import plain
 from prep.language import _
-from tui.verbs.table import CONDUCT, STAGES, Conduct, Verb, When, app
+from tui.verbs.registered import app
+from tui.verbs.table import CONDUCT, STAGES, Conduct, Verb, When
 
 if TYPE_CHECKING:
     from cyclopts.argument import Argument

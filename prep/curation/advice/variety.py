@@ -3,7 +3,7 @@
 The tags are those of booru vocabularies, which WD taggers and most captions of drawings use.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from prep.captions.traits import GROUPS
@@ -54,7 +54,7 @@ class Spread:
         return sum(count > 1 for _, count in self.counts)
 
 
-def spread(tags: list[frozenset[str]], group: str) -> Spread:
+def spread(tags: Sequence[Collection[str]], group: str) -> Spread:
     """Count the tags of a group.
 
     Args:
@@ -63,7 +63,7 @@ def spread(tags: list[frozenset[str]], group: str) -> Spread:
     """
     counts: dict[str, int] = {}
     tagged = 0
-    for present in tags:
+    for present in map(frozenset, tags):
         found = [tag for tag in GROUPS[group] if tag in present]
         tagged += bool(found)
         for tag in found:
@@ -72,7 +72,7 @@ def spread(tags: list[frozenset[str]], group: str) -> Spread:
     return Spread(len(tags), tagged, tuple(ordered))
 
 
-def variety(folder: str, name: str, tags: list[frozenset[str]]) -> Iterator[Advice]:
+def variety(folder: str, name: str, tags: Sequence[Collection[str]]) -> Iterator[Advice]:
     """Yield one remark per group of tags, and one for all groups with too few images.
 
     Args:

@@ -6,6 +6,7 @@ updated; rules open only files with a possible problem.
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -84,7 +85,9 @@ class CheckedFolder:
     @cached_property
     def parts(self) -> list[tuple[str, str, str]]:
         """The names with their stem and suffix, as written."""
-        return [(name, *_split(name)) for name in self.names]
+        found = ((name, *_split(name)) for name in self.names)
+        # There are as many suffixes as names; each of them is kept once.
+        return [(name, stem, sys.intern(suffix)) for name, stem, suffix in found]
 
     @cached_property
     def image_stems(self) -> frozenset[str]:
@@ -236,5 +239,7 @@ def _sorted(place: CheckedFolder, rows: dict[str, ImageRow]) -> CheckedFolder:
         elif row.error is not None:
             place.unreadable.append(row)
             continue
+        if row is not None:
+            path = row.path  # the same text, which is then in memory once
         place.pictures.append(CheckedImage(path, name, stem, suffix, row))
     return place

@@ -18,7 +18,7 @@ Crops = Mapping[str, Sequence["Box"]]
 _SHAPE = "Write x,y,width,height: 0.1,0,0.8,1 (fractions of the image) or 64,0,512,768 (pixels)."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rect:
     """Whole pixels of an upright image: ``left <= x < right``, ``top <= y < bottom``."""
 

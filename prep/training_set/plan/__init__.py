@@ -31,7 +31,7 @@ class StepSettings(Section):
     """Stop after this many optimiser steps; 0 for the number given by the epochs."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlanItem:
     """One training image for planning: an image, or a crop of one.
 
@@ -55,7 +55,7 @@ class PlanItem:
     folder: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedImage:
     """One training image in the plan: its bucket, and its exposures per epoch.
 

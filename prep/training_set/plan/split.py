@@ -26,10 +26,9 @@ def held_out(contents: Iterable[str], fraction: float, seed: int) -> frozenset[s
         >>> len(held_out(map(str, range(20)), 0.1, seed=42))
         2
     """
-    pictures = set(contents)
     if not fraction:
         return frozenset()
-    drawn = sorted(pictures, key=lambda content: text_hash(f"{seed} {content}"))
+    drawn = sorted(set(contents), key=lambda content: text_hash(f"{seed} {content}"))
     wanted = max(1, round(len(drawn) * fraction))
     return frozenset(drawn[: wanted if fraction == 1 else min(wanted, len(drawn) - 1)])
 

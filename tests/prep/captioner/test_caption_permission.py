@@ -11,7 +11,7 @@ from prep.project import Project
 from prep.system.permissions import Permissions, save_permissions
 from tests.conftest import MakeImage
 from tests.prep.vision_server import BEHAVIOURS, _status, vision_server
-from tui.cli import app
+from tui.command_line import app
 
 
 @pytest.fixture(autouse=True)

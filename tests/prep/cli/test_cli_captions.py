@@ -7,7 +7,7 @@ import pytest
 
 from prep.project import Project
 from tests.conftest import MakeImage
-from tui.cli import app
+from tui.command_line import app
 
 SENTENCE = "A bear in a red hat sits on the beach, smiling at us."
 

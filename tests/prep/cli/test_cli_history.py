@@ -29,7 +29,7 @@ from prep.images.crops import Box
 from prep.ops import scan
 from prep.project import Project
 from tests.conftest import MakeImage
-from tui.cli import app
+from tui.command_line import app
 
 A, B, C = (f"dataset/10_mochi/{name}.png" for name in "abc")
 KEEP = "dataset/10_mochi/d.png"

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from prep.cli.command_line import attach_values
 from tests.verbs import Words, all_verbs, arguments_of
-from tui.cli import app, main
+from tui.cli import main
+from tui.command_line import app
 
 PLAIN = (str, str | None, tuple[str, ...], tuple[str, ...] | None)
 """Types of options whose values are kept as they are."""

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from prep.cli.help_format import shown_default
 from tests.verbs import Words, all_verbs, arguments_of
-from tui.cli import STAGES, app
+from tui.command_line import app
+from tui.verbs.table import STAGES
 
 ROOT = Path(__file__).resolve().parents[3]
 VERBS = [words for words, _ in all_verbs()]

@@ -18,7 +18,7 @@ from prep.ops.review import ReviewOptions
 from prep.project import Project
 from tests.prep.pictures import busy
 from tests.prep.scored import scored
-from tui.cli import app
+from tui.command_line import app
 
 FOLDER = "dataset/10_mochi"
 

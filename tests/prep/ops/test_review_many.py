@@ -26,7 +26,7 @@ from tests.prep.ops.test_review import (
 )
 from tests.prep.pictures import busy
 from tests.prep.scored import scored
-from tui.cli import app
+from tui.command_line import app
 
 
 def decide_all(

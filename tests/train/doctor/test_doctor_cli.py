@@ -9,7 +9,7 @@ import pytest
 from prep import events
 from prep.project import Project
 from tests.train.doctor.runs import a_round, job_of, metric, project_in
-from tui.cli import app
+from tui.command_line import app
 
 LOADED = events.Stage("load", note="base (SD 1.5, epsilon) on cpu")
 

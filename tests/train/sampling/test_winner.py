@@ -6,7 +6,7 @@ from prep.errors import ConfigError, UnreadableError
 from prep.project import Project
 from train.lora.file import serialise
 from train.sampling.winner import Winner, name_of, pick, read_winner
-from tui.cli import app
+from tui.command_line import app
 
 
 def test_a_winner_is_remembered_replaced_and_taken_back(project: Project) -> None:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from tests.verbs import all_verbs, arguments_of
+from tui.command_line import app
 from tui.verbs.command import words
 from tui.verbs.options import Value, VerbOption, VerbSpec, spec_of, verbs
-from tui.verbs.table import app
 
 NAMES = [verb.name for _, verb in verbs()]
 PATHS = [path for path, _ in all_verbs()]
