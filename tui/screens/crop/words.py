@@ -88,7 +88,7 @@ def _title(draft: CropDraft, *, editing: bool, step: int) -> str:
             return _("! drawn earlier, and not saved: enter goes on, and saves it")
         count = len(draft.stored)
         if not count:
-            return _("the whole image; bright: what the trainer uses")
+            return _("bright: what the trainer uses")
         return ngettext("{count} crop", "{count} crops, n for the next", count).format(count=count)
     known, shape = shapes(draft.buckets), draft.frame.shape
     if shape is None:
@@ -99,7 +99,11 @@ def _title(draft: CropDraft, *, editing: bool, step: int) -> str:
         )
     else:
         form = _("shape {width}x{height}").format(width=shape[0], height=shape[1])
-    steps = ngettext("steps of {step} pixel", "steps of {step} pixels", step).format(step=step)
+    steps = ngettext(
+        "arrows move by {step} pixel, shift resizes",
+        "arrows move by {step} pixels, shift resizes",
+        step,
+    ).format(step=step)
     state = _("not saved") if draft.changed else _("saved")
     return f"✎ {form} · {steps} · {state}"
 
