@@ -76,13 +76,20 @@ def advice(group: Group) -> str:
 
 def title(draft: CropDraft, *, editing: bool, step: int, heads: Sequence[Head] = ()) -> str:
     """Say what is shown, and while it is edited, how keys move it, and what it must not do."""
-    text = _title(draft, editing=editing, step=step)
+    parts = [_title(draft, editing=editing)]
     if any(draft.cuts(heads)):
-        return f"{text} · {_('! a head is cut off')}"
-    return text
+        parts.append(_("! a head is cut off"))
+    if editing:
+        keys = ngettext(
+            "arrows move by {step} pixel, shift resizes",
+            "arrows move by {step} pixels, shift resizes",
+            step,
+        )
+        parts.append(keys.format(step=step))
+    return " · ".join(parts)
 
 
-def _title(draft: CropDraft, *, editing: bool, step: int) -> str:
+def _title(draft: CropDraft, *, editing: bool) -> str:
     if not editing:
         if draft.changed:
             return _("! drawn earlier, and not saved: enter goes on, and saves it")
@@ -99,13 +106,8 @@ def _title(draft: CropDraft, *, editing: bool, step: int) -> str:
         )
     else:
         form = _("shape {width}x{height}").format(width=shape[0], height=shape[1])
-    steps = ngettext(
-        "arrows move by {step} pixel, shift resizes",
-        "arrows move by {step} pixels, shift resizes",
-        step,
-    ).format(step=step)
     state = _("not saved") if draft.changed else _("saved")
-    return f"✎ {form} · {steps} · {state}"
+    return f"✎ {form} · {state}"
 
 
 def about(

@@ -54,7 +54,8 @@ class DupesScreen(StageScreen):
         self._groups = GroupList()  # as the list shows them: its cursor is a number in them
         self._fresh: GroupList | None = None
         self._shown: events.Group | None = None
-        self._reopened: events.Group | None = None
+        self._reopened: events.Group | None = None  # to be compared again
+        self._wanted: events.Group | None = None  # for the cursor, once that is shown
         self._compared = self._done = False
 
     def body(self) -> ComposeResult:
@@ -113,7 +114,7 @@ class DupesScreen(StageScreen):
         """Show the groups."""
         self._fresh, self._done = GroupList(message.groups), True
         if (group := self._reopened) is not None:
-            self._shown, self._reopened = group, None
+            self._wanted, self._reopened = group, None
             if not self._fresh.holds(group):
                 # A variant, or unclear: only a person has seen that it is a copy.
                 self._fresh.found.append(replace(group, reason=UNCERTAIN))
@@ -124,7 +125,8 @@ class DupesScreen(StageScreen):
         here = self._shown
         groups = self._groups if self._fresh is None else self._fresh
         self._groups = await self.session.queries.run(groups.read)
-        self._fresh = None
+        if self._fresh is not None:
+            self._fresh, here, self._wanted = None, self._wanted or here, None
         self._show_groups()
         if here is not None and (place := self._groups.place_of(here)) is not None:
             self.query_one("#groups", ItemList).cursor = place
