@@ -120,8 +120,9 @@ def _tree(concepts: list[Path], root: Path) -> Collection:
     if outside:
         collection.notes.append(
             (
-                f"{', '.join(outside)}: no number before the name, so not part of this kohya tree.",
-                "Import it separately if you want it.",
+                f"{', '.join(outside)}: no number before the name, so not part of this kohya tree;"
+                " the images in there are not imported.",
+                "Import such a folder by itself, or put a number before its name: 1_name.",
             )
         )
     return collection

@@ -142,6 +142,16 @@ async def test_a_tag_in_the_list_of_tags_filters(three: Project) -> None:
         await opened.until(lambda: opened.app.screen.query_one(ImageList).count == 3)
 
 
+async def test_the_caption_that_is_edited_can_be_seen(three: Project) -> None:
+    async with running(three, size=(80, 24)) as opened:
+        editor = opened.app.screen.query_one(CaptionEditor)
+        for keys in ("t", "mt"):
+            await opened.press(*keys, "escape", "e")
+            await opened.until(lambda: opened.app.focused is editor)
+            await opened.until(lambda: editor.region.area)
+            await opened.press("escape")
+
+
 async def test_adding_a_tag_to_selected_images_previews_first(three: Project) -> None:
     async with running(three) as opened:
         await opened.press("space", "down", "space")

@@ -152,7 +152,8 @@ def view_of(*lines: events.Event, state: str = "running") -> JobView:
 @pytest.mark.parametrize(
     ("last", "title", "line", "parts"),
     [
-        ((), "▶ mochi", "▶ running   12:00 mochi", []),
+        ((), "▶ mochi: starting…", "▶ running   12:00 mochi", []),
+        ((events.Started("mochi"),), "▶ mochi: starting…", "▶ running   12:00 mochi", []),
         ((events.Stage("train"),), "▶ mochi: train", "▶ running   12:00 mochi", ["train"]),
         (
             (events.Stage("load", note="a.model on cpu"),),

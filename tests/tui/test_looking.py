@@ -42,6 +42,10 @@ async def test_keys_enlarge_and_move(three: Project) -> None:
         await opened.press("plus")
         await opened.press("j")
         assert picture(opened).view == View()  # another image is shown whole
+        shown = picture(opened)
+        shown.show_text("no picture to show")
+        shown.show("another", lambda: Image.new("RGB", (9, 9)))  # not drawn yet
+        assert "no picture" not in shown.render_line(shown.size.height // 2).text
 
 
 async def test_the_wheel_enlarges_the_place_under_the_pointer(three: Project) -> None:

@@ -115,7 +115,7 @@ def typing(project: Path) -> Iterator[Typist]:
 def decide_all(typist: Typist) -> None:
     """Answer every question of the review: copies go, everything else stays as it is."""
     typist.press("0")
-    typist.until(r"▸all \d+", without=_WORKING.pattern)
+    typist.until(r"▸all\s\d+", without=_WORKING.pattern)
     while left := questions(shown := typist.at_rest()):
         typist.press("y" if "n  keep all of them" in shown else "n")
         wait_for(partial(answered, typist, left, time.monotonic() + _AGAIN))
@@ -128,7 +128,7 @@ def answered(typist: Typist, left: int, until: float) -> bool:
 
 def questions(shown: str) -> int | None:
     """Return how many questions are left; nothing while the screen does not say so."""
-    found = re.search(r"▸all (\d+)", shown)
+    found = re.search(r"▸all\s(\d+)", shown)
     return int(found[1]) if found else None
 
 

@@ -18,9 +18,11 @@ from tests.tui.driving import Opened, running
 from tui.dialogs.preview import Preview
 from tui.dialogs.question import Question
 from tui.screens.review.screen import ReviewScreen
+from tui.screens.review.search import Answering
 from tui.screens.review.texts import answers, beside, nothing_proposed
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.image_list import ImageList
+from tui.widgets.key_line import KeyLine
 from tui.widgets.line_list import ItemList
 from tui.widgets.rail import StageItem
 
@@ -60,7 +62,7 @@ def lines(screen: ReviewScreen) -> list[str]:
 
 
 def text(screen: ReviewScreen, name: str) -> str:
-    return str(screen.query_one(f"#review-{name}", Static).content)
+    return str(screen.query_one(f"#review-{name}", Static).content).replace("\u00a0", " ")
 
 
 def excluded(project: Project) -> list[str]:
@@ -150,6 +152,7 @@ async def test_no_to_all_alike_names_them_first_and_is_one_step_of_undo(mixed: P
         assert lines(screen) == before
         await opened.press("N", "enter")
         assert not any("dark" in line for line in lines(screen))
+        assert [m.done for m in opened.messages if isinstance(m, Answering)][-1] == 2
         await opened.press("u")
         assert [line for line in lines(screen) if "dark" in line] == before
         assert excluded(mixed) == []
@@ -193,6 +196,8 @@ async def test_where_nothing_is_proposed_yes_does_nothing(mixed: Project) -> Non
         screen = await reviewing(opened)
         await only(opened, screen, "advice")
         before = lines(screen)
+        keys = [place.text for place in screen.query_one(KeyLine).placed]
+        assert keys[:2] == ["n No", "f Fix"]
         await opened.press("y")
         assert lines(screen) == before
         assert "There is nothing to propose" in opened.notices[-1]

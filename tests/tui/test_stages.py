@@ -1,9 +1,13 @@
-from collections.abc import Callable
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from textual.widgets import Input, Static
 
+from prep import events
 from prep.curation.duplicates import comparer
 from prep.curation.duplicates.comparison import Comparison
 from prep.dataset.index import Index
@@ -18,6 +22,8 @@ from tui.commands import STAGE_KEYS
 from tui.dialogs.help import Help
 from tui.dialogs.preview import Preview
 from tui.screens import screen_of
+from tui.screens.dupes.screen import Compared
+from tui.session import IndexThread
 from tui.stages import survey
 from tui.widgets.line_list import ItemList
 from tui.widgets.rail import StageItem
@@ -49,6 +55,11 @@ async def test_help_lists_the_keys_of_the_stage(twins: Project) -> None:
         await opened.until(lambda: isinstance(opened.app.screen, Help))
         text = str(opened.app.screen.query_one(Static).content)
         assert text.startswith("1 Images & captions")
+        shown = opened.app.screen.query_one(Static)
+        drawn = [shown.render_line(y).text for y in range(shown.size.height)]
+        names = [line for line in drawn if line.strip().startswith("images.")]
+        assert names  # they did not fit behind what the key does
+        assert all(line.startswith(" " * 17) for line in names)
         await opened.pilot.press("escape")
         await opened.until(lambda: not isinstance(opened.app.screen, Help))
 
@@ -85,12 +96,26 @@ async def test_duplicates_are_excluded_and_stay_in_the_list_as_decided(twins: Pr
         await opened.until(lambda: line() == "! a.png 2 the same")
         await opened.press("x")
         await opened.until(lambda: excluded() == 1)
+    (twins.dataset / "10_mochi" / "b.txt").write_text("cat, hat")
     async with running(twins) as opened:  # nothing is left to compare
         await opened.go("dupes")
         await opened.until(lambda: line() == "✓ a.png stays, 1 excluded")
         await opened.press("o")
-        await opened.until(lambda: line() == "! a.png 2 the same")
+        assert any("Tags taken over by a.png stay" in notice for notice in opened.notices)
+        await opened.until(lambda: line().endswith("2 the same"))
         assert excluded() == 0
+
+
+@contextmanager
+def held(thread: IndexThread) -> Iterator[None]:
+    """Let nothing be read in a thread of the session meanwhile."""
+    gate = threading.Event()
+    reading = asyncio.ensure_future(thread.run(lambda _index: gate.wait()))
+    try:
+        yield
+    finally:
+        gate.set()
+        del reading
 
 
 async def test_a_variant_that_was_excluded_is_open_again_where_it_was(
@@ -110,7 +135,15 @@ async def test_a_variant_that_was_excluded_is_open_again_where_it_was(
         await opened.go("dupes")
         groups = opened.app.screen.query_one("#groups", ItemList)
         await opened.until(lambda: groups.count == 2)
-        await opened.press("j", "o")  # comparing finds nothing: a person had seen a copy
+        await opened.pilot.press("j")
+        with held(opened.app.session.queries):  # what was compared is not read yet
+            paths = [f"{folder}/{name}.png" for name in "ac"]
+            found = events.Group("near", paths, paths[0], [0, 0])
+            opened.app.screen.post_message(Compared([found]))
+            await opened.pilot.press("n", "b", "x")
+            assert groups.count == 2
+        await opened.settled()
+        await opened.press("o")  # comparing finds nothing: a person had seen a copy
         await opened.until(lambda: groups.render_line(1).text.startswith("? c.png"))
         assert "2 unclear" in groups.render_line(1).text
         assert groups.cursor == 0

@@ -143,6 +143,10 @@ async def test_without_scores_it_says_what_to_do(project: Project) -> None:
         title = opened.app.screen.query_one("#threshold-title", Static)
         await opened.until(lambda: "No image has been tagged yet" in str(title.content))
         await opened.press("a", "ctrl+l")
+        await opened.press("ctrl+t")  # a tagger has to be chosen first: its list comes
+        await opened.until(lambda: "No tagger is chosen yet." in opened.notices[-1])
+        assert opened.app.focused is opened.app.screen.query_one("#taggers")
+        assert jobs.listed(project.jobs) == []
 
 
 async def test_taggers_are_chosen_compared_and_combined(tagged: Project) -> None:

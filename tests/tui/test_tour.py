@@ -13,7 +13,8 @@ from prep.system.user_folder import user_folder
 from tests.conftest import MakeImage
 from tests.tui.driving import Opened, running, until
 from tui.chooser import recent
-from tui.chooser.app import ChooserApp
+from tui.chooser.app import ChooserApp, ChooserScreen
+from tui.chooser.dialogs import PathDialog
 from tui.chooser.tour import TourDialog
 from tui.dialogs.question import Question
 from tui.jobs.follow import JobView
@@ -133,6 +134,13 @@ async def test_it_is_offered_once(monkeypatch: pytest.MonkeyPatch) -> None:
         await until(pilot, lambda: isinstance(app.screen, TourDialog))
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, TourDialog))
+        chooser = app.screen
+        assert isinstance(chooser, ChooserScreen)
+        await app.run_action("open")
+        await chooser.offer_tour()  # not laid over what somebody opened meanwhile
+        assert type(app.screen) is PathDialog
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is chooser)
         assert "Tour" in str(app.screen.query_one(OptionList).options[-1].prompt)
     app = ChooserApp()
     async with app.run_test(size=(80, 24)) as pilot:

@@ -237,8 +237,8 @@ async def test_one_key_leads_into_the_form_and_one_back_to_the_curve(
 ) -> None:
     async with running(project, size) as opened:
         await opened.go("train")
-        for _ in range(2):
-            await opened.press("w")
+        for key in ("w", "ctrl+t"):  # there is no base model yet
+            await opened.press(key)
             await opened.until(lambda: opened.app.focused is not None)
             assert opened.app.focused is opened.app.screen.query_one("#field-base")
             await opened.press("escape")

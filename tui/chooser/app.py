@@ -71,7 +71,12 @@ class ChooserScreen(Screen[None]):
         self.fill()
         if progress.read() is None and not recent.recent():
             progress.write(progress.Progress())
-            self.call_after_refresh(self.app.run_action, "tour")
+            self.call_after_refresh(self.offer_tour)
+
+    async def offer_tour(self) -> None:
+        """Ask whether the tour is wanted, unless a key has already led elsewhere."""
+        if self.app.screen is self:
+            await self.app.run_action("tour")
 
     def fill(self) -> None:
         """List what there is now."""

@@ -26,6 +26,7 @@ _SHOWN = 6
 class PathDialog(ModalScreen[Path | None]):
     """Asks for a folder; returns ``None`` if the user goes back."""
 
+    AUTO_FOCUS = "#path"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", marked("Back")),
         Binding("ctrl+s", "accept", marked("Open")),
@@ -56,10 +57,6 @@ class PathDialog(ModalScreen[Path | None]):
     def more(self) -> ComposeResult:
         """Compose further inputs."""
         yield from ()
-
-    def on_mount(self) -> None:
-        """Begin to type at once."""
-        self.query_one(PathField).focus()
 
     def opened(self, path: Path) -> Project:
         """Open, or make, the project; runs in a thread.

@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from prep.language import _
 from tui import commands
+from tui.widgets.rewrapped import Rewrapped, hanging
+
+_INDENT = 17
+"""Column of what a key does."""
 
 
 class Help(ModalScreen[None]):
@@ -39,9 +43,9 @@ class Help(ModalScreen[None]):
         with VerticalScroll(classes="dialog help") as dialog:
             dialog.border_title = _("Keys")
             dialog.border_subtitle = _("esc closes")
-            yield Static(self._text())
+            yield Rewrapped(self._text)
 
-    def _text(self) -> Content:
+    def _text(self, columns: int) -> Content:
         headings = sorted(commands.titles(), key=lambda item: item[0] != self._mode)
         parts: list[str | tuple[str, str]] = []
         for scope, heading in headings:
@@ -50,10 +54,15 @@ class Help(ModalScreen[None]):
                 parts.append((f"{heading}\n", "bold $text-primary"))
             for command in found:
                 keys = command.label(self._keymap)
+                help_ = hanging(_(command.help), _INDENT, columns)
+                used = cell_len(help_.rpartition("\n")[2].strip()) + _INDENT
+                name, apart = command.id, 2
+                if used + apart + len(name) > columns:
+                    name, apart = f"\n{' ' * _INDENT}{name}", 0
                 parts += [
-                    (f"  {keys:<14}", "bold"),
-                    f" {_(command.help)}",
-                    (f"  {command.id}\n", "dim"),
+                    (f"  {keys:<{_INDENT - 3}} ", "bold"),
+                    help_,
+                    (f"{' ' * apart}{name}\n", "dim"),
                 ]
         if self._pictures:
             parts += [(f"{_('Pictures')}\n", "bold $text-primary"), f"  {self._pictures}\n"]

@@ -9,11 +9,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from prep.language import _
 from tui.notices import Notice
+from tui.widgets.rewrapped import Rewrapped, hanging
 
+_INDENT = 4
 _COLOURS = {"information": "$text-muted", "warning": "$text-warning", "error": "$text-error"}
 
 
@@ -40,18 +41,18 @@ class Notices(ModalScreen[None]):
         with VerticalScroll(classes="dialog wide") as dialog:
             dialog.border_title = _("Notices")
             dialog.border_subtitle = _("esc closes")
-            yield Static(self._text())
+            yield Rewrapped(self._text)
 
-    def _text(self) -> Content:
+    def _text(self, columns: int) -> Content:
         if not self._notices:
             return Content(_("Nothing was told yet."))
         parts: list[str | tuple[str, str]] = []
         for notice in reversed(self._notices):
             when = time.strftime("%H:%M:%S", time.localtime(notice.when))
-            text = "\n".join(f"    {line}" for line in notice.text.splitlines())
+            text = hanging(notice.text, _INDENT, columns)
             parts += [
                 (f"{when}  {notice.heading}\n", f"bold {_COLOURS[notice.severity]}"),
-                f"{text}\n\n",
+                f"{' ' * _INDENT}{text}\n\n",
             ]
         return Content.assemble(*parts)
 

@@ -172,7 +172,9 @@ class JobView:
     def _take_event(self, event: events.Event) -> None:
         match event:
             case events.Started():
-                self.what, self.done, self.total = event.what, 0, event.total
+                # The title says it already.
+                self.what = "" if event.what == self.title else event.what
+                self.done, self.total = 0, event.total
             case events.Progress():
                 if event.what != self.what:
                     self._ticks.clear()

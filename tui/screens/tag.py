@@ -25,6 +25,7 @@ from tui.dialogs.question import Question
 from tui.dialogs.take_over import TakeOver
 from tui.jobs.follow import JobView
 from tui.jobs.launch import command, launch, verb_command
+from tui.notices import tell
 from tui.scope import Scope
 from tui.session import Session
 from tui.stage_screen import StageScreen
@@ -121,6 +122,9 @@ class TagScreen(StageScreen):
         newest = self.session.board.newest("tag")
         if newest:
             self.job_changed(newest[0])
+        elif not self._settings()["model"]:
+            text = _("No tagger is chosen yet: m lists them.")
+            self.query_one("#tag-title", Static).update(Content(text))
         self._show_view()
 
     # ---- views ---------------------------------------------------------------------------
@@ -251,6 +255,10 @@ class TagScreen(StageScreen):
         if not await is_current(self, self.session, form, self._settings):
             return
         options = form.read()
+        if not (options.model or options.also or self.session.project.settings.tagger.model):
+            self.action_view("taggers")
+            tell(self, _("No tagger is chosen yet."), _("enter uses the one under the cursor."))
+            return
         where = await self._where()
         if not await wants_another(self, self.session.project.jobs, "tag"):
             return

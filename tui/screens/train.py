@@ -24,7 +24,7 @@ from train.job.names import KIND
 from tui import commands
 from tui.jobs.follow import JobView
 from tui.jobs.operations import completed
-from tui.notices import report
+from tui.notices import report, tell
 from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.starting import is_current, wants_another
@@ -146,6 +146,11 @@ class TrainScreen(StageScreen):
         if not await is_current(self, self.session, form, self._settings):
             return
         settings = form.read()
+        if not settings.base:
+            self.action_watch()
+            hint = _("Type the path of its file or folder into “base”, then press ctrl+t.")
+            tell(self, _("No base model is chosen yet."), hint)
+            return
         if not await wants_another(self, self.session.project.jobs, KIND):
             return
         if changes := form.changed(settings):

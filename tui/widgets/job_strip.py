@@ -179,5 +179,5 @@ def _one_line(text: str, width: int) -> str:
     """Return a notice in one line; where it is cut, the key that shows all of it."""
     if cell_len(text) + 2 <= width:
         return cell(f" {text}", width)
-    more = _(" … B: all of it ")
+    more = _("  B: all of it ")
     return cell(f" {text}", max(0, width - cell_len(more))) + more[: max(0, width)]

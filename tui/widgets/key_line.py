@@ -98,6 +98,8 @@ class KeyLine(Widget):
     """
     active: reactive[tuple[ActiveBinding, ...]] = reactive(())
     """What the keys do now, the nearest to the focus first."""
+    idle: reactive[frozenset[str]] = reactive(frozenset())
+    """Actions that do nothing at the moment: their keys are not offered."""
 
     def on_mount(self) -> None:
         """Follow the focus."""
@@ -113,7 +115,8 @@ class KeyLine(Widget):
         hints: dict[str, KeyHint] = {}
         for each in self.active:
             action = each.binding.action
-            if (each.binding.show or action in _ENDS) and action not in hints:
+            shown = each.binding.show and action not in self.idle
+            if (shown or action in _ENDS) and action not in hints:
                 hints[action] = self._hint(each)
         ends = [hints.pop(action) for action in _ENDS if action in hints]
         return fitted(list(hints.values()), ends, self.size.width)

@@ -22,6 +22,7 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from prep.language import counted
+from prep.language.wrapping import wrapped
 from prep.printable import printable
 from tui import commands
 
@@ -331,8 +332,9 @@ class ItemList(LineList):
 
     def render_line(self, y: int) -> Strip:
         """Draw one line, or what to do if there is none."""
-        if y == self._top and not self._items and self.empty:
-            style = self.rich_style + self._look("dim")
-            text = self.empty if self.loaded else self.loading_text
-            return Strip([Segment(cell(text, self.size.width), style)], self.size.width)
+        if y >= self._top and not self._items and self.empty:
+            width, style = self.size.width, self.rich_style + self._look("dim")
+            lines = wrapped(self.empty if self.loaded else self.loading_text, max(1, width))
+            text = lines[y - self._top] if y - self._top < len(lines) else ""
+            return Strip([Segment(cell(text, width), style)], width)
         return super().render_line(y)

@@ -104,6 +104,9 @@ class Picture(Pictured):
         if self._source is None or key != self._source.key:
             self._source = Source(key, load)
             self.view, self.marks = view or View(), tuple(marks)
+            if self._text:  # of what was here before
+                self._text = ""
+                self.refresh()
             self._paint()
         elif view is not None:
             self.look(view, marks)

@@ -280,4 +280,4 @@ def title_of(view: JobView) -> str:
     if not view.running:
         return f"{view.state_text}: {view.title}"
     far = progress(view.what, view.done, view.total, _BAR, view.note)
-    return f"▶ {view.title}: {far}" if far else f"▶ {view.title}"
+    return f"▶ {view.title}: {far or _('starting…')}"

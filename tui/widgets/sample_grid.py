@@ -14,6 +14,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from prep.language import _
+from prep.language.wrapping import wrapped
 from tui import commands
 from tui.graphics.drawn import Drawn, Graphic
 from tui.graphics.overlay import Pictured
@@ -188,7 +189,8 @@ class SampleGrid(Pictured, can_focus=True):
         """Draw a line: the models, a prompt, or a line of a row of thumbnails."""
         width, style = self.size.width, self.rich_style
         if not self._cells.rows:
-            text = _("none yet: n draws one; or train with sample prompts") if y == 0 else ""
+            told = _("none yet: n draws one; or train with sample prompts")
+            text = "".join(wrapped(told, max(1, width))[y : y + 1])
             return Strip([Segment(cell(text, width), style + self._look("head"))], width)
         if y < _HEAD:
             head = [

@@ -95,7 +95,7 @@ class TaggerPanel(Vertical):
         """Compose list, facts and agreement."""
         yield ItemList(
             id="taggers",
-            heading=_("    on disk  {name}     size  scored  licence").format(
+            heading=_("   on disk  {name}     size  scored  licence").format(
                 name=cell(_("tagger"), 34)
             ),
             loading=_("looking at the disk…"),
@@ -246,7 +246,11 @@ class TaggerPanel(Vertical):
         names = [line.name for line in self._lines if self._is_chosen(line)]
         unscored = [one.name for one in self._lines if self._is_chosen(one) and not one.scored]
         if len(names) < 2:
-            title.update(_("space lets several taggers decide; here is then where they differ"))
+            text = _(
+                "enter uses the tagger under the cursor, ctrl+t tags with it."
+                " space lets several decide; here is then where they differ."
+            )
+            title.update(Content(text))
             return
         if unscored:
             text = _("{names} has not scored these images: run it first (f, ctrl+t)")

@@ -1,6 +1,6 @@
 """The dataset as it is now, read once for many decisions that are judged again."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from prep.curation.checks import catalogue
@@ -21,9 +21,14 @@ TRAINER: Trainer = "shikomi"
 class Present:
     """Reads each thing when it is first asked for; a new object sees the next state."""
 
-    def __init__(self, index: Index) -> None:
-        """Read nothing yet from an open index."""
-        self.index = index
+    def __init__(self, index: Index, taken: Callable[[], None] = lambda: None) -> None:
+        """Read nothing yet.
+
+        Args:
+            index: Open index.
+            taken: Called after each decision that is counted as made.
+        """
+        self.index, self._taken = index, taken
         self._rows: dict[str, ImageRow | None] = {}
 
     def row(self, path: str) -> ImageRow | None:
@@ -51,6 +56,7 @@ class Present:
         for change in changes:
             if change.what == DECISIONS:
                 self.decided[change.path] = unpacked(change.after)
+        self._taken()
 
     @cached_property
     def spellings(self) -> Mapping[str, tuple[str, ...]]:

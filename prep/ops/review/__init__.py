@@ -216,7 +216,11 @@ class AnswerEdit(NamedTuple):
 
 
 def decided(
-    index: Index, decisions: Sequence[Decision], answer: Answer, shown: int = 1
+    index: Index,
+    decisions: Sequence[Decision],
+    answer: Answer,
+    shown: int = 1,
+    taken: Callable[[], None] = lambda: None,
 ) -> AnswerEdit:
     """Return the edit that carries out an answer to one question or several alike, as things are.
 
@@ -225,11 +229,12 @@ def decided(
         decisions: What was asked, of one kind.
         answer: yes, no, fix, instead or never.
         shown: Place in its images of the one shown beside the first.
+        taken: Called after each of them; what a crop goes around takes a while to find.
 
     Raises:
         RetryError: None of them applies any more, or there is nothing left to do.
     """
-    present = Present(index)
+    present = Present(index, taken)
     faults = [(each, each.fault(present)) for each in decisions]
     sound = [each for each, fault in faults if not fault]
     left = [(next(iter(each.images), ""), fault) for each, fault in faults if fault]

@@ -76,19 +76,26 @@ def advice(group: Group) -> str:
 
 def title(draft: CropDraft, *, editing: bool, step: int, heads: Sequence[Head] = ()) -> str:
     """Say what is shown, and while it is edited, how keys move it, and what it must not do."""
-    text = _title(draft, editing=editing, step=step)
+    parts = [_title(draft, editing=editing)]
     if any(draft.cuts(heads)):
-        return f"{text} · {_('! a head is cut off')}"
-    return text
+        parts.append(_("! a head is cut off"))
+    if editing:
+        keys = ngettext(
+            "arrows move by {step} pixel, shift resizes",
+            "arrows move by {step} pixels, shift resizes",
+            step,
+        )
+        parts.append(keys.format(step=step))
+    return " · ".join(parts)
 
 
-def _title(draft: CropDraft, *, editing: bool, step: int) -> str:
+def _title(draft: CropDraft, *, editing: bool) -> str:
     if not editing:
         if draft.changed:
             return _("! drawn earlier, and not saved: enter goes on, and saves it")
         count = len(draft.stored)
         if not count:
-            return _("the whole image; bright: what the trainer uses")
+            return _("bright: what the trainer uses")
         return ngettext("{count} crop", "{count} crops, n for the next", count).format(count=count)
     known, shape = shapes(draft.buckets), draft.frame.shape
     if shape is None:
@@ -99,9 +106,8 @@ def _title(draft: CropDraft, *, editing: bool, step: int) -> str:
         )
     else:
         form = _("shape {width}x{height}").format(width=shape[0], height=shape[1])
-    steps = ngettext("steps of {step} pixel", "steps of {step} pixels", step).format(step=step)
     state = _("not saved") if draft.changed else _("saved")
-    return f"✎ {form} · {steps} · {state}"
+    return f"✎ {form} · {state}"
 
 
 def about(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from rich.markup import escape
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -50,9 +51,11 @@ class DupesScreen(StageScreen):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._groups = GroupList()
+        self._groups = GroupList()  # as the list shows them: its cursor is a number in them
+        self._fresh: GroupList | None = None
         self._shown: events.Group | None = None
-        self._reopened: events.Group | None = None
+        self._reopened: events.Group | None = None  # to be compared again
+        self._wanted: events.Group | None = None  # for the cursor, once that is shown
         self._compared = self._done = False
 
     def body(self) -> ComposeResult:
@@ -109,18 +112,21 @@ class DupesScreen(StageScreen):
 
     def on_compared(self, message: Compared) -> None:
         """Show the groups."""
-        self._groups, self._done = GroupList(message.groups), True
+        self._fresh, self._done = GroupList(message.groups), True
         if (group := self._reopened) is not None:
-            self._shown, self._reopened = group, None
-            if not self._groups.holds(group):
+            self._wanted, self._reopened = group, None
+            if not self._fresh.holds(group):
                 # A variant, or unclear: only a person has seen that it is a copy.
-                self._groups.found.append(replace(group, reason=UNCERTAIN))
+                self._fresh.found.append(replace(group, reason=UNCERTAIN))
         self._read_rows()
 
     @work(group="rows", exclusive=True, exit_on_error=False)
     async def _read_rows(self) -> None:
         here = self._shown
-        self._groups = await self.session.queries.run(self._groups.read)
+        groups = self._groups if self._fresh is None else self._fresh
+        self._groups = await self.session.queries.run(groups.read)
+        if self._fresh is not None:
+            self._fresh, here, self._wanted = None, self._wanted or here, None
         self._show_groups()
         if here is not None and (place := self._groups.place_of(here)) is not None:
             self.query_one("#groups", ItemList).cursor = place
@@ -232,13 +238,21 @@ class DupesScreen(StageScreen):
         if number is None or self._groups.is_open(number):
             return
         group, title = self._groups[number], marked("decide a group of duplicates again")
+        rows = self._groups.rows
         done = await self.session.decide(
             lambda index: (title, decided_groups.reopened(Present(index), group))
         )
         if not done.changed:
             hint = _("Include the images in Images (x) instead.")
             tell(self, _("It was not decided as a group of duplicates."), hint)
-        elif number >= len(self._groups.found):
+            return
+        others = (rows.get(path) for path in group.images if path != group.keep)
+        if any(row is not None and row.excluded and row.caption for row in others):
+            text = _(
+                "Open again. Tags taken over by {image} stay; U in Images takes back that edit."
+            )
+            self.notify(escape(text.format(image=group.keep.rpartition("/")[2])))
+        if number >= len(self._groups.found):
             self._reopened = group
             self._compare()
 

@@ -276,7 +276,9 @@ class ImagesScreen(ImageJourney):
         """Write the caption."""
         if not self._editor.disabled:
             if not self.query_one("#look-panel").display:
-                self.action_grid()
+                self.remove_class("-tags")
+                if self._list.grid:
+                    self.action_grid()
             self.set_focus(self._editor)
             self._editor.to_end()
 

@@ -1,5 +1,6 @@
 """The screen: one question at a time, its pictures, its answers and what is left."""
 
+import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
@@ -16,17 +17,18 @@ from prep.curation.review import Answer, Decision, Kind, alike, counts
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import CONTENT, MOVED, Change
 from prep.images import decode
-from prep.language import _, translated
+from prep.language import _, marked, translated
 from prep.ops import review
 from prep.ops.review.cuts import HeadLoss
 from tui import commands
 from tui.notices import tell
 from tui.overlays import with_crops
-from tui.screens.review.search import Searched, search
+from tui.screens.review.search import Answering, Searched, search
 from tui.screens.review.texts import (
     answer_to_all,
     answers,
     beside,
+    idle_actions,
     is_pair,
     left_alone,
     line,
@@ -37,10 +39,14 @@ from tui.session import Session
 from tui.stage_screen import StageScreen
 from tui.stages import StageState
 from tui.widgets.clipped import Clipped
+from tui.widgets.job_strip import progress
+from tui.widgets.key_line import KeyLine
 from tui.widgets.line_list import ItemList, LineList
 from tui.widgets.picture import Picture
 from tui.widgets.search_progress import Searching
 
+_BAR = 8
+_HOLD = "\N{NO-BREAK SPACE}"
 _NOTICE = 0.5
 """Seconds after which a question that took the place of another one by itself can be answered."""
 
@@ -133,7 +139,7 @@ class ReviewScreen(StageScreen):
     def on_searching(self, message: Searching) -> None:
         """Show the progress."""
         self._complete = False
-        self._tell(message.text(8))
+        self._tell(message.text(_BAR))
 
     def on_searched(self, message: Searched) -> None:
         """Show what was found so far; until the end, what was known before stays."""
@@ -194,8 +200,9 @@ class ReviewScreen(StageScreen):
         self._look(by_itself=by_itself)
         parts: list[tuple[str, int, bool]] = [(_("all"), len(self._open), self._kind is None)]
         parts += [(_(kind), number, kind == self._kind) for kind, number in left.items()]
-        text = " · ".join(
-            f"▸{name} {number}" if here else f"{name} {number}" for name, number, here in parts
+        # A kind, its number and the dot behind them stay in one line.
+        text = f"{_HOLD}· ".join(
+            f"{'▸' if here else ''}{name}{_HOLD}{number}" for name, number, here in parts
         )
         self.query_one("#review-kinds", Static).update(Content(text))
         if self._complete:
@@ -249,6 +256,7 @@ class ReviewScreen(StageScreen):
         reason = "" if decision is None else translated(decision.reason)
         self.query_one("#review-reason", Static).update(Content(reason))
         self.query_one("#review-answers", Static).update(Content(answers(decision, self._open)))
+        self.query_one(KeyLine).idle = idle_actions(decision)
         pair = is_pair(decision)
         self.set_class(pair, "-pair")
         self._draw_side("first", decision, 0 if pair else self._place)
@@ -327,6 +335,11 @@ class ReviewScreen(StageScreen):
         self._carry_out(decisions, answer, self._place)
         self._write(place)
 
+    def on_answering(self, message: Answering) -> None:
+        """Show how far an answer to many is; the list comes back when it is carried out."""
+        if self._answering and message.total > 1:
+            self._tell(progress(marked("answering"), message.done, message.total, _BAR))
+
     async def action_answer_alike(self, answer: Answer) -> None:
         """Show which questions are like the one that is shown, and give all the same answer."""
         decision = self._seen
@@ -358,9 +371,13 @@ class ReviewScreen(StageScreen):
     @work(group="decide", exit_on_error=False)
     async def _carry_out(self, decisions: Sequence[Decision], answer: Answer, shown: int) -> None:
         left: list[tuple[str, str]] = []
+        count = itertools.count(1)
+
+        def taken() -> None:
+            self.post_message(Answering(next(count), len(decisions)))
 
         def make(index: Index) -> tuple[str, list[Change]]:
-            edit = review.decided(index, decisions, answer, shown)
+            edit = review.decided(index, decisions, answer, shown, taken)
             left.extend(edit.left)
             return edit.title, edit.changes
 

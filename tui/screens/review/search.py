@@ -16,6 +16,18 @@ from tui.widgets.search_progress import Searching
 
 
 @dataclass
+class Answering(Message):
+    """How many of the questions that get one answer have got it."""
+
+    done: int
+    total: int
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest count matters."""
+        return isinstance(message, Answering)
+
+
+@dataclass
 class Searched(Message):
     """Decisions of the sources that are done; ``complete`` after the last one."""
 

@@ -110,6 +110,18 @@ def _folder(decision: Decision) -> str:
     return decision.images[0].rpartition("/")[0].rpartition("/")[2]
 
 
+def idle_actions(decision: Decision | None) -> frozenset[str]:
+    """Return the actions of the screen that do nothing for a question.
+
+    Args:
+        decision: The question that is shown; ``None`` if there is none.
+    """
+    if decision is None:
+        return frozenset({"answer('yes')", "answer('no')", "fix", "later", "answer('never')"})
+    does = {"answer('yes')": decision.yes, "answer('no')": decision.no, "fix": decision.fix}
+    return frozenset(action for action, text in does.items() if not text)
+
+
 def left_alone(left: Sequence[tuple[str, str]]) -> str:
     """Return what to tell of questions that no longer applied when they were answered."""
     return ngettext(
