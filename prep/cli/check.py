@@ -1,6 +1,5 @@
 """The command line of the pre-flight check: findings grouped by code, most severe first."""
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ from prep.cli.changes import change_line
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.errors import EXIT_OK, EXIT_PROBLEMS
-from prep.language import _
+from prep.language import _, counted
 from prep.ops import check as check_op
 from prep.ops.check import CheckOptions
 from prep.project import Project
@@ -99,12 +98,15 @@ class Report:
 
 
 def _last_lines(summary: dict[str, Any]) -> Iterator[str]:
-    counts = Counter({name: int(summary[name]) for name in ("errors", "warnings", "infos")})
-    named = ", ".join(
-        f"{count} {name if count != 1 else name[:-1]}" for name, count in counts.items()
+    errors, warnings, infos = (int(summary[name]) for name in ("errors", "warnings", "infos"))
+    named = (
+        counted("{count} error", "{count} errors", errors),
+        counted("{count} warning", "{count} warnings", warnings),
+        counted("{count} info", "{count} infos", infos),
     )
-    images = f"{summary['images']} images read by the rules of {summary['trainer']}"
-    yield f"{images}: {named}." if counts.total() else f"{images}: nothing to complain about."
+    told = _(", ").join(named) if errors + warnings + infos else _("nothing to complain about")
+    text = _("{images} images read by the rules of {trainer}: {told}.")
+    yield text.format(images=summary["images"], trainer=summary["trainer"], told=told)
     if summary["fixed"]:
         yield f"Mended {summary['fixed']} findings (edit {summary['edit']}; shikomi undo)."
     if summary["fixable"]:

@@ -1,6 +1,6 @@
 """The command line of the journal: what was done, undoing it, doing it again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,19 +18,23 @@ from prep.dataset.journal.changes import (
     EXCLUDED,
     MOVED,
 )
+from prep.language import _, counted, translated
+from prep.language.wrapping import padded
 from prep.ops import edit as edit_op
 
 _MOST = 20
 """Changes that are printed; all of them are in the output of --json."""
-_NOUNS = {
-    CAPTION: "caption",
-    EXCLUDED: "exclusion",
-    CROPS: "crop",
-    MOVED: "moved file",
-    CONTENT: "file",
-    ANSWERS: "answered image",
-    DECISIONS: "decision",
+_COUNTS: dict[str, Callable[[int], str]] = {
+    CAPTION: lambda n: counted("{count} caption", "{count} captions", n),
+    EXCLUDED: lambda n: counted("{count} exclusion", "{count} exclusions", n),
+    CROPS: lambda n: counted("{count} crop", "{count} crops", n),
+    MOVED: lambda n: counted("{count} moved file", "{count} moved files", n),
+    CONTENT: lambda n: counted("{count} file", "{count} files", n),
+    ANSWERS: lambda n: counted("{count} answered image", "{count} answered images", n),
+    DECISIONS: lambda n: counted("{count} decision", "{count} decisions", n),
 }
+_STATE = 8
+"""Terminal cells of the state of an edit."""
 
 
 @examples(
@@ -92,9 +96,12 @@ def _edit_line(event: events.Event) -> str | None:
     if not isinstance(event, events.HistoryEntry):
         return None
     when = datetime.fromtimestamp(event.time).strftime("%Y-%m-%d %H:%M")
-    counts = ", ".join(_count(number, _NOUNS[kind]) for kind, number in event.kinds.items())
-    author = f", by the {event.author}" if event.author else ""
-    return f"{event.id:>4}  {when}  {event.state:<6}  {event.title}  ({counts}{author})"
+    facts = [_COUNTS[kind](number) for kind, number in event.kinds.items()]
+    if event.author:
+        facts.append(_("by the {author}").format(author=_(event.author)))
+    state = padded(_(event.state), _STATE)
+    told = _("({text})").format(text=_(", ").join(facts))
+    return f"{event.id:>4}  {when}  {state}{translated(event.title)}  {told}"
 
 
 def _count(number: int, noun: str) -> str:

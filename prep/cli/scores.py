@@ -7,6 +7,8 @@ from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.changes import change_line
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
+from prep.language import _, counted, marked, translated
+from prep.language.wrapping import padded
 from prep.ops import compare as compare_op
 from prep.ops import doubt as doubt_op
 from prep.ops import thresholds as thresholds_op
@@ -17,9 +19,9 @@ from prep.ops.thresholds import ThresholdOptions
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
 
 _WHY = {
-    "missing": "seen, but not in the caption",
-    "unseen": "in the caption, but hardly seen",
-    "near": "a close call",
+    "missing": marked("seen, but not in the caption"),
+    "unseen": marked("in the caption, but hardly seen"),
+    "near": marked("a close call"),
 }
 
 
@@ -129,6 +131,10 @@ def doubt(
     )
 
 
+def _images(number: int) -> str:
+    return counted("{count} image", "{count} images", number)
+
+
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
 
@@ -161,16 +167,24 @@ def _threshold_line(event: events.Event) -> str | None:
 
 
 def _threshold_summary(found: dict[str, Any]) -> str:
-    heading = f"{found['model']}, {found['images']} images"
-    heading += f" ({found['unscored']} others are not scored)" if found["unscored"] else ""
+    count = _images(found["images"])
+    if found["unscored"]:
+        count += _(" ({count} others are not scored)").format(count=found["unscored"])
+    heading = _("{model}, {images}").format(model=translated(found["model"]), images=count)
     if not found["instead"]:
-        return f"{heading}: {found['after']} tags; give other thresholds to compare"
+        text = _("{heading}: {count} tags; give other thresholds to compare")
+        return text.format(heading=heading, count=found["after"])
     parts = [
-        f"{sign}{_count(found[what], 'tag')} on {_count(found[images], 'image')}"
+        _("{sign}{tags} on {images}").format(
+            sign=sign,
+            tags=counted("{count} tag", "{count} tags", found[what]),
+            images=_images(found[images]),
+        )
         for sign, what, images in (("+", "added", "gaining"), ("-", "removed", "losing"))
         if found[what]
     ]
-    return f"{heading}: {found['instead']}: {', '.join(parts) or 'no tag changes'}"
+    told = _(", ").join(parts) or _("no tag changes")
+    return f"{heading}\n{translated(found['instead'])}: {told}"
 
 
 def _agreement_line(event: events.Event) -> str | None:
@@ -200,20 +214,24 @@ def _doubt_line(event: events.Event) -> str | None:
         return None
     return (
         f"{event.doubt:.2f}  {event.tag:<24} {event.score:.2f} of {event.threshold:.2f}"
-        f"  {_WHY[event.reason]:<31}  {event.path}"
+        f"  {padded(_(_WHY[event.reason]), 31)}  {event.path}"
     )
 
 
 def _doubt_summary(found: dict[str, Any]) -> str:
     if not found["doubts"]:
         return "No doubts: captions and scores agree, or were decided by hand."
-    reasons = {**_WHY, "near": "close calls"}
-    counts = ", ".join(f"{count} {reasons[name]}" for name, count in found["reasons"].items())
-    line = f"{_count(found['doubts'], 'doubt')} in {_count(found['images'], 'image')} ({counts})"
+    doubts = counted("{count} doubt", "{count} doubts", found["doubts"])
+    lines = [_("{doubts} in {images}").format(doubts=doubts, images=_images(found["images"]))]
+    text = _("  {count} {reason}")
+    lines += [
+        text.format(count=count, reason=_(_WHY[name])) for name, count in found["reasons"].items()
+    ]
     if found["shown"] < found["doubts"]:
-        line += f"; the first {found['shown']} shown, --limit 0 for all"
-    line += f"; {found['unscored']} images are not scored" if found["unscored"] else ""
-    return line
+        lines.append(_("The first {shown} are shown; --limit 0 shows all.").format_map(found))
+    if found["unscored"]:
+        lines.append(_("{unscored} images are not scored.").format_map(found))
+    return "\n".join(lines)
 
 
 def _answer_summary(found: dict[str, Any], options: DoubtOptions) -> str:

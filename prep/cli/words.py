@@ -166,12 +166,14 @@ def _lint_lines(event: events.Event) -> str | None:
 
 def _lint_summary(found: dict[str, Any]) -> str:
     parts = [f"{count} {code}" for code, count in found["findings"].items()]
-    text = f"{found['tags']} tags, {found['vocabulary']:,} known words: "
-    text += ", ".join(parts) or "nothing to say"
+    told = ", ".join(parts) or "nothing to say"
+    text = f"{found['tags']} tags, {found['vocabulary']:,} known words: {told}"
     if found["changed"]:
-        text += f". {found['changed']} captions " + (
-            f"changed (edit {found['edit']})" if found["edit"] else "would change"
-        )
+        changed = f"{found['changed']} captions would change"
+        if found["edit"]:
+            undo = f"(edit {found['edit']}; take it back with: shikomi undo)"
+            changed = f"{found['changed']} captions changed {undo}"
+        text += f".\n{changed}"
     return text
 
 

@@ -19,7 +19,7 @@ _BETWEEN = re.compile(r": |  ")
 """What stands between two parts of a line, and in no name that a message begins with."""
 _FORMAT = re.compile(r"\{(\w+)[:!][^{}]*\}")
 _FILE = re.compile(r"[^:]*\.\w{2,5}")
-_REMARK = re.compile(r"(.+?) +\((.+)\)")
+_REMARK = re.compile(r"(.+?)( +)\((.+)\)")
 Enough = Callable[[Iterable[bool]], bool]
 _DEEPEST = 3
 """Messages within messages within messages."""
@@ -103,6 +103,10 @@ class Templates:
             values = _values(template.literals, text)
             if values is None or not self._likely(template, values, depth):
                 continue
+            if any(", " in value for value in values) and (
+                several := self._linked(", ", "、", text, depth, all)
+            ):
+                return several  # not one message, whose value is the rest
             shown = [self._value(value, depth) for value in values]
             named = dict(zip(template.names, shown, strict=True))
             return template.translation.format(**named)
@@ -127,6 +131,14 @@ class Templates:
 
     def _in_parts(self, text: str, depth: int) -> str | None:
         """Translate what is known of the parts of a text."""
+        if match := _REMARK.fullmatch(text):
+            about, space, remark = match.groups()
+            if (found := self._found(about, depth + 1)) is not None:
+                whole = self._by_template(f"({remark})", depth)
+                return f"{found}{whole or f'（{self._value(remark, depth)}）'}"
+            # In a list, two spaces part what is said of a file from its name.
+            if len(space) > 1 and (found := self._found(remark, depth + 1)) is not None:
+                return f"{about}{space}（{found}）"
         if shown := self._sentences(text, depth, any) or self._linked("; ", "；", text, depth, any):
             return shown
         if text.endswith(".") and (found := self._found(text[:-1], depth + 1)) is not None:
@@ -135,11 +147,7 @@ class Templates:
             return found.removesuffix("。")
         name, colon, reason = text.partition(": ")
         if colon and (found := self._found(reason, depth + 1)) is not None:
-            return f"{self._value(name, depth)}: {found}"
-        if match := _REMARK.fullmatch(text):
-            about, remark = match.groups()
-            if (found := self._found(about, depth + 1)) is not None:
-                return f"{found}（{self._value(remark, depth)}）"
+            return f"{self._value(name, depth)}：{found}"
         if shown := self._linked(", ", "、", text, depth, all):
             return shown
         return self._behind_name(text)
@@ -180,9 +188,11 @@ class Templates:
         if len(parts) < 2:
             return None
         shown = [self._found(part, depth + 1) for part in parts]
-        if not enough(each is not None for each in shown):
+        # What has no words, such as 640x480, is the same in all languages.
+        pairs_ = list(zip(parts, shown, strict=True))
+        known = (new is not None or not _WORD.search(part) for part, new in pairs_)
+        if not any(shown) or not enough(known):
             return None
-        pairs_ = zip(parts, shown, strict=True)
         return _joined(join, (part if new is None else new for part, new in pairs_))
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from rich.cells import cell_len
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -11,7 +13,14 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from prep.language import _
+from prep.language.wrapping import wrapped
 from tui import commands
+
+_KEYS = 17
+"""Terminal cells of the column of keys."""
+_WIDEST = 92
+_AROUND = 8
+"""Cells of border, padding and scroll bar."""
 
 
 class Help(ModalScreen[None]):
@@ -39,9 +48,14 @@ class Help(ModalScreen[None]):
         with VerticalScroll(classes="dialog help") as dialog:
             dialog.border_title = _("Keys")
             dialog.border_subtitle = _("esc closes")
-            yield Static(self._text())
+            yield Static()
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Fill the width that there is."""
+        self.query_one(Static).update(self._text())
 
     def _text(self) -> Content:
+        room = min(_WIDEST, int(0.94 * self.app.size.width)) - _AROUND - _KEYS
         headings = sorted(commands.titles(), key=lambda item: item[0] != self._mode)
         parts: list[str | tuple[str, str]] = []
         for scope, heading in headings:
@@ -49,12 +63,8 @@ class Help(ModalScreen[None]):
             if found:
                 parts.append((f"{heading}\n", "bold $text-primary"))
             for command in found:
-                keys = command.label(self._keymap)
-                parts += [
-                    (f"  {keys:<14}", "bold"),
-                    f" {_(command.help)}",
-                    (f"  {command.id}\n", "dim"),
-                ]
+                parts.append((f"  {command.label(self._keymap):<{_KEYS - 2}}", "bold"))
+                parts += _columns(_(command.help), command.id, room)
         if self._pictures:
             parts += [(f"{_('Pictures')}\n", "bold $text-primary"), f"  {self._pictures}\n"]
         return Content.assemble(*parts)
@@ -62,3 +72,14 @@ class Help(ModalScreen[None]):
     def action_scroll(self, lines: int) -> None:
         """Scroll, also with letter keys."""
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+
+def _columns(text: str, name: str, room: int) -> list[str | tuple[str, str]]:
+    """Return what a key does, and at the right its name: below, where both do not fit."""
+    indent = " " * _KEYS
+    *lines, last = wrapped(text, room)
+    gap = room - cell_len(last) - cell_len(name)
+    if gap < 2:
+        lines, last, gap = [*lines, last], "", room - cell_len(name)
+    above = "".join(f"{line}\n{indent}" for line in lines)
+    return [f"{above}{last}{' ' * gap}", (f"{name}\n", "dim")]

@@ -122,7 +122,7 @@ def _captions(project: Project, concept: Concept, rows: Sequence[ImageRow]) -> I
 def _resolution(project: Project, rows: Sequence[ImageRow]) -> Iterator[Advice]:
     section = project.settings.project
     least, most = _USUAL[section.family]
-    usual = f"{least} or {most}" if least != most else str(least)
+    usual = f"{least} to {most} pixels" if least != most else f"{least} pixels"
     family = _FAMILIES[section.family]
     if not least <= section.resolution <= most:
         yield Advice(

@@ -130,7 +130,8 @@ def _pairs(present: Present, group: events.Group) -> Iterator[Decision]:
     """Yield a decision for each image that may be a copy, or is a variant."""
     variant = group.reason == VARIANT
     for path, detail, turn in _members(group):
-        what = "differ in a detail" if variant else "may be the same picture"
+        one, other = name(group.keep), name(path)
+        same = f"{one} and {other} may be the same picture"
         note = "Both teach something if the difference is meant" if variant else "Please look"
         images = (group.keep, path)
         yield UnclearPair(
@@ -141,7 +142,7 @@ def _pairs(present: Present, group: events.Group) -> Iterator[Decision]:
             importance=_VARIANT if variant else _UNCLEAR,
             reasons=(group.reason,),
             turns=(0, turn),
-            title=f"{name(group.keep)} and {name(path)} {what}",
+            title=f"{one} and {other} differ in a detail" if variant else same,
             reason=f"{note}{_in(detail)}.",
             no="keep both",
             fix=f"exclude {name(path)}: it is a copy",

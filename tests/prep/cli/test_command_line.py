@@ -95,7 +95,7 @@ def test_words_behind_two_hyphens_are_arguments() -> None:
         (["edit", "p", "--replace.hat", "--no-lower"], "--replace.hat needs a value."),
         (["edit", "p", "--replace.hat=cap", "-x"], "Unknown option: -x."),
         (["ls", "p", "--json", "-x"], "Unknown option: -x."),
-        (["shuffle", "p", "--seed", "-1"], "--seed: input should be greater than or equal to 0"),
+        (["shuffle", "p", "--seed", "-1"], "--seed: must be at least 0"),
         (["ls", "p", "--wher", "x"], "Unknown option: --wher. Did you mean --where?"),
         (["ls", "p", "-json"], "Unknown option: -json. Did you mean --json?"),
         (["ls", "p", "--zzz=1"], "Unknown option: --zzz.\n"),
