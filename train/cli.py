@@ -12,20 +12,17 @@ from prep.cli import console
 from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.examples import examples
 from prep.cli.run_lines import run_line
-from prep.errors import EXIT_INTERRUPTED, EXIT_PROBLEMS, UserError
+from prep.errors import EXIT_INTERRUPTED, UserError
 from prep.project import Project
 from prep.system import jobs
-from prep.system.names import with_home
 from train.config import TrainSettings
 from train.extra import configure_libraries, require_training
-from train.families.base_model import BaseModel
 from train.job import begin
 from train.job import rates as trying
 from train.job.changes import Changes
 from train.job.follow import follow
 from train.job.rates import RateOptions
 from train.kohya.command import show_translation, translated
-from train.lora.contents import LoraInfo, full_size_of, inspect
 from train.sampling.options import GridOptions, SampleOptions
 
 Presets = Annotated[tuple[str, ...], Parameter(name="--preset")]
@@ -249,99 +246,6 @@ def grid(
         yield from sheets.run(Project.open(project), options)
 
     return console.show(stream(), json=json, printer=_picture_line)
-
-
-@examples(
-    (
-        "shikomi lora info my_project/output/lora/my_project.safetensors",
-        "Show model family, algorithm, rank, alpha and modules.",
-    ),
-    (
-        "shikomi lora info my_project/output/lora/my_project.safetensors --metadata",
-        "Also show the settings of the training that are stored in the file.",
-    ),
-)
-def lora_info(
-    file: Path,
-    /,
-    *,
-    metadata: bool = False,
-    json: Json = False,
-) -> int:
-    """Show what a LoRA file holds.
-
-    Args:
-        file: LoRA file (.safetensors).
-        metadata: Also print all metadata.
-    """
-
-    def stream() -> Iterator[events.Event]:
-        yield events.Finished(_described(inspect(with_home(file))))
-
-    return console.show(stream(), json=json, summary=lambda s: _info_text(s, metadata=metadata))
-
-
-@examples(
-    (
-        "shikomi lora verify my_project/output/lora/my_project.safetensors",
-        "Check the file against the model that it was made for, SD 1.5 or SDXL, at full size.",
-    ),
-    (
-        "shikomi lora verify other.safetensors --base my_project/model/my-sd15-model",
-        "Check a file against one base model.",
-    ),
-)
-def lora_verify(file: Path, /, *, base: Path | None = None, json: Json = False) -> int:
-    """Check that a LoRA fits the base model: names and shapes; the exit code is 1 if not.
-
-    Args:
-        file: LoRA file (.safetensors).
-        base: Base model to check against, a file or a folder. Default: Stable Diffusion 1.5 or
-            SDXL, whichever the file was made for.
-    """
-    problems = 0
-
-    def stream() -> Iterator[events.Event]:
-        nonlocal problems
-        model = BaseModel.open(base).module_shapes() if base else full_size_of(with_home(file))
-        found = inspect(with_home(file), model)
-        problems = len(found.faults)
-        yield events.Finished(_described(found))
-
-    code = console.show(stream(), json=json, summary=lambda s: _info_text(s, metadata=False))
-    return code or (EXIT_PROBLEMS if problems else 0)
-
-
-def _described(found: LoraInfo) -> dict[str, Any]:
-    return {
-        "file": str(found.path),
-        "family": found.family,
-        "algorithm": found.algorithm,
-        "rank": found.ranks[0] if found.ranks else None,
-        "ranks": list(found.ranks),
-        "alpha": found.alpha,
-        "modules": found.modules,
-        "unmatched": list(found.unmatched),
-        "faults": list(found.faults),
-        "metadata": found.metadata,
-    }
-
-
-def _info_text(summary: dict[str, Any], *, metadata: bool) -> str:
-    modules = ", ".join(f"{count} {part}" for part, count in summary["modules"].items())
-    lines = [
-        f"{summary['file']}",
-        f"family     {summary['family']}",
-        f"algorithm  {summary['algorithm']}",
-        f"rank       {', '.join(map(str, summary['ranks']))}   alpha {summary['alpha']}",
-        f"modules    {modules}",
-        f"unmatched  {len(summary['unmatched'])}",
-        *(f"           {name}" for name in summary["unmatched"]),
-        *(f"fault      {fault}" for fault in summary["faults"]),
-    ]
-    if metadata:
-        lines += [f"{key} = {value}" for key, value in sorted(summary["metadata"].items())]
-    return "\n".join(lines)
 
 
 def _picture_line(event: events.Event) -> str | None:

@@ -11,7 +11,7 @@ from prep.project import Project
 from prep.system import jobs
 from tests.train.tiny import MakeRun
 from tests.waiting import ended, wait_for
-from train import cli, extra
+from train import cli, extra, lora_cli
 from train.sampling.options import GridOptions, SampleOptions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +41,7 @@ def test_train_then_look_at_the_result(folder: Path, capfd: pytest.CaptureFixtur
     assert {"lora", "steps", "it_per_s", "peak_memory_bytes", "val_loss_before"} <= set(summary)
     lora = folder / summary["lora"]
 
-    assert cli.lora_info(lora, json=True) == 0
+    assert lora_cli.lora_info(lora, json=True) == 0
     (described,) = lines(capfd.readouterr().out)
     about = described["summary"]
     assert isinstance(about, dict)
@@ -50,10 +50,10 @@ def test_train_then_look_at_the_result(folder: Path, capfd: pytest.CaptureFixtur
     )
     assert about["rank"] == 2
 
-    assert cli.lora_verify(lora, base=folder) == 2, "no model there"
+    assert lora_cli.lora_verify(lora, base=folder) == 2, "no model there"
     capfd.readouterr()
     base = Path(Project.open(folder).settings.train["base"])
-    assert cli.lora_verify(lora, base=base) == 0
+    assert lora_cli.lora_verify(lora, base=base) == 0
     assert "unmatched  0" in capfd.readouterr().out
 
     options = SampleOptions(prompt=("mochi",), lora=("made-up",))
@@ -77,9 +77,9 @@ def test_unmatched_modules_are_a_problem(
     weights = raw(torch.zeros(2, 2))
     leaves = ("lora_unet_wrong.lora_down.weight", "lora_unet_wrong.lora_up.weight")
     file.write_bytes(serialise(dict.fromkeys(leaves, weights), {}))
-    assert cli.lora_verify(file) == 1
+    assert lora_cli.lora_verify(file) == 1
     assert "lora_unet_wrong" in capsys.readouterr().out
-    assert cli.lora_info(tmp_path / "missing.safetensors") == 1
+    assert lora_cli.lora_info(tmp_path / "missing.safetensors") == 1
 
 
 def test_faults_have_no_traceback(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

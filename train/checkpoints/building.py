@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from prep.errors import UnreadableError
 from train.checkpoints.components import copies_of
-from train.checkpoints.names import Change, Copy
+from train.checkpoints.names import THIRDS, Change, Copy
 from train.checkpoints.single_file import SingleFile
 
 _TEXT_MODEL = "text_model."
@@ -73,7 +73,10 @@ def _fill(module: nn.Module, file: SingleFile, copies: list[Copy], dtype: torch.
     for name, tensor in file.tensors(steps):
         for copy in steps[name]:
             target = copy.target if copy.target in known else f"{_TEXT_MODEL}{copy.target}"
-            weights[target] = _changed(tensor, copy.change).to(dtype)
+            weight = component_view(tensor, copy.change)
+            if copy.change in ("transposed", *THIRDS):  # a weight of its own, in its own order
+                weight = weight.clone(memory_format=torch.contiguous_format)
+            weights[target] = weight.to(dtype)
     try:
         module.load_state_dict(weights, strict=True, assign=True)
     except RuntimeError as error:
@@ -83,14 +86,14 @@ def _fill(module: nn.Module, file: SingleFile, copies: list[Copy], dtype: torch.
         ) from error
 
 
-def _changed(tensor: Tensor, change: Change) -> Tensor:
+def component_view(tensor: Tensor, change: Change) -> Tensor:
+    """Return a view of a file's tensor, contiguous there, that has the shape in the component."""
     if change == "transposed":
-        return tensor.T.contiguous()
+        return tensor.T
     if change == "matrix":
         return tensor.reshape(tensor.shape[:2])
     if change:
-        number = ("first", "second", "third").index(change)
-        return tensor.chunk(3)[number].clone()
+        return tensor.chunk(3)[THIRDS.index(change)]
     return tensor
 
 

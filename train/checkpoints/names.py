@@ -15,6 +15,8 @@ from train.lora.sgm import sgm_paths
 Change = Literal["", "transposed", "matrix", "first", "second", "third"]
 """What happens to a tensor: nothing, a matrix transposed, a 1x1 convolution made a matrix, or a
 third of its rows taken."""
+THIRDS: tuple[Change, ...] = ("first", "second", "third")
+"""The changes that take a third, in the order of the rows."""
 
 _NO_BIAS = (".to_q", ".to_k", ".to_v")
 
@@ -61,7 +63,7 @@ _OPEN_CLIP = {
     "mlp.fc2": "mlp.c_proj",
     "self_attn.out_proj": "attn.out_proj",
 }
-_THIRDS: Mapping[str, Change] = {"q": "first", "k": "second", "v": "third"}
+_PROJECTIONS: Mapping[str, Change] = {"q": "first", "k": "second", "v": "third"}
 
 
 def open_clip_copies(layout: TextLayout) -> Iterator[Copy]:
@@ -77,7 +79,7 @@ def open_clip_copies(layout: TextLayout) -> Iterator[Copy]:
         for leaf in ("weight", "bias"):
             for ours, theirs in _OPEN_CLIP.items():
                 yield Copy(f"{target}.{ours}.{leaf}", f"{source}.{theirs}.{leaf}")
-            for part, third in _THIRDS.items():
+            for part, third in _PROJECTIONS.items():
                 joined = f"{source}.attn.in_proj_{leaf}"
                 yield Copy(f"{target}.self_attn.{part}_proj.{leaf}", joined, third)
     yield from (Copy(f"final_layer_norm.{leaf}", f"ln_final.{leaf}") for leaf in ("weight", "bias"))

@@ -5,7 +5,7 @@ they are read by torch with ``weights_only``, which runs no code from them.
 """
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader
@@ -134,16 +134,27 @@ class SingleFile:
 
 
 def _tensor(file: BufferedReader, header: SafetensorsHeader, name: str) -> "Tensor":
-    import torch
-
     entry = header.tensors[name]
     start, end = entry["data_offsets"]
     file.seek(header.data_start + start)
     data = bytearray(end - start)
     if file.readinto(data) < len(data):
         raise EOFError(f"{name} is cut off")
-    kind = getattr(torch, _TYPES[entry["dtype"]])
-    return torch.frombuffer(data, dtype=kind).reshape(entry["shape"]) if data else torch.empty(0)
+    return as_tensor(entry["dtype"], entry["shape"], data)
+
+
+def as_tensor(dtype: str, shape: Sequence[int], data: bytearray) -> "Tensor":
+    """Return bytes as the tensor that they are, on the CPU; it shares their memory.
+
+    Args:
+        dtype: safetensors' name of the type.
+        shape: Of the tensor.
+        data: Little-endian.
+    """
+    import torch
+
+    kind = getattr(torch, _TYPES[dtype])
+    return torch.frombuffer(data, dtype=kind).reshape(shape) if data else torch.empty(0)
 
 
 def _refuse_gguf(path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from train.checkpoints.names import (
+    THIRDS,
     Copy,
     clip_copies,
     open_clip_copies,
@@ -19,7 +20,6 @@ from train.lora.layout import TextLayout, UNetLayout
 from train.settings.model import FamilyName
 
 _TEXT_MODEL = "text_model."
-_THIRDS = ("first", "second", "third")
 
 
 def original_tensors(state: Mapping[str, Tensor], copies: Iterable[Copy]) -> dict[str, Tensor]:
@@ -37,7 +37,7 @@ def original_tensors(state: Mapping[str, Tensor], copies: Iterable[Copy]) -> dic
     for copy in copies:
         target = copy.target if copy.target in state else f"{_TEXT_MODEL}{copy.target}"
         tensor = state[target]
-        if copy.change in _THIRDS:
+        if copy.change in THIRDS:
             thirds.setdefault(copy.source, {})[copy.change] = tensor
         elif copy.change == "transposed":
             found[copy.source] = tensor.T.contiguous()
@@ -45,7 +45,7 @@ def original_tensors(state: Mapping[str, Tensor], copies: Iterable[Copy]) -> dic
             found[copy.source] = tensor[:, :, None, None].contiguous()
         else:
             found[copy.source] = tensor
-    joined = {n: torch.cat([parts[third] for third in _THIRDS]) for n, parts in thirds.items()}
+    joined = {n: torch.cat([parts[third] for third in THIRDS]) for n, parts in thirds.items()}
     return found | joined
 
 

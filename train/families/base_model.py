@@ -21,10 +21,11 @@ from train.settings.model import FamilyName
 
 Prediction = Literal["auto", "epsilon", "v_prediction"]
 _INPAINTING_CHANNELS = 9
-_VERSIONS = {
+VERSIONS: Mapping[FamilyName, tuple[str, str]] = {
     "sd15": ("sd_v1", "stable-diffusion-v1"),
     "sdxl": ("sdxl_base_v1-0", "stable-diffusion-xl-v1-base"),
 }
+"""What kohya's metadata and the metadata standard call the families."""
 _SHOWN = 10
 """Digits of a hash that are shown, like A1111 does."""
 _SD2_WIDTH = 1024
@@ -132,14 +133,14 @@ class BaseModel:
     @property
     def version(self) -> str:
         """What kohya's metadata calls it (``ss_base_model_version``): sd_v1 or sdxl_base_v1-0."""
-        name = _VERSIONS[self.family][0]
+        name = VERSIONS[self.family][0]
         predicts_v = self.configs["scheduler"].get("prediction_type") == "v_prediction"
         return f"{name}_v" if predicts_v and self.family == "sd15" else name
 
     @property
     def architecture(self) -> str:
         """What the metadata standard calls the family (``modelspec.architecture``)."""
-        return _VERSIONS[self.family][1]
+        return VERSIONS[self.family][1]
 
     @property
     def pixel_multiple(self) -> int:

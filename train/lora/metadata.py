@@ -17,7 +17,7 @@ from prep.captions.shuffle import plain
 from train.config import RunConfig, TrainSettings
 from train.data.dataset import Dataset, Schedule, TrainImage
 
-_IMPLEMENTATIONS = {
+IMPLEMENTATIONS = {
     "sd15": "diffusers",
     "sdxl": "https://github.com/Stability-AI/generative-models",
 }
@@ -317,7 +317,7 @@ def _modelspec(run: RunConfig, data: Dataset, facts: Facts, finished: float) -> 
     values = {
         "sai_model_spec": "1.0.1",
         "architecture": facts.architecture + ("" if full else "/lora"),
-        "implementation": _IMPLEMENTATIONS["sdxl" if full else run.family],
+        "implementation": IMPLEMENTATIONS["sdxl" if full else run.family],
         "implementation_version": f"shikomi/{__version__}",
         "title": run.name,
         "resolution": f"{width}x{height}",

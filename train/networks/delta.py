@@ -18,6 +18,8 @@ from train.networks.base import Adapter, copy_exactly
 from train.networks.layers import applied
 
 Tensors = Mapping[str, Tensor]
+_MAGNITUDES = ("dora_scale", "lora_magnitude_vector")
+"""Leaves of DoRA."""
 
 
 class DeltaModule(Adapter):
@@ -55,9 +57,9 @@ class DeltaModule(Adapter):
         tensors = self._tensors()
         with torch.no_grad():
             change = weight_change(tensors, base.weight.float())
-            bias = tensors.get("diff_b", tensors.get("b_norm"))
+            bias = bias_change(tensors)
             change = change.to(x.dtype)
-            bias = None if bias is None else bias.reshape(-1).to(x.dtype)
+            bias = None if bias is None else bias.to(x.dtype)
         return applied(base, x, change, bias)
 
 
@@ -74,11 +76,35 @@ def weight_change(tensors: Tensors, weight: Tensor) -> Tensor:
     change = _plain_change(tensors, weight)
     if (scalar := tensors.get("scalar")) is not None:
         change = change * scalar.reshape(())
-    for leaf in ("dora_scale", "lora_magnitude_vector"):
+    for leaf in _MAGNITUDES:
         if leaf in tensors:
             by_output = leaf != "dora_scale" or len(tensors[leaf]) == len(weight)
             change = _decomposed(weight + change, tensors[leaf], by_output=by_output) - weight
     return change
+
+
+def bias_change(tensors: Tensors) -> Tensor | None:
+    """Return the change of a module's bias, shape (out,); ``None`` for none."""
+    found = tensors.get("diff_b", tensors.get("b_norm"))
+    return None if found is None else found.reshape(-1)
+
+
+def low_rank_change(tensors: Tensors) -> tuple[Tensor, Tensor] | None:
+    """Return the change of a weight as a product, where that is what its tensors are.
+
+    Returns:
+        (out, rank) and (rank, inputs x kernel), both fp32, whose product is ``weight_change`` with
+        all but the first axis joined; ``None`` for DoRA, LoHa, LoKr, and differences of weights.
+    """
+    if "lora_down.weight" not in tensors or tensors.keys() & set(_MAGNITUDES):
+        return None
+    down, up = tensors["lora_down.weight"], tensors["lora_up.weight"].flatten(1)
+    scale = _scale(tensors, len(down))
+    if (core := tensors.get("lora_mid.weight")) is not None:
+        down = torch.einsum("ij...,jr->ir...", core, down.flatten(1))
+    if (scalar := tensors.get("scalar")) is not None:
+        scale = scale * scalar.reshape(())
+    return up * scale, down.flatten(1)
 
 
 def _decomposed(weight: Tensor, magnitude: Tensor, *, by_output: bool) -> Tensor:

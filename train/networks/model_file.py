@@ -52,14 +52,11 @@ def save_checkpoint(
         UserError: The base model's files have changed, or the file cannot be written.
     """
     dtype = DTYPES[precision]
-    tensors = _others(base, trained)
+    tensors = checkpoint_tensors(base, trained)
     for component, weights in trained.items():
-        copies = _copies(base, component, weights)
+        copies = copies_in_file(base, component, weights)
         for name, tensor in original_tensors(weights, copies).items():
             tensors[name] = _checked(path, name, tensor, dtype, precision)
-    for mark in _MARKS:
-        tensors.pop(mark, None)
-    tensors |= {mark: StoredTensor("F32", (0,), lambda: b"") for mark in _marks(base)}
     write_tensors(path, tensors, metadata, {"modelspec.hash_sha256": "0x"})
 
 
@@ -94,7 +91,14 @@ def _checked(
     return StoredTensor(plain.dtype, plain.shape, read)
 
 
-def _copies(base: BaseModel, component: str, names: Collection[str]) -> list[Copy]:
+def copies_in_file(base: BaseModel, component: str, names: Collection[str]) -> list[Copy]:
+    """Return where the checkpoint of a base model keeps each weight of a component.
+
+    Args:
+        base: The base model, a file or a folder.
+        component: unet, vae, text_encoder or text_encoder_2.
+        names: Of the component's weights.
+    """
     config, source = base.configs[component], base.source
     if isinstance(source, FileSource):
         return copies_of(source.file, component, config)
@@ -108,8 +112,16 @@ def _marks(base: BaseModel) -> list[str]:
     return list(_MARKS) if schedule.get("rescale_betas_zero_snr") else [_MARKS[0]]
 
 
-def _others(base: BaseModel, trained: Collection[str]) -> dict[str, StoredTensor]:
-    """Return everything that was not trained."""
+def checkpoint_tensors(base: BaseModel, trained: Collection[str] = ()) -> dict[str, StoredTensor]:
+    """Return the tensors of a base model as a single file holds them, by their names there.
+
+    Args:
+        base: Of a single file, the tensors are as they stand in it, in their own types.
+        trained: Components to leave out.
+
+    Raises:
+        UnreadableError: Its file is another one by now.
+    """
     found: dict[str, StoredTensor] = {}
     if isinstance(base.source, FileSource):
         found = _of_file(base.source.file)
@@ -121,7 +133,9 @@ def _others(base: BaseModel, trained: Collection[str]) -> dict[str, StoredTensor
         components = [name for name in every if name not in trained]
     for component in components:
         found |= _of_component(base, component)
-    return found
+    for mark in _MARKS:
+        found.pop(mark, None)
+    return found | {mark: StoredTensor("F32", (0,), lambda: b"") for mark in _marks(base)}
 
 
 def _of_file(file: SingleFile) -> dict[str, StoredTensor]:

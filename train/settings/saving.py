@@ -6,6 +6,9 @@ from pydantic import Field
 
 from prep.section import Section
 
+SavePrecision = Literal["fp16", "bf16", "fp32"]
+"""Number formats of saved weights."""
+
 
 class SaveSettings(Section):
     """What is saved, and when."""
@@ -18,5 +21,5 @@ class SaveSettings(Section):
     keep_saves: int | None = Field(None, ge=0)
     """How many of the files that a run saves are kept: the newest, with the last one. When absent:
     all of a LoRA's, and one of full fine-tuning, whose files are gigabytes. 0 means all."""
-    save_precision: Literal["fp16", "bf16", "fp32"] = "fp16"
+    save_precision: SavePrecision = "fp16"
     """Number format in the saved file."""

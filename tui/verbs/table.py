@@ -121,10 +121,13 @@ STAGES: dict[str, tuple[Verb, ...]] = {
     "Samples": (
         Verb("sample", "train.cli:sample", "Generate images with a base model and LoRAs."),
         Verb("grid", "train.cli:grid", "Generate a contact sheet: LoRA files x strengths."),
-        Verb("lora", "", "Inspect LoRA files."),
-        Verb("lora info", "train.cli:lora_info", "Show what a LoRA file holds."),
-        Verb("lora pick", "train.pick_cli:lora_pick", "Remember which LoRA is the best."),
-        Verb("lora verify", "train.cli:lora_verify", "Check that a LoRA fits a base model."),
+        Verb("lora", "", "Inspect, merge and resize LoRA files."),
+        Verb("lora info", "train.lora_cli:lora_info", "Show what a LoRA file holds."),
+        Verb("lora pick", "train.lora_cli:lora_pick", "Remember which LoRA is the best."),
+        Verb("lora verify", "train.lora_cli:lora_verify", "Check that a LoRA fits a base model."),
+        Verb("lora merge", "train.lora_cli:lora_merge", "Merge LoRAs, also into a model."),
+        Verb("lora resize", "train.lora_cli:lora_resize", "Give a LoRA another rank."),
+        Verb("lora extract", "train.lora_cli:lora_extract", "Make a LoRA of what a model learned."),
     ),
 }
 """All verbs, by the stages of the work in their order: that of the table in README."""
@@ -159,6 +162,7 @@ CONDUCT: dict[str, Conduct] = {
     **dict.fromkeys(("lora info", "lora verify"), _READS),
     **dict.fromkeys(("import", "tag", "caption", "export", "push"), _LONG),
     **dict.fromkeys(("regularize", "rates", "sample", "grid"), _LONG),
+    **dict.fromkeys(("lora merge", "lora resize", "lora extract"), _LONG),
     **dict.fromkeys(("lint", "check"), Conduct(("--fix",))),
     **dict.fromkeys(("prune", "plan"), Conduct(("--apply",))),
     "allow": Conduct(("WHAT",)),

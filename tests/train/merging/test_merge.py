@@ -1,0 +1,237 @@
+"""LoRAs merged into LoRAs and models: what the result adds is what they add together."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from prep.errors import UserError
+from prep.events import Event, Finished
+from prep.project import Project
+from tests.train.checkpoints.single import parts, write_folder, write_single_file
+from train.families.base_model import BaseModel
+from train.lora.contents import by_module, inspect
+from train.lora.file import serialise
+from train.merging.extract import extract
+from train.merging.merge import merge, resize
+from train.merging.options import ExtractOptions, MergeOptions, ResizeOptions
+from train.merging.weights import ModelWeights
+from train.networks.delta import bias_change, weight_change
+from train.networks.saved import load_lora, raw
+
+ATTENTION = "lora_unet_output_blocks_0_1_transformer_blocks_0_attn2_to_k"
+CONVOLUTION = "lora_unet_input_blocks_1_0_in_layers_2"
+MATRIX = "lora_unet_output_blocks_0_1_proj_in"
+NORM = "lora_unet_out_0"
+JOINED = "lora_te2_text_model_encoder_layers_1_self_attn_k_proj"
+"""A third of a matrix in the file."""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small SDXL model in a single file, in fp16."""
+    folder = tmp_path_factory.mktemp("model")
+    halves = {name: module.half() for name, module in parts("sdxl").items()}
+    return write_single_file(folder / "base.safetensors", halves, {"modelspec.title": "base"})
+
+
+@pytest.fixture
+def project(tmp_path: Path, model: Path) -> Project:
+    (tmp_path / "shikomi.toml").write_text(f"[train]\nbase = '{model}'\n")
+    (tmp_path / "output" / "lora").mkdir(parents=True)
+    return Project.open(tmp_path)
+
+
+def pair(shape: tuple[int, ...], rank: int = 2, alpha: float = 3.0) -> dict[str, Tensor]:
+    ones = [1] * len(shape[2:])
+    return {
+        "lora_down.weight": torch.randn(rank, *shape[1:]) * 0.1,
+        "lora_up.weight": torch.randn(shape[0], rank, *ones) * 0.1,
+        "alpha": torch.tensor(alpha),
+    }
+
+
+def write(project: Project, name: str, modules: Mapping[str, Mapping[str, Tensor]]) -> None:
+    tensors = {f"{m}.{leaf}": raw(t) for m, found in modules.items() for leaf, t in found.items()}
+    path = project.output / "lora" / f"{name}.safetensors"
+    path.write_bytes(serialise(tensors, {"ss_base_model_version": "sdxl_base_v1-0"}))
+
+
+@pytest.fixture
+def loras(project: Project, model: Path) -> dict[str, dict[str, dict[str, Tensor]]]:
+    """Two plain LoRAs, one with a bias and a norm, and one of other algorithms."""
+    torch.manual_seed(2)
+    shapes = BaseModel.open(model).module_shapes()
+    key, wide, square = (shapes[name] for name in (ATTENTION, CONVOLUTION, MATRIX))
+    norm = {"w_norm": torch.randn(shapes[NORM]), "b_norm": torch.randn(shapes[NORM])}
+    first = {ATTENTION: pair(key), CONVOLUTION: pair(wide), JOINED: pair(shapes[JOINED])}
+    second = {ATTENTION: pair(key, 3), NORM: norm}
+    second[MATRIX] = {**pair(square), "diff_b": torch.randn(square[0])}
+    loha = {f"hada_w{n}_a": torch.randn(key[0], 2) for n in (1, 2)}
+    loha |= {f"hada_w{n}_b": torch.randn(2, key[1]) for n in (1, 2)}
+    dora = {**pair(square), "dora_scale": torch.rand(square[0], 1) + 1}
+    found = {"first": first, "second": second, "other": {ATTENTION: loha, MATRIX: dora}}
+    for name, modules in found.items():
+        write(project, name, modules)
+    return found
+
+
+def finished(events: Iterator[Event]) -> dict[str, Any]:
+    last = list(events)[-1]
+    assert isinstance(last, Finished)
+    return last.summary
+
+
+def change(modules: Mapping[str, Any], name: str, weight: Tensor) -> Tensor:
+    return weight_change(modules[name], weight) if name in modules else torch.zeros_like(weight)
+
+
+def test_what_two_loras_add_at_their_strengths(
+    project: Project, loras: dict[str, Any], model: Path
+) -> None:
+    options = MergeOptions(lora=("first:0.5", "second:-2"), precision="fp32")
+    made = finished(merge(project, options))
+    assert made["file"] == "output/lora/first+second.safetensors"
+    assert (made["modules"], made["rank"], made["kept"]) == (5, 5, 1.0)
+    path = project.root / made["file"]
+    weights, merged = ModelWeights(BaseModel.open(model)), by_module(load_lora(path))
+    first, second = loras["first"], loras["second"]
+    for name in first.keys() | second.keys():
+        weight = weights.read(name)
+        expected = 0.5 * change(first, name, weight) - 2 * change(second, name, weight)
+        assert torch.allclose(weight_change(merged[name], weight), expected, atol=1e-5), name
+    for name, leaf in ((MATRIX, "diff_b"), (NORM, "b_norm")):
+        bias = bias_change(merged[name])
+        assert bias is not None
+        assert torch.allclose(bias, -2 * second[name][leaf])
+    found = inspect(path, BaseModel.open(model).module_shapes())
+    assert (found.faults, found.unmatched) == ((), ())
+    assert found.metadata["modelspec.merged_from"] == "first.safetensors:0.5, second.safetensors:-2"
+    assert found.metadata["ss_base_model_version"] == "sdxl_base_v1-0"
+    assert found.metadata["ss_network_dim"] == "Dynamic"
+
+
+def test_a_lower_rank_and_other_algorithms(
+    project: Project, loras: dict[str, Any], model: Path
+) -> None:
+    with pytest.raises(UserError, match="is no plain LoRA") as caught:
+        finished(merge(project, MergeOptions(lora=("first", "other"))))
+    assert "--rank" in caught.value.hint
+    assert not list(project.output.glob("lora/*+*"))
+    options = MergeOptions(lora=("first", "other:0.5"), rank=4, precision="fp32")
+    made = finished(merge(project, options))
+    assert made["rank"] == 4
+    assert 0.5 < made["kept"] < 1
+    weights = ModelWeights(BaseModel.open(model))
+    merged = by_module(load_lora(project.root / made["file"]))
+    weight = weights.read(ATTENTION)
+    expected = change(loras["first"], ATTENTION, weight)
+    expected += 0.5 * change(loras["other"], ATTENTION, weight)
+    u, values, v = torch.linalg.svd(expected)
+    best = (u[:, :4] * values[:4]) @ v[:4]
+    assert torch.allclose(weight_change(merged[ATTENTION], weight), best, atol=1e-4)
+
+
+def test_dora_needs_the_model(project: Project, loras: dict[str, Any]) -> None:
+    del loras
+    (project.root / "shikomi.toml").write_text("")
+    with pytest.raises(UserError) as caught:
+        finished(merge(Project.open(project.root), MergeOptions(lora=("first", "other"), rank=4)))
+    assert "has another size" in caught.value.message  # of SDXL at full size
+    assert "--base" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_model_learns_what_loras_add(
+    project: Project, loras: dict[str, Any], model: Path, kind: str, tmp_path: Path
+) -> None:
+    base, chosen = model, ("first:0.5", "other:2", "second")
+    if kind == "folder":
+        base = write_folder(tmp_path / "folder", parts("sdxl"), "v_prediction")
+    made = finished(merge(project, MergeOptions(lora=chosen, into=str(base))))
+    path = project.root / made["file"]
+    assert path.parent == project.output / "checkpoints"
+    before, after = (ModelWeights(BaseModel.open(place)) for place in (base, path))
+    changed = {name: before.read(name) for name in before.table}
+    strengths = {"first": 0.5, "other": 2.0, "second": 1.0}
+    for name, weight in changed.items():
+        parts_ = [s * change(loras[lora], name, weight) for lora, s in strengths.items()]
+        exact = 1e-6 if kind == "folder" else 2e-3
+        assert torch.allclose(after.read(name), weight + sum(parts_), atol=exact, rtol=exact), name
+    if kind == "folder":
+        assert BaseModel.open(path).configs["scheduler"]["prediction_type"] == "v_prediction"
+        return
+    old, new = load_file(model), load_file(path)
+    assert old.keys() == new.keys()
+    assert [name for name in old if old[name].dtype != new[name].dtype] == []
+    same = {name for name in old if torch.equal(old[name], new[name])}
+    assert len(old) - len(same) == 7, "five weights and two biases"
+    bias = new["model.diffusion_model.out.0.bias"] - old["model.diffusion_model.out.0.bias"]
+    assert torch.allclose(bias.float(), loras["second"][NORM]["b_norm"], atol=2e-3)
+
+
+def test_a_resized_lora_keeps_what_it_says(project: Project, loras: dict[str, Any]) -> None:
+    del loras
+    assert finished(resize(project, ResizeOptions(lora="first", keep=0.01)))["rank"] == 1
+    made = finished(resize(project, ResizeOptions(lora="first", rank=1)))
+    assert made["file"] == "output/lora/first-resized-2.safetensors"
+    assert (made["rank"], made["modules"]) == (1, 3)
+    assert 0.3 < made["kept"] < 1
+    metadata = inspect(project.root / made["file"]).metadata
+    assert (metadata["ss_network_dim"], metadata["ss_network_alpha"]) == ("1", "1")
+
+
+@pytest.mark.parametrize("conv_rank", [0, 8])
+def test_a_trained_model_minus_its_base_is_what_was_merged(
+    project: Project, loras: dict[str, Any], model: Path, conv_rank: int
+) -> None:
+    made = finished(merge(project, MergeOptions(lora=("first",), into=str(model))))
+    options = ExtractOptions(model=made["file"], rank=8, conv_rank=conv_rank, precision="fp32")
+    found = finished(extract(project, options))
+    lora = by_module(load_lora(project.root / found["file"]))
+    assert (CONVOLUTION in lora) == bool(conv_rank)
+    assert lora.keys() == loras["first"].keys() - (set() if conv_rank else {CONVOLUTION})
+    for name in lora:
+        weight = torch.zeros(BaseModel.open(model).module_shapes()[name])
+        expected = change(loras["first"], name, weight)
+        assert torch.allclose(weight_change(lora[name], weight), expected, atol=2e-3), name
+    assert found["kept"] > 0.99
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (MergeOptions(lora=("first",)), "nothing to merge"),
+        (MergeOptions(lora=("first", "second"), rank=2, into="x"), "no rank"),
+        (MergeOptions(lora=("first", "second"), out=Path("taken")), "exists"),
+        (MergeOptions(lora=("first", "second"), out=Path("no/where")), "There is no folder"),
+        (ResizeOptions(rank=2), "No LoRA"),
+        (ResizeOptions(lora="first"), "Neither --rank"),
+        (ExtractOptions(), "Two models"),
+        (ExtractOptions(model="BASE"), "do not differ"),
+    ],
+)
+def test_what_is_refused(
+    project: Project,
+    loras: dict[str, Any],
+    model: Path,
+    options: Any,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    del loras
+    monkeypatch.chdir(project.root)
+    (project.root / "taken.safetensors").write_bytes(b"mine")
+    verbs: dict[Any, Any] = {MergeOptions: merge, ResizeOptions: resize, ExtractOptions: extract}
+    make = verbs[type(options)]
+    if getattr(options, "model", "") == "BASE":
+        options = options.model_copy(update={"model": str(model)})
+    before = sorted(project.root.rglob("*"))
+    with pytest.raises(UserError, match=message):
+        finished(make(project, options))
+    assert (project.root / "taken.safetensors").read_bytes() == b"mine"
+    assert sorted(project.root.rglob("*")) == before
