@@ -96,6 +96,12 @@ def test_words_behind_two_hyphens_are_arguments() -> None:
         (["edit", "p", "--replace.hat=cap", "-x"], "Unknown option: -x."),
         (["ls", "p", "--json", "-x"], "Unknown option: -x."),
         (["shuffle", "p", "--seed", "-1"], "--seed: must be at least 0"),
+        (["shuffle", "p", "--seed", "１２"], "--seed: must be in half-width digits: 12"),
+        (
+            ["dupes", "p", "--resolve", "x"],
+            "--resolve: must be one of 'none', 'keep-best', not 'x'",
+        ),
+        (["concept", "p", "f", "--trigger", "a, b"], "--trigger: 'a, b' is 2 tags"),
         (["ls", "p", "--wher", "x"], "Unknown option: --wher. Did you mean --where?"),
         (["ls", "p", "-json"], "Unknown option: -json. Did you mean --json?"),
         (["ls", "p", "--zzz=1"], "Unknown option: --zzz.\n"),
