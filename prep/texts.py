@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import os
+import re
 import stat
 import tomllib
 import unicodedata
@@ -21,6 +22,7 @@ _LARGEST = 1 << 28
 """Bytes of the largest text that is read: tag lists of a million entries have a tenth of it."""
 LARGEST_SETTINGS = 1 << 20
 """The same for settings, whose reader takes some seconds for a megabyte."""
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
 _PORTION = 1 << 14
 _NESTED = "it is nested too deeply"
 _MARKS = (
@@ -147,3 +149,18 @@ def parse_toml(text: str) -> dict[str, Any]:
 def composed(text: str) -> str:
     """Return a text with its accents as parts of the letters (NFC)."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def half_width(text: str) -> str:
+    """Return a number in the digits that all programs read; other texts as they are.
+
+    An input method for Japanese types full-width digits.
+
+    Example:
+        >>> half_width("１０"), half_width("１ｅ－４"), half_width("１０人")
+        ('10', '1e-4', '１０人')
+    """
+    if text.isascii():
+        return text
+    narrow = unicodedata.normalize("NFKC", text)
+    return narrow if _NUMBER.fullmatch(narrow) else text

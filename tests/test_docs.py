@@ -78,6 +78,8 @@ def test_every_command_in_the_documents_exists() -> None:
     "name",
     [
         "README.md",
+        "docs/README.ja.md",
+        "docs/topics/first-lora.ja.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",

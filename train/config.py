@@ -12,7 +12,8 @@ import tomlkit
 from pydantic import ValidationError, model_validator
 
 from prep.errors import ConfigError
-from prep.project import Project, Section, describe_faults
+from prep.project import Project, Section
+from prep.project.faults import describe_faults
 from prep.texts import parse_toml, read_text
 from prep.training_set.plan import StepSettings
 from train.hub import model_file
@@ -142,7 +143,9 @@ class RunConfig(Section):
         """
         if not self.train.base:
             raise ConfigError(
-                "No base model is set.", "Set base in [train]; train also takes --set base=MODEL."
+                "No base model is set.",
+                'Write its file into shikomi.toml, below [train]: base = "PATH". For one run, --set'
+                " base=PATH is enough.",
             )
         return model_file(self.train.base, self.project)
 
@@ -220,7 +223,8 @@ def load_preset(name: str, family: FamilyName) -> dict[str, Any]:
             values.pop("description", None)
             own: dict[str, Any] = values.pop("sdxl", {})
             return values | (own if family == "sdxl" else {})
-    raise ConfigError(f"There is no preset {name}.", f"Presets: {', '.join(presets())}")
+    known = ", ".join(presets())
+    raise ConfigError(f"There is no preset {name}.", f"Presets to choose from: {known}")
 
 
 def load_presets(names: Iterable[str], family: FamilyName) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from prep import captions, demo_world, events
 from prep.captions.traits import own_traits
 from prep.dataset.index import Index
 from prep.errors import UnreadableError, UserError
-from prep.language import quantity
+from prep.language import marked, quantity
 from prep.ops import buckets, dupes, edit, export, plan, scan, tag
 from prep.project import FILE_NAME, Project
 from prep.system import jobs
@@ -191,7 +191,7 @@ def _curate(project: Project, stages: Stages) -> DemoStage:
         lambda s: f"{quantity(s['images'], 'image')}, {s['unreadable']} unreadable",
     )
     yield from stages.run(
-        "dupes",
+        marked("dupes"),
         dupes.run(project, dupes.DupesOptions(resolve="keep-best")),
         lambda s: f"{quantity(s['groups'], 'group')}, {s['excluded']} left out",
     )
@@ -235,7 +235,7 @@ def _name_the_mascot(project: Project) -> Iterator[events.Event]:
 def _plan(project: Project, stages: Stages) -> DemoStage:
     """Sort into buckets, count the steps, write the training set."""
     sorted_ = yield from stages.run(
-        "buckets", buckets.run(project), lambda s: quantity(s["buckets"], "bucket")
+        marked("buckets"), buckets.run(project), lambda s: quantity(s["buckets"], "bucket")
     )
     counted = yield from stages.run(
         "plan", plan.run(project, plan.PlanOptions()), lambda s: s["arithmetic"][-1]
@@ -255,7 +255,7 @@ def _plan(project: Project, stages: Stages) -> DemoStage:
 def _train(project: Project, stages: Stages) -> DemoStage:
     """Train as a job; a run that was interrupted before is continued."""
     trained = yield from stages.run(
-        "train",
+        marked("train"),
         _training(project),
         lambda s: (
             f"{quantity(s['steps'], 'step')}, validation loss {s['val_loss_before']:.4f} -> "
@@ -314,7 +314,9 @@ def _look(project: Project, stages: Stages, lora: str) -> DemoStage:
             _noted(sample.run(project, options), project, pictures),
             lambda s: f"{quantity(s['images'], 'picture')} of: {TRIGGER}",
         )
-    found = yield from stages.run("verdict", _verdict(project, drawn), lambda s: s["findings"][0])
+    found = yield from stages.run(
+        marked("verdict"), _verdict(project, drawn), lambda s: s["findings"][0]
+    )
     sheet = yield from stages.run(
         "grid", grid.run(project, GridOptions(seed=7)), lambda s: quantity(s["images"], "picture")
     )

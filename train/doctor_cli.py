@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from textwrap import wrap
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -12,7 +11,8 @@ from prep.cli import console
 from prep.cli.arguments import Json, ShownCount
 from prep.cli.examples import examples
 from prep.errors import ConfigError
-from prep.language import quantity
+from prep.language import _, quantity, translated
+from prep.language.wrapping import wrapped
 from prep.project import Project
 
 _MARKS = {"found": "x", "fine": "ok", "unknown": "?"}
@@ -85,28 +85,30 @@ def _line(event: events.Event) -> str | None:
 
 
 def _diagnosis_lines(event: events.Diagnosis) -> Iterator[str]:
-    yield f"{_MARKS.get(event.state, '?'):>2}  {event.topic}"
-    for name, text in (("", event.evidence), ("cause: ", event.cause), ("do: ", event.change)):
+    yield f"{_MARKS.get(event.state, '?'):>2}  {_(event.topic)}"
+    parts = (("", event.evidence), (_("cause: "), event.cause), (_("do: "), event.change))
+    for name, text in parts:
         if text:
-            yield from wrap(
-                name + text,
-                _WIDTH,
-                initial_indent=" " * 6,
-                subsequent_indent=" " * 8,
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
+            # In the language of the reader before it is broken into lines.
+            first, *others = wrapped(name + translated(text), _WIDTH - 8)
+            yield f"{'':6}{first}"
+            yield from (f"{'':8}{line}" for line in others)
 
 
 def _summary(found: dict[str, Any]) -> str:
     if "rated" in found:
         return _images_summary(found)
-    trouble = ", ".join(dict.fromkeys(found["found"])) or "none"
-    unclear = ", ".join(dict.fromkeys(found["unknown"]))
-    told = f"trouble: {trouble}" + (f"; not enough to say: {unclear}" if unclear else "")
-    if "job" not in found:
-        return told
-    return f"{found['job']} ({found['state']}), step {found['steps']} of {found['total']}: {told}"
+    trouble, unclear = (
+        _(", ").join(_(topic) for topic in dict.fromkeys(found[name]))
+        for name in ("found", "unknown")
+    )
+    lines = [_("trouble: {topics}").format(topics=trouble or _("none"))]
+    if unclear:
+        lines.append(_("not enough to say: {topics}").format(topics=unclear))
+    if "job" in found:
+        text = _("{job} ({state}), step {steps} of {total}")
+        lines.insert(0, text.format_map({**found, "state": _(found["state"])}))
+    return "\n".join(lines)
 
 
 def _images_summary(found: dict[str, Any]) -> str:

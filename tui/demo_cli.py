@@ -9,6 +9,11 @@ from prep import events
 from prep.cli import console
 from prep.cli.arguments import Json
 from prep.cli.examples import examples
+from prep.language import _, translated
+from prep.language.wrapping import padded
+
+_COLUMN = 10
+"""Terminal cells of the name of a stage."""
 
 
 @examples(
@@ -43,24 +48,37 @@ def demo(
 
 def _stage_line(event: events.Event) -> str | None:
     if isinstance(event, events.Stage) and event.done and event.note:
-        return f"{event.name:<10} {event.seconds:>6.1f} s  {event.note}"
+        # Part by part: joined, they would be no message that the catalogue knows.
+        name, note = translated(event.name), translated(event.note)
+        seconds = _("{seconds:>6.1f} s").format(seconds=event.seconds)
+        return f"{padded(name, _COLUMN)} {seconds}  {note}"
     return None
 
 
 def _last_screen(summary: dict[str, Any]) -> str:
     if "grid" not in summary:  # interrupted
-        return "Run the same command again to continue."
+        return _("Run the same command again to continue.")
     root = Path(summary["project"])
-    seconds = sum(summary["seconds"].values())
-    return f"""
+    text = _(
+        """
 Done in {seconds:.0f} seconds. Prompted with the trigger word alone, the tagger finds
-  {summary["trigger_recall_base"]:>4.0%} of the mascot's own tags in pictures of the base model
-  {summary["trigger_recall_lora"]:>4.0%} of them in pictures drawn with the LoRA
+  {base:>4.0%} of the mascot's own tags in pictures of the base model
+  {lora:>4.0%} of them in pictures drawn with the LoRA
 
-Look at   {root / summary["grid"]}
-LoRA      {root / summary["lora"]}
-Captions  {root / "dataset"}
+Look at   {grid}
+LoRA      {file}
+Captions  {captions}
 
 Next      shikomi {root}
           opens the project: view the images, change captions, train again.
           Then your own: shikomi init my_project"""
+    )
+    return text.format(
+        seconds=sum(summary["seconds"].values()),
+        base=summary["trigger_recall_base"],
+        lora=summary["trigger_recall_lora"],
+        grid=root / summary["grid"],
+        file=root / summary["lora"],
+        captions=root / "dataset",
+        root=root,
+    )

@@ -17,7 +17,7 @@ from textual.app import App
 from tomlkit.exceptions import TOMLKitError
 
 from prep.language import _, translated
-from prep.project import describe_faults
+from prep.project.faults import describe_faults
 from prep.section import Section
 from prep.system.files import write_text
 from prep.system.user_folder import user_folder

@@ -10,7 +10,7 @@ from typing import Any
 
 from textual.screen import Screen
 
-from prep.language import _
+from prep.language import _, translated
 from prep.project import Project
 from prep.system import jobs
 from tui.dialogs.question import Question
@@ -35,7 +35,8 @@ async def wants_another(screen: Screen[Any], folder: Path, kind: str) -> bool:
 def _running(folder: Path, kind: str) -> list[str]:
     """Return the titles of the running jobs of a kind, newest first."""
     found = [(job, job.settings()) for job in jobs.listed(folder)]
-    return [s.title or job.name for job, s in found if s.kind == kind and jobs.alive(job)]
+    found = [(job, told) for job, told in found if told.kind == kind and jobs.alive(job)]
+    return [translated(told.title) or job.name for job, told in found]
 
 
 async def is_current(

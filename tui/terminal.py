@@ -47,7 +47,9 @@ _TOLD = {
     "half": marked("Drawn with half blocks, 2 pixels a cell"),
     "none": marked("Off (--images none)"),
 }
-_BROWSER = "In a browser, pictures are drawn with blocks; smaller letters show more of them."
+_BROWSER = marked(
+    "In a browser, pictures are drawn with blocks; smaller letters show more of them."
+)
 _QUIET = frozenset({"dumb", "linux", "unknown", ""})
 
 

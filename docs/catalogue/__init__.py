@@ -26,6 +26,16 @@ _NOT_SHOWN = (
     "prep/language",
 )
 """Files whose prose is data."""
+_TALKATIVE = (
+    "tui/cli.py",
+    "tui/jobs/operations.py",
+    "tui/screens/samples.py",
+    "tui/screens/tag.py",
+    "tui/web/access.py",
+    "tui/web/run.py",
+)
+"""Files of the application with messages that are finished before they are shown: errors, and what
+jobs are called. All other texts of it are marked."""
 
 
 def texts() -> list[Text]:
@@ -55,7 +65,7 @@ def _all() -> Iterator[Text]:
     yield from tables.setting_texts()
     yield from tables.labels()
     for path, place in files:
-        if not place.startswith(("tui/", *_NOT_SHOWN)):
+        if place in _TALKATIVE or not place.startswith(("tui/", *_NOT_SHOWN)):
             yield from messages.messages(path, place)
 
 

@@ -35,7 +35,7 @@ _SILENT |= {
 }
 _SILENT |= {"filterwarnings", "TypeError", "AssertionError", "partition", "startswith", "endswith"}
 """Calls whose texts nobody reads."""
-_SHORT = {"Progress", "Started", "Stage", "tick"}
+_SHORT = {"Progress", "Started", "Stage", "computed_once", "tick"}
 """Calls whose texts are shown even if they are a single word."""
 _PROSE = re.compile(
     r"[A-Za-z]+[,;:.)]?['\"]? +[('\"a-z]|[a-z]{3,}[.:]$|\} ?[a-z]{3,}|[a-z]{3,}:? \{"

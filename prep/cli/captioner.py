@@ -86,7 +86,8 @@ class _Printer:
 
     def rest(self) -> str:
         more = self._count - self._most if self._most else 0
-        return f"... and {more} more (--show 0 for all)\n" if more > 0 else ""
+        text = _("... and {count} more (--show 0 for all)").format(count=more)
+        return f"{text}\n" if more > 0 else ""
 
 
 def _summary(found: dict[str, Any], options: CaptionOptions) -> str:

@@ -9,7 +9,7 @@ from prep.cli.changes import Limited, change_line, short
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.editing.options import EditOptions
-from prep.language import quantity
+from prep.language import counted, quantity
 from prep.ops import edit as edit_op
 from prep.ops import prune as prune_op
 from prep.ops.prune import PruneOptions
@@ -116,7 +116,8 @@ def _edit_summary(summary: Mapping[str, Any]) -> str:
 
 def _found_summary(summary: Mapping[str, Any]) -> str:
     counts = _counts(summary["found"])
-    return f"found in {_captions(summary['images'])}" + (f"\n    {counts}" if counts else "")
+    images = counted("found in {count} caption", "found in {count} captions", summary["images"])
+    return images + (f"\n    {counts}" if counts else "")
 
 
 def _captions(count: int) -> str:

@@ -10,6 +10,7 @@ from prep.dataset.journal.decisions import ALWAYS
 from prep.dataset.journal.decisions import unpacked as decided
 from prep.dataset.journal.tag_answers import unpacked
 from prep.images import crops
+from prep.language import _
 from prep.project import STATE_NAME
 
 SummaryText = Callable[[dict[str, Any]], str]
@@ -44,9 +45,8 @@ class Limited:
 
         def text(found: dict[str, Any]) -> str:
             more = self._count - self._most if self._most else 0
-            return (f"... and {more} more (--show 0 for all)\n" if more > 0 else "") + summary(
-                found
-            )
+            text = _("... and {count} more (--show 0 for all)").format(count=more)
+            return (f"{text}\n" if more > 0 else "") + summary(found)
 
         return text
 

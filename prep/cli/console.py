@@ -255,6 +255,8 @@ class _Human:
 
         # The columns of the bar understand markup.
         what, note = (escape(printable(translated(text))) for text in (what, note))
+        if not self._bar.live.is_started:
+            self._bar.start()
         if what not in self._tasks:
             self._tasks[what] = self._bar.add_task(what, total=total or None, note=note)
         self._bar.update(self._tasks[what], completed=done, total=total or None, note=note)
@@ -275,9 +277,18 @@ class _Human:
 
     def _print(self, text: str | None) -> None:
         if text:
-            self._bar.stop() if self._bar.finished else None
+            self._clear_bar()
             self._out.write(printable(translated(text)) + "\n")
             self._out.flush()
+
+    def _clear_bar(self) -> None:
+        """Make room for a line of text; the next progress brings back a bar of its own."""
+        self._bar.stop()
+        for what in [what for what, task in self._tasks.items() if self._ended(task)]:
+            self._bar.remove_task(self._tasks.pop(what))
+
+    def _ended(self, task: Any) -> bool:
+        return next(each.finished for each in self._bar.tasks if each.id == task)
 
     def _say(self, text: str) -> None:
         self._bar.console.print(printable(text), markup=False, soft_wrap=True)
@@ -296,12 +307,16 @@ def _on_one_line(event: events.Event) -> events.Event:
 
 
 def _plain_summary(summary: dict[str, Any]) -> str:
+    text = _("{name}: {value}")
     return "  ".join(
-        f"{_(name.replace('_', ' '))}: {_short(value)}" for name, value in summary.items()
+        text.format(name=_(name.replace("_", " ")), value=_short(value))
+        for name, value in summary.items()
     )
 
 
 def _short(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
-    return str(value) if isinstance(value, str | int | Path) or value is None else repr(value)
+    if isinstance(value, str):
+        return translated(value)
+    return str(value) if isinstance(value, int | Path) or value is None else repr(value)

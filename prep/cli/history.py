@@ -18,7 +18,8 @@ from prep.dataset.journal.changes import (
     EXCLUDED,
     MOVED,
 )
-from prep.language import _, quantity
+from prep.language import _, quantity, translated
+from prep.language.wrapping import padded
 from prep.ops import edit as edit_op
 
 _MOST = 20
@@ -32,6 +33,8 @@ _COUNTED: Mapping[str, Callable[[int], str]] = {
     ANSWERS: lambda count: quantity(count, "answered image"),
     DECISIONS: lambda count: quantity(count, "decision"),
 }
+_STATE = 8
+"""Terminal cells of the state of an edit."""
 
 
 @examples(
@@ -93,6 +96,9 @@ def _edit_line(event: events.Event) -> str | None:
     if not isinstance(event, events.HistoryEntry):
         return None
     when = datetime.fromtimestamp(event.time).strftime("%Y-%m-%d %H:%M")
-    counts = ", ".join(_COUNTED[kind](number) for kind, number in event.kinds.items())
-    author = f", by the {event.author}" if event.author else ""
-    return f"{event.id:>4}  {when}  {_(event.state):<6}  {event.title}  ({counts}{author})"
+    facts = [translated(_COUNTED[kind](number)) for kind, number in event.kinds.items()]
+    if event.author:
+        facts.append(_("by the {author}").format(author=_(event.author)))
+    state = padded(_(event.state), _STATE)
+    told = _("({text})").format(text=_(", ").join(facts))
+    return f"{event.id:>4}  {when}  {state}{translated(event.title)}  {told}"

@@ -8,6 +8,7 @@ from prep.cli.changes import change_line
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.language import _, english, marked, quantity
+from prep.language.wrapping import padded
 from prep.ops import compare as compare_op
 from prep.ops import doubt as doubt_op
 from prep.ops import thresholds as thresholds_op
@@ -18,9 +19,9 @@ from prep.ops.thresholds import ThresholdOptions
 # ruff: noqa: B008  (frozen models as defaults are what cyclopts reads the options from)
 
 _WHY = {
-    "missing": "seen, but not in the caption",
-    "unseen": "in the caption, but hardly seen",
-    "near": "a close call",
+    "missing": marked("seen, but not in the caption"),
+    "unseen": marked("in the caption, but hardly seen"),
+    "near": marked("a close call"),
 }
 _COUNTED = {
     "missing": marked("{count} seen, but not in the caption"),
@@ -205,7 +206,7 @@ def _doubt_line(event: events.Event) -> str | None:
         return None
     return (
         f"{event.doubt:.2f}  {event.tag:<24} {event.score:.2f} of {event.threshold:.2f}"
-        f"  {_WHY[event.reason]:<31}  {event.path}"
+        f"  {padded(_(_WHY[event.reason]), 31)}  {event.path}"
     )
 
 

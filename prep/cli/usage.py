@@ -37,7 +37,7 @@ def faults_of(error: "CycloptsError") -> list[tuple[str, str]]:
 
 def _refused(cause: "ValidationError") -> Iterator[tuple[str, str]]:
     """Yield, by option, why a model of options refused its values."""
-    from prep.project import fault_of
+    from prep.project.faults import fault_of
 
     for fault in cause.errors():
         # Places in a list say nothing: each value is in its message.

@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from prep.errors import ConfigError
-from prep.project import FILE_NAME, Project, describe_faults
+from prep.project import FILE_NAME, Project
+from prep.project.faults import describe_faults
 from prep.training_set.plan import StepSettings
 
 

@@ -114,6 +114,10 @@ class Templates:
             # ``here: 3 images instead of 4: too few`` is no sentence, but a name with a reason.
             if any(": " in value for value in values) and (told := self._reason(text, depth)):
                 return told
+            if any(", " in value for value in values) and (
+                several := self._linked(", ", "、", text, depth, all)
+            ):
+                return several  # not one message, whose value is the rest
             shown = [self._value(value, depth) for value in values]
             named = dict(zip(template.names, shown, strict=True))
             return template.translation.format(**named)

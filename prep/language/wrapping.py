@@ -68,3 +68,17 @@ def wrapped(text: str, width: int) -> list[str]:
         elif line:
             line, used = f"{line} ", used + 1
     return [*lines, line.rstrip(" ")] if line.strip() else lines
+
+
+def padded(text: str, width: int) -> str:
+    """Return text with spaces up to ``width`` cells; longer text stays as it is.
+
+    Example:
+        >>> padded("done", 6), padded("完了", 6)
+        ('done  ', '完了  ')
+    """
+    if text.isascii():
+        return text.ljust(width)
+    from rich.cells import cell_len
+
+    return text + " " * (width - cell_len(text))

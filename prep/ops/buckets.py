@@ -241,4 +241,6 @@ def _named(placed: dict[Size, _Placed]) -> str:
 
 
 def _images(paths: list[str]) -> str:
-    return f"{paths[0]} is" if len(paths) == 1 else f"{len(paths)} images ({paths[0]}, …) are"
+    if len(paths) == 1:
+        return f"1 image ({paths[0]}) is"
+    return f"{len(paths)} images ({paths[0]}, …) are"

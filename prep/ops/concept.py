@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from prep import events
+from prep import captions, events
 from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
 from prep.dataset.journal.settings_change import settings_change
@@ -25,6 +25,16 @@ class ConceptOptions(Section):
     regularization: bool | None = None
     """Regularisation images: they show the class of the concept (1girl), so that the model does
     not forget it, and have no trigger word."""
+
+    @field_validator("trigger")
+    @classmethod
+    def _one_word(cls, trigger: str | None) -> str | None:
+        if trigger and (count := len(captions.split(trigger))) > 1:
+            raise ValueError(
+                f"{trigger!r} is {count} tags: give one word without a comma, and write the other"
+                " tags into the captions"
+            )
+        return trigger
 
 
 def run(project: Project, folder: str, options: ConceptOptions) -> Iterator[events.Event]:

@@ -19,7 +19,8 @@ from prep.errors import ConfigError
 from prep.images import crops
 from prep.images.crops import Crops, Rect
 from prep.language import english
-from prep.project import FILE_NAME, Concept, Project, Section, describe_faults
+from prep.project import FILE_NAME, Concept, Project, Section
+from prep.project.faults import describe_faults
 from prep.training_set.exported import exported_contents
 from prep.training_set.plan import ConceptPlan, Plan, PlanItem, StepSettings, balance, make_plan
 from prep.training_set.plan.breakdown import By, breakdown

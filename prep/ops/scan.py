@@ -324,9 +324,10 @@ def _report(index: Index, faults: Iterable[tuple[str, str]]) -> Iterator[events.
         unreadable += error is not None
         for reason in filter(None, (error, caption_error)):
             yield events.Skipped(path, reason)
-    summary = {
-        "images": index.count() - unreadable,
-        "unreadable": outside + unreadable,
-        "concepts": len(index.folders()),
-    }
-    yield events.Finished(summary)
+    yield events.Finished(
+        {
+            "images": index.count() - unreadable,
+            "unreadable": outside + unreadable,
+            "concepts": len(index.folders()),
+        }
+    )

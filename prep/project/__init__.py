@@ -8,12 +8,11 @@ the same models give the file, the flags, the forms and the documentation.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal
 
 import tomlkit
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 from tomlkit.exceptions import TOMLKitError
 
 from prep.captions.patterns import Patterns, Renames
@@ -22,15 +21,13 @@ from prep.images.buckets import Buckets
 from prep.images.quality.thresholds import QualitySection
 from prep.project.captioner import CaptionerSection as CaptionerSection
 from prep.project.crops import CropSection as CropSection
+from prep.project.faults import describe_faults
 from prep.project.tagger import TaggerSection as TaggerSection
 from prep.section import Section as Section
 from prep.section import TagText
 from prep.system.files import write_text
 from prep.system.names import existing, with_home
 from prep.texts import LARGEST_SETTINGS, composed, read_text
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 FILE_NAME = "shikomi.toml"
 STATE_NAME = ".shikomi"
@@ -323,46 +320,3 @@ def _validated(data: dict[str, Any], file: Path) -> Settings:
     except ValidationError as error:
         faults = describe_faults(error, Settings)
         raise ConfigError(f"{file}: " + "; ".join(faults)) from error
-
-
-def describe_faults(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Return a clause for each fault of a validation, with the nearest known key.
-
-    Args:
-        error: The error from pydantic.
-        model: The model it was found in; its field names are the known keys.
-    """
-    faults = []
-    for fault in error.errors():
-        place = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            known = _known_keys(model, fault["loc"][:-1])
-            near = get_close_matches(str(fault["loc"][-1]), known, 1, 0.5)
-            clause = f"unknown key {place}" + (
-                f" (did you mean {near[0]}?)" if near else f" (known: {', '.join(known)})"
-            )
-        else:
-            clause = f"{place}: {fault_of(fault)}"
-        faults.append(clause)
-    return faults
-
-
-def fault_of(fault: "ErrorDetails") -> str:
-    """Return the message of one fault of a validation, without its place."""
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "value_error":  # one of ours, already complete
-        return message
-    return f"{message[0].lower()}{message[1:]}, not {fault['input']!r}"
-
-
-def _known_keys(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    """Return the field names of the table at ``place`` inside ``model``."""
-    for part in place:
-        field = model.model_fields.get(str(part))
-        if field is None:
-            continue  # the name of a concept, whose table follows
-        candidates = (field.annotation, *get_args(field.annotation))
-        found = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-        if found:
-            model = found[0]
-    return list(model.model_fields)

@@ -102,7 +102,7 @@ def test_the_option_may_stand_anywhere(
         ),
         ("x is not an image.\n  Remove it.", "x は画像ではありません。\n  削除してください。"),
         ("hat cannot be used: it has 3 images", "hat は使えません：画像が 3 枚あります"),
-        ("hat: it has 3 images", "hat: 画像が 3 枚あります"),
+        ("hat: it has 3 images", "hat：画像が 3 枚あります"),
         ("it has 3 images; it has 4 images", "画像が 3 枚あります；画像が 4 枚あります"),
         ("Choose {a|b} for hat", "hat には {a|b} を選びます"),
         ("the set {of braces", "括弧"),
@@ -118,6 +118,9 @@ def test_the_option_may_stand_anywhere(
         ("a.png is not an image (3)", "a.png は画像ではありません（3）"),
         ("a (1).png is not an image (3)", "a (1).png は画像ではありません（3）"),
         ("a b.png Remove it.", "a b.png 削除してください。"),
+        # What has no words is the same in all languages.
+        ("9  b.png  (640x480, it has 3 images)", "9  b.png  （640x480、画像が 3 枚あります）"),
+        ("a, b.png (3)", "a, b.png (3)"),
         # A file may have the name of a text; no template consists of gaps alone.
         ("images is not an image.", "images は画像ではありません。"),
         ("one: two", "one: two"),

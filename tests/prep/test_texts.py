@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from prep import texts
 from prep.system.files import content_hash
-from prep.texts import composed, decoded, read_text
+from prep.texts import composed, decoded, half_width, read_text
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\ufeff\0"))
 
@@ -87,3 +87,8 @@ def test_nesting_without_end_is_a_fault_like_others() -> None:
         texts.parse_toml("a = " + "[" * 100_000)
     assert texts.parse_json('{"a": [1]}') == {"a": [1]}
     assert texts.parse_toml("a = [1]") == {"a": [1]}
+
+
+def test_numbers_of_an_input_method_are_numbers_and_words_stay() -> None:
+    typed = ["１０", "１ｅ－４", "－．５", "１０人", "ＡＢＣ", "0.5"]
+    assert [half_width(text) for text in typed] == ["10", "1e-4", "-.5", "１０人", "ＡＢＣ", "0.5"]

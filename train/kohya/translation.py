@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from prep.errors import ConfigError
-from prep.project import Project, fault_of
+from prep.project import Project
+from prep.project.faults import fault_of
 from train.config import TrainSettings
 from train.kohya.book import Book
 from train.kohya.dataset import store, translate_dataset

@@ -197,7 +197,11 @@ def opened_base(project: Project, options: PictureOptions, settings: TrainSettin
     if options.base:  # another model: what the settings say of theirs does not hold
         return BaseModel.open(model_file(options.base, project.root))
     if not settings.base:
-        raise ConfigError("No base model is set.", "Set base in [train], or give --base MODEL.")
+        raise ConfigError(
+            "No base model is set.",
+            'Write its file into shikomi.toml, below [train]: base = "PATH". For once, --base PATH'
+            " is enough.",
+        )
     return BaseModel.open(
         model_file(settings.base, project.root),
         vae=model_file(settings.vae, project.root) if settings.vae else None,

@@ -17,7 +17,7 @@ from textual.screen import Screen
 from textual.widgets import Button, Input, Label, Static
 
 from prep import events
-from prep.language import _, marked, ngettext
+from prep.language import _, marked, ngettext, translated
 from prep.system.names import with_home
 from tui.chooser.paths import PathField, is_source
 from tui.verbs.runs import Run, ShortRun
@@ -172,21 +172,26 @@ class ImportScreen(Screen[Path | None]):
             text = f"{text} {bar(progress.done, progress.total, _BAR)} "
             text += f"{progress.done}/{progress.total}"
         self.query_one("#import-state", Static).update(Content(text))
-        self.query_one("#import-lines", Static).update(Content("\n".join(run.lines[:_SHOWN])))
+        self.query_one("#import-lines", Static).update(Content("\n".join(_lines(run))))
 
     def _show_end(self, run: Run, *, dry: bool) -> None:
         state = self.query_one("#import-state", Static)
         if not isinstance(run.end, events.Finished):
-            fault = run.end.message if isinstance(run.end, events.Failed) else run.outcome()
-            hint = run.end.hint if isinstance(run.end, events.Failed) else ""
-            state.update(Content(f"× {fault} {hint}".strip()))
+            fault = run.outcome()
+            if isinstance(run.end, events.Failed):
+                fault = translated(f"{run.end.message} {run.end.hint}".strip())
+            state.update(Content(f"× {fault}"))
             return
-        lines = run.lines[:_SHOWN]
+        lines = _lines(run)
         if (more := len(run.lines) - len(lines)) > 0:
             text = ngettext("… and {count} more line", "… and {count} more lines", more)
             lines.append(text.format(count=more))
         self.query_one("#import-lines", Static).update(Content("\n".join(lines)))
         state.update(Content(_summary(run.end.summary, dry=dry)))
+
+
+def _lines(run: Run) -> list[str]:
+    return [translated(line) for line in run.lines[:_SHOWN]]
 
 
 def _summary(found: dict[str, Any], *, dry: bool) -> str:
@@ -195,7 +200,7 @@ def _summary(found: dict[str, Any], *, dry: bool) -> str:
     counted = ngettext("{count} image", "{count} images", images).format(count=images)
     captions = int(found.get("captions", 0))
     texts = ngettext("{count} caption", "{count} captions", captions).format(count=captions)
-    known = _("Recognised: {format}.").format(format=found.get("format", ""))
+    known = _("Recognised: {format}.").format(format=translated(str(found.get("format", ""))))
     if dry:
         line = _("{known} {images} with {captions} would be written.")
     else:

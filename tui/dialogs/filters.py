@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -14,7 +15,7 @@ from textual.worker import Worker
 from prep.language import _
 from tui.notices import report_worker
 from tui.session import Session
-from tui.widgets.line_list import ItemList, LineList
+from tui.widgets.line_list import ItemList, LineList, cell
 
 
 class SavedFilters(ModalScreen[str | None]):
@@ -57,9 +58,9 @@ class SavedFilters(ModalScreen[str | None]):
         self.set_focus(self.query_one(ItemList) if self._filters or field is None else field)
 
     def _show(self) -> None:
-        width = max(map(len, self._filters), default=0)
+        width = 2 + max(map(cell_len, self._filters), default=0)
         self.query_one(ItemList).show(
-            [[(f"{name:<{width}}  ", "key"), (text, "")] for name, text in self._filters.items()]
+            [[(cell(name, width), "key"), (text, "")] for name, text in self._filters.items()]
         )
 
     @on(LineList.Chosen)

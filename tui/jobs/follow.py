@@ -11,7 +11,7 @@ from pathlib import Path
 
 from prep import events
 from prep.errors import UserError
-from prep.language import _, marked
+from prep.language import _, marked, translated
 from prep.system import jobs
 from train.job.comparison import take_metric
 
@@ -76,7 +76,7 @@ class JobView:
     @property
     def title(self) -> str:
         """A readable title."""
-        return self.settings.title or f"{self.settings.kind} {self.job.name}"
+        return translated(self.settings.title) or f"{self.settings.kind} {self.job.name}"
 
     @property
     def state_text(self) -> str:

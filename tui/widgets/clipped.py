@@ -1,5 +1,6 @@
 """Text that says so when there is more of it than fits."""
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.strip import Strip
 from textual.visual import VisualType
@@ -28,7 +29,7 @@ class Clipped(Static):
             return strip
         if self._lines <= height:
             return strip
-        kept = strip.crop(0, max(0, min(width - 1, len(strip.text.rstrip()))))
+        kept = strip.crop(0, max(0, min(width - 1, cell_len(strip.text.rstrip()))))
         return Strip([*kept, Segment("…", self.rich_style)]).adjust_cell_length(
             width, self.rich_style
         )

@@ -20,8 +20,9 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Label, Select, Static
 
 from prep.errors import ConfigError
-from prep.language import _
-from prep.project import describe_faults
+from prep.language import _, marked
+from prep.project.faults import describe_faults
+from prep.texts import half_width
 from tui.widgets.clipped import Clipped
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -67,7 +68,7 @@ class FormField:
 
     def read(self, text: str) -> Any:
         """Parse a text; the model checks and converts the result."""
-        text = text.strip()
+        text = half_width(text.strip())
         if text == _UNSET and self.optional:
             return None
         parts = [part.strip() for part in text.split("||") if part.strip()]
@@ -269,7 +270,7 @@ class Form(Vertical, Generic[Model]):
                     row.add_class("-fault")
                     self.query_one(f"#field-{name}").focus()
             faults = describe_faults(error, self._model)
-            raise ConfigError("; ".join(faults), "The fields are marked.") from error
+            raise ConfigError("; ".join(faults), marked("The fields are marked.")) from error
 
     def changed(self, settings: Model) -> dict[str, Any]:
         """Return what differs from the version; ``None`` for what is no longer set.

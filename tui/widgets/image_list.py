@@ -67,7 +67,7 @@ class ImageList(ImageRows, Pictured):
         """Return the names of the columns; a grid has none."""
         if self.grid:
             return ""
-        size = f"{_('size'):>{_SIZE}} " if self._roomy(width) else ""
+        size = f"{cell(_('size'), _SIZE, right=True)} " if self._roomy(width) else ""
         name = cell(f"  {_('name')}", self._name_width(width))
         return f"{name} {size}{cell(_('tags'), _TAGS, right=True)}  {cell(_('caption'), _STATE)}"
 
@@ -183,7 +183,9 @@ def cell_left(text: str, width: int) -> str:
         >>> cell_left("10_mochi/001.png", 12), cell_left("10_mochi/001.png", 7)
         ('…/001.png   ', '…01.png')
         >>> cell_left("10_mochi/もち 夜空.png", 10)
-        '…夜空.png '
+        '… 夜空.png'
+        >>> cell_left("dataset/\u30cf\u309a\u30f3.png", 8)
+        '…ン.png '
     """
     text = clean(text)
     if cell_len(text) > width:
@@ -192,5 +194,7 @@ def cell_left(text: str, width: int) -> str:
         start, room = len(text), width - 1
         while start and (room := room - cell_len(text[start - 1])) >= 0:
             start -= 1
+        while start < len(text) and not cell_len(text[start]):
+            start += 1  # a mark that belongs to the character before
         text = f"…{text[start:]}"
     return cell(text, width)

@@ -58,7 +58,7 @@ def progress(what: str, done: int, total: int, width: int, note: str = "") -> st
 
 def describe(view: JobView) -> list[str]:
     """Describe a job, the most important facts first."""
-    parts = [f"▶ {view.title}" if view.running else f"{view.state_text}: {view.title}"]
+    parts = [f"▶ {view.title}" if view.running else ended(view)]
     far = progress(view.what, view.done, view.total if view.running else 0, _BAR)
     parts += [far] if far else []
     if view.eta is not None and view.running:
@@ -74,12 +74,17 @@ def describe(view: JobView) -> list[str]:
     return parts
 
 
+def ended(view: JobView) -> str:
+    """Return the state of a job and its title."""
+    return _("{state}: {job}").format(state=view.state_text, job=view.title)
+
+
 def outcome(view: JobView) -> str:
     """Return a sentence on how a job ended."""
     if isinstance(view.end, events.Failed):
         text = _("{job} failed: {reason}")
         return text.format(job=view.title, reason=translated(view.end.message))
-    return f"{view.title}: {view.state_text}"
+    return _("{job}: {state}").format(job=view.title, state=view.state_text)
 
 
 def ending(view: JobView) -> str:

@@ -20,7 +20,7 @@ from tui.jobs.runs import diagnoses, different, result, results
 from tui.session import Session
 from tui.widgets.chart import RUNS, Chart, Series
 from tui.widgets.clipped import Clipped
-from tui.widgets.job_strip import duration, progress
+from tui.widgets.job_strip import duration, ended, progress
 from tui.widgets.line_list import ItemList, Piece, cell
 from tui.widgets.log_view import LogView
 from tui.widgets.picture import Picture, Source
@@ -278,6 +278,6 @@ def title_of(view: JobView) -> str:
             title=view.title, done=view.done, total=view.total
         )
     if not view.running:
-        return f"{view.state_text}: {view.title}"
+        return ended(view)
     far = progress(view.what, view.done, view.total, _BAR, view.note)
     return f"▶ {view.title}: {far or _('starting…')}"

@@ -35,6 +35,8 @@ from tui.widgets.job_strip import bar
 from tui.widgets.line_list import ItemList, LineList, Piece, cell
 
 _BAR = 10
+_PLACE, _NAME, _SIZE, _SCORED = 9, 34, 9, 8
+"""Terminal cells of the columns."""
 _COMBINE: tuple[Combine, ...] = get_args(Combine)
 DOWNLOAD = "models"
 """Kind of the job that downloads a tagger."""
@@ -95,9 +97,7 @@ class TaggerPanel(Vertical):
         """Compose list, facts and agreement."""
         yield ItemList(
             id="taggers",
-            heading=_("   on disk  {name}     size  scored  licence").format(
-                name=cell(_("tagger"), 34)
-            ),
+            heading=_heading(),
             loading=_("looking at the disk…"),
         )
         with Horizontal(id="tagger-look"):
@@ -156,10 +156,10 @@ class TaggerPanel(Vertical):
             note = _(" · ask its authors first")
         return [
             (" ● " if chosen else "   ", "key" if chosen else ""),
-            (cell(place, 9), "good" if line.here else "dim"),
-            (cell(line.name, 34), "title" if chosen else ""),
-            (f"{size:>9}", "dim"),
-            (f"{line.scored or '':>8}  ", "good" if line.scored else "dim"),
+            (cell(place, _PLACE), "good" if line.here else "dim"),
+            (cell(line.name, _NAME), "title" if chosen else ""),
+            (f"{size:>{_SIZE}}", "dim"),
+            (f"{line.scored or '':>{_SCORED}}  ", "good" if line.scored else "dim"),
             (licence + note, "dim"),
         ]
 
@@ -267,7 +267,8 @@ class TaggerPanel(Vertical):
             title.update(Content(translated(f"{error.message} {error.hint}")))
             return
         title.update(Content(self._votes_text(names, counts)))
-        heading = f"{_('both'):>7}{_('left'):>7}{_('right'):>7}  {_('tag')}"
+        columns = (_("both"), _("left"), _("right"))
+        heading = "".join(cell(column, 7, right=True) for column in columns) + f"  {_('tag')}"
         table.show([[(heading, "dim")], *map(_agreement, found)])
 
     def _votes_text(self, names: Sequence[str], counts: dict[Combine, int]) -> str:
@@ -284,6 +285,12 @@ class TaggerPanel(Vertical):
         options = CompareOptions(model=first, also=(second,), show=200, images=0)
         found = watched(compare.run(project, options))
         return [event for event in found if isinstance(event, events.Agreement)]
+
+
+def _heading() -> str:
+    place, name = cell(_("on disk"), _PLACE), cell(_("tagger"), _NAME)
+    size, scored = cell(_("size"), _SIZE, right=True), cell(_("scored"), _SCORED, right=True)
+    return f"   {place}{name}{size}{scored}  {_('licence')}"
 
 
 def _agreement(event: events.Agreement) -> list[Piece]:

@@ -137,7 +137,7 @@ class ThresholdPanel(Horizontal):
     def _title(self, found: ThresholdTrial) -> str:
         count = len(found.trial.images)
         images = ngettext("{count} image", "{count} images", count).format(count=count)
-        names = ", ".join([found.options.model, *found.options.also])
+        names = ", ".join(map(translated, (found.options.model, *found.options.also)))
         parts = [names, images]
         if found.options.also:
             parts.insert(1, found.options.combine)
@@ -300,14 +300,14 @@ class ThresholdPanel(Horizontal):
 def label(category: str) -> str:
     """Return a category for people."""
     return {
-        "general": _("general"),
-        "character": _("character"),
-        "copyright": _("series"),
-        "artist": _("artist"),
-        "meta": _("meta"),
-        "quality": _("quality"),
-        "model": _("model"),
-        "year": _("year"),
+        "general": _("General"),
+        "character": _("Character"),
+        "copyright": _("Series"),
+        "artist": _("Artist"),
+        "meta": _("Meta"),
+        "quality": _("Quality"),
+        "model": _("Model"),
+        "year": _("Year"),
     }.get(category, category)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from prep.errors import UserError, reason_of
-from prep.project import describe_faults
+from prep.project.faults import describe_faults
 from prep.tagging.models.graph import picture_input
 from prep.tagging.models.records import (
     CAMIE,

@@ -74,6 +74,17 @@ def test_people_get_results_on_stdout_and_no_bar_without_a_terminal(capsys: Capt
     assert err == ""
 
 
+def test_progress_is_shown_again_below_a_line_of_text(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    first, second = events.Progress("first", 1, 1), events.Progress("second", 1, 2)
+    found = stream(first, events.Written("out/a.png"), second, events.Finished({"n": 1}))
+    console.show(found, printer=lambda e: e.path if isinstance(e, events.Written) else None)
+    assert "second" in capsys.readouterr().err
+
+
 def test_a_name_with_a_line_end_stays_on_its_line(capsys: Captured) -> None:
     def printer(event: Event) -> str | None:
         if isinstance(event, events.Written):

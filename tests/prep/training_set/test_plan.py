@@ -229,6 +229,6 @@ def test_one_of_a_thing_is_written_as_one() -> None:
     assert one.arithmetic == "a: 1 image x 1 repeat = 1 exposure"
     assert two.arithmetic == "b: 2 images x 1 repeat = 2 exposures"
     language.use("ja")
-    assert language.translated(one.arithmetic) == "a：全 1 枚 x リピート数 1 = 出現 1 回"
+    assert language.translated(one.arithmetic) == "a：1 枚 x 繰り返し回数 1 = 延べ 1 枚"
     remark = "each bucket rounded up: 1 batch not full"
     assert language.translated(remark) == "バケットごとに切り上げ：端数のバッチ 1 個"

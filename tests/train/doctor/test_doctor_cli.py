@@ -46,7 +46,7 @@ def test_a_healthy_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert doctor(str(project.root)) == 0
     out = capsys.readouterr().out
     assert "ok  overfitting" in out
-    assert "(done), step 100 of 100: trouble: none; not enough to say: unwanted elements" in out
+    assert "(done), step 100 of 100\ntrouble: none\nnot enough to say: unwanted elements" in out
 
 
 def test_an_ailing_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

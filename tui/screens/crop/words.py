@@ -185,13 +185,13 @@ def fit_words(fit: Fit) -> str:
     """Say into which bucket a part goes, and what is lost on the way."""
     right = fit.resized[0] - fit.bucket[0] - fit.left
     bottom = fit.resized[1] - fit.bucket[1] - fit.top
-    sides = {
-        _("left"): fit.left,
-        _("top"): fit.top,
-        _("right"): right,
-        _("bottom"): bottom,
-    }
-    strips = ", ".join(f"{side} {pixels}" for side, pixels in sides.items() if pixels > 0)
+    sides = (
+        (_("left {pixels}"), fit.left),
+        (_("top {pixels}"), fit.top),
+        (_("right {pixels}"), right),
+        (_("bottom {pixels}"), bottom),
+    )
+    strips = _(", ").join(text.format(pixels=pixels) for text, pixels in sides if pixels > 0)
     parts = [_("bucket {width}x{height}").format(width=fit.bucket[0], height=fit.bucket[1])]
     if strips:
         parts.append(_("{share:.1%} cut off ({strips} px)").format(share=fit.cut, strips=strips))

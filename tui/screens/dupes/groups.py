@@ -195,7 +195,7 @@ class GroupList:
         detail = group.details[place] if group.details else ""
         reason = _(_REASONS.get(group.reason, group.reason))
         bits = _("{count} bits off").format(count=group.distances[place])
-        return ", ".join(filter(None, (reason, bits, translated(detail))))
+        return _(", ").join(filter(None, (reason, bits, translated(detail))))
 
 
 def stays_and_goes(keep: str, gone: Iterable[str]) -> list[Piece]:
