@@ -37,6 +37,7 @@ NOT_RUN = {
     "shikomi tag my_project --model": "downloads a tagger",
     "shikomi models --download": "downloads a tagger",
     "shikomi heads my_project --model head_detect": "downloads a detector",
+    "shikomi lora merge my_project --lora my_project --into": "needs a model in a single file",
     "shikomi lora extract": "needs two models; tests/train/merging/test_merge.py has them",
     "shikomi scores compare": "needs the scores of two downloaded taggers",
 }

@@ -11,6 +11,7 @@ from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.dataset.index import Index
 from prep.errors import EXIT_PROBLEMS
+from prep.language import quantity
 from prep.project import Project
 from prep.system.names import with_home
 from train.extra import configure_libraries, require_training
@@ -152,12 +153,12 @@ def _picked_text(found: dict[str, Any]) -> str:
 
 @examples(
     (
-        "shikomi lora merge my_project --lora my_project:0.8 --lora other.safetensors:0.5",
+        "shikomi lora merge my_project --lora my_project:0.8 --lora other:0.5",
         "Join two LoRAs into one, which at strength 1 does what both do at these strengths.",
     ),
     (
-        "shikomi lora merge my_project --lora my_project:0.8 --into model/my-sd15-model",
-        "Make a checkpoint that has learned what the LoRA adds at strength 0.8.",
+        "shikomi lora merge my_project --lora my_project --into mix.safetensors",
+        "Make a checkpoint that has learned what the LoRA adds.",
     ),
 )
 def lora_merge(
@@ -213,12 +214,11 @@ def lora_resize(
 
 @examples(
     (
-        "shikomi lora extract my_project --model output/checkpoints/my_project.safetensors",
+        "shikomi lora extract my_project --model output/checkpoints/my.safetensors",
         "Make a LoRA of rank 32 of what full fine-tuning has changed in the base model.",
     ),
     (
-        "shikomi lora extract . --model ~/models/mix.safetensors --base ~/models/sdxl.safetensors"
-        " --rank 64 --keep 0.98",
+        "shikomi lora extract --model mix.safetensors --base xl.safetensors --keep 0.98",
         "Make a LoRA of the difference of two checkpoints, with ranks that suit each module.",
     ),
 )
@@ -254,7 +254,7 @@ def _make(project: Path, start: Any, *, json: bool) -> int:
 
 
 def _made_text(found: dict[str, Any]) -> str:
-    facts = [f"{found['modules']} modules"]
+    facts = [quantity(found["modules"], "module")]
     facts += [f"rank {found['rank']}"] if found["rank"] else []
     facts += [f"{found['kept']:.1%} of the change"] if found["kept"] < 0.9995 else []
     return f"{found['file']}\n{', '.join(facts)}"

@@ -157,7 +157,7 @@ class Templates:
             return found.removesuffix("。")
         name, colon, reason = text.partition(": ")
         if colon and (found := self._found(reason, depth + 1)) is not None:
-            return f"{self._value(name, depth)}: {found}"
+            return f"{self._value(name, depth)}：{found}"
         for pattern in _REMARKS:
             match = pattern.fullmatch(text)
             if match and (found := self._found(match[1], depth + 1)) is not None:

@@ -114,7 +114,7 @@ def test_the_option_may_stand_anywhere(
         ("  a b  12 crops  (40 crops)", "  a b  切り抜き 12 個  （切り抜き 40 個）"),
         ("x 3 instead of 4: 40 crops", "4 の代わりに x 3：切り抜き 40 個"),
         ("12 crops, 5 kB", "切り抜き 12 個、5 kB"),
-        ("! x: a.png is not an image.", "! x: a.png は画像ではありません。"),
+        ("! x: a.png is not an image.", "! x：a.png は画像ではありません。"),
         ("a.png is not an image (3)", "a.png は画像ではありません（3）"),
         ("a (1).png is not an image (3)", "a (1).png は画像ではありません（3）"),
         ("a b.png Remove it.", "a b.png 削除してください。"),

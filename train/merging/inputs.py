@@ -53,10 +53,8 @@ class LoraInput:
         found = inspect(path, model)
         if found.faults:
             more = f" ({len(found.faults) - 1} more)" if len(found.faults) > 1 else ""
-            raise UserError(
-                f"{path.name} cannot be used: {found.faults[0]}{more}",
-                "Name the model that it was made for with --base.",
-            )
+            told = f"{path.name} cannot be used: {found.faults[0]}{more}"
+            raise UserError(told, "See what it holds, and what fits it: shikomi lora verify FILE")
         family: FamilyName = "sdxl" if found.family == "sdxl" else "sd15"
         return cls(path, strength, family, by_module(load_lora(path)), found.metadata)
 

@@ -24,6 +24,7 @@ from train.merging.options import MergeOptions, ResizeOptions
 from train.merging.sums import ModuleSum, NewLora, Part, build, summed_bias, summed_change
 from train.merging.weights import Edit, ModelWeights
 from train.merging.written import common_metadata, describe, names_of, new_file, write_lora
+from train.networks.model_file import check_base
 from train.sampling.loras import find_lora, find_with_strength, shown
 
 Chosen = Sequence[tuple[Path, float]]
@@ -135,6 +136,7 @@ def _weight(
 
 def _into_model(project: Project, options: MergeOptions, chosen: Chosen) -> Iterator[Event]:
     base = BaseModel.open(model_file(options.into, project.root))
+    check_base(base)
     name = "+".join([base.name, *(file.stem for file, _ in chosen)])
     path = new_file(project, options.out, "checkpoints", name)
     shapes = shapes_for([file for file, _ in chosen], base)

@@ -70,10 +70,10 @@ def check_base(base: BaseModel) -> None:
         return
     if strange := unusual(base.family, base.configs):
         raise UserError(
-            f"{base.name} cannot be saved as a single file, as full fine-tuning does:"
-            f" {strange[0]}, which no program would know.",
-            "Train a LoRA, or choose a model that is built like"
-            f" {TITLES[base.family]} in all respects.",
+            f"A checkpoint made of {base.name} would be a single file, which no program could read:"
+            f" {strange[0]}.",
+            f"Use LoRAs with it, or choose a model that is built like {TITLES[base.family]} in all"
+            " respects.",
         )
 
 

@@ -132,6 +132,7 @@ def test_only_switches_that_are_on_have_a_negative() -> None:
         (("crop",), "--no-snap"),
         (("concept",), "--no-regularization"),
         (("export",), "--no-shuffle"),
+        (("lora", "extract"), "--no-text-encoder"),
     }
     assert "--link, --copy" in page("import")
 

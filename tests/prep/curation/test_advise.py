@@ -196,7 +196,9 @@ def test_variety_is_judged_where_tags_tell_of_it() -> None:
     assert found["backgrounds"].level == "warning"
     assert "beach is in 80%" in found["backgrounds"].message
     assert found["variety"].level == "note"
-    assert "for framings (0), views (0), poses (0): not judged" in found["variety"].message
+    assert (
+        "for the framings (0), the views (0), the poses (0): not judged" in found["variety"].message
+    )
     assert [advice.topic for advice in variety("f", "x", [frozenset()] * 9)] == ["variety"]
     many = [frozenset({place}) for place in ("beach", "forest", "city", "room") for _ in range(3)]
     (backgrounds, *_) = variety("f", "mochi", many)

@@ -214,7 +214,7 @@ def test_latent_caches_of_changed_images_are_reported(
     assert "caches" not in warnings(run(project))
     make_image("10_mochi/a [1].png", 3)
     found = run(project)
-    assert "1 latent caches belong to images that have changed" in warnings(found)
+    assert "1 latent cache belongs to an image that has changed" in warnings(found)
     assert "a [1]_0512x0512_sd.npz" in warnings(found)
 
 

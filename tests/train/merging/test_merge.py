@@ -136,12 +136,22 @@ def test_a_lower_rank_and_other_algorithms(
     assert torch.allclose(weight_change(merged[ATTENTION], weight), best, atol=1e-4)
 
 
-def test_dora_needs_the_model(project: Project, loras: dict[str, Any]) -> None:
+def test_without_the_model_sizes_are_those_of_its_family_and_dora_is_refused(
+    project: Project, loras: dict[str, Any]
+) -> None:
     del loras
     (project.root / "shikomi.toml").write_text("")
-    with pytest.raises(UserError) as caught:
-        finished(merge(Project.open(project.root), MergeOptions(lora=("first", "other"), rank=4)))
-    assert "has another size" in caught.value.message  # of SDXL at full size
+    bare = Project.open(project.root)
+    with pytest.raises(UserError, match="has another size") as caught:  # than SDXL at full size
+        finished(merge(bare, MergeOptions(lora=("first", "second"))))
+    assert "lora verify" in caught.value.hint
+    large = "lora_unet_input_blocks_4_1_proj_in"
+    dora = {**pair((640, 640)), "dora_scale": torch.ones(640, 1)}
+    write(project, "dora", {large: dora})
+    write(project, "plain", {large: pair((640, 640))})
+    assert finished(merge(bare, MergeOptions(lora=("plain", "plain"))))["rank"] == 4
+    with pytest.raises(UserError, match="is DoRA") as caught:
+        finished(merge(bare, MergeOptions(lora=("plain", "dora"), rank=4)))
     assert "--base" in caught.value.hint
 
 

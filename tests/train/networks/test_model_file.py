@@ -163,5 +163,5 @@ def test_a_folder_that_no_single_file_can_stand_for_is_refused(
 ) -> None:
     check_base(BaseModel.open(write_folder(tmp_path / "sd15", components)))
     check_base(BaseModel.open(write_folder(tmp_path / "sdxl", parts("sdxl"))))
-    with pytest.raises(UserError, match=r"cannot be saved as a single file.*, not "):
+    with pytest.raises(UserError, match=r"would be a single file.*, not "):
         check_base(BaseModel.open(base))
