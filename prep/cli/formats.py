@@ -1,7 +1,7 @@
 """The command line of what comes in and goes out: import, diff, push."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -34,6 +34,7 @@ def import_(
     /,
     *,
     concept: Annotated[str, Parameter(name="--as")] = "",
+    family: Literal["sd15", "sdxl"] | None = None,
     link: Annotated[bool, Parameter(negative="--copy")] = False,
     dry_run: bool = False,
     json: Json = False,
@@ -48,10 +49,12 @@ def import_(
         source: A folder, a zip file, or the file that describes a dataset: dataset.toml,
             concepts.json, metadata.jsonl, .csv or .parquet.
         concept: Put all images into this folder below dataset/, e.g. 10_mychara.
+        family: Base model family of a new project: sd15 (512 px) or sdxl (1024 px: Illustrious,
+            NoobAI, Pony). Default: sd15.
         link: Make hard links to the images instead of copies. Captions are always copied.
         dry_run: Only show what would be imported.
     """
-    options = ImportOptions(concept=concept, link=link, dry_run=dry_run)
+    options = ImportOptions(concept=concept, family=family, link=link, dry_run=dry_run)
     return console.show(
         importing.run(project, source, options),
         json=json,

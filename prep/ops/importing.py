@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from prep import events
 from prep.dataset.index import Index
@@ -42,6 +42,9 @@ class ImportOptions(Section):
     concept: str = ""
     """Put all images into this folder below dataset/, e.g. 10_mychara, instead of those of the
     source."""
+    family: Literal["sd15", "sdxl"] | None = None
+    """Base model family of a new project: sd15 (512 px) or sdxl (1024 px: Illustrious, NoobAI,
+    Pony). Default: sd15."""
     link: bool = False
     """Make hard links of the images instead of copies: no space is used, and what changes their
     pixels in place changes the source too. Captions are always copied."""
@@ -60,7 +63,8 @@ def run(
         ``unchanged`` (images already there), ``skipped``, ``edit`` and ``project``.
 
     Raises:
-        ConfigError: The source is missing, in an unknown format, or inside the dataset.
+        ConfigError: The source is missing, in an unknown format, or inside the dataset; or the
+            project is for another family.
         UserError: The disk is full, or something is not readable or writable.
     """
     options = options or ImportOptions()
@@ -72,6 +76,8 @@ def run(
         )
     opened, new = _opened(project)
     _check_apart(opened, source)
+    if not new:
+        _check_family(opened, options)
     place = Path(tempfile.gettempdir()) if options.dry_run else _existing(opened.state)
     _sweep(opened)
     with unfinished_folder(place, STAGING) as staging:
@@ -80,7 +86,7 @@ def run(
         if options.concept:
             found = found.under(safe_folder(options.concept))
         if new and not options.dry_run:
-            opened = initialise(project)
+            opened = initialise(project, options.family or "sd15")
         yield from _Import(opened, new, source, found, options).run()
 
 
@@ -103,6 +109,16 @@ def _opened(path: Path) -> tuple[Project, bool]:
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return Project(root, Settings()), True
     return Project.open(path), False
+
+
+def _check_family(project: Project, options: ImportOptions) -> None:
+    """Refuse another family than that of a project that exists."""
+    family = project.settings.project.family
+    if options.family not in (None, family):
+        raise ConfigError(
+            f"{project.root} is a project for {family}.",
+            f"Omit --family, or change family and resolution in {project.file}.",
+        )
 
 
 def _existing(path: Path) -> Path:

@@ -109,16 +109,16 @@ class NewProject(PathDialog):
     def more(self) -> ComposeResult:
         """Compose the choice of the base model."""
         yield Label(_("base model"), classes="field-label")
-        yield Select(
-            [(_("Stable Diffusion 1.5"), "sd15"), (_("SDXL, Illustrious, NoobAI, Pony"), "sdxl")],
-            value="sdxl",
-            allow_blank=False,
-            compact=True,
-            id="family",
-        )
+        yield family_choice()
         yield Static(Content(_("Decides the resolution: 512 or 1024.")), classes="hint")
 
     def opened(self, path: Path) -> Project:
         """Make the project."""
         family = cast(Literal["sd15", "sdxl"], self.query_one("#family", Select).value)
         return initialise(path, family)
+
+
+def family_choice() -> Select[str]:
+    """Return the choice of the family that a new project is for."""
+    families = [(_("SDXL, Illustrious, NoobAI, Pony"), "sdxl"), (_("Stable Diffusion 1.5"), "sd15")]
+    return Select(families, value="sdxl", allow_blank=False, compact=True, id="family")

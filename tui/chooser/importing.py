@@ -14,11 +14,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Button, Input, Label, Static
+from textual.widgets import Button, Input, Label, Select, Static
 
 from prep import events
 from prep.language import _, marked, ngettext, translated
+from prep.project import FILE_NAME
 from prep.system.names import with_home
+from tui.chooser.dialogs import family_choice
 from tui.chooser.paths import PathField, is_source
 from tui.verbs.runs import Run, ShortRun
 from tui.widgets.job_strip import bar
@@ -60,6 +62,8 @@ class ImportScreen(Screen[Path | None]):
             yield Label(_("into the project"), classes="field-label")
             yield PathField(id="target")
             yield Static(Content(_("Created if it does not exist yet.")), classes="hint")
+            yield Label(_("base model"), classes="field-label")
+            yield family_choice()
             yield Label(_("concept folder"), classes="field-label")
             yield Input(id="concept", compact=True, placeholder=_("those of the source"))
             yield Static(
@@ -89,18 +93,24 @@ class ImportScreen(Screen[Path | None]):
             return ()
         # Written out, so that names that begin with a dash are no options.
         places = [str(with_home(text).absolute()) for text in (target, source)]
-        return ("import", *places, *(("--as", concept) if concept else ()))
+        family = self.query_one("#family", Select)
+        chosen = () if family.disabled else ("--family", str(family.value))
+        return ("import", *places, *chosen, *(("--as", concept) if concept else ()))
 
     @on(Input.Changed)
-    def changed(self, event: Input.Changed) -> None:
+    @on(Select.Changed)
+    def changed(self, event: Input.Changed | Select.Changed) -> None:
         """Propose a project beside the source, and show the command line."""
         target = self.query_one("#target", Input)
-        if event.input.id == "source" and event.value.strip():
+        if isinstance(event, Input.Changed) and event.input.id == "source" and event.value.strip():
             name = with_home(event.value.strip()).name
             proposed = str(Path.cwd() / f"{Path(name).stem or 'my'}_project")
             if not target.value or target.value == getattr(self, "_proposed", ""):
                 target.value = proposed
             self._proposed = proposed
+        # A project that exists has a family already.
+        there = with_home(target.value.strip() or ".") / FILE_NAME
+        self.query_one("#family", Select).disabled = bool(target.value.strip()) and there.exists()
         shown = f"$ {shlex.join(('shikomi', *self.words))}" if self.words else ""
         self.query_one("#import-command", Static).update(Content(shown))
         self._allow()

@@ -150,6 +150,14 @@ def test_everything_can_go_into_one_concept(source: Path, target: Path) -> None:
     }
 
 
+def test_a_new_project_is_for_the_family_that_is_named(source: Path, target: Path) -> None:
+    picture(source / "a.png", 1, "x")
+    take(source, target, family="sdxl")
+    assert Project.open(target).settings.project.resolution == 1024
+    with pytest.raises(ConfigError, match="is a project for sdxl"):
+        take(source, target, family="sd15")
+
+
 def test_links_use_no_space_and_captions_are_copies(source: Path, target: Path) -> None:
     image = picture(source / "a.png", 1, "x")
     take(source, target, link=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 from textual.pilot import Pilot
-from textual.widgets import Button, Input, OptionList, Static
+from textual.widgets import Button, Input, OptionList, Select, Static
 
 from prep.project import Project
 from prep.system.user_folder import user_folder
@@ -180,6 +180,12 @@ async def test_an_import_is_looked_at_first_then_made_then_opened(tmp_path: Path
         await pilot.press("ctrl+t")
         await until(pilot, lambda: not screen.query_one("#open", Button).disabled)
         assert (target / "dataset" / "10_mochi" / "one.txt").read_text() == "mochi"
+        assert Project.open(target).settings.project.family == "sdxl"
+        screen.query_one("#source", Input).value = str(image)
+        await until(pilot, lambda: screen.query_one("#target", Input).value.endswith("one_project"))
+        screen.query_one("#target", Input).value = str(target)
+        await until(pilot, lambda: screen.query_one("#family", Select).disabled)
+        assert "--family" not in words(pilot, "#import-command")
         await pilot.press("ctrl+o")
         await until(pilot, lambda: app.return_value)
     assert app.return_value == target
