@@ -41,6 +41,7 @@ _NAMES = (
     *(rf"\b{re.escape(text)}" for each in KNOWN for text in (each.name, each.licence) if text),
     r"[\w./~-]*[/.][\w./~-]+",  # a path, a suffix, or the name of a command
     r"-\w+…|\w*(\d|_)[\w.-]*|\w+(-\w+)+",  # sizes, settings, options
+    r"demo detector",
     r"\b(PNG|NaN|MB|GB|GiB|kB|demo|shikomi|base|keys|exclude)\b",
 )
 

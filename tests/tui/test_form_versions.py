@@ -18,13 +18,16 @@ from tui.widgets.form import Form
 
 
 def stored(project: Project) -> dict[str, Any]:
-    return Project.open(project.root).settings.train
+    """Return [train] without the base model, which every run needs."""
+    found = Project.open(project.root).settings.train
+    return {key: value for key, value in found.items() if key != "base"}
 
 
 @pytest.fixture
 def begun(monkeypatch: pytest.MonkeyPatch, project: Project, make_image: MakeImage) -> list[Any]:
     """Record the settings that runs are begun with; begin none."""
     make_image("10_mochi/a.png", 1, caption="cat")
+    project.saved({"train": {"base": "model/a.safetensors"}})
     found: list[Any] = []
 
     def begin(_project: Project, settings: TrainSettings) -> Any:

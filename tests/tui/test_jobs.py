@@ -184,8 +184,8 @@ def test_a_state_has_one_word_wherever_it_is_shown() -> None:
     paused.paused = True
     assert results([paused, done])[0][1] == ["一時停止中", "完了"]
     assert "一時停止中" in run_line(paused)[0][0]
-    assert title_of(done) == "完了: mochi"
-    assert describe(done) == ["完了: mochi"]
+    assert title_of(done) == "完了：mochi"
+    assert describe(done) == ["完了：mochi"]
 
 
 def test_a_resumed_run_goes_back_to_its_last_saved_step() -> None:

@@ -15,6 +15,7 @@ from prep.project import Project
 from prep.system import jobs
 from tests.conftest import MakeImage
 from tests.tui.driving import Opened, running
+from train.lora.file import RawTensor, serialise
 from train.sampling.winner import name_of, read_winner
 from tui.dialogs.fields import Fields
 from tui.graphics.drawn import Drawn
@@ -23,6 +24,7 @@ from tui.sample_cells import LAST, Column, Row, cells
 from tui.terminal import Terminal
 from tui.widgets.sample_grid import Place, SampleGrid
 
+MODULE, EMPTY = "lora_unet_mid_block_attentions_0_proj_in", RawTensor("F32", (1, 1), bytes(4))
 FINAL = Column("mochi", LAST, 1.0, "mochi")
 HALF = Column("mochi", LAST, 0.5, "mochi")
 EARLY = Column("mochi", 40, 1.0, "mochi-step00000040")
@@ -43,7 +45,8 @@ def drawn(project: Project) -> Project:
     lora = project.output / "lora"
     lora.mkdir(parents=True)
     for name in ("mochi", "mochi-step00000040"):
-        (lora / f"{name}.safetensors").touch()
+        pair = {f"{MODULE}.lora_{leaf}.weight": EMPTY for leaf in ("down", "up")}
+        (lora / f"{name}.safetensors").write_bytes(serialise(pair, {}))
     grids, own = project.output / "grids", project.output / "samples"
     draw(grids / "cells" / "00--0.png", "mochi, beach", 1, 10)
     draw(grids / "cells" / "00-a.png", "mochi, beach <lora:mochi:0.5>", 1, 20)

@@ -259,7 +259,7 @@ async def test_tagging_starts_the_verb_as_a_job(
         await opened.until(lambda: started)
         opened.app.screen.query_one("#field-general", Input).value = "2"
         await opened.press("ctrl+y")
-        await opened.until(lambda: any("less than or equal" in text for text in opened.notices))
+        await opened.until(lambda: any("at most" in text for text in opened.notices))
     assert started[0][1:6] == ["-m", "tui.cli", "tag", str(twins.root), "--json"]
     options = started[0][6:]
     assert options[options.index("--model") + 1] == "demo"

@@ -129,6 +129,7 @@ async def test_only_the_scope_is_tagged(tagged: Project, monkeypatch: pytest.Mon
     async with running(tagged) as opened:
         await opened.press("space")
         await opened.go("tag")
+        opened.app.screen.query_one("#field-model", Input).value = "demo"
         await opened.press("ctrl+y")
         await opened.until(lambda: started)
     argv = started[0]

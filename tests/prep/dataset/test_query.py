@@ -137,7 +137,7 @@ def test_filters(library: Project, text: str, names: list[str]) -> None:
         ('a "b"c', 6, "a space is missing"),
         ('a ""', 3, "nothing between"),
         ("name:", 1, "needs a value"),
-        ("dup:maybe", 1, "dup: takes"),
+        ("dup:maybe", 1, "dup takes one of"),
     ],
 )
 def test_faults_are_pointed_at(text: str, column: int, fault: str) -> None:

@@ -183,8 +183,8 @@ def test_the_operation_groups_the_usable_images(project: Project, make_image: Ma
     counts = {"images": 5, "buckets": 2, "upscaled": 1, "cut": 0}
     assert last.summary == {**counts, "unread": 0, "dropped": 0}
     warnings = " ".join(e.message for e in found if isinstance(e, events.Warned))
-    assert "wide.png is alone" in warnings
-    assert "small.png is enlarged" in warnings
+    assert "wide.png) is alone" in warnings
+    assert "small.png) is enlarged" in warnings
 
 
 def test_an_enlargement_that_does_not_show_is_not_told(
@@ -201,7 +201,7 @@ def test_an_enlargement_that_does_not_show_is_not_told(
     make_image("10_mochi/small.png", 2, (400, 400))
     list(scan.run(project))
     warning, note, advice = said(project)
-    assert "small.png is enlarged" in warning
+    assert "small.png) is enlarged" in warning
     assert "up to 1.3 times" in warning
     assert note == "enlarged 1.3 times"
     assert advice.startswith("1 of 2 images")

@@ -274,7 +274,7 @@ def test_the_command_line(
     out = run("--limit", "1")
     assert "in the caption, but hardly seen" in out
     assert "5 doubts in 2 images" in out
-    assert "The first 1 are shown" in out
+    assert "the first 1 shown" in out
     lines = [json.loads(line) for line in run("--json", "--limit", "0").splitlines()]
     assert next(line["tag"] for line in lines if line["kind"] == "doubt") == "hat"
     assert "1 answer, 1 caption would change" in run(

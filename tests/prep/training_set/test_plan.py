@@ -105,7 +105,7 @@ def test_a_plan_is_what_a_played_epoch_does(
     batch_sum = made.arithmetic[len(made.concepts)]
     assert ("not full" in batch_sum) == bool(short)
     assert f"rounded up: {short} batch" in batch_sum or not short
-    assert f"= {epoch.steps * settings.epochs} steps" in made.arithmetic[-1]
+    assert f"= {epoch.steps * settings.epochs} step" in made.arithmetic[-1]
     ended = f"ended by max_steps at {made.steps}" in made.arithmetic[-1]
     assert ended == bool(settings.max_steps)
     gathers = settings.gradient_accumulation > 1 or processes > 1

@@ -86,7 +86,7 @@ def test_onetrainer_turns_and_drops(odd: Project) -> None:
     assert views["moving.gif"].bucket == []
     # 10 exposures of one shape are less than a batch of 15; of 30 others, none is left over.
     assert summary(found)["dropped"] == 10
-    assert "turned.jpg is never used" in warnings(found)
+    assert "turned.jpg) is never used" in warnings(found)
 
 
 def test_an_export_mends_it_all(odd: Project) -> None:

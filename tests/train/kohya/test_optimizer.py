@@ -149,7 +149,7 @@ def test_settings_of_the_optimiser(project: Project, text: str, expected: dict[s
             f"{ANNEALING}\nlearning_rate = 0\nlr_scheduler_args = ['eta_min=5e-5']",
             "learning_rate",
             "refused",
-            "greater than 0",
+            "above 0",
         ),
         (
             f"{ANNEALING}\nlearning_rate = 1e-4\nlr_scheduler_args = ['eta_min=low']",

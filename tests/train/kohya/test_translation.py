@@ -171,7 +171,7 @@ def test_what_a_file_leaves_out_is_as_sd_scripts_has_it(project: Project) -> Non
         ("v2 = false", "v2", "harmless", "off"),
         ("network_dim = 'many'", "network_dim", "refused", "is not a whole number"),
         ("network_dim = 2000", "network_dim", "refused", "1024"),
-        ("min_timestep = 5000", "min_timestep", "refused", "less than or equal to 999"),
+        ("min_timestep = 5000", "min_timestep", "refused", "at most 999"),
         ("min_snr_gama = 5", "min_snr_gama", "refused", "did you mean min_snr_gamma"),
         ("network_args = ['conv_dmi=4']", "network_args.conv_dmi", "refused", "conv_dim"),
         ("network_module = 'networks.oft'", "network_module", "refused", "lycoris.kohya"),

@@ -56,7 +56,8 @@ def test_a_run_and_its_file(make_run: MakeRun, sdxl: Path, tmp_path: Path) -> No
     summary, found = finish(run, tmp_path / "job")
     assert summary["val_loss_after"] != summary["val_loss_before"]
     assert sum(isinstance(event, Sample) for event in found) == 1
-    info = inspect(run.project / summary["lora"])
+    shapes = BaseModel.open(sdxl).module_shapes()
+    info = inspect(run.project / summary["lora"], shapes)
     assert (info.family, info.algorithm, info.unmatched) == ("sdxl", "locon", ())
     kinds = [m.part for m in BaseModel.open(sdxl).key_table().values() if m.kind != "other"]
     assert info.modules == dict(Counter(kinds))
