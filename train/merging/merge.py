@@ -1,4 +1,4 @@
-"""LoRAs added up: into a LoRA, or into a model.
+"""LoRAs added up, into a LoRA or into a model; of one LoRA, its sum of another rank.
 
 A strength means what it means in a prompt: what a file adds at this strength is what becomes part
 of the sum. (sd-scripts' ``merge_lora.py`` multiplies both matrices by it, which adds its square.)
@@ -24,6 +24,7 @@ from train.merging.options import MergeOptions, ResizeOptions
 from train.merging.sums import ModuleSum, NewLora, Part, build, summed_bias, summed_change
 from train.merging.weights import Edit, ModelWeights
 from train.merging.written import common_metadata, describe, names_of, new_file, write_lora
+from train.networks.delta import MAGNITUDES
 from train.networks.model_file import check_base
 from train.sampling.loras import find_lora, find_with_strength, shown
 
@@ -126,7 +127,7 @@ def _weight(
     """Return the model's weight; without a model zeros, whose shape is enough for all but DoRA."""
     if weights:
         return weights.read(module)
-    if any({"dora_scale", "lora_magnitude_vector"} & tensors.keys() for _, tensors in parts):
+    if any(tensors.keys() & set(MAGNITUDES) for _, tensors in parts):
         raise ConfigError(
             f"{module} is DoRA, whose change depends on the weights of the model.",
             "Name the model that it was made for with --base.",
@@ -142,7 +143,8 @@ def _into_model(project: Project, options: MergeOptions, chosen: Chosen) -> Iter
     shapes = shapes_for([file for file, _ in chosen], base)
     parts = _parts([LoraInput.open(file, strength, shapes) for file, strength in chosen])
     yield Progress("merge", 0, 1, base.name)
-    tensors = ModelWeights(base).changed(_edits(parts))
+    weights = ModelWeights(base)
+    tensors = weights.changed(_edits(parts, weights))
     metadata = {**base.source.metadata, "modelspec.title": path.stem}
     metadata["modelspec.merged_from"] = ", ".join([base.name, names_of(chosen)])
     write_tensors(path, tensors, metadata, {"modelspec.hash_sha256": "0x"})
@@ -151,12 +153,21 @@ def _into_model(project: Project, options: MergeOptions, chosen: Chosen) -> Iter
     yield Finished(_summary(path, project, chosen, None, len(parts)))
 
 
-def _edits(parts: dict[str, list[Part]]) -> dict[tuple[str, str], Edit]:
-    """Return what is added to each weight and bias."""
+def _edits(parts: dict[str, list[Part]], weights: ModelWeights) -> dict[tuple[str, str], Edit]:
+    """Return what is added to each weight and bias.
+
+    Raises:
+        ConfigError: A LoRA changes a bias that the model does not have.
+    """
     found: dict[tuple[str, str], Edit] = {}
     for module, own in parts.items():
         found[module, "weight"] = partial(_weight_edit, own)
         if (bias := summed_bias(own)) is not None:
+            if not weights.has_bias(module):
+                raise ConfigError(
+                    f"A LoRA changes the bias of {module}, which has none in a checkpoint.",
+                    "Use it as a LoRA: without a bias there, the checkpoint cannot hold it.",
+                )
             found[module, "bias"] = partial(_bias_edit, bias)
     return found
 

@@ -4,19 +4,16 @@ import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from prep import __version__
-from prep.errors import ConfigError, UserError
+from prep.errors import ConfigError
 from prep.project import Project
 from prep.project.boundary import refuse_links
-from prep.system.files import write_bytes
 from prep.system.names import numbered, shortened_name, with_home
 from train.families.base_model import VERSIONS
-from train.lora.file import with_hashes
 from train.lora.metadata import IMPLEMENTATIONS
-from train.networks.saved import DTYPES, raw
+from train.networks.saved import save_tensors
 from train.settings.model import FamilyName
 from train.settings.saving import SavePrecision
 
@@ -61,33 +58,11 @@ def new_file(project: Project, given: Path | None, folder: str, name: str) -> Pa
 
 
 def write_lora(
-    path: Path,
-    modules: Modules,
-    metadata: Mapping[str, str],
-    precision: SavePrecision,
+    path: Path, modules: Modules, metadata: Mapping[str, str], precision: SavePrecision
 ) -> None:
-    """Write a LoRA file with its hashes.
-
-    Args:
-        path: The file.
-        modules: What it holds.
-        metadata: By key.
-        precision: Of the weights; an alpha that it cannot hold exactly stays fp32.
-
-    Raises:
-        UserError: It cannot be written, or has weights that are too large for the format.
-    """
-    dtype, found = DTYPES[precision], {}
-    for name, leaves in modules.items():
-        for leaf, tensor in leaves.items():
-            if not torch.isfinite(tensor.to(dtype)).all():
-                raise UserError(
-                    f"{name} has weights that are too large for {precision}.",
-                    "Choose --precision fp32, or lower the strengths.",
-                )
-            exact = leaf == "alpha" and float(tensor.to(dtype)) != float(tensor)
-            found[f"{name}.{leaf}"] = raw(tensor, None if exact else dtype)
-    write_bytes(path, with_hashes(found, metadata))
+    """Write a LoRA file; see ``save_tensors``."""
+    tensors = {f"{name}.{leaf}": t for name, own in modules.items() for leaf, t in own.items()}
+    save_tensors(path, tensors, metadata, precision)
 
 
 def describe(

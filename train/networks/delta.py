@@ -18,8 +18,8 @@ from train.networks.base import Adapter, copy_exactly
 from train.networks.layers import applied
 
 Tensors = Mapping[str, Tensor]
-_MAGNITUDES = ("dora_scale", "lora_magnitude_vector")
-"""Leaves of DoRA."""
+MAGNITUDES = ("dora_scale", "lora_magnitude_vector")
+"""Leaves of DoRA, whose change depends on the weight itself."""
 
 
 class DeltaModule(Adapter):
@@ -76,7 +76,7 @@ def weight_change(tensors: Tensors, weight: Tensor) -> Tensor:
     change = _plain_change(tensors, weight)
     if (scalar := tensors.get("scalar")) is not None:
         change = change * scalar.reshape(())
-    for leaf in _MAGNITUDES:
+    for leaf in MAGNITUDES:
         if leaf in tensors:
             by_output = leaf != "dora_scale" or len(tensors[leaf]) == len(weight)
             change = _decomposed(weight + change, tensors[leaf], by_output=by_output) - weight
@@ -96,7 +96,7 @@ def low_rank_change(tensors: Tensors) -> tuple[Tensor, Tensor] | None:
         (out, rank) and (rank, inputs x kernel), both fp32, whose product is ``weight_change`` with
         all but the first axis joined; ``None`` for DoRA, LoHa, LoKr, and differences of weights.
     """
-    if "lora_down.weight" not in tensors or tensors.keys() & set(_MAGNITUDES):
+    if "lora_down.weight" not in tensors or tensors.keys() & set(MAGNITUDES):
         return None
     down, up = tensors["lora_down.weight"], tensors["lora_up.weight"].flatten(1)
     scale = _scale(tensors, len(down))

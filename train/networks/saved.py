@@ -64,25 +64,38 @@ def not_finite(path: Path, name: str, precision: str) -> NotFiniteError:
     return NotFiniteError(
         f"{path.name} was not saved: {name} has weights that are NaN, infinite, or too"
         f" large for {precision}.",
-        "Lower learning_rate. What was saved before is from before this step.",
+        "Lower learning_rate, or the strengths to merge with. What was saved before is unharmed.",
     )
 
 
 def save_lora(path: Path, network: Network, metadata: Mapping[str, str], precision: str) -> None:
-    """Write a LoRA file with its hashes; fp16, bf16 or fp32.
+    """Write a network as a LoRA file; see ``save_tensors``."""
+    save_tensors(path, network.tensors(), metadata, precision)
+
+
+def save_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], precision: str
+) -> None:
+    """Write a LoRA file with its hashes.
+
+    Args:
+        path: The file.
+        tensors: By key.
+        metadata: By key.
+        precision: Of the weights: fp16, bf16 or fp32. An alpha that it cannot hold stays as it is.
 
     Raises:
         NotFiniteError: It would hold weights that are NaN or infinite; nothing is written.
         UserError: It cannot be written.
     """
     dtype = DTYPES[precision]
-    tensors = {}
-    for name, tensor in network.tensors().items():
+    found = {}
+    for name, tensor in tensors.items():
         if not torch.isfinite(tensor.to(dtype)).all():
             raise not_finite(path, name, precision)
         exact = name.endswith(".alpha") and float(tensor.to(dtype)) != float(tensor)
-        tensors[name] = raw(tensor, None if exact else dtype)  # alpha decides on all the rest
-    write_bytes(path, with_hashes(tensors, metadata))
+        found[name] = raw(tensor, None if exact else dtype)  # alpha decides on all the rest
+    write_bytes(path, with_hashes(found, metadata))
 
 
 def load_lora(path: Path) -> dict[str, Tensor]:

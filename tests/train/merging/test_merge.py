@@ -212,6 +212,12 @@ def test_a_trained_model_minus_its_base_is_what_was_merged(
     assert found["kept"] > 0.99
 
 
+def test_a_bias_that_the_model_does_not_have_is_refused(project: Project, model: Path) -> None:
+    write(project, "biased", {ATTENTION: {"diff_b": torch.ones(128)}})
+    with pytest.raises(UserError, match=f"bias of {ATTENTION}"):
+        finished(merge(project, MergeOptions(lora=("biased",), into=str(model))))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
