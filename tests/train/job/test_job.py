@@ -110,7 +110,7 @@ def test_a_job_stops_and_resumes(make_run: MakeRun) -> None:
         update={"epochs": 400, "sample_prompts": ("mochi --s 1 --w 64 --h 64",)}
     )
     job = begun(project, settings, run.dataset)
-    with pytest.raises(UserError, match="is already running"):
+    with pytest.raises(UserError, match=r"is (already running|in the queue already)\."):
         resumed(project, job.name)
     wait_for(lambda: any(isinstance(event, Metric) for event in events_of(job)))
     jobs.send(job, "sample")
