@@ -16,10 +16,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from prep import events, language
 from prep.errors import UserError
+from prep.system import locks
 from prep.system.files import write_text
 from prep.texts import parse_json, read_text
 
@@ -312,43 +313,7 @@ def end_torn_line(job: Job) -> None:
 
 def alive(job: Job) -> bool:
     """Return whether the job is running: its supervisor or its command holds a lock."""
-    return is_locked(job.lock_file) or is_locked(job.command_lock_file)
-
-
-def is_locked(file: Path) -> bool:
-    """Return whether another process has locked a file; ``False`` for one that is missing."""
-    try:
-        with file.open("r+b") as stream:
-            return not take_lock(stream)
-    except FileNotFoundError:
-        return False
-
-
-def take_lock(stream: IO[bytes]) -> bool:
-    """Lock an open file until it is closed; return whether nobody else has.
-
-    A POSIX record lock: an flock would outlive this process in a forked data-loader worker.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        return _take_lock_windows(stream)
-    try:
-        fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _take_lock_windows(stream: IO[bytes]) -> bool:
-    import msvcrt
-
-    locking: Any = msvcrt
-    try:
-        locking.locking(stream.fileno(), locking.LK_NBLCK, 1)
-    except OSError:
-        return False
-    return True
+    return locks.is_locked(job.lock_file) or locks.is_locked(job.command_lock_file)
 
 
 def status(job: Job) -> Status:

@@ -1,4 +1,8 @@
-"""A lock between processes, so that only one at a time changes the files of a project."""
+"""Locks between processes; any end of a process releases those that it holds.
+
+There are two kinds. ``exclusive`` also excludes threads of the same process. The lock of
+``take_lock`` belongs to a process, and is not inherited by the processes that it forks.
+"""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +15,7 @@ _PAUSE = 0.05
 
 @contextmanager
 def exclusive(file: Path, seconds: float) -> Iterator[bool]:
-    """Hold a lock on ``file``, created if needed; any end of the process releases it.
+    """Hold a lock on ``file``, created if needed, so that one at a time changes a project's files.
 
     It also excludes other threads of the same process.
 
@@ -25,14 +29,39 @@ def exclusive(file: Path, seconds: float) -> Iterator[bool]:
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+b") as stream:
         end = time.monotonic() + seconds
-        held = _take(stream)
+        held = _take_for_file(stream)
         while not held and time.monotonic() < end:
             time.sleep(_PAUSE)
-            held = _take(stream)
+            held = _take_for_file(stream)
         yield held  # closing the file releases the lock
 
 
-def _take(stream: IO[bytes]) -> bool:
+def is_locked(file: Path) -> bool:
+    """Return whether another process has taken the lock of a file; ``False`` for a missing one."""
+    try:
+        with file.open("r+b") as stream:
+            return not take_lock(stream)
+    except FileNotFoundError:
+        return False
+
+
+def take_lock(stream: IO[bytes]) -> bool:
+    """Lock an open file for this process until it is closed; return whether nobody else has.
+
+    A POSIX record lock: an flock would outlive this process in a forked data-loader worker.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return _take_windows(stream)
+    try:
+        fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _take_for_file(stream: IO[bytes]) -> bool:
     try:
         import fcntl
     except ImportError:

@@ -18,7 +18,7 @@ from typing import IO
 
 from prep import events
 from prep.errors import UserError
-from prep.system import jobs
+from prep.system import jobs, locks
 from prep.system.files import write_text
 
 _POLL = 0.5
@@ -131,11 +131,11 @@ def _wait(job: jobs.Job, lock: IO[bytes]) -> bool:
         if {"stop", "kill"} & set(found):
             return False
         ahead = _ahead(job)
-        held = held or (not ahead and jobs.take_lock(lock))
+        held = held or (not ahead and locks.take_lock(lock))
         lock.seek(0)
         last = _named(folder, lock.read())  # opening the file anew would end the lock at its close
         # The command of a supervisor that was killed lives on for some seconds.
-        if held and (last is None or last == job or not jobs.is_locked(last.command_lock_file)):
+        if held and (last is None or last == job or not locks.is_locked(last.command_lock_file)):
             if told:
                 jobs.say(job, events.Stage("queue", True))
             return True

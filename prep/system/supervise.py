@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from prep import events
-from prep.system import jobs, queue
+from prep.system import jobs, locks, queue
 
 _POLL = 0.1
 _GRACE = 10.0
@@ -53,7 +53,7 @@ def main() -> int:
 def _take_patiently(lock: IO[bytes]) -> bool:
     """Take the lock, with retries: a front end that tests it holds it for a moment."""
     end = time.monotonic() + _LOCK_WAIT
-    while not jobs.take_lock(lock):
+    while not locks.take_lock(lock):
         if time.monotonic() > end:
             return False
         time.sleep(0.01)

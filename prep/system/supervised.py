@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from prep.errors import UserError
-from prep.system import jobs
+from prep.system import jobs, locks
 
 _POLL = 0.5
 _GRACE = 10.0
@@ -36,7 +36,7 @@ def join_job(job: jobs.Job) -> None:
     """
     lock = job.command_lock_file.open("a+b")
     end = time.monotonic() + _LOCK_WAIT
-    while not jobs.take_lock(lock):
+    while not locks.take_lock(lock):
         if time.monotonic() > end:
             raise UserError(f"The job {job.name} is already running.", "See: shikomi jobs list")
         time.sleep(0.01)
@@ -46,12 +46,12 @@ def join_job(job: jobs.Job) -> None:
 
 def end_with_supervisor(job: jobs.Job) -> None:
     """Interrupt this process when the supervisor of its job is gone; nothing without one."""
-    if jobs.is_locked(job.lock_file):
+    if locks.is_locked(job.lock_file):
         threading.Thread(target=_watch, args=(job.lock_file,), daemon=True).start()
 
 
 def _watch(lock: Path) -> None:
-    while jobs.is_locked(lock) or not lock.exists():
+    while locks.is_locked(lock) or not lock.exists():
         time.sleep(_POLL)
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(_GRACE)

@@ -11,7 +11,7 @@ import pytest
 
 from prep import events
 from prep.errors import UserError
-from prep.system import jobs, queue
+from prep.system import jobs, locks, queue
 from prep.system.jobs import Follower, Job, JobSettings
 from tests.waiting import descendants, wait_for
 
@@ -120,9 +120,9 @@ def test_the_next_one_runs_when_the_supervisor_before_is_killed(enter: Enter) ->
     )
     first, second = enter(stubborn), enter()
     working(first)
-    wait_for(lambda: state(second) == "queued" and jobs.is_locked(first.command_lock_file))
+    wait_for(lambda: state(second) == "queued" and locks.is_locked(first.command_lock_file))
     os.kill(supervisor(first), signal.SIGKILL)
-    wait_for(lambda: not jobs.is_locked(first.lock_file))
+    wait_for(lambda: not locks.is_locked(first.lock_file))
     waited = len(Follower(second).poll())
     assert state(second) == "queued"
     go(first)  # with the supervisor gone, it ends by itself

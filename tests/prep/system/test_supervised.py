@@ -10,7 +10,7 @@ import pytest
 
 from prep import events
 from prep.errors import UserError
-from prep.system import jobs
+from prep.system import jobs, locks
 from prep.system.jobs import Follower, Job
 from prep.system.supervised import own_job
 from tests.prep.system.test_jobs import PRELUDE, Start, _running, begun, ended
@@ -58,7 +58,7 @@ while not Path(os.environ['SHIKOMI_JOB'], 'go').exists(): time.sleep(0.01)
 """
     )
     os.kill(supervisor_of(job), signal.SIGKILL)
-    wait_for(lambda: not jobs.is_locked(job.lock_file))
+    wait_for(lambda: not locks.is_locked(job.lock_file))
     assert jobs.status(job).state == "running"
     with pytest.raises(UserError, match="is already running"):
         jobs.start(job)
