@@ -88,7 +88,7 @@ def natural_key(path: str) -> tuple[str, str]:
 
     Example:
         >>> sorted(["10.png", "9.png", "010.png", "a/1.png", "a-1.png"], key=natural_key)
-        ['9.png', '10.png', '010.png', 'a/1.png', 'a-1.png']
+        ['9.png', '010.png', '10.png', 'a/1.png', 'a-1.png']
     """
     return natural(path), path
 
@@ -113,7 +113,7 @@ def shortened(stem: str, room: int) -> str:
 
     Example:
         >>> shortened("a" * 240, 20)[-12:], shortened("short", 20)
-        ('aaa-b5f2aa59', 'short')
+        ('aaa-9b304390', 'short')
     """
     data = os.fsencode(stem)
     if len(data) <= MAX_BYTES - room:
