@@ -54,26 +54,6 @@ class _Word:
         return ((hashes >> np.uint64(self.low)) & mask).astype(np.int32)
 
 
-def all_pairs(hashes: Hashes, radius: int) -> NDArray[np.int64]:
-    """Return all pairs of hashes that differ in at most ``radius`` bits.
-
-    Args:
-        hashes: Shape (n,); equal ones also form pairs.
-        radius: 0 to 64 bits.
-
-    Returns:
-        Positions (i, j) with i < j, shape (pairs, 2), in ascending order.
-    """
-    found = list(close_pairs(hashes, radius))
-    if not found:
-        return np.empty((0, 2), np.int64)
-    first = np.concatenate([block.first for block in found])
-    second = np.concatenate([block.second for block in found])
-    result = np.stack((np.minimum(first, second), np.maximum(first, second)), axis=1)
-    ascending: NDArray[np.int64] = result[np.lexsort((result[:, 1], result[:, 0]))].astype(np.int64)
-    return ascending
-
-
 def close_pairs(hashes: Hashes, radius: int, others: Hashes | None = None) -> Iterator[HashPairs]:
     """Yield all pairs that differ in at most ``radius`` bits, each once, in blocks.
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from prep.curation.duplicates import neighbours, pairs
 from prep.curation.duplicates.hashes import transposed
 from prep.curation.duplicates.neighbours import MIRRORED, TURNS, UPRIGHT, Neighbours, gathered
-from prep.curation.duplicates.pairs import HashPairs, all_pairs, close_pairs
+from prep.curation.duplicates.pairs import HashPairs, close_pairs
 
 HASHES = st.lists(st.integers(0, 2**64 - 1), max_size=60)
 
@@ -19,6 +19,17 @@ def brute_force(values: list[int], radius: int) -> list[tuple[int, int]]:
         for j in range(i + 1, len(values))
         if (values[i] ^ values[j]).bit_count() <= radius
     ]
+
+
+def all_pairs(hashes: NDArray[np.uint64], radius: int) -> NDArray[np.int64]:
+    """Return what ``close_pairs`` finds as positions (i, j), i < j, shape (pairs, 2), ascending."""
+    found = list(close_pairs(hashes, radius))
+    if not found:
+        return np.empty((0, 2), np.int64)
+    first = np.concatenate([block.first for block in found])
+    second = np.concatenate([block.second for block in found])
+    result = np.stack((np.minimum(first, second), np.maximum(first, second)), axis=1)
+    return np.array(sorted(result.tolist()), np.int64)
 
 
 def related(seed: int, count: int) -> NDArray[np.uint64]:
