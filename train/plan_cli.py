@@ -85,6 +85,11 @@ def _memory_lines(memory: dict[str, Any]) -> Iterator[str]:
     at_once, batch, divided = memory["at_once"], memory["batch"], memory["needed"] > memory["room"]
     verdict = "does not fit into" if divided else "fits into"
     yield f"needs {needed} with what the libraries take: {verdict} {room}"
+    if memory["tiled"]:
+        yield (
+            "Samples do not fit whole, and are decoded in tiles: slower, with colours that differ"
+            " a little from those of the whole picture."
+        )
     if memory["fits"] and divided:
         yield (
             f"Fits ({_gib(memory['changed'])}) with {at_once} of the {batch} images of a batch at"

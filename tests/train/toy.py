@@ -142,7 +142,7 @@ class ToyFamily:
     def scaled(self, latents: Tensor) -> Tensor:
         return latents * 2.0
 
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(self, latents: Tensor, *, tiled: bool = False) -> Tensor:
         return latents.expand(-1, 3, -1, -1).clamp(-1, 1)
 
     def park(self, part: Parkable) -> None:

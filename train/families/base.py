@@ -247,8 +247,14 @@ class Family(Protocol):
         """Bring raw latents to the scale that the denoiser works in."""
         ...
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Return the pictures of scaled latents: (batch, 3, height, width), -1 to 1, float32."""
+    def decode(self, latents: Tensor, *, tiled: bool = False) -> Tensor:
+        """Return the pictures of scaled latents: (batch, 3, height, width), -1 to 1, float32.
+
+        Args:
+            latents: From the denoiser.
+            tiled: In overlapping tiles, which takes a fraction of the memory and shifts colours a
+                little; as it is done anyway where memory runs out.
+        """
         ...
 
     def park(self, part: Parkable) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,13 @@ class Fit:
         rung: What differs from the settings.
         peak: What the run needs.
         room: What there is, bytes.
+        tiled: Samples are decoded in tiles, as a card does when they do not fit whole.
     """
 
     rung: Rung
     peak: MemoryPeak
     room: int
+    tiled: bool = False
 
     @property
     def needed(self) -> int:
@@ -73,8 +75,8 @@ def run(project: Project, settings: TrainSettings, options: MemoryOptions) -> It
     Yields:
         A Stage for each measurement; last Finished with room and needed (bytes), fits, phases,
         weights, trained, batch and at_once (how many of its images fit at once, into which a card's
-        run divides it), changes (that make it fit; empty when it does) and changed (bytes with
-        them).
+        run divides it), tiled (samples are decoded in tiles), changes (that make it fit; empty
+        when it does) and changed (bytes with them).
 
     Raises:
         UserError: No base model, one that cannot be opened, or one of another family.
@@ -89,7 +91,7 @@ def run(project: Project, settings: TrainSettings, options: MemoryOptions) -> It
     tried: list[Fit] = []
     for fit in fits(run_config, base, place, size, drawn, room):
         tried.append(fit)
-        yield Stage("measure", True, note=f"{told(fit.rung, settings)}: {_gib(fit)}")
+        yield Stage("measure", True, note=f"{told(fit, settings)}: {_gib(fit)}")
         if fit.fits:
             break
     yield Finished(_summary(settings, tried[0], tried[-1]))
@@ -111,7 +113,9 @@ def fits(
     for rung in ladder(run.train, run.family, divides=not place.is_cpu):
         changes = rung.changes | {"batch_size": rung.at_once}
         changed = run.model_copy(update={"train": run.train.model_copy(update=changes)})
-        yield Fit(rung, known_peak(changed, base, place, bucket, sample), room)
+        fit = Fit(rung, known_peak(changed, base, place, bucket, sample), room)
+        tiles = not (fit.fits or place.is_cpu) and fit.peak.total > fit.peak.in_tiles().total
+        yield replace(fit, peak=fit.peak.in_tiles(), tiled=True) if tiles else fit
 
 
 def _summary(settings: TrainSettings, first: Fit, best: Fit) -> dict[str, Any]:
@@ -121,6 +125,7 @@ def _summary(settings: TrainSettings, first: Fit, best: Fit) -> dict[str, Any]:
         "fits": best.fits and not best.rung.changes,
         "batch": settings.batch_size,
         "at_once": best.rung.at_once,
+        "tiled": best.tiled,
         "phases": first.peak.phases,
         "weights": first.peak.weights,
         "trained": first.peak.trained,
@@ -203,11 +208,14 @@ def _of_weights(settings: TrainSettings) -> Iterator[dict[str, Any]]:
     yield {"method": "lora"}
 
 
-def told(rung: Rung, settings: TrainSettings) -> str:
-    """Return a rung as ``name = value``."""
+def told(fit: Fit, settings: TrainSettings) -> str:
+    """Return what differs from the settings, as ``name = value``."""
+    rung = fit.rung
     changes = [f"{name} = {str(value).lower()}" for name, value in rung.changes.items()]
     if rung.at_once < rung.changes.get("batch_size", settings.batch_size):
         changes.append(f"{rung.at_once} of {settings.batch_size} images at once")
+    if fit.tiled:
+        changes.append("samples decoded in tiles")
     return ", ".join(changes) or "as set"
 
 

@@ -6,7 +6,7 @@ resident in each is what the trainer keeps on the device then.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -50,6 +50,7 @@ class MemoryPeak:
         encoding: What encoding images takes on top of the VAE's weights.
         step: What a step takes on top of weights and ``trained``: saved activations and workspace.
         drawing: What drawing a sample takes on top of a step's weights and the VAE's; 0 for none.
+        tiled: The same, if the picture is decoded in tiles.
         resident: Frozen components whose weights are there in every step.
     """
 
@@ -58,6 +59,7 @@ class MemoryPeak:
     encoding: int
     step: int
     drawing: int
+    tiled: int
     resident: tuple[str, ...]
 
     @property
@@ -80,6 +82,10 @@ class MemoryPeak:
     def total(self) -> int:
         """The peak of the run."""
         return max(self.phases.values())
+
+    def in_tiles(self) -> "MemoryPeak":
+        """Return the peak of a card on which samples do not fit whole: they come in tiles."""
+        return replace(self, drawing=self.tiled)
 
 
 @dataclass(frozen=True)
@@ -119,11 +125,11 @@ def peak_of(
         encoding = _encoding(model, bucket, together)
         trained, step, twice = _training(model, run, bucket, whole)
         weights |= {_REORDERED: twice} if twice and place.is_cpu else {}
-        drawing = _drawing(model, sample) if sample else 0
+        drawing, tiled = _drawing(model, sample) if sample else (0, 0)
     texts = base.text_encoders if trained_texts or place.is_cpu else ()
     denoiser = ("unet", *({_REORDERED} & weights.keys()))
     resident = tuple(name for name in (*denoiser, *texts) if name not in whole)
-    return MemoryPeak(weights, trained, encoding, step, drawing, resident)
+    return MemoryPeak(weights, trained, encoding, step, drawing, tiled, resident)
 
 
 def _size(tensors: Iterable[Tensor]) -> int:
@@ -255,11 +261,17 @@ def _conditioning(model: Family, count: int, tokens: int, size: Size) -> Conditi
 
 
 @torch.no_grad()
-def _drawing(model: Family, size: Size) -> int:
-    """Return what one denoising step with guidance, or decoding, takes: the larger of both."""
-    with MemoryTracker(_known(model)) as tracker:
+def _drawing(model: Family, size: Size) -> tuple[int, int]:
+    """Return what one denoising step with guidance, or decoding, takes: the larger of both.
+
+    The second number is for decoding in tiles.
+    """
+    latents = torch.randn(model.latent_shape(*size))
+    with MemoryTracker(_known(model)) as denoising:
         conditioning = _conditioning(model, 2, 0, size)
-        latents = torch.randn(model.latent_shape(*size))
         model.predict(latents.expand(2, -1, -1, -1), torch.zeros(2, dtype=torch.long), conditioning)
+    with MemoryTracker(_known(model)) as whole:
         model.decode(latents)
-    return int(tracker.peak)
+    with MemoryTracker(_known(model)) as tiled:
+        model.decode(latents, tiled=True)
+    return int(max(denoising.peak, whole.peak)), int(max(denoising.peak, tiled.peak))

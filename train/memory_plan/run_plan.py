@@ -41,6 +41,8 @@ def plan_run(run: RunConfig, base: BaseModel, bucket: Size) -> Generator[Event, 
             f"a batch needs about {needs}, and there are {room}: {best.rung.at_once} of its"
             f" {run.train.batch_size} images are computed at once ({best.needed / GIB:.1f} GiB)"
         )
+    if best.fits and best.tiled:
+        note += "; samples are decoded in tiles"
     yield Stage("plan", True, round(time.monotonic() - began, 2), note)
     if not first.fits and not divided:
         yield Warned(

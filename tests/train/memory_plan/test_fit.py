@@ -1,5 +1,6 @@
 """The cheapest change that makes a run fit, and what the command line says of it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def pretended(run: RunConfig, *_: Any) -> MemoryPeak:
     """Need 1 GiB for each image of a batch, half of it with checkpointing."""
     settings = run.train
     step = settings.batch_size * fit.GIB // (2 if settings.gradient_checkpointing else 1)
-    return MemoryPeak(dict.fromkeys(BASE, fit.GIB), fit.GIB, fit.GIB // 4, step, 0, tuple(BASE))
+    return MemoryPeak(dict.fromkeys(BASE, fit.GIB), fit.GIB, fit.GIB // 4, step, 0, 0, tuple(BASE))
 
 
 def ends(
@@ -70,6 +71,33 @@ def test_a_batch_that_a_card_divides_is_no_change(
     assert (summary["batch"], summary["at_once"]) == (5, at_once)
     assert seen == (measured or [*seen[:4], "gradient_checkpointing = true, 1 of 5 images at once"])
     assert summary["room"] == int(card * fit.GIB)
+
+
+@pytest.mark.parametrize(
+    ("card", "tiled", "needed", "enough"),
+    [(7.4, False, 7.325, True), (7.3, True, 5.225, True), (5.2, True, 5.225, False)],
+)
+def test_samples_that_do_not_fit_whole_are_decoded_in_tiles(
+    project: Project,
+    base: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    card: float,
+    tiled: bool,
+    needed: float,
+    enough: bool,
+) -> None:
+    """Weights take 3 GiB then, and decoding 3.5 or, in tiles, 1.5; then slack and libraries."""
+
+    def drawing(run: RunConfig, *_: Any) -> MemoryPeak:
+        whole, tiles = 7 * fit.GIB // 2, 3 * fit.GIB // 2
+        return replace(pretended(run), drawing=whole, tiled=tiles, resident=("unet",))
+
+    monkeypatch.setattr(fit, "known_peak", drawing)
+    settings = TrainSettings(base=str(base), batch_size=1, sample_prompts=("mochi",))
+    summary, seen = ends(project, settings, card)
+    assert (summary["tiled"], summary["fits"]) == (tiled, enough)
+    assert summary["needed"] / fit.GIB == pytest.approx(needed)
+    assert seen[0] == ("samples decoded in tiles" if tiled else "as set")
 
 
 @pytest.mark.parametrize(

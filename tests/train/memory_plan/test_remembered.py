@@ -16,7 +16,7 @@ from train.memory_plan.peak import MemoryPeak, Place, peak_of
 from train.memory_plan.remembered import WITHOUT_EFFECT, key_of, known_peak
 
 CARD = Place(torch.bfloat16, is_cpu=False)
-PEAK = MemoryPeak({"unet": 5, "vae": 2}, 3, 4, 6, 0, ("unet",))
+PEAK = MemoryPeak({"unet": 5, "vae": 2}, 3, 4, 6, 0, 0, ("unet",))
 OTHER: dict[str, Any] = {
     "alpha": 3.0,
     "batch_size": 3,

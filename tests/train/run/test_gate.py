@@ -197,7 +197,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def peak(run: RunConfig, *_: Any) -> MemoryPeak:
         step = run.train.batch_size * fit.GIB // (1 + run.train.gradient_checkpointing)
-        return MemoryPeak({"unet": 0, "vae": 0}, 0, 0, step, 0, ("unet",))
+        return MemoryPeak({"unet": 0, "vae": 0}, 0, 0, step, 0, 0, ("unet",))
 
     monkeypatch.setattr(fit, "known_peak", peak)
     monkeypatch.setattr(run_plan, "memory_here", lambda: int(3.5 * fit.GIB))

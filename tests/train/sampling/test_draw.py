@@ -6,13 +6,16 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from PIL import Image
 
+from prep import demo_world
 from prep.errors import ConfigError, UserError
 from prep.events import Event, Finished, Sample, Written
 from prep.project import Project
 from tests.train.conftest import runs_in
 from train.arithmetic.precision import choose
+from train.families import latent_diffusion
 from train.families.base_model import BaseModel
 from train.families.samplers import diffusion_sampler
 from train.families.sd15 import StableDiffusion15
@@ -31,6 +34,36 @@ def generator(base: Path) -> ImageGenerator:
     return ImageGenerator(
         StableDiffusion15.load(BaseModel.open(base), choose("fp32", torch.device("cpu")))
     )
+
+
+def test_a_picture_that_does_not_fit_is_decoded_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nearly the same picture, from a VAE that decodes whole again afterwards."""
+    policy = choose("fp32", torch.device("cpu"))
+    model = StableDiffusion15.load(BaseModel.open(demo_world.base()), policy)
+    monkeypatch.setattr(latent_diffusion, "_TILE", 16)
+    ramp = torch.linspace(-1.0, 1.0, 128)
+    wide, high = ramp.expand(128, 128), ramp[:, None].expand(128, 128)
+    pixels = torch.stack([wide, high, wide * high])
+    latents = model.scaled(model.encode_pixels(pixels[None]).chunk(2, dim=1)[0])
+    whole, kind = model.decode(latents), AutoencoderKL
+    usual, tiled_calls = kind.decode, []
+
+    def small_card(vae: Any, z: torch.Tensor) -> Any:
+        tiled_calls.append(vae.use_tiling)
+        if not vae.use_tiling:
+            raise torch.OutOfMemoryError
+        return usual(vae, z)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "decode", small_card)
+        tiled = model.decode(latents)
+        with pytest.raises(torch.OutOfMemoryError):
+            model.decode(latents[:, :, :16, :16])  # a tile is no smaller
+    assert tiled_calls == [False, True, False]
+    both = torch.stack([tiled.flatten(), whole.flatten()])
+    assert 0.8 < torch.corrcoef(both)[0, 1] < 0.99999  # the demo's colours differ much
+    assert torch.equal(model.decode(latents, tiled=True), tiled)
+    assert torch.equal(model.decode(latents), whole)
 
 
 @pytest.mark.parametrize("sampler", get_args(SamplerName))
