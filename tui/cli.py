@@ -7,6 +7,7 @@ application no parser of verbs.
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from prep import language
 from prep.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
@@ -41,6 +42,7 @@ def _run(words: Sequence[str]) -> object:
 
 def main() -> int:
     """Run the command line; no verb ends with a traceback."""
+    _let_any_text_be_written()
     try:
         words = _in_language(sys.argv[1:])
         if (job := own_job()) is not None:
@@ -63,6 +65,13 @@ def main() -> int:
         _print_error(defect)
         return defect.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _let_any_text_be_written() -> None:
+    """Write escapes for what the encoding of the output lacks, which is not UTF-8 everywhere."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _print_error(error: UserError) -> None:

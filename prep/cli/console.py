@@ -8,7 +8,9 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from io import TextIOWrapper
 from pathlib import Path
 from textwrap import indent
 from types import FrameType
@@ -20,6 +22,7 @@ from prep.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEMS, UserError
 from prep.language import _, translated
 from prep.printable import printable
 from prep.system.jobs import WORDS_KEY
+from prep.system.processes import INTERRUPTS
 
 Printer = Callable[[events.Event], str | None]
 
@@ -103,18 +106,17 @@ def _code_of(event: events.Event) -> int:
 
 
 class _terminated_as_interrupt:  # noqa: N801  (reads as a verb where it is used)
-    """Treat SIGTERM as Ctrl+C while an operation runs, so that it cleans up, too."""
+    """Treat what asks to end as Ctrl+C while an operation runs, so that it cleans up, too."""
 
     def __enter__(self) -> None:
-        self._old: Any = None
-        try:
-            self._old = signal.signal(signal.SIGTERM, self._interrupt)
-        except ValueError:  # not in the main thread
-            self._old = None
+        self._old: dict[int, Any] = {}
+        for number in {signal.SIGTERM, *INTERRUPTS} - {signal.SIGINT}:
+            with suppress(ValueError):  # not in the main thread
+                self._old[number] = signal.signal(number, self._interrupt)
 
     def __exit__(self, *_: object) -> None:
-        if self._old is not None:
-            signal.signal(signal.SIGTERM, self._old)
+        for number, old in self._old.items():
+            signal.signal(number, old)
 
     @staticmethod
     def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -147,6 +149,8 @@ class _Lines:
 
     def __init__(self) -> None:
         self._done: dict[str, int] = {}
+        if isinstance(sys.stdout, TextIOWrapper):  # JSON is UTF-8, whatever the system prefers
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
 
     def event(self, event: events.Event) -> None:
         if isinstance(event, events.Progress):

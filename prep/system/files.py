@@ -7,6 +7,8 @@ leaves either the old file or the new one, never half of one.
 import errno
 import hashlib
 import os
+import sys
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +22,9 @@ from prep.texts import open_regular
 _CHUNK = 1 << 20
 _FOLDER_ATTEMPTS = 5
 """How often a folder that vanishes again and again is made before the write fails."""
+
+_READING = 2.0 if sys.platform == "win32" else 0.0
+"""Seconds that others may take to read a file that is about to be replaced."""
 
 
 class FileChangedError(Exception):
@@ -145,12 +150,25 @@ def _replace(
             os.close(descriptor)
         if unchanged is not None and not unchanged():
             raise FileChangedError(path)
-        os.replace(temporary, path)  # noqa: PTH105  (hundreds of thousands of times)
+        _put_in_place(temporary, path)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(temporary)  # noqa: PTH108
         raise
     return Fingerprint(stat.st_size, stat.st_mtime_ns)
+
+
+def _put_in_place(temporary: str, path: str) -> None:
+    """Replace a file; on Windows that has to wait until nobody reads it."""
+    end = time.monotonic() + _READING
+    while True:
+        try:
+            os.replace(temporary, path)  # noqa: PTH105  (hundreds of thousands of times)
+            return
+        except PermissionError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 def _new_beside(path: str) -> tuple[str, int]:

@@ -20,7 +20,7 @@ from typing import Any
 
 from prep import events, language
 from prep.errors import UserError
-from prep.system import locks
+from prep.system import locks, processes
 from prep.system.files import write_text
 from prep.texts import parse_json, read_text
 
@@ -198,15 +198,16 @@ def start(job: Job) -> None:
     job.commands_file.unlink(missing_ok=True)
     (job.directory / "began").unlink(missing_ok=True)
     with job.log_file.open("ab") as log:
-        subprocess.run(
+        supervisor = subprocess.Popen(
             [sys.executable, "-m", "prep.system.supervise", str(job.directory)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,
             env=child_environment(),
-            check=False,
+            **processes.DETACHED,
         )
+    if hasattr(os, "fork"):
+        supervisor.wait()  # it goes on in a fork of its own, and leaves no zombie
     _wait_until_up(job)
 
 
@@ -243,7 +244,7 @@ def _refuse_links(job: Job) -> None:
 def child_environment() -> dict[str, str]:
     """Return the environment for child processes, with this installation on PYTHONPATH.
 
-    What they say goes into files, so it is English; it is translated where it is shown.
+    What they say goes into files, so it is English and UTF-8; it is translated where it is shown.
 
     Python puts the current folder on the path of ``python -m``. It may be anybody's project, and a
     ``random.py`` in it would be run: so all descendants are told not to.
@@ -255,6 +256,7 @@ def child_environment() -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
         language.VARIABLE: "en",
     }
 

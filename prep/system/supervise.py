@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from prep import events
-from prep.system import jobs, locks, queue
+from prep.system import jobs, locks, processes, queue
 
 _POLL = 0.1
 _GRACE = 10.0
@@ -24,7 +24,8 @@ _LEFTOVER_GRACE = 1.0
 _LOCK_WAIT = 2.0
 """Seconds to wait for the lock of a job."""
 _LOG_TAIL = 2000
-_SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has no SIGKILL
+_SIGKILL = 9
+"""What the system sends where memory runs out."""
 
 
 def main() -> int:
@@ -77,8 +78,8 @@ def _run(job: jobs.Job) -> int:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=log,
-                start_new_session=True,
                 env=environment,
+                **processes.OWN_GROUP,
             )
         except OSError as error:
             jobs.say(job, events.Failed(f"The command did not start: {error}"))
@@ -102,28 +103,20 @@ def _watch(
                 killed = True
                 _kill(child)
             elif command == "stop" and not polls_commands:
-                _signal(child, signal.SIGINT)
+                processes.interrupt(child)
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_POLL)
     return child.returncode, killed or stops > 0
 
 
-def _signal(child: "subprocess.Popen[bytes]", number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        if hasattr(os, "killpg"):
-            os.killpg(child.pid, number)
-        else:
-            child.send_signal(number)
-
-
 def _kill(child: "subprocess.Popen[bytes]") -> None:
-    """End the whole process group with SIGTERM, then SIGKILL."""
-    _signal(child, signal.SIGTERM)
+    """End the whole process group: ask it, then kill it."""
+    processes.end(child)
     end = time.monotonic() + _GRACE
     while child.poll() is None and time.monotonic() < end:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_POLL)
-    _signal(child, _SIGKILL)
+    processes.kill(child)
 
 
 def _end_leftovers(child: "subprocess.Popen[bytes]") -> None:
@@ -136,7 +129,7 @@ def _end_leftovers(child: "subprocess.Popen[bytes]") -> None:
         while time.monotonic() < end:
             os.killpg(child.pid, 0)
             time.sleep(_POLL)
-        os.killpg(child.pid, _SIGKILL)
+        os.killpg(child.pid, signal.SIGKILL)
     except OSError:
         return  # there is none left
 

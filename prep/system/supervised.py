@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from prep.errors import UserError
-from prep.system import jobs, locks
+from prep.system import jobs, locks, processes
 
 _POLL = 0.5
 _GRACE = 10.0
@@ -53,6 +53,6 @@ def end_with_supervisor(job: jobs.Job) -> None:
 def _watch(lock: Path) -> None:
     while locks.is_locked(lock) or not lock.exists():
         time.sleep(_POLL)
-    os.kill(os.getpid(), signal.SIGINT)
+    processes.interrupt_self()
     time.sleep(_GRACE)
     os._exit(128 + signal.SIGINT)

@@ -7,9 +7,7 @@ could break: what has begun to write ends, whatever becomes of the application.
 import asyncio
 import codecs
 import contextlib
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +17,7 @@ from pathlib import Path
 from prep import events
 from prep.language import _, counted, translated
 from prep.printable import printable
-from prep.system import jobs
+from prep.system import jobs, processes
 from prep.system.jobs import Job
 
 POLL = 0.1
@@ -154,31 +152,27 @@ class ShortRun(Run):
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=log,
-                start_new_session=True,
                 env={**jobs.child_environment(), jobs.WORDS_KEY: "1"},
+                **processes.OWN_GROUP,
             )
 
     async def stop(self) -> None:
         """End it, and wait until it has ended. What writes is left to end by itself."""
         if self.writes:
             return
-        self._signal(signal.SIGTERM)
+        if self._alive():
+            processes.end(self._process)
         waited = 0.0
         while self._process.poll() is None:
             await asyncio.sleep(POLL)
             waited += POLL
             if waited > _GRACE:
-                self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+                processes.kill(self._process)
         self.close()
 
     def close(self) -> None:
         """Remove its files; a process that still runs has them open."""
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            if self._process.poll() is None:
-                os.kill(self._process.pid, number)
 
     def _alive(self) -> bool:
         return self._process.poll() is None

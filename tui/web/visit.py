@@ -15,6 +15,7 @@ from pathlib import Path
 
 from prep import language
 from prep.printable import printable
+from prep.system import processes
 from prep.system.jobs import child_environment
 from tui.web import packets
 from tui.web.access import TOKEN_KEY
@@ -75,7 +76,7 @@ class Visit:
             stdout=PIPE,
             stderr=PIPE,
             env=environment(columns, rows),
-            start_new_session=True,  # ctrl+c in the server's terminal is for the server
+            **processes.OWN_GROUP,  # ctrl+c in the server's terminal is for the server
         )
         return cls(process)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from prep.project import Project
 from prep.system import jobs, queue
@@ -16,6 +17,28 @@ from tests.conftest import MakeImage
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "ascii", "utf-8"])
+def test_output_in_another_encoding_has_escapes_and_json_is_utf_8(
+    tmp_path: Path, encoding: str
+) -> None:
+    """Pipes and files of Japanese Windows have such an encoding, and so do old locales."""
+    place = tmp_path / "project" / "dataset" / "10_森"
+    place.mkdir(parents=True)
+    Image.new("RGB", (64, 64)).save(place / "桜🌸.png")
+    command = [sys.executable, "-m", "tui.cli", "ls", str(tmp_path / "project")]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+
+    def output(*more: str) -> bytes:
+        run = subprocess.run([*command, *more], capture_output=True, cwd=ROOT, env=environment)
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    name = "10_森/桜🌸.png".encode(encoding, "backslashreplace").decode(encoding)
+    assert name in output().decode(encoding)
+    paths = [json.loads(line).get("path") for line in output("--json").decode("utf-8").splitlines()]
+    assert "dataset/10_森/桜🌸.png" in paths
 
 
 def shikomi(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -20,6 +20,31 @@ def test_writing_replaces_the_file_whole_and_leaves_nothing_else(tmp_path: Path)
     assert [p.name for p in target.parent.iterdir()] == ["a.txt"]
 
 
+@pytest.mark.parametrize(("patience", "written"), [(5.0, True), (0.0, False)])
+def test_a_file_that_somebody_reads_is_replaced_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float, written: bool
+) -> None:
+    """Windows refuses to replace an open file; elsewhere such a refusal is final."""
+    target, replace, refused = tmp_path / "a.txt", os.replace, list[str]()
+    files.write_text(target, "old")
+
+    def busy(source: str, place: str) -> None:
+        if len(refused) < 2:
+            refused.append(source)
+            raise PermissionError(errno.EACCES, "in use", place)
+        replace(source, place)
+
+    monkeypatch.setattr(os, "replace", busy)
+    monkeypatch.setattr(files, "_READING", patience)
+    if written:
+        files.write_text(target, "new")
+    else:
+        with pytest.raises(UserError, match="No permission"):
+            files.write_text(target, "new")
+    assert target.read_text() == ("new" if written else "old")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
 def test_permissions_of_a_replaced_file_are_kept(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     files.write_text(target, "a")
