@@ -65,6 +65,10 @@ class TrainSettings(
         found = {"unet": self.learning_rate, "text_encoder": first if trained else 0.0}
         return found | ({"text_encoder_2": second if trained else 0.0} if family == "sdxl" else {})
 
+    def trains_texts(self, family: FamilyName) -> bool:
+        """Return whether a text encoder is trained."""
+        return any(rate for part, rate in self.rates(family).items() if part != "unet")
+
     def without_graphs(self) -> str:
         """Return the setting with which steps cannot be recorded as graphs; empty for none."""
         found = {

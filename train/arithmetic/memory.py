@@ -1,8 +1,9 @@
-"""Running out of memory, reported with what can be done about it."""
+"""How much memory is left, and running out of it, reported with what can be done about it."""
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -53,3 +54,14 @@ def empty_cache(device: torch.device) -> None:
     gc.collect()  # an error and the frames that it went through may hold each other
     if device.type == "cuda":
         torch.cuda.empty_cache()
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return the free memory of a device, bytes; ``None`` where the system does not tell."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        return next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return None

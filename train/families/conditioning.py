@@ -44,8 +44,7 @@ class Texts:
             budget: Bytes that the states of captions may take.
         """
         self._model, self._settings, self._budget = model, settings, budget
-        rates = settings.rates(model.base.family)
-        self.trained = any(rate for part, rate in rates.items() if part != "unet")
+        self.trained = settings.trains_texts(model.base.family)
         self._known: OrderedDict[str, Conditioning] = OrderedDict()
         self._bytes = 0
         self._complete = False

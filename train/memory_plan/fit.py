@@ -183,8 +183,7 @@ def ladder(settings: TrainSettings, family: FamilyName, *, divides: bool) -> Ite
         if settings.execution == "graphs":  # excludes it
             changes["execution"] = "eager"
         yield Rung(dict(changes), 1)
-    rates = settings.rates(family)
-    if settings.train_unet and any(rate for part, rate in rates.items() if part != "unet"):
+    if settings.train_unet and settings.trains_texts(family):
         changes["train_text_encoder"] = False
         yield Rung(dict(changes), 1)
     for change in _of_weights(settings):

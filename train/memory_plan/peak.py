@@ -66,8 +66,8 @@ class MemoryPeak:
     def phases(self) -> dict[str, int]:
         """The peak of each phase.
 
-        Images and captions are encoded before the denoiser is loaded; the VAE has gone by then, and
-        text encoders that are not trained go as well. For a sample, the texts come first again.
+        Images, captions and the prompts of samples are encoded before the denoiser is loaded; the
+        VAE has gone by then, and text encoders that are not trained go as well.
         """
         texts = sum(size for name, size in self.weights.items() if name.startswith("text_encoder"))
         steady = sum(self.weights[name] for name in self.resident) + self.trained
@@ -114,7 +114,6 @@ def peak_of(
         sample: The largest sample, pixels; ``None`` when none is drawn.
     """
     policy = PrecisionPolicy(torch.device("cpu"), place.dtype, "")
-    trained_texts = [p for p, rate in run.train.rates(run.family).items() if rate and p != "unet"]
     whole = trained_components(run.train, run.family) if run.train.method == "full" else []
     with FakeTensorMode(allow_non_fake_inputs=True):
         model = empty_family(base, policy)
@@ -126,7 +125,7 @@ def peak_of(
         trained, step, twice = _training(model, run, bucket, whole)
         weights |= {_REORDERED: twice} if twice and place.is_cpu else {}
         drawing, tiled = _drawing(model, sample) if sample else (0, 0)
-    texts = base.text_encoders if trained_texts or place.is_cpu else ()
+    texts = base.text_encoders if run.train.trains_texts(run.family) or place.is_cpu else ()
     denoiser = ("unet", *({_REORDERED} & weights.keys()))
     resident = tuple(name for name in (*denoiser, *texts) if name not in whole)
     return MemoryPeak(weights, trained, encoding, step, drawing, tiled, resident)
@@ -237,7 +236,7 @@ def known_conditioning(model: Family, run: RunConfig, bucket: Size) -> Condition
     ``None`` where text encoders are trained: each step encodes its own.
     """
     settings = run.train
-    if any(rate for part, rate in settings.rates(run.family).items() if part != "unet"):
+    if settings.trains_texts(run.family):
         return None
     with torch.no_grad():
         return _conditioning(model, settings.batch_size, settings.max_token_length, bucket)

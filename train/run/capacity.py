@@ -15,6 +15,7 @@ import torch
 from prep.errors import ConfigError, UserError
 from prep.events import Event, Stage, Warned
 from prep.language import quantity
+from train.arithmetic.memory import free_memory
 from train.arithmetic.precision import choose
 from train.checkpoints.building import empty
 from train.checkpoints.components import copies_of
@@ -117,17 +118,6 @@ def check_memory(
     if device.type == "cuda":
         raise UserError(message, hint)
     yield Warned(message, hint)
-
-
-def free_memory(device: torch.device) -> int | None:
-    """Return the free memory of a device, bytes; ``None`` where the system does not tell."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        return next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError):
-        return None
 
 
 def rate_warning(settings: TrainSettings) -> Iterator[Warned]:

@@ -253,7 +253,6 @@ def _draw(training: Training) -> Iterator[Event]:
                 f"Sample {index + 1} after step {training.counters.step} failed: {reason}",
                 "Training continues. See sample_prompts in [train], and the job's log.",
             )
-    training.texts.rest()
     training.model.park("vae")
 
 

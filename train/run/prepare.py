@@ -145,6 +145,10 @@ def prepare(
     prompts = training_prompts(settings.sample_prompts, base)
     folder, heed = job.directory / "state", partial(commands.heed, group)
     data, cache = yield from encoded(run, data, model, group)
+    generator = ImageGenerator(model)
+    pictures = _pictures(prompts, settings, data, base)
+    if group.is_main and not settings.trains_texts(run.family):
+        generator.read_ahead(pictures)
     held_out, schedule, texts = yield from divided(run, base, model, data, folder, group, heed)
     plan = plan if (fresh := not states(folder)) and group.is_main else None
     planned = yield from _planned(plan, run, base, schedule)
@@ -165,8 +169,8 @@ def prepare(
         stepper,
         counters,
         _facts(model, stepper, counters.started, len(held_out)),
-        _pictures(prompts, settings, data, base),
-        ImageGenerator(model, texts.rest),
+        pictures,
+        generator,
         Ledger(schedule.images, schedule.steps, model.objective.timesteps),
         MicroBatches(schedule.images),
         commands,

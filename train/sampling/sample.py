@@ -12,6 +12,7 @@ from prep.errors import ConfigError, UserError
 from prep.events import Event, Finished, Progress, Sample, Stage
 from prep.project import Project
 from prep.system.files import write_bytes
+from train.arithmetic.memory import free_memory
 from train.arithmetic.precision import choose, default_device
 from train.config import TrainSettings
 from train.families.base_model import BaseModel
@@ -26,6 +27,9 @@ from train.sampling.loras import distinct_names, find_lora, find_with_strength, 
 from train.sampling.options import DrawOptions, PictureOptions, SampleOptions, folder_for
 from train.sampling.prompts import parse, read_prompts
 
+_ROOM = 4 << 30
+"""Bytes that it takes to draw and decode a picture of 1024 pixels whole."""
+
 
 class LoraSampler:
     """A loaded base model with LoRA files that are attached when a picture asks for them."""
@@ -33,9 +37,16 @@ class LoraSampler:
     def __init__(self, base: BaseModel, settings: TrainSettings) -> None:
         self._model = load_family(base, choose(settings.precision, default_device()))
         self._targets = self._model.modules()
-        self._generator = ImageGenerator(self._model)
+        self._generator = ImageGenerator(self._model, self._make_room)
         self._networks: dict[str, Network] = {}
         self._hashes: dict[str, str] = {}
+
+    def _make_room(self) -> None:
+        """Send the text encoders away if a graphics card has little memory beside them."""
+        device = self._model.policy.device
+        free = free_memory(device) if device.type == "cuda" else None
+        if free is not None and free < _ROOM:
+            self._model.park("texts")
 
     def attach(self, name: str, file: Path) -> None:
         """Load a LoRA file under a name; it acts only in pictures that name it.

@@ -7,11 +7,12 @@ import torch
 
 from prep.errors import UserError
 from tests.train.tiny import make_base
-from train.arithmetic.memory import MemoryRanOutError, catch_out_of_memory
+from train.arithmetic.memory import MemoryRanOutError, catch_out_of_memory, free_memory
 from train.arithmetic.precision import PrecisionPolicy
 from train.families import latent_diffusion
 from train.families.base_model import BaseModel
 from train.families.sd15 import StableDiffusion15
+from train.memory_plan.fit import computer_memory
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
 
@@ -75,3 +76,8 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LOCAL_RANK", "1")
     with pytest.raises(SystemExit):  # silently: one message is enough
         ProcessGroup.join()
+
+
+def test_the_free_memory_of_this_computer_is_asked_for_in_bytes() -> None:
+    free = free_memory(torch.device("cpu"))
+    assert free is None or 2**26 < free <= computer_memory()

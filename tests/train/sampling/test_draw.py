@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from prep.events import Event, Finished, Sample, Written
 from prep.project import Project
 from tests.train.conftest import runs_in
 from train.arithmetic.precision import choose
+from train.config import TrainSettings
 from train.families import latent_diffusion
 from train.families.base_model import BaseModel
 from train.families.samplers import diffusion_sampler
@@ -286,3 +288,43 @@ def test_text_encoders_may_leave_before_the_first_step(base: Path) -> None:
     drawn = ImageGenerator(model, lambda: model.park("texts")).draw(picture)
     assert there == [["unet", "vae"]]
     assert drawn.tobytes() == ImageGenerator(model).draw(picture).tobytes()
+
+
+def test_prompts_that_were_read_ahead_need_no_text_encoders(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures are those that are drawn otherwise: other negatives and cfg are other texts."""
+    model = StableDiffusion15.load(BaseModel.open(base), choose("fp32", torch.device("cpu")))
+    first = ImageSpec("mochi", "", 64, 48, 3, 1, 5.0, "ddim")
+    second, alone = replace(first, negative="hat", seed=4), replace(first, cfg=1.0)
+    deeper, larger = replace(first, clip_skip=2), replace(first, width=80)
+    pictures = (first, second, alone, deeper, larger)
+    drawer = ImageGenerator(model)
+    drawer.read_ahead(pictures)
+    expected = [ImageGenerator(model).draw(picture).tobytes() for picture in pictures]
+    assert len(set(expected)) == len(pictures)
+
+    def gone(*_: Any) -> None:
+        raise AssertionError("the text encoders were asked again")
+
+    monkeypatch.setattr(StableDiffusion15, "encode_tokens", gone)
+    assert [drawer.draw(picture).tobytes() for picture in pictures] == expected
+    with pytest.raises(AssertionError):
+        drawer.draw(replace(first, text="hat"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "free", "stays"), [("cuda", 3, False), ("cuda", 5, True), ("cpu", 3, True)]
+)
+def test_text_encoders_leave_a_card_that_has_little_room(
+    base: Path, monkeypatch: pytest.MonkeyPatch, kind: str, free: int, stays: bool
+) -> None:
+    monkeypatch.setattr(sample, "free_memory", lambda _: free << 30)
+    sampler = sample.LoraSampler(BaseModel.open(base), TrainSettings(precision="fp32"))
+    parked: list[str] = []
+    monkeypatch.setattr(StableDiffusion15, "park", lambda _, part: parked.append(part))
+    model: Any = sampler._model
+    policy = replace(model.policy, device=torch.device(kind))
+    monkeypatch.setattr(sampler, "_model", replace(model, policy=policy))
+    sampler._make_room()
+    assert parked == ([] if stays else ["texts"])
