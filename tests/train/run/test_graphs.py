@@ -19,7 +19,6 @@ from tests.train.tiny import MakeRun, make_sdxl_base
 from tests.train.toy import steps, toy_image, toy_training, weights
 from train.config import validated
 from train.run.execution import choose_execution, compile_blocks
-from train.run.gate import starved
 from train.run.graphs import DIFFERENT, NO_ROOM, Graphs, Outputs, Recorder
 from train.run.loop import optimise, set_rates
 from train.run.prepare import Training
@@ -244,13 +243,6 @@ def test_a_processor_has_no_graphs(tmp_path: Path) -> None:
     (warning,) = choose_execution(training, starved=None)
     assert isinstance(warning, Warned)
     assert not training.graphs.in_use
-
-
-def test_a_card_that_keeps_up_is_not_starved() -> None:
-    assert starved(0.5, 0.0)
-    assert not starved(0.1, 1.0)
-    assert starved(None, 0.99)
-    assert not starved(None, 0.5)
 
 
 def test_what_excludes_graphs_is_refused_by_name() -> None:
