@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from prep.errors import UserError
@@ -55,10 +55,16 @@ def pair(shape: tuple[int, ...], rank: int = 2, alpha: float = 3.0) -> dict[str,
     }
 
 
-def write(project: Project, name: str, modules: Mapping[str, Mapping[str, Tensor]]) -> None:
+def write(
+    project: Project,
+    name: str,
+    modules: Mapping[str, Mapping[str, Tensor]],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     tensors = {f"{m}.{leaf}": raw(t) for m, found in modules.items() for leaf, t in found.items()}
     path = project.output / "lora" / f"{name}.safetensors"
-    path.write_bytes(serialise(tensors, {"ss_base_model_version": "sdxl_base_v1-0"}))
+    version = {"ss_base_model_version": "sdxl_base_v1-0"}
+    path.write_bytes(serialise(tensors, version | dict(metadata or {})))
 
 
 @pytest.fixture
@@ -195,6 +201,24 @@ def test_a_resized_lora_keeps_what_it_says(project: Project, loras: dict[str, An
     assert (metadata["ss_network_dim"], metadata["ss_network_alpha"]) == ("1", "1")
 
 
+def test_what_describes_the_old_file_alone_is_not_said_of_the_new_one(project: Project) -> None:
+    """Diffusers refuses a file with both alphas and its own metadata."""
+    names = {
+        "ss_network_args": '{"algo": "loha"}',
+        "sshs_model_hash": "0",
+        "ss_tag_frequency": "{}",
+    }
+    names["lora_adapter_metadata"] = '{"unet.r": 4, "unet.lora_alpha": 8}'
+    key = "lora_unet_input_blocks_4_1_proj_in"
+    (project.root / "shikomi.toml").write_text("")
+    write(project, "diffusers", {key: pair((640, 640), 4)}, names)
+    made = finished(resize(Project.open(project.root), ResizeOptions(lora="diffusers", rank=2)))
+    metadata = inspect(project.root / made["file"]).metadata
+    assert not metadata.keys() & {"ss_network_args", "lora_adapter_metadata"}
+    assert metadata["ss_tag_frequency"] == "{}"
+    assert metadata["sshs_model_hash"] != "0"
+
+
 @pytest.mark.parametrize("conv_rank", [0, 8])
 def test_a_trained_model_minus_its_base_is_what_was_merged(
     project: Project, loras: dict[str, Any], model: Path, conv_rank: int
@@ -210,6 +234,26 @@ def test_a_trained_model_minus_its_base_is_what_was_merged(
         expected = change(loras["first"], name, weight)
         assert torch.allclose(weight_change(lora[name], weight), expected, atol=2e-3), name
     assert found["kept"] > 0.99
+
+
+def test_changes_that_are_not_finite_are_refused_by_name(
+    project: Project, loras: dict[str, Any], model: Path
+) -> None:
+    del loras
+    with pytest.raises(UserError, match="would be NaN or infinite") as caught:
+        finished(merge(project, MergeOptions(lora=("first:1e39", "second"), rank=2)))
+    assert "strength" in caught.value.hint
+    tensors = load_file(model)
+    tensors["model.diffusion_model.input_blocks.1.0.in_layers.2.weight"][0] = float("nan")
+    broken = project.root / "broken.safetensors"
+    save_file(tensors, broken)
+    with pytest.raises(UserError, match=f"{CONVOLUTION} would be NaN"):
+        finished(extract(project, ExtractOptions(model=str(broken), conv_rank=1)))
+    assert [path.stem for path in sorted(project.output.rglob("*.safetensors"))] == [
+        "first",
+        "other",
+        "second",
+    ]
 
 
 def test_a_bias_that_the_model_does_not_have_is_refused(project: Project, model: Path) -> None:
