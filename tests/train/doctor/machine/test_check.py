@@ -36,6 +36,27 @@ def test_without_torch_the_rest_is_judged(tmp_path: Path, monkeypatch: pytest.Mo
     assert [each.topic for each in rest] == ["tagger runtime", "disk", "/dev/shm"]
 
 
+@pytest.mark.parametrize(
+    ("product", "counted"),
+    [
+        ({"error": 0.003, "speed": 50.0}, True),
+        ({"error": 0.5, "speed": 50.0}, False),
+        ({"error": float("nan"), "speed": 50.0}, False),
+        ({"fault": "no kernel image"}, False),
+    ],
+)
+def test_only_a_card_whose_products_are_right_is_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, product: dict[str, Any], counted: bool
+) -> None:
+    card = {"name": "RTX 9000", "memory": 96 * GIB, "capability": [8, 9], "architecture": ""}
+    devices = [card | {"products": {"float16": product}}, {"name": "CPU", "products": {}}]
+    said = {"torch": "2", "cuda": "13.0", "hip": None, "available": True, "devices": devices}
+    answer = Answer(said | {"architectures": [], "fault": ""})
+    monkeypatch.setattr(check, "ask", lambda module: answer if "kernel" in module else Answer(None))
+    told = {event.topic: event for event in check.diagnoses(tmp_path)}
+    assert ("RTX 9000" in told["what it can train"].evidence) is counted
+
+
 SAID: dict[str, Any] = {"provider": "CUDA", "reason": "", "idle": False, "change": ""}
 
 

@@ -57,13 +57,14 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Return a torch with one card."""
     monkeypatch.setattr(kernel, "SIDE", 32)
     facts = SimpleNamespace(name="GeForce RTX 5090", total_memory=32 << 30)
+    waited: list[str] = []
     cuda = SimpleNamespace(
         is_available=lambda: True,
         device_count=lambda: 1,
         get_arch_list=lambda: ["sm_80", "sm_90"],
         get_device_properties=lambda index: facts,
         get_device_capability=lambda index: (12, 0),
-        synchronize=lambda: None,
+        synchronize=waited.append,
     )
 
     def randn(*shape: int, generator: torch.Generator) -> torch.Tensor:
@@ -73,6 +74,7 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         __version__="2.7.0+cu126",
         version=SimpleNamespace(cuda="12.6", hip=None),
         cuda=cuda,
+        waited=waited,
         randn=randn,
         Generator=torch.Generator,
         bfloat16=torch.bfloat16,
@@ -91,6 +93,12 @@ def test_a_card_that_computes(cards: Any) -> None:
     assert set(card["products"]) == {"bfloat16", "float16", "float32"}
     assert all(product["error"] < 1e-6 for product in card["products"].values())
     assert json.loads(json.dumps(found)) == found
+
+
+def test_each_card_is_waited_for_before_its_time_is_taken(cards: Any) -> None:
+    cards.cuda.device_count = lambda: 2
+    kernel.probe(cards)
+    assert cards.waited == ["cuda:0"] * 6 + ["cuda:1"] * 6
 
 
 def test_a_card_without_kernels(cards: Any) -> None:
