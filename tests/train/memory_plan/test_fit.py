@@ -130,6 +130,13 @@ def test_what_makes_a_whole_model_smaller(
     assert [rung.changes for rung in fit.ladder(made, "sdxl", divides=True)] == last
 
 
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_computer_takes_a_batch_image_by_image(size: int) -> None:
+    made = TrainSettings(batch_size=size)
+    _, second, *_ = fit.ladder(made, "sd15", divides=False)
+    assert second.changes == {"batch_size": 1, "gradient_accumulation": size}
+
+
 @pytest.mark.parametrize(
     ("settings", "last"),
     [
