@@ -175,7 +175,12 @@ def test_other_faults_of_a_card() -> None:
         assert cause in told.cause
 
 
-def test_a_crash_is_told() -> None:
-    (told,) = judge(Answer(None, "it was ended by signal 11"), NVIDIA)
+@pytest.mark.parametrize(
+    ("hardware", "tag"),
+    [(NVIDIA, "cu130"), (Hardware(amd=True), "rocm6.4"), (Hardware(True, 12080, True), "cu128")],
+)
+def test_a_crash_is_told(hardware: Hardware, tag: str) -> None:
+    (told,) = judge(Answer(None, "it was ended by signal 11"), hardware)
     assert told.state == "found"
     assert "signal 11" in told.evidence
+    assert f"--torch-backend={tag}" in told.change
