@@ -1,7 +1,7 @@
 """Steps that are replayed learn what they would have learned, and nothing is lost without them."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -139,6 +139,41 @@ def test_without_graphs_a_run_learns_the_same(
     assert not training.micro.table(training.group), "no batch was halved"
 
 
+class Adding:
+    """Implements ``Recorder``; what it replays adds an amount of its own to a gradient."""
+
+    def __init__(self, gradient: Tensor, amount: float) -> None:
+        self.gradient, self.amount = gradient, amount
+
+    def record(self, work: Callable[[], Outputs]) -> Callable[[], Outputs]:
+        outputs = work()
+
+        def replay() -> Outputs:
+            self.gradient += self.amount
+            return outputs
+
+        return replay
+
+    def forget(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("amount", "used"), [(1.01, True), (1.05, False), (-1.0, False)])
+def test_a_replay_is_judged_by_what_it_adds(amount: float, used: bool) -> None:
+    """Not by what was there: of many batches in a step, the last one is a small part."""
+    gradient = torch.full((4,), 100.0)
+    graphs = Graphs(Adding(gradient, amount), [gradient])
+
+    def work(inputs: Sequence[Tensor]) -> Outputs:
+        gradient.add_(1.0)
+        return (inputs[0].sum(),)
+
+    (found,) = graphs.run(work, [torch.ones(3)], "key", 0)
+    assert graphs.in_use is used
+    assert found == 3.0
+    assert torch.allclose(gradient, torch.tensor(100.0 + (amount if used else 1.0)))
+
+
 def test_a_step_that_asks_for_a_value_cannot_be_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +193,8 @@ def test_a_step_that_asks_for_a_value_cannot_be_recorded(
 def test_memory_is_given_back_and_graphs_are_made_anew(tmp_path: Path) -> None:
     training, _ = toy_training(tmp_path, IMAGES, batch_size=3, epochs=10)
     recorder = recorded(training)
+    training.graphs.release()
+    assert recorder.forgotten == 0, "there is nothing to wait for"
     steps(training, 2)
     assert (recorder.recorded, recorder.replays) == (1, 2)
     training.graphs.release()
