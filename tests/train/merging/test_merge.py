@@ -20,6 +20,7 @@ from train.merging.extract import extract
 from train.merging.merge import merge, resize
 from train.merging.options import ExtractOptions, MergeOptions, ResizeOptions
 from train.merging.weights import ModelWeights
+from train.merging.written import common_metadata
 from train.networks.delta import bias_change, weight_change
 from train.networks.saved import load_lora, raw
 
@@ -201,6 +202,23 @@ def test_a_resized_lora_keeps_what_it_says(project: Project, loras: dict[str, An
     assert (metadata["ss_network_dim"], metadata["ss_network_alpha"]) == ("1", "1")
 
 
+def best_share(tensors: Mapping[str, Tensor], rank: int) -> tuple[Tensor, Tensor]:
+    """Return the squares of the best change of a lower rank, and of the whole one."""
+    scale = tensors["alpha"] / len(tensors["lora_down.weight"])
+    change = tensors["lora_up.weight"].flatten(1) @ tensors["lora_down.weight"].flatten(1) * scale
+    squares = torch.linalg.svdvals(change).square()
+    return squares[:rank].sum(), squares.sum()
+
+
+def test_the_share_that_is_kept_is_that_of_all_modules_together(
+    project: Project, loras: dict[str, Any]
+) -> None:
+    made = finished(resize(project, ResizeOptions(lora="first", rank=1)))
+    shares = [best_share(tensors, 1) for tensors in loras["first"].values()]
+    kept, total = (sum(float(pair[n]) for pair in shares) for n in (0, 1))
+    assert made["kept"] == pytest.approx(kept / total, rel=1e-4)
+
+
 def test_what_describes_the_old_file_alone_is_not_said_of_the_new_one(project: Project) -> None:
     """Diffusers refuses a file with both alphas and its own metadata."""
     names = {
@@ -234,6 +252,29 @@ def test_a_trained_model_minus_its_base_is_what_was_merged(
         expected = change(loras["first"], name, weight)
         assert torch.allclose(weight_change(lora[name], weight), expected, atol=2e-3), name
     assert found["kept"] > 0.99
+
+
+def test_what_is_extracted_of_a_model(project: Project, model: Path) -> None:
+    """Text encoders unless they are left out, convolutions of 1x1 always, of 3x3 if asked for."""
+    base = BaseModel.open(model)
+    shapes, table = base.module_shapes(), base.key_table()
+    small = next(n for n, m in table.items() if m.kind == "convolution" and m.shape[2:] == (1, 1))
+    names = (ATTENTION, CONVOLUTION, JOINED, small)
+    write(project, "all", {name: pair(shapes[name], 3) for name in names})
+    merged = finished(merge(project, MergeOptions(lora=("all",), into=str(model))))["file"]
+    for options, expected in (
+        ({}, {ATTENTION: 2, JOINED: 2, small: 2}),
+        ({"conv_rank": 1, "text_encoder": False}, {ATTENTION: 2, CONVOLUTION: 1, small: 2}),
+    ):
+        asked = ExtractOptions.model_validate({"model": merged, "rank": 2, **options})
+        lora = by_module(load_lora(project.root / finished(extract(project, asked))["file"]))
+        assert {name: len(own["lora_down.weight"]) for name, own in lora.items()} == expected
+
+
+def test_a_sum_is_for_the_model_of_the_first_file() -> None:
+    first = {"ss_base_model_version": "sdxl_base_v1-0", "ss_v2": "False", "ss_epoch": "3"}
+    second = {"ss_base_model_version": "other", "modelspec.architecture": "x"}
+    assert common_metadata([first, second]) == {"ss_base_model_version": "sdxl_base_v1-0"}
 
 
 def test_changes_that_are_not_finite_are_refused_by_name(
