@@ -43,6 +43,11 @@ _MACHINE = ("tests/train/doctor/machine",)
 _BEGIN = ("tests/train/job/test_begin.py", "tests/train/job/test_run_queue.py")
 _NETWORKS = ("tests/train/networks", "tests/train/lora", "tests/train/run/test_steps.py")
 
+_MERGING = tuple(
+    f"train/merging/{name}.py"
+    for name in ("extract", "factors", "inputs", "merge", "sums", "weights", "written")
+)
+
 TARGETS: dict[str, tuple[str, ...]] = {
     "prep/images/buckets.py": ("tests/prep/images/test_buckets.py",),
     "prep/training_set/plan/__init__.py": _PLAN,
@@ -80,6 +85,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "train/run/gradients.py": (
         "tests/train/run/test_micro_batches.py",
         "tests/train/run/test_steps.py",
+        "tests/train/run/test_graphs.py",
+        "tests/train/run/test_stopping.py",
     ),
     "train/run/micro_batches.py": ("tests/train/run/test_micro_batches.py",),
     "train/run/ledger.py": ("tests/train/run/test_ledger.py",),
@@ -88,8 +95,11 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "train/run/capacity.py": ("tests/train/run/test_capacity.py",),
     "train/run/graphs.py": ("tests/train/run/test_graphs.py",),
     "train/run/image_report.py": ("tests/train/run/test_ledger.py",),
+    "train/run/probe.py": ("tests/train/run/test_probe.py",),
     "train/run/processes.py": ("tests/train/run/test_processes.py",),
     "train/job/begin.py": _BEGIN,
+    "train/job/changes.py": ("tests/train/job/test_names.py",),
+    "train/job/frozen.py": ("tests/train/job/test_frozen.py",),
     "train/kohya/blocks.py": _KOHYA,
     "train/kohya/book.py": _KOHYA,
     "train/kohya/dataset.py": _KOHYA,
@@ -114,8 +124,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "train/doctor/record.py": ("tests/train/doctor/test_record.py",),
     "train/doctor/resources.py": ("tests/train/doctor/test_resources.py",),
     "train/memory_plan/fit.py": ("tests/train/memory_plan/test_fit.py",),
-    "train/memory_plan/peak.py": ("tests/train/memory_plan",),
-    "train/memory_plan/run_plan.py": ("tests/train/memory_plan",),
+    "train/memory_plan/peak.py": ("tests/train/memory_plan/test_peak.py",),
+    "train/memory_plan/run_plan.py": ("tests/train/run/test_gate.py",),
     "train/memory_plan/tracker.py": ("tests/train/memory_plan/test_tracker.py",),
     "train/memory_plan/remembered.py": ("tests/train/memory_plan/test_remembered.py",),
     "train/arithmetic/convolutions.py": (
@@ -135,6 +145,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "train/families/conditioning.py": ("tests/train/families",),
     "train/lora/algorithms.py": _NETWORKS,
     "train/lora/keys.py": _NETWORKS,
+    **dict.fromkeys(_MERGING, ("tests/train/merging",)),
     "train/networks/base.py": _NETWORKS,
     "train/networks/build.py": _NETWORKS,
     "train/networks/lora.py": _NETWORKS,

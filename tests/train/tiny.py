@@ -35,12 +35,17 @@ SDXL_INDEX = {
 }
 
 
-def make_base(folder: Path, prediction: str = "epsilon", *, zero_snr: bool = False) -> Path:
-    """Write a random model with the block layout of SD 1.5: 64 px pictures, factor 8."""
+def make_base(
+    folder: Path, prediction: str = "epsilon", *, zero_snr: bool = False, **blocks: Any
+) -> Path:
+    """Write a random model with the block layout of SD 1.5: 64 px pictures, factor 8.
+
+    ``blocks`` are entries of the UNet's configuration.
+    """
     from transformers.models.clip.modeling_clip import CLIPTextModel
 
     torch.manual_seed(0)
-    unet(cross_attention_dim=16, attention_head_dim=4).save_pretrained(folder / "unet")
+    unet(cross_attention_dim=16, attention_head_dim=4, **blocks).save_pretrained(folder / "unet")
     vae().save_pretrained(folder / "vae")
     tokens = make_tokenizer(folder / "tokenizer")
     CLIPTextModel(text_config(tokens, 16)).save_pretrained(folder / "text_encoder")

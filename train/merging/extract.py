@@ -84,7 +84,10 @@ def _difference(
 
     made = yield from build(sums(), len(wanted), shapes, rank_of, options.keep)
     if not made.modules:
-        raise ConfigError(f"{model.name} and {base.name} do not differ.", "Choose another model.")
+        raise ConfigError(
+            f"{model.name} and {base.name} do not differ in what is extracted.",
+            "Choose another model, or take 3x3 convolutions, too: --conv-rank 8.",
+        )
     return made
 
 

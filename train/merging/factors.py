@@ -74,7 +74,7 @@ def reduce_factors(factors: Factors, rank: int | None, keep: float = 1.0) -> Red
 def reduce_matrix(matrix: Tensor, rank: int | None, keep: float = 1.0) -> Reduced:
     """Return the best factors of a matrix, (out, columns); the arguments of ``reduce_factors``."""
     total = float(torch.linalg.vector_norm(matrix, dtype=torch.float64)) ** 2
-    if rank is not None and keep >= 1 and min(matrix.shape) > _WORTH_SEARCHING * (rank + _SPARE):
+    if rank is not None and min(matrix.shape) > _WORTH_SEARCHING * (rank + _SPARE):
         with torch.random.fork_rng([]):
             torch.manual_seed(0)
             u, values, v = torch.svd_lowrank(matrix, rank + _SPARE, _ITERATIONS)

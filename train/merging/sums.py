@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from prep.errors import ConfigError
+from prep.errors import ConfigError, UnreadableError
 from prep.events import Event, Progress
 from train.lora.layout import Shape, Shapes
 from train.merging.factors import Factors, Reduced, joined, reduce_factors, reduce_matrix
@@ -50,6 +50,12 @@ class ModuleSum:
             return cls(joined(factors), None, bias)
         whole = summed_change(weighty, weight())
         return cls(None, whole.flatten(1) if whole.ndim > 1 else whole, bias)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether nothing in it is NaN or infinite."""
+        tensors = (*(self.factors or ()), self.matrix, self.bias)
+        return all(bool(torch.isfinite(t).all()) for t in tensors if t is not None)
 
     def reduced(self, rank: int | None, keep: float) -> Reduced | None:
         """Return its best factors of a lower rank; ``None`` where the weight is not changed by any.
@@ -120,9 +126,15 @@ def build(
 
     Raises:
         ConfigError: A change has no factors, and no rank is given.
+        UnreadableError: A change is not finite.
     """
     made = NewLora()
     for index, (module, change) in enumerate(sums):
+        if not change.is_finite:
+            raise UnreadableError(
+                f"The change of {module} would be NaN or infinite.",
+                "One of the files is damaged, or a strength is too high.",
+            )
         factors, rank = change.factors, rank_of(module)
         if rank is not None or keep < 1:
             if reduced := change.reduced(rank, keep):

@@ -23,7 +23,12 @@ Modules = Mapping[str, Mapping[str, Tensor]]
 _SUFFIX = ".safetensors"
 _OF_ANY = ("ss_base_model_version", "ss_v2", "modelspec.architecture", "modelspec.implementation")
 """What is true of a merged file if it is of the first that went into it."""
-_OWN_HASHES = ("sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256")
+_OF_ONE = (
+    *("sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256"),
+    *("ss_network_args", "lora_adapter_metadata"),
+)
+"""What is true of one file alone: its hashes, and how its own algorithm and ranks are read. With
+``lora_adapter_metadata`` beside alphas, diffusers refuses a file."""
 
 
 def new_file(project: Project, given: Path | None, folder: str, name: str) -> Path:
@@ -80,7 +85,7 @@ def describe(
         origin: Further entries, such as those of the file that it was made of; they are kept
             unless they describe that file alone.
     """
-    kept = {key: value for key, value in origin.items() if key not in _OWN_HASHES}
+    kept = {key: value for key, value in origin.items() if key not in _OF_ONE}
     downs = [t["lora_down.weight"] for t in modules.values() if "lora_down.weight" in t]
     ranks = {len(down) for down in downs}
     rank = str(max(ranks, default=0)) if len(ranks) < 2 else "Dynamic"

@@ -12,9 +12,8 @@ from PIL import Image
 from prep.errors import UserError
 from prep.events import Event
 from prep.project import Project
-from prep.project.creation import initialise
 from prep.system import jobs
-from tests.conftest import draw_numbered
+from tests.train.job.projects import small_project
 from tests.train.tiny import make_sdxl_base
 from train.config import RunConfig, TrainSettings
 from train.data.reading import read_dataset
@@ -25,14 +24,7 @@ from train.job.names import KIND
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """Return a project with two captioned images and buckets that suit the tiny base model."""
-    made = initialise(tmp_path / "project")
-    folder = made.dataset / "10_mochi"
-    folder.mkdir()
-    for number in range(2):
-        draw_numbered(number, (64, 64)).save(folder / f"{number}.png")
-        (folder / f"{number}.txt").write_text("mochi, bear")
-    return made.saved({"project": {"resolution": 64}, "buckets": {"step": 16, "minimum": 32}})
+    return small_project(tmp_path / "project")
 
 
 def listed(folder: Path) -> dict[str, bytes]:

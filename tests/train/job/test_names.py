@@ -2,16 +2,18 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from prep.errors import ConfigError, RetryError, UserError
+from prep.errors import ConfigError, MissingExtraError, RetryError, UserError
 from prep.events import Event, Warned
 from prep.project import Project
 from prep.system import jobs
 from prep.system.locks import exclusive
 from tests.train.tiny import MakeRun
+from train import extra
 from train.config import RunConfig, TrainSettings
 from train.job import begin as beginning
 from train.job import start
@@ -231,10 +233,49 @@ def test_nothing_is_written_when_resuming_is_refused(
     other = made(project, gone.model_copy(update={"name": "other"}))
     with pytest.raises(UserError, match="no base model at"):
         resumed(project, other)
+    lost = run.train.model_copy(update={"optimizer": "no_such_package.Adam"})
+    third = made(project, run.model_copy(update={"name": "third", "train": lost}))
+    with pytest.raises(UserError, match="no_such_package"):
+        resumed(project, third)
     assert (config.read_bytes(), started) == (before, [])
     (told,) = resumed(project, job, "epochs=9")
     assert isinstance(told, Warned)
     assert "epochs = 9 (was 2)" in told.message
     assert read_run(project, job).train.epochs == 9
     assert started == [job.name]
-    assert resumed(project, job) == []
+    stream = beginning.resume(project, job.name)
+    with pytest.raises(StopIteration) as end:
+        next(stream)
+    assert end.value.value == job
+
+
+@pytest.mark.parametrize(
+    ("ahead", "state", "told"),
+    [(True, "queued", True), (True, "running", False), (False, "queued", False)],
+)
+def test_a_run_is_said_to_wait_only_while_it_does(
+    project: Project,
+    run: RunConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    ahead: bool,
+    state: str,
+    told: bool,
+) -> None:
+    job = made(project, run)
+    other = made(project, run.model_copy(update={"name": "other"}))
+    under_way = [other, job] if ahead else [job]
+    monkeypatch.setattr(jobs, "start", lambda _: None)
+    monkeypatch.setattr(beginning, "_under_way", lambda _: under_way)
+    monkeypatch.setattr(jobs, "status", lambda _: SimpleNamespace(state=state))
+    queued = [event for event in resumed(project, job) if isinstance(event, Warned)]
+    assert ["is queued after" in event.message for event in queued] == [True] * told
+
+
+def test_a_queue_is_not_started_without_what_trains(
+    project: Project, run: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for all of its runs, each of which would be said to be at fault otherwise."""
+    touch(made(project, run).directory / jobs.TICKET).write_text("1\n")
+    monkeypatch.setattr(extra, "find_spec", lambda name: None if name == "diffusers" else name)
+    with pytest.raises(MissingExtraError, match="diffusers"):
+        list(beginning.restart_queue(project))

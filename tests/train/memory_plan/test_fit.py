@@ -13,10 +13,9 @@ from prep.project import Project
 from prep.project.creation import initialise
 from tests.train.tiny import make_sdxl_base
 from train.config import RunConfig, TrainSettings
-from train.families.base_model import BaseModel
 from train.memory_plan import fit
 from train.memory_plan.options import MemoryOptions
-from train.memory_plan.peak import MemoryPeak, Place, peak_of
+from train.memory_plan.peak import MemoryPeak, Place
 
 BASE = {"unet": 4, "vae": 1}
 
@@ -159,6 +158,13 @@ def test_what_makes_a_whole_model_smaller(
     assert [rung.changes for rung in fit.ladder(made, "sdxl", divides=True)] == last
 
 
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_computer_takes_a_batch_image_by_image(size: int) -> None:
+    made = TrainSettings(batch_size=size)
+    _, second, *_ = fit.ladder(made, "sd15", divides=False)
+    assert second.changes == {"batch_size": 1, "gradient_accumulation": size}
+
+
 @pytest.mark.parametrize(
     ("settings", "last"),
     [
@@ -218,108 +224,3 @@ def test_the_family_must_match(project: Project, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="for sd15, and sdxl") as caught:
         list(fit.run(project, TrainSettings(base=str(other)), MemoryOptions(memory=True)))
     assert 'set family = "sdxl" and resolution = 1024' in caught.value.hint
-
-
-def measured(
-    base: Path, dtype: torch.dtype = torch.float32, *, is_cpu: bool = True, **settings: Any
-) -> MemoryPeak:
-    run = RunConfig(
-        name="a",
-        project=base,
-        dataset=base,
-        output=base,
-        samples=base,
-        cache=base,
-        train=TrainSettings(base=str(base), **{"batch_size": 1, **settings}),
-    )
-    place = Place(dtype, is_cpu=is_cpu)
-    return peak_of(run, BaseModel.open(base), place, (64, 64), (64, 64))
-
-
-def test_the_parts_of_a_peak(base: Path) -> None:
-    plain = measured(base, rank=4)
-    parameters = sum(count(base, name) for name in ("unet", "vae", "text_encoder"))
-    assert sum(plain.weights.values()) == 4 * parameters
-    frozen, saving = (
-        measured(base, rank=4, train_text_encoder=False),
-        measured(base, rank=4, gradient_checkpointing=True),
-    )
-    assert frozen.trained < plain.trained
-    assert saving.step < plain.step
-    larger = measured(base, rank=8, batch_size=4)
-    assert larger.step > 2 * plain.step
-    assert larger.trained > 1.7 * plain.trained
-    assert plain.phases.keys() == {"encode", "train", "sample"}
-    assert plain.total == max(plain.phases.values())
-
-
-def count(base: Path, component: str) -> int:
-    module = BaseModel.open(base).source.load(component, {}, torch.float32)
-    return sum(weight.numel() for weight in module.parameters())
-
-
-@pytest.mark.parametrize(
-    ("dtype", "settings", "each"),
-    [
-        (torch.float32, {}, 16),
-        (torch.bfloat16, {}, 18),
-        (torch.bfloat16, {"ema_decay": 0.9}, 22),
-        (torch.bfloat16, {"optimizer": "lion"}, 14),
-    ],
-)
-def test_a_whole_model_takes_what_is_kept_of_each_weight(
-    base: Path, dtype: torch.dtype, settings: dict[str, Any], each: int
-) -> None:
-    """Master, gradient and moments in fp32; copies where the model computes in 16 bits."""
-    peak = measured(base, dtype, method="full", **settings)
-    assert peak.trained == pytest.approx(each * count(base, "unet"), rel=0.01)
-    # Nothing of the UNet is there beside it; a CPU keeps the frozen text encoder.
-    assert peak.resident == ("text_encoder",)
-
-
-def test_a_whole_model_with_its_text_encoder_leaves_nothing_frozen(base: Path) -> None:
-    card = measured(base, torch.bfloat16, is_cpu=False, method="full")
-    assert card.phases["train"] == card.trained + card.step
-    texts = measured(base, torch.bfloat16, method="full", train_text_encoder=True)
-    both = count(base, "unet") + count(base, "text_encoder")
-    assert texts.trained == pytest.approx(18 * both, rel=0.01)
-    assert texts.resident == ()
-
-
-def test_a_whole_model_of_fp32_is_there_twice_while_its_masters_are_made(base: Path) -> None:
-    """As it is loaded, and flat with the gradients: more than Adafactor's steps ever need."""
-    saving: dict[str, Any] = {"optimizer": "adafactor", "gradient_checkpointing": True}
-    peak = measured(base, method="full", **saving)
-    assert peak.trained + peak.step >= 12 * count(base, "unet")
-
-
-def test_what_is_there_in_each_phase(base: Path) -> None:
-    """Images and captions are encoded before the UNet is there, and what is frozen goes again."""
-    card = measured(base, is_cpu=False, train_text_encoder=False)
-    weights, phases = card.weights, card.phases
-    assert phases["encode"] == max(weights["vae"] + card.encoding, weights["text_encoder"])
-    assert phases["train"] == weights["unet"] + card.trained + card.step
-    assert phases["sample"] == weights["unet"] + weights["vae"] + card.trained + card.drawing
-    trained = measured(base, is_cpu=False)
-    both = weights["unet"] + weights["text_encoder"]
-    assert trained.phases["train"] == both + trained.trained + trained.step
-    here = measured(base, train_text_encoder=False)
-    assert here.phases["train"] == both + here.trained + here.step
-    assert card.encoding > 100 * here.encoding, "a GPU encodes many small images together"
-
-
-def test_an_optimiser_that_asks_for_values_is_planned_by_what_it_keeps(
-    base: Path, tmp_path: Path
-) -> None:
-    """Prodigy keeps four values of each weight, AdamW two; the rest of a run is the same."""
-
-    def trained(optimizer: str) -> int:
-        settings = TrainSettings(optimizer=optimizer, rank=4, learning_rate=1.0)
-        places: Any = dict.fromkeys(("project", "dataset", "output", "samples", "cache"), tmp_path)
-        run = RunConfig(name="a", train=settings, **places)
-        place = Place(torch.float32, is_cpu=True)
-        return peak_of(run, BaseModel.open(base), place, (64, 64)).trained
-
-    adamw, prodigy = trained("adamw"), trained("prodigy")
-    # AdamW: weight, gradient, two moments. Prodigy: two values more.
-    assert prodigy / adamw == pytest.approx(6 / 4, rel=0.02)

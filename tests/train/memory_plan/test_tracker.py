@@ -24,6 +24,21 @@ def test_tensors_count_while_they_live() -> None:
         assert tracker.live == 0
 
 
+def test_a_tensor_counts_by_its_own_type() -> None:
+    with FakeTensorMode(), MemoryTracker() as tracker:
+        made = torch.zeros(256, dtype=torch.float16)
+        assert (made.dtype, tracker.live) == (torch.float16, KB // 2)
+
+
+def test_what_takes_the_place_of_a_freed_tensor_counts_anew() -> None:
+    with FakeTensorMode(), MemoryTracker() as tracker:
+        for _ in range(20):  # the next one is soon where the last one was
+            made = torch.empty(256)
+            assert tracker.live == KB
+            del made
+            assert tracker.live == 0
+
+
 def test_known_tensors_are_free_and_so_are_their_views() -> None:
     with FakeTensorMode():
         layer = nn.Linear(16, 16, bias=False)

@@ -57,6 +57,7 @@ def test_large_matrices_are_searched_for_their_largest_values() -> None:
     matrix = torch.linalg.qr(torch.randn(120, 90))[0] @ falling
     state = torch.get_rng_state()
     check(reduce_matrix(matrix, 3), matrix, 3)
+    check(reduce_matrix(matrix, 3, 0.5), matrix, 2)  # squares: 1, 0.64, 0.41… of 2.78
     assert torch.equal(torch.get_rng_state(), state), "the caller's random numbers are its own"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from prep.errors import UserError
@@ -20,6 +20,7 @@ from train.merging.extract import extract
 from train.merging.merge import merge, resize
 from train.merging.options import ExtractOptions, MergeOptions, ResizeOptions
 from train.merging.weights import ModelWeights
+from train.merging.written import common_metadata
 from train.networks.delta import bias_change, weight_change
 from train.networks.saved import load_lora, raw
 
@@ -55,10 +56,16 @@ def pair(shape: tuple[int, ...], rank: int = 2, alpha: float = 3.0) -> dict[str,
     }
 
 
-def write(project: Project, name: str, modules: Mapping[str, Mapping[str, Tensor]]) -> None:
+def write(
+    project: Project,
+    name: str,
+    modules: Mapping[str, Mapping[str, Tensor]],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     tensors = {f"{m}.{leaf}": raw(t) for m, found in modules.items() for leaf, t in found.items()}
     path = project.output / "lora" / f"{name}.safetensors"
-    path.write_bytes(serialise(tensors, {"ss_base_model_version": "sdxl_base_v1-0"}))
+    version = {"ss_base_model_version": "sdxl_base_v1-0"}
+    path.write_bytes(serialise(tensors, version | dict(metadata or {})))
 
 
 @pytest.fixture
@@ -195,6 +202,41 @@ def test_a_resized_lora_keeps_what_it_says(project: Project, loras: dict[str, An
     assert (metadata["ss_network_dim"], metadata["ss_network_alpha"]) == ("1", "1")
 
 
+def best_share(tensors: Mapping[str, Tensor], rank: int) -> tuple[Tensor, Tensor]:
+    """Return the squares of the best change of a lower rank, and of the whole one."""
+    scale = tensors["alpha"] / len(tensors["lora_down.weight"])
+    change = tensors["lora_up.weight"].flatten(1) @ tensors["lora_down.weight"].flatten(1) * scale
+    squares = torch.linalg.svdvals(change).square()
+    return squares[:rank].sum(), squares.sum()
+
+
+def test_the_share_that_is_kept_is_that_of_all_modules_together(
+    project: Project, loras: dict[str, Any]
+) -> None:
+    made = finished(resize(project, ResizeOptions(lora="first", rank=1)))
+    shares = [best_share(tensors, 1) for tensors in loras["first"].values()]
+    kept, total = (sum(float(pair[n]) for pair in shares) for n in (0, 1))
+    assert made["kept"] == pytest.approx(kept / total, rel=1e-4)
+
+
+def test_what_describes_the_old_file_alone_is_not_said_of_the_new_one(project: Project) -> None:
+    """Diffusers refuses a file with both alphas and its own metadata."""
+    names = {
+        "ss_network_args": '{"algo": "loha"}',
+        "sshs_model_hash": "0",
+        "ss_tag_frequency": "{}",
+    }
+    names["lora_adapter_metadata"] = '{"unet.r": 4, "unet.lora_alpha": 8}'
+    key = "lora_unet_input_blocks_4_1_proj_in"
+    (project.root / "shikomi.toml").write_text("")
+    write(project, "diffusers", {key: pair((640, 640), 4)}, names)
+    made = finished(resize(Project.open(project.root), ResizeOptions(lora="diffusers", rank=2)))
+    metadata = inspect(project.root / made["file"]).metadata
+    assert not metadata.keys() & {"ss_network_args", "lora_adapter_metadata"}
+    assert metadata["ss_tag_frequency"] == "{}"
+    assert metadata["sshs_model_hash"] != "0"
+
+
 @pytest.mark.parametrize("conv_rank", [0, 8])
 def test_a_trained_model_minus_its_base_is_what_was_merged(
     project: Project, loras: dict[str, Any], model: Path, conv_rank: int
@@ -210,6 +252,49 @@ def test_a_trained_model_minus_its_base_is_what_was_merged(
         expected = change(loras["first"], name, weight)
         assert torch.allclose(weight_change(lora[name], weight), expected, atol=2e-3), name
     assert found["kept"] > 0.99
+
+
+def test_what_is_extracted_of_a_model(project: Project, model: Path) -> None:
+    """Text encoders unless they are left out, convolutions of 1x1 always, of 3x3 if asked for."""
+    base = BaseModel.open(model)
+    shapes, table = base.module_shapes(), base.key_table()
+    small = next(n for n, m in table.items() if m.kind == "convolution" and m.shape[2:] == (1, 1))
+    names = (ATTENTION, CONVOLUTION, JOINED, small)
+    write(project, "all", {name: pair(shapes[name], 3) for name in names})
+    merged = finished(merge(project, MergeOptions(lora=("all",), into=str(model))))["file"]
+    for options, expected in (
+        ({}, {ATTENTION: 2, JOINED: 2, small: 2}),
+        ({"conv_rank": 1, "text_encoder": False}, {ATTENTION: 2, CONVOLUTION: 1, small: 2}),
+    ):
+        asked = ExtractOptions.model_validate({"model": merged, "rank": 2, **options})
+        lora = by_module(load_lora(project.root / finished(extract(project, asked))["file"]))
+        assert {name: len(own["lora_down.weight"]) for name, own in lora.items()} == expected
+
+
+def test_a_sum_is_for_the_model_of_the_first_file() -> None:
+    first = {"ss_base_model_version": "sdxl_base_v1-0", "ss_v2": "False", "ss_epoch": "3"}
+    second = {"ss_base_model_version": "other", "modelspec.architecture": "x"}
+    assert common_metadata([first, second]) == {"ss_base_model_version": "sdxl_base_v1-0"}
+
+
+def test_changes_that_are_not_finite_are_refused_by_name(
+    project: Project, loras: dict[str, Any], model: Path
+) -> None:
+    del loras
+    with pytest.raises(UserError, match="would be NaN or infinite") as caught:
+        finished(merge(project, MergeOptions(lora=("first:1e39", "second"), rank=2)))
+    assert "strength" in caught.value.hint
+    tensors = load_file(model)
+    tensors["model.diffusion_model.input_blocks.1.0.in_layers.2.weight"][0] = float("nan")
+    broken = project.root / "broken.safetensors"
+    save_file(tensors, broken)
+    with pytest.raises(UserError, match=f"{CONVOLUTION} would be NaN"):
+        finished(extract(project, ExtractOptions(model=str(broken), conv_rank=1)))
+    assert [path.stem for path in sorted(project.output.rglob("*.safetensors"))] == [
+        "first",
+        "other",
+        "second",
+    ]
 
 
 def test_a_bias_that_the_model_does_not_have_is_refused(project: Project, model: Path) -> None:

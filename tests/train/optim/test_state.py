@@ -33,6 +33,10 @@ class Odd(torch.optim.Optimizer):
                 parameter.sub_(group["lr"] * parameter.grad * change)
 
 
+KEPT = ("bytes", "half")
+"""Names in a file, which later versions read."""
+
+
 def parameters() -> list[torch.nn.Parameter]:
     return [torch.nn.Parameter(torch.linspace(-1, 1, n)) for n in (3, 4)]
 
@@ -79,6 +83,7 @@ def test_entries_keep_their_types() -> None:
     optimizer = Odd(weights)
     stepped(optimizer, weights, 2)
     tensors, text = optimizer_state(optimizer)
+    assert sorted(tensors) == [f"optimizer.{n}.{entry}" for n in (0, 1) for entry in KEPT]
     again = Odd(parameters())
     restore_optimizer(again, tensors, text)
     (state, _) = again.state.values()

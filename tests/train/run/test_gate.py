@@ -1,6 +1,9 @@
 """The steps before a run measure it, stop what would fail later, and change nothing."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from prep.cli.run_lines import run_line
 from prep.events import Event, Metric, Probed, Stage, Warned
 from prep.system import jobs
 from tests.train.tiny import MakeRun
+from tests.train.toy import toy_image, toy_training
 from train import __main__ as process
 from train.arithmetic.memory import MemoryRanOutError
 from train.arithmetic.precision import choose, default_device
@@ -21,7 +25,7 @@ from train.memory_plan import fit, run_plan
 from train.memory_plan.peak import MemoryPeak
 from train.run import capacity, gate, loop
 from train.run import prepare as prepare_module
-from train.run.gate import expected_seconds, heaviest_step, idle_share, probe
+from train.run.gate import expected_seconds, heaviest_step, idle_share, probe, starved
 from train.run.loop import train
 from train.run.monitor import TrainingError
 from train.run.prepare import Training, prepare
@@ -186,6 +190,92 @@ def test_the_idle_share_of_a_gpu() -> None:
     assert idle_share(0.6, 0.8) == pytest.approx(0.25)
     assert idle_share(1.0, 0.8) == 0.0
     assert idle_share(None, 0.8) is None
+
+
+class Clock:
+    """Stands for the module ``time``; a step takes some time to ask for, and some to wait for."""
+
+    def __init__(self, *steps: tuple[float, float]) -> None:
+        self._now, self._steps = 0.0, iter(steps)
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def take_step(self, _: Training) -> Any:
+        asking, waiting = next(self._steps, (0.0, 0.0))
+        self._now += asking
+        clock = self
+
+        class Loss:
+            def __float__(self) -> float:
+                clock._now += waiting
+                return 0.5
+
+        return Loss()
+
+
+@pytest.mark.parametrize(
+    ("busy", "asking", "idle", "waits"),
+    [
+        (1.0, 0.1, 0.5, True),
+        (1.9, 2.0, 0.05, False),
+        (None, 1.95, None, True),
+        (None, 1.8, None, False),
+    ],
+)
+def test_a_card_is_watched_in_the_last_step(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    busy: float | None,
+    asking: float,
+    idle: float | None,
+    waits: bool,
+) -> None:
+    """The step before, of two seconds, tells how long a step takes; the first one does not."""
+    clock, watched = Clock((0.5, 0.5), (asking, 2.0 - asking)), []
+
+    def observed(step: Callable[[], object]) -> float | None:
+        watched.append(step())
+        return busy
+
+    monkeypatch.setattr(gate, "time", clock)
+    monkeypatch.setattr(gate, "busy_seconds", observed)
+    monkeypatch.setattr(gate, "memory_in_use", lambda _: 7)
+    monkeypatch.setattr(torch.random, "fork_rng", lambda _: nullcontext())
+    made, _ = toy_training(tmp_path, [toy_image(0)], epochs=60)
+    training = replace(made, group=ProcessGroup(torch.device("cuda")))
+    found: list[Event] = []
+    answers: list[bool | None] = []
+
+    def noted() -> Iterator[Event]:
+        answers.append((yield from probe(training, clock.take_step)))
+
+    found.extend(noted())
+    assert answers == [waits]
+    assert len(watched) == 1
+    last = found[-1]
+    assert isinstance(last, Probed)
+    assert (last.step_seconds, last.memory_bytes) == (2.0, 7)
+    assert last.idle == (None if idle is None else pytest.approx(idle))
+
+
+def test_the_first_step_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock((0.5, 0.5), (1.0, 3.0), (1.0, 2.0))
+    monkeypatch.setattr(gate, "time", clock)
+    training, _ = toy_training(tmp_path, [toy_image(0)], epochs=60)
+    *_, found = probe(training, clock.take_step)
+    assert isinstance(found, Probed)
+    assert (found.step_seconds, found.run_seconds) == (3.0, 180.0)
+
+
+@pytest.mark.parametrize(
+    ("idle", "asking", "waits"),
+    [(0.5, 0.0, True), (0.1, 1.0, False), (None, 0.99, True), (None, 0.5, False)],
+)
+def test_a_card_that_keeps_up_is_not_starved(
+    idle: float | None, asking: float, waits: bool
+) -> None:
+    assert starved(idle, asking) is waits
 
 
 # ---- the plan ------------------------------------------------------------------------------------

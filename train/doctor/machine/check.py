@@ -12,6 +12,7 @@ from train.doctor.findings import fine, found, unknown
 from train.doctor.machine import capacity, graphics, storage
 from train.doctor.machine.child import Answer, ask
 from train.doctor.machine.graphics import Hardware
+from train.doctor.machine.kernel import wrong_products
 from train.extra import configure_libraries
 
 TAGGER = marked("tagger runtime")
@@ -64,6 +65,7 @@ def _cards(answer: Answer) -> list[Mapping[str, Any]]:
         if device["name"] != "CPU"
         and device["products"]
         and all("fault" not in product for product in device["products"].values())
+        and not wrong_products(device["products"])
     ]
 
 

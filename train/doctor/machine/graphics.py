@@ -12,7 +12,7 @@ from typing import Any
 from prep.events import Diagnosis
 from train.doctor.findings import fine, found, gib, unknown
 from train.doctor.machine.child import Answer
-from train.doctor.machine.kernel import LIMIT
+from train.doctor.machine.kernel import wrong_products
 
 TORCH, CARD = "torch and driver", "graphics card"
 
@@ -158,8 +158,7 @@ def _card(card: Mapping[str, Any], report: Mapping[str, Any], hardware: Hardware
         name, fault = next(iter(faults.items()))
         told += f"; a matrix product in {', '.join(faults)} fails: {fault}"
         return found(CARD, told, *_kernel_fault(fault, card, report, hardware))
-    wrong = {n: p["error"] for n, p in card["products"].items() if not p["error"] < LIMIT}
-    if wrong:
+    if wrong := wrong_products(card["products"]):
         name, error = next(iter(wrong.items()))
         told += f"; a product in {name} is wrong by {100 * error:.1f} %"
         cause = "The card computes wrongly: overclocked, too hot, or its memory is faulty."
@@ -172,20 +171,22 @@ def _kernel_fault(
 ) -> tuple[str, str]:
     """Return the cause of a failed product, and the cure."""
     has = ", ".join(report["architectures"])
+    if "out of memory" in fault.lower():
+        tool = "rocm-smi" if report["hip"] else "nvidia-smi"
+        return "Another program has taken the card's memory.", f"End it; {tool} lists them."
+    if not any(word in fault for word in _NO_KERNEL):
+        cause = "torch cannot compute on the card."
+        return cause, "Update the card's driver, and install torch again."
     if report["hip"]:
         chip = str(card.get("architecture", "")).partition(":")[0]
         override = next((v for k, v in _AMD_OVERRIDES.items() if chip.startswith(k)), "")
         cause = f"This ROCm build has no kernels for {chip or 'the card'} (it has {has})."
         change = f"Set {override}, or use a newer build: {install('rocm6.4')}"
         return cause, change if override else f"Use a newer build: {install('rocm6.4')}"
-    if "out of memory" in fault.lower():
-        return "Another program has taken the card's memory.", "End it; nvidia-smi lists them."
-    if any(word in fault for word in _NO_KERNEL):
-        tag = wheel_tag(card.get("capability"), hardware.driver)
-        cause = f"This torch has no kernels for the card (it has {has})."
-        needed = "Update NVIDIA's driver first (RTX 50 needs CUDA 12.8): the wheel tag is cu128."
-        return cause, install(tag) if tag else needed
-    return "torch cannot compute on the card.", "Update NVIDIA's driver, and install torch again."
+    tag = wheel_tag(card.get("capability"), hardware.driver)
+    cause = f"This torch has no kernels for the card (it has {has})."
+    needed = "Update NVIDIA's driver first (RTX 50 needs CUDA 12.8): the wheel tag is cu128."
+    return cause, install(tag) if tag else needed
 
 
 def _speeds(products: Mapping[str, Mapping[str, Any]]) -> str:
@@ -199,4 +200,8 @@ def _processor(report: Mapping[str, Any]) -> Diagnosis:
     faults = [product["fault"] for product in products.values() if "fault" in product]
     if faults:
         return unknown(CARD, f"no card; on the CPU: {faults[0]}")
+    if wrong := wrong_products(products):
+        name, error = next(iter(wrong.items()))
+        told = f"no card; on the CPU, a product in {name} is wrong by {100 * error:.1f} %"
+        return found(CARD, told, "The processor or torch computes wrongly.", "Install torch again.")
     return fine(CARD, f"none; the CPU computes: {_speeds(products)}")

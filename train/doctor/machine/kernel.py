@@ -7,6 +7,8 @@ card, and sees it, does not mean that it has kernels for it.
 import json
 import sys
 import time
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 SIDE = 1024
@@ -73,7 +75,8 @@ def _product(torch: Any, device: str, dtype: Any) -> dict[str, Any]:
         mine, other = a.to(device, dtype), b.to(device, dtype)
         result = (mine @ other).float().cpu()
         error = float((result - exact).norm() / exact.norm())
-        wait = torch.cuda.synchronize if device != "cpu" else _nothing
+        # Of this card: without its name, the first one is waited for.
+        wait = partial(torch.cuda.synchronize, device) if device != "cpu" else _nothing
         wait()
         began = time.perf_counter()
         for _ in range(_TIMED):
@@ -83,6 +86,12 @@ def _product(torch: Any, device: str, dtype: Any) -> dict[str, Any]:
     except RuntimeError as fault:  # torch's errors of devices and memory are RuntimeErrors
         return {"fault": _line(fault)}
     return {"error": error, "speed": 2 * SIDE**3 / seconds / 1e12}
+
+
+def wrong_products(products: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Return the errors of products that are wrong, by number format; failed ones have none."""
+    errors = {name: product["error"] for name, product in products.items() if "error" in product}
+    return {name: error for name, error in errors.items() if not error < LIMIT}  # or NaN
 
 
 def _nothing() -> None:

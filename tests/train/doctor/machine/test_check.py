@@ -1,11 +1,15 @@
 """The rest of the machine: tagger runtime, disk, shared memory, and what it can train."""
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from prep.events import Diagnosis, Finished
+from train.arithmetic import precision
 from train.doctor.machine import capacity, check, storage
 from train.doctor.machine.child import Answer
 
@@ -34,6 +38,42 @@ def test_without_torch_the_rest_is_judged(tmp_path: Path, monkeypatch: pytest.Mo
     assert first.state == "unknown"
     assert "shikomi[train]" in first.change
     assert [each.topic for each in rest] == ["tagger runtime", "disk", "/dev/shm"]
+
+
+@pytest.mark.parametrize(
+    ("product", "counted"),
+    [
+        ({"error": 0.003, "speed": 50.0}, True),
+        ({"error": 0.5, "speed": 50.0}, False),
+        ({"error": float("nan"), "speed": 50.0}, False),
+        ({"fault": "no kernel image"}, False),
+    ],
+)
+def test_only_a_card_whose_products_are_right_is_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, product: dict[str, Any], counted: bool
+) -> None:
+    card = {"name": "RTX 9000", "memory": 96 * GIB, "capability": [8, 9], "architecture": ""}
+    devices = [card | {"products": {"float16": product}}, {"name": "CPU", "products": {}}]
+    said = {"torch": "2", "cuda": "13.0", "hip": None, "available": True, "devices": devices}
+    answer = Answer(said | {"architectures": [], "fault": ""})
+    monkeypatch.setattr(check, "ask", lambda module: answer if "kernel" in module else Answer(None))
+    told = {event.topic: event for event in check.diagnoses(tmp_path)}
+    assert ("RTX 9000" in told["what it can train"].evidence) is counted
+
+
+@pytest.mark.parametrize(
+    ("device", "note"), [("cpu", "the CPU, slowly"), ("mps", "the computer's memory")]
+)
+def test_without_a_card_the_memory_of_the_computer_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, note: str
+) -> None:
+    devices = [{"name": "CPU", "products": {"float32": {"error": 0.0, "speed": 1.0}}}]
+    said = {"torch": "2", "cuda": None, "hip": None, "available": False, "devices": devices}
+    answer = Answer(said | {"architectures": [], "fault": ""})
+    monkeypatch.setattr(check, "ask", lambda module: answer if "kernel" in module else Answer(None))
+    monkeypatch.setattr(precision, "default_device", lambda: torch.device(device))
+    told = {event.topic: event for event in check.diagnoses(tmp_path)}
+    assert f"LoRAs on {note} (" in told["what it can train"].evidence
 
 
 SAID: dict[str, Any] = {"provider": "CUDA", "reason": "", "idle": False, "change": ""}
@@ -67,7 +107,7 @@ def test_a_disk_with_room(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("free", "speed", "state"),
-    [(100 * GIB, 500e6, "fine"), (9 * GIB, 500e6, "found"), (100 * GIB, 40e6, "found")],
+    [(10 * GIB, 50e6, "fine"), (10 * GIB - 1, 500e6, "found"), (100 * GIB, 49e6, "found")],
 )
 def test_small_and_slow_disks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, speed: float, state: str
@@ -81,6 +121,21 @@ def test_small_and_slow_disks(
     assert storage.disk(tmp_path).state == state
 
 
+def test_what_is_written_has_reached_the_disk_when_the_time_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, sizes = [0.0], []
+
+    def reached(file: int) -> None:
+        sizes.append(os.fstat(file).st_size)
+        now[0] += 4.0
+
+    monkeypatch.setattr(storage, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(os, "fsync", reached)
+    assert "written at 17 MB/s" in storage.disk(tmp_path).evidence  # 64 MiB in 4 s
+    assert sizes == [64 << 20]
+
+
 def test_a_place_where_nothing_can_be_written(tmp_path: Path) -> None:
     told = storage.disk(tmp_path / "nowhere")
     assert told.state == "found"
@@ -91,6 +146,9 @@ def test_a_place_where_nothing_can_be_written(tmp_path: Path) -> None:
     ("size", "cards", "state", "word"),
     [
         (64 << 20, 1, "fine", "--shm-size=8g"),
+        (64 << 20, 1, "fine", "64 MiB, the default"),
+        (512 << 20, 2, "fine", "512 MiB"),
+        (GIB, 2, "fine", "1.0 GiB"),
         (64 << 20, 2, "found", ""),
         (8 * GIB, 2, "fine", "8.0 GiB"),
         (0, 1, "fine", "none"),

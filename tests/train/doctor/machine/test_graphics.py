@@ -108,6 +108,27 @@ def test_a_rocm_build_without_kernels(chip: str, change: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fault", "cause", "change"),
+    [
+        ("HIP out of memory. Tried to allocate 2.00 MiB.", "Another program", "rocm-smi"),
+        ("HIP error: an illegal memory access", "cannot compute", "Update the card's driver"),
+    ],
+)
+def test_faults_of_an_amd_card_that_has_kernels(fault: str, cause: str, change: str) -> None:
+    answer = report(card(broken(fault), architecture="gfx1101"), hip="6.2", cuda=None)
+    _, told = judge(answer, Hardware(amd=True))
+    assert cause in told.cause
+    assert change in told.change
+
+
+def test_a_processor_that_computes_wrongly_is_told() -> None:
+    wrong = {"name": "CPU", "products": {"float32": {"error": 0.03, "speed": 1.0}}}
+    _, own = judge(report(devices=[wrong]), Hardware())
+    assert own.state == "found"
+    assert "float32 is wrong by 3.0 %" in own.evidence
+
+
+@pytest.mark.parametrize(
     ("values", "hardware", "cause", "change"),
     [
         ({"cuda": None}, NVIDIA, "built without CUDA", "--torch-backend=cu130"),
@@ -154,7 +175,12 @@ def test_other_faults_of_a_card() -> None:
         assert cause in told.cause
 
 
-def test_a_crash_is_told() -> None:
-    (told,) = judge(Answer(None, "it was ended by signal 11"), NVIDIA)
+@pytest.mark.parametrize(
+    ("hardware", "tag"),
+    [(NVIDIA, "cu130"), (Hardware(amd=True), "rocm6.4"), (Hardware(True, 12080, True), "cu128")],
+)
+def test_a_crash_is_told(hardware: Hardware, tag: str) -> None:
+    (told,) = judge(Answer(None, "it was ended by signal 11"), hardware)
     assert told.state == "found"
     assert "signal 11" in told.evidence
+    assert f"--torch-backend={tag}" in told.change

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from train.doctor.machine import kernel
+from prep.errors import UserError
+from prep.tagging.runtime.tagger import Tagger
+from train.doctor.machine import kernel, provider
 from train.doctor.machine.child import ask
 
 
@@ -57,13 +59,14 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Return a torch with one card."""
     monkeypatch.setattr(kernel, "SIDE", 32)
     facts = SimpleNamespace(name="GeForce RTX 5090", total_memory=32 << 30)
+    waited: list[str] = []
     cuda = SimpleNamespace(
         is_available=lambda: True,
         device_count=lambda: 1,
         get_arch_list=lambda: ["sm_80", "sm_90"],
         get_device_properties=lambda index: facts,
         get_device_capability=lambda index: (12, 0),
-        synchronize=lambda: None,
+        synchronize=waited.append,
     )
 
     def randn(*shape: int, generator: torch.Generator) -> torch.Tensor:
@@ -73,6 +76,7 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         __version__="2.7.0+cu126",
         version=SimpleNamespace(cuda="12.6", hip=None),
         cuda=cuda,
+        waited=waited,
         randn=randn,
         Generator=torch.Generator,
         bfloat16=torch.bfloat16,
@@ -91,6 +95,28 @@ def test_a_card_that_computes(cards: Any) -> None:
     assert set(card["products"]) == {"bfloat16", "float16", "float32"}
     assert all(product["error"] < 1e-6 for product in card["products"].values())
     assert json.loads(json.dumps(found)) == found
+
+
+def test_each_card_is_waited_for_before_its_time_is_taken(cards: Any) -> None:
+    cards.cuda.device_count = lambda: 2
+    kernel.probe(cards)
+    assert cards.waited == ["cuda:0"] * 6 + ["cuda:1"] * 6
+
+
+def test_the_speed_is_that_of_one_product(cards: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter(range(1000))  # one second for ten products
+    monkeypatch.setattr(kernel, "time", SimpleNamespace(perf_counter=lambda: next(moments)))
+    card = kernel.probe(cards)["devices"][0]
+    assert card["products"]["float32"]["speed"] == pytest.approx(2 * 32**3 / 0.1 / 1e12)
+
+
+def test_a_card_that_is_lost_when_it_is_asked(cards: Any) -> None:
+    def lost(_: int) -> Any:
+        raise RuntimeError("CUDA error: device lost\nat 0x0")
+
+    cards.cuda.get_device_properties = lost
+    card = kernel.probe(cards)["devices"][0]
+    assert card == {"name": "card 0", "products": {}, "fault": "CUDA error: device lost"}
 
 
 def test_a_card_without_kernels(cards: Any) -> None:
@@ -124,6 +150,22 @@ def test_what_a_process_prints_last_is_its_answer() -> None:
     answer = ask("train.doctor.machine.provider")
     assert answer.value is not None, answer.fault
     assert answer.value["provider"]
+
+
+@pytest.mark.parametrize("module", [kernel, provider])
+def test_a_process_ends_well_with_one_line(module: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert module.main() == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)
+
+
+def test_a_tagger_that_cannot_be_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(tagger: Tagger, images: Any) -> Any:
+        assert images.shape == (1, tagger.side, tagger.side, 3)
+        raise UserError("It does not run.", "Install it again.")
+
+    monkeypatch.setattr(Tagger, "scores", refuse)
+    assert provider.probe() == {"fault": "It does not run.", "change": "Install it again."}
 
 
 def test_processes_that_do_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
