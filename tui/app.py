@@ -27,6 +27,7 @@ from prep.dataset.journal.edits import Edit, Outcome
 from prep.errors import UserError
 from prep.language import _, counted, translated
 from prep.project import Project
+from prep.system.memory import share_pools
 from tui import commands, screens, stages
 from tui.about import moment
 from tui.dialogs.help import Help
@@ -142,6 +143,7 @@ class ShikomiApp(TourApp):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        share_pools()
         self._follow_jobs()
         self._show_unfinished()
         self.action_rescan()

@@ -287,9 +287,8 @@ class Index:
 
     def get(self, path: str) -> ImageRow | None:
         """Return one image by its path."""
-        row = self.connection.execute(
-            f"SELECT {_COLUMNS} {_FROM} WHERE i.path = ?", (path,)
-        ).fetchone()
+        select = f"SELECT {_COLUMNS} {_FROM} WHERE i.path = ?"
+        row = self.connection.execute(select, (path,)).fetchone()
         return None if row is None else _image_row(row)
 
     def count(self) -> int:
@@ -340,6 +339,10 @@ class Index:
                 part,
             )
         }
+
+    def edits_version(self) -> int:
+        """Return a number that is another one once something was edited through other indexes."""
+        return int(self.connection.execute("PRAGMA work.data_version").fetchone()[0])
 
     def faults(self) -> Iterator[tuple[str, str | None, str | None]]:
         """Yield (path, fault of the image, fault of its caption) where there are any."""

@@ -71,6 +71,7 @@ async def test_a_click_on_the_rail_goes_there(twins: Project) -> None:
         assert opened.app.current_mode == "plan"
 
 
+@pytest.mark.usefixtures("few_and_many")
 async def test_duplicates_are_excluded_and_stay_in_the_list_as_decided(twins: Project) -> None:
     def excluded() -> int:
         with Index(twins) as index:
