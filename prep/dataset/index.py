@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from prep import captions
 from prep.dataset import work_db
@@ -340,9 +340,9 @@ class Index:
             )
         }
 
-    def edits_version(self) -> int:
-        """Return a number that is another one once something was edited through other indexes."""
-        return int(self.connection.execute("PRAGMA work.data_version").fetchone()[0])
+    def version(self, of: Literal["main", "work"]) -> int:
+        """Return a number that changes with what others write; edits are in ``work``."""
+        return int(self.connection.execute(f"PRAGMA {of}.data_version").fetchone()[0])
 
     def faults(self) -> Iterator[tuple[str, str | None, str | None]]:
         """Yield (path, fault of the image, fault of its caption) where there are any."""

@@ -45,7 +45,7 @@ class Facts:
         return self._spellings
 
     def _renew(self, index: Index) -> None:
-        state = (index, index.edits_version())
+        state = (index, index.version("work"))
         if state != self._state:
             self._state, self._codes, self._spellings = state, None, None
 
