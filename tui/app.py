@@ -5,6 +5,7 @@ to the application, since workers die with the node that started them.
 """
 
 import asyncio
+import gc
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -142,6 +143,7 @@ class ShikomiApp(TourApp):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        gc.enable()  # see tui.opening
         share_pools()
         self._follow_jobs()
         self._show_unfinished()
