@@ -40,6 +40,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _QUIET = 0.2
 """Seconds without output after which a screen counts as painted."""
 _PATIENCE = 180.0
+_LONGEST = 400.0
+"""Seconds to wait for comparisons at the end."""
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 _STAGES = ("2", "3", "4", "5", "6", "7", "0", "1")
 
@@ -130,10 +132,20 @@ class Application:
 
     @property
     def memory(self) -> float:
-        """Resident MB."""
-        text = Path(f"/proc/{self._process.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s+(\d+)", text)
-        return int(found[1]) / 1024 if found else 0.0
+        """Resident MB, without its helpers."""
+        return _megabytes(self._process.pid, "VmRSS")
+
+    @property
+    def peak(self) -> float:
+        """The most it has had, MB, without its helpers."""
+        return _megabytes(self._process.pid, "VmHWM")
+
+    @property
+    def helpers(self) -> list[int]:
+        """Processes that it has started and that are at work."""
+        tasks = Path(f"/proc/{self._process.pid}/task")
+        found = (task / "children" for task in tasks.iterdir())
+        return [int(number) for file in found for number in file.read_text().split()]
 
     def press(self, keys: str) -> None:
         """Send keys."""
@@ -160,6 +172,15 @@ class Application:
         if not select.select([self._terminal], [], [], patience)[0]:
             return ""
         return os.read(self._terminal, 1 << 20).decode(errors="replace")
+
+
+def _megabytes(process: int, what: str) -> float:
+    """Return an entry of the status of a process, 0 if it has ended."""
+    with contextlib.suppress(OSError):
+        text = Path(f"/proc/{process}/status").read_text()
+        if found := re.search(rf"{what}:\s+(\d+)", text):
+            return int(found[1]) / 1024
+    return 0.0
 
 
 def cpu_of(code: str) -> float:
@@ -222,6 +243,15 @@ def bench_stages(app: Application) -> None:
             what = f"stage {key}, {visit} visit: first paint, complete"
             print(f"{what:<44}{first:>9.2f}{last:>9.2f}   processor {cpu:.2f}")
     print(f"{'memory, MB':<44}{app.memory:>9.0f}")
+    helpers = [f"{_megabytes(number, 'VmHWM'):.0f}" for number in app.helpers]
+    print(f"{'most memory of each helper at work, MB':<44}{', '.join(helpers) or 'none':>9}")
+    until = time.monotonic() + _LONGEST
+    while app.helpers and time.monotonic() < until:
+        app._read(1.0)
+    while app._read(4.0):
+        pass
+    print(f"{'memory when they are done, MB':<44}{app.memory:>9.0f}")
+    print(f"{'most memory of the application, MB':<44}{app.peak:>9.0f}")
 
 
 def bench_idle(app: Application, seconds: float = 20.0) -> None:

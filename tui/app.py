@@ -5,6 +5,7 @@ to the application, since workers die with the node that started them.
 """
 
 import asyncio
+import gc
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -27,14 +28,14 @@ from prep.dataset.journal.edits import Edit, Outcome
 from prep.errors import UserError
 from prep.language import _, counted, translated
 from prep.project import Project
+from prep.system.memory import share_pools
 from tui import commands, screens, stages
 from tui.about import moment
 from tui.dialogs.help import Help
 from tui.dialogs.question import Question
 from tui.dialogs.settings import Settings
 from tui.jobs.follow import JobView
-from tui.jobs.operations import watched
-from tui.jobs.scanning import ScanDone, ScanProgress
+from tui.jobs.scanning import ScanProgress, scan
 from tui.key_order import KeyOrder, NextRound
 from tui.leaving import leave_when_told, quit_question
 from tui.line_breaks import break_lines
@@ -142,6 +143,8 @@ class ShikomiApp(TourApp):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        gc.enable()  # see tui.opening
+        share_pools()
         self._follow_jobs()
         self._show_unfinished()
         self.action_rescan()
@@ -172,16 +175,11 @@ class ShikomiApp(TourApp):
 
     @work(group="scan", thread=True, exit_on_error=False)
     def _scan(self) -> None:
-        from prep.ops import scan  # not needed for the first frame
-
         project = Project.open(self.session.project.root)
         if project.settings != self.session.project.settings:
             self.call_from_thread(self.session.reopen, project)
-        for event in watched(scan.run(project)):
-            if isinstance(event, events.Progress):
-                self.post_message(ScanProgress(event.done))
-            elif isinstance(event, events.Finished):
-                self.post_message(ScanDone())
+        for news in scan(project):
+            self.post_message(news)
 
     def on_scan_progress(self, message: ScanProgress) -> None:
         """Show the images found so far; the lists stay usable."""
@@ -190,7 +188,7 @@ class ShikomiApp(TourApp):
         )
         self._show_strip()
         now = asyncio.get_running_loop().time()
-        if now - self._since_refresh > _REFRESH_SECONDS:
+        if message.new and now - self._since_refresh > _REFRESH_SECONDS:
             self._since_refresh = now
             self.session.dataset_changed.publish("scan")
 
@@ -328,8 +326,17 @@ class ShikomiApp(TourApp):
     async def action_go(self, mode: str) -> None:
         """Go to a stage."""
         if len(self.screen_stack) == 1:
-            await self.switch_mode(mode)
-            self.show_states()
+            with self.batch_update():
+                await self.switch_mode(mode)
+                self.show_states()
+            self._draw_all()
+
+    def _draw_all(self) -> None:
+        """Let the next paint be of the whole screen.
+
+        Textual would first draw the widgets whose places are new over what was there before.
+        """
+        self.screen._compositor._dirty_regions.add(self.size.region)
 
     def action_help(self) -> None:
         """Show all keys."""

@@ -1,5 +1,6 @@
 """Open the application in a terminal: on a project, or on a choice of them."""
 
+import gc
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -58,10 +59,15 @@ def _choose() -> tuple[Path | None, int]:
 
 def _open(project: Project, terminal: Terminal) -> tuple[bool, Path | None, int]:
     """Return whether another project is wanted, which if that is known, and the exit code."""
-    from tui.app import ShikomiApp
+    # Of what is made on the way to the first frame, hardly anything becomes garbage.
+    gc.disable()
+    try:
+        from tui.app import ShikomiApp
 
-    app = ShikomiApp(project, terminal)
-    app.run()
+        app = ShikomiApp(project, terminal)
+        app.run()
+    finally:
+        gc.enable()
     if app._exception is not None:
         raise app._exception
     _let_go_of_the_keyboard()

@@ -6,6 +6,7 @@ must happen one after the other. Screens await; nothing here blocks the event lo
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from prep.dataset.journal.taking_back import take_back
 from prep.events import Warned
 from prep.language import marked
 from prep.project import FILE_NAME, Project
+from prep.system.memory import give_back
 from tui.drafts import Drafts
 from tui.graphics.overlay import Overlay
 from tui.jobs.follow import JobBoard, JobView
@@ -35,6 +37,8 @@ T = TypeVar("T")
 _FRONT_END = marked("terminal application")
 _LISTED = 1000
 """Edits in the history."""
+_LONG = 0.5
+"""Seconds of work after which there may be much memory to give back."""
 
 
 class IndexThread:
@@ -65,7 +69,12 @@ class IndexThread:
     def _call(self, work: Callable[[Index], T]) -> T:
         if self._index is None:
             self._index = Index(self._project)
-        return work(self._index)
+        start = time.monotonic()
+        try:
+            return work(self._index)
+        finally:
+            if time.monotonic() - start > _LONG:
+                give_back()
 
     def _close(self) -> None:
         index, self._index = self._index, None

@@ -11,6 +11,7 @@ after 75, 150 or 225. Counts here exclude the marks.
 import gzip
 import re
 import unicodedata
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,6 +34,8 @@ _PIECE = re.compile(
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[a-z]+|[0-9]|[^\sa-z0-9]+"
 )
 _MARKS = {"<|startoftext|>": BEGIN, "<|endoftext|>": END}
+_SHIFT, _SECOND = 16, 0xFFFF
+"""Ids fit 16 bits: the first of a pair is above, the second below."""
 _REMEMBERED = 1 << 18
 """Maximum of words cached with their tokens."""
 
@@ -64,22 +67,38 @@ class ClipTokenizer:
     def __init__(self, merges: Path = _MERGES) -> None:
         """Read the merges: one pair per line, the most frequent first (30 ms)."""
         lines = gzip.decompress(merges.read_bytes()).decode().splitlines()
-        pairs = [(first, second) for first, _, second in (line.partition(" ") for line in lines)]
         self._bytes = _byte_letters()
         letters = list(self._bytes)
-        names = [*letters, *(letter + _WORD_END for letter in letters), *map("".join, pairs)]
-        self._names = names
-        self._ids = {name: number for number, name in enumerate(names)}
-        self.merges = pairs
-        """The pairs to merge, the most frequent first."""
-        self._ranks = {pair: rank for rank, pair in enumerate(pairs)}
-        self._by_byte = {byte: letter for letter, byte in self._bytes.items()}
+        self._letters = [*letters, *(letter + _WORD_END for letter in letters)]
+        self._by_byte = {byte: number for number, byte in enumerate(self._bytes.values())}
+        ids = {name: number for number, name in enumerate(self._letters)}
+        # Pairs of ids, each as one number: a third of the memory that pairs of texts take.
+        self._pairs: dict[int, int] = {}
+        self._parts = array("I")
+        for number, line in enumerate(lines, len(ids)):
+            first, _, second = line.partition(" ")
+            pair = ids[first] << _SHIFT | ids[second]
+            ids[first + second] = self._pairs[pair] = number
+            self._parts.append(pair)
         self._known: dict[str, tuple[Token, ...]] = {}
+
+    @property
+    def merges(self) -> list[tuple[str, str]]:
+        """The pairs to merge, the most frequent first."""
+        return [(self._name(pair >> _SHIFT), self._name(pair & _SECOND)) for pair in self._parts]
 
     @property
     def vocabulary(self) -> dict[str, int]:
         """Return the id of each token by its name, the marks last."""
-        return self._ids | {mark: len(self._ids) + at for at, mark in enumerate(_MARKS)}
+        names = [*map(self._name, range(BEGIN)), *_MARKS]
+        return {name: number for number, name in enumerate(names)}
+
+    def _name(self, number: int) -> str:
+        """Return the letters of a token, with a mark at the end of a word."""
+        if number < len(self._letters):
+            return self._letters[number]
+        pair = self._parts[number - len(self._letters)]
+        return self._name(pair >> _SHIFT) + self._name(pair & _SECOND)
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text's tokens, without marks."""
@@ -99,7 +118,7 @@ class ClipTokenizer:
         return [(number, self._text(number)) for number in self.encode(text)]
 
     def _text(self, number: int) -> str:
-        letters = self._names[number].removesuffix(_WORD_END) if number < BEGIN else ""
+        letters = self._name(number).removesuffix(_WORD_END) if number < BEGIN else ""
         return bytes(self._bytes[letter] for letter in letters).decode("utf-8", "replace")
 
     def cut(self, text: str, limit: int) -> Cut:
@@ -142,24 +161,24 @@ class ClipTokenizer:
             if piece in _MARKS:
                 yield _MARKS[piece], len(piece)
                 continue
-            for part in self._merged([self._by_byte[byte] for byte in piece.encode()]):
-                yield self._ids[part], len(part.removesuffix(_WORD_END))
+            for number in self._merged([self._by_byte[byte] for byte in piece.encode()]):
+                yield number, len(self._name(number).removesuffix(_WORD_END))
 
-    def _merged(self, parts: list[str]) -> list[str]:
+    def _merged(self, parts: list[int]) -> list[int]:
         """Merge neighbours, the most frequent pair first, until no known pair is left."""
-        parts[-1] += _WORD_END
-        unknown = len(self._ranks)
+        parts[-1] += len(self._bytes)  # the same letter at the end of a word
         while len(parts) > 1:
-            pairs = list(pairwise(parts))
-            best = min(pairs, key=lambda pair: self._ranks.get(pair, unknown))
-            if best not in self._ranks:
+            pairs = [first << _SHIFT | second for first, second in pairwise(parts)]
+            best = min(pairs, key=lambda pair: self._pairs.get(pair, BEGIN))
+            merged = self._pairs.get(best)
+            if merged is None:
                 break
-            joined: list[str] = []
+            joined: list[int] = []
             position = 0
             while position < len(parts):
-                pair = tuple(parts[position : position + 2])
-                joined.append("".join(pair) if pair == best else parts[position])
-                position += 2 if pair == best else 1
+                hit = position < len(pairs) and pairs[position] == best
+                joined.append(merged if hit else parts[position])
+                position += 2 if hit else 1
             parts = joined
         return parts
 

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from prep import captions
 from prep.dataset import work_db
@@ -287,9 +287,8 @@ class Index:
 
     def get(self, path: str) -> ImageRow | None:
         """Return one image by its path."""
-        row = self.connection.execute(
-            f"SELECT {_COLUMNS} {_FROM} WHERE i.path = ?", (path,)
-        ).fetchone()
+        select = f"SELECT {_COLUMNS} {_FROM} WHERE i.path = ?"
+        row = self.connection.execute(select, (path,)).fetchone()
         return None if row is None else _image_row(row)
 
     def count(self) -> int:
@@ -340,6 +339,10 @@ class Index:
                 part,
             )
         }
+
+    def version(self, of: Literal["main", "work"]) -> int:
+        """Return a number that changes with what others write; edits are in ``work``."""
+        return int(self.connection.execute(f"PRAGMA {of}.data_version").fetchone()[0])
 
     def faults(self) -> Iterator[tuple[str, str | None, str | None]]:
         """Yield (path, fault of the image, fault of its caption) where there are any."""

@@ -85,6 +85,7 @@ def walk_folders(
             entries = []
         for entry in entries:
             walked.sort_in(entry, folder, below)
+        entries = []  # they would take more memory than all else while the folder is looked at
         below = [path for path in below if not _holds_thumbnails(path, folder)]
         yield folder
         stack.extend(reversed(below) if deep else ())

@@ -79,6 +79,7 @@ async def only(opened: Opened, screen: ReviewScreen, kind: str) -> None:
     raise AssertionError(text(screen, "kinds"))
 
 
+@pytest.mark.usefixtures("few_and_many")
 async def test_yes_does_it_and_goes_on_and_undo_brings_it_back(mixed: Project) -> None:
     async with running(mixed) as opened:
         screen = await reviewing(opened)

@@ -5,6 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from rich.console import RenderableType
+from textual._compositor import LayoutUpdate
+from textual.app import App
+from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from prep import events
@@ -21,6 +25,7 @@ from tui.about import fit_text
 from tui.commands import STAGE_KEYS
 from tui.dialogs.help import Help
 from tui.dialogs.preview import Preview
+from tui.jobs.scanning import ScanProgress
 from tui.screens import screen_of
 from tui.screens.dupes.screen import Compared
 from tui.session import IndexThread
@@ -49,6 +54,33 @@ async def test_every_stage_opens(twins: Project, size: tuple[int, int]) -> None:
             assert opened.app.screen.query_one(f"#stage-{mode}", StageItem).has_class("-here")
 
 
+async def test_a_stage_is_first_drawn_as_a_whole(
+    twins: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[object, object]] = []
+    display = App._display
+
+    def noted(app: App[None], screen: Screen[None], update: RenderableType | None) -> None:
+        if update is not None and not app._batch_count:
+            drawn.append((screen, update))
+        display(app, screen, update)
+
+    monkeypatch.setattr(App, "_display", noted)
+    async with running(twins) as opened:
+        for mode in ("dupes", "plan"):
+            await opened.go(mode)
+            here = [update for screen, update in drawn if screen is opened.app.screen]
+            assert isinstance(here[0], LayoutUpdate)
+
+
+async def test_lists_are_not_read_again_while_a_scan_finds_nothing_new(twins: Project) -> None:
+    for new in (True, False):
+        async with running(twins) as opened:
+            await opened.until(lambda: opened.app.session.scanned)
+            told = [each.new for each in opened.messages if isinstance(each, ScanProgress)]
+            assert told[-1] is new
+
+
 async def test_help_lists_the_keys_of_the_stage(twins: Project) -> None:
     async with running(twins) as opened:
         await opened.pilot.press("question_mark")
@@ -71,6 +103,7 @@ async def test_a_click_on_the_rail_goes_there(twins: Project) -> None:
         assert opened.app.current_mode == "plan"
 
 
+@pytest.mark.usefixtures("few_and_many")
 async def test_duplicates_are_excluded_and_stay_in_the_list_as_decided(twins: Project) -> None:
     def excluded() -> int:
         with Index(twins) as index:

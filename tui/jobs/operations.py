@@ -1,15 +1,36 @@
-"""Run an operation in a thread worker."""
+"""Run an operation in a thread worker, or from there in a process of its own."""
 
 from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
 from textual.worker import get_current_worker
 
+from prep.dataset.index import Index
 from prep.errors import UserError
 from prep.events import Event
+from prep.project import Project
+from prep.system.apart import apart
+from prep.system.memory import give_back
 
 Result = TypeVar("Result")
 Step = TypeVar("Step")
+
+MANY = 5000
+"""Images from which an operation that looks at all of them gets a process of its own."""
+
+
+def on_all_images(work: Callable[[Project], Iterator[Step]], project: Project) -> Iterator[Step]:
+    """Yield what an operation yields; where it takes long, it neither slows keys nor keeps memory.
+
+    A small dataset is looked at before a process has started.
+
+    Args:
+        work: The operation, a function of a module.
+        project: What it is given.
+    """
+    with Index(project) as index:
+        many = index.count() >= MANY
+    yield from apart(work, project) if many else work(project)
 
 
 def watched(stream: Iterator[Step]) -> Iterator[Step]:
@@ -28,6 +49,7 @@ def watched(stream: Iterator[Step]) -> Iterator[Step]:
         close = getattr(stream, "close", None)
         if close is not None:
             close()
+        give_back()
 
 
 def completed(

@@ -77,6 +77,12 @@ def problems(view: DatasetView, wanted: frozenset[str]) -> list[Problem]:
     return sorted(found, key=key)
 
 
+def codes_of(view: DatasetView) -> frozenset[str]:
+    """Return the codes of the problems for the trainer of the view."""
+    found = frozenset(problem.code for group in GROUPS for problem in group.find(view))
+    return frozenset(code for code in found if view.trainer in CODES[code].effects)
+
+
 def changes(view: DatasetView, wanted: frozenset[str]) -> Iterator[Change]:
     """Yield the safe fixes, each file at most once."""
     minded = frozenset(code for code in wanted if view.trainer in CODES[code].effects)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from prep.curation.checks import catalogue
-from prep.curation.checks.codes import Problem
 from prep.curation.checks.view import DatasetView
 from prep.dataset import stored_crops
 from prep.dataset.index import ImageRow, Index
@@ -18,17 +17,57 @@ TRAINER: Trainer = "shikomi"
 """Whose rules count: those of a training set that shikomi exports."""
 
 
+class Facts:
+    """What holds for a dataset as a whole, which takes long to find: kept until an edit is made.
+
+    A search shows what it has found many times while nothing is edited. Files that others change
+    are noticed by a scan, after which a new object is needed. Little is kept: only what decides
+    whether a question still applies.
+    """
+
+    def __init__(self) -> None:
+        self._state: object = None
+        self._codes: frozenset[str] | None = None
+        self._spellings: frozenset[str] | None = None
+
+    def codes(self, index: Index) -> frozenset[str]:
+        """Return the codes of all problems."""
+        self._renew(index)
+        if self._codes is None:
+            self._codes = catalogue.codes_of(DatasetView(index, TRAINER))
+        return self._codes
+
+    def spellings(self, index: Index) -> frozenset[str]:
+        """Return the tags of all captions, as they are spelt."""
+        self._renew(index)
+        if self._spellings is None:
+            self._spellings = frozenset(tag for row in index.each_usable() for tag in row.tags)
+        return self._spellings
+
+    def _renew(self, index: Index) -> None:
+        state = (index, index.version("work"))
+        if state != self._state:
+            self._state, self._codes, self._spellings = state, None, None
+
+
 class Present:
     """Reads each thing when it is first asked for; a new object sees the next state."""
 
-    def __init__(self, index: Index, taken: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        index: Index,
+        taken: Callable[[], None] = lambda: None,
+        facts: Facts | None = None,
+    ) -> None:
         """Read nothing yet.
 
         Args:
             index: Open index.
             taken: Called after each decision that is counted as made.
+            facts: What is known of the dataset as a whole; nothing by default.
         """
         self.index, self._taken = index, taken
+        self._facts = facts or Facts()
         self._rows: dict[str, ImageRow | None] = {}
 
     def row(self, path: str) -> ImageRow | None:
@@ -67,6 +106,14 @@ class Present:
                 found.setdefault(tag, []).append(row.path)
         return {tag: tuple(paths) for tag, paths in found.items()}
 
+    def has_spelling(self, tag: str) -> bool:
+        """Return whether a caption has this tag, spelt like this."""
+        return tag in self._facts.spellings(self.index)
+
+    def has_problem(self, code: str) -> bool:
+        """Return whether there is a problem with this code."""
+        return code in self._facts.codes(self.index)
+
     @cached_property
     def _of_captions(self) -> Mapping[str, str]:
         """File without its suffix -> path of the image."""
@@ -89,15 +136,6 @@ class Present:
         """Return the parts of an image that are trained on."""
         return crops.rects(self.boxes.get(row.path, ()), (row.width, row.height))
 
-    @cached_property
     def view(self) -> DatasetView:
-        """The dataset as the pre-flight check sees it."""
+        """Return the dataset as the pre-flight check sees it; large, so it is not kept."""
         return DatasetView(self.index, TRAINER)
-
-    @cached_property
-    def problems(self) -> Mapping[str, tuple[Problem, ...]]:
-        """Problems by code."""
-        found: dict[str, list[Problem]] = {}
-        for problem in catalogue.problems(self.view, frozenset(catalogue.CODES)):
-            found.setdefault(problem.code, []).append(problem)
-        return {code: tuple(problems) for code, problems in found.items()}

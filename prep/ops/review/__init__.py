@@ -18,7 +18,7 @@ from prep.curation.review import (
     counts,
     in_order,
 )
-from prep.curation.review.present import Present
+from prep.curation.review.present import Facts, Present
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import DECISIONS, Change
 from prep.dataset.journal.decisions import DecisionStore, packed
@@ -182,15 +182,29 @@ def search(index: Index, kinds: Sequence[Kind] = KINDS) -> Iterator[events.Event
             yield events.Stage(" ".join(found_there), done=True)
 
 
+def search_project(project: Project) -> Iterator[events.Event | Decision]:
+    """Do what ``search`` does, with an index of its own."""
+    with Index(project) as index:
+        yield from search(index)
+
+
 def fingerprint(index: Index) -> int:
     """Return a number that differs when images, captions or settings do: look again then."""
     rows = ((row.path, row.size, row.mtime_ns, row.caption) for row in index.iterate())
     return hash((index.project.settings.model_dump_json(), *map(hash, rows)))
 
 
-def still_open(index: Index, decisions: Iterable[Decision]) -> list[Decision]:
-    """Return the decisions that are neither answered nor out of date, the most important first."""
-    present = Present(index)
+def still_open(
+    index: Index, decisions: Iterable[Decision], facts: Facts | None = None
+) -> list[Decision]:
+    """Return the decisions that are neither answered nor out of date, the most important first.
+
+    Args:
+        index: Open index.
+        decisions: What was found.
+        facts: Kept from one call to the next, while no other program changes files.
+    """
+    present = Present(index, facts=facts)
     found = [
         decision
         for decision in decisions

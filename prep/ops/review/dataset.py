@@ -1,7 +1,7 @@
 """Problems for the trainer, and advice on the dataset as a whole."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -31,28 +31,29 @@ class TrainerProblem(DatasetDecision):
 
     def fault(self, present: Present) -> str:
         """Some file must still have it."""
-        return "" if self.subject in present.problems else "it is mended by now"
+        return "" if present.has_problem(self.subject) else "it is mended by now"
 
     def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
         """Mend what can be mended safely."""
         del shown
         if answer != "yes":
             return []
-        return list(catalogue.changes(present.view, frozenset({self.subject})))
+        return list(catalogue.changes(present.view(), frozenset({self.subject})))
 
 
 def find_problems(present: Present) -> Iterator[events.Event | Decision]:
     """Check the dataset by the rules of a training set that shikomi exports."""
     yield from transparency.measure(present.index)
-    for code, problems in present.problems.items():
+    found: dict[str, list[Problem]] = {}
+    for problem in catalogue.problems(present.view(), frozenset(catalogue.CODES)):
+        found.setdefault(problem.code, []).append(problem)
+    for code, problems in found.items():
         severity = catalogue.CODES[code].effects[TRAINER].severity
         if severity in _IMPORTANCE and code not in _TOLD_ELSEWHERE:
             yield _problem(present, code, problems, _IMPORTANCE[severity])
 
 
-def _problem(
-    present: Present, code: str, problems: tuple[Problem, ...], importance: int
-) -> Decision:
+def _problem(present: Present, code: str, problems: Sequence[Problem], importance: int) -> Decision:
     known = catalogue.CODES[code]
     fixable = sum(problem.fixable for problem in problems)
     paths = dict.fromkeys(problem.path for problem in problems)

@@ -46,7 +46,8 @@ class Spelling(DatasetDecision):
         """Some caption must still have it; of trigger words, the settings."""
         if self.finding.code.startswith("trigger") and not self.finding.suggestion:
             return ""
-        return "" if self.finding.tag in present.spellings else "no caption has this tag any more"
+        there = present.has_spelling(self.finding.tag)
+        return "" if there else "no caption has this tag any more"
 
     def changes(self, present: Present, answer: Answer, shown: int) -> list[Change]:
         """Correct it in all captions."""

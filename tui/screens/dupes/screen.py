@@ -24,7 +24,7 @@ from prep.ops import dupes
 from prep.ops.review import groups as decided_groups
 from tui import commands
 from tui.dialogs.preview import Preview
-from tui.jobs.operations import watched
+from tui.jobs.operations import on_all_images, watched
 from tui.notices import tell
 from tui.screens.dupes.groups import GroupList, stays_and_goes
 from tui.session import Session
@@ -97,7 +97,7 @@ class DupesScreen(StageScreen):
     @work(group="dupes", exclusive=True, thread=True, exit_on_error=False)
     def _compare(self) -> None:
         groups: list[events.Group] = []
-        for event in watched(dupes.run(self.session.project)):
+        for event in watched(on_all_images(dupes.run, self.session.project)):
             if isinstance(event, events.Progress):
                 self.post_message(Searching(event))
             elif isinstance(event, events.Group):

@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from prep.curation.review import Answer, Decision, Kind, alike, counts
+from prep.curation.review.present import Facts
 from prep.dataset.index import ImageRow, Index
 from prep.dataset.journal.changes import CONTENT, MOVED, Change
 from prep.images import decode
@@ -71,6 +72,7 @@ class ReviewScreen(StageScreen):
         self._place = self._written = 0
         self._touched = False
         self._dataset: object = None
+        self._facts = Facts()
         self._look_again, self._complete = True, False
 
     def body(self) -> ComposeResult:
@@ -116,9 +118,12 @@ class ReviewScreen(StageScreen):
     async def _judge(self) -> None:
         """Drop what is answered or out of date, and take up what was undone."""
         found, look_again = list(self._found), self._look_again
+        if look_again:
+            self._facts = Facts()
+        facts = self._facts
 
         def judge(index: Index) -> tuple[object, list[Decision], dict[str, ImageRow]]:
-            still = review.still_open(index, found)
+            still = review.still_open(index, found, facts)
             paths = {path for decision in still for path in decision.images}
             rows = {path: row for path in paths if (row := index.get(path)) is not None}
             return review.fingerprint(index) if look_again else None, still, rows

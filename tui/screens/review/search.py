@@ -8,10 +8,9 @@ from textual.worker import get_current_worker
 
 from prep import events
 from prep.curation.review import Decision
-from prep.dataset.index import Index
 from prep.ops import review
 from prep.project import Project
-from tui.jobs.operations import watched
+from tui.jobs.operations import on_all_images, watched
 from tui.widgets.search_progress import Searching
 
 
@@ -38,13 +37,12 @@ class Searched(Message):
 def search(project: Project) -> Iterator[Searching | Searched]:
     """Look at everything; call it in a worker, which may be cancelled."""
     found: list[Decision] = []
-    with Index(project) as index:
-        for step in watched(review.search(index)):
-            if isinstance(step, Decision):
-                found.append(step)
-            elif isinstance(step, events.Progress):
-                yield Searching(step)
-            elif isinstance(step, events.Stage):
-                yield Searched(list(found), complete=False)
+    for step in watched(on_all_images(review.search_project, project)):
+        if isinstance(step, Decision):
+            found.append(step)
+        elif isinstance(step, events.Progress):
+            yield Searching(step)
+        elif isinstance(step, events.Stage):
+            yield Searched(list(found), complete=False)
     if not get_current_worker().is_cancelled:
         yield Searched(found, complete=True)
