@@ -114,8 +114,15 @@ class TrainSettings(
         """
         values = {**project.settings.train, **(translated or {})}
         values |= load_presets(presets, project.settings.project.family)
-        values |= dict(parse_override(text) for text in overrides)
-        return validated(values, f"{project.file} [train]")
+        given = dict(parse_override(text) for text in overrides)
+        table = f"{project.file} [train]"
+        if not given:
+            return validated(values, table)
+        try:
+            return validated(values | given, "--set")
+        except ConfigError:
+            validated(values, table)  # without them, too, the table may be at fault
+            raise
 
 
 class RunConfig(Section):

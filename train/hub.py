@@ -154,6 +154,17 @@ def model_file(name: str, project: Path) -> Path:
     return (model.on_disk() if model else None) or place
 
 
+def named_model(name: str, project: Path) -> Path:
+    """Return where a base model lies that is named in a command: as people complete paths there.
+
+    Args:
+        name: As for ``model_file``; a path may also be relative to the current folder.
+        project: The project folder.
+    """
+    here = Path.cwd() / with_home(name)
+    return here if here.exists() else model_file(name, project)
+
+
 def obtain_model(name: str, project: Path) -> Generator[events.Event, None, None]:
     """Download a base model that is named as on the hub and not on the disk.
 

@@ -5,46 +5,58 @@ Some of them are programs rather than pictures: PostScript is run by Ghostscript
 writes files and may never end. So decoders are an allow-list, the same for every caller.
 """
 
+import struct
 import warnings
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from PIL import Image, ImageFile, PngImagePlugin
+from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow's names of what ``prep.images.SUFFIXES`` stand for; MPO is opened as JPEG."""
 _MOST_PROFILE = 16 << 20
 """Bytes of an unpacked colour profile; those of printers have one or two millions."""
+_BROKEN = (ValueError, SyntaxError, IndexError, struct.error, zlib.error)
+"""What Pillow raises for data that it cannot use."""
 
 
 class _LenientPngStream(PngImagePlugin.PngStream):
-    """Reads over texts that are too large, which Pillow refuses with the picture they are in.
+    """Reads over what is broken or too large beside the picture, as browsers and libpng do.
 
-    Generators store whole workflows as text. Pillow unpacks at most its ``MAX_TEXT_CHUNK``, so that
-    memory stays bounded; what is beyond is left out. It also reads colours coded by number (cICP).
+    Pillow refuses a picture for any text, profile or resolution that is. Generators store whole
+    workflows as text; Pillow unpacks at most its ``MAX_TEXT_CHUNK``, so that memory stays bounded,
+    and what is beyond is left out. It also reads colours coded by number (cICP).
     """
 
-    def chunk_tEXt(self, pos: int, length: int) -> bytes:  # noqa: N802
-        return self._read_over("chunk_tEXt", pos, length)
+    def call(self, cid: bytes, pos: int, length: int) -> bytes:
+        if _is_critical(cid):
+            return bytes(super().call(cid, pos, length))
+        data = self._again(pos, length)
+        if self._stored_crc() != zlib.crc32(cid + data):
+            return self._again(pos, length)
+        self._again(pos, 0)
+        try:
+            return bytes(super().call(cid, pos, length))
+        except _BROKEN:
+            return self._again(pos, length)
 
-    def chunk_zTXt(self, pos: int, length: int) -> bytes:  # noqa: N802
-        return self._read_over("chunk_zTXt", pos, length)
-
-    def chunk_iTXt(self, pos: int, length: int) -> bytes:  # noqa: N802
-        return self._read_over("chunk_iTXt", pos, length)
+    def crc(self, cid: bytes, data: bytes) -> None:
+        if _is_critical(cid):
+            super().crc(cid, data)
+        else:
+            self.crc_skip(cid, data)  # it was seen before the chunk was used
 
     def chunk_iCCP(self, pos: int, length: int) -> bytes:  # noqa: N802
-        data = self._read_over("chunk_iCCP", pos, length)
-        if "icc_profile" not in self.im_info:
-            packed = data.partition(b"\0")[2][1:]
-            unpacking = zlib.decompressobj()
-            try:
-                profile = unpacking.decompress(packed, _MOST_PROFILE)
-            except zlib.error:
-                return data
-            if unpacking.eof:
-                self.im_info["icc_profile"] = profile
+        try:
+            return bytes(super().chunk_iCCP(pos, length))
+        except ValueError:  # larger than texts may be
+            data = self._again(pos, length)
+        unpacking = zlib.decompressobj()
+        profile = unpacking.decompress(data.partition(b"\0")[2][1:], _MOST_PROFILE)
+        if unpacking.eof:
+            self.im_info["icc_profile"] = profile
         return data
 
     def chunk_cICP(self, pos: int, length: int) -> bytes:  # noqa: N802
@@ -52,11 +64,9 @@ class _LenientPngStream(PngImagePlugin.PngStream):
         self.im_info["cicp"] = data
         return data
 
-    def _read_over(self, kind: str, pos: int, length: int) -> bytes:
-        try:
-            return bytes(getattr(super(), kind)(pos, length))
-        except ValueError:
-            return self._again(pos, length)
+    def _stored_crc(self) -> int:
+        file: Any = self.fp
+        return int.from_bytes(file.read(4), "big")
 
     def _again(self, pos: int, length: int) -> bytes:
         file: Any = self.fp
@@ -64,7 +74,25 @@ class _LenientPngStream(PngImagePlugin.PngStream):
         return bytes(ImageFile._safe_read(file, length))
 
 
+def _is_critical(cid: bytes) -> bool:
+    """Return whether there is no picture without a chunk of PNG: its first letter is a capital."""
+    return cid[:1].isupper()
+
+
+def _lenient_app(image: JpegImagePlugin.JpegImageFile, marker: int) -> None:
+    """Read what an application left in a JPEG file; where it is broken, it means nothing."""
+    with suppress(*_BROKEN):  # the whole segment is read before anything is made of it
+        JpegImagePlugin.APP(image, marker)
+
+
 PngImagePlugin.PngStream = _LenientPngStream  # type: ignore[misc]
+JpegImagePlugin.MARKER.update(
+    {
+        marker: (name, meaning, _lenient_app)  # type: ignore[misc]
+        for marker, (name, meaning, read) in JpegImagePlugin.MARKER.items()
+        if read is JpegImagePlugin.APP
+    }
+)
 
 # Pillow warns of broken metadata, and from half of its limit of pixels; callers that decode have
 # a limit of their own. One filter for the process: `catch_warnings` changes the filters of all

@@ -26,6 +26,8 @@ from prep.training_set.plan import ConceptPlan, Plan, PlanItem, StepSettings, ba
 from prep.training_set.plan.breakdown import By, breakdown
 
 _OTHER_DRAWS = (1, 2)
+_LIGHTEST, _HEAVIEST = 0.01, 100.0
+"""Weights of concepts; beyond them an image would be repeated tens of thousands of times."""
 _WORTH_A_WORD = 0.01
 """Share of the steps by which a plan may be off without a note."""
 _LACKING = 0.1
@@ -226,11 +228,13 @@ def run(project: Project, options: PlanOptions | None = None) -> Iterator[events
         now) and ``saved``.
 
     Raises:
-        ConfigError: The [train] table or a weight is not valid.
+        ConfigError: The [train] table, a weight or a combination of options is not valid.
     """
     options = options or PlanOptions()
     if options.apply and not options.balance:
         raise ConfigError("--apply requires --balance.", "Add --balance.")
+    if options.weight and not options.balance:
+        raise ConfigError("--weight requires --balance.", "Add --balance.")
     plan_settings = step_settings(project, options)
     splits = plan_settings.validation_fraction > 0
     of_rows: list[str] | None = None
@@ -350,14 +354,15 @@ def _weights(concepts: Sequence[ConceptPlan], given: Mapping[str, float]) -> lis
     """Return the weight of each concept.
 
     Raises:
-        ConfigError: A weight is for no concept, or is not above 0.
+        ConfigError: A weight is for no concept, or is out of range.
     """
     known = [concept.folder for concept in concepts]
     for folder, weight in given.items():
         if folder not in known:
             raise ConfigError(f"There is no concept folder {folder}.", f"Known: {', '.join(known)}")
-        if not weight > 0:
+        if not _LIGHTEST <= weight <= _HEAVIEST:
             raise ConfigError(
-                f"The weight of {folder} is {weight:g}, not above 0.", "Give a positive weight."
+                f"The weight of {folder} cannot be {weight:g}.",
+                f"Give a weight from {_LIGHTEST:g} to {_HEAVIEST:g}.",
             )
     return [given.get(folder, 1.0) for folder in known]

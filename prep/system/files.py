@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from prep.errors import UserError
-from prep.system.leftovers import unfinished_name
+from prep.system.leftovers import sweep, unfinished_name
 from prep.texts import open_regular
 
 _CHUNK = 1 << 20
 _FOLDER_ATTEMPTS = 5
 """How often a folder that vanishes again and again is made before the write fails."""
+_swept: set[str] = set()
+"""Folders where this process has removed what dead ones left."""
 
 _READING = 2.0 if sys.platform == "win32" else 0.0
 """Seconds that others may take to read a file that is about to be replaced."""
@@ -176,8 +178,12 @@ def _new_beside(path: str) -> tuple[str, int]:
 
     The folder is made only when it is missed: most files go into one that is there. Other threads
     may make it, and other processes remove it, in between; so what counts is the next attempt.
+    What a killed process left there is removed the first time: a state may have gigabytes.
     """
     folder = os.path.dirname(path)  # noqa: PTH120
+    if folder not in _swept:
+        _swept.add(folder)
+        sweep(folder)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     missed = 0
     while True:

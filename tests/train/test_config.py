@@ -112,6 +112,15 @@ def test_overrides_are_toml_or_text(text: str, value: object) -> None:
     assert parse_override(text)[1] == value
 
 
+def test_a_fault_is_told_where_it_was_given(tmp_path: Path) -> None:
+    project = project_with(tmp_path, "alpha = 0")
+    with pytest.raises(ConfigError, match=r"shikomi.toml \[train\]: alpha: "):
+        TrainSettings.from_project(project, overrides=["epochs=2"])
+    assert TrainSettings.from_project(project, overrides=["alpha=1"]).alpha == 1
+    with pytest.raises(ConfigError, match=r"^--set: rank: "):
+        TrainSettings.from_project(project_with(tmp_path, "epochs = 2"), overrides=["rank=0"])
+
+
 def test_override_without_equals_sign() -> None:
     with pytest.raises(ConfigError, match="--set rank=16"):
         parse_override("rank")

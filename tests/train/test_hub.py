@@ -10,7 +10,7 @@ from tests.prep.model_hub import ModelHub
 from tests.train.checkpoints.single import parts, write_single_file
 from tests.train.tiny import make_base
 from train.families.base_model import BaseModel
-from train.hub import HubModel, model_file, obtain_model
+from train.hub import HubModel, model_file, named_model, obtain_model
 
 NAME = "somebody/tiny-sd15"
 
@@ -94,6 +94,22 @@ def test_a_single_file(hub: ModelHub, tmp_path: Path) -> None:
     obtained("somebody/one", tmp_path)
     for name in ("somebody/one", "somebody/one/only.safetensors"):
         assert BaseModel.open(model_file(name, tmp_path)).family == "sd15"
+
+
+def test_commands_name_models_as_they_lie_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, here = tmp_path / "project", tmp_path / "here"
+    for folder, name in ((project, "a"), (project, "b"), (here, "a")):
+        folder.mkdir(exist_ok=True)
+        (folder / name).touch()
+    monkeypatch.chdir(here)
+    assert [named_model(name, project) for name in "abc"] == [
+        here / "a",
+        project / "b",
+        project / "c",
+    ]
+    assert model_file("a", project) == project / "a"
 
 
 def test_several_checkpoints_are_named_in_the_refusal(hub: ModelHub, tmp_path: Path) -> None:

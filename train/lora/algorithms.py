@@ -76,7 +76,11 @@ APPLIED = (LORA, SCALED, *DORA, TUCKER, LOHA, FULL, BIAS, NORM, LOKR)
 
 _FOREIGN = (
     (r"bundle_emb\.(?P<name>[^.]+)\.", "an embedded textual inversion (the embedding {name})"),
-    (r"(?P<name>emb_params|string_to_param.*|clip_[lg])$", "a textual inversion (an embedding)"),
+    (
+        r"(?P<name>emb_params|string_to_param.*|clip_[lg]|<[^<>.]+>)$",
+        "a textual inversion (an embedding)",
+    ),
+    (r"\d+\.[01]\.linear\.", "a hypernetwork"),
     (r"lora_te3_|text_encoder_3\.", "a LoRA for SD 3 or another model of three text encoders"),
     (r"base_model\..*\.oft_", "OFT of PEFT"),
     (r"base_model\..*\.boft_", "BOFT of PEFT"),
@@ -90,6 +94,10 @@ _FOREIGN = (
     ),
     (r"(?P<name>control_model\.|controlnet_|lora_controlnet)", "a ControlNet"),
     (r"(image_proj|ip_adapter)\.", "an IP-Adapter"),
+    (
+        r"diffusion_model\..*\.(lora_|lokr_|hada_|alpha$|diff(_b)?$)",
+        "a LoRA for another model, under the names of ComfyUI",
+    ),
     (r".*motion_modules\.", "a motion module of AnimateDiff"),
     (
         r"(model\.)?diffusion_model\.|first_stage_model\.|cond_stage_model\.|conditioner\.",

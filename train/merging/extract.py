@@ -7,7 +7,7 @@ from prep.events import Event, Finished, Written
 from prep.project import Project
 from train.config import TrainSettings
 from train.families.base_model import BaseModel
-from train.hub import model_file, obtain_model
+from train.hub import model_file, named_model, obtain_model
 from train.lora.key_tables import Module
 from train.merging.options import ExtractOptions
 from train.merging.sums import ModuleSum, NewLora, build
@@ -37,8 +37,9 @@ def extract(project: Project, options: ExtractOptions) -> Iterator[Event]:
         )
     for name in (options.model, named):
         yield from obtain_model(name, project.root)
-    model = BaseModel.open(model_file(options.model, project.root))
-    base = BaseModel.open(model_file(named, project.root))
+    model = BaseModel.open(named_model(options.model, project.root))
+    place = named_model if options.base else model_file
+    base = BaseModel.open(place(named, project.root))
     path = new_file(project, options.out, "lora", f"{model.name}-extracted")
     made = yield from _difference(model, base, options)
     metadata = describe(path, made.modules, base.family, {})

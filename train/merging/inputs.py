@@ -10,7 +10,7 @@ from prep.errors import ConfigError, UserError
 from prep.project import Project
 from train.config import TrainSettings
 from train.families.base_model import BaseModel
-from train.hub import model_file
+from train.hub import model_file, named_model
 from train.lora.contents import by_module, full_size_of, inspect
 from train.lora.layout import Shapes
 from train.networks.saved import load_lora
@@ -85,7 +85,7 @@ def base_of(project: Project, named: str, files: Sequence[Path]) -> BaseModel | 
         UserError: The named one cannot be used.
     """
     if named:
-        return BaseModel.open(model_file(named, project.root))
+        return BaseModel.open(named_model(named, project.root))
     settings = TrainSettings.from_project(project)
     place = model_file(settings.base, project.root) if settings.base else None
     if place is None or not place.exists():

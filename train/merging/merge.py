@@ -16,7 +16,7 @@ from prep.errors import ConfigError
 from prep.events import Event, Finished, Progress, Written
 from prep.project import Project
 from train.families.base_model import BaseModel
-from train.hub import model_file, obtain_model
+from train.hub import named_model, obtain_model
 from train.lora.layout import Shape
 from train.lora.streaming import write_tensors
 from train.merging.inputs import LoraInput, base_of, shapes_for
@@ -136,7 +136,7 @@ def _weight(
 
 
 def _into_model(project: Project, options: MergeOptions, chosen: Chosen) -> Iterator[Event]:
-    base = BaseModel.open(model_file(options.into, project.root))
+    base = BaseModel.open(named_model(options.into, project.root))
     check_base(base)
     name = "+".join([base.name, *(file.stem for file, _ in chosen)])
     path = new_file(project, options.out, "checkpoints", name)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from prep.errors import ConfigError, UnreadableError
 from prep.events import Event, Progress
@@ -63,11 +64,16 @@ class ModuleSum:
         Args:
             rank: The highest rank.
             keep: Share of the squares that is enough.
+
+        Raises:
+            LinAlgError: There are none: it is NaN, infinite, or overflows fp32.
         """
         if self.factors is not None:
             return reduce_factors(self.factors, rank, keep)
         if self.matrix is None or self.matrix.ndim == 1:
             return None
+        if not torch.isfinite(self.matrix).all():
+            raise LinAlgError
         return reduce_matrix(self.matrix, rank, keep)
 
 
@@ -137,7 +143,7 @@ def build(
             )
         factors, rank = change.factors, rank_of(module)
         if rank is not None or keep < 1:
-            if reduced := change.reduced(rank, keep):
+            if reduced := _reduced(module, change, rank, keep):
                 factors = reduced.factors
                 made.kept, made.total = made.kept + reduced.kept, made.total + reduced.total
         elif factors is None and change.matrix is not None and change.matrix.ndim > 1:
@@ -149,6 +155,16 @@ def build(
             made.modules[module] = leaves
         yield Progress("merge", index + 1, count, module)
     return made
+
+
+def _reduced(module: str, change: ModuleSum, rank: int | None, keep: float) -> Reduced | None:
+    try:
+        return change.reduced(rank, keep)
+    except LinAlgError as error:
+        raise UnreadableError(
+            f"The change of {module} is NaN, infinite, or too large to be reduced.",
+            "Use an earlier file, or another model.",
+        ) from error
 
 
 def _leaves(factors: Factors | None, change: ModuleSum, shape: Shape) -> dict[str, Tensor]:

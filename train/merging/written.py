@@ -45,6 +45,8 @@ def new_file(project: Project, given: Path | None, folder: str, name: str) -> Pa
     """
     if given is not None:
         path = with_home(given)
+        if not path.name:
+            raise ConfigError(f"{given} is no name of a file.", "Example: --out merged")
         path = path if path.suffix == _SUFFIX else path.with_name(f"{path.name}{_SUFFIX}")
         path = (Path.cwd() / path).absolute()
         if path.exists() or path.is_symlink():

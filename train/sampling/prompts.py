@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from prep.errors import ConfigError
+from prep.errors import ConfigError, reason_of
 from prep.texts import read_text
 from train.families.base_model import BaseModel
 from train.sampling.options import DrawOptions
@@ -155,7 +155,8 @@ def _file(path: Path) -> list[str]:
         lines = [line.strip() for line in read_text(path).split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"The prompt file {path} cannot be read.", "It is a text file, one prompt a line."
+            f"The prompt file {path} cannot be read: {reason_of(error)}.",
+            "It is a text file in UTF-8, one prompt a line.",
         ) from error
     found = [(n, line) for n, line in enumerate(lines, 1) if line and not line.startswith("#")]
     for number, line in found:

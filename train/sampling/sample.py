@@ -17,7 +17,7 @@ from train.arithmetic.precision import choose, default_device
 from train.config import TrainSettings
 from train.families.base_model import BaseModel
 from train.families.opening import load_family
-from train.hub import model_file, obtain_model
+from train.hub import model_file, named_model, obtain_model
 from train.lora.file import read_header
 from train.networks.base import Network
 from train.networks.build import network_of_file
@@ -206,7 +206,7 @@ def opened_base(project: Project, options: PictureOptions, settings: TrainSettin
         UserError: None is set, or it cannot be used.
     """
     if options.base:  # another model: what the settings say of theirs does not hold
-        return BaseModel.open(model_file(options.base, project.root))
+        return BaseModel.open(named_model(options.base, project.root))
     if not settings.base:
         raise ConfigError(
             "No base model is set.",

@@ -4,6 +4,7 @@ Cheap questions come first; pictures are compared and measured last, and only th
 before. A decision is judged again before it is carried out, by the state of the dataset then.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -76,11 +77,11 @@ def run(project: Project, options: ReviewOptions | None = None) -> Iterator[even
 
     Yields:
         Progress; Skipped for images that cannot be decoded; a Waiting for each question, the most
-        important first; Finished with ``waiting`` (in total), ``kinds`` (by kind) and ``answered``
-        (remembered answers of these kinds). With ``answer`` a Waiting for each question that gets
-        it; Finished with ``decided`` (their number), ``does`` (what follows), ``left`` (open
-        questions that have no such answer) and ``edit`` (its number in the history, 0 for none).
-        With ``forget`` what an edit reports.
+        important first; Warned if none has the code; Finished with ``waiting`` (in total),
+        ``kinds`` (by kind) and ``answered`` (remembered answers of these kinds). With ``answer`` a
+        Waiting for each question that gets it; Finished with ``decided`` (their number), ``does``
+        (what follows), ``left`` (open questions that have no such answer) and ``edit`` (its number
+        in the history, 0 for none). With ``forget`` what an edit reports.
 
     Raises:
         ConfigError: Options contradict each other, or an answer means something else for each
@@ -100,7 +101,9 @@ def run(project: Project, options: ReviewOptions | None = None) -> Iterator[even
                 found.append(step)
             elif not isinstance(step, events.Stage):
                 yield step
-        waiting = _chosen(index, still_open(index, found), options)
+        unanswered = still_open(index, found)
+        yield from _unknown_code(unanswered, options.code)
+        waiting = _chosen(index, unanswered, options)
         if options.answer:
             yield from _answered(index, waiting, options.answer, dry_run=options.dry_run)
             return
@@ -109,6 +112,16 @@ def run(project: Project, options: ReviewOptions | None = None) -> Iterator[even
     yield events.Finished(
         {"waiting": len(waiting), "kinds": dict(counts(waiting)), "answered": answered}
     )
+
+
+def _unknown_code(waiting: Sequence[Decision], code: str) -> Iterator[events.Event]:
+    """Warn of a code that no question has: it may be mistyped."""
+    known = Counter(each.code for each in waiting if each.code)
+    if code and code not in known:
+        yield events.Warned(
+            f"No question has the code {code}.",
+            f"These have: {listed([name for name, _ in known.most_common()])}" if known else "",
+        )
 
 
 def _chosen(index: Index, waiting: Sequence[Decision], options: ReviewOptions) -> list[Decision]:

@@ -6,16 +6,19 @@ import subprocess
 import sys
 import threading
 import warnings
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from PIL import EpsImagePlugin, Image
+from PIL.ImageCms import ImageCmsProfile, createProfile
 
 from prep.curation.checks.transparency import look
 from prep.errors import UnreadableError
 from prep.images import SUFFIXES, decode, decode_grey, probe
 from prep.images.opening import FORMATS, open_image
+from tests.conftest import draw_numbered
 from tests.test_architecture import product
 
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{} loop\n"
@@ -61,6 +64,67 @@ def test_mpo_is_a_jpeg_of_several_pictures(tmp_path: Path) -> None:
     first.save(path, "MPO", save_all=True, append_images=[second])
     assert probe(path).format == "MPO"
     assert decode(path).getpixel((8, 8))[0] > 200  # type: ignore[index]
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    check = zlib.crc32(kind + data).to_bytes(4, "big")
+    return len(data).to_bytes(4, "big") + kind + data + check
+
+
+PROFILE = ImageCmsProfile(createProfile("LAB")).tobytes()
+BESIDE_PNG = {
+    "text of an unknown packing": chunk(b"zTXt", b"k\0\5text"),
+    "text with a wrong checksum": chunk(b"tEXt", b"k\0text")[:-4] + bytes(4),
+    "empty profile": chunk(b"iCCP", b""),
+    "profile with a wrong checksum": chunk(b"iCCP", b"p\0\0" + zlib.compress(PROFILE))[:-4]
+    + bytes(4),
+    **{f"short {kind}": chunk(kind.encode(), b"") for kind in ("cHRM", "gAMA", "pHYs", "sRGB")},
+    "short transparency": chunk(b"tRNS", b"\0"),
+    "short animation": chunk(b"acTL", b"\0"),
+}
+BESIDE_JPEG = {
+    "short JFIF": (0xE0, b"JFIF\0"),
+    "short Adobe": (0xEE, b"Adobe\0"),
+    "cut off resources": (0xED, b"Photoshop 3.0\0" + b"8BIM\x03\xed"),
+}
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("name", BESIDE_PNG)
+def test_what_is_broken_beside_a_png_does_not_cost_the_picture(
+    tmp_path: Path, name: str, late: bool
+) -> None:
+    data, path = io.BytesIO(), tmp_path / "a.png"
+    picture = draw_numbered(3, (64, 48))
+    picture.save(data, "PNG")
+    place = -12 if late else 33
+    plain = data.getvalue()
+    path.write_bytes(plain[:place] + BESIDE_PNG[name] + plain[place:])
+    found = decode(path)
+    assert found.tobytes() == picture.tobytes()
+    assert probe(path).profile is False
+
+
+def test_a_broken_picture_is_still_told(tmp_path: Path) -> None:
+    data, path = io.BytesIO(), tmp_path / "a.png"
+    draw_numbered(3, (64, 48)).quantize(16).save(data, "PNG")
+    plain = bytearray(data.getvalue())
+    plain[plain.index(b"PLTE") + 5] ^= 255
+    path.write_bytes(plain)
+    with pytest.raises(UnreadableError):
+        decode(path)
+
+
+@pytest.mark.parametrize("name", BESIDE_JPEG)
+def test_what_is_broken_beside_a_jpeg_does_not_cost_the_picture(tmp_path: Path, name: str) -> None:
+    data, path = io.BytesIO(), tmp_path / "a.jpg"
+    draw_numbered(3, (64, 48)).save(data, "JPEG", xmp=b"kept")
+    plain, (marker, body) = data.getvalue(), BESIDE_JPEG[name]
+    segment = bytes((0xFF, marker)) + (len(body) + 2).to_bytes(2, "big") + body
+    path.write_bytes(plain[:2] + segment + plain[2:])
+    with open_image(path) as opened, open_image(data) as expected:
+        assert opened.convert("RGB").tobytes() == expected.convert("RGB").tobytes()
+        assert opened.info["xmp"] == b"kept"
 
 
 def test_nobody_else_opens_images() -> None:

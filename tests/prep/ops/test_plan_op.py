@@ -184,8 +184,11 @@ def test_faults_of_balance_are_named(project: Project, make_image: MakeImage) ->
     changed = two_concepts(project, make_image)
     with pytest.raises(ConfigError, match="no concept folder 5_x"):
         run(changed, PlanOptions(balance=True, weight={"5_x": 2}))
-    with pytest.raises(ConfigError, match="above 0"):
-        run(changed, PlanOptions(balance=True, weight={"3_style": 0}))
+    for weight in (0, 200):  # the search for repeats would not end
+        with pytest.raises(ConfigError, match=f"3_style cannot be {weight:g}"):
+            run(changed, PlanOptions(balance=True, weight={"3_style": weight}))
+    with pytest.raises(ConfigError, match="--weight requires"):
+        run(changed, PlanOptions(weight={"3_style": 2}))
     with pytest.raises(ConfigError, match="--balance"):
         run(changed, PlanOptions(apply=True))
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from prep import events
 from prep.curation.review import Answer, Decision, alike
 from prep.curation.review.present import Present
 from prep.dataset.index import Index
@@ -11,6 +12,7 @@ from prep.dataset.journal.changes import exclusion
 from prep.dataset.journal.decisions import unpacked
 from prep.dataset.journal.edits import Journal
 from prep.ops import review, scan
+from prep.ops.review import ReviewOptions
 from prep.ops.review.duplicates import UnclearPair
 from prep.project import Project
 from tests.prep.ops.test_review import (
@@ -52,6 +54,16 @@ def test_one_answer_to_all_alike_is_one_edit(project: Project) -> None:
     assert [each.kind for each in waiting(project, "quality", "cut")] == ["cut"]
     undo(project)
     assert waiting(project, "quality", "cut") == found
+
+
+def test_a_code_that_no_question_has_is_told_with_those_that_there_are(project: Project) -> None:
+    save(project, "dark.png", busy(3).point(lambda level: level // 12))
+    list(scan.run(project))
+    for code, said in (("dark+flat", []), ("drak", ["No question has the code drak."])):
+        found = list(review.run(project, ReviewOptions(kind=("quality",), code=code)))
+        warned = [event for event in found if isinstance(event, events.Warned)]
+        assert [event.message for event in warned] == said
+    assert warned[0].hint == "These have: dark+flat"
 
 
 def test_of_all_alike_only_those_that_still_apply_are_answered(project: Project) -> None:

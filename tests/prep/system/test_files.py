@@ -5,11 +5,13 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from prep.errors import UserError
 from prep.system import files
+from prep.system.leftovers import unfinished_name
 
 
 def test_writing_replaces_the_file_whole_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -43,6 +45,21 @@ def test_a_file_that_somebody_reads_is_replaced_afterwards(
             files.write_text(target, "new")
     assert target.read_text() == ("new" if written else "old")
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def _whole(file: BinaryIO) -> None:
+    file.write(b"whole")
+
+
+def test_the_first_write_into_a_folder_removes_what_killed_processes_left(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = tmp_path / unfinished_name().replace(str(os.getpid()), str(gone.pid))
+    left.touch()
+    mine = tmp_path / unfinished_name()
+    mine.touch()
+    files.write_large(tmp_path / "state", _whole)
+    assert sorted(tmp_path.iterdir()) == sorted([mine, tmp_path / "state"])
 
 
 def test_permissions_of_a_replaced_file_are_kept(tmp_path: Path) -> None:
@@ -86,7 +103,7 @@ def test_a_real_limit_on_file_size_keeps_the_old_file(tmp_path: Path) -> None:
         "except Exception as error: print(type(error).__name__)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(target)],
+        [sys.executable, "-B", "-c", program, str(target)],  # no .pyc of 4096 bytes for others
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -38,7 +38,7 @@ print(list(folder.iterdir()) == [])
 def test_what_is_closed_on_a_full_disk_says_no_more(tmp_path: Path, work: str) -> None:
     head = "import sys\nfrom pathlib import Path\nfolder = Path(sys.argv[1])\n"
     done = subprocess.run(
-        [sys.executable, "-c", head + work, str(tmp_path)],
+        [sys.executable, "-B", "-c", head + work, str(tmp_path)],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
         stdin=subprocess.DEVNULL,
         capture_output=True,

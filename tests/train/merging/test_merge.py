@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from prep.errors import UserError
+from prep.errors import UnreadableError, UserError
 from prep.events import Event, Finished
 from prep.project import Project
 from tests.train.checkpoints.single import parts, write_folder, write_single_file
@@ -19,6 +19,7 @@ from train.lora.file import serialise
 from train.merging.extract import extract
 from train.merging.merge import merge, resize
 from train.merging.options import ExtractOptions, MergeOptions, ResizeOptions
+from train.merging.sums import ModuleSum, build
 from train.merging.weights import ModelWeights
 from train.merging.written import common_metadata
 from train.networks.delta import bias_change, weight_change
@@ -303,10 +304,22 @@ def test_a_bias_that_the_model_does_not_have_is_refused(project: Project, model:
         finished(merge(project, MergeOptions(lora=("biased",), into=str(model))))
 
 
+def test_changes_that_are_not_finite_are_told(project: Project, model: Path) -> None:
+    down = pair(BaseModel.open(model).module_shapes()[ATTENTION])
+    huge = {**down, "lora_up.weight": torch.full((128, 2), 1e30)}  # its squares overflow
+    write(project, "huge", {ATTENTION: huge})
+    with pytest.raises(UnreadableError, match=f"change of {ATTENTION} is NaN"):
+        finished(resize(project, ResizeOptions(lora="huge", rank=1)))
+    broken = ModuleSum(matrix=torch.full((4, 4), float("nan")))
+    with pytest.raises(UnreadableError, match="change of layer is NaN"):
+        list(build([("layer", broken)], 1, {"layer": (4, 4)}, lambda _: 2))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (MergeOptions(lora=("first",)), "nothing to merge"),
+        (MergeOptions(lora=("first", "second"), out=Path()), "no name of a file"),
         (MergeOptions(lora=("first", "second"), rank=2, into="x"), "no rank"),
         (MergeOptions(lora=("first", "second"), out=Path("taken")), "exists"),
         (MergeOptions(lora=("first", "second"), out=Path("no/where")), "There is no folder"),
