@@ -14,7 +14,9 @@ from string import Formatter
 from typing import NamedTuple
 
 _WORD = re.compile(r"[A-Za-z]{2,}")
-_SENTENCE_END = re.compile(r"(?<=[^\W_.]{2}[.!?]) +|(?<=[)\]%\"'][.!?]) +|(?<=\d[.!?]) +(?=[A-Z\"'(])")
+_SENTENCE_END = re.compile(
+    r"(?<=[^\W_.]{2}[.!?]) +|(?<=[)\]%\"'][.!?]) +|(?<=\d[.!?]) +(?=[A-Z\"'(])"
+)
 """The next sentence may begin with the name of a file, which begins with anything."""
 _COLUMN = r"(?<!/)  "
 """What stands between the columns of a table; a name may begin with spaces."""
@@ -118,9 +120,8 @@ class Templates:
             parted = not template.literals[0].endswith(": ") and any(": " in v for v in values)
             if parted and (told := self._reason(text, depth)):
                 return told
-            if any(", " in value for value in values) and (
-                several := self._linked(", ", "、", text, depth, all)
-            ):
+            lists = [v for v in values if ", " in v and self._found(v, depth + 1) is None]
+            if lists and (several := self._linked(", ", "、", text, depth, all)):
                 return several  # not one message, whose value is the rest
             shown = [self._value(value, depth) for value in values]
             named = dict(zip(template.names, shown, strict=True))
@@ -162,6 +163,8 @@ class Templates:
         name, colon, reason = text.partition(": ")
         if colon and (found := self._found(reason, depth + 1)) is not None:
             return f"{self._value(name, depth)}：{found}"
+        if " " in name and _FIGURE.fullmatch(reason) and (found := self._found(name, depth + 1)):
+            return f"{found}：{reason}"
         for pattern in _REMARKS:
             match = pattern.fullmatch(text)
             if match and (found := self._found(match[1], depth + 1)) is not None:
