@@ -95,16 +95,17 @@ def _model_line(event: events.Event) -> str | None:
 
 
 def _summary(found: dict[str, Any], options: TagOptions) -> str:
-    line = quantity(found["images"], "image")
+    images = quantity(found["images"], "image")
     if found["provider"]:
-        line += f" with {found['model']} on {found['provider'].replace('ExecutionProvider', '')}"
+        device = found["provider"].replace("ExecutionProvider", "")
         if options.engine == "ray":
-            line += (
+            device += (
                 f" ({quantity(found['workers'], 'worker')} on {quantity(found['nodes'], 'node')})"
             )
-        line += f": {found['images_per_second']:.3g} images/s"
+        rate = f"{found['images_per_second']:.3g}"
+        line = f"{images} with {found['model']} on {device}: {rate} images/s"
     else:
-        line += f", {found['model']} ({found['provider_reason']})"
+        line = f"{images}, {found['model']} ({found['provider_reason']})"
     changed = found["changed"]
     files = quantity(changed, "file") if options.out else quantity(changed, "caption")
     line += f"\n{files} {'would change' if options.dry_run else 'changed'}"
