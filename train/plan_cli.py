@@ -81,7 +81,8 @@ def _memory_lines(memory: dict[str, Any]) -> Iterator[str]:
     yield ""
     parts = [f"{name} {_gib(size)}" for name, size in memory["weights"].items()]
     yield f"weights: {', '.join(parts)}; trained, with optimiser: {_gib(memory['trained'])}"
-    yield "peak: " + ", ".join(f"{_(name)} {_gib(size)}" for name, size in memory["phases"].items())
+    phases = ", ".join(f"{_(name)} {_gib(size)}" for name, size in memory["phases"].items())
+    yield _("peak: {phases}").format(phases=phases)
     needed, room = _gib(memory["needed"]), _gib(memory["room"])
     at_once, batch, divided = memory["at_once"], memory["batch"], memory["needed"] > memory["room"]
     verdict = f"does not fit into {room}" if divided else f"fits into {room}"

@@ -117,11 +117,12 @@ class Templates:
             if values is None or not self._likely(template, values, depth):
                 continue
             # ``here: 3 images instead of 4: too few`` is no sentence, but a name with a reason.
-            parted = not template.literals[0].endswith(": ") and any(": " in v for v in values)
+            whole = template.literals[0].endswith(": ")  # what is before the colon is no name
+            parted = not whole and any(": " in value for value in values)
             if parted and (told := self._reason(text, depth)):
                 return told
-            lists = [v for v in values if ", " in v and self._found(v, depth + 1) is None]
-            if lists and (several := self._linked(", ", "、", text, depth, all)):
+            listed = not whole and any(", " in value for value in values)
+            if listed and (several := self._linked(", ", "、", text, depth, all)):
                 return several  # not one message, whose value is the rest
             shown = [self._value(value, depth) for value in values]
             named = dict(zip(template.names, shown, strict=True))
