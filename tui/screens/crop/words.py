@@ -98,7 +98,7 @@ def title(draft: CropDraft, *, editing: bool, step: int, heads: Sequence[Head] =
     if any(draft.cuts(heads)):
         parts.append(_("! a head is cut off"))
     if editing:
-        parts.append(_("arrows move it {step} px, shift resizes").format(step=step))
+        parts.append(_("arrows: {step} px, shift: size").format(step=step))
     return " · ".join(parts)
 
 
