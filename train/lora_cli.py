@@ -11,7 +11,8 @@ from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.dataset.index import Index
 from prep.errors import EXIT_PROBLEMS
-from prep.language import quantity
+from prep.language import _, quantity, translated
+from prep.language.wrapping import padded
 from prep.project import Project
 from prep.system.names import with_home
 from train.extra import configure_libraries, require_training
@@ -101,16 +102,17 @@ def _described(found: LoraInfo) -> dict[str, Any]:
 
 def _info_text(summary: dict[str, Any], *, metadata: bool) -> str:
     modules = ", ".join(f"{count} {part}" for part, count in summary["modules"].items())
-    lines = [
-        f"{summary['file']}",
-        f"family     {summary['family']}",
-        f"algorithm  {summary['algorithm']}",
-        f"rank       {', '.join(map(str, summary['ranks']))}   alpha {summary['alpha']}",
-        f"modules    {modules}",
-        f"unmatched  {len(summary['unmatched'])}",
-        *(f"           {name}" for name in summary["unmatched"]),
-        *(f"fault      {fault}" for fault in summary["faults"]),
+    ranks = ", ".join(map(str, summary["ranks"]))
+    facts = [
+        (_("family"), summary["family"]),
+        (_("algorithm"), summary["algorithm"]),
+        (_("rank"), f"{ranks}   {_('alpha')} {summary['alpha']}"),
+        (_("modules"), modules),
+        (_("unmatched"), len(summary["unmatched"])),
+        *(("", name) for name in summary["unmatched"]),
+        *((_("fault"), translated(fault)) for fault in summary["faults"]),
     ]
+    lines = [summary["file"], *(f"{padded(name, 12)}{value}" for name, value in facts)]
     if metadata:
         lines += [f"{key} = {value}" for key, value in sorted(summary["metadata"].items())]
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.cli.quality import plan_line, plan_summary
+from prep.language import _
 from prep.ops import plan as plan_op
 from prep.ops.plan import PlanOptions
 from prep.project import Project
@@ -80,11 +81,12 @@ def _memory_lines(memory: dict[str, Any]) -> Iterator[str]:
     yield ""
     parts = [f"{name} {_gib(size)}" for name, size in memory["weights"].items()]
     yield f"weights: {', '.join(parts)}; trained, with optimiser: {_gib(memory['trained'])}"
-    yield "peak: " + ", ".join(f"{name} {_gib(size)}" for name, size in memory["phases"].items())
+    phases = ", ".join(f"{_(name)} {_gib(size)}" for name, size in memory["phases"].items())
+    yield _("peak: {phases}").format(phases=phases)
     needed, room = _gib(memory["needed"]), _gib(memory["room"])
     at_once, batch, divided = memory["at_once"], memory["batch"], memory["needed"] > memory["room"]
-    verdict = "does not fit into" if divided else "fits into"
-    yield f"needs {needed} with what the libraries take: {verdict} {room}"
+    verdict = f"does not fit into {room}" if divided else f"fits into {room}"
+    yield f"needs {needed} with what the libraries take: {verdict}"
     if memory["tiled"]:
         yield (
             "Samples do not fit whole, and are decoded in tiles: slower, with colours that differ"

@@ -19,6 +19,7 @@ from prep.captions.translations import Translations
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import Change
 from prep.dataset.journal.edits import Edit, Journal, Outcome
+from prep.dataset.journal.settings_change import settings_change
 from prep.dataset.journal.taking_back import take_back
 from prep.events import Warned
 from prep.language import marked
@@ -257,10 +258,15 @@ class Session:
 
     # ---- settings ------------------------------------------------------------------------
 
-    async def save_settings(self, changes: Mapping[str, Any]) -> None:
-        """Merge changes into ``shikomi.toml`` and notify subscribers."""
-        project = await asyncio.to_thread(self.project.saved, changes)
-        self.reopen(project)
+    async def save_settings(self, title: str, changes: Mapping[str, Any]) -> None:
+        """Merge changes into ``shikomi.toml`` as it is now, as one edit, and notify subscribers."""
+        root = self.project.root
+
+        def make(_index: Index) -> tuple[str, list[Change]]:
+            change, _project = settings_change(Project.open(root), changes)
+            return title, [change] if change.before != change.after else []
+
+        await self.decide(make)
 
     def reopen(self, project: Project) -> None:
         """Continue with new settings of the same project."""

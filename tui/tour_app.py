@@ -59,12 +59,12 @@ class TourApp(TranslatingApp):
             self._looking.resume()
 
     def look(self) -> None:
-        """Note what is done by now, and show what is next on the stage that is seen."""
-        if self._tour is None:
-            return
-        for name, done in self._facts().items():
-            if done:
-                self._note(name)
+        """Note what is done by now, and show what is next on the stage that is seen.
+
+        When the tour has ended, its last words go as well, on each stage that is seen again.
+        """
+        if self._tour is not None:
+            self._note(*(name for name, done in self._facts().items() if done))
         self._show_tour()
 
     def _facts(self) -> dict[str, bool]:
@@ -169,5 +169,4 @@ class TourApp(TranslatingApp):
         else:
             progress.write(progress.Progress())
             self._tour = None
-            self._looking.pause()
         self._show_tour()

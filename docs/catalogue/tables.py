@@ -95,10 +95,18 @@ def labels() -> Iterator[Text]:
 
 def kinds() -> Iterator[Text]:
     """Yield the words for kinds of decisions and states of jobs."""
+    from prep.captions.traits import GROUPS
+    from prep.curation.duplicates.groups import APART, REASONS
     from prep.curation.review import KINDS, NAMES
 
     for word in (*KINDS, *NAMES.values()):
         yield Text(word, "", "interface", ("prep/curation/review",))
+    for word in (*GROUPS, "variety", "disagreement", "resolution"):
+        yield Text(word, "", "interface", ("prep/curation/advice",))
+    for word in (*REASONS, *sorted(APART)):
+        yield Text(word, "", "interface", ("prep/curation/duplicates/groups.py",))
+    for word in ("encode", "train", "sample"):
+        yield Text(word, "", "interface", ("train/memory_plan/peak.py",))
     for word in ("error", "warning", "info"):
         yield Text(word, "", "interface", ("prep/events",))
     for word in ("new", "queued", "running", "done", "stopped", "failed", "lost", "stalled"):

@@ -175,11 +175,11 @@ def _foreign(aliases: str) -> str:
     """Return the alias to read: the first in kana, else the first that is not ASCII.
 
     Example:
-        >>> _foreign("/sk,礼帽,シルクハット"), _foreign("tophat")
-        ('シルクハット', '')
+        >>> _foreign("/sk,礼帽,シルクハット"), _foreign("女仆,ﾒｲﾄﾞ服"), _foreign("tophat")
+        ('シルクハット', 'ﾒｲﾄﾞ服', '')
     """
     others = [alias for alias in aliases.split(",") if not alias.isascii()]
-    kana = (alias for alias in others if any("ぁ" <= letter <= "ヺ" for letter in alias))
+    kana = (alias for alias in others if any("ぁ" <= letter <= "ヺ" for letter in _folded(alias)))
     return next(kana, others[0] if others else "")
 
 

@@ -315,6 +315,7 @@ def _plain_summary(summary: dict[str, Any]) -> str:
     return "  ".join(
         text.format(name=_(name.replace("_", " ")), value=_short(value))
         for name, value in summary.items()
+        if value is not None
     )
 
 
@@ -323,4 +324,4 @@ def _short(value: object) -> str:
         return f"{value:.3g}"
     if isinstance(value, str):
         return translated(value)
-    return str(value) if isinstance(value, int | Path) or value is None else repr(value)
+    return str(value) if isinstance(value, int | Path) else repr(value)

@@ -7,7 +7,7 @@ from prep import events
 from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
-from prep.language import english, quantity
+from prep.language import _, english, quantity
 from prep.ops import buckets as buckets_op
 from prep.ops import crop as crop_op
 from prep.ops import heads as heads_op
@@ -188,7 +188,7 @@ def _seen_lines(event: events.Seen) -> str:
     lines = [f"{event.path}  [{event.trainer}]"]
     if event.bucket:
         line = f"  {part} x{event.scale:.2f} = {event.scaled[0]}x{event.scaled[1]}"
-        line += f" -> bucket {event.bucket[0]}x{event.bucket[1]}"
+        line += f" -> {_('bucket')} {event.bucket[0]}x{event.bucket[1]}"
         sides = zip(("left", "top", "right", "bottom"), event.strips, strict=True)
         strips = [f"{side} {pixels}" for side, pixels in sides if pixels]
         if strips:

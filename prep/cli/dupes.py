@@ -9,7 +9,7 @@ from prep.cli.changes import change_line
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
 from prep.curation.duplicates.groups import APART
-from prep.language import english, quantity
+from prep.language import _, english, quantity, translated
 from prep.ops import dupes as dupes_op
 from prep.ops.dupes import DupesOptions
 
@@ -47,11 +47,12 @@ def _lines(event: events.Event) -> str | None:
     if not isinstance(event, events.Group):
         return change_line(event)
     apart = event.reason in APART
-    lines = [f"{event.reason}: {event.why}" if event.why else event.reason]
+    reason = _(event.reason)
+    lines = [f"{reason}: {translated(event.why)}" if event.why else reason]
     details = event.details or [""] * len(event.images)
     for path, bits, detail in zip(event.images, event.distances, details, strict=True):
         first = path == event.keep
-        mark = ("with" if apart else "keep") if first else f"{bits:>4}"
+        mark = (_("with") if apart else _("keep")) if first else f"{bits:>4}"
         lines.append(f"  {mark}  {path}" + (f"  ({detail})" if detail else ""))
     return "\n".join(lines)
 

@@ -33,7 +33,7 @@ _COUNTED: Mapping[str, Callable[[int], str]] = {
     ANSWERS: lambda count: quantity(count, "answered image"),
     DECISIONS: lambda count: quantity(count, "decision"),
 }
-_STATE = 8
+_STATE = 10
 """Terminal cells of the state of an edit."""
 
 

@@ -63,8 +63,8 @@ def _of(event: events.Waiting) -> Iterator[str]:
     yield f"{_(event.about)}: {event.title}"
     yield f"    {event.reason}"
     answers = {"yes": event.yes, "no": event.no, "fix": event.fix, "instead": event.instead}
-    answers["code"] = event.code
     yield "    " + "; ".join(f"{answer}: {what}" for answer, what in answers.items() if what)
+    yield f"    --code {event.code}"
 
 
 def _summary(options: ReviewOptions, found: dict[str, Any]) -> str:

@@ -8,7 +8,8 @@ from prep.cli.arguments import HERE, Json, Options, ProjectPath
 from prep.cli.changes import Limited, change_line
 from prep.cli.dataset import operate
 from prep.cli.examples import examples
-from prep.language import quantity
+from prep.language import _, quantity, translated
+from prep.language.wrapping import padded
 from prep.ops import models as models_op
 from prep.ops import tag as tag_op
 from prep.ops.models import ModelOptions
@@ -80,30 +81,31 @@ def models(
 def _model_line(event: events.Event) -> str | None:
     if not isinstance(event, events.KnownTagger | events.KnownDetector):
         return None
-    size = f"{event.bytes / 1e6:,.0f} MB" if event.bytes else "size unknown"
+    size = f"{event.bytes / 1e6:>9,.0f} MB" if event.bytes else _("size unknown")
     mark = "✓" if event.cached else " "
-    facts = [event.licence or "licence not stated"]
+    facts = [event.licence or _("licence not stated")]
     if isinstance(event, events.KnownTagger):
         limits = f"general {event.general:g}, character {event.character:g}"
-        facts += ["gated"] if event.gated else []
-        facts += [event.point] if event.point else []
+        facts += [_("gated")] if event.gated else []
+        facts += [_(event.point)] if event.point else []
     else:
         limits = "finds heads"
-    told = "; ".join(facts)
-    return f"{mark} {event.name:<36} {size:>12}  {limits:<34}  {event.source} ({told})"
+    columns = f"{padded(size, 12)}  {padded(translated(limits), 34)}"
+    return f"{mark} {event.name:<36} {columns}  {event.source} ({'; '.join(facts)})"
 
 
 def _summary(found: dict[str, Any], options: TagOptions) -> str:
-    line = f"{quantity(found['images'], 'image')}, "
+    images = quantity(found["images"], "image")
     if found["provider"]:
-        line += f"{found['model']} on {found['provider'].replace('ExecutionProvider', '')}"
+        device = found["provider"].replace("ExecutionProvider", "")
         if options.engine == "ray":
-            line += (
+            device += (
                 f" ({quantity(found['workers'], 'worker')} on {quantity(found['nodes'], 'node')})"
             )
-        line += f", {found['images_per_second']:.3g} images/s"
+        rate = f"{found['images_per_second']:.3g}"
+        line = f"{images} with {found['model']} on {device}: {rate} images/s"
     else:
-        line += f"{found['model']} ({found['provider_reason']})"
+        line = f"{images}, {found['model']} ({found['provider_reason']})"
     changed = found["changed"]
     files = quantity(changed, "file") if options.out else quantity(changed, "caption")
     line += f"\n{files} {'would change' if options.dry_run else 'changed'}"

@@ -166,11 +166,14 @@ def _lint_lines(event: events.Event) -> str | None:
 
 
 def _lint_summary(found: dict[str, Any]) -> str:
-    parts = [f"{count} {code}" for code, count in found["findings"].items()]
+    counts = found["findings"]
     known = english("{count:,} known word", "{count:,} known words", found["vocabulary"])
-    text = f"{quantity(found['tags'], 'tag')}, {known}: {', '.join(parts) or 'nothing to say'}"
+    text = f"{quantity(found['tags'], 'tag')}, {known}; "
+    text += quantity(sum(counts.values()), "finding") if counts else "nothing to say"
+    if counts:
+        text += f" ({', '.join(f'{code} {count}' for code, count in counts.items())})"
     if found["changed"]:
-        text += f". {quantity(found['changed'], 'caption')} " + (
+        text += f"; {quantity(found['changed'], 'caption')} " + (
             f"changed (edit {found['edit']}; take back with: shikomi undo)"
             if found["edit"]
             else "would change"

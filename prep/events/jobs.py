@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from prep.events.base import Event
+from prep.language import quantity
 
 
 @dataclass(frozen=True)
@@ -181,11 +182,13 @@ def _duration(seconds: float) -> str:
 
     Example:
         >>> [_duration(seconds) for seconds in (42, 600, 9000)]
-        ['42 s', '10 min', '2.5 h']
+        ['42 seconds', '10 minutes', '2.5 hours']
     """
     if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+        return quantity(round(seconds), "second")
+    if seconds < 7200:
+        return quantity(round(seconds / 60), "minute")
+    return f"{seconds / 3600:.1f} hours"
 
 
 @dataclass(frozen=True)

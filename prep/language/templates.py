@@ -14,8 +14,13 @@ from string import Formatter
 from typing import NamedTuple
 
 _WORD = re.compile(r"[A-Za-z]{2,}")
-_SENTENCE_END = re.compile(r"(?<=[.!?]) +(?=[A-Z\"'(])")
-_BETWEEN = re.compile(r": |  ")
+_SENTENCE_END = re.compile(
+    r"(?<=[^\W_.]{2}[.!?]) +|(?<=[)\]%\"'][.!?]) +|(?<=\d[.!?]) +(?=[A-Z\"'(])"
+)
+"""The next sentence may begin with the name of a file, which begins with anything."""
+_COLUMN = r"(?<!/)  "
+"""What stands between the columns of a table; a name may begin with spaces."""
+_BETWEEN = re.compile(f": |{_COLUMN}")
 """What stands between two parts of a line, and in no name that a message begins with."""
 _FORMAT = re.compile(r"\{(\w+)[:!][^{}]*\}")
 _FILE = re.compile(r"[^:]*\.\w{2,5}")
@@ -29,7 +34,7 @@ _COUNT = "count"
 """The name of gaps that hold a number: ``{count} image``."""
 _NUMBER = re.compile(r"[\d.,]*\d")
 Enough = Callable[[Iterable[bool]], bool]
-_DEEPEST = 3
+_DEEPEST = 5
 """Messages within messages within messages."""
 _LONGEST = 2000
 """Characters of a line; what is longer is no message, but somebody's output."""
@@ -112,11 +117,12 @@ class Templates:
             if values is None or not self._likely(template, values, depth):
                 continue
             # ``here: 3 images instead of 4: too few`` is no sentence, but a name with a reason.
-            if any(": " in value for value in values) and (told := self._reason(text, depth)):
+            whole = template.literals[0].endswith(": ")  # what is before the colon is no name
+            parted = not whole and any(": " in value for value in values)
+            if parted and (told := self._reason(text, depth)):
                 return told
-            if any(", " in value for value in values) and (
-                several := self._linked(", ", "、", text, depth, all)
-            ):
+            listed = not whole and any(", " in value for value in values)
+            if listed and (several := self._linked(", ", "、", text, depth, all)):
                 return several  # not one message, whose value is the rest
             shown = [self._value(value, depth) for value in values]
             named = dict(zip(template.names, shown, strict=True))
@@ -127,7 +133,7 @@ class Templates:
         """Return whether these may be the values: a template with few words matches much."""
         if not template.literals[0] and _BETWEEN.search(values[0]):
             return False
-        if any("  " in value.strip() or value.endswith(":") for value in values):
+        if any(re.search(_COLUMN, value.strip()) or value.endswith(":") for value in values):
             return False
         counts = (v for name, v in zip(template.names, values, strict=True) if name == _COUNT)
         if not all(map(_NUMBER.fullmatch, counts)):
@@ -158,6 +164,8 @@ class Templates:
         name, colon, reason = text.partition(": ")
         if colon and (found := self._found(reason, depth + 1)) is not None:
             return f"{self._value(name, depth)}：{found}"
+        if " " in name and _FIGURE.fullmatch(reason) and (found := self._found(name, depth + 1)):
+            return f"{found}：{reason}"
         for pattern in _REMARKS:
             match = pattern.fullmatch(text)
             if match and (found := self._found(match[1], depth + 1)) is not None:
@@ -168,7 +176,7 @@ class Templates:
         for sign in _SUMS:
             if shown := self._linked(sign, sign, text, depth, all):
                 return shown
-        return self._behind_name(text)
+        return self._behind_name(text) or self._in_lower_case(text, depth)
 
     def _columns(self, text: str, depth: int) -> str | None:
         """Translate the cells of a line of a table; a single word may be a name."""
@@ -200,6 +208,12 @@ class Templates:
                 return f"{text[:at]} {found}"
             at = text.find(" ", at + 1)
         return None
+
+    def _in_lower_case(self, text: str, depth: int) -> str | None:
+        """Translate what was made a sentence by its first letter."""
+        if not (text[:1].isupper() and text[1:2].islower()):
+            return None
+        return self._found(text[0].lower() + text[1:], depth + 1)
 
     def _sentences(self, text: str, depth: int, enough: Enough) -> str | None:
         """Translate sentences one by one; several of them may be one text."""

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, ParamSpec, TypeVar
 
 from prep.errors import UserError
-from prep.system import jobs
+from prep.system import jobs, processes
 
 Step = TypeVar("Step")
 Given = ParamSpec("Given")
@@ -50,8 +50,8 @@ def apart(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
         env=jobs.child_environment(),
+        **processes.OWN_GROUP,
     )
     assert process.stdin is not None
     assert process.stdout is not None

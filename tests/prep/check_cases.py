@@ -277,6 +277,9 @@ CASES: dict[str, Case] = {
     "caption-odd-spaces": Case(
         lambda b: b.caption("mochi,\u00a0x,  y"), lambda b: b.caption("mochi,x,y")
     ),
+    "caption-not-english": Case(
+        lambda b: b.caption("mochi, ぼうし, smile"), lambda b: b.caption("mochi, béret, smile")
+    ),
     "caption-wide-commas": Case(
         lambda b: b.caption("mochi，hat、x"), lambda b: b.caption("mochi, 女孩在海边，微笑着。")
     ),

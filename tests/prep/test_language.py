@@ -34,6 +34,8 @@ WRITTEN = {
     "{a}: {b}": "{b}（{a}）",
     "{value} instead of {other}": "{other} の代わりに {value}",
     "images": "画像",
+    "told: {things}": "知らせ：{things}",
+    "{number} or more are needed.": "{number} 個以上必要です。",
 }
 TEMPLATES = Templates(WRITTEN)
 
@@ -112,6 +114,17 @@ def test_the_option_may_stand_anywhere(
         ("a.png crops", "a.png crops"),
         ("12 crops x 2 = 40 crops", "切り抜き 12 個 x 2 = 切り抜き 40 個"),
         ("  a b  12 crops  (40 crops)", "  a b  切り抜き 12 個  （切り抜き 40 個）"),
+        ("told: 12 crops, 40 crops", "知らせ：切り抜き 12 個、切り抜き 40 個"),
+        (
+            "-a [b] is not an image. 3 or more are needed.",
+            "-a [b] は画像ではありません。3 個以上必要です。",
+        ),
+        ("Remove it. b.png: it has 3 images", "削除してください。b.png：画像が 3 枚あります"),
+        (
+            "d/  a.png cannot be used: it has 3 images",
+            "d/  a.png は使えません：画像が 3 枚あります",
+        ),
+        ("It has 3 images", "画像が 3 枚あります"),
         ("x 3 instead of 4: 40 crops", "4 の代わりに x 3：切り抜き 40 個"),
         ("12 crops, 5 kB", "切り抜き 12 個、5 kB"),
         ("! x: a.png is not an image.", "! x：a.png は画像ではありません。"),

@@ -114,6 +114,14 @@ async def test_a_trigger_word_is_saved_and_written_into_captions_on_request(two:
         assert (two.dataset / "10_hats" / "0.txt").read_text("utf-8") == "hat"
 
 
+async def test_the_cell_under_the_cursor_is_explained(two: Project) -> None:
+    async with running(two) as opened:
+        await at_plan(opened)
+        for key, text in (("g", "Comes first"), ("l", "How often"), ("l", "left out of captions")):
+            await opened.press(key)
+            assert text in said(opened, "plan-help")
+
+
 @pytest.mark.parametrize(
     ("keys", "text", "words"),
     [

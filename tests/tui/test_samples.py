@@ -109,7 +109,7 @@ async def test_the_grid_has_the_base_first_and_always(drawn: Project) -> None:
         assert shown.place == (BEACH, FINAL)
         assert shown.render_line(0).text.split() == ["base", "mochi", "mochi"]
         assert shown.render_line(1).text.split() == ["last", "×", "0.5", "last", "×", "1"]
-        assert title(opened) == "mochi last × 1"
+        assert title(opened) == "mochi · last · strength 1"
         await opened.until(lambda: not missing(shown))
         corners = [(region.x, region.y) for _graphic, region in shown.placed()]
         first = corners[0]
@@ -134,12 +134,12 @@ async def test_two_pictures_are_flipped_in_place(drawn: Project) -> None:
         await opened.press("b")
         assert any("Mark a picture" in text for text in opened.notices)
         await opened.press("right", "space", "right", "b")
-        assert title(opened) == "A  mochi 40 × 1"
+        assert title(opened) == "A  mochi · step 40 · strength 1"
         parameters = opened.app.screen.query_one("#parameters", Static)
         assert "step00000040-00.png" in str(parameters.content)
         assert shown.place == (BEACH, HALF)
         await opened.press("b")
-        assert title(opened) == "B  mochi last × 0.5"
+        assert title(opened) == "B  mochi · last · strength 0.5"
 
 
 async def test_the_winner_is_picked_shown_and_taken_back(drawn: Project) -> None:

@@ -102,11 +102,16 @@ async def test_a_step_is_skipped_and_the_tour_is_ended(four: Project) -> None:
         assert "step 2 of 3" in told(opened)
         await opened.pilot.press("q")
     async with running(four) as opened:  # goes on where it was
+        await opened.go("crop")
+        await opened.until(lambda: "step 2 of 3" in told(opened))
+        await opened.go("images")
         await opened.until(lambda: "step 2 of 3" in told(opened))
         await opened.press("I")
         opened.app.screen.query_one("#end", Button).press()
         await opened.until(lambda: not told(opened))
         assert progress.under_way(four.root) is None
+        await opened.go("crop")  # which showed it while it was under way
+        await opened.until(lambda: not told(opened))
 
 
 async def test_it_leads_from_any_project_to_the_demo(four: Project, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Undo takes back what it names, and asks before it takes back what was not made here."""
 
 import pytest
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import CAPTION, Change
@@ -92,3 +92,25 @@ def test_only_what_was_expected_is_undone(edited: Project) -> None:
             journal.undo(edit.id + 1)
         assert journal.undo(edit.id).title == "add hat"
         assert journal.upcoming(undo=True) is None
+
+
+async def test_settings_that_a_run_saves_are_an_edit_like_others(
+    edited: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr("tui.screens.tag.launch", lambda *_: started.append("tag"))
+    async with running(edited) as opened:
+        await opened.app.session.save_settings(
+            "repeats", {"concepts": {"10_mochi": {"repeats": 3}}}
+        )
+        await opened.go("tag")
+        opened.app.screen.query_one("#field-model", Input).value = "demo"
+        await opened.press("ctrl+t")
+        await opened.until(lambda: bool(started))
+        assert Project.open(edited.root).settings.tagger.model == "demo"
+        await opened.press("u")
+        await opened.until(lambda: "Undone: set model demo" in opened.notices[-1])
+        await opened.press("u")
+        await opened.until(lambda: "Undone: repeats" in opened.notices[-1])
+        assert not Project.open(edited.root).settings.tagger.model
+        assert Project.open(edited.root).concept("10_mochi").repeats == 10

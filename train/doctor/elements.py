@@ -13,6 +13,7 @@ from prep.language import marked
 from prep.ops import prune
 from train.doctor.findings import fine, found, percent, unknown
 from train.doctor.record import RunRecord
+from train.job.frozen import frozen
 
 ELEMENTS = marked("unwanted elements")
 
@@ -58,8 +59,10 @@ def unwanted_elements(record: RunRecord) -> Iterator[Diagnosis]:
 
 
 def _is_export(record: RunRecord) -> bool:
+    """Return whether it was the project that was trained on: of an export, a run keeps a copy."""
     output = record.project.output / "dataset"
-    return record.run is not None and record.run.dataset.is_relative_to(output)
+    exported = record.run is not None and record.run.dataset.is_relative_to(output)
+    return exported or frozen(record.job.directory) is not None
 
 
 def _of_concept(folder: str, traits: list[Trait], record: RunRecord) -> Iterator[Diagnosis]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from prep.events import Diagnosis, Metric, Validation
-from prep.language import marked, quantity
+from prep.language import english, marked, quantity
 from train.doctor.findings import fine, found, percent, unknown
 from train.doctor.record import RunRecord
 
@@ -43,9 +43,9 @@ def overfitting(record: RunRecord) -> Diagnosis:
         return unknown(OVERFITTING, told, "Ask again later, or lower validate_every_epochs.")
     now, top, gap = last.fall or 0.0, best.fall or 0.0, last.gap or 0.0
     told = (
-        f"loss of {quantity(len(last.held_out), 'held-out image')} {_beside(now)} at step"
+        f"loss of {quantity(len(last.held_out), 'held-out image')}: {_beside(now)} at step"
         f" {last.step}, at its best {_beside(top)} at step {best.step};"
-        f" that of {quantity(len(last.trained), 'training image')}"
+        f" that of {quantity(len(last.trained), 'training image')}:"
         f" {_beside(last.trained_fall or 0.0)}; gap {100 * gap:.0f} points"
     )
     better = (last.trained_fall or 0.0) > (best.trained_fall or 0.0)
@@ -148,7 +148,7 @@ def _rates(record: RunRecord) -> str:
         return ""
     peak = {part: max(m.rates.get(part, 0.0) for m in record.metrics) for part in rates}
     told = ", ".join(f"{rate:.2g} ({part})" for part, rate in peak.items())
-    return f" with {record.run.train.optimizer} at {told}"
+    return f"; optimiser: {record.run.train.optimizer} at {told}"
 
 
 def _other_rate(record: RunRecord, factor: float | None = None) -> str:
@@ -185,7 +185,13 @@ def _figures(metrics: Sequence[Metric], norms: Sequence[float]) -> str:
     losses = [m.loss for m in metrics if m.loss is not None and math.isfinite(m.loss)]
     if not losses:
         return "no loss before it"
-    told = f"{quantity(len(losses), 'loss', 'losses')}, {min(losses):.4f} to {max(losses):.4f}"
+    told = english(
+        "{count} loss, from {low} to {high}",
+        "{count} losses, from {low} to {high}",
+        len(losses),
+        low=f"{min(losses):.4f}",
+        high=f"{max(losses):.4f}",
+    )
     if norms:
         told += f"; length of the gradient {median(norms):.2g} (median), {max(norms):.2g} at most"
     return told

@@ -209,7 +209,9 @@ def _due(training: Training, asked: set[str]) -> dict[str, bool]:
 
     stop = "stop" in asked and not last
     save = every(settings.save_every_epochs, epochs) or every(settings.save_every_steps, step)
-    sample = every(settings.sample_every_epochs, epochs) or every(settings.sample_every_steps, step)
+    often = (settings.sample_every_epochs, epochs), (settings.sample_every_steps, step)
+    # The last step need not end an epoch, and its file is the one that people take.
+    sample = any(every(*one) or (last and one[0] > 0) for one in often)
     return {
         "save": save or "save" in asked or stop or last,
         "validate": measures_anything(training)

@@ -16,7 +16,7 @@ class SampleSettings(Section):
     """Prompts to draw during training, each with options as ` --d 1 --n bad`; an entry that ends
     in .txt is a file of prompts."""
     sample_every_epochs: int = Field(1, ge=0)
-    """Draw the prompts after this many epochs; 0 means never."""
+    """Draw the prompts after this many epochs, and after the last step; 0 means never."""
     sample_every_steps: int = Field(0, ge=0)
     """The same, counted in steps; 0 means never."""
     sample_at_start: bool = False

@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 from textual.worker import Worker
 
-from prep.language import _
+from prep.language import _, marked
 from tui.notices import report_worker
 from tui.session import Session
 from tui.widgets.line_list import ItemList, LineList, cell
@@ -85,7 +85,8 @@ class SavedFilters(ModalScreen[str | None]):
 
     @work(group="save-filters", exit_on_error=False)
     async def _save(self, changes: dict[str, str | None]) -> None:
-        await self._session.save_settings({"filters": changes})
+        title = marked("filter {name}").format(name=", ".join(changes))
+        await self._session.save_settings(title, {"filters": changes})
         self._show()
         self.set_focus(self.query_one(ItemList))
 

@@ -183,7 +183,7 @@ class JobView:
                 if event.what == "tag" and "loading" not in event.note:
                     self.device = event.note
             case events.Metric():
-                self.what, self.done, self.total = "training", event.step, event.total
+                self.what, self.done, self.total = marked("training"), event.step, event.total
                 take_metric(self.metrics, event)
             case events.Stage():
                 self.what, self.note = event.name, event.note

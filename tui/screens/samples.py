@@ -27,7 +27,7 @@ from tui.stage_screen import StageScreen
 from tui.widgets.clipped import Clipped
 from tui.widgets.line_list import ItemList, LineList, Piece
 from tui.widgets.picture import Picture, Source
-from tui.widgets.sample_grid import Place, SampleGrid, heads
+from tui.widgets.sample_grid import Place, SampleGrid, in_full
 from tui.widgets.views import ViewTabs
 
 _NEAR = 3
@@ -140,7 +140,7 @@ class SamplesScreen(StageScreen):
 
     def _show_place(self, place: Place | None, mark: str) -> None:
         grid = self.query_one(SampleGrid)
-        name = " ".join(heads(place[1])).strip() if place is not None else ""
+        name = in_full(place[1]) if place is not None else ""
         won = " ★" if place is not None and self._wins(place[1]) else ""
         self._show(grid.made(place), f"{mark}{name}{won}")
 

@@ -264,7 +264,7 @@ class TagScreen(StageScreen):
             return
         changes = {name: v for name, v in form.changed(options).items() if name in _KEPT}
         if changes and not dry:
-            await self.session.save_settings({"tagger": changes})
+            await self.session.save_settings(form.title(changes), {"tagger": changes})
             form.rebase(self._settings())
         options = options.model_copy(update={"where": where})
         title = f"{'dry run: ' if dry else ''}tag with {options.model or 'the set tagger'}"

@@ -154,7 +154,7 @@ class TrainScreen(StageScreen):
         if not await wants_another(self, self.session.project.jobs, KIND):
             return
         if changes := form.changed(settings):
-            await self.session.save_settings({"train": changes})
+            await self.session.save_settings(form.title(changes), {"train": changes})
             form.rebase(settings.model_dump())
         self.add_class("-watching")
         starting: Worker[jobs.Job] = self._begin(settings)

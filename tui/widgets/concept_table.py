@@ -167,8 +167,9 @@ class ConceptTable(LineList):
     # ---- moving --------------------------------------------------------------------------
 
     def watch_column(self) -> None:
-        """Show where the cell is."""
+        """Show where the cell is, and let it be explained."""
         self.refresh()
+        self.post_message(self.Moved(self, self.cursor))
 
     def action_next_panel(self) -> None:
         """Go to the next cell, and from the last one to the next panel."""

@@ -287,6 +287,15 @@ class Form(Vertical, Generic[Model]):
             result[name] = value
         return result
 
+    def told(self, changes: Iterable[str]) -> str:
+        """Return changed fields by their labels, with their texts."""
+        return ", ".join(f"{self._fields[name].label} {self.text(name)}" for name in changes)
+
+    def title(self, changes: Iterable[str]) -> str:
+        """Return the title of the edit that saves these fields; English, as all in the journal."""
+        named = ", ".join(f"{name} {self.text(name)}" for name in changes)
+        return marked("set {settings}").format(settings=named)
+
     # ---- behaviour -----------------------------------------------------------------------
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:

@@ -28,10 +28,12 @@ def duration(seconds: float) -> str:
     """
     whole = max(0, round(seconds))
     if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+        return _("{seconds}s").format(seconds=whole)
+    minutes, seconds = divmod(whole, 60)
+    if minutes < 60:
+        return _("{minutes}m{seconds:02}s").format(minutes=minutes, seconds=seconds)
+    hours, minutes = divmod(minutes, 60)
+    return _("{hours}h{minutes:02}m").format(hours=hours, minutes=minutes)
 
 
 def bar(done: int, total: int, width: int) -> str:

@@ -246,5 +246,19 @@ def heads(column: Column) -> tuple[str, str]:
     return column.run, f"{step} × {column.strength:g}"
 
 
+def in_full(column: Column) -> str:
+    """Return what a column has, in full.
+
+    Example:
+        >>> in_full(Column()), in_full(Column("mochi", 80, 0.6, "mochi-step00000080"))
+        ('base', 'mochi · step 80 · strength 0.6')
+    """
+    if not column.run:
+        return _("base")
+    step = _("last") if column.step == LAST else _("step {step}").format(step=column.step)
+    strength = _("strength {value}").format(value=f"{column.strength:g}")
+    return f"{column.run} · {step} · {strength}"
+
+
 def _small(made: Made) -> Small:
     return Small(str(made.path), made.mtime_ns)

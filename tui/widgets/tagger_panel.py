@@ -308,7 +308,7 @@ def _of_thresholds(known: events.KnownTagger) -> list[str]:
         found.append(_("its authors give it to those who accept its terms on its page"))
     text = _("thresholds: general {general:g}, character {character:g}")
     found.append(text.format(general=known.general, character=known.character))
-    return [*found, f"({known.point})"] if known.point else found
+    return [*found, _("({text})").format(text=_(known.point))] if known.point else found
 
 
 def facts(line: TaggerLine) -> list[str]:

@@ -92,6 +92,17 @@ CODES = (
         safe=True,
     ),
     CheckCode(
+        "caption-not-english",
+        "captions with Japanese, Chinese or Korean words",
+        for_all(
+            warning(
+                "The base model has learned English: to its text encoder, such words are characters"
+                " without a meaning."
+            )
+        ),
+        "Write English tags; shikomi tag writes them from the image.",
+    ),
+    CheckCode(
         "caption-empty-tags",
         "commas without a tag",
         for_all(info("Each costs a token, and keep_tokens counts it as a tag.")),

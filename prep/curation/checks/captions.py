@@ -162,7 +162,7 @@ def _is_plain(text: str) -> bool:
         and " ," not in line
         and "{" not in line
         and "}" not in line
-        and (line.isascii() or _WIDE_COMMAS.search(line) is None)
+        and (line.isascii() or not (_WIDE_COMMAS.search(line) or _EAST_ASIAN.search(line)))
         and ",," not in line
         and ", ," not in line
         and line[0] not in " ,"
@@ -242,6 +242,14 @@ def _is_east_asian_sentence(line: str) -> bool:
     return any(mark in line for mark in "。！？") or longest > _LONG_TAG
 
 
+def _not_english(caption: CheckedCaption) -> Verdict | None:
+    line = split_lines(caption.text)[1]
+    if caption.text.isascii() or not _EAST_ASIAN.search(line):
+        return None
+    found = [tag for tag in captions.split(line) if _EAST_ASIAN.search(tag)]
+    return Verdict(triggers.shown(found[0] if found else line))
+
+
 def _empty_tags(caption: CheckedCaption) -> Verdict | None:
     head, line, rest = split_lines(caption.text)
     if not _NO_TAG.search(line):
@@ -301,6 +309,7 @@ STEPS: tuple[tuple[str, CaptionCheck], ...] = (
     ("caption-odd-characters", _odd_characters),
     ("caption-odd-spaces", _odd_spaces),
     ("caption-wide-commas", _wide_commas),
+    ("caption-not-english", _not_english),
     ("caption-empty-tags", _empty_tags),
     ("wildcard-braces", _braces),
     ("wildcard-unused", _unused_wildcards),

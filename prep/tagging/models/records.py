@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from prep.language import marked
 from prep.project.tagger import ByCategory
 from prep.section import Section
 from prep.tagging.models.stages import PictureStage
@@ -132,7 +133,7 @@ CLIP_COLOURS = {
 }
 HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 
-POINT = "precision = recall"
+POINT = marked("precision = recall")
 
 CANARY = Record(layout="NCHW", divide=255, general=0.6094, character=0.85, point=POINT, **HALF)
 """A timm export of a WD tagger: as WD, but scaled, with channels first."""
@@ -188,7 +189,7 @@ PIXAI_1 = Record(
     character=0.27,
     categories={"copyright": 0.24, "artist": 0.15, "meta": 0.17},
     omit=("artist", "meta"),
-    point="best F1 of each category",
+    point=marked("best F1 of each category"),
     **HALF,
 )
 """It calls the category of artists style."""
@@ -200,7 +201,7 @@ TIMM = Record(
     output="prediction",
     general=0.4,
     character=0.4,
-    point="best F1 of each tag",
+    point=marked("best F1 of each tag"),
 )
 """The timm models of animetimm: thresholds of tags stand in their tag lists."""
 OPPAI = Record(
@@ -218,7 +219,7 @@ OPPAI = Record(
     output="probabilities",
     general=0.7927,
     character=0.7927,
-    point=f"{POINT} of each tag",
+    point=marked("precision = recall of each tag"),
     **HALF,
 )
 CAMIE = Record(
@@ -235,7 +236,7 @@ CAMIE = Record(
     logits=True,
     general=0.61,
     character=0.61,
-    point="micro-optimal: best F1 over all tags (macro-optimal: 0.492)",
+    point=marked("micro-optimal: best F1 over all tags (macro-optimal: 0.492)"),
     **IMAGENET,
 )
 ML_DANBOORU = Record(

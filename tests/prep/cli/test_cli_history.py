@@ -97,10 +97,8 @@ def test_the_history_says_when_and_what(folder: str, capsys: pytest.CaptureFixtu
     assert call("history", folder) == 0
     out = capsys.readouterr().out
     counts = "(1 caption, 1 file, 1 crop, 1 exclusion, 2 moved files, by the command line)"
-    assert (
-        out
-        == f"   1  {time.strftime('%Y-%m-%d')} {out[17:22]}  done    all kinds at once  {counts}\n"
-    )
+    when = f"{time.strftime('%Y-%m-%d')} {out[17:22]}"
+    assert out == f"   1  {when}  done      all kinds at once  {counts}\n"
     assert call("history", folder, "--json") == 0
     entry = json.loads(capsys.readouterr().out.splitlines()[0])
     assert (entry["changes"], entry["kinds"]["moved"]) == (6, 2)

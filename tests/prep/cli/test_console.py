@@ -70,7 +70,7 @@ def test_people_get_results_on_stdout_and_no_bar_without_a_terminal(capsys: Capt
 
     assert console.show(stream(*WORK), printer=printer) == 0
     out, err = capsys.readouterr()
-    assert out == "out/a.png\nimages: 2  rate: 1.23  lora: None  names: ['a']\n"
+    assert out == "out/a.png\nimages: 2  rate: 1.23  names: ['a']\n"
     assert err == ""
 
 

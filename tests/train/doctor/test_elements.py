@@ -16,6 +16,7 @@ from tests.conftest import MakeImage
 from tests.train.doctor.runs import config
 from train.doctor.elements import unwanted_elements
 from train.doctor.record import ImageRow, ImagesFile, RunRecord
+from train.job.frozen import freeze
 
 IMAGES = 10
 
@@ -60,6 +61,20 @@ def test_a_background_that_no_caption_names(project: Project, make_image: MakeIm
     assert "long hair" not in found.evidence  # the subject's own
     assert "without being prompted" in found.cause
     assert "--add 'white background'" in found.change
+
+
+def test_the_copy_that_a_run_keeps_is_of_the_project(
+    project: Project, make_image: MakeImage
+) -> None:
+    record = captioned(project, make_image)
+    seen(record, white_background=1.0)
+    export = project.output / "dataset" / "dataset.toml"
+    export.parent.mkdir(parents=True)
+    export.write_text("", "utf-8")
+    assert record.run is not None
+    record.run = record.run.model_copy(update={"dataset": freeze(export, record.job.directory)})
+    (found,) = diagnoses(record)
+    assert '"white background" in 100.0 % of the images' in found.evidence
 
 
 def test_a_background_that_is_named_and_never_absent(

@@ -135,7 +135,7 @@ def test_the_summary_says_how_it_went(tmp_path: Path, monkeypatch: pytest.Monkey
     ("settings", "files", "sampled"),
     [
         ({}, ["toy-000001", "toy-000002", "toy"], [2, 4, 6]),
-        ({"save_every_epochs": 2, "sample_every_epochs": 2}, ["toy-000002", "toy"], [4]),
+        ({"save_every_epochs": 2, "sample_every_epochs": 2}, ["toy-000002", "toy"], [4, 6]),
         ({"save_every_epochs": 0, "sample_every_epochs": 0}, ["toy"], []),
         (
             {"save_every_epochs": 0, "save_every_steps": 3, "sample_every_epochs": 3},
@@ -145,7 +145,7 @@ def test_the_summary_says_how_it_went(tmp_path: Path, monkeypatch: pytest.Monkey
         (
             {"save_every_epochs": 0, "sample_every_epochs": 0, "sample_every_steps": 4},
             ["toy"],
-            [4],
+            [4, 6],
         ),
     ],
 )

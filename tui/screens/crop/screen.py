@@ -133,7 +133,8 @@ class CropScreen(StageScreen):
         self._parts, self._loaded = parts, scope
         self._members.crops = Counter[int](parts.ids[sorted(parts.crops)].tolist())
         self._show_groups(before)
-        self._tell_scope(scope)
+        text = words.scope(scope, len(np.unique(parts.ids))) if scope.total else ""
+        self.query_one("#crop-scope", Clipped).update(Content(text))
 
     def _show_groups(self, before: Group | None) -> None:
         most = max((len(group) for group in self._groups if group.bucket), default=1)
@@ -144,10 +145,6 @@ class CropScreen(StageScreen):
             key = (before.kind, before.bucket)
             places = [n for n, each in enumerate(self._groups) if (each.kind, each.bucket) == key]
             listed.cursor = places[0] if places else listed.cursor
-
-    def _tell_scope(self, scope: Scope) -> None:
-        text = scope.words() if scope.total else ""
-        self.query_one("#crop-scope", Clipped).update(Content(text))
 
     @on(LineList.Moved, "#groups")
     def group_moved(self) -> None:

@@ -10,6 +10,7 @@ from prep.images.crops.heads import CutHead, Head
 from prep.language import _, ngettext
 from prep.ops.crop import Kind
 from prep.training_set.bucket_groups import MUCH, Group, GroupKind
+from tui.scope import Scope
 from tui.widgets.line_list import Piece, cell
 
 _BAR, _NAME = 12, 22
@@ -74,18 +75,30 @@ def advice(group: Group) -> str:
     return ""
 
 
+def scope(chosen: Scope, trained: int) -> str:
+    """Name the images that are listed, and how many of all are not.
+
+    Example:
+        >>> scope(Scope(total=60), 58)
+        'all 60 images, 2 of them excluded or unreadable'
+    """
+    if chosen.kind != "all" or trained == chosen.total:
+        return chosen.words()
+    text = ngettext(
+        "{scope}, {count} of them excluded or unreadable",
+        "{scope}, {count} of them excluded or unreadable",
+        chosen.total - trained,
+    )
+    return text.format(scope=chosen.words(), count=chosen.total - trained)
+
+
 def title(draft: CropDraft, *, editing: bool, step: int, heads: Sequence[Head] = ()) -> str:
     """Say what is shown, and while it is edited, how keys move it, and what it must not do."""
     parts = [_title(draft, editing=editing)]
     if any(draft.cuts(heads)):
         parts.append(_("! a head is cut off"))
     if editing:
-        keys = ngettext(
-            "arrows move by {step} pixel, shift resizes",
-            "arrows move by {step} pixels, shift resizes",
-            step,
-        )
-        parts.append(keys.format(step=step))
+        parts.append(_("arrows: {step} px, shift: size").format(step=step))
     return " · ".join(parts)
 
 

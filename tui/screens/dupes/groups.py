@@ -194,8 +194,7 @@ class GroupList:
         place = group.images.index(other)
         detail = group.details[place] if group.details else ""
         reason = _(_REASONS.get(group.reason, group.reason))
-        bits = _("{count} bits off").format(count=group.distances[place])
-        return _(", ").join(filter(None, (reason, bits, translated(detail))))
+        return _(", ").join(filter(None, (reason, translated(detail))))
 
 
 def stays_and_goes(keep: str, gone: Iterable[str]) -> list[Piece]:

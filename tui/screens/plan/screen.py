@@ -1,7 +1,6 @@
 """The screen: concepts in a table that is typed into, what follows from them, settings, checks."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,8 +14,6 @@ from textual.widgets import Input, Select, Static
 
 from prep.dataset import training_parts
 from prep.dataset.index import Index
-from prep.dataset.journal.changes import Change
-from prep.dataset.journal.settings_change import settings_change
 from prep.errors import ConfigError, UserError
 from prep.language import _, marked, translated
 from prep.ops.plan import PlanSettings, held_out_parts, step_settings, with_repeats
@@ -291,7 +288,7 @@ class PlanScreen(PlanRuns, PlanTarget):
         title = marked("{folder}: {field} {text}").format(
             folder=folder, field=field, text=value if value is not None else "–"
         )
-        await self._write(title, {"concepts": {folder: {field: value}}})
+        await self.session.save_settings(title, {"concepts": {folder: {field: value}}})
         if field != "repeats":
             await self._offer_rules(folder)
 
@@ -302,16 +299,6 @@ class PlanScreen(PlanRuns, PlanTarget):
         answers = {"theirs": _("Use the file's"), "mine": _("Write mine")}
         question = Question(_("Changed in both"), text, answers)
         return await self.app.push_screen_wait(question) == "mine"
-
-    async def _write(self, title: str, changes: Mapping[str, Any]) -> None:
-        """Change settings of the file as it is now, as one step of undo."""
-        root = self.session.project.root
-
-        def make(_index: Index) -> tuple[str, list[Change]]:
-            change, _project = settings_change(Project.open(root), changes)
-            return title, [change] if change.before != change.after else []
-
-        await self.session.decide(make)
 
     async def _offer_rules(self, folder: str) -> None:
         """Show the changes of the rules to the captions of a folder, if any."""
@@ -335,7 +322,7 @@ class PlanScreen(PlanRuns, PlanTarget):
         if not changes:
             tell(self, _("The concepts are balanced as well as whole repeats allow."))
             return
-        await self._write(_("balance the repeats"), {"concepts": changes})
+        await self.session.save_settings(_("balance the repeats"), {"concepts": changes})
         told = ", ".join(f"{folder} {change['repeats']}" for folder, change in changes.items())
         self.notify(_("Repeats: {told}. Press u to undo.").format(told=told), markup=False)
 
@@ -386,8 +373,7 @@ class PlanScreen(PlanRuns, PlanTarget):
             return False
         settings = form.read()
         if changes := form.changed(settings):
-            named = ", ".join(f"{name} {form.text(name)}" for name in changes)
-            await self._write(marked("set {settings}").format(settings=named), {"train": changes})
+            await self.session.save_settings(form.title(changes), {"train": changes})
             form.rebase(settings.model_dump())
-            self.notify(_("Saved: {settings}").format(settings=named), markup=False)
+            self.notify(_("Saved: {settings}").format(settings=form.told(changes)), markup=False)
         return True

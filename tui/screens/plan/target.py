@@ -7,7 +7,7 @@ from textual import work
 
 from prep.dataset.journal.settings_change import settings_change
 from prep.errors import UserError
-from prep.language import _
+from prep.language import _, marked
 from prep.project import Project
 from tui.dialogs.fields import Fields
 from tui.stage_screen import StageScreen
@@ -15,10 +15,6 @@ from tui.stage_screen import StageScreen
 
 class PlanTarget(StageScreen):
     """Changes the section ``[project]`` of the settings."""
-
-    async def _write(self, title: str, changes: Mapping[str, Any]) -> None:
-        """Change settings as one step of undo."""
-        raise NotImplementedError
 
     @work(group="concept", exit_on_error=False)
     async def action_target(self) -> None:
@@ -45,7 +41,9 @@ class PlanTarget(StageScreen):
         changes = {name: value for name, value in _typed(given).items() if value != before[name]}
         if changes:
             told = ", ".join(f"{name} {value}" for name, value in changes.items())
-            await self._write(_("set {settings}").format(settings=told), {"project": changes})
+            title = marked("set {settings}").format(settings=told)
+            await self.session.save_settings(title, {"project": changes})
+            told = ", ".join(f"{fields[name][0]} {value}" for name, value in changes.items())
             self.notify(_("Saved: {settings}").format(settings=told), markup=False)
 
 
