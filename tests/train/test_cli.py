@@ -56,7 +56,7 @@ def test_train_then_look_at_the_result(folder: Path, capfd: pytest.CaptureFixtur
     capfd.readouterr()
     base = Path(Project.open(folder).settings.train["base"])
     assert lora_cli.lora_verify(lora, base=base) == 0
-    assert "unmatched  0" in capfd.readouterr().out
+    assert "unmatched   0" in capfd.readouterr().out
 
     options = SampleOptions(prompt=("mochi",), lora=("made-up",))
     assert cli.sample(folder, options=options) == 2

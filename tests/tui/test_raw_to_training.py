@@ -189,7 +189,7 @@ def test_from_a_raw_folder_to_a_run_in_few_keys(tmp_path: Path) -> None:
         typist.until("What is trained")
         typist.type("128")
         typist.press("Enter")
-        typist.until("Saved: resolution 128")
+        typist.until("Saved: Resolution 128")
         decide_all(typist)
         typist.press("2")
         typist.until(r"\d+ groups, 0 to decide")  # that was done in the review

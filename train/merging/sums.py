@@ -1,6 +1,7 @@
 """What LoRAs, or another model, add to each module, and the LoRA file that holds it."""
 
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import torch
@@ -66,14 +67,12 @@ class ModuleSum:
             keep: Share of the squares that is enough.
 
         Raises:
-            LinAlgError: There are none: it is NaN, infinite, or overflows fp32.
+            LinAlgError: There are none: its squares overflow fp32.
         """
         if self.factors is not None:
             return reduce_factors(self.factors, rank, keep)
         if self.matrix is None or self.matrix.ndim == 1:
             return None
-        if not torch.isfinite(self.matrix).all():
-            raise LinAlgError
         return reduce_matrix(self.matrix, rank, keep)
 
 
@@ -158,13 +157,14 @@ def build(
 
 
 def _reduced(module: str, change: ModuleSum, rank: int | None, keep: float) -> Reduced | None:
-    try:
-        return change.reduced(rank, keep)
-    except LinAlgError as error:
-        raise UnreadableError(
-            f"The change of {module} is NaN, infinite, or too large to be reduced.",
-            "Use an earlier file, or another model.",
-        ) from error
+    with suppress(LinAlgError):
+        found = change.reduced(rank, keep)
+        if found is None or all(bool(torch.isfinite(t).all()) for t in found.factors):
+            return found
+    raise UnreadableError(
+        f"The change of {module} is too large to be reduced.",
+        "Use an earlier file, or another model.",
+    )
 
 
 def _leaves(factors: Factors | None, change: ModuleSum, shape: Shape) -> dict[str, Tensor]:

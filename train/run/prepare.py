@@ -39,7 +39,7 @@ from train.run.monitor import CommandReader
 from train.run.probe import LEAST_STEPS, judge, prediction_errors
 from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
-from train.sampling.prompts import Prompt, training_prompts
+from train.sampling.prompts import training_prompts
 
 
 @dataclass
@@ -142,18 +142,15 @@ def prepare(
     """
     base, data, model = yield from opened(run, group)
     settings, commands = run.train, commands or CommandReader(job)
-    prompts = training_prompts(settings.sample_prompts, base)
+    pictures = _pictures(settings, data, base)
     folder, heed = job.directory / "state", partial(commands.heed, group)
     data, cache = yield from encoded(run, data, model, group)
-    generator = ImageGenerator(model)
-    pictures = _pictures(prompts, settings, data, base)
-    if group.is_main and not settings.trains_texts(run.family):
-        generator.read_ahead(pictures)
+    generator = _generator(model, settings, pictures if group.is_main else ())
     held_out, schedule, texts = yield from divided(run, base, model, data, folder, group, heed)
-    plan = plan if (fresh := not states(folder)) and group.is_main else None
-    planned = yield from _planned(plan, run, base, schedule)
+    begins = not states(folder)
+    planned = yield from _planned(plan if begins and group.is_main else None, run, base, schedule)
     yield from _load(model, settings)
-    stepper = make_stepper(model, network := make_network(model, run, fresh=fresh), settings)
+    stepper = make_stepper(model, network := make_network(model, run, fresh=begins), settings)
     counters = Counters(dataset=data.fingerprint, started=time.time())
     training = Training(
         run,
@@ -177,6 +174,16 @@ def prepare(
         planned=planned,
     )
     return (yield from _begin_or_resume(training, heed))
+
+
+def _generator(
+    model: Family, settings: TrainSettings, pictures: Sequence[ImageSpec]
+) -> ImageGenerator:
+    """Return what draws; frozen text encoders read the prompts now, and are not asked again."""
+    generator = ImageGenerator(model)
+    if not settings.trains_texts(model.base.family):
+        generator.read_ahead(pictures)
+    return generator
 
 
 def _begin_or_resume(
@@ -286,9 +293,7 @@ def _resume(
     return replace(counters, dataset=data.fingerprint)
 
 
-def _pictures(
-    prompts: Sequence[Prompt], settings: TrainSettings, data: Dataset, base: BaseModel
-) -> tuple[ImageSpec, ...]:
+def _pictures(settings: TrainSettings, data: Dataset, base: BaseModel) -> tuple[ImageSpec, ...]:
     """Return what is drawn during training; the resolution of the dataset is the usual size."""
     width, height = base.fitting_size(*data.parts[0].resolution)
     defaults = ImageSpec(
@@ -302,6 +307,7 @@ def _pictures(
         settings.sampler,
         settings.clip_skip,
     )
+    prompts = training_prompts(settings.sample_prompts, base)
     return tuple(ImageSpec.of(prompt, defaults, i) for i, prompt in enumerate(prompts))
 
 

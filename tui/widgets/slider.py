@@ -81,7 +81,6 @@ class Slider(Widget, can_focus=True):
         """
         self._usual, self._counts = usual, counts
         self.on_resize()
-        self.refresh()
 
     @property
     def moved(self) -> bool:
@@ -143,6 +142,7 @@ class Slider(Widget, can_focus=True):
         # Square roots, since some columns have a thousand times as many as others.
         most = max((count**0.5 for count in columns), default=0) or 1
         self._heights = [-(-int(count**0.5 * 8 / most * 100) // 100) for count in columns]
+        self.refresh()  # it may have been drawn in its new size by now
 
     def _column(self, value: float) -> int:
         return round((value - LEAST) / (MOST - LEAST) * (self._track - 1))

@@ -87,7 +87,7 @@ def test_steps_are_reported_together_and_before_what_follows_them(
         ("step", 1, 3), ("step", 2, 3), ("step", 3, 3),
         ("step", 4, 5), ("step", 5, 5), ("Saved", 5, 5),
         ("step", 6, 7), ("step", 7, 7), ("Sample", 7, 7),
-        ("step", 8, 8), ("Saved", 8, 8),
+        ("step", 8, 8), ("Saved", 8, 8), ("Sample", 8, 8),
     ]  # fmt: skip
 
 
