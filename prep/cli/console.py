@@ -22,7 +22,7 @@ from prep.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEMS, UserError
 from prep.language import _, translated
 from prep.printable import printable
 from prep.system.jobs import WORDS_KEY
-from prep.system.processes import INTERRUPTS
+from prep.system.processes import ASK_TO_END
 
 Printer = Callable[[events.Event], str | None]
 
@@ -110,7 +110,7 @@ class _terminated_as_interrupt:  # noqa: N801  (reads as a verb where it is used
 
     def __enter__(self) -> None:
         self._old: dict[int, Any] = {}
-        for number in {signal.SIGTERM, *INTERRUPTS} - {signal.SIGINT}:
+        for number in ASK_TO_END:
             with suppress(ValueError):  # not in the main thread
                 self._old[number] = signal.signal(number, self._interrupt)
 

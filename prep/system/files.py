@@ -24,7 +24,6 @@ _FOLDER_ATTEMPTS = 5
 """How often a folder that vanishes again and again is made before the write fails."""
 _swept: set[str] = set()
 """Folders where this process has removed what dead ones left."""
-
 _READING = 2.0 if sys.platform == "win32" else 0.0
 """Seconds that others may take to read a file that is about to be replaced."""
 

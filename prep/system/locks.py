@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 _PAUSE = 0.05
 
@@ -29,10 +29,10 @@ def exclusive(file: Path, seconds: float) -> Iterator[bool]:
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+b") as stream:
         end = time.monotonic() + seconds
-        held = _take_for_file(stream)
+        held = _take(stream, "flock")
         while not held and time.monotonic() < end:
             time.sleep(_PAUSE)
-            held = _take_for_file(stream)
+            held = _take(stream, "flock")
         yield held  # closing the file releases the lock
 
 
@@ -50,24 +50,17 @@ def take_lock(stream: IO[bytes]) -> bool:
 
     A POSIX record lock: an flock would outlive this process in a forked data-loader worker.
     """
+    return _take(stream, "lockf")
+
+
+def _take(stream: IO[bytes], way: Literal["flock", "lockf"]) -> bool:
     try:
         import fcntl
     except ImportError:
         return _take_windows(stream)
+    take = fcntl.flock if way == "flock" else fcntl.lockf
     try:
-        fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _take_for_file(stream: IO[bytes]) -> bool:
-    try:
-        import fcntl
-    except ImportError:
-        return _take_windows(stream)
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        take(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

@@ -24,10 +24,11 @@ DETACHED: dict[str, Any] = (
 OWN_GROUP: dict[str, Any] = {"creationflags": _GROUP} if _WINDOWS else {"start_new_session": True}
 """The same for one that the interrupts of a terminal do not reach, but ``interrupt`` does: Windows
 delivers these within a console only, so that it has to share that of its parent."""
-INTERRUPTS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGBREAK") if hasattr(signal, name)
+ASK_TO_END = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGBREAK") if hasattr(signal, name)
 )
-"""Signals that ask a process to stop what it does. On Windows, other processes send the second."""
+"""Signals by which other processes ask one to end; the second is what ``interrupt`` sends on
+Windows."""
 
 
 def interrupt(process: "subprocess.Popen[bytes]") -> None:

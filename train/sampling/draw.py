@@ -4,7 +4,7 @@ Each picture is drawn alone (with its negative prompt beside it), from noise tha
 decides: what a seed gives does not depend on what else is drawn.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,7 +78,7 @@ class ImageGenerator:
             prompts_read: Called when the text encoders have done their work for a picture.
         """
         self._model, self._prompts_read = model, prompts_read
-        self._known: dict[tuple[str, ...], Conditioning] = {}
+        self._known: dict[tuple[tuple[str, ...], int], Conditioning] = {}
 
     def read_ahead(self, pictures: Iterable[ImageSpec]) -> None:
         """Encode the prompts of pictures that will be drawn with the text encoders as they are.
@@ -86,8 +86,8 @@ class ImageGenerator:
         They then need not be there, beside the denoiser, when the pictures are drawn.
         """
         for picture in pictures:
-            if _texts(picture) not in self._known:
-                self._known[_texts(picture)] = self._encoded(picture).kept()
+            if (key := _read_by_encoders(picture)) not in self._known:
+                self._known[key] = self._encoded(*key).kept()
 
     @torch.no_grad()
     def draw(self, picture: ImageSpec, on_step: Callable[[int], None] | None = None) -> Image.Image:
@@ -123,15 +123,15 @@ class ImageGenerator:
         return _image(model.decode(latents))
 
     def _conditioning(self, picture: ImageSpec) -> Conditioning:
-        known = self._known.get(_texts(picture))
-        found = known.to(self._model.policy.device) if known else self._encoded(picture)
+        key = _read_by_encoders(picture)
+        known = self._known.get(key)
+        found = known.to(self._model.policy.device) if known else self._encoded(*key)
         size = (picture.width, picture.height)
         return self._model.framed(found, [Frame(size, (0, 0), size)] * len(found))
 
     @torch.no_grad()
-    def _encoded(self, picture: ImageSpec) -> Conditioning:
-        *texts, _ = _texts(picture)
-        return self._model.encode_tokens(self._model.tokenize(texts), picture.clip_skip)
+    def _encoded(self, texts: Sequence[str], clip_skip: int) -> Conditioning:
+        return self._model.encode_tokens(self._model.tokenize(texts), clip_skip)
 
     def _guided(
         self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, cfg: float
@@ -147,10 +147,10 @@ class ImageGenerator:
         return negative + cfg * (positive - negative)
 
 
-def _texts(picture: ImageSpec) -> tuple[str, ...]:
-    """Return what is encoded, and last how: negative and positive prompt, the latter at cfg 1."""
-    texts = [picture.text] if picture.cfg == 1.0 else [picture.negative, picture.text]
-    return *texts, f"clip skip {picture.clip_skip}"
+def _read_by_encoders(picture: ImageSpec) -> tuple[tuple[str, ...], int]:
+    """Return negative and positive prompt (only the positive one at cfg 1), and the clip skip."""
+    texts = (picture.text,) if picture.cfg == 1.0 else (picture.negative, picture.text)
+    return texts, picture.clip_skip
 
 
 def _image(pixels: Tensor) -> Image.Image:
