@@ -10,6 +10,7 @@ from typing import NamedTuple
 from prep.dataset.index import Index
 from prep.dataset.writer import chunks
 from prep.errors import ConfigError
+from prep.system.names import spellings
 
 _FAR = 0.5
 _SELECT = """SELECT i.path, i.folder, i.caption, i.content FROM images i
@@ -67,11 +68,12 @@ def _known(index: Index, paths: Sequence[str]) -> Iterator[str]:
     for path in paths:
         absolute = (root / path).absolute()
         name = absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else path
-        if index.get(name) is None:
+        found = next((one for one in spellings(name) if index.get(one) is not None), None)
+        if found is None:
             known = [row[0] for row in index.connection.execute("SELECT path FROM images")]
             near = get_close_matches(name, known, 1, _FAR)
             raise ConfigError(
                 f"There is no image {path} in this project.",
                 f"Did you mean {near[0]}?" if near else "See: shikomi ls",
             )
-        yield name
+        yield found

@@ -9,8 +9,9 @@ from prep.dataset.index import Index
 from prep.dataset.journal.edits import Journal
 from prep.dataset.journal.settings_change import settings_change
 from prep.errors import RetryError, UserError
-from prep.project import ConceptSection, Project, Section
+from prep.project import Project, Section
 from prep.section import TagText
+from prep.system.names import existing
 
 
 class ConceptOptions(Section):
@@ -47,8 +48,10 @@ def run(project: Project, folder: str, options: ConceptOptions) -> Iterator[even
         UserError: There is no such folder, or the file is not writable.
         ConfigError: A value is not valid.
     """
-    if not (project.dataset / folder).is_dir():
+    place = existing(project.dataset / folder)
+    if not place.is_dir():
         raise UserError(f"There is no folder {folder} in {project.dataset}.")
+    folder = folder if folder == "." else place.name
     wanted = options.model_dump(exclude_none=True)
     edit = 0
     if wanted:
@@ -59,7 +62,7 @@ def run(project: Project, folder: str, options: ConceptOptions) -> Iterator[even
         edit = outcome.edit
         for path, reason in outcome.conflicts:
             raise RetryError(f"{path} was not changed: {reason}.", "Run the same command again.")
-    settings = project.settings.concepts.get(folder, ConceptSection())
+    settings = project.settings.concept(folder)
     yield events.Finished({"folder": folder, **settings.model_dump(), "edit": edit})
 
 

@@ -254,8 +254,8 @@ class _Import:
         """Return the change of shikomi.toml: repeats, trigger words, settings of a new project."""
         concepts: dict[str, Any] = {}
         for folder, concept in sorted(self._found.concepts.items()):
-            known = self._project.settings.concepts.get(folder)
-            given = known.model_fields_set if known else set()
+            known = self._project.settings.concept(folder)
+            given = known.model_fields_set
             table = concept.settings(folder)
             if new := {key: value for key, value in table.items() if key not in given}:
                 concepts[folder] = new

@@ -21,6 +21,7 @@ from prep.images.crops import Crops, Rect
 from prep.language import english
 from prep.project import FILE_NAME, Concept, Project, Section
 from prep.project.faults import describe_faults
+from prep.system.names import known_as
 from prep.training_set.exported import exported_contents
 from prep.training_set.plan import ConceptPlan, Plan, PlanItem, StepSettings, balance, make_plan
 from prep.training_set.plan.breakdown import By, breakdown
@@ -357,12 +358,15 @@ def _weights(concepts: Sequence[ConceptPlan], given: Mapping[str, float]) -> lis
         ConfigError: A weight is for no concept, or is out of range.
     """
     known = [concept.folder for concept in concepts]
+    weights = {}
     for folder, weight in given.items():
-        if folder not in known:
+        name = known_as(folder, known)
+        if name is None:
             raise ConfigError(f"There is no concept folder {folder}.", f"Known: {', '.join(known)}")
         if not _LIGHTEST <= weight <= _HEAVIEST:
             raise ConfigError(
                 f"The weight of {folder} cannot be {weight:g}.",
                 f"Give a weight from {_LIGHTEST:g} to {_HEAVIEST:g}.",
             )
-    return [given.get(folder, 1.0) for folder in known]
+        weights[name] = weight
+    return [weights.get(folder, 1.0) for folder in known]

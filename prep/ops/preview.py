@@ -17,6 +17,7 @@ from prep.images.pixels import fitted, resized
 from prep.ops.buckets import seen
 from prep.project import Project, Section
 from prep.system.files import write_bytes
+from prep.system.names import same_name
 from prep.training_set.trainers import Trainer, TrainerView, views
 
 _TALL = 320
@@ -142,9 +143,10 @@ def _png(image: Image.Image) -> bytes:
 
 def _chosen(index: Index, name: str) -> ImageRow:
     """Return the image of this path, or the only one whose path contains it."""
-    rows = index.select()
-    exact = [row for row in rows if row.path == name or row.path.rpartition("/")[2] == name]
-    found = exact if len(exact) == 1 else [row for row in rows if name in row.path]
+    wanted = same_name(name)
+    rows = [(same_name(row.path), row) for row in index.select()]
+    exact = [row for path, row in rows if wanted in (path, path.rpartition("/")[2])]
+    found = exact if len(exact) == 1 else [row for path, row in rows if wanted in path]
     if len(found) != 1:
         fault = "No image is" if not found else f"{len(found)} images are"
         raise ConfigError(f"{fault} called {name}.", "List paths with: shikomi ls")

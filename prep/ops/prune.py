@@ -20,6 +20,7 @@ from prep.editing.prune_advice import CommonTag, traits
 from prep.errors import ConfigError, UserError
 from prep.ops.edit import report
 from prep.project import Concept, Project, Section
+from prep.system.names import known_as
 from prep.tagging.scores.stored_scores import MainTaggerScores
 
 
@@ -115,12 +116,13 @@ def _folders(index: Index, folder: str | None) -> list[str]:
     known = [name for name, _ in index.folders()]
     if folder is None:
         return [name for name in known if not index.project.concept(name).settings.regularization]
-    if folder not in known:
+    chosen = known_as(folder, known)
+    if chosen is None:
         raise UserError(
             f"There is no concept folder {folder} with images.",
             f"Known: {', '.join(known) or 'none'}",
         )
-    return [folder]
+    return [chosen]
 
 
 def _look(index: Index, concept: Concept, share: float) -> _Found:

@@ -26,7 +26,7 @@ from prep.project.tagger import TaggerSection as TaggerSection
 from prep.section import Section as Section
 from prep.section import TagText
 from prep.system.files import write_text
-from prep.system.names import existing, with_home
+from prep.system.names import existing, known_as, with_home
 from prep.texts import LARGEST_SETTINGS, composed, read_text
 
 FILE_NAME = "shikomi.toml"
@@ -135,6 +135,11 @@ class Settings(Section):
     train: dict[str, Any] = Field(default_factory=dict)
     """Checked by the trainer, which owns these settings."""
 
+    def concept(self, folder: str) -> ConceptSection:
+        """Return the settings of a concept folder, however the accents of its name are encoded."""
+        name = known_as(folder, self.concepts)
+        return ConceptSection() if name is None else self.concepts[name]
+
 
 @dataclass(frozen=True)
 class Concept:
@@ -237,7 +242,7 @@ class Project:
 
     def concept(self, folder: str) -> Concept:
         """Return the concept of a folder below the dataset folder."""
-        section = self.settings.concepts.get(folder, ConceptSection())
+        section = self.settings.concept(folder)
         label = self.dataset.name if folder == "." else folder
         repeats, name = parse_folder(label)
         return Concept(folder, name, section.repeats or repeats or 1, section)
@@ -303,7 +308,8 @@ def _parse(file: Path) -> tomlkit.TOMLDocument:
 
 
 def _merge(table: Any, changes: Mapping[str, Any]) -> None:
-    for key, value in changes.items():
+    for name, value in changes.items():
+        key = known_as(name, table) or name
         if isinstance(value, Mapping) and value:
             if key not in table:
                 table[key] = tomlkit.table()

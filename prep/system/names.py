@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import unicodedata
+from collections.abc import Container
 from pathlib import Path
 
 from prep.errors import ConfigError
@@ -150,6 +151,19 @@ def same_name(name: str) -> str:
     return composed(name)
 
 
+def spellings(name: str) -> tuple[str, ...]:
+    """Return the name, then what it is called where its accents are encoded in the other ways."""
+    if name.isascii():
+        return (name,)
+    forms = (unicodedata.normalize(form, name) for form in ("NFC", "NFD"))
+    return tuple(dict.fromkeys((name, *forms)))
+
+
+def known_as(name: str, known: Container[str]) -> str | None:
+    """Return how a name is spelled among known ones, preferably as it is; ``None`` if it is not."""
+    return next((spelling for spelling in spellings(name) if spelling in known), None)
+
+
 def disk_key(name: str) -> str:
     """Return a key that is equal for names which are the same on some disks.
 
@@ -164,13 +178,7 @@ def existing(path: Path) -> Path:
     Returns:
         The path itself if there is neither.
     """
-    if path.name.isascii() or is_there(path):
-        return path
-    for form in ("NFC", "NFD"):
-        other = path.with_name(unicodedata.normalize(form, path.name))
-        if is_there(other):
-            return other
-    return path
+    return next(filter(is_there, map(path.with_name, spellings(path.name))), path)
 
 
 def is_file(path: Path) -> bool:

@@ -16,6 +16,7 @@ from prep.curation.checks.view import CheckedFolder, DatasetView
 from prep.curation.vocabulary.nearest import distance
 from prep.language import quantity
 from prep.project import Concept, parse_folder
+from prep.system.names import same_name
 
 CODES = (
     CheckCode(
@@ -169,9 +170,9 @@ def _empty(view: DatasetView) -> Iterator[Problem]:
 
 
 def _unknown(view: DatasetView) -> Iterator[Problem]:
-    there = {place.concept.folder for place in view.places}
+    there = {same_name(place.concept.folder) for place in view.places}
     for folder in view.project.settings.concepts:
-        if folder not in there:
+        if same_name(folder) not in there:
             near = get_close_matches(folder, sorted(there), 1, 0.6)
             message = f"[concepts.{folder}]" + (f": did you mean {near[0]}?" if near else "")
             yield Problem("concept-unknown", view.project.file.name, message)

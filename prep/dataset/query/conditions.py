@@ -14,6 +14,7 @@ from prep.dataset.query.condition import Condition, Context, comparison
 from prep.dataset.query.quality import quality
 from prep.dataset.query.tree import Term
 from prep.regexes import Expression
+from prep.system.names import spellings
 from prep.texts import composed
 
 _TRANSPARENT = 0x2E80
@@ -102,7 +103,9 @@ def _name(term: Term, context: Context) -> Condition:
 
 def _file(term: Term, context: Context) -> Condition:
     del context
-    return Condition(select="SELECT id AS n FROM images WHERE path = ?", values=(term.value,))
+    names = spellings(term.value)
+    places = ", ".join("?" * len(names))
+    return Condition(select=f"SELECT id AS n FROM images WHERE path IN ({places})", values=names)
 
 
 def _holding(column: str, text: str, context: Context) -> tuple[str, tuple[str, ...]]:

@@ -17,6 +17,7 @@ from prep.dataset.query.tree import Term
 from prep.dataset.values import duplicates
 from prep.images.buckets import Buckets
 from prep.system.files import text_hash
+from prep.system.names import spellings
 
 _BY_PATH = "SELECT j.id AS n FROM {} s CROSS JOIN images j ON j.path = s.path"
 _ABOVE = 1 << 40
@@ -33,8 +34,9 @@ _FORMATS = {"JPG": ("JPEG", "MPO"), "JPEG": ("JPEG", "MPO"), "TIF": ("TIFF",)}
 def _folder(term: Term, context: Context) -> Condition:
     del context
     how = "=" if term.literal or "*" not in term.value else "GLOB"
+    names = spellings(term.value)
     # The plus keeps SQLite from using images_folder: images_facts covers all tests.
-    return Condition(test=f"(+i.folder {how} ?)", values=(term.value,))
+    return Condition(test=f"({' OR '.join([f'+i.folder {how} ?'] * len(names))})", values=names)
 
 
 def _concept(term: Term, context: Context) -> Condition:
