@@ -13,7 +13,8 @@ translated where it is shown. There are three ways:
 
 import gettext
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ CATALOGUES = Path(__file__).parent.parent / "locale"
 _VARIABLES = (VARIABLE, "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 """Environment variables that name a language, the first that is set wins: gettext's, after ours."""
 
+_WINDOWS = sys.platform == "win32"
+
 _catalogue: gettext.NullTranslations = gettext.NullTranslations()
 _code = "en"
 
@@ -39,13 +42,28 @@ def available() -> tuple[str, ...]:
     return ("en", *sorted(path.name for path in CATALOGUES.glob("*/") if path.is_dir()))
 
 
-def wanted(environment: Mapping[str, str]) -> str:
+def _of_system() -> str:
+    """Return the locale of the system's own texts where no variable names it: on Windows."""
+    if not _WINDOWS:
+        return ""
+    import ctypes
+    import locale
+
+    windows = ctypes.windll.kernel32  # type: ignore[attr-defined]
+    return locale.windows_locale.get(windows.GetUserDefaultUILanguage(), "")
+
+
+def wanted(environment: Mapping[str, str], system: Callable[[], str] = _of_system) -> str:
     """Return the code of the language that an environment asks for: ``"ja"`` for ``ja_JP.UTF-8``.
 
     A language that there is no catalogue of is English, as is the locale ``C``.
+
+    Args:
+        environment: Its variables.
+        system: Asked where none of them names a language.
     """
-    value = next((environment[name] for name in _VARIABLES if environment.get(name)), "en")
-    for each in value.split(":"):
+    named = (environment[name] for name in _VARIABLES if environment.get(name))
+    for each in (next(named, "") or system()).split(":"):
         code = _code_of(each)
         if code in available():
             return code

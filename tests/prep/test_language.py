@@ -63,6 +63,11 @@ def test_japanese_where_it_is_asked_for(environment: dict[str, str]) -> None:
     assert language.wanted(environment) == "ja"
 
 
+def test_the_system_is_asked_where_no_variable_names_a_language() -> None:
+    assert language.wanted({}, lambda: "ja_JP") == "ja"
+    assert language.wanted({"LANG": "C"}, lambda: "ja_JP") == "en"
+
+
 def test_without_a_catalogue_texts_stay_english() -> None:
     language.use("xx")
     assert _("{count} images").format(count=2) == "2 images"
