@@ -56,7 +56,7 @@ def move(job: jobs.Job, place: int) -> None:
 
     Args:
         job: The job.
-        place: From 1, the next one; what is beyond the last place is the last.
+        place: From 1, the next one; beyond either end, it is the place there.
 
     Raises:
         UserError: It does not wait.
