@@ -94,6 +94,7 @@ def test_what_two_loras_add_at_their_strengths(
     options = MergeOptions(lora=("first:0.5", "second:-2"), precision="fp32")
     made = finished(merge(project, options))
     assert made["file"] == "output/lora/first+second.safetensors"
+    assert made["loras"] == "first.safetensors:0.5, second.safetensors:-2"
     assert (made["modules"], made["rank"], made["kept"]) == (5, 5, 1.0)
     path = project.root / made["file"]
     weights, merged = ModelWeights(BaseModel.open(model)), by_module(load_lora(path))
@@ -165,6 +166,7 @@ def test_a_model_learns_what_loras_add(
     made = finished(iter([last]))
     path = project.root / made["file"]
     assert path.parent == project.output / "checkpoints"
+    assert (made["modules"], made["rank"], made["kept"]) == (5, None, 1.0)
     before, after = (ModelWeights(BaseModel.open(place)) for place in (base, path))
     changed = {name: before.read(name) for name in before.table}
     strengths = {"first": 0.5, "other": 2.0, "second": 1.0}
@@ -300,6 +302,15 @@ def test_a_bias_that_the_model_does_not_have_is_refused(project: Project, model:
     write(project, "biased", {ATTENTION: {"diff_b": torch.ones(128)}})
     with pytest.raises(UserError, match=f"bias of {ATTENTION}"):
         finished(merge(project, MergeOptions(lora=("biased",), into=str(model))))
+
+
+def test_a_folder_that_no_single_file_can_stand_for_is_refused(
+    project: Project, loras: dict[str, Any], base: Path
+) -> None:
+    del loras
+    with pytest.raises(UserError, match="a single file, which no program could read"):
+        finished(merge(project, MergeOptions(lora=("first",), into=str(base))))
+    assert not (project.output / "checkpoints").exists()
 
 
 def test_changes_that_are_not_finite_are_told(project: Project, model: Path) -> None:

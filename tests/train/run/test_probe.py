@@ -57,6 +57,7 @@ def test_a_model_that_predicts_nothing_is_wrong_by_all_there_is(tmp_path: Path) 
     )
     assert errors == pytest.approx({"epsilon": 1.0, "v_prediction": 1.0})
     assert heeded == list(range(len(model.asked)))
+    assert 1 < len(probed(images)) < len(images)
     assert model.asked == [3, 5, 7] * len(probed(images))
     assert prediction_errors(model, training.cache, training.texts, []) == {}
 
