@@ -161,6 +161,8 @@ def _training(
         bucket: The largest, pixels.
         whole: Components whose own weights are trained, and belong to it.
     """
+    # A step takes the most when no adapter drops out; and nothing can be drawn without values.
+    run = run.model_copy(update={"train": run.train.model_copy(update={"module_dropout": 0.0})})
     settings, calculable = run.train, True
     counted = _known(model, whole) if whole else ()
     with MemoryTracker(_known(model), counted) as tracker:
