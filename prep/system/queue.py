@@ -56,18 +56,18 @@ def move(job: jobs.Job, place: int) -> None:
 
     Args:
         job: The job.
-        place: From 1, the next one; what is beyond the last place is the last.
+        place: From 1, the next one; beyond either end, it is the place there.
 
     Raises:
         UserError: It does not wait.
     """
-    order = waiting(job.directory.parent)
+    places = _waiting(job.directory.parent)
+    order = [each for _, each in places]
     if job not in order:
         raise UserError(f"The job {job.name} does not wait in the queue.", "See: shikomi jobs list")
-    tickets = sorted(number for each in order if (number := ticket(each)) is not None)
     order.remove(job)
     order.insert(max(0, place - 1), job)
-    for each, number in zip(order, tickets, strict=False):
+    for each, (number, _) in zip(order, places, strict=True):
         if ticket(each) not in (None, number):  # one whose turn has come has none any more
             write_text(each.directory / jobs.TICKET, f"{number}\n")
 
@@ -82,12 +82,12 @@ def ticket(job: jobs.Job) -> int | None:
 
 def waiting(folder: Path) -> list[jobs.Job]:
     """Return the jobs below ``folder`` that wait for their turn, the next one first."""
-    return [job for _, job in sorted(_tickets(folder), key=_order) if jobs.alive(job)]
+    return [job for _, job in _waiting(folder)]
 
 
 def stalled(folder: Path) -> list[jobs.Job]:
     """Return the jobs below ``folder`` that have a ticket and no living process, in order."""
-    return [job for _, job in sorted(_tickets(folder), key=_order) if not jobs.alive(job)]
+    return [job for _, job in _tickets(folder) if not jobs.alive(job)]
 
 
 def holder(folder: Path, lane: str) -> jobs.Job | None:
@@ -170,9 +170,15 @@ def title(job: jobs.Job) -> str:
     return job.name
 
 
+def _waiting(folder: Path) -> list[tuple[int, jobs.Job]]:
+    return [(number, job) for number, job in _tickets(folder) if jobs.alive(job)]
+
+
 def _tickets(folder: Path) -> list[tuple[int, jobs.Job]]:
+    """Return all tickets with their jobs, in order."""
     found = [jobs.Job(path.parent) for path in folder.glob(f"*/{jobs.TICKET}")]
-    return [(number, job) for job in found if (number := ticket(job)) is not None]
+    tickets = [(number, job) for job in found if (number := ticket(job)) is not None]
+    return sorted(tickets, key=_order)
 
 
 def _order(entry: tuple[int, jobs.Job]) -> tuple[int, str]:

@@ -161,6 +161,8 @@ def _training(
         bucket: The largest, pixels.
         whole: Components whose own weights are trained, and belong to it.
     """
+    # A step takes the most when no adapter drops out; and nothing can be drawn without values.
+    run = run.model_copy(update={"train": run.train.model_copy(update={"module_dropout": 0.0})})
     settings, calculable = run.train, True
     counted = _known(model, whole) if whole else ()
     with MemoryTracker(_known(model), counted) as tracker:
@@ -253,8 +255,8 @@ def loss_of(model: Family, run: RunConfig, bucket: Size, known: Conditioning | N
 
 def _conditioning(model: Family, count: int, tokens: int, size: Size) -> Conditioning:
     parts: Any = model
-    chunks = max(1, tokens // TOKENS_PER_CHUNK)
-    ids = torch.zeros(count, len(parts.texts), chunks, parts.texts[0].window, dtype=torch.long)
+    shape = count, len(parts.texts), tokens // TOKENS_PER_CHUNK, parts.texts[0].window
+    ids = torch.zeros(shape, dtype=torch.long)
     frames = [Frame(size, (0, 0), size)] * count
     return model.framed(model.encode_tokens(ids), frames)
 
@@ -267,7 +269,7 @@ def _drawing(model: Family, size: Size) -> tuple[int, int]:
     """
     latents = torch.randn(model.latent_shape(*size))
     with MemoryTracker(_known(model)) as denoising:
-        conditioning = _conditioning(model, 2, 0, size)
+        conditioning = _conditioning(model, 2, TOKENS_PER_CHUNK, size)
         model.predict(latents.expand(2, -1, -1, -1), torch.zeros(2, dtype=torch.long), conditioning)
     with MemoryTracker(_known(model)) as whole:
         model.decode(latents)

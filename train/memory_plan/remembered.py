@@ -79,8 +79,7 @@ def key_of(
         "sizes": (bucket, sample),
         "settings": settings,
     }
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
 
 
 @cache

@@ -65,7 +65,7 @@ def merge(project: Project, options: MergeOptions) -> Iterator[Event]:
     metadata = describe(path, made.modules, files[0].family, origin)
     write_lora(path, made.modules, metadata, options.precision)
     yield Written(shown(path, project))
-    yield Finished(_summary(path, project, chosen, made))
+    yield Finished(_summary(path, project, chosen, len(made.modules), made))
 
 
 def resize(project: Project, options: ResizeOptions) -> Iterator[Event]:
@@ -92,7 +92,7 @@ def resize(project: Project, options: ResizeOptions) -> Iterator[Event]:
     metadata = describe(path, made.modules, files[0].family, files[0].metadata)
     write_lora(path, made.modules, metadata, options.precision)
     yield Written(shown(path, project))
-    yield Finished(_summary(path, project, chosen, made))
+    yield Finished(_summary(path, project, chosen, len(made.modules), made))
 
 
 def _added(
@@ -150,7 +150,7 @@ def _into_model(project: Project, options: MergeOptions, chosen: Chosen) -> Iter
     write_tensors(path, tensors, metadata, {"modelspec.hash_sha256": "0x"})
     yield Progress("merge", 1, 1, base.name)
     yield Written(shown(path, project))
-    yield Finished(_summary(path, project, chosen, None, len(parts)))
+    yield Finished(_summary(path, project, chosen, len(parts)))
 
 
 def _edits(parts: dict[str, list[Part]], weights: ModelWeights) -> dict[tuple[str, str], Edit]:
@@ -181,12 +181,12 @@ def _bias_edit(change: Tensor, bias: Tensor) -> Tensor:
 
 
 def _summary(
-    path: Path, project: Project, chosen: Chosen, made: NewLora | None, modules: int = 0
+    path: Path, project: Project, chosen: Chosen, modules: int, made: NewLora | None = None
 ) -> dict[str, Any]:
     return {
         "file": shown(path, project),
         "loras": names_of(chosen),
-        "modules": len(made.modules) if made else modules,
+        "modules": modules,
         "rank": made.rank if made else None,
         "kept": made.share if made else 1.0,
     }

@@ -340,7 +340,7 @@ class TrainScreen(StageScreen):
             self.notify(_("This run does not wait in the queue."))
             return
         place = self._waiting.index(view.job.name) + 1 + step
-        await asyncio.to_thread(queue.move, view.job, max(1, place))
+        await asyncio.to_thread(queue.move, view.job, place)
         self._look_at_queue()
 
     @on(Button.Pressed, "#resume")

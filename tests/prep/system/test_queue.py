@@ -220,7 +220,7 @@ def test_a_waiting_job_is_moved_and_what_runs_is_not(enter: Enter) -> None:
     assert queue.waiting(folder) == [fourth, second, third]
     queue.move(fourth, 99)
     assert queue.waiting(folder) == [second, third, fourth]
-    queue.move(third, 1)
+    queue.move(third, 0)
     assert queue.waiting(folder) == [third, second, fourth]
     with pytest.raises(UserError, match="does not wait"):
         queue.move(first, 2)

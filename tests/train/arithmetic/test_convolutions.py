@@ -73,6 +73,7 @@ def test_only_what_gains_and_stays_as_it_is_is_replaced(monkeypatch: pytest.Monk
             "wide": frozen(16, 16, dilation=2),
             "grouped": frozen(32, 32, groups=2),
             "mirrored": frozen(16, 16, padding_mode="reflect"),
+            "named": frozen(16, 16, padding="same"),
             "exact": frozen(16, 16).float(),
             "trained": frozen(16, 16).requires_grad_(requires_grad=True),
             "adapted": adapted,
@@ -101,8 +102,10 @@ def test_nothing_is_replaced_where_torch_cannot(
 
     monkeypatch.setattr(torch._C._nn, "mkldnn_reorder_conv2d_weight", cannot)
     model = nn.Sequential(frozen(8, 16))
-    assert reorder(model) == 0
-    assert isinstance(model[0], nn.Conv2d)
+    for built in (True, False):
+        monkeypatch.setattr(convolutions, "has_kernels", lambda built=built: built)
+        assert reorder(model) == 0
+        assert isinstance(model[0], nn.Conv2d)
 
 
 @needs_kernels

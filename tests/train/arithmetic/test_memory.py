@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from prep.errors import UserError
 from tests.train.tiny import make_base
 from train.arithmetic.memory import MemoryRanOutError, catch_out_of_memory, free_memory
 from train.arithmetic.precision import PrecisionPolicy
@@ -13,7 +12,6 @@ from train.families import latent_diffusion
 from train.families.base_model import BaseModel
 from train.families.sd15 import StableDiffusion15
 from train.memory_plan.fit import computer_memory
-from train.run.processes import ProcessGroup
 from train.sampling.draw import ImageGenerator, ImageSpec
 
 PICTURE = ImageSpec("mochi", "", 64, 64, 1, 2, 1.0, "ddim")
@@ -63,19 +61,6 @@ def test_a_full_gpu_is_not_a_broken_base_model(
     monkeypatch.setattr(latent_diffusion, "_load_unet", no_memory)
     with pytest.raises(MemoryRanOutError, match="base model base does not fit"):
         StableDiffusion15.load(BaseModel.open(base), policy)
-
-
-def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    monkeypatch.setenv("LOCAL_RANK", "0")
-    with pytest.raises(UserError, match="needs 2 GPUs, and only 1 can be used") as caught:
-        ProcessGroup.join()
-    assert "devices = 1" in caught.value.hint
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    with pytest.raises(SystemExit):  # silently: one message is enough
-        ProcessGroup.join()
 
 
 def test_the_free_memory_of_this_computer_is_asked_for_in_bytes() -> None:

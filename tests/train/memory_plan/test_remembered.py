@@ -1,7 +1,7 @@
 """Peaks that were calculated before: when one may be believed, and when not."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +180,29 @@ def test_a_damaged_file_is_calculated_again(base: Path, calculated: list[Any], t
     for _ in range(2):
         assert known_peak(a_run(), model, CARD, (64, 64)).trained == 1
     assert len(calculated) == 1
+
+
+def test_a_peak_of_nothing_is_calculated_again(base: Path, calculated: list[Any]) -> None:
+    model, file = BaseModel.open(base), user_folder() / "memory-plans.json"
+    nothing = MemoryPeak(dict.fromkeys(PEAK.weights, 0), 0, 0, 0, 0, 0, ())
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({key_of(a_run(), model, CARD, (64, 64)): asdict(nothing)}))
+    assert known_peak(a_run(), model, CARD, (64, 64)).trained == 1
+
+
+def test_a_change_anywhere_in_the_trainer_is_another_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, elsewhere = (tmp_path / name / "a.py" for name in ("memory_plan", "networks"))
+    for file in (here, elsewhere):
+        file.parent.mkdir()
+        file.touch()
+    monkeypatch.setattr(remembered, "__file__", str(here))
+    found = {remembered._code.__wrapped__()}
+    for file in (here, elsewhere):
+        file.write_text("changed = True")
+        found.add(remembered._code.__wrapped__())
+    assert len(found) == 3
 
 
 def test_a_folder_that_cannot_be_written_is_no_fault(base: Path, calculated: list[Any]) -> None:

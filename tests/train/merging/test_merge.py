@@ -10,12 +10,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from prep.errors import UnreadableError, UserError
-from prep.events import Event, Finished
+from prep.events import Event, Finished, Progress
 from prep.project import Project
 from tests.train.checkpoints.single import parts, write_folder, write_single_file
+from tests.train.merging.loras import pair, save
 from train.families.base_model import BaseModel
 from train.lora.contents import by_module, inspect
-from train.lora.file import serialise
 from train.merging.extract import extract
 from train.merging.factors import Factors
 from train.merging.merge import merge, resize
@@ -24,7 +24,7 @@ from train.merging.sums import ModuleSum, build
 from train.merging.weights import ModelWeights
 from train.merging.written import common_metadata
 from train.networks.delta import bias_change, weight_change
-from train.networks.saved import load_lora, raw
+from train.networks.saved import load_lora
 
 ATTENTION = "lora_unet_output_blocks_0_1_transformer_blocks_0_attn2_to_k"
 CONVOLUTION = "lora_unet_input_blocks_1_0_in_layers_2"
@@ -49,25 +49,14 @@ def project(tmp_path: Path, model: Path) -> Project:
     return Project.open(tmp_path)
 
 
-def pair(shape: tuple[int, ...], rank: int = 2, alpha: float = 3.0) -> dict[str, Tensor]:
-    ones = [1] * len(shape[2:])
-    return {
-        "lora_down.weight": torch.randn(rank, *shape[1:]) * 0.1,
-        "lora_up.weight": torch.randn(shape[0], rank, *ones) * 0.1,
-        "alpha": torch.tensor(alpha),
-    }
-
-
 def write(
     project: Project,
     name: str,
     modules: Mapping[str, Mapping[str, Tensor]],
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    tensors = {f"{m}.{leaf}": raw(t) for m, found in modules.items() for leaf, t in found.items()}
     path = project.output / "lora" / f"{name}.safetensors"
-    version = {"ss_base_model_version": "sdxl_base_v1-0"}
-    path.write_bytes(serialise(tensors, version | dict(metadata or {})))
+    save(path, modules, {"ss_base_model_version": "sdxl_base_v1-0", **(metadata or {})})
 
 
 @pytest.fixture
@@ -105,6 +94,7 @@ def test_what_two_loras_add_at_their_strengths(
     options = MergeOptions(lora=("first:0.5", "second:-2"), precision="fp32")
     made = finished(merge(project, options))
     assert made["file"] == "output/lora/first+second.safetensors"
+    assert made["loras"] == "first.safetensors:0.5, second.safetensors:-2"
     assert (made["modules"], made["rank"], made["kept"]) == (5, 5, 1.0)
     path = project.root / made["file"]
     weights, merged = ModelWeights(BaseModel.open(model)), by_module(load_lora(path))
@@ -171,9 +161,12 @@ def test_a_model_learns_what_loras_add(
     base, chosen = model, ("first:0.5", "other:2", "second")
     if kind == "folder":
         base = write_folder(tmp_path / "folder", parts("sdxl"), "v_prediction")
-    made = finished(merge(project, MergeOptions(lora=chosen, into=str(base))))
+    *events, last = merge(project, MergeOptions(lora=chosen, into=str(base)))
+    assert [(e.done, e.total) for e in events if isinstance(e, Progress)] == [(0, 1), (1, 1)]
+    made = finished(iter([last]))
     path = project.root / made["file"]
     assert path.parent == project.output / "checkpoints"
+    assert (made["modules"], made["rank"], made["kept"]) == (5, None, 1.0)
     before, after = (ModelWeights(BaseModel.open(place)) for place in (base, path))
     changed = {name: before.read(name) for name in before.table}
     strengths = {"first": 0.5, "other": 2.0, "second": 1.0}
@@ -212,13 +205,19 @@ def best_share(tensors: Mapping[str, Tensor], rank: int) -> tuple[Tensor, Tensor
     return squares[:rank].sum(), squares.sum()
 
 
-def test_the_share_that_is_kept_is_that_of_all_modules_together(
-    project: Project, loras: dict[str, Any]
+def test_the_best_change_of_a_rank_and_its_share_of_all_modules_together(
+    project: Project, loras: dict[str, Any], model: Path
 ) -> None:
     made = finished(resize(project, ResizeOptions(lora="first", rank=1)))
     shares = [best_share(tensors, 1) for tensors in loras["first"].values()]
     kept, total = (sum(float(pair[n]) for pair in shares) for n in (0, 1))
     assert made["kept"] == pytest.approx(kept / total, rel=1e-4)
+    lora = by_module(load_lora(project.root / made["file"]))
+    for name, tensors in loras["first"].items():
+        wide = torch.zeros(BaseModel.open(model).module_shapes()[name])
+        u, values, v = torch.linalg.svd(weight_change(tensors, wide).flatten(1), False)
+        best = values[0] * torch.outer(u[:, 0], v[0])
+        assert torch.allclose(weight_change(lora[name], wide).flatten(1), best, atol=2e-3), name
 
 
 def test_what_describes_the_old_file_alone_is_not_said_of_the_new_one(project: Project) -> None:
@@ -303,6 +302,15 @@ def test_a_bias_that_the_model_does_not_have_is_refused(project: Project, model:
     write(project, "biased", {ATTENTION: {"diff_b": torch.ones(128)}})
     with pytest.raises(UserError, match=f"bias of {ATTENTION}"):
         finished(merge(project, MergeOptions(lora=("biased",), into=str(model))))
+
+
+def test_a_folder_that_no_single_file_can_stand_for_is_refused(
+    project: Project, loras: dict[str, Any], base: Path
+) -> None:
+    del loras
+    with pytest.raises(UserError, match="a single file, which no program could read"):
+        finished(merge(project, MergeOptions(lora=("first",), into=str(base))))
+    assert not (project.output / "checkpoints").exists()
 
 
 def test_changes_that_are_not_finite_are_told(project: Project, model: Path) -> None:

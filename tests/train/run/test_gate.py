@@ -12,19 +12,13 @@ import torch
 from torch import Tensor
 
 from prep.cli.run_lines import run_line
-from prep.events import Event, Metric, Probed, Stage, Warned
+from prep.events import Event, Metric, Probed
 from prep.system import jobs
 from tests.train.tiny import MakeRun
 from tests.train.toy import toy_image, toy_training
-from train import __main__ as process
-from train.arithmetic.memory import MemoryRanOutError
 from train.arithmetic.precision import choose, default_device
 from train.config import RunConfig
-from train.families.base_model import BaseModel
-from train.memory_plan import fit, run_plan
-from train.memory_plan.peak import MemoryPeak
 from train.run import capacity, gate, loop
-from train.run import prepare as prepare_module
 from train.run.gate import expected_seconds, heaviest_step, idle_share, probe, starved
 from train.run.loop import train
 from train.run.monitor import TrainingError
@@ -276,117 +270,3 @@ def test_a_card_that_keeps_up_is_not_starved(
     idle: float | None, asking: float, waits: bool
 ) -> None:
     assert starved(idle, asking) is waits
-
-
-# ---- the plan ------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a run need 1 GiB for each image of a batch, with checkpointing half; there are 3.5."""
-
-    def peak(run: RunConfig, *_: Any) -> MemoryPeak:
-        step = run.train.batch_size * fit.GIB // (1 + run.train.gradient_checkpointing)
-        return MemoryPeak({"unet": 0, "vae": 0}, 0, 0, step, 0, 0, ("unet",))
-
-    monkeypatch.setattr(fit, "known_peak", peak)
-    monkeypatch.setattr(run_plan, "memory_here", lambda: int(3.5 * fit.GIB))
-
-
-@pytest.mark.parametrize("size", [2, 4])
-def test_a_run_is_planned_before_its_denoiser_is_loaded(
-    make_run: MakeRun,
-    tmp_path: Path,
-    pretended: None,
-    size: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(prepare_module, "LEAST_STEPS", 1)
-    run = make_run(batch_size=size, epochs=1)
-    (tmp_path / "job").mkdir()
-    stream = train(run, jobs.Job(tmp_path / "job"), ProcessGroup(default_device()), plan_run_of)
-    found = [event for event in stream if isinstance(event, Stage | Warned)]
-    stages = [event for event in found if isinstance(event, Stage)]
-    (told,) = (event for event in stages if event.name == "plan" and event.done)
-    needed = size * 1.05 + 0.5
-    assert told.note == f"about {needed:.1f} GiB of 3.5 will be needed"
-    assert run_line(told) == told.note
-    names = [event.name for event in stages if event.done]
-    assert names.index("plan") < names.index("load")
-    hints = [e.hint for e in found if isinstance(e, Warned) and "may not fit" in e.message]
-    better = "The cheapest change: --set batch_size=1 --set gradient_accumulation=4 (1.5 GiB)."
-    assert hints == ([better] if size == 4 else [])
-
-
-def test_a_short_run_is_not_planned(make_run: MakeRun, tmp_path: Path) -> None:
-    (tmp_path / "job").mkdir()
-    run = make_run(epochs=1)
-    stream = train(run, jobs.Job(tmp_path / "job"), ProcessGroup(default_device()), plan_run_of)
-    assert not any(isinstance(event, Stage) and event.name == "plan" for event in stream)
-
-
-def plan_run_of(*args: Any) -> Any:
-    return run_plan.plan_run(*args)
-
-
-def test_memory_that_runs_out_is_answered_with_the_cheapest_change(
-    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pretended: None
-) -> None:
-    monkeypatch.setattr(gate, "LEAST_STEPS", 1)
-    run = make_run(batch_size=4)
-    job = jobs.create(tmp_path, jobs.JobSettings("train", []), run.to_toml())
-
-    def full(*_: Any, **__: Any) -> Tensor:
-        raise MemoryRanOutError("Memory ran out: a training step.", "Set something.")
-
-    monkeypatch.setattr(loop, "optimise", full)
-    with pytest.raises(MemoryRanOutError, match="a training step") as caught:
-        list(process._run(job))
-    # Not a smaller batch: its images were computed one by one before it came to this.
-    assert caught.value.hint == (
-        "The cheapest change: --set gradient_checkpointing=true (1.0 GiB)."
-    )
-    assert not list(run.output.glob("*"))
-
-
-@pytest.mark.parametrize(
-    ("room", "note", "advice"),
-    [
-        (9.0, "about 8.9 GiB of 9.0 will be needed", ""),
-        (
-            5.0,
-            "a batch needs about 8.9 GiB, and there are 5.0: 4 of its 8 images are computed at once"
-            " (4.7 GiB)",
-            "",
-        ),
-        (1.2, "about 8.9 GiB of 1.2 will be needed", "--set gradient_checkpointing=true (1.0 GiB)"),
-    ],
-)
-def test_a_card_divides_batches_and_is_not_told_to(
-    make_run: MakeRun,
-    pretended: None,
-    monkeypatch: pytest.MonkeyPatch,
-    room: float,
-    note: str,
-    advice: str,
-) -> None:
-    monkeypatch.setattr(run_plan, "default_device", lambda: torch.device("cuda"))
-    policy = choose("fp32", torch.device("cpu"))
-    monkeypatch.setattr(run_plan, "choose", lambda *_: policy)
-    monkeypatch.setattr(run_plan, "memory_here", lambda: int(room * fit.GIB))
-    run = make_run(batch_size=8)
-    stream = run_plan.plan_run(run, BaseModel.open(run.base), (64, 64))
-    found: list[Event] = []
-    while True:
-        try:
-            found.append(next(stream))
-        except StopIteration as end:
-            planned = end.value
-            break
-    _, told, *warned = found
-    assert isinstance(told, Stage)
-    assert told.note == note
-    assert [advice in event.hint for event in warned if isinstance(event, Warned)] == [True] * bool(
-        advice
-    )
-    assert planned == (4 if room == 5.0 else 8) * fit.GIB

@@ -15,7 +15,7 @@ from tests.train.toy import SIGNAL, Recorded, ToyFamily, toy_image, toy_training
 from train.families.base import Conditioning
 from train.run import prepare
 from train.run.loop import train
-from train.run.probe import judge, prediction_errors
+from train.run.probe import judge, prediction_errors, probed
 from train.run.processes import ProcessGroup
 
 
@@ -32,6 +32,34 @@ class Knowing(ToyFamily):
         latents = torch.full_like(noisy, 2.0)
         noise = (noisy - keep * latents) / add
         return noise if self.predicts == "epsilon" else keep * noise - add * latents
+
+
+class Ignorant(ToyFamily):
+    """Predicts nothing, and notes when it was asked to."""
+
+    def __init__(self) -> None:
+        super().__init__(Recorded(), "epsilon")
+        self.asked: list[int] = []
+
+    def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        assert len(noisy) == len(conditioning) == 1
+        self.asked.append(int(timesteps))
+        return torch.zeros_like(noisy)
+
+
+def test_a_model_that_predicts_nothing_is_wrong_by_all_there_is(tmp_path: Path) -> None:
+    """One forward at a time, in the middle of the schedule, each of which may be stopped."""
+    training, _ = toy_training(tmp_path, [toy_image(n) for n in range(4)])
+    model, heeded = Ignorant(), []
+    images = training.schedule.images
+    errors = prediction_errors(
+        model, training.cache, training.texts, images, lambda: heeded.append(len(model.asked))
+    )
+    assert errors == pytest.approx({"epsilon": 1.0, "v_prediction": 1.0})
+    assert heeded == list(range(len(model.asked)))
+    assert 1 < len(probed(images)) < len(images)
+    assert model.asked == [3, 5, 7] * len(probed(images))
+    assert prediction_errors(model, training.cache, training.texts, []) == {}
 
 
 @pytest.mark.parametrize("predicts", ["epsilon", "v_prediction"])
@@ -59,7 +87,7 @@ def test_a_clear_contradiction_stops_with_both_figures() -> None:
     ("errors", "prediction"),
     [
         ({"epsilon": 0.2, "v_prediction": 0.9}, "epsilon"),
-        ({"epsilon": 0.9, "v_prediction": 0.7}, "epsilon"),
+        ({"epsilon": 1.0, "v_prediction": 0.7}, "epsilon"),
         ({"epsilon": float("nan"), "v_prediction": float("nan")}, "epsilon"),
         ({}, "epsilon"),
     ],
