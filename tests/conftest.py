@@ -41,12 +41,13 @@ settings.load_profile("shikomi")
 # Measured in CPU seconds, of which each takes more than 30.
 LONGEST = (
     "tests/test_demo.py",
-    "tests/train/job/test_job.py",
     "tests/tui/verbs/test_screen.py",
-    "tests/train/run/test_networks.py",
+    "tests/train/job/test_job.py",
     "tests/train/job/test_run_queue.py",
-    "tests/train/memory_plan/test_fit.py",
-    "tests/tui/test_contrast.py",
+    "tests/train/run/test_full.py",
+    "tests/train/run/test_networks.py",
+    "tests/train/memory_plan/test_peak.py",
+    "tests/train/run/test_sdxl_learns.py",
     "tests/tui/test_plan.py",
 )
 

@@ -137,7 +137,6 @@ def test_after_a_restart_of_the_computer_everything_goes_on(
         os.kill(supervisor(job), signal.SIGKILL)
     wait_for(lambda: not any(jobs.alive(job) for job in (first, *queued)))
     assert [jobs.status(job).state for job in (first, *queued)] == ["lost", "stalled", "stalled"]
-    done = steps(first)
 
     later, said = begun(project, short(settings, 4))
     assert said[-1] == Warned(
@@ -156,6 +155,7 @@ def test_after_a_restart_of_the_computer_everything_goes_on(
         list(resume(project, first.name))
     os.kill(supervisor(first), signal.SIGKILL)
     wait_for(lambda: jobs.status(first).state == "lost")
+    done = steps(first)
 
     shutil.rmtree(queued[0].directory / "state", ignore_errors=True)
     run = read_run(project, queued[0])
