@@ -45,6 +45,7 @@ LONGEST = (
     "tests/train/job/test_job.py",
     "tests/train/job/test_run_queue.py",
     "tests/train/run/test_full.py",
+    "tests/tui/test_raw_to_training.py",
     "tests/train/run/test_networks.py",
     "tests/train/memory_plan/test_peak.py",
     "tests/train/run/test_sdxl_learns.py",
