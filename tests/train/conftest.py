@@ -31,20 +31,6 @@ def v_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_base(folder, "v_prediction", zero_snr=True)
 
 
-@pytest.fixture(scope="session")
-def shallow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An epsilon model with one block with attention and one without, each way.
-
-    For what takes time with each layer, such as fake tensors and compiling.
-    """
-    return make_base(
-        tmp_path_factory.mktemp("models") / "shallow",
-        block_out_channels=(8, 16),
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-    )
-
-
 @pytest.fixture
 def make_run(tmp_path: Path, base: Path) -> MakeRun:
     """Make runs over five small pictures in two buckets; keywords are training settings."""

@@ -102,7 +102,7 @@ def typing(project: Path) -> Iterator[Typist]:
     command = shlex.join(
         ["env", *unset, *(f"{name}={text}" for name, text in options.items()), *words]
     )
-    with tempfile.TemporaryDirectory(prefix="tmux") as folder:  # a socket's path must be short
+    with tempfile.TemporaryDirectory(prefix="tmux", dir="/tmp") as folder:  # a short path
         typist = Typist(Path(folder) / "socket")
         typist.tmux("new-session", "-d", "-x", "160", "-y", "50", command)
         try:

@@ -18,7 +18,7 @@ from prep import captions
 from prep.dataset.values.score_blobs import Halves, Integers
 from prep.tagging.models.tables import RATING, TagTable
 from prep.tagging.scores.sparse import FLOOR, Sparse
-from prep.tagging.scores.store import Matrix, ScoreStore, TaggerResult, TagOrder
+from prep.tagging.scores.store import ScoreStore, TaggerResult, TagOrder
 from prep.tagging.scores.thresholding import Limits, ScorePairs, limits_of
 from prep.tagging.scores.thresholds import Thresholds
 
@@ -110,14 +110,14 @@ class _View:
 
     Attributes:
         places: Indices of its columns in the common table.
-        store: Store, for scores below the floor; ``None`` if there is no floor.
+        store: Store, for scores below the floor.
     """
 
     sparse: Sparse
     limits: Limits
     table: TagTable
     places: Integers
-    store: ScoreStore | None
+    store: ScoreStore
 
     def columns_of(self, common: Integers, width: int) -> Integers:
         """Return its columns for columns of the common table, -1 for unknown tags."""
@@ -159,12 +159,6 @@ class Portion:
     table: TagTable
     how: Combine
     views: list[_View]
-
-    @classmethod
-    def of_one(cls, table: TagTable, sparse: Sparse, limits: Limits) -> "Portion":
-        """Create one from complete scores outside a store."""
-        view = _View(sparse, limits, table, np.arange(len(table)), None)
-        return cls([""] * sparse.images, table, "union", [view])
 
     def with_thresholds(self, thresholds: Sequence[Thresholds]) -> "Portion":
         """Return the same scores with other thresholds, of each tagger; none may be lower.
@@ -216,7 +210,7 @@ class Portion:
             found = view.sparse.at(rows[known], own[known], len(view.table))
             low = np.flatnonzero(np.isnan(found))
             found[low] = 0
-            if exact and view.store is not None and len(low):
+            if exact and len(low):
                 contents = [self.contents[row] for row in rows[known[low]]]
                 found[low] = view.store.at(contents, own[known[low]])
             scores[n, known] = found
@@ -250,8 +244,7 @@ class Portion:
         return [self.table.names[n] for n in places[means.argmax(axis=1)]]
 
 
-def _exact(store: ScoreStore | None, contents: Sequence[str], rows: Integers) -> Halves:
-    assert store is not None
+def _exact(store: ScoreStore, contents: Sequence[str], rows: Integers) -> Halves:
     return store.load([contents[row] for row in rows])
 
 
@@ -315,21 +308,3 @@ def seen(
     for n, rating in enumerate(portion.ratings):
         part = slice(bounds[n], bounds[n + 1])
         yield TaggerResult(rating, list(zip(names[part], values[part], strict=True)))
-
-
-def tags_over(
-    scores: Matrix, table: TagTable, thresholds: Thresholds, order: TagOrder = "score"
-) -> list[TaggerResult]:
-    """Return the tags that reach their threshold, for each row of scores.
-
-    Args:
-        scores: Shape (images, tags).
-        table: Tags of the columns.
-        thresholds: A tag is selected if its score is at least the threshold (in the precision of
-            stored scores).
-        order: Best first, or as in the table.
-    """
-    whole = np.asarray(scores, np.float16)
-    sparse = Sparse.of(whole, table, 0.0)
-    limits = limits_of(sparse, table, thresholds, whole.__getitem__)
-    return list(seen(Portion.of_one(table, sparse, limits), thresholds.top, order))

@@ -15,12 +15,6 @@ from tui.command_line import app
 
 PLAIN = (str, str | None, tuple[str, ...], tuple[str, ...] | None)
 """Types of options whose values are kept as they are."""
-TEXT_OPTIONS = [
-    (words, argument.name)
-    for words, _ in all_verbs()
-    for argument in arguments_of(words)
-    if argument.index is None and argument.field_info.annotation in PLAIN
-]
 FLAGS = {"-h", "--help", "--version"}
 
 
@@ -43,7 +37,19 @@ def value_of(verb: Words, option: str, *given_words: str) -> Any:
     return found[argument.field_info.name]
 
 
-@given(st.sampled_from(TEXT_OPTIONS), st.text() | st.text().map(lambda text: f"-{text}"))
+def text_options() -> st.SearchStrategy[tuple[Words, str]]:
+    """Choose one of the options of all verbs that take any text."""
+    return st.sampled_from(
+        [
+            (words, argument.name)
+            for words, _ in all_verbs()
+            for argument in arguments_of(words)
+            if argument.index is None and argument.field_info.annotation in PLAIN
+        ]
+    )
+
+
+@given(st.deferred(text_options), st.text() | st.text().map(lambda text: f"-{text}"))
 @example((("ls",), "--where"), "-smile")
 @example((("ls",), "--where"), "--jsonl")
 @example((("ls",), "--where"), "--")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from prep.dataset.index import Index
 from prep.project import Project
 from prep.tagging.models.obtain import TagTable
-from prep.tagging.scores.ensemble import tags_over
 from prep.tagging.scores.store import ScoreStore, TaggerResult, Thresholds
+from tests.prep.tagging.in_memory import results
 
 TABLE = TagTable(
     ("general", "sensitive", "long_hair", "hat", "smile", "mochi", "other"),
@@ -23,7 +23,7 @@ def scored(*rows: list[float]) -> np.ndarray[tuple[int, int], np.dtype[np.float3
 
 def test_each_category_has_its_threshold_and_the_threshold_itself_counts() -> None:
     scores = scored([0.6, 0.4, 0.35, 0.34, 0.9, 0.84, 0.5], [0.1, 0.2, 0, 0, 0, 0.85, 0])
-    first, second = tags_over(scores, TABLE, Thresholds(0.35, 0.85))
+    first, second = results(scores, TABLE, Thresholds(0.35, 0.85))
     assert first.rating == "general"
     assert [name for name, _ in first.tags] == ["smile", "other", "long_hair"]
     assert second == TaggerResult("sensitive", [("mochi", 0.8501)])  # as float16 keeps it
@@ -31,23 +31,23 @@ def test_each_category_has_its_threshold_and_the_threshold_itself_counts() -> No
 
 def test_a_score_kept_as_float16_still_equals_its_threshold() -> None:
     kept = scored([0, 0, 0.9, 0.3, 0, 0, 0]).astype(np.float16)  # 0.9 is kept as 0.8999
-    (seen,) = tags_over(kept, TABLE, Thresholds(general=0.9))
+    (seen,) = results(kept, TABLE, Thresholds(general=0.9))
     assert [name for name, _ in seen.tags] == ["long_hair"]
 
 
 def test_order_is_by_score_or_by_table_and_ties_keep_the_table() -> None:
     scores = scored([0, 0, 0.5, 0.9, 0.5, 0.95, 0])
-    (best,) = tags_over(scores, TABLE, Thresholds())
-    (table,) = tags_over(scores, TABLE, Thresholds(), "table")
+    (best,) = results(scores, TABLE, Thresholds())
+    (table,) = results(scores, TABLE, Thresholds(), "table")
     assert [name for name, _ in best.tags] == ["mochi", "hat", "long_hair", "smile"]
     assert [name for name, _ in table.tags] == ["long_hair", "hat", "smile", "mochi"]
 
 
 def test_no_ratings_no_images_and_no_tags_are_fine() -> None:
     bare = TagTable(("a",), (0,))
-    assert tags_over(scored([0.1]), bare, Thresholds()) == [TaggerResult("", [])]
-    assert tags_over(np.empty((0, 1), np.float32), bare, Thresholds()) == []
-    assert tags_over(np.empty((0, 7), np.float32), TABLE, Thresholds()) == []
+    assert results(scored([0.1]), bare, Thresholds()) == [TaggerResult("", [])]
+    assert results(np.empty((0, 1), np.float32), bare, Thresholds()) == []
+    assert results(np.empty((0, 7), np.float32), TABLE, Thresholds()) == []
 
 
 def test_mcut_cuts_each_image_at_its_widest_gap() -> None:
@@ -55,12 +55,12 @@ def test_mcut_cuts_each_image_at_its_widest_gap() -> None:
         [0.9, 0.8, 0.9, 0.3, 0.2, 0.16, 0.85],  # general: 0.9 0.85 | 0.3 0.2
         [0.9, 0.8, 0.1, 0.2, 0.3, 0.14, 0.0],  # general: 0.3 0.2 0.1 0.0 all equally far apart
     )
-    first, second = tags_over(scores, TABLE, Thresholds(mcut=True))
+    first, second = results(scores, TABLE, Thresholds(mcut=True))
     assert [name for name, _ in first.tags] == ["long_hair", "other", "mochi"]
     assert "mochi" not in dict(second.tags)
     assert {first.rating, second.rating} == {"general"}
     assert str(Thresholds(mcut=True)) == "mcut"
-    assert tags_over(np.empty((0, 7), np.float32), TABLE, Thresholds(mcut=True)) == []
+    assert results(np.empty((0, 7), np.float32), TABLE, Thresholds(mcut=True)) == []
 
 
 @given(
@@ -71,7 +71,7 @@ def test_mcut_cuts_each_image_at_its_widest_gap() -> None:
 def test_the_vectors_agree_with_a_plain_loop(
     rows: list[list[float]], general: float, character: float
 ) -> None:
-    found = tags_over(scored(*rows), TABLE, Thresholds(general, character))
+    found = results(scored(*rows), TABLE, Thresholds(general, character))
     limits = {4: float(np.float16(character)), 9: 2.0}
     for row, seen in zip(rows, found, strict=True):
         expected = [

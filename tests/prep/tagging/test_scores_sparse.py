@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from prep.dataset.index import Index
 from prep.project import Project
@@ -14,6 +13,7 @@ from prep.tagging.scores.sparse import FLOOR, NONE, Sparse, groups_of
 from prep.tagging.scores.store import ScoreStore, joined
 from prep.tagging.scores.thresholding import middle_of_widest_gap
 from prep.tagging.scores.thresholds import LEAST_CHARACTER, Thresholds
+from tests.prep.tagging.in_memory import Halves, results
 
 TABLE = TagTable(
     ("safe", "explicit", "long_hair", "hat", "smile", "bow", "mochi", "momo", "game"),
@@ -41,7 +41,6 @@ THRESHOLDS = st.builds(
     tags=st.dictionaries(st.sampled_from(["Long hair", "mochi", "safe"]), LIMIT, max_size=2),
     top=st.integers(0, 4),
 )
-Halves = NDArray[np.float16]
 
 
 def plainly(row: Halves, thresholds: Thresholds) -> list[str]:
@@ -82,31 +81,11 @@ def test_what_is_packed_is_unpacked(matrix: Halves) -> None:
 
 @given(matrix=MATRIX, thresholds=THRESHOLDS)
 def test_an_ensemble_of_one_is_that_tagger(matrix: Halves, thresholds: Thresholds) -> None:
-    fake = _Store(matrix)
-    ensemble = Ensemble([EnsembleMember("one", fake, TABLE, thresholds)])
-    contents = [str(n) for n in range(len(matrix))]
-    found = [one for part in ensemble.portions(contents) for one in seen(part, thresholds.top)]
+    found = results(matrix, TABLE, thresholds)
     assert len(found) == len(matrix)
     for row, one in zip(matrix, found, strict=True):
         assert [name for name, _ in one.tags] == plainly(row, thresholds)
         assert one.rating == ("safe" if row[0] >= row[1] else "explicit")
-
-
-class _Store(ScoreStore):
-    """Scores in memory."""
-
-    def __init__(self, matrix: Halves) -> None:
-        self._matrix = matrix
-        self._table = TABLE
-
-    def load(self, contents: list[str]) -> Halves:  # type: ignore[override]
-        return self._matrix[[int(name) for name in contents]].reshape(-1, WIDTH)
-
-    def sparse(self, contents: list[str], floors: Halves | float = FLOOR) -> Sparse:  # type: ignore[override]
-        return Sparse.of(self.load(contents), TABLE, floors)
-
-    def known(self) -> set[str]:
-        return {str(n) for n in range(len(self._matrix))}
 
 
 def test_scores_of_an_older_version_are_read_once(project: Project) -> None:

@@ -18,10 +18,10 @@ from prep.project import CaptionSection, Project, Settings
 from prep.project.tagger import TaggerSection
 from prep.tagging.captions import recompiled
 from prep.tagging.models.tables import CHARACTER, GENERAL, RATING, TagTable
-from prep.tagging.scores.ensemble import tags_over
 from prep.tagging.scores.thresholds import Thresholds
 from prep.tagging.scores.writing import Writing
 from tests.prep.caption_lines import texts
+from tests.prep.tagging.in_memory import results
 
 TABLE = TagTable(
     (
@@ -89,7 +89,7 @@ def test_running_twice_changes_nothing(
     rules: Rules, mode: WriteMode, text: str | None, answers: dict[str, bool],
 ) -> None:  # fmt: skip
     rules, writer = made(rules, section, writing, __file__)
-    (seen,) = tags_over(np.array([scores]), TABLE, thresholds)
+    (seen,) = results(np.array([scores]), TABLE, thresholds)
     machine = writer.tags(seen)
     if mode == "overwrite":  # answers are forgotten
         answers = {}
@@ -119,7 +119,7 @@ def test_a_cache_and_all_decisions_lost_change_nothing_either(
     assume(not rules.known.direct or all(bare.apply([tag]) for tag in captions.split(text)))
     # A pattern that tells spaces from underscores makes two tags of what is one to everything else.
     assume("_" not in rules.regex or writing.words == "spaces")
-    (seen,) = tags_over(np.array([scores]), TABLE, thresholds)
+    (seen,) = results(np.array([scores]), TABLE, thresholds)
     try:
         first, _, _ = recompiled(text, None, writer.tags(seen), rules, "merge")
         second, _, hand = recompiled(first, None, writer.tags(seen), rules, "merge")

@@ -26,8 +26,8 @@ from prep.tagging.models.records import (
 )
 from prep.tagging.models.tables import ARTIST, CHARACTER, COPYRIGHT, NO_TAG, read_table
 from prep.tagging.runtime.tagger import Tagger
-from prep.tagging.scores.ensemble import tags_over
 from prep.tagging.scores.thresholds import Thresholds, configured
+from tests.prep.tagging.in_memory import results
 from tests.prep.tagging.layouts import TAGS, VOCABULARY, Graph, Writer, grouped, make, table, text
 from tests.prep.tiny_taggers import make_tagger
 
@@ -210,7 +210,7 @@ def test_thresholds_of_oppai_and_outputs_that_are_no_tags(tmp_path: Path) -> Non
         Thresholds(mcut=True),
         Thresholds(tags={"<PAD>": 0.1}),
     ):
-        (found,) = tags_over(high, files.tags(), thresholds)
+        (found,) = results(high, files.tags(), thresholds)
         assert not {"<PAD>", "<UNK>"} & {name for name, _ in found.tags}
         assert found.rating == ""
     plain = oppai(tmp_path / "y", {"tag_5": 0.25, "tag_6": {"threshold": 0.5}})
@@ -276,7 +276,7 @@ def test_artists_and_meta_tags_of_pixai_stay_out_unless_asked_for(tmp_path: Path
     high = np.ones((1, len(tags)), np.float32)
     for cut in (False, True):
         thresholds = configured(TaggerSection(), recommended(files, tags), mcut=cut)
-        (found,) = tags_over(high * np.linspace(0.5, 1, len(tags)), tags, thresholds)
+        (found,) = results(high * np.linspace(0.5, 1, len(tags)), tags, thresholds)
         assert not {"some_painter", "highres"} & {name for name, _ in found.tags}
 
 

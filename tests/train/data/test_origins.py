@@ -9,9 +9,8 @@ from PIL import Image
 from prep.images.buckets import Fit
 from prep.ops import export, scan
 from prep.project import Project
-from prep.project.creation import initialise
 from prep.training_set.manifest import FILE_NAME
-from tests.conftest import draw_numbered
+from tests.train.projects import small_project
 from train.config import TrainSettings
 from train.data.dataset import TrainImage
 from train.data.origins import Origin
@@ -21,13 +20,7 @@ from train.data.reading import read_dataset
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """Return a project of two pictures of 300 x 200, whose bucket is 80 x 48."""
-    made = initialise(tmp_path / "project")
-    folder = made.dataset / "1_mochi"
-    folder.mkdir()
-    for number in range(2):
-        draw_numbered(number, (300, 200)).save(folder / f"{number}.png")
-        (folder / f"{number}.txt").write_text("mochi, bear")
-    return made.saved({"project": {"resolution": 64}, "buckets": {"step": 16, "minimum": 32}})
+    return small_project(tmp_path / "project", "1_mochi", (300, 200))
 
 
 def exported(project: Project) -> list[TrainImage]:

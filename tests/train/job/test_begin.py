@@ -13,7 +13,7 @@ from prep.errors import UserError
 from prep.events import Event
 from prep.project import Project
 from prep.system import jobs
-from tests.train.job.projects import small_project
+from tests.train.projects import small_project
 from tests.train.tiny import make_sdxl_base
 from train.config import RunConfig, TrainSettings
 from train.data.reading import read_dataset

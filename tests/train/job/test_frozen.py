@@ -12,7 +12,7 @@ from prep.ops import export, scan
 from prep.project import Project
 from prep.training_set.manifest import FILE_NAME
 from tests.conftest import draw_numbered
-from tests.train.job.projects import small_project
+from tests.train.projects import small_project
 from train.config import TrainSettings
 from train.data.reading import read_dataset
 from train.job.frozen import freeze, is_same

@@ -15,7 +15,7 @@ from prep.errors import UserError
 from prep.events import Event, Metric, Stage, Warned
 from prep.project import Project
 from prep.system import jobs
-from tests.train.job.projects import small_project
+from tests.train.projects import small_project
 from tests.waiting import descendants, wait_for
 from train.config import TrainSettings
 from train.job.begin import begin, restart_queue, resume
@@ -65,8 +65,9 @@ def ended(stream: Generator[Event, None, T]) -> tuple[T, list[Event]]:
             return value, found
 
 
-def stepping(job: jobs.Job) -> None:
-    wait_for(lambda: any(isinstance(event, Metric) for event in jobs.Follower(job).poll()))
+def steps(job: jobs.Job) -> list[int]:
+    found = jobs.Follower(job).poll()
+    return [e.step for e in found if isinstance(e, Metric) and e.loss is not None]
 
 
 def supervisor(job: jobs.Job) -> int:
@@ -86,7 +87,7 @@ def test_a_second_run_waits_and_trains_what_it_was_queued_with(
 ) -> None:
     first, said = begun(project, settings)
     assert not [event for event in said if isinstance(event, Warned)]
-    stepping(first)
+    wait_for(lambda: steps(first))
     second, said = begun(project, short(settings, 2))
     warned = [event.message for event in said if isinstance(event, Warned)]
     assert warned[0].startswith("There are files of a run named mochi already; this one is named")
@@ -128,6 +129,7 @@ def times(job: jobs.Job, kind: str = "") -> list[float]:
 def test_after_a_restart_of_the_computer_everything_goes_on(
     project: Project, settings: TrainSettings
 ) -> None:
+    """A run ends with its supervisor, and goes on from its last state."""
     first, _ = begun(project, settings)
     wait_for(lambda: has_state(first))
     queued = [begun(project, short(settings, seed))[0] for seed in (2, 3)]
@@ -141,17 +143,19 @@ def test_after_a_restart_of_the_computer_everything_goes_on(
         "Runs that waited when the computer was switched off: 2.",
         "Start them with: shikomi jobs start",
     )
-    wait_for(lambda: jobs.status(later).state == "done")
+    wait_for(lambda: jobs.status(later).state == "running")
     assert read_run(project, later).name == "mochi-4", "the names of those that wait are taken"
+    jobs.send(later, "kill")
+    wait_for(lambda: not jobs.alive(later))
 
     changes = Changes(overrides=["epochs=4999"])
     assert len(list(resume(project, first.name, changes))) == 2
     wait_for(lambda: jobs.status(first).state == "running")
-    stepping(first)
     with pytest.raises(UserError, match="is already running"):
         list(resume(project, first.name))
     os.kill(supervisor(first), signal.SIGKILL)
     wait_for(lambda: jobs.status(first).state == "lost")
+    done = steps(first)
 
     shutil.rmtree(queued[0].directory / "state", ignore_errors=True)
     run = read_run(project, queued[0])
@@ -164,6 +168,8 @@ def test_after_a_restart_of_the_computer_everything_goes_on(
         for event in warned
     )
     wait_for(lambda: jobs.status(queued[1]).state == "queued")
+    wait_for(lambda: len(steps(first)) > len(done))
+    assert steps(first)[len(done)] in (done[-1], done[-1] + 1)
     jobs.send(first, "stop")
     wait_for(lambda: jobs.status(queued[1]).state == "done")
     assert jobs.status(queued[0]).state == "stalled"

@@ -18,7 +18,7 @@ Measure = Callable[..., MemoryPeak]
 
 
 @pytest.fixture(scope="module")
-def measured(shallow: Path) -> Measure:
+def measured(base: Path) -> Measure:
     """Return a function that calculates a run of one image at a time; the same one once."""
 
     @cache
@@ -29,11 +29,11 @@ def measured(shallow: Path) -> Measure:
         drawn: bool = True,
         **settings: Any,
     ) -> MemoryPeak:
-        places: Any = dict.fromkeys(("project", "dataset", "output", "samples", "cache"), shallow)
-        train = TrainSettings(base=str(shallow), **{"batch_size": 1, **settings})
+        places: Any = dict.fromkeys(("project", "dataset", "output", "samples", "cache"), base)
+        train = TrainSettings(base=str(base), **{"batch_size": 1, **settings})
         run = RunConfig(name="a", train=train, **places)
         place = Place(dtype, is_cpu=is_cpu)
-        return peak_of(run, BaseModel.open(shallow), place, (64, 96), (96, 64) if drawn else None)
+        return peak_of(run, BaseModel.open(base), place, (64, 96), (96, 64) if drawn else None)
 
     return measure
 
@@ -53,9 +53,9 @@ def test_the_phases_and_the_largest_of_them() -> None:
     assert replace(peak, encoding=500).total == 510
 
 
-def test_the_parts_of_a_peak(measured: Measure, shallow: Path) -> None:
+def test_the_parts_of_a_peak(measured: Measure, base: Path) -> None:
     plain = measured(rank=4)
-    parameters = sum(count(shallow, name) for name in ("unet", "vae", "text_encoder"))
+    parameters = sum(count(base, name) for name in ("unet", "vae", "text_encoder"))
     assert sum(plain.weights.values()) == 4 * parameters
     frozen = measured(rank=4, train_text_encoder=False)
     saving = measured(rank=4, gradient_checkpointing=True)
@@ -78,34 +78,34 @@ def test_the_parts_of_a_peak(measured: Measure, shallow: Path) -> None:
     ],
 )
 def test_a_whole_model_takes_what_is_kept_of_each_weight(
-    measured: Measure, shallow: Path, dtype: torch.dtype, settings: dict[str, Any], each: int
+    measured: Measure, base: Path, dtype: torch.dtype, settings: dict[str, Any], each: int
 ) -> None:
     """Master, gradient and moments in fp32; copies where the model computes in 16 bits."""
     peak = measured(dtype, method="full", **settings)
-    assert peak.trained == pytest.approx(each * count(shallow, "unet"), rel=0.01)
+    assert peak.trained == pytest.approx(each * count(base, "unet"), rel=0.01)
     # Nothing of the UNet is there beside it; a CPU keeps the frozen text encoder.
     assert peak.resident == ("text_encoder",)
 
 
 def test_a_whole_model_with_its_text_encoder_leaves_nothing_frozen(
-    measured: Measure, shallow: Path
+    measured: Measure, base: Path
 ) -> None:
     card = measured(torch.bfloat16, is_cpu=False, drawn=False, method="full")
     assert card.phases["train"] == card.trained + card.step
     assert (card.drawing, card.tiled) == (0, 0)
     texts = measured(torch.bfloat16, method="full", train_text_encoder=True)
-    both = count(shallow, "unet") + count(shallow, "text_encoder")
+    both = count(base, "unet") + count(base, "text_encoder")
     assert texts.trained == pytest.approx(18 * both, rel=0.01)
     assert texts.resident == ()
 
 
 def test_a_whole_model_of_fp32_is_there_twice_while_its_masters_are_made(
-    measured: Measure, shallow: Path
+    measured: Measure, base: Path
 ) -> None:
     """As it is loaded, and flat with the gradients: more than Adafactor's steps ever need."""
     saving: dict[str, Any] = {"optimizer": "adafactor", "gradient_checkpointing": True}
     peak = measured(method="full", **saving)
-    assert peak.trained + peak.step >= 12 * count(shallow, "unet")
+    assert peak.trained + peak.step >= 12 * count(base, "unet")
 
 
 def test_what_is_there_in_each_phase(measured: Measure) -> None:

@@ -92,8 +92,8 @@ def test_the_same_is_calculated_once(base: Path, calculated: list[Any]) -> None:
     assert known_peak(a_run(), model, CARD, (64, 64)).trained == 2
 
 
-def test_a_real_peak_comes_back_as_it_was(shallow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = BaseModel.open(shallow)
+def test_a_real_peak_comes_back_as_it_was(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = BaseModel.open(base)
     first = known_peak(a_run(batch_size=1), model, CARD, (64, 64), (64, 64))
     monkeypatch.delattr(remembered, "peak_of")
     assert known_peak(a_run(batch_size=1), model, CARD, (64, 64), (64, 64)) == first
@@ -153,12 +153,12 @@ READ: set[str] = set()
     ],
 )
 def test_the_calculation_reads_no_setting_that_is_left_out(
-    shallow: Path, values: dict[str, Any]
+    base: Path, values: dict[str, Any]
 ) -> None:
     """The learning rate and the seed are handed on, and change nothing but numbers."""
     run = a_run(Watched(rank=4, batch_size=1, **values))
     READ.clear()
-    peak_of(run, BaseModel.open(shallow), CARD, (64, 64), (64, 64))
+    peak_of(run, BaseModel.open(base), CARD, (64, 64), (64, 64))
     assert {"rank", "batch_size", "optimizer"} <= READ
     assert {"learning_rate", "seed"} >= READ & WITHOUT_EFFECT
 

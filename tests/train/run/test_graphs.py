@@ -217,10 +217,10 @@ def test_no_more_shapes_are_recorded_than_there_is_room_for(
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch warns of its own looks at tensors
 def test_compiled_blocks_learn_nearly_the_same_and_are_compiled_once(
-    make_run: MakeRun, tmp_path: Path, shallow: Path
+    make_run: MakeRun, tmp_path: Path
 ) -> None:
     """What is traced, and how often; without a compiler at the end."""
-    usual = {"base": str(shallow), "validation_fraction": 0, "epochs": 20, "batch_size": 1}
+    usual = {"validation_fraction": 0, "epochs": 20, "batch_size": 1}
     run = make_run(execution="compile", **usual)
     eager = run.model_copy(update={"train": run.train.model_copy(update={"execution": "eager"})})
     expected, _ = taken(ready(eager, tmp_path / "eager"), 7)

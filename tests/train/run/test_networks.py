@@ -50,7 +50,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 OPTIONS: dict[str, dict[str, Any]] = {
     "drops": {"dropout": 0.1, "rank_dropout": 0.2, "module_dropout": 0.2, "precision": "bf16"},
     "blocks": {
-        "block_ranks": {"down_blocks.1": 2, "*attn2*": 0},
+        "block_ranks": {"down_blocks.0": 2, "*attn2*": 0},
         "block_learning_rates": {"up_blocks": 0.5, "encoder": 2.0},
         "lora_plus_ratio": 4.0,
         "rank_stabilised": True,

@@ -178,21 +178,43 @@ def lose_patience(rank: int, folder: Path) -> dict[str, Any]:
 
 
 SCENARIOS = {f.__name__: f for f in (train_together, run_out, encode_together, lose_patience)}
+Outcome = dict[str, Any]
 
 
-def two_processes(scenario: Any, folder: Path) -> list[dict[str, Any]]:
-    """Run a scenario in two processes; return what came of it in each."""
-    argv = [sys.executable, "-m", __name__, scenario.__name__]
-    for rank in range(2):
-        (folder / str(rank)).mkdir()
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Outcome]]:
+    """Run the scenarios one after another in two processes; return what came of them in each."""
+    folder = tmp_path_factory.mktemp("processes")
+    for name in SCENARIOS:
+        for rank in range(2):
+            (folder / name / str(rank)).mkdir(parents=True)
+    spoilt_images(folder / "encode_together")
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        (folder / "lose_patience" / "port").write_text(str(probe.getsockname()[1]))
+    argv = [sys.executable, "-m", __name__]
     started = [subprocess.Popen([*argv, str(rank), str(folder)], cwd=ROOT) for rank in range(2)]
     assert [process.wait() for process in started] == [0, 0]
-    return [torch.load(folder / str(rank) / "found") for rank in range(2)]
+    return {
+        name: [torch.load(folder / name / str(rank) / "found") for rank in range(2)]
+        for name in SCENARIOS
+    }
 
 
-def test_two_processes_learn_what_one_learns_from_accumulated_batches(tmp_path: Path) -> None:
+def spoilt_images(folder: Path) -> None:
+    """Write a dataset of nine images, two of which cannot be read."""
+    make_images(folder / "images", 9)
+    (folder / "images" / "03.png").write_bytes(b"no picture")
+    whole = (folder / "images" / "05.png").read_bytes()
+    (folder / "images" / "05.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "dataset.toml").write_text(dataset_text())
+
+
+def test_two_processes_learn_what_one_learns_from_accumulated_batches(
+    outcomes: dict[str, list[Outcome]], tmp_path: Path
+) -> None:
     """Three batches an epoch: in every second step the second process has none."""
-    first, second = two_processes(train_together, tmp_path)
+    first, second = outcomes["train_together"]
     alone, recorded = toy_training(tmp_path, IMAGES, gradient_accumulation=2, **SETTINGS)
     losses = steps(alone, STEPS)
     assert (first["batches"], second["batches"], len(recorded.noise)) == (4, 2, 6)
@@ -207,8 +229,10 @@ def test_two_processes_learn_what_one_learns_from_accumulated_batches(tmp_path: 
     assert first["flags"] == second["flags"] == {"save": True, "stop": False}
 
 
-def test_memory_that_runs_out_in_one_process_is_nothing_to_the_other(tmp_path: Path) -> None:
-    first, second = two_processes(run_out, tmp_path)
+def test_memory_that_runs_out_in_one_process_is_nothing_to_the_other(
+    outcomes: dict[str, list[Outcome]], tmp_path: Path
+) -> None:
+    first, second = outcomes["run_out"]
     alone, _ = toy_training(tmp_path, MANY, gradient_accumulation=2, **LARGE)
     assert first["losses"] == second["losses"] == pytest.approx(steps(alone, 2), rel=1e-5)
     assert torch.equal(first["weights"], second["weights"])
@@ -220,13 +244,10 @@ def test_memory_that_runs_out_in_one_process_is_nothing_to_the_other(tmp_path: P
     assert first["warnings"] == 1
 
 
-def test_two_processes_encode_each_image_once_and_stop_together(tmp_path: Path) -> None:
-    make_images(tmp_path / "images", 9)
-    (tmp_path / "images" / "03.png").write_bytes(b"no picture")
-    whole = (tmp_path / "images" / "05.png").read_bytes()
-    (tmp_path / "images" / "05.png").write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "dataset.toml").write_text(dataset_text())
-    first, second = two_processes(encode_together, tmp_path)
+def test_two_processes_encode_each_image_once_and_stop_together(
+    outcomes: dict[str, list[Outcome]],
+) -> None:
+    first, second = outcomes["encode_together"]
     assert len(set(first["encoded"] + second["encoded"])) == 7
     assert sorted((len(first["encoded"]), len(second["encoded"]))) in ([3, 4], [2, 5])
     assert len(first["loaded"]) == 7
@@ -235,20 +256,16 @@ def test_two_processes_encode_each_image_once_and_stop_together(tmp_path: Path) 
     assert first["skipped"] == second["skipped"] == ["03.png", "05.png"]
 
 
-def test_processes_wait_as_long_as_their_patience(tmp_path: Path) -> None:
+def test_processes_wait_as_long_as_their_patience(outcomes: dict[str, list[Outcome]]) -> None:
     """The first one may draw for hours; with a patience of a second, the other gives up."""
     assert timedelta(days=7) < processes.PATIENCE
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        (tmp_path / "port").write_text(str(probe.getsockname()[1]))
-    first, _ = two_processes(lose_patience, tmp_path)
+    first, _ = outcomes["lose_patience"]
     assert "imed out" in first["left"]
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    name, number, place = sys.argv[1:]
-    result = SCENARIOS[name](int(number), Path(place))
-    torch.save(result, Path(place) / number / "found")
-    if distributed.is_initialized():
+    number, place = int(sys.argv[1]), Path(sys.argv[2])
+    for name, scenario in SCENARIOS.items():
+        torch.save(scenario(number, place / name), place / name / str(number) / "found")
         distributed.destroy_process_group()

@@ -22,7 +22,7 @@ from train.run.loop import train
 from train.run.processes import ProcessGroup
 
 CPU = ProcessGroup(torch.device("cpu"))
-STEPS = 120
+STEPS = 80
 PROMPTS = tuple(f"mochi --d {seed}" for seed in range(1, 4))
 SETTINGS: dict[str, Any] = {
     "rank": 16,
@@ -31,7 +31,7 @@ SETTINGS: dict[str, Any] = {
     "conv_alpha": 16.0,
     "batch_size": 8,
     "max_steps": STEPS,
-    "learning_rate": 2e-3,
+    "learning_rate": 3e-3,
     "warmup_steps": 5,
     "min_snr_gamma": 0.0,  # the schedule ends in pure noise, which would count for nothing
     "tag_dropout": 0.6,
