@@ -50,7 +50,7 @@ class BaseApp(GraphicsApp):
 
     def on_mount(self) -> None:
         """Look for garbage now and then."""
-        self.set_interval(_REST_SECONDS, self._at_rest)
+        self.set_interval(_REST_SECONDS, self._tidy)
 
     async def on_event(self, event: events.Event) -> None:
         """Note when something was entered."""
@@ -58,7 +58,7 @@ class BaseApp(GraphicsApp):
             self._entered = time.monotonic()
         await super().on_event(event)
 
-    def _at_rest(self) -> None:
+    def _tidy(self) -> None:
         if time.monotonic() - self._entered > _REST_SECONDS:
             collect_at_rest()
 
