@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from textual.strip import Strip
 
-from tui.graphics.blocks import _style
+from tui.graphics.blocks import _colour
 from tui.graphics.drawing import draw
 from tui.terminal import Drawing, Terminal
 
@@ -69,7 +69,7 @@ def main() -> None:
     for kind in kinds:
         terminal, spent = Terminal(kind, _CELL), []
         for _ in range(turns):
-            _style.cache_clear()
+            _colour.cache_clear()
             began = time.process_time()
             drawn = draw(whole, *_CELLS, terminal)
             spent.append((time.process_time() - began) * 1000)

@@ -43,6 +43,7 @@ _PATIENCE = 180.0
 _LONGEST = 400.0
 """Seconds to wait for comparisons at the end."""
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
+_POINTER = re.compile(r"\x1b\]22;[^\x07]*\x07")
 _STAGES = ("2", "3", "4", "5", "6", "7", "0", "1")
 
 
@@ -168,10 +169,15 @@ class Application:
         return first, last, self.cpu - cpu
 
     def _read(self, patience: float) -> str:
-        """Return the next output; empty if there is none for so long."""
-        if not select.select([self._terminal], [], [], patience)[0]:
-            return ""
-        return os.read(self._terminal, 1 << 20).decode(errors="replace")
+        """Return the next output; empty if there is none for so long.
+
+        The shape of the pointer, which is told as soon as a stage is left, is no paint.
+        """
+        until = time.monotonic() + patience
+        while select.select([self._terminal], [], [], max(0.0, until - time.monotonic()))[0]:
+            if text := _POINTER.sub("", os.read(self._terminal, 1 << 20).decode(errors="replace")):
+                return text
+        return ""
 
 
 def _megabytes(process: int, what: str) -> float:

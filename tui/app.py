@@ -5,7 +5,6 @@ to the application, since workers die with the node that started them.
 """
 
 import asyncio
-import gc
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -34,6 +33,7 @@ from tui.about import moment
 from tui.dialogs.help import Help
 from tui.dialogs.question import Question
 from tui.dialogs.settings import Settings
+from tui.garbage import settle
 from tui.jobs.follow import JobView
 from tui.jobs.scanning import ScanProgress, scan
 from tui.key_order import KeyOrder, NextRound
@@ -143,9 +143,16 @@ class ShikomiApp(TourApp):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
-        gc.enable()  # see tui.opening
+        settle()
         share_pools()
         self._follow_jobs()
+        self._begin_to_work()
+
+    @work(group="begin", exit_on_error=False)
+    async def _begin_to_work(self) -> None:
+        """Begin what keeps the processor busy, after the first list of images."""
+        listed = self.session.queries.run(lambda _: None)
+        await asyncio.gather(listed, return_exceptions=True)  # who asked for the list tells it
         self._show_unfinished()
         self.action_rescan()
 
@@ -161,6 +168,8 @@ class ShikomiApp(TourApp):
             self._show_strip()
             if event.state is WorkerState.ERROR:
                 self.on_scan_done()  # what is known is all that there will be
+        elif event.worker.group == "ahead" and event.worker.is_finished:
+            settle()
 
     def on_app_focus(self) -> None:
         """Rescan when the user comes back from another program."""
@@ -329,14 +338,7 @@ class ShikomiApp(TourApp):
             with self.batch_update():
                 await self.switch_mode(mode)
                 self.show_states()
-            self._draw_all()
-
-    def _draw_all(self) -> None:
-        """Let the next paint be of the whole screen.
-
-        Textual would first draw the widgets whose places are new over what was there before.
-        """
-        self.screen._compositor._dirty_regions.add(self.size.region)
+            self.screen.refresh()  # nothing else tells it that the batch has ended
 
     def action_help(self) -> None:
         """Show all keys."""

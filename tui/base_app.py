@@ -7,6 +7,7 @@ all of them are kept in a list. Nothing is laid over pictures and captions.
 import time
 from collections.abc import Sequence
 
+from textual import events
 from textual.content import Content
 from textual.filter import LineFilter
 from textual.notifications import Notify
@@ -17,12 +18,17 @@ from prep.language import translated
 from prep.printable import printable
 from tui.dialogs.jump import Jump, targets
 from tui.dialogs.notices import Notices
+from tui.garbage import collect_at_rest, free_lines
 from tui.graphics.app import GraphicsApp
 from tui.notices import MOST, Notice
 from tui.printable_lines import PRINTABLE
+from tui.stylesheet import ParsedOnce
 from tui.terminal import Terminal
 from tui.themes import THEMES
 from tui.widgets.job_strip import JobStrip
+
+_REST_SECONDS = 1.0
+"""Seconds without a key or a move of the mouse after which nobody is kept waiting."""
 
 
 class BaseApp(GraphicsApp):
@@ -30,6 +36,8 @@ class BaseApp(GraphicsApp):
 
     def __init__(self, terminal: Terminal | None = None) -> None:
         super().__init__(terminal)
+        free_lines()
+        self._entered = 0.0
         self.notices: list[Notice] = []
         self.notice: Notice | None = None
         self._notice_timer: Timer | None = None
@@ -38,6 +46,21 @@ class BaseApp(GraphicsApp):
         self.theme = THEMES[0].name
         for name in set(self.available_themes) - {theme.name for theme in THEMES}:
             self.unregister_theme(name)
+        self.stylesheet = ParsedOnce(variables=self.get_css_variables())
+
+    def on_mount(self) -> None:
+        """Look for garbage now and then."""
+        self.set_interval(_REST_SECONDS, self._tidy)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Note when something was entered."""
+        if isinstance(event, events.InputEvent):
+            self._entered = time.monotonic()
+        await super().on_event(event)
+
+    def _tidy(self) -> None:
+        if time.monotonic() - self._entered > _REST_SECONDS:
+            collect_at_rest()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return what every line of every widget goes through on its way to the terminal."""

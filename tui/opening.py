@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from prep.project import Project
+from tui.garbage import held_back
 from tui.preferences import read_preferences
 from tui.terminal import ImageMode, Terminal, detect
 
@@ -49,6 +50,7 @@ def _choose() -> tuple[Path | None, int]:
     """Return the folder that was chosen, or the exit code."""
     from tui.chooser.app import ChooserApp
 
+    gc.enable()
     app = ChooserApp()
     chosen = app.run()
     if app._exception is not None:
@@ -59,15 +61,11 @@ def _choose() -> tuple[Path | None, int]:
 
 def _open(project: Project, terminal: Terminal) -> tuple[bool, Path | None, int]:
     """Return whether another project is wanted, which if that is known, and the exit code."""
-    # Of what is made on the way to the first frame, hardly anything becomes garbage.
-    gc.disable()
-    try:
+    with held_back():
         from tui.app import ShikomiApp
 
         app = ShikomiApp(project, terminal)
         app.run()
-    finally:
-        gc.enable()
     if app._exception is not None:
         raise app._exception
     _let_go_of_the_keyboard()

@@ -4,6 +4,7 @@ Whoever opens the application does not wait until the parser of all verbs has be
 takes a tenth of the time to the first frame. Anything else, faults included, is left to the parser.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -56,9 +57,13 @@ def open_project(project: Path | None, images: ImageMode) -> int:
             "The terminal application needs a terminal.",
             "In scripts, use the verbs: shikomi --help",
         )
-    from tui.language_choice import use_preferred_language
+    gc.disable()  # see tui.garbage
+    try:
+        from tui.language_choice import use_preferred_language
 
-    use_preferred_language()
-    from tui.opening import run
+        use_preferred_language()
+        from tui.opening import run
 
-    return run(project, images)
+        return run(project, images)
+    finally:
+        gc.enable()

@@ -90,6 +90,19 @@ class StageScreen(Screen[None]):
         yield JobStrip()
         yield KeyLine()
 
+    def _compositor_refresh(self) -> None:
+        """Draw, but not while the application waits for all of a stage to be there.
+
+        Textual would draw and drop it, and no longer know that it is not on the screen; and it
+        would draw what has a new layout once more if all is to be drawn.
+        """
+        if self.app._batch_count:
+            return
+        if self._repaint_required:
+            self._repaint_required = False
+            self._compositor._dirty_regions.add(self.size.region)
+        super()._compositor_refresh()
+
     def on_mount(self) -> None:
         """Subscribe to changes."""
         self.session.dataset_changed.subscribe(self, self._dataset_changed)

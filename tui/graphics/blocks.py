@@ -3,11 +3,13 @@
 Works in every terminal with colours, in tmux, over SSH and in the browser.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.color import Color
+from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
@@ -65,6 +67,13 @@ def quadrants(pixels: Pixels) -> list[Strip]:
     ]
 
 
+def encode(strips: Iterable[Strip], console: Console) -> None:
+    """Make the sequences of lines in this thread: their styles keep them for the event loop."""
+    for strip in strips:
+        strip.render(console)
+    Strip.render_ansi.cache_clear()  # 16,384 styles of pictures, most of which are gone
+
+
 def _strip(blocks: list[str], colours: list[list[int]]) -> Strip:
     """Return a line of cells; neighbours of the same colours share a segment."""
     segments: list[Segment] = []
@@ -77,6 +86,14 @@ def _strip(blocks: list[str], colours: list[list[int]]) -> Strip:
     return Strip(segments, len(blocks))
 
 
-@lru_cache(maxsize=65536)
 def _style(*colours: int) -> Style:
-    return Style.from_color(Color.from_rgb(*colours[:3]), Color.from_rgb(*colours[3:]))
+    return Style.from_color(_colour(*colours[:3]), _colour(*colours[3:]))
+
+
+@lru_cache(maxsize=4096)
+def _colour(red: int, green: int, blue: int) -> Color:
+    """Return a colour; pairs of them are hardly ever met again, in this picture or another.
+
+    Whatever is kept here, each full collection of garbage goes through.
+    """
+    return Color.from_rgb(red, green, blue)

@@ -38,7 +38,5 @@ def screen_of(mode: str) -> type[StageScreen]:
 
 def read_ahead() -> None:
     """Import what has not been opened yet, so that no key waits for it."""
-    for mode in SCREENS:
-        screen_of(mode)
-    for name in _LATER:
+    for name in (*(f"tui.screens.{mode}" for mode in SCREENS), *_LATER):
         import_module(name)

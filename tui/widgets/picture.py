@@ -23,8 +23,9 @@ from tui.widgets.line_list import centred
 
 Load = Callable[[], Image.Image]
 
-_REMEMBERED = 8
-"""Drawn pictures that are kept; each may be megabytes of control sequences."""
+_REMEMBERED = 4
+"""Drawn pictures that are kept: this one, those beside it, and one more. Each may be megabytes of
+control sequences, or tens of thousands of objects to look through for garbage."""
 _PAN = 0.2
 """Share of what is seen that one key moves it by."""
 _OFF = marked("pictures are off (--images)")
@@ -252,6 +253,7 @@ class Picture(Pictured):
         self._drawn, self._text = drawn, text
         self.refresh()
         if drawn is not None and self.view == View():
+            await self.wait_for_refresh()  # drawing would hold the interpreter's lock meanwhile
             for neighbour in self._ahead:
                 with suppress(UserError):  # told when it is shown
                     await self._made(neighbour, View(), (), self.size)
@@ -271,13 +273,18 @@ class Picture(Pictured):
         if (drawn := self._cache.get(place)) is not None:
             return drawn
         known, current = self._decoded, source is self._source
+        console = self.app.console
         image = known[1] if known is not None and known[0] == source.key else None
 
         def make() -> tuple[Drawn, Image.Image]:
-            from tui.graphics.drawing import draw  # needs numpy
+            # These need numpy.
+            from tui.graphics.blocks import encode
+            from tui.graphics.drawing import draw
 
             whole = image or source.load()
-            return draw(whole, width, height, terminal, view, over), whole
+            picture = draw(whole, width, height, terminal, view, over)
+            encode(picture.strips, console)
+            return picture, whole
 
         made, whole = await self._session.paint(make)
         self._cache[place] = made

@@ -31,6 +31,12 @@ class StageItem(Static):
         self._number, self._mode = STAGE_KEYS[mode][0], mode
         self._stage = StageState("open", "")
 
+    def start(self, form: str) -> None:
+        """Write it for the first time, before the first layout."""
+        self.set_reactive(StageItem.form, form)
+        self.set_class(form == "line", "-line")
+        self._write()
+
     def show(self, stage: StageState) -> None:
         """Show a state."""
         if stage != self._stage:
@@ -38,10 +44,6 @@ class StageItem(Static):
             self._write()
         for name in GLYPHS:
             self.set_class(stage.state == name, f"-{name.replace(' ', '-')}")
-
-    def on_mount(self) -> None:
-        """Write it for the first time."""
-        self._write()
 
     def watch_form(self, form: str) -> None:
         """Redraw for another space."""
@@ -93,8 +95,7 @@ class Rail(Container):
         width, height = self.app.size
         form = _form(stages, width, 1 if row else height - _AROUND)
         for stage in stages:
-            stage.set_reactive(StageItem.form, form)
-            stage.set_class(form == "line", "-line")
+            stage.start(form)
             yield stage
 
     def show(self, states: Mapping[str, StageState]) -> None:
