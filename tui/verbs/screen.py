@@ -125,7 +125,7 @@ class VerbScreen(ModalScreen[None]):
             await self.action_more()
         self.set_interval(POLL, self._show_run)
         inputs = [each for each in self.query("OptionField *") if each.focusable]
-        (inputs[0] if inputs else self.query_one(Output)).focus()
+        self.set_focus(inputs[0] if inputs else self.query_one(Output))
         self._complete()
         self._seen = self.values
         self._show_command()
