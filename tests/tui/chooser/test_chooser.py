@@ -93,6 +93,8 @@ def test_paths_are_completed(tmp_path: Path) -> None:
     root = str(tmp_path)
     assert completions(f"{root}/b") == [f"{root}/beach 2/", f"{root}/beach 10/"]
     assert completions(f"{root}/beach", is_source)[-1] == f"{root}/beach.zip"
+    (root / "bed\nroom").mkdir()
+    assert completions(f"{root}/be") == [f"{root}/beach 2/", f"{root}/beach 10/"]
     assert completions(f"{root}/.h") == [f"{root}/.hidden/"]
     assert completions(f"{root}/nothing/x") == []
     assert shared(completions(f"{root}/b")) == f"{root}/beach "
