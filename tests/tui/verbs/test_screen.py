@@ -1,17 +1,14 @@
 """The forms of verbs, driven as a user drives them."""
 
-import asyncio
 import json
 import shlex
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.command import Hits
-from textual.widgets import Button, Input, OptionList, Select, Static
+from textual.widgets import Button, Input, Select, Static
 
 from prep.dataset.index import Index
 from prep.ops import scan
@@ -19,13 +16,12 @@ from prep.project import Project
 from prep.system import jobs
 from tests.tui.driving import Opened, running
 from tests.verbs import all_verbs
-from tui.palette import TableProvider
 from tui.verbs import fields
 from tui.verbs import screen as screens
 from tui.verbs.command import words
 from tui.verbs.fields import Field, Pair, TableField, can_be_named, exactly
 from tui.verbs.first import FIRST, first_of
-from tui.verbs.options import NOT_HERE, VerbSpec, spec_of, verbs
+from tui.verbs.options import NOT_HERE, spec_of, verbs
 from tui.verbs.output import Output
 from tui.verbs.screen import VerbScreen
 from tui.verbs.table import CONDUCT
@@ -125,64 +121,6 @@ async def test_every_form_opens(three: Project) -> None:
             assert form.command == words(spec, three.root, {})
             await opened.pilot.press("ctrl+o", "escape")
             await opened.until(lambda: not isinstance(opened.app.screen, VerbScreen))
-
-
-async def test_the_palette_has_every_verb_in_the_order_of_the_work(three: Project) -> None:
-    async with running(three) as opened:
-        await opened.pilot.press("ctrl+p")
-        await opened.until(lambda: opened.app.screen.query(OptionList))
-        options = opened.app.screen.query_one(OptionList)
-        await opened.until(lambda: options.option_count > len(NAMES))
-        titles = [str(option.prompt).partition("\n")[0] for option in options.options]
-        assert [t for t in titles if t.startswith("shikomi ")] == [f"shikomi {n}" for n in NAMES]
-        await opened.type("blurred")
-        await opened.until(lambda: "quality" in str(options.get_option_at_index(0).prompt))
-        await opened.pilot.press("enter")
-        await opened.until(lambda: isinstance(opened.app.screen, VerbScreen))
-        assert Form(opened).command[0] == "quality"
-
-
-async def test_enter_in_the_palette_waits_for_what_is_typed(
-    three: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found, search = asyncio.Event(), TableProvider.search
-
-    async def slow(self: TableProvider, query: str) -> Hits:
-        if query == "undo":
-            await found.wait()
-        async for hit in search(self, query):
-            yield hit
-
-    monkeypatch.setattr(TableProvider, "search", slow)
-    async with running(three) as opened:
-        await opened.pilot.press("ctrl+p")
-        await opened.until(lambda: opened.app.screen.query(OptionList))
-        options = opened.app.screen.query_one(OptionList)
-        await opened.type("scan")
-        await opened.until(lambda: "scan" in str(options.get_option_at_index(0).prompt))
-        opened.app.screen.query_one(Input).value = "undo"
-        asyncio.get_running_loop().call_later(0.05, found.set)
-        await opened.pilot.press("enter")
-        await opened.until(lambda: isinstance(opened.app.screen, VerbScreen))
-        assert Form(opened).command[0] == "undo"
-
-
-async def test_what_is_typed_before_a_form_is_there_is_typed_into_it(
-    three: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read = threading.Event()
-
-    def slow(name: str) -> VerbSpec:
-        read.wait()
-        return spec_of(name)
-
-    monkeypatch.setattr(screens, "spec_of", slow)
-    async with running(three) as opened:
-        opened.app.call_later(opened.app.run_action, "verb('complete')")
-        asyncio.get_running_loop().call_later(0.05, read.set)
-        await opened.pilot.press("h", "a", "t")
-        await opened.until(lambda: isinstance(opened.app.screen, VerbScreen))
-        await opened.until(lambda: Form(opened).command[-1] == "hat")
 
 
 # ---- working with one ----------------------------------------------------------------------
