@@ -349,18 +349,22 @@ class ShikomiApp(TourApp):
         if not isinstance(self.screen, Settings):
             self.push_screen(Settings([theme.name for theme in THEMES], self.theme, self.keys))
 
-    @work(group="verb", exclusive=True, exit_on_error=False)
     async def action_verb(self, name: str) -> None:
-        """Open the form of a verb."""
+        """Open the form of a verb; keys that are pressed until it is there are typed into it."""
         from tui.verbs.screen import verb_form
 
-        self.push_screen(await verb_form(self.session, name))
+        try:
+            await self.push_screen(await verb_form(self.session, name))
+        except Exception as error:
+            report(self, error)
 
     def action_command_palette(self) -> None:
         """Offer commands and verbs by their words."""
         if not isinstance(self.screen, CommandPalette):
             placeholder = _("Search for commands…")
-            self.push_screen(CommandPalette(placeholder=placeholder, id="--command-palette"))
+            from tui.palette import Palette
+
+            self.push_screen(Palette(placeholder=placeholder, id="--command-palette"))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer those of Textual's commands that are not in the table."""

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from prep.cli.arguments import ProjectOrChoice
 from prep.errors import UserError
+from prep.system.names import with_home
 from tui.plain_opening import IMAGES_VARIABLE, open_project
 from tui.terminal import ImageMode
 from tui.verbs.registered import app
@@ -32,7 +33,7 @@ def open_application(
     ] = "auto",
 ) -> int:
     """Open the terminal application."""
-    if project is not None and not project.exists():
+    if project is not None and not with_home(project).exists():
         near = get_close_matches(str(project), list(app), n=1)
         meant = f"Did you mean: shikomi {near[0]}? " if near else ""
         raise UserError(

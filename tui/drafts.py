@@ -35,10 +35,9 @@ class Drafts(UserDict[str, Draft]):
             UserError: ``work.db`` is damaged.
         """
         super().__init__()
-        store = DraftStore(project, kind)
-        self.data = store.read()
-        store.close()
         self._store = DraftStore(project, kind)
+        self.data = self._store.read()
+        self._store.close()  # from now on, it belongs to the thread
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="shikomi-drafts")
         self._on_fault = on_fault
         self._faulty = False

@@ -66,7 +66,9 @@ def report(node: DOMNode, error: BaseException) -> None:
         node.app.notify(escape(text), title=_("Not done"), severity="error", timeout=SECONDS)
         return
     log.error(repr(error))
-    text = f"{type(error).__name__}: {error}"
+    from prep.cli.crash import report_defect
+
+    text = f"{type(error).__name__}: {error}\n{translated(report_defect(error).hint)}"
     node.app.notify(escape(text), title=_(BUG), severity="error", timeout=SECONDS)
 
 

@@ -1,11 +1,26 @@
 """The command palette: the commands that work on the current screen, and every verb."""
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+import asyncio
+
+from textual import on
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.widgets import Input
 
 from prep.language import _
 from tui import commands
 from tui.verbs.options import verbs
 from tui.verbs.table import Verb
+
+
+class Palette(CommandPalette):
+    """Textual's, whose enter never takes what was found for fewer letters than are typed."""
+
+    @on(Input.Submitted)
+    async def find_first(self) -> None:
+        """Wait for the search that is under way; Textual's own handler comes after this one."""
+        group = self._GATHER_COMMANDS_GROUP
+        searches = [w.wait() for w in self.workers if w.group == group and w.node is self]
+        await asyncio.gather(*searches, return_exceptions=True)
 
 
 class TableProvider(Provider):

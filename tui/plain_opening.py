@@ -43,7 +43,8 @@ def plain_opening(words: Sequence[str]) -> PlainOpening | None:
 def _says_more(word: str) -> bool:
     """Return whether a word is a verb, an option, or no folder."""
     verbs = {verb.name.partition(" ")[0] for group in STAGES.values() for verb in group}
-    return word in verbs or word.startswith("-") or not Path(word).is_dir()
+    folder = os.path.isdir(word)  # noqa: PTH112 - Path's raises for names that no disk can hold
+    return word in verbs or word.startswith("-") or not folder
 
 
 def open_project(project: Path | None, images: ImageMode) -> int:

@@ -9,6 +9,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.worker import Worker
 
+from tui.first_frame import fit
 from tui.jobs.follow import JobView
 from tui.notices import report_worker
 from tui.session import Session
@@ -76,13 +77,7 @@ class StageScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Compose the frame and the widgets in it, for the size that the terminal has."""
-        # Textual does it for a change of size, which comes only after the first frame.
-        for length, points in zip(
-            self.app.size,
-            (self.app.HORIZONTAL_BREAKPOINTS, self.app.VERTICAL_BREAKPOINTS),
-            strict=True,
-        ):
-            self.add_class(*[name for start, name in points or () if start <= length][-1:])
+        fit(self)
         with Container(id="frame"):
             yield Rail(self.MODE)
             with Horizontal(id="body"):

@@ -28,7 +28,9 @@ _NOT_SHOWN = (
 """Files whose prose is data."""
 _TALKATIVE = (
     "tui/cli.py",
+    "tui/command_line.py",
     "tui/jobs/operations.py",
+    "tui/plain_opening.py",
     "tui/screens/samples.py",
     "tui/screens/tag.py",
     "tui/web/access.py",

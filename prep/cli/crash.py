@@ -10,7 +10,7 @@ from prep import __version__
 from prep.errors import DefectError
 
 
-def report_defect(error: Exception) -> DefectError:
+def report_defect(error: BaseException) -> DefectError:
     """Write a report of an error that nobody foresaw, and return what to tell of it.
 
     The report goes to the folder of temporary files. It holds the command line, versions and the
@@ -33,6 +33,6 @@ def report_defect(error: Exception) -> DefectError:
     )
 
 
-def _summary(error: Exception) -> str:
+def _summary(error: BaseException) -> str:
     first = str(error).strip().partition("\n")[0].rstrip(".")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

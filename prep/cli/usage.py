@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from prep.language import _, translated
 
@@ -47,18 +47,39 @@ def _refused(cause: "ValidationError") -> Iterator[tuple[str, str]]:
 
 def _fault(error: "CycloptsError") -> str:
     """Return one sentence about a command line that cannot be read."""
-    from cyclopts import MissingArgumentError, UnknownOptionError, UnusedCliTokensError
+    from cyclopts import (
+        CoercionError,
+        MissingArgumentError,
+        UnknownCommandError,
+        UnknownOptionError,
+        UnusedCliTokensError,
+    )
 
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         return f"Too many arguments: {' '.join(error.unused_tokens)}"
     if isinstance(error, UnknownOptionError):
         return _unknown(error)
+    if isinstance(error, UnknownCommandError) and error.unused_tokens:
+        return _unknown_verb(error.unused_tokens[0], list(error.app or ()))
+    if isinstance(error, CoercionError) and error.msg is None and error.token and error.argument:
+        name = error.token.keyword or error.argument.name.upper()
+        if choices := ", ".join(map(repr, get_args(error.target_type))):
+            return f"{name}: must be one of {choices}, not {error.token.value!r}."
+        return f"{name} cannot be {error.token.value!r}."
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         name = error.argument.name
         if error.keyword is not None:
             return f"{error.keyword} needs a value."
         return f"{name if name.startswith('-') else name.upper()} is missing."
     return str(error)
+
+
+def _unknown_verb(word: str, names: list[str]) -> str:
+    """Return what to say of a verb that a group does not have."""
+    known = [name for name in names if not name.startswith("-")]
+    if near := get_close_matches(word, known, n=1):
+        return f"Unknown verb: {word}. Did you mean {near[0]}?"
+    return f"Unknown verb: {word}. There are: {', '.join(known)}"
 
 
 def _unknown(error: "UnknownOptionError") -> str:

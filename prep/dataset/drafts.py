@@ -23,14 +23,19 @@ class Draft(NamedTuple):
 
 
 class DraftStore:
-    """The drafts of one project; one object per thread, the connection is opened when needed."""
+    """The drafts of one project; used by one thread at a time, which closes it for the next one.
+
+    Several applications may draft something of one image. Each replaces only what it has read or
+    written itself, so that none loses the text of another; the newest one is offered first.
+    """
 
     def __init__(self, project: Project, kind: Kind = "drafts") -> None:
         self._project, self._kind = project, kind
         self._connection: sqlite3.Connection | None = None
+        self._known: dict[str, str] = {}
 
     def read(self) -> dict[str, Draft]:
-        """Return all drafts, by path of the image; none if the project has no ``work.db`` yet.
+        """Return the newest draft of each image by its path; none if there is no ``work.db`` yet.
 
         Raises:
             UserError: ``work.db`` is damaged, or cannot be opened.
@@ -39,8 +44,10 @@ class DraftStore:
         if not (self._project.state / "work.db").exists():
             return {}
         with _explained(self._project):
-            rows = self._open().execute(f"SELECT path, base, text FROM {self._kind} ORDER BY path")
-            return {path: Draft(base, text) for path, base, text in rows}
+            query = f"SELECT path, base, text FROM {self._kind} ORDER BY path, id"
+            found = {path: Draft(base, text) for path, base, text in self._open().execute(query)}
+        self._known = {path: draft.text for path, draft in found.items()}
+        return found
 
     def write(self, kept: Mapping[str, Draft], dropped: Iterable[str]) -> None:
         """Keep these drafts and drop others, in one transaction that is on the disk at the end.
@@ -48,14 +55,16 @@ class DraftStore:
         Raises:
             UserError: As in ``read``, or the disk is full.
         """
+        changed = {*kept, *dropped}
+        mine = [(path, self._known[path]) for path in changed if path in self._known]
         with _explained(self._project), (connection := self._open()):
+            connection.executemany(f"DELETE FROM {self._kind} WHERE path = ? AND text = ?", mine)
             connection.executemany(
-                f"DELETE FROM {self._kind} WHERE path = ?", [(path,) for path in dropped]
-            )
-            connection.executemany(
-                f"INSERT OR REPLACE INTO {self._kind} VALUES(?, ?, ?)",
+                f"INSERT OR REPLACE INTO {self._kind}(path, base, text) VALUES(?, ?, ?)",
                 [(path, *draft) for path, draft in kept.items()],
             )
+        self._known = {path: text for path, text in self._known.items() if path not in changed}
+        self._known |= {path: draft.text for path, draft in kept.items()}
 
     def close(self) -> None:
         """Close the database."""

@@ -46,6 +46,21 @@ MIGRATIONS = (
     """
     CREATE TABLE crop_drafts(path TEXT PRIMARY KEY, base TEXT, text TEXT NOT NULL) WITHOUT ROWID;
     """,
+    # Several drafts of one image, of as many applications; the newest has the highest id.
+    """
+    ALTER TABLE drafts RENAME TO single_drafts;
+    CREATE TABLE drafts(
+        id INTEGER PRIMARY KEY, path TEXT NOT NULL, base TEXT, text TEXT NOT NULL,
+        UNIQUE(path, text));
+    INSERT INTO drafts(path, base, text) SELECT path, base, text FROM single_drafts;
+    DROP TABLE single_drafts;
+    ALTER TABLE crop_drafts RENAME TO single_drafts;
+    CREATE TABLE crop_drafts(
+        id INTEGER PRIMARY KEY, path TEXT NOT NULL, base TEXT, text TEXT NOT NULL,
+        UNIQUE(path, text));
+    INSERT INTO crop_drafts(path, base, text) SELECT path, base, text FROM single_drafts;
+    DROP TABLE single_drafts;
+    """,
 )
 
 

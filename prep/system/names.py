@@ -7,11 +7,13 @@ import unicodedata
 from collections.abc import Container
 from pathlib import Path
 
-from prep.errors import ConfigError
+from prep.errors import ConfigError, reason_of
 from prep.texts import composed
 
 MAX_BYTES = 255
 """Bytes of one name that file systems allow; NTFS counts UTF-16 units, which are never more."""
+_SHOWN = 100
+"""Letters of a path that nothing can have, which a message shows."""
 
 # fmt: off
 _LITTER_FOLDERS = frozenset({
@@ -195,7 +197,8 @@ def with_home(path: str | Path) -> Path:
     """Return a path that a person has written, with ``~`` as the home folder it stands for.
 
     Raises:
-        ConfigError: ``~`` and the name of nobody, or a NUL character: nothing has such a path.
+        ConfigError: Nothing has such a path: ``~`` and the name of nobody, a NUL character, more
+            letters than a name may have, links that lead in a circle. Or one may not look there.
     """
     try:
         place = Path(path).expanduser()
@@ -203,4 +206,14 @@ def with_home(path: str | Path) -> Path:
         raise ConfigError(f"There is no home folder for {path}.", "Write its path out.") from error
     if "\0" in str(place):
         raise ConfigError("A path holds a NUL character.", "Write the path again.")
+    try:
+        place.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return place  # perhaps it is to be made
+    except OSError as error:
+        text = str(path)
+        text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        raise ConfigError(
+            f"{text} cannot be opened: {reason_of(error)}.", "Check the spelling of the path."
+        ) from error
     return place

@@ -2,10 +2,12 @@
 
 import signal
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from prep.dataset import work_db
 from prep.dataset.drafts import Draft, DraftStore
 from prep.dataset.index import Index
 from prep.dataset.journal.changes import move
@@ -122,3 +124,31 @@ def test_a_draft_survives_the_end_of_the_process(
         app.ended()
     draft = kept(pair)[PATH]
     assert draft.text.startswith("cat,")
+
+
+def test_applications_replace_only_their_own_drafts(pair: Project) -> None:
+    first, second = DraftStore(pair), DraftStore(pair)
+    first.write({PATH: Draft("cat", "cat, one")}, [])
+    second.write({PATH: Draft("cat", "cat, two")}, [])
+    first.write({PATH: Draft("cat", "cat, one!")}, [])
+    assert kept(pair) == {PATH: Draft("cat", "cat, one!")}  # the newest
+    first.write({}, [PATH])  # saved
+    assert kept(pair) == {PATH: Draft("cat", "cat, two")}
+    first.close()
+    third = DraftStore(pair)  # begun later: it was offered this one
+    third.read()
+    third.write({}, [PATH])
+    assert kept(pair) == {}
+    for store in (second, third):
+        store.close()
+
+
+def test_drafts_of_an_older_version_are_still_there(pair: Project) -> None:
+    before = next(n for n, sql in enumerate(work_db.MIGRATIONS) if "single_drafts" in sql)
+    (pair.state / "work.db").unlink()
+    with closing(sqlite3.connect(pair.state / "work.db")) as connection:
+        connection.executescript("".join(work_db.MIGRATIONS[:before]))
+        connection.execute("INSERT INTO drafts VALUES(?, 'cat', 'cat!')", (PATH,))
+        connection.execute(f"PRAGMA user_version={before}")
+        connection.commit()
+    assert kept(pair) == {PATH: Draft("cat", "cat!")}

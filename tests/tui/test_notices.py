@@ -1,5 +1,8 @@
 """What is told: a line at the bottom, a list, and nothing over pictures."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
 from textual.notifications import SeverityLevel
 from textual.widgets import Static
@@ -73,7 +76,11 @@ async def test_all_notices_are_listed_newest_first(project: Project) -> None:
         assert not isinstance(opened.app.screen, Notices)
 
 
-async def test_a_fault_in_the_background_fails_the_test(project: Project) -> None:
+async def test_a_fault_in_the_background_leaves_a_report_and_fails_the_test(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
     async def fails() -> None:
         raise RuntimeError("boom")
 
@@ -81,6 +88,9 @@ async def test_a_fault_in_the_background_fails_the_test(project: Project) -> Non
         async with running(project, (80, 24)) as opened:
             opened.app.run_worker(fails(), exit_on_error=False)
             await opened.until(lambda: opened.notices)
+            assert any(str(tmp_path) in notice for notice in opened.notices)
 
     with pytest.raises(AssertionError, match="RuntimeError: boom"):
         await ran()
+    (report,) = tmp_path.glob("shikomi-report-*.txt")
+    assert "in fails" in report.read_text()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from textual.widgets import Input, Static
+from textual.widgets import Button, Input, Static
 
 from prep.dataset.index import Index
 from prep.errors import UserError
@@ -169,6 +169,8 @@ async def test_more_is_drawn_through_the_queue(
         await opened.until(lambda: isinstance(opened.app.screen, Fields))
         dialog = opened.app.screen
         assert dialog.query_one("#lora", Input).value == "mochi-step00000040:1"
+        assert str(dialog.query_one("#accept", Button).label) == "Draw"
+        assert dialog.query_one("#count", Input).styles.margin.top == 0  # as all other inputs
         dialog.query_one("#prompt", Input).value = ""
         await opened.pilot.press("enter")
         await opened.until(

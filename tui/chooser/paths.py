@@ -43,7 +43,8 @@ def completions(text: str, suits: Suits = is_folder) -> list[str]:
                 name = entry.name
                 hidden = name.startswith(".") and not begun.startswith(".")
                 # Names that would control the terminal are not offered: they cannot be typed.
-                if hidden or printable(name) != name or not name.startswith(begun):
+                odd = printable(name) != name or len(name.splitlines()) != 1 or "\t" in name
+                if hidden or odd or not name.startswith(begun):
                     continue
                 if suits(entry):
                     found.append(name + os.sep * entry.is_dir())

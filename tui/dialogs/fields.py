@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from prep.errors import UserError
-from prep.language import _, translated
+from prep.language import _, marked, translated
 
 
 class Fields(ModalScreen[dict[str, str] | None]):
@@ -28,6 +28,7 @@ class Fields(ModalScreen[dict[str, str] | None]):
         title: str,
         fields: dict[str, tuple[str, str, str]],
         check: Callable[[dict[str, str]], object],
+        button: str = marked("Save"),
     ) -> None:
         """Create the dialog.
 
@@ -36,9 +37,10 @@ class Fields(ModalScreen[dict[str, str] | None]):
             fields: Name -> (label, current text, explanation).
             check: Raises UserError for texts that cannot be accepted: the dialog then says why,
                 and keeps what was typed.
+            button: What becomes of the texts, in English.
         """
         super().__init__()
-        self._title, self._fields, self._check = title, fields, check
+        self._title, self._fields, self._check, self._button = title, fields, check, button
 
     def compose(self) -> ComposeResult:
         """Compose the dialog."""
@@ -50,7 +52,7 @@ class Fields(ModalScreen[dict[str, str] | None]):
                 yield Static(Content(explanation), classes="hint")
             yield Static(id="fault", classes="fault")
             with Horizontal(classes="buttons"):
-                yield Button(_("Save"), compact=True, id="accept", variant="primary")
+                yield Button(_(self._button), compact=True, id="accept", variant="primary")
                 yield Button(_("Cancel"), compact=True, id="cancel")
 
     @on(Input.Submitted)

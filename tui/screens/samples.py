@@ -12,7 +12,7 @@ from textual.widgets import ContentSwitcher, Static
 
 from prep.errors import UserError
 from prep.images import decode
-from prep.language import _, translated
+from prep.language import _, marked, translated
 from prep.ops.most_alike import Alike, most_alike
 from train.sampling.winner import Winner, name_of, pick, read_winner
 from tui import commands
@@ -229,7 +229,7 @@ class SamplesScreen(StageScreen):
             "seed": (_("Seed"), seed, _("Of the first picture; each further one adds 1.")),
             "count": (_("Pictures"), "1", _("How many.")),
         }
-        dialog = Fields(_("Draw more"), fields, _check)
+        dialog = Fields(_("Draw more"), fields, _check, marked("Draw"))
         given = await self.app.push_screen_wait(dialog)
         if given is None:
             return

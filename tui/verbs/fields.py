@@ -24,11 +24,12 @@ from textual.widgets import Input, Label, Select, Static
 from prep.dataset.query import Query
 from prep.dataset.query.tree import Term
 from prep.errors import UserError
-from prep.language import _
+from prep.language import _, marked
 from tui.scope import Scope
 from tui.verbs.options import PATH, WHERE, Value, VerbOption
 
 NOT_SET = ""
+SCOPE_LABEL = marked("which images")
 MOST_SELECTED = 500
 """Selected images that a command line may name."""
 _THREE = {"yes": True, "no": False, NOT_SET: None}
@@ -284,7 +285,7 @@ class ScopeField(Field):
             by_path: The verb takes paths, not only a filter.
             where: Another filter to begin with.
         """
-        super().__init__(WHERE, _("images"))
+        super().__init__(WHERE, _(SCOPE_LABEL))
         self._scope, self._paths, self._by_path, self._where = scope, paths, by_path, where
 
     def inputs(self) -> Iterator[Widget]:

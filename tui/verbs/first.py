@@ -1,4 +1,4 @@
-"""Which inputs of verbs with many are shown at first; the others are behind "More options"."""
+"""Which inputs of verbs come first, in which order; the others are behind "More options"."""
 
 from tui.verbs.options import PATH, WHERE, VerbSpec
 
@@ -17,6 +17,9 @@ FIRST: dict[str, tuple[str, ...]] = {
     "check": ("--fix", "--trainer", "--only", "--all"),
     "export": ("--out", "--layout", "--format", "--masks"),
     "sample": ("--prompt", "--lora", "--count", "--seed", "--base"),
+    "lora merge": ("--lora", "--into", "--base", "--rank", "--out", "--precision"),
+    "lora resize": ("--lora", "--rank", "--keep", "--base", "--out", "--precision"),
+    "lora extract": ("--model", "--base", "--rank", "--conv-rank", "--keep", "--out"),
     "grid": ("--prompt", "--lora", "--strengths", "--seed", "--base"),
 }
 _FEW = 7
@@ -24,10 +27,11 @@ _FEW = 7
 
 
 def first_of(spec: VerbSpec) -> tuple[str, ...]:
-    """Return the names of the inputs that are shown at first; what is required is among them."""
-    names = [option.name for option in spec.options if option.name not in (WHERE, PATH)]
-    needed = {option.name for option in spec.options if option.required or option.positional}
-    chosen = {*needed, *FIRST.get(spec.verb.name, names[:_FEW])}
-    if len(names) <= _FEW and spec.verb.name not in FIRST:
-        chosen |= set(names)
-    return tuple(name for name in names if name in chosen)
+    """Return the names of the inputs that are shown at first, in the order in which one thinks.
+
+    What is required is among them, before all others.
+    """
+    options = [option for option in spec.options if option.name not in (WHERE, PATH)]
+    chosen = FIRST.get(spec.verb.name, [option.name for option in options[:_FEW]])
+    needed = [option.name for option in options if option.required or option.positional]
+    return tuple(dict.fromkeys([*needed, *chosen]))

@@ -17,6 +17,7 @@ from textual.worker import Worker
 
 from prep.language import _
 from tui import commands
+from tui.first_frame import fit
 from tui.jobs.launch import launch
 from tui.notices import report_worker
 from tui.session import Session
@@ -65,6 +66,7 @@ class VerbScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Compose the form."""
+        fit(self)
         verb = self.spec.verb
         yield Static(Content(f"{verb.name} · {_(verb.help)}"), id="verb-title")
         with Container(id="verb-body"):
@@ -123,7 +125,7 @@ class VerbScreen(ModalScreen[None]):
             await self.action_more()
         self.set_interval(POLL, self._show_run)
         inputs = [each for each in self.query("OptionField *") if each.focusable]
-        (inputs[0] if inputs else self.query_one(Output)).focus()
+        self.set_focus(inputs[0] if inputs else self.query_one(Output))
         self._complete()
         self._seen = self.values
         self._show_command()

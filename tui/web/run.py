@@ -12,7 +12,7 @@ from pydantic import Field
 
 from prep import events
 from prep.errors import ConfigError, MissingExtraError
-from prep.language import _
+from prep.project import Project
 from prep.section import Section
 from tui.web.access import Access, is_loopback, own_access
 
@@ -53,13 +53,10 @@ def run(project: Path | None, options: ServeOptions) -> Iterator[events.Event]:
         Serving once, Visits whenever somebody came or went, and Finished when it is interrupted.
 
     Raises:
-        UserError: There is no such folder, a package is missing, or the port is taken.
+        UserError: It is no project, a package is missing, or the port is taken.
     """
-    if project is not None and not project.is_dir():
-        raise ConfigError(
-            _("There is no folder {project}.").format(project=project),
-            _("Make one with: shikomi init {project}").format(project=project),
-        )
+    if project is not None:
+        Project.open(project)  # whose faults are told here, not in a browser
     require_serve()
     access = own_access(options.name)
     news: queue.Queue[events.Event | BaseException] = queue.Queue()

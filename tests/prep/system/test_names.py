@@ -88,6 +88,15 @@ def test_paths_that_nothing_has_are_told(path: str) -> None:
         with_home(path)
 
 
+def test_a_path_that_no_disk_can_hold_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"x… cannot be opened: File name too long") as caught:
+        with_home("x" * 5000)
+    assert len(str(caught.value)) < 250
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(ConfigError, match="symbolic links"):
+        with_home(tmp_path / "circle" / "a.png")
+
+
 def test_the_home_folder_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     assert with_home("~/images") == Path("/home/somebody/images")

@@ -86,13 +86,14 @@ def test_where_somebody_works(project: Project, tmp_path: Path) -> None:
 
 
 def test_paths_are_completed(tmp_path: Path) -> None:
-    for name in ("beach 10", "beach 2", ".hidden", "bad\x1b[31m"):
+    for name in ("beach 10", "beach 2", ".hidden", "bad\x1b[31m", "bed\nroom"):
         (tmp_path / name).mkdir()
     (tmp_path / "beach.zip").touch()
     (tmp_path / "beach.txt").touch()
     root = str(tmp_path)
     assert completions(f"{root}/b") == [f"{root}/beach 2/", f"{root}/beach 10/"]
     assert completions(f"{root}/beach", is_source)[-1] == f"{root}/beach.zip"
+    assert completions(f"{root}/be") == [f"{root}/beach 2/", f"{root}/beach 10/"]
     assert completions(f"{root}/.h") == [f"{root}/.hidden/"]
     assert completions(f"{root}/nothing/x") == []
     assert shared(completions(f"{root}/b")) == f"{root}/beach "

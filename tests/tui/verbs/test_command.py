@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 from tests.verbs import all_verbs, arguments_of
 from tui.command_line import app
 from tui.verbs.command import words
-from tui.verbs.options import Value, VerbOption, VerbSpec, spec_of, verbs
+from tui.verbs.fields import SCOPE_LABEL
+from tui.verbs.options import PATH, WHERE, Value, VerbOption, VerbSpec, spec_of, verbs
 
 NAMES = [verb.name for _, verb in verbs()]
 PATHS = [path for path, _ in all_verbs()]
@@ -101,3 +102,9 @@ def test_a_verb_gets_what_was_entered(name: str, data: st.DataObject) -> None:
             assert plain(got[option.name], option.kind) == plain(wanted, option.kind), option.name
     assert got.get("PROJECT", PROJECT) == PROJECT or not spec.on_project
     assert got.get("--dry-run", False) == spec.has_dry_run(values)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_two_inputs_of_a_form_have_the_same_label(name: str) -> None:
+    labels = [option.label for option in spec_of(name).options if option.name not in (WHERE, PATH)]
+    assert len({*labels, SCOPE_LABEL}) == len(labels) + 1

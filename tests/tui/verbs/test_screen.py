@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.widgets import Button, Input, OptionList, Select, Static
+from textual.widgets import Button, Input, Select, Static
 
 from prep.dataset.index import Index
 from prep.ops import scan
@@ -121,21 +121,6 @@ async def test_every_form_opens(three: Project) -> None:
             assert form.command == words(spec, three.root, {})
             await opened.pilot.press("ctrl+o", "escape")
             await opened.until(lambda: not isinstance(opened.app.screen, VerbScreen))
-
-
-async def test_the_palette_has_every_verb_in_the_order_of_the_work(three: Project) -> None:
-    async with running(three) as opened:
-        await opened.pilot.press("ctrl+p")
-        await opened.until(lambda: opened.app.screen.query(OptionList))
-        options = opened.app.screen.query_one(OptionList)
-        await opened.until(lambda: options.option_count > len(NAMES))
-        titles = [str(option.prompt).partition("\n")[0] for option in options.options]
-        assert [t for t in titles if t.startswith("shikomi ")] == [f"shikomi {n}" for n in NAMES]
-        await opened.type("blurred")
-        await opened.until(lambda: "quality" in str(options.get_option_at_index(0).prompt))
-        await opened.pilot.press("enter")
-        await opened.until(lambda: isinstance(opened.app.screen, VerbScreen))
-        assert Form(opened).command[0] == "quality"
 
 
 # ---- working with one ----------------------------------------------------------------------
