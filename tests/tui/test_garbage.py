@@ -65,7 +65,7 @@ def test_a_line_goes_with_its_last_user() -> None:
 
 
 def _lines() -> int:
-    return sum(isinstance(each, Strip) for each in gc.get_objects())
+    return sum(type(each) is Strip for each in gc.get_objects())
 
 
 async def test_styles_are_parsed_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

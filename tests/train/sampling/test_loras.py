@@ -65,7 +65,8 @@ def test_names_with_colons_and_dots(places: dict[str, Path], name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        *((text, "There is no LoRA") for text in ("none", "none:0.5", "x" * 300, "here:x", "")),
+        *((text, "There is no LoRA") for text in ("none", "none:0.5", "here:x", "")),
+        ("x" * 300, "File name too long"),
         ("~nobody-at-all/x", "There is no home folder for ~nobody-at-all/x"),
         ("a\0b", "A path holds a NUL character"),
     ],
