@@ -1,14 +1,33 @@
 """Base class of all settings: tables of ``shikomi.toml`` and options of operations."""
 
 from functools import cache
-from typing import Annotated, Any, get_args
+from threading import RLock
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from prep.printable import printable
 
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
 
-class Section(BaseModel):
+PARSING = RLock()
+"""Held while source text is parsed. Python 3.11 cannot do that in two threads at once: in one of
+them it ends with "SystemError: AST constructor recursion depth mismatch", and so does the import
+for which the class was made."""
+
+
+class _ParsedAlone(ModelMetaclass):
+    """Makes one class at a time, since pydantic parses its source for the docstrings of fields."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        with PARSING:
+            return super().__new__(cls, *args, **kwargs)
+
+
+class Section(BaseModel, metaclass=_ParsedAlone):
     """Frozen; unknown keys, NaN and infinity are refused.
 
     The docstring below each field is its documentation.

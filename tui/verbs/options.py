@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from prep.cli.help_format import plain
 from prep.language import _
+from prep.section import PARSING
 from tui.verbs.registered import app
 from tui.verbs.table import CONDUCT, STAGES, Conduct, Verb, When
 
@@ -146,7 +147,7 @@ def spec_of(name: str) -> VerbSpec:
     conduct = CONDUCT.get(name, Conduct())
     with READING:
         _, apps, _ = app.parse_commands(name.split())
-        with app.app_stack(apps):
+        with app.app_stack(apps), PARSING:
             found = [
                 argument
                 for argument in apps[-1].assemble_argument_collection(parse_docstring=True)
