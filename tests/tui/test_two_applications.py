@@ -53,9 +53,11 @@ def excluded(project: Project) -> set[str]:
 
 def test_each_writes_its_own_and_the_second_is_asked(shared: Project, start: Open) -> None:
     first, second = start(), start()
+    second.press("e2")
+    wait_for(lambda: [draft.text for draft in kept(shared).values()] == ["cat2"])
     first.press("e1" + SAVE)
     wait_for(lambda: caption(shared, PATHS[0]) == "cat1")
-    second.press("e2" + SAVE)
+    second.press(SAVE)
     second.shows("Changed by another program")
     assert caption(shared, PATHS[0]) == "cat1"
     second.press("\r")  # the first answer: write mine
