@@ -122,6 +122,13 @@ class Field(Vertical):
                 yield from self.inputs()
         yield Static(classes="fault")
 
+    @property
+    def inputs_are_there(self) -> bool:
+        """Whether it is composed; while it is mounted, or goes, there is nothing to read."""
+        return bool(self.query(".entries > *")) or (
+            not self.query(".entries") and bool(self.children)
+        )
+
     def inputs(self) -> Iterator[Widget]:
         """Compose the input."""
         raise NotImplementedError

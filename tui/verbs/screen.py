@@ -149,13 +149,14 @@ class VerbScreen(ModalScreen[None]):
         """What is entered, also in inputs that are not shown."""
         found = {name: value for name, value in self._typed.items() if self.spec.option(name)}
         for field in self.query(Field):
-            found |= field.values
+            if field.inputs_are_there:
+                found |= field.values
         return found
 
     def _keep(self) -> None:
         """Remember what is entered for the next time that the form is opened."""
         for field in self.query(OptionField):
-            self._typed |= field.values
+            self._typed |= field.values if field.inputs_are_there else {}
         for scope in self.query(ScopeField):
             self._typed.pop(_OTHER_FILTER, None)
             if scope.other is not None:
