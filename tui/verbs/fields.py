@@ -8,13 +8,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.dom import DOMNode
 from textual.message import Message
 from textual.reactive import reactive
 from textual.suggester import Suggester, SuggestFromList
@@ -122,13 +123,6 @@ class Field(Vertical):
                 yield from self.inputs()
         yield Static(classes="fault")
 
-    @property
-    def inputs_are_there(self) -> bool:
-        """Whether it is composed; while it is mounted, or goes, there is nothing to read."""
-        return bool(self.query(".entries > *")) or (
-            not self.query(".entries") and bool(self.children)
-        )
-
     def inputs(self) -> Iterator[Widget]:
         """Compose the input."""
         raise NotImplementedError
@@ -157,6 +151,14 @@ class Field(Vertical):
 
     def changed(self) -> None:
         """Make room for more."""
+
+
+FieldKind = TypeVar("FieldKind", bound=Field)
+
+
+def composed(form: DOMNode, kind: type[FieldKind]) -> list[FieldKind]:
+    """Return the fields of a form whose inputs can be read: not those that are being mounted."""
+    return [field for field in form.query(kind) if field.query(".entries > *")]
 
 
 class OptionField(Field):

@@ -23,7 +23,7 @@ from tui.notices import report_worker
 from tui.session import Session
 from tui.verbs.command import Fault, faults, missing, shell_line, words
 from tui.verbs.ending import run_ended
-from tui.verbs.fields import Field, OptionField, ScopeField, field_for
+from tui.verbs.fields import Field, OptionField, ScopeField, composed, field_for
 from tui.verbs.first import first_of
 from tui.verbs.known import known_names
 from tui.verbs.options import PATH, PROJECT, WHERE, Value, VerbSpec, spec_of
@@ -148,15 +148,14 @@ class VerbScreen(ModalScreen[None]):
     def values(self) -> dict[str, Value]:
         """What is entered, also in inputs that are not shown."""
         found = {name: value for name, value in self._typed.items() if self.spec.option(name)}
-        for field in self.query(Field):
-            if field.inputs_are_there:
-                found |= field.values
+        for field in composed(self, Field):
+            found |= field.values
         return found
 
     def _keep(self) -> None:
         """Remember what is entered for the next time that the form is opened."""
-        for field in self.query(OptionField):
-            self._typed |= field.values if field.inputs_are_there else {}
+        for field in composed(self, OptionField):
+            self._typed |= field.values
         for scope in self.query(ScopeField):
             self._typed.pop(_OTHER_FILTER, None)
             if scope.other is not None:
@@ -202,7 +201,7 @@ class VerbScreen(ModalScreen[None]):
         return not found
 
     def _show_faults(self, found: list[Fault]) -> None:
-        fields = {field.key: field for field in self.query(Field)}
+        fields = {field.key: field for field in composed(self, Field)}
         for name, field in fields.items():
             field.say("; ".join(fault.text for fault in found if fault.name == name))
         self.query_one("#verb-run", Button).disabled = bool(found)
